@@ -1,0 +1,102 @@
+"""Boxes: where something is in a frame. The one place where the convention is described."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from schemas.errors import InvalidValueError
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Boxes:
+    """N boxes `(x0, y0, x1, y1)`, normalised to the frame, half-open, `0 <= x0 <= x1 <= 1`.
+
+    xyxy: float32 (N, 4). x grows to the right, y downwards; (0, 0) is the upper left corner of the
+    picture as it is shown (rotation flags and EXIF orientation applied).
+
+    Zero-area boxes are allowed and have IoU 0 with everything.
+    Raises InvalidValueError for another shape, a NaN, or a box outside the frame.
+    """
+
+    xyxy: FloatArray
+
+    def __post_init__(self) -> None:
+        x = np.asarray(self.xyxy, dtype=np.float32)
+        if x.ndim != 2 or x.shape[1] != 4:
+            hint = "; for one box pass x[None]" if x.shape == (4,) else ""
+            raise InvalidValueError(f"boxes must be (N, 4), got x.shape={x.shape}{hint}")
+        ordered = (x[:, 0] <= x[:, 2]) & (x[:, 1] <= x[:, 3])
+        inside = (x >= 0).all(axis=1) & (x <= 1).all(axis=1)
+        bad = np.flatnonzero(~(ordered & inside))
+        if bad.size:
+            raise InvalidValueError(
+                f"box {bad[0]} of {len(x)} is {x[bad[0]].tolist()}; need 0 <= x0 <= x1 <= 1 and "
+                "0 <= y0 <= y1 <= 1 (fractions of the frame, not pixels); Boxes.clipped() cuts to the frame"
+            )
+        object.__setattr__(self, "xyxy", x)
+
+    @classmethod
+    def clipped(cls, xyxy: ArrayLike) -> "Boxes":
+        """Boxes cut to the frame; what lies wholly outside becomes a zero-area box on the border."""
+        x = np.asarray(xyxy, dtype=np.float32).reshape(-1, 4)
+        return cls(np.clip(x, 0.0, 1.0))
+
+    @classmethod
+    def from_pixels(cls, xyxy_px: ArrayLike, *, width_px: int, height_px: int) -> "Boxes":
+        """Half-open pixel boxes `(x0, y0, x1, y1)`, cut to a frame of the given size."""
+        x = np.asarray(xyxy_px, dtype=np.float32).reshape(-1, 4)
+        return cls.clipped(x / np.array([width_px, height_px] * 2, np.float32))
+
+    @classmethod
+    def empty(cls) -> "Boxes":
+        return cls(np.zeros((0, 4), np.float32))
+
+    @classmethod
+    def concat(cls, parts: "Sequence[Boxes]") -> "Boxes":
+        return cls(np.concatenate([p.xyxy for p in parts])) if parts else cls.empty()
+
+    def __len__(self) -> int:
+        return len(self.xyxy)
+
+    def __getitem__(self, index: NDArray[np.generic] | slice) -> "Boxes":
+        return Boxes(self.xyxy[index])
+
+    def __repr__(self) -> str:
+        return f"Boxes(n={len(self)})"
+
+    def to_pixels(self, *, width_px: int, height_px: int) -> NDArray[np.int32]:
+        """int32 (N, 4): the least whole-pixel boxes that hold these, at least 1×1 px, inside the frame."""
+        size = np.array([width_px, height_px], np.float32)
+        # 1e-4 px of slack: 0.1 * 640 in float32 is a little over 64, and must not become 65
+        lo = np.floor(self.xyxy[:, :2] * size + 1e-4).astype(np.int32)
+        hi = np.ceil(self.xyxy[:, 2:] * size - 1e-4).astype(np.int32)
+        lo = np.clip(lo, 0, size.astype(np.int32) - 1)
+        hi = np.clip(hi, lo + 1, size.astype(np.int32))
+        return np.concatenate([lo, hi], axis=1)
+
+    def area(self) -> FloatArray:
+        """float32 (N,), share of the frame, in [0, 1]."""
+        x = self.xyxy
+        area: FloatArray = (x[:, 2] - x[:, 0]) * (x[:, 3] - x[:, 1])
+        return area
+
+    def intersection(self, other: "Boxes") -> FloatArray:
+        """float32 (N, M): shared area of every pair, as a share of the frame."""
+        a, b = self.xyxy[:, None], other.xyxy[None]
+        size = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
+        shared: FloatArray = np.clip(size, 0, None).prod(axis=-1)
+        return shared
+
+    def iou(self, other: "Boxes") -> FloatArray:
+        """float32 (N, M): intersection over union of every pair, in [0, 1].
+
+        Two halves of the frame that share a quarter of it: 0.25 / 0.75 = 1/3.
+        """
+        shared = self.intersection(other)
+        union = self.area()[:, None] + other.area()[None] - shared
+        iou: FloatArray = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+        return iou

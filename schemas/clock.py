@@ -1,0 +1,75 @@
+"""Time in a source: integer presentation timestamps (PTS) and the time base that scales them."""
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+
+from schemas.errors import InvalidValueError
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Converts the integer PTS of one source to seconds and, where the source tells, to UTC.
+
+    time_base: seconds per tick, e.g. 1/15360.
+    start_time: UTC at PTS 0, or None when the source does not say when it was recorded.
+    """
+
+    time_base: Fraction
+    start_time: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.time_base <= 0:
+            raise InvalidValueError(f"time_base must be positive, got {self.time_base}")
+        if self.start_time is not None and self.start_time.tzinfo is None:
+            raise InvalidValueError(f"start_time must carry a time zone, got {self.start_time!r}; use UTC")
+
+    def seconds(self, pts: int) -> float:
+        """Presentation time in seconds, as ffprobe's `pts_time`."""
+        return float(pts * self.time_base)
+
+    def pts_at_or_after(self, seconds: Fraction | float) -> int:
+        """The first PTS whose time is not before `seconds`."""
+        return math.ceil(Fraction(seconds) / self.time_base)
+
+    def ticks(self, duration_s: Fraction | float) -> int:
+        """The least whole number of ticks that lasts at least `duration_s`."""
+        return math.ceil(Fraction(duration_s) / self.time_base)
+
+    def utc(self, pts: int) -> datetime | None:
+        """UTC of a PTS to the microsecond, or None where `start_time` is unknown."""
+        if self.start_time is None:
+            return None
+        # whole microseconds: float seconds lose them after a few months of a feed
+        offset = timedelta(microseconds=math.floor(pts * self.time_base * 1_000_000))
+        return self.start_time.astimezone(UTC) + offset
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A half-open stretch of PTS, `[start, stop)`, of one source."""
+
+    start: int
+    stop: int
+
+    def __post_init__(self) -> None:
+        if self.stop <= self.start:
+            raise InvalidValueError(f"a span needs start < stop, got [{self.start}, {self.stop})")
+
+    def __contains__(self, pts: int) -> bool:
+        return self.start <= pts < self.stop
+
+    def minus(self, others: "list[Span]") -> "list[Span]":
+        """What is left of this span when `others` are taken away, in order."""
+        left: list[Span] = []
+        start = self.start
+        for other in sorted(others):
+            if other.stop <= start or other.start >= self.stop:
+                continue
+            if other.start > start:
+                left.append(Span(start, other.start))
+            start = max(start, other.stop)
+        if start < self.stop:
+            left.append(Span(start, self.stop))
+        return left

@@ -1,0 +1,46 @@
+"""Where pictures come from, and the piece of a source that is read, retried and committed as one."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from schemas.clock import Clock, Span
+from schemas.errors import InvalidValueError
+
+SourceKind = Literal["video", "picture"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A video file or a picture, as found by a probe.
+
+    uri: where it was found (absolute path or URL), shown to people and used to filter.
+    id: hash of its bytes; the same file at another place is the same source.
+    width_px, height_px: of the picture as it is shown, rotation applied.
+    span: all of it, `[first PTS, end)`; a picture is `[0, 1)` in a time base of one second.
+    sync_pts: PTS at which decoding can start (key pictures of the codec), ascending; holds span.start.
+    frame_rate: average frames per second, for PySceneDetect's frame numbers and for progress; 0 for a picture.
+    """
+
+    uri: str
+    id: str
+    kind: SourceKind
+    clock: Clock
+    span: Span
+    width_px: int
+    height_px: int
+    sync_pts: tuple[int, ...]
+    frame_rate: float
+    codec: str
+
+    def __post_init__(self) -> None:
+        if not self.sync_pts:
+            raise InvalidValueError(f"{self.uri}: a source needs at least one sync point")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The unit of work, retry and commit: the frames of `source` with PTS in `span`."""
+
+    source: Source
+    span: Span
+    id: str

@@ -1,0 +1,189 @@
+"""The lake's tables: Arrow schemas with a version, and the vector space recorded beside each vector column."""
+
+from typing import Literal
+
+import pyarrow as pa
+
+from schemas.errors import LakeError
+from schemas.vectors import VectorSpace
+
+SCHEMA_VERSION = 1
+TableName = Literal["sources", "segments", "shots", "frames", "regions", "patches"]
+TABLE_NAMES: tuple[TableName, ...] = ("sources", "segments", "shots", "frames", "regions", "patches")
+
+_VERSION_KEY = b"regionlake.schema_version"
+_SPACE_KEY = b"regionlake.vector_space"
+_TIME = pa.timestamp("us", tz="UTC")
+
+# Where a row stands in its source: the same six columns lead every table of rows found in frames.
+_PLACE = [
+    pa.field("source_id", pa.string(), nullable=False),
+    pa.field("source", pa.string(), nullable=False),
+    pa.field("pts", pa.int64(), nullable=False),
+    pa.field("pts_s", pa.float64(), nullable=False),
+    pa.field("time", _TIME),
+]
+
+
+def _vector(name: str, space: VectorSpace) -> pa.Field:
+    return pa.field(
+        name, pa.list_(pa.float16(), space.dimension), nullable=False, metadata={_SPACE_KEY: space.to_json().encode()}
+    )
+
+
+def sources_schema() -> pa.Schema:
+    """One row a source: what the probe found, or why it was quarantined."""
+    return _versioned(
+        [
+            pa.field("id", pa.string(), nullable=False),  # of its bytes; of its URI where it could not be read
+            pa.field("source", pa.string(), nullable=False),
+            pa.field("kind", pa.string()),
+            pa.field("plan", pa.string(), nullable=False),
+            pa.field("state", pa.string(), nullable=False),  # open, complete, quarantined
+            pa.field("error", pa.string()),
+            pa.field("time_base_num", pa.int64()),
+            pa.field("time_base_den", pa.int64()),
+            pa.field("start_time", _TIME),
+            pa.field("start", pa.int64()),
+            pa.field("stop", pa.int64()),
+            pa.field("width_px", pa.int32()),
+            pa.field("height_px", pa.int32()),
+            pa.field("frame_rate", pa.float64()),
+            pa.field("codec", pa.string()),
+        ]
+    )
+
+
+def segments_schema() -> pa.Schema:
+    """The ledger: one row a segment and plan; `writing` marks a commit that has not ended."""
+    event = pa.struct(
+        [
+            pa.field("pts", pa.int64(), nullable=False),
+            pa.field("previous_pts", pa.int64(), nullable=False),
+            pa.field("kind", pa.string(), nullable=False),
+        ]
+    )
+    return _versioned(
+        [
+            pa.field("id", pa.string(), nullable=False),
+            pa.field("source_id", pa.string(), nullable=False),
+            pa.field("source", pa.string(), nullable=False),
+            pa.field("plan", pa.string(), nullable=False),
+            pa.field("start", pa.int64(), nullable=False),
+            pa.field("stop", pa.int64(), nullable=False),
+            pa.field("state", pa.string(), nullable=False),  # writing, done, failed, quarantined
+            pa.field("error", pa.string()),
+            pa.field("frames_decoded", pa.int64(), nullable=False),
+            pa.field("near_duplicates", pa.int64(), nullable=False),
+            pa.field("keyframes", pa.int64(), nullable=False),
+            pa.field("regions", pa.int64(), nullable=False),
+            pa.field("first_pts", pa.int64()),
+            pa.field("last_pts", pa.int64()),
+            pa.field("cut_events", pa.list_(event), nullable=False),
+            pa.field("committed_at", _TIME, nullable=False),
+        ]
+    )
+
+
+def shots_schema() -> pa.Schema:
+    """One row a shot, written when every segment of its source is done."""
+    return _versioned(
+        [
+            pa.field("id", pa.string(), nullable=False),
+            pa.field("source_id", pa.string(), nullable=False),
+            pa.field("source", pa.string(), nullable=False),
+            pa.field("start", pa.int64(), nullable=False),
+            pa.field("stop", pa.int64(), nullable=False),
+            pa.field("start_s", pa.float64(), nullable=False),
+            pa.field("stop_s", pa.float64(), nullable=False),
+            pa.field("kind", pa.string(), nullable=False),
+        ]
+    )
+
+
+def frames_schema(space: VectorSpace) -> pa.Schema:
+    """One row a keyframe."""
+    return _versioned(
+        [
+            pa.field("id", pa.string(), nullable=False),
+            *_PLACE,
+            pa.field("width_px", pa.int32(), nullable=False),
+            pa.field("height_px", pa.int32(), nullable=False),
+            pa.field("reason", pa.string(), nullable=False),
+            pa.field("thumbnail", pa.binary(), nullable=False),  # JPEG
+            _vector("vector", space),
+        ]
+    )
+
+
+def regions_schema(space: VectorSpace) -> pa.Schema:
+    """One row a region."""
+    return _versioned(
+        [
+            pa.field("id", pa.string(), nullable=False),
+            pa.field("frame", pa.string(), nullable=False),
+            *_PLACE,
+            *(pa.field(c, pa.float32(), nullable=False) for c in ("x0", "y0", "x1", "y1", "area")),
+            pa.field("proposer", pa.string(), nullable=False),
+            pa.field("score", pa.float32(), nullable=False),
+            _vector("vector", space),
+        ]
+    )
+
+
+def patches_schema(space: VectorSpace) -> pa.Schema:
+    """One row a keyframe: its dense grid of patch vectors, row by row, in the space of `vector`."""
+    return _versioned(
+        [
+            pa.field("frame", pa.string(), nullable=False),
+            *_PLACE,
+            pa.field("rows", pa.int32(), nullable=False),
+            pa.field("cols", pa.int32(), nullable=False),
+            pa.field("extent", pa.list_(pa.float32(), 4), nullable=False),
+            pa.field(
+                "vectors",
+                pa.list_(pa.list_(pa.float16(), space.dimension)),
+                nullable=False,
+                metadata={_SPACE_KEY: space.to_json().encode()},
+            ),
+        ]
+    )
+
+
+def schema_of(table: TableName, space: VectorSpace) -> pa.Schema:
+    """The schema with which `table` is created in a lake whose vectors lie in `space`."""
+    match table:
+        case "sources":
+            return sources_schema()
+        case "segments":
+            return segments_schema()
+        case "shots":
+            return shots_schema()
+        case "frames":
+            return frames_schema(space)
+        case "regions":
+            return regions_schema(space)
+        case "patches":
+            return patches_schema(space)
+
+
+def vector_space(schema: pa.Schema, column: str = "vector") -> VectorSpace:
+    """The space recorded for a vector column. Raises LakeError where there is none."""
+    metadata = schema.field(column).metadata or {}
+    if _SPACE_KEY not in metadata:
+        raise LakeError(f"column {column!r} records no vector space; it was not written by RegionLake")
+    return VectorSpace.from_json(metadata[_SPACE_KEY])
+
+
+def require_version(schema: pa.Schema, *, lake: str) -> None:
+    """Raises LakeError unless `schema` is of the version that this code reads and writes."""
+    found = (schema.metadata or {}).get(_VERSION_KEY, b"none").decode()
+    if found != str(SCHEMA_VERSION):
+        raise LakeError(
+            f"{lake} has schema version {found}, this RegionLake reads {SCHEMA_VERSION}; "
+            "open it with the release that wrote it, or ingest again into another lake"
+        )
+
+
+def _versioned(fields: list[pa.Field]) -> pa.Schema:
+    return pa.schema(fields, metadata={_VERSION_KEY: str(SCHEMA_VERSION).encode()})

@@ -1,0 +1,70 @@
+"""Vectors, and the space in which two of them may be compared."""
+
+import json
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.errors import InvalidValueError, ModelError
+
+VectorArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class VectorSpace:
+    """What made a vector: only vectors of equal spaces may be compared.
+
+    model: name on the model card. revision: of its weights. dimension: length of a vector.
+    preprocessing: how pixels became model input, e.g. "rgb/128-0.992, 224 px, squashed".
+    """
+
+    model: str
+    revision: str
+    dimension: int
+    preprocessing: str
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "VectorSpace":
+        return cls(**json.loads(text))
+
+    def require_same(self, other: "VectorSpace", *, lake: str) -> None:
+        """Raises ModelError when vectors of `other` cannot be compared with those of `lake`."""
+        if self != other:
+            raise ModelError(
+                f"{lake} holds vectors of {self.model}@{self.revision} ({self.dimension}-d, {self.preprocessing}); "
+                f"the query would use {other.model}@{other.revision} ({other.dimension}-d, {other.preprocessing}); "
+                f"pass --model {self.model}, or ingest into another lake"
+            )
+
+
+def normalise(vectors: VectorArray) -> VectorArray:
+    """float32 (..., D) → the same, L2-normalised; a zero vector stays zero."""
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    unit: VectorArray = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
+    return unit
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FeatureMap:
+    """Features of a frame cell by cell, before they are projected into the vector space.
+
+    features: float32 (rows, cols, C).
+    extent: where the grid lies in the frame, `(x0, y0, x1, y1)` in fractions of the frame; it reaches
+        beyond [0, 1] where the model's input was padded.
+    """
+
+    features: VectorArray
+    extent: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        if self.features.dtype != np.float32 or self.features.ndim != 3:
+            raise InvalidValueError(
+                f"features must be float32 (rows, cols, C), got {self.features.dtype} {self.features.shape}"
+            )
+
+    def __repr__(self) -> str:
+        return f"FeatureMap{self.features.shape}"
