@@ -5,6 +5,7 @@ from typing import Literal
 
 from schemas.clock import Clock, Span
 from schemas.errors import InvalidValueError
+from schemas.shots import CutEvent
 
 SourceKind = Literal["video", "picture"]
 
@@ -44,3 +45,17 @@ class Segment:
     source: Source
     span: Span
     id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentReport:
+    """What reading a segment counted; all of it for frames with PTS in the segment's span.
+
+    first_pts, last_pts: of the decoded frames; None where the span holds none.
+    """
+
+    frames_decoded: int
+    near_duplicates: int
+    first_pts: int | None
+    last_pts: int | None
+    cut_events: tuple[CutEvent, ...]

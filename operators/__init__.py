@@ -1,0 +1,1 @@
+"""One idea a file: readers, shots, keyframes, proposals, encoders, ranking. No Ray, no lake."""

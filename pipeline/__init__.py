@@ -1,0 +1,1 @@
+"""How operators become a running system: plan, engines, lake, search, evaluation."""
