@@ -1,0 +1,1 @@
+"""Region proposals: where in a keyframe something may be, whatever it is."""

@@ -1,0 +1,39 @@
+"""Static grids: the baseline proposals, equal in every frame."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas.boxes import Boxes
+from schemas.errors import PlanError
+from schemas.frames import Keyframe
+from schemas.regions import Proposals
+
+
+@dataclass(frozen=True, slots=True)
+class GridConfig:
+    """cells: the scales; n gives n×n cells that touch and cover the frame."""
+
+    cells: tuple[int, ...] = (2, 4)
+
+    def __post_init__(self) -> None:
+        if not self.cells or min(self.cells) < 1:
+            raise PlanError(f"a grid needs at least one number of cells >= 1, got cells={self.cells}")
+
+
+class StaticGrid:
+    """n×n cells at each scale, by row; the proposer of a cell is "grid-n"."""
+
+    def __init__(self, config: GridConfig) -> None:
+        parts = [Proposals.of(_cells(n), score=1.0, proposer=f"grid-{n}") for n in sorted(set(config.cells))]
+        self._proposals = Proposals.concat(parts)
+
+    def __call__(self, keyframe: Keyframe) -> Proposals:  # noqa: ARG002 (a grid looks at no pixel)
+        return self._proposals
+
+
+def _cells(n: int) -> Boxes:
+    edges = np.linspace(0.0, 1.0, n + 1, dtype=np.float32)
+    top, left = np.meshgrid(edges[:-1], edges[:-1], indexing="ij")
+    bottom, right = np.meshgrid(edges[1:], edges[1:], indexing="ij")
+    return Boxes(np.stack([left, top, right, bottom], axis=-1).reshape(-1, 4))

@@ -1,0 +1,75 @@
+"""The proposers of a plan, together: every keyframe's boxes, refined."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from operators.proposals.complete_cover import CompleteCover, CompleteCoverConfig
+from operators.proposals.grid import GridConfig, StaticGrid
+from operators.proposals.moving import MovingConfig, MovingRegions
+from operators.proposals.refine import RefineConfig, refine
+from operators.proposals.selective_search import SelectiveSearch, SelectiveSearchConfig
+from schemas.errors import PlanError
+from schemas.frames import Keyframe
+from schemas.regions import Proposals
+
+ProposerName = Literal["moving", "selective-search", "grid", "complete-cover"]
+ProposerConfig = MovingConfig | SelectiveSearchConfig | GridConfig | CompleteCoverConfig
+Proposer = Callable[[Keyframe], Proposals]
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalConfig:
+    """use: which proposers run; the first named have the first claim on the limit per frame.
+
+    The other fields are the settings of each proposer, used where it is named.
+    """
+
+    use: tuple[ProposerName, ...] = ("moving", "selective-search", "grid")
+    moving: MovingConfig = field(default_factory=MovingConfig)
+    selective_search: SelectiveSearchConfig = field(default_factory=SelectiveSearchConfig)
+    grid: GridConfig = field(default_factory=GridConfig)
+    complete_cover: CompleteCoverConfig = field(default_factory=CompleteCoverConfig)
+    refine: RefineConfig = field(default_factory=RefineConfig)
+
+    def __post_init__(self) -> None:
+        known = ("moving", "selective-search", "grid", "complete-cover")
+        for name in self.use:
+            if name not in known:
+                raise PlanError(f"unknown proposer {name!r}; choose from {', '.join(known)}")
+        if len(set(self.use)) != len(self.use):
+            raise PlanError(f"a proposer is named twice in use={self.use}")
+
+    def config_of(self, name: ProposerName) -> ProposerConfig:
+        match name:
+            case "moving":
+                return self.moving
+            case "selective-search":
+                return self.selective_search
+            case "grid":
+                return self.grid
+            case "complete-cover":
+                return self.complete_cover
+
+
+def build_proposer(config: ProposerConfig) -> Proposer:
+    match config:
+        case MovingConfig():
+            return MovingRegions(config)
+        case SelectiveSearchConfig():
+            return SelectiveSearch(config)
+        case GridConfig():
+            return StaticGrid(config)
+        case CompleteCoverConfig():
+            return CompleteCover(config)
+
+
+class FrameProposer:
+    """Runs every proposer of a plan on a keyframe and refines what they find."""
+
+    def __init__(self, config: ProposalConfig) -> None:
+        self.config = config
+        self._proposers = [build_proposer(config.config_of(name)) for name in config.use]
+
+    def __call__(self, keyframe: Keyframe) -> Proposals:
+        return refine(Proposals.concat([propose(keyframe) for propose in self._proposers]), self.config.refine)

@@ -1,0 +1,91 @@
+"""From all that was proposed in a frame to the few boxes worth a vector."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.boxes import Boxes, FloatArray
+from schemas.errors import PlanError
+from schemas.regions import Proposals
+
+
+@dataclass(frozen=True, slots=True)
+class RefineConfig:
+    """max_iou: of two boxes that overlap more than this, only the better stays.
+    min_side: shortest side of a box, as a share of the frame's.
+    limit: most boxes a frame.
+    reserve: as many of each proposer's best are kept before the rest fills up by the proposers' order.
+    """
+
+    max_iou: float = 0.7
+    min_side: float = 0.01
+    limit: int = 64
+    reserve: int = 12
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.max_iou <= 1.0:
+            raise PlanError(f"max_iou must lie in [0, 1], got {self.max_iou}")
+        if not 0.0 <= self.min_side < 1.0:
+            raise PlanError(f"min_side must lie in [0, 1), got {self.min_side}")
+        if self.limit < 1 or self.reserve < 0:
+            raise PlanError(f"refinement needs limit >= 1 and reserve >= 0, got {self.limit} and {self.reserve}")
+
+
+def refine(proposals: Proposals, config: RefineConfig) -> Proposals:
+    """Drops what is too small or said twice, and keeps at most `limit` boxes.
+
+    Scores are comparable within a proposer only, so proposers rank in the order of their first box, and
+    within each the higher score. The result is in that order; refining it again changes nothing.
+    """
+    # a hair below: a side of exactly min_side must pass whatever float32 made of x1 - x0
+    size = proposals.boxes.xyxy[:, 2:] - proposals.boxes.xyxy[:, :2]
+    proposals = proposals.take(np.flatnonzero((size >= config.min_side - 1e-6).all(axis=1)))
+    proposals = proposals.take(_priority(proposals))
+    proposals = proposals.take(nms(proposals.boxes, max_iou=config.max_iou))
+    return proposals.take(_within_limit(proposals.proposer, limit=config.limit, reserve=config.reserve))
+
+
+def nms(boxes: Boxes, *, max_iou: float, limit: int | None = None) -> NDArray[np.intp]:
+    """Non-maximum suppression: int (K,), indices of the kept boxes, in order.
+
+    boxes: the best first. A box is kept unless it overlaps a kept one with IoU > max_iou.
+    limit: stop after as many.
+    """
+    left = np.arange(len(boxes))
+    xyxy = boxes.xyxy
+    area = boxes.area()
+    kept: list[int] = []
+    while left.size and (limit is None or len(kept) < limit):
+        best, left = int(left[0]), left[1:]
+        kept.append(best)
+        left = left[_iou(xyxy[best], area[best], xyxy[left], area[left]) <= max_iou]
+    return np.array(kept, np.intp)
+
+
+def _iou(box: FloatArray, box_area: np.float32, others: FloatArray, areas: FloatArray) -> FloatArray:
+    """float32 (N,). One against many, without the checks of Boxes: this is the inner loop of nms."""
+    width = np.minimum(box[2], others[:, 2]) - np.maximum(box[0], others[:, 0])
+    height = np.minimum(box[3], others[:, 3]) - np.maximum(box[1], others[:, 1])
+    shared = np.clip(width, 0, None) * np.clip(height, 0, None)
+    union = box_area + areas - shared
+    iou: FloatArray = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return iou
+
+
+def _priority(proposals: Proposals) -> NDArray[np.intp]:
+    rank = {name: i for i, name in enumerate(dict.fromkeys(proposals.proposer))}
+    names = np.array([rank[name] for name in proposals.proposer], np.intp)
+    x = proposals.boxes.xyxy
+    # ties by the box itself, so that the order of what came in does not matter within a proposer
+    return np.lexsort((x[:, 3], x[:, 2], x[:, 1], x[:, 0], -proposals.score, names))
+
+
+def _within_limit(proposer: tuple[str, ...], *, limit: int, reserve: int) -> NDArray[np.intp]:
+    seen: dict[str, int] = {}
+    first: list[int] = []
+    rest: list[int] = []
+    for i, name in enumerate(proposer):
+        seen[name] = seen.get(name, 0) + 1
+        (first if seen[name] <= reserve else rest).append(i)
+    return np.array(sorted((first + rest)[:limit]), np.intp)
