@@ -1,10 +1,19 @@
-"""From keyframes, regions and vectors to the Arrow rows of one segment."""
+"""From keyframes, regions and vectors to Arrow rows, in the schemas of the lake."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
+import numpy as np
 import pyarrow as pa
 
-from schemas.sources import Segment, SegmentReport
+from pipeline.plan import ThumbnailConfig
+from schemas.frames import ImageArray, Keyframe
+from schemas.ids import frame_id, region_ids
+from schemas.regions import Proposals
+from schemas.sources import Segment, SegmentReport, Source
+from schemas.tables import frames_schema, patches_schema, regions_schema
+from schemas.vectors import FeatureMap, VectorArray, VectorSpace
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,3 +30,105 @@ class SegmentRows:
     frames: pa.Table
     regions: pa.Table
     patches: pa.Table | None
+
+
+def frame_rows(
+    source: Source,
+    keyframes: Sequence[Keyframe],
+    vectors: VectorArray,
+    *,
+    thumbnails: ThumbnailConfig,
+    space: VectorSpace,
+) -> pa.Table:
+    """vectors: float32 (keyframes, D), the global vector of each. One row a keyframe."""
+    columns = {
+        "id": [frame_id(source.id, k.pts) for k in keyframes],
+        **_place(source, keyframes, [1] * len(keyframes)),
+        "width_px": [source.width_px] * len(keyframes),
+        "height_px": [source.height_px] * len(keyframes),
+        "reason": [k.reason for k in keyframes],
+        "thumbnail": [_jpeg(k.image, thumbnails) for k in keyframes],
+        "vector": _vectors(vectors, space),
+    }
+    return pa.table(columns, schema=frames_schema(space))
+
+
+def region_rows(
+    source: Source,
+    keyframes: Sequence[Keyframe],
+    proposals: Sequence[Proposals],
+    vectors: Sequence[VectorArray],
+    *,
+    space: VectorSpace,
+) -> pa.Table:
+    """vectors: one float32 (regions, D) a keyframe. One row a region, frame by frame."""
+    frames = [frame_id(source.id, k.pts) for k in keyframes]
+    counts = [len(p) for p in proposals]
+    together = Proposals.concat(proposals)
+    x0, y0, x1, y1 = together.boxes.xyxy.T
+    columns = {
+        "id": [i for f, p in zip(frames, proposals, strict=True) for i in region_ids(f, p.boxes, p.proposer)],
+        "frame": [f for f, n in zip(frames, counts, strict=True) for _ in range(n)],
+        **_place(source, keyframes, counts),
+        "x0": x0,
+        "y0": y0,
+        "x1": x1,
+        "y1": y1,
+        "area": together.boxes.area(),
+        "proposer": list(together.proposer),
+        "score": together.score,
+        "vector": _vectors(np.concatenate([*vectors, np.zeros((0, space.dimension), np.float32)]), space),
+    }
+    return pa.table(columns, schema=regions_schema(space))
+
+
+def patch_rows(
+    source: Source,
+    keyframes: Sequence[Keyframe],
+    maps: Sequence[FeatureMap],
+    vectors: Sequence[VectorArray],
+    *,
+    space: VectorSpace,
+) -> pa.Table:
+    """vectors: one float32 (rows * cols, D) a keyframe, row by row of its map. One row a keyframe."""
+    schema = patches_schema(space)
+    per_frame = [pa.array(_vectors(v, space)) for v in vectors]
+    offsets = np.concatenate([[0], np.cumsum([len(v) for v in vectors])]).astype(np.int32)
+    values = pa.concat_arrays(per_frame) if per_frame else _vectors(np.zeros((0, space.dimension), np.float32), space)
+    columns = {
+        "frame": [frame_id(source.id, k.pts) for k in keyframes],
+        **_place(source, keyframes, [1] * len(keyframes)),
+        "rows": [m.features.shape[0] for m in maps],
+        "cols": [m.features.shape[1] for m in maps],
+        "extent": [list(m.extent) for m in maps],
+        "vectors": pa.ListArray.from_arrays(pa.array(offsets), values),
+    }
+    return pa.table(columns, schema=schema)
+
+
+def _place(source: Source, keyframes: Sequence[Keyframe], counts: Sequence[int]) -> dict[str, list[object]]:
+    """The columns that say where a row stands in its source, the k-th keyframe's `counts[k]` times."""
+    pts = [k.pts for k, n in zip(keyframes, counts, strict=True) for _ in range(n)]
+    return {
+        "source_id": [source.id] * len(pts),
+        "source": [source.uri] * len(pts),
+        "pts": list(pts),
+        "pts_s": [source.clock.seconds(p) for p in pts],
+        "time": [source.clock.utc(p) for p in pts],
+    }
+
+
+def _vectors(vectors: VectorArray, space: VectorSpace) -> pa.FixedSizeListArray:
+    half = np.ascontiguousarray(vectors, dtype=np.float16)
+    return pa.FixedSizeListArray.from_arrays(pa.array(half.reshape(-1)), space.dimension)
+
+
+def _jpeg(image: ImageArray, config: ThumbnailConfig) -> bytes:
+    height, width, _ = image.shape
+    scale = min(1.0, config.max_side_px / max(height, width))
+    if scale < 1.0:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    done, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, config.quality])
+    assert done
+    return bytes(data)

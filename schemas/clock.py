@@ -60,6 +60,11 @@ class Span:
     def __contains__(self, pts: int) -> bool:
         return self.start <= pts < self.stop
 
+    def intersection(self, other: "Span") -> "Span | None":
+        """What both cover, None where they do not meet."""
+        start, stop = max(self.start, other.start), min(self.stop, other.stop)
+        return Span(start, stop) if start < stop else None
+
     def minus(self, others: "list[Span]") -> "list[Span]":
         """What is left of this span when `others` are taken away, in order."""
         left: list[Span] = []

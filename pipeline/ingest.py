@@ -1,0 +1,186 @@
+"""Ingest: from names of sources to rows in the lake, by either engine."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from typing import Literal
+
+from operators.shots.cuts import fold_shots
+from pipeline.assemble import SegmentAssembler
+from pipeline.engine import Engine
+from pipeline.lake.committer import Committer
+from pipeline.lake.lake import Lake
+from pipeline.local_engine import LocalEngine
+from pipeline.packets import SegmentFailure, StageName, Work
+from pipeline.plan import Plan
+from pipeline.progress import IngestReport, Progress
+from pipeline.rows import SegmentRows
+from pipeline.segments import split_source
+from pipeline.sources import Failure, Location, find_sources
+from schemas.sources import Segment, Source
+
+EngineName = Literal["ray", "local"]
+
+SOURCES_AT_ONCE = 256  # probed and registered together: the first rows of a large archive come soon
+SEGMENTS_PER_COMMIT = 32
+COMMIT_BYTES = 64 * 2**20
+COMMIT_INTERVAL_S = 5.0
+
+
+def ingest(
+    names: Sequence[str],
+    lake: str,
+    plan: Plan,
+    *,
+    engine: EngineName = "ray",
+    replace: bool = False,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> IngestReport:
+    """Adds the sources behind `names` (files, folders, globs, URLs) to the lake at `lake`, each once.
+
+    What the lake already holds of a source by the same plan is skipped. A source that cannot be read is
+    quarantined with its reason, and the others go on.
+    replace: remove and read again what another plan made of the same source.
+    Raises PlanError, ModelError, LakeError before any file is read.
+    """
+    with _engine(engine, plan, lake) as runner:
+        return _Run(runner, plan, replace=replace, on_progress=on_progress).ingest(names)
+
+
+def _engine(name: EngineName, plan: Plan, lake: str) -> Engine:
+    if name == "local":
+        return LocalEngine(plan, open_committer(lake, plan))
+    from pipeline.ray_engine import RayEngine  # importing Ray takes a second that local runs need not wait
+
+    return RayEngine(plan, partial(open_committer, lake, plan))
+
+
+def open_committer(lake: str, plan: Plan) -> Committer:
+    """The committer of a lake, made if it does not exist. Raises LakeError, ModelError."""
+    fold = partial(fold_shots, config=plan.read.shots)
+    return Committer(Lake.create_or_open(lake, plan.space), plan_hash=plan.hash, fold_shots=fold)
+
+
+class _Run:
+    """One ingest: its counts, and the rows that wait for their commit."""
+
+    def __init__(self, engine: Engine, plan: Plan, *, replace: bool, on_progress: Callable[[Progress], None]) -> None:
+        self._engine = engine
+        self._plan = plan
+        self._replace = replace
+        self._on_progress = on_progress
+        self._report = IngestReport()
+        self._seconds: defaultdict[StageName, float] = defaultdict(float)
+        self._start = time.perf_counter()
+        self._pending: list[SegmentRows] = []
+        self._last_commit = self._start
+        self._frames_of: dict[str, tuple[int, float]] = {}  # segment id → frames decoded so far, frame rate
+        self._media_total_s = 0.0
+        self._backlog = 0
+
+    def ingest(self, names: Sequence[str]) -> IngestReport:
+        found = find_sources(names)
+        while chunk := list(islice(found, SOURCES_AT_ONCE)):
+            works = list(self._works(chunk))
+            self._backlog = len(works)
+            self._media_total_s += sum(_media_s(w.segment) for w in works)
+            self._read(works)
+        self._report.elapsed_s = time.perf_counter() - self._start
+        self._report.seconds = {stage: round(s, 3) for stage, s in self._seconds.items()}
+        return self._report
+
+    def _works(self, chunk: Sequence[Location | Failure]) -> Iterator[Work]:
+        for failure in chunk:
+            if isinstance(failure, Failure):
+                self._quarantine(failure)
+        start = time.perf_counter()
+        for probed in self._engine.probe([c for c in chunk if isinstance(c, Location)]):
+            self._seconds["probe"] += time.perf_counter() - start
+            if isinstance(probed, Failure):
+                self._quarantine(probed)
+            else:
+                yield from self._segments(*probed)
+            start = time.perf_counter()
+
+    def _segments(self, location: Location, source: Source) -> Iterator[Work]:
+        self._report.sources += 1
+        todo = self._engine.writer.register(source, replace=self._replace)
+        segments = split_source(source, segment_s=self._plan.run.segment_s, plan_hash=self._plan.hash, todo=todo)
+        if not segments:
+            self._report.skipped += 1
+        for segment in segments:
+            yield Work(segment, location)
+
+    def _read(self, works: Sequence[Work]) -> None:
+        assembler = SegmentAssembler(self._plan.hash)
+        for packet in self._engine.run(works):
+            segment = packet.head.segment
+            for stage, seconds in packet.head.busy:
+                self._seconds[stage] += seconds
+            before, rate = self._frames_of.get(segment.id, (0, segment.source.frame_rate))
+            self._frames_of[segment.id] = max(before, packet.head.frames_decoded), rate
+            whole = assembler.add(packet)
+            if isinstance(whole, SegmentRows):
+                self._pending.append(whole)
+            elif whole is not None:
+                self._fail(*whole)
+            if self._commit_is_due():
+                self._commit()
+            self._on_progress(self._progress())
+        self._commit()
+        self._on_progress(self._progress())
+
+    def _commit_is_due(self) -> bool:
+        waiting = sum(r.frames.nbytes + r.regions.nbytes for r in self._pending)
+        return bool(self._pending) and (
+            len(self._pending) >= SEGMENTS_PER_COMMIT
+            or waiting >= COMMIT_BYTES
+            or time.perf_counter() - self._last_commit >= COMMIT_INTERVAL_S
+        )
+
+    def _commit(self) -> None:
+        start = time.perf_counter()
+        if self._pending:
+            self._engine.writer.commit(self._pending)
+        for rows in self._pending:
+            self._report.segments += 1
+            self._report.frames_decoded += rows.report.frames_decoded
+            self._report.near_duplicates += rows.report.near_duplicates
+            self._report.keyframes += rows.frames.num_rows
+            self._report.regions += rows.regions.num_rows
+        self._backlog -= len(self._pending)
+        self._pending = []
+        self._last_commit = time.perf_counter()
+        self._seconds["commit"] += self._last_commit - start
+
+    def _quarantine(self, failure: Failure) -> None:
+        self._engine.writer.quarantine(failure.uri, error=failure.error)
+        self._report.quarantined.append(failure)
+
+    def _fail(self, segment: Segment, failure: SegmentFailure) -> None:
+        self._engine.writer.fail(segment, state=failure.state, error=failure.error)
+        self._backlog -= 1
+        named = self._report.quarantined if failure.state == "quarantined" else self._report.failed
+        named.append(Failure(segment.source.uri, failure.error))
+
+    def _progress(self) -> Progress:
+        frames = sum(n for n, _ in self._frames_of.values())
+        return Progress(
+            elapsed_s=time.perf_counter() - self._start,
+            sources=self._report.sources,
+            segments=self._report.segments,
+            backlog_segments=self._backlog,
+            frames_decoded=frames,
+            keyframes=self._report.keyframes,
+            regions=self._report.regions,
+            media_s=sum(n / rate for n, rate in self._frames_of.values() if rate > 0),
+            media_total_s=self._media_total_s,
+        )
+
+
+def _media_s(segment: Segment) -> float:
+    if segment.source.kind == "picture":
+        return 0.0
+    return segment.source.clock.seconds(segment.span.stop - segment.span.start)

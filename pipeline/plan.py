@@ -1,0 +1,135 @@
+"""The plan: all that decides which rows a source gives, and how the work is spread; from TOML and flags."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import cattrs
+import tomli_w
+
+from operators.encoders.catalogue import model_card
+from operators.proposals.proposer import ProposalConfig
+from operators.region_vectors import RegionVectorsConfig
+from pipeline.read_segment import ReadConfig
+from schemas.errors import PlanError
+from schemas.ids import digest
+from schemas.vectors import VectorSpace
+
+
+@dataclass(frozen=True, slots=True)
+class ThumbnailConfig:
+    """The JPEG kept of each keyframe. max_side_px: of its longer side. quality: of JPEG, 1 to 100."""
+
+    max_side_px: int = 640
+    quality: int = 85
+
+    def __post_init__(self) -> None:
+        if self.max_side_px < 16 or not 1 <= self.quality <= 100:
+            raise PlanError(f"thumbnails need max_side_px >= 16 and quality in 1..100, got {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """How the work is spread; no row depends on it.
+
+    segment_s: length of the pieces in which a video is read, retried and committed.
+    read_timeout_s: a decoder without progress for this long is killed.
+    readers, proposers, embedders: Ray actors of each stage; 0 means: from the cluster's CPUs.
+    """
+
+    segment_s: float = 300.0
+    read_timeout_s: float = 60.0
+    readers: int = 0
+    proposers: int = 0
+    embedders: int = 0
+
+    def __post_init__(self) -> None:
+        if self.segment_s <= 0 or self.read_timeout_s <= 0:
+            raise PlanError(f"segment_s and read_timeout_s must be positive, got {self}")
+        if min(self.readers, self.proposers, self.embedders) < 0:
+            raise PlanError(f"numbers of actors cannot be negative, got {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is done with every source. `hash` covers all that rows depend on, and not `run`.
+
+    model: name of a model card (`regionlake models`).
+    patches: whether the dense grid of patch vectors of each keyframe is kept as well.
+    """
+
+    model: str = "everyday"
+    patches: bool = False
+    read: ReadConfig = field(default_factory=ReadConfig)
+    proposals: ProposalConfig = field(default_factory=ProposalConfig)
+    regions: RegionVectorsConfig = field(default_factory=RegionVectorsConfig)
+    thumbnails: ThumbnailConfig = field(default_factory=ThumbnailConfig)
+    run: RunConfig = field(default_factory=RunConfig)
+
+    @property
+    def space(self) -> VectorSpace:
+        """The vector space of the plan's model. Raises ModelError for an unknown one."""
+        return model_card(self.model).space
+
+    @property
+    def hash(self) -> str:
+        """12 hexadecimal digits; equal plans give equal rows from equal bytes."""
+        content = asdict(self)
+        del content["run"]
+        return digest("plan", repr(content), self.space.to_json())[:12]
+
+    def to_toml(self) -> str:
+        """The plan as the TOML file that makes it."""
+        return tomli_w.dumps(_without_none(_converter.unstructure(self)))
+
+
+def load_plan(path: Path | None = None, *, overrides: Sequence[str] = ()) -> Plan:
+    """The default plan, changed by a TOML file and then by `key.path=value` overrides (values as in TOML).
+
+    Raises PlanError naming the key that is unknown or has a wrong value.
+    """
+    settings: dict[str, object] = {}
+    if path is not None:
+        try:
+            settings = tomllib.loads(path.read_text())
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise PlanError(f"plan {path} cannot be read: {error}") from error
+    for override in overrides:
+        _merge(settings, _parse_override(override))
+    try:
+        return _converter.structure(settings, Plan)
+    except cattrs.BaseValidationError as error:
+        problems = "; ".join(cattrs.transform_error(error, path="plan"))
+        raise PlanError(f"{problems}; `regionlake plan` prints every key with its default") from error
+
+
+_converter = cattrs.Converter(forbid_extra_keys=True)
+
+
+def _parse_override(override: str) -> dict[str, object]:
+    key, equals, value = override.partition("=")
+    if not equals:
+        raise PlanError(f"an override is key.path=value, got {override!r}")
+    try:
+        return tomllib.loads(f"{key} = {value}")
+    except tomllib.TOMLDecodeError:
+        try:
+            return tomllib.loads(f'{key} = "{value}"')  # a bare word is meant as a string
+        except tomllib.TOMLDecodeError as error:
+            raise PlanError(f"override {override!r} cannot be read: {error}") from error
+
+
+def _merge(into: dict[str, object], changes: Mapping[str, object]) -> None:
+    for key, value in changes.items():
+        below = into.get(key)
+        if isinstance(value, Mapping) and isinstance(below, dict):
+            _merge(below, value)
+        else:
+            into[key] = value
+
+
+def _without_none(value: object) -> dict[str, object]:
+    """TOML has no null: a key left out is None."""
+    assert isinstance(value, Mapping)
+    return {k: _without_none(v) if isinstance(v, Mapping) else v for k, v in value.items() if v is not None}

@@ -1,0 +1,66 @@
+"""What a run has done so far, and what it did in the end."""
+
+from dataclasses import dataclass, field
+
+from pipeline.sources import Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A moment of a run.
+
+    media_s: seconds of video read. media_total_s: seconds found so far to be read in this run.
+    backlog_segments: found and not yet committed.
+    """
+
+    elapsed_s: float
+    sources: int
+    segments: int
+    backlog_segments: int
+    frames_decoded: int
+    keyframes: int
+    regions: int
+    media_s: float
+    media_total_s: float
+
+    @property
+    def frames_per_s(self) -> float:
+        return self.frames_decoded / self.elapsed_s if self.elapsed_s > 0 else 0.0
+
+    @property
+    def times_real_time(self) -> float:
+        return self.media_s / self.elapsed_s if self.elapsed_s > 0 else 0.0
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds until the work found so far is done; None before anything was read."""
+        if self.media_s <= 0:
+            return None
+        return self.elapsed_s * max(0.0, self.media_total_s - self.media_s) / self.media_s
+
+
+@dataclass(slots=True)
+class IngestReport:
+    """What an ingest did.
+
+    segments: committed by this run. skipped: sources that were already in the lake, whole.
+    quarantined: inputs that cannot be read, with the reason. failed: segments to be tried again, likewise.
+    seconds: wall time each stage was busy; stages overlap, so they add up to more than `elapsed_s`.
+    """
+
+    sources: int = 0
+    segments: int = 0
+    frames_decoded: int = 0
+    keyframes: int = 0
+    near_duplicates: int = 0
+    regions: int = 0
+    skipped: int = 0
+    quarantined: list[Failure] = field(default_factory=list)
+    failed: list[Failure] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    elapsed_s: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether every input was used."""
+        return not self.quarantined and not self.failed

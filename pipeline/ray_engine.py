@@ -1,0 +1,207 @@
+"""`--engine ray`: the same stages as pools of actors under Ray Data, which streams, backpressures and retries."""
+
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import numpy as np
+import ray
+import ray.data
+from numpy.typing import NDArray
+
+from pipeline.engine import LakeWriter
+from pipeline.packets import FramePacket, ProposalPacket, RowPacket, Work
+from pipeline.plan import Plan
+from pipeline.pool_sizes import EMBEDDER_CPUS, PROPOSER_CPUS, READER_CPUS, pool_sizes
+from pipeline.reader_process import ReaderProcess
+from pipeline.rows import SegmentRows
+from pipeline.sources import Failure, Location
+from pipeline.stages import EmbedStage, ProposeStage
+from schemas.clock import Span
+from schemas.errors import SourceError
+from schemas.sources import Segment, Source
+
+# A packet travels as one pickle in one Arrow cell: pixels and boxes in columns of objects would be pickled value
+# by value. Blocks of about one packet keep every stage busy; Ray's default of 128 MiB waits for five.
+BLOCK_BYTES = 16 * 2**20
+PICTURES_PER_WORK = 16
+
+Batch = dict[str, NDArray[np.object_]]
+
+
+class RayEngine:
+    """The plan on a Ray cluster: the one that is running, or one started here for the run."""
+
+    def __init__(self, plan: Plan, make_writer: Callable[[], LakeWriter]) -> None:
+        self._plan = plan
+        self._started = not ray.is_initialized()
+        if self._started:
+            ray.init(log_to_driver=False, include_dashboard=False, logging_level="warning")
+        self._cpus = ray.cluster_resources().get("CPU", 0.0)
+        pool_sizes(plan.run, cluster_cpus=self._cpus, works=1)  # refuse before any file is opened
+        self.writer: LakeWriter = _ActorWriter(make_writer)
+        self._probes = [
+            ray.remote(_ProbeActor).options(num_cpus=0, max_restarts=-1, max_task_retries=2).remote(plan)
+            for _ in range(max(1, int(self._cpus) // 2))
+        ]
+
+    def probe(self, locations: Sequence[Location]) -> Iterator[tuple[Location, Source] | Failure]:
+        pool = ray.util.ActorPool(self._probes)
+        yield from pool.map_unordered(lambda actor, location: actor.probe.remote(location), locations)
+
+    def run(self, works: Sequence[Work]) -> Iterator[RowPacket]:
+        if not works:
+            return
+        context = ray.data.DataContext.get_current()
+        context.target_max_block_size = BLOCK_BYTES
+        context.enable_progress_bars = False
+        items = [{"works": pickle.dumps(group)} for group in _groups(works)]
+        sizes = pool_sizes(self._plan.run, cluster_cpus=self._cpus, works=len(items))
+        dataset = ray.data.from_items(items, override_num_blocks=len(items))
+        for actor, size, cpus in (
+            (_ReadActor, sizes.readers, READER_CPUS),
+            (_ProposeActor, sizes.proposers, PROPOSER_CPUS),
+            (_EmbedActor, sizes.embedders, EMBEDDER_CPUS),
+        ):
+            dataset = dataset.map_batches(
+                actor,
+                fn_constructor_args=(self._plan,),
+                batch_size=1,
+                num_cpus=cpus,
+                compute=ray.data.ActorPoolStrategy(min_size=1, max_size=size),
+            )
+        for batch in dataset.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=1):
+            for cell in batch["packet"]:
+                packet = pickle.loads(cell)
+                assert isinstance(packet, RowPacket)
+                yield packet
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        try:
+            self.writer.close()
+        finally:
+            if self._started:
+                ray.shutdown()
+
+
+class _ActorWriter:
+    """The committer in an actor: restarted when it dies and asked again, which commits once all the same."""
+
+    def __init__(self, make_writer: Callable[[], LakeWriter]) -> None:
+        options = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
+        self._actor = ray.remote(_WriterActor).options(**options).remote(make_writer)
+        self._call("ready")  # a lake that cannot be opened is told before any file is read
+
+    def register(self, source: Source, *, replace: bool) -> list[Span]:
+        spans: list[Span] = self._call("register", source, replace=replace)
+        return spans
+
+    def commit(self, rows: Sequence[SegmentRows]) -> int:
+        new: int = self._call("commit", rows)
+        return new
+
+    def fail(self, segment: Segment, *, state: Literal["failed", "quarantined"], error: str) -> None:
+        self._call("fail", segment, state=state, error=error)
+
+    def quarantine(self, uri: str, *, error: str) -> None:
+        self._call("quarantine", uri, error=error)
+
+    def close(self) -> None:
+        self._call("close")
+
+    def _call(self, method: str, *args: object, **options: object) -> Any:
+        try:
+            return ray.get(getattr(self._actor, method).remote(*args, **options))
+        except ray.exceptions.RayTaskError as error:
+            raise error.cause from None  # what was raised there, as if it were raised here
+
+
+class _WriterActor:
+    def __init__(self, make_writer: Callable[[], LakeWriter]) -> None:
+        self._make_writer = make_writer
+        self._opened: LakeWriter | None = None
+
+    def _writer(self) -> LakeWriter:
+        # opened by the first call and not by the constructor, whose errors Ray hides behind its own
+        self._opened = self._opened or self._make_writer()
+        return self._opened
+
+    def ready(self) -> None:
+        self._writer()
+
+    def register(self, source: Source, *, replace: bool) -> list[Span]:
+        return self._writer().register(source, replace=replace)
+
+    def commit(self, rows: Sequence[SegmentRows]) -> int:
+        return self._writer().commit(rows)
+
+    def fail(self, segment: Segment, *, state: Literal["failed", "quarantined"], error: str) -> None:
+        self._writer().fail(segment, state=state, error=error)
+
+    def quarantine(self, uri: str, *, error: str) -> None:
+        self._writer().quarantine(uri, error=error)
+
+    def close(self) -> None:
+        self._writer().close()
+
+
+class _ProbeActor:
+    def __init__(self, plan: Plan) -> None:
+        self._reader = ReaderProcess(plan.read, timeout_s=plan.run.read_timeout_s)
+
+    def probe(self, location: Location) -> tuple[Location, Source] | Failure:
+        try:
+            return location, self._reader.probe(location)
+        except SourceError as error:
+            return Failure(location.uri, str(error))
+
+
+class _ReadActor:
+    def __init__(self, plan: Plan) -> None:
+        self._reader = ReaderProcess(plan.read, timeout_s=plan.run.read_timeout_s)
+
+    def __call__(self, batch: Batch) -> Iterator[Batch]:
+        for cell in batch["works"]:
+            for work in pickle.loads(cell):
+                for packet in self._reader.read(work):
+                    yield _cell(packet)
+
+
+class _ProposeActor:
+    def __init__(self, plan: Plan) -> None:
+        self._stage = ProposeStage(plan)
+
+    def __call__(self, batch: Batch) -> Iterator[Batch]:
+        for cell in batch["packet"]:
+            for packet in self._stage(pickle.loads(cell)):
+                yield _cell(packet)
+
+
+class _EmbedActor:
+    def __init__(self, plan: Plan) -> None:
+        self._stage = EmbedStage(plan)
+
+    def __call__(self, batch: Batch) -> Iterator[Batch]:
+        for cell in batch["packet"]:
+            for packet in self._stage(pickle.loads(cell)):
+                yield _cell(packet)
+
+
+def _cell(packet: FramePacket | ProposalPacket | RowPacket) -> Batch:
+    cell = np.empty(1, object)
+    cell[0] = pickle.dumps(packet, protocol=pickle.HIGHEST_PROTOCOL)
+    return {"packet": cell}
+
+
+def _groups(works: Sequence[Work]) -> Iterator[list[Work]]:
+    """One video segment, or several pictures, a piece of work: a picture alone is too small for a task."""
+    pictures = [w for w in works if w.segment.source.kind == "picture"]
+    for start in range(0, len(pictures), PICTURES_PER_WORK):
+        yield pictures[start : start + PICTURES_PER_WORK]
+    for work in works:
+        if work.segment.source.kind == "video":
+            yield [work]
