@@ -1,0 +1,69 @@
+"""Catches a box convention that slips: order, range, half-open pixels, IoU."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.boxes import Boxes
+from schemas.errors import InvalidValueError
+
+unit = st.floats(0, 1, width=32)
+box = st.tuples(unit, unit, unit, unit).map(
+    lambda b: (min(b[0], b[2]), min(b[1], b[3]), max(b[0], b[2]), max(b[1], b[3]))
+)
+boxes = st.lists(box, min_size=1, max_size=8).map(lambda rows: Boxes(np.array(rows, np.float32)))
+
+
+@given(boxes, boxes)
+def test_iou_is_symmetric_and_lies_between_0_and_1(a: Boxes, b: Boxes) -> None:
+    iou = a.iou(b)
+    assert iou.shape == (len(a), len(b))
+    assert ((iou >= 0) & (iou <= 1 + 1e-6)).all()  # float32 union of nearly equal boxes
+    np.testing.assert_allclose(iou, b.iou(a).T, rtol=1e-5, atol=1e-7)
+
+
+@given(boxes)
+def test_a_box_with_an_area_has_iou_1_with_itself_and_one_without_has_0(a: Boxes) -> None:
+    own = np.diag(a.iou(a))
+    np.testing.assert_allclose(own, np.where(a.area() > 0, 1.0, 0.0), atol=1e-4)
+
+
+def test_iou_of_two_halves_that_share_a_quarter() -> None:
+    left, middle = Boxes([[0, 0, 0.5, 1]]), Boxes([[0.25, 0, 0.75, 1]])
+    assert left.iou(middle)[0, 0] == pytest.approx(1 / 3)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 639), st.integers(0, 359), st.integers(1, 640), st.integers(1, 360)), min_size=1)
+)
+def test_whole_pixel_boxes_survive_normalising(rows: list[tuple[int, int, int, int]]) -> None:
+    px = np.array([(x, y, max(x + 1, x1), max(y + 1, y1)) for x, y, x1, y1 in rows], np.int32)
+    back = Boxes.from_pixels(px, width_px=640, height_px=360).to_pixels(width_px=640, height_px=360)
+    np.testing.assert_array_equal(back, np.minimum(px, [640, 360, 640, 360]))
+
+
+@given(boxes, st.integers(1, 50), st.integers(1, 50))
+def test_pixel_boxes_always_hold_a_pixel_of_the_frame(a: Boxes, width: int, height: int) -> None:
+    x0, y0, x1, y1 = a.to_pixels(width_px=width, height_px=height).T
+    assert ((x0 >= 0) & (y0 >= 0) & (x0 < x1) & (y0 < y1) & (x1 <= width) & (y1 <= height)).all()
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([0.1, 0.1, 0.2, 0.2], r"for one box pass x\[None\]"),
+        ([[0.1, 0.1, 0.2]], r"must be \(N, 4\)"),
+        ([[0.5, 0.0, 0.2, 1.0]], "x0 <= x1"),
+        ([[0, 0, 640, 360]], "not pixels"),
+        ([[0, 0, float("nan"), 1]], "box 0 of 1"),
+    ],
+)
+def test_wrong_boxes_are_refused_with_the_fix(rows: list[object], said: str) -> None:
+    with pytest.raises(InvalidValueError, match=said):
+        Boxes(np.array(rows, np.float32))
+
+
+def test_clipping_keeps_what_lies_in_the_frame() -> None:
+    clipped = Boxes.clipped([[-0.5, 0.2, 0.5, 1.7]])
+    np.testing.assert_allclose(clipped.xyxy, [[0, 0.2, 0.5, 1]])

@@ -1,0 +1,71 @@
+"""Catches PTS that drift, merge or lose their microseconds on the way to seconds and UTC."""
+
+import pickle
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.clock import Clock, Span
+from schemas.errors import InvalidValueError
+
+pts = st.integers(-(2**40), 2**40)
+time_bases = st.fractions(min_value=Fraction(1, 10**6), max_value=1).filter(lambda f: f > 0)
+
+
+@given(time_bases, pts)
+def test_the_first_pts_at_a_frames_own_time_is_that_frame(time_base: Fraction, p: int) -> None:
+    clock = Clock(time_base)
+    assert clock.pts_at_or_after(p * time_base) == p
+    assert clock.pts_at_or_after(p * time_base + Fraction(1, 10**9)) == p + 1
+
+
+@given(time_bases, st.floats(0, 1e5))
+def test_ticks_last_at_least_the_duration_and_no_tick_more(time_base: Fraction, duration_s: float) -> None:
+    ticks = Clock(time_base).ticks(duration_s)
+    assert ticks * time_base >= Fraction(duration_s) > (ticks - 1) * time_base
+
+
+def test_utc_keeps_microseconds_after_a_year_of_a_feed() -> None:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    clock = Clock(Fraction(1, 90_000), start)
+    year_s = 365 * 86_400
+    assert clock.utc(year_s * 90_000 + 9) == start + timedelta(seconds=year_s, microseconds=100)
+
+
+def test_utc_is_unknown_without_a_start_time() -> None:
+    assert Clock(Fraction(1, 25)).utc(100) is None
+
+
+def test_a_start_time_without_a_zone_is_refused() -> None:
+    with pytest.raises(InvalidValueError, match="time zone"):
+        Clock(Fraction(1, 25), datetime(2026, 1, 1))
+
+
+spans = st.tuples(st.integers(-50, 50), st.integers(1, 40)).map(lambda t: Span(t[0], t[0] + t[1]))
+
+
+@given(spans, st.lists(spans, max_size=6))
+def test_minus_leaves_exactly_the_ticks_that_no_other_span_holds(span: Span, others: list[Span]) -> None:
+    left = span.minus(others)
+    kept = [t for piece in left for t in range(piece.start, piece.stop)]
+    assert kept == [t for t in range(span.start, span.stop) if not any(t in o for o in others)]
+
+
+@given(spans, spans)
+def test_intersection_holds_the_ticks_of_both(a: Span, b: Span) -> None:
+    both = a.intersection(b)
+    ticks = set(range(a.start, a.stop)) & set(range(b.start, b.stop))
+    assert ticks == (set(range(both.start, both.stop)) if both else set())
+
+
+def test_an_empty_span_is_refused() -> None:
+    with pytest.raises(InvalidValueError, match="start < stop"):
+        Span(3, 3)
+
+
+def test_clock_survives_pickling() -> None:
+    clock = Clock(Fraction(1, 15360), datetime(2026, 5, 1, tzinfo=UTC))
+    assert pickle.loads(pickle.dumps(clock)) == clock
