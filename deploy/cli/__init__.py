@@ -1,0 +1,1 @@
+"""The `regionlake` command: one module a subcommand."""

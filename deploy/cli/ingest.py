@@ -1,0 +1,86 @@
+"""`regionlake ingest`: from files, folders, globs and URLs to rows of the lake."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from deploy.cli.options import JsonOption, LakeOption, ModelOption, PlanOption, ProposerOption, SetOption, chosen_plan
+from deploy.cli.output import EXIT_FAILED, Json, console, print_json
+
+if TYPE_CHECKING:
+    from pipeline.progress import IngestReport
+
+
+def ingest(
+    sources: Annotated[
+        list[str], typer.Argument(help="Files, folders, globs, http(s):// or s3:// URLs.", show_default=False)
+    ],
+    lake: LakeOption,
+    plan: PlanOption = None,
+    model: ModelOption = None,
+    proposer: ProposerOption = None,
+    settings: SetOption = None,
+    engine: Annotated[
+        Literal["local", "ray"], typer.Option(help="One process, or Ray (this machine, or the cluster of RAY_ADDRESS).")
+    ] = "local",
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace sources that are in the lake with another plan.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Add videos and pictures to a lake.
+
+    A lake is made where there is none. What it holds already is skipped, so that the same command goes on after an interruption.
+    """
+    made = chosen_plan(plan, model=model, proposer=proposer, settings=settings)
+    from deploy.cli.progress import shown_progress
+    from pipeline.ingest import ingest as run
+
+    with shown_progress() as on_progress:
+        report = run(sources, lake, made, engine=engine, replace=replace, on_progress=on_progress)
+    if as_json:
+        print_json(ingest_json(report))
+    else:
+        _print_report(report)
+    if not report.ok:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def ingest_json(report: "IngestReport") -> Json:
+    """The object that `regionlake ingest --json` prints: counts, seconds per stage, and what went wrong by name."""
+    return {
+        "sources": report.sources,
+        "segments": report.segments,
+        "frames_decoded": report.frames_decoded,
+        "keyframes": report.keyframes,
+        "near_duplicates": report.near_duplicates,
+        "regions": report.regions,
+        "skipped": report.skipped,
+        "quarantined": len(report.quarantined),
+        "failed": len(report.failed),
+        "seconds": {stage: round(seconds, 3) for stage, seconds in report.seconds.items()},
+        "elapsed_s": round(report.elapsed_s, 3),
+        "errors": [
+            {"source": failure.uri, "state": state, "error": failure.error}
+            for state, failures in (("quarantined", report.quarantined), ("failed", report.failed))
+            for failure in failures
+        ],
+    }
+
+
+def _print_report(report: "IngestReport") -> None:
+    out = console()
+    rate = report.frames_decoded / report.elapsed_s if report.elapsed_s else 0.0
+    out.print(
+        f"{report.sources} sources: {report.segments} segments done, {report.skipped} sources skipped, "
+        f"{len(report.quarantined)} quarantined, {len(report.failed)} segments failed"
+    )
+    out.print(
+        f"{report.frames_decoded:,} frames decoded → {report.keyframes:,} keyframes "
+        f"({report.near_duplicates:,} near-duplicates dropped), {report.regions:,} regions"
+    )
+    busy = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in report.seconds.items())
+    out.print(f"{report.elapsed_s:.1f} s, {rate:.0f} frames/s{f' (busy: {busy})' if busy else ''}")
+    for state, failures in (("quarantined", report.quarantined), ("failed", report.failed)):
+        for failure in failures:
+            out.print(f"{state}: {failure.uri}: {failure.error}", soft_wrap=True)

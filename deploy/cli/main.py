@@ -1,0 +1,78 @@
+"""The `regionlake` command itself: its subcommands, its log, and what becomes of errors.
+
+Subcommands import what they need when they run: `regionlake --help` must not wait for torch.
+"""
+
+import logging
+import os
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from deploy.cli import doctor, ingest, models, plan, search
+from deploy.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
+from schemas.errors import InvalidValueError, ModelError, PlanError, QueryError, RegionLakeError
+
+USAGE_ERRORS = (InvalidValueError, ModelError, PlanError, QueryError)
+
+app = typer.Typer(
+    name="regionlake",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: the README holds a copy of it
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+app.command()(ingest.ingest)
+app.command()(search.search)
+app.command()(plan.plan)
+app.command()(models.models)
+app.command()(doctor.doctor)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"regionlake {version('regionlake')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version and leave.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Turn video into a lake of regions, and find the moment when THIS appeared THERE.
+
+    Exit codes: 0 done, 1 some inputs failed (each is named), 2 wrong usage.
+    """
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=os.environ.get("REGIONLAKE_LOG", "warning").upper(),
+        format="time=%(asctime)s level=%(levelname)s logger=%(name)s %(message)s",
+    )
+
+
+def main() -> None:
+    """Entry point: errors raised on purpose become one line, anything else keeps its traceback."""
+    try:
+        app()
+    except USAGE_ERRORS as error:
+        _leave(f"regionlake: {error}", EXIT_USAGE)
+    except RegionLakeError as error:
+        _leave(f"regionlake: {error}", EXIT_FAILED)
+    except SystemExit as leaving:
+        if leaving.code == EXIT_INTERRUPTED:
+            print("regionlake: interrupted; an ingest goes on from its last commit when run again", file=sys.stderr)
+        raise
+
+
+def _leave(message: str, code: int) -> None:
+    print(message, file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

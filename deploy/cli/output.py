@@ -1,0 +1,89 @@
+"""How results are printed: tables for people, JSON for programs, times and names that are short to read."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from schemas.query import Hit, Query, SearchResult
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+Json = dict[str, object]
+
+
+def print_json(value: object) -> None:
+    print(json.dumps(value, ensure_ascii=False))
+
+
+def console() -> "Console":
+    """Standard output; wide when it is no terminal, so that a table in a file is not folded."""
+    from rich.console import Console
+
+    out = Console(highlight=False, markup=False)
+    return out if out.is_terminal else Console(highlight=False, markup=False, width=160)
+
+
+def search_json(result: SearchResult) -> Json:
+    """The object that `regionlake search --json` prints."""
+    return {
+        "query": _query_json(result.query),
+        "took_ms": round(result.took_ms, 3),
+        "exact": result.exact,
+        "hits": [_hit_json(hit) for hit in result.hits],
+    }
+
+
+def _query_json(query: Query) -> Json:
+    return {
+        "text": query.text,
+        "image": query.image,
+        "roi": query.roi,
+        "box": query.box,
+        "source": query.source,
+        "since": query.since.isoformat() if query.since else query.since_s,
+        "until": query.until.isoformat() if query.until else query.until_s,
+        "k": query.k,
+        "rank": query.ranking.geometry,
+        "norm": query.ranking.normalisation,
+        "weight": query.ranking.semantic_weight,
+    }
+
+
+def _hit_json(hit: Hit) -> Json:
+    return {
+        "rank": hit.rank,
+        "distance": hit.distance,
+        "semantic": hit.semantic,
+        "geometric": hit.geometric,
+        "source": hit.source,
+        "pts_s": hit.pts_s,
+        "time": hit.time.isoformat() if hit.time else None,
+        "shot_s": hit.shot_s,
+        "box": hit.box,
+        "frame_id": hit.frame_id,
+        "region_id": hit.region_id,
+        "proposer": hit.proposer,
+    }
+
+
+def clock_time(seconds: float) -> str:
+    """`8.24` → `0:08.24`, `3725.5` → `1:02:05.50`, `-0.04` → `-0:00.04`."""
+    hundredths = round(abs(seconds) * 100)
+    minutes, rest = divmod(hundredths, 6000)
+    hours, minutes = divmod(minutes, 60)
+    clock = f"{hours}:{minutes:02}" if hours else f"{minutes}"
+    return f"{'-' if seconds < 0 else ''}{clock}:{rest / 100:05.2f}"
+
+
+def short_names(uris: Sequence[str]) -> dict[str, str]:
+    """URI → its last part where that tells it from the others, else the whole of it."""
+    distinct = set(uris)
+    names = {uri: PurePath(uri).name or uri for uri in distinct}
+    times_used = Counter(names.values())
+    return {uri: name if times_used[name] == 1 else uri for uri, name in names.items()}

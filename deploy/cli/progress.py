@@ -1,0 +1,55 @@
+"""Progress of long work on standard error: a bar in a terminal, a line now and then elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.progress import Progress
+
+LINE_EVERY_S = 10.0  # in a log file: often enough to see that it lives
+
+
+@contextmanager
+def shown_progress() -> Iterator[Callable[["Progress"], None]]:
+    """Gives the callback that shows each Progress it is called with, until the block ends."""
+    if not sys.stderr.isatty():
+        yield _Lines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    with Bar(TextColumn("{task.description}"), BarColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def show(progress: "Progress") -> None:
+            total = progress.media_total_s or None
+            bar.update(task, description=progress_text(progress), completed=progress.media_s, total=total)
+
+        yield show
+
+
+def progress_text(progress: "Progress") -> str:
+    """`812 frames/s · 27.1 × real time · ETA 0:42 · 3 segments done, 5 to do · 41 keyframes, 1,204 regions`."""
+    eta = "–" if progress.eta_s is None else "{}:{:02}".format(*divmod(round(progress.eta_s), 60))
+    return (
+        f"{progress.frames_per_s:.0f} frames/s · {progress.times_real_time:.1f} × real time · ETA {eta} · "
+        f"{progress.segments} segments done, {progress.backlog_segments} to do · "
+        f"{progress.keyframes:,} keyframes, {progress.regions:,} regions"
+    )
+
+
+class _Lines:
+    """Prints a Progress as a line, unless the last one is recent."""
+
+    def __init__(self) -> None:
+        self._last_s = time.monotonic()
+
+    def __call__(self, progress: "Progress") -> None:
+        now = time.monotonic()
+        if now - self._last_s >= LINE_EVERY_S:
+            self._last_s = now
+            print(f"progress: {progress_text(progress)}", file=sys.stderr, flush=True)

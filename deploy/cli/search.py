@@ -1,0 +1,130 @@
+"""`regionlake search`: a question to the lake, answered as a table, JSON, a contact sheet or clips."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deploy.cli.options import JsonOption, LakeOption
+from deploy.cli.output import clock_time, console, print_json, search_json, short_names
+from deploy.cli.values import parse_box, parse_time
+from schemas.query import Geometry, Normalisation, Query, Ranking, SearchResult
+
+DEFAULT = Ranking()
+
+
+def search(
+    lake: LakeOption,
+    text: Annotated[str | None, typer.Argument(help="What to look for, in words.", show_default=False)] = None,
+    box: Annotated[
+        str | None,
+        typer.Option(metavar="X0,Y0,X1,Y1", help="Where in the frame, as fractions of it; hits overlap this box."),
+    ] = None,
+    image: Annotated[
+        Path | None,
+        typer.Option(help="Look for what this picture shows, instead of a text.", exists=True, dir_okay=False),
+    ] = None,
+    roi: Annotated[str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="The part of --image that is sought.")] = None,
+    rank: Annotated[Geometry, typer.Option(help="How a hit's box is compared with --box.")] = DEFAULT.geometry,
+    norm: Annotated[
+        Normalisation, typer.Option(help="How both distances are made comparable.")
+    ] = DEFAULT.normalisation,
+    weight: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of meaning in the distance; the rest is geometry.")
+    ] = DEFAULT.semantic_weight,
+    source: Annotated[
+        str | None, typer.Option(help="Only sources whose path or URL holds this, or matches it as a glob.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="UTC as 2026-05-01T12:00:00Z, or within the source as 90 or 1:30."),
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="As --since; not included itself.")] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many hits.")] = 10,
+    as_json: JsonOption = False,
+    sheet: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Draw the hits with their boxes into this picture.")
+    ] = None,
+    clips: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Cut a clip around each hit into this folder.", file_okay=False)
+    ] = None,
+) -> None:
+    """Find frames by what they show (TEXT, --image) and where (--box)."""
+    began, ended = parse_time(since, option="--since"), parse_time(until, option="--until")
+    query = Query(
+        text=text,
+        image=str(image) if image else None,
+        roi=parse_box(roi, option="--roi"),
+        box=parse_box(box, option="--box"),
+        source=source,
+        since=began if isinstance(began, datetime) else None,
+        since_s=began if isinstance(began, float) else None,
+        until=ended if isinstance(ended, datetime) else None,
+        until_s=ended if isinstance(ended, float) else None,
+        k=k,
+        ranking=Ranking(semantic_weight=weight, geometry=rank, normalisation=norm),
+    )
+    result = _answer(query, lake=lake)
+    if as_json:
+        print_json(search_json(result))
+    else:
+        _print_table(result)
+    if sheet or clips:
+        _write_pictures(result, lake=lake, sheet=sheet, clips=clips)
+
+
+def _answer(query: Query, *, lake: str) -> SearchResult:
+    from operators.encoders.catalogue import load_encoder
+    from pipeline.lake.lake import Lake
+    from pipeline.search.searcher import Searcher
+
+    opened = Lake.open(lake)  # first: a wrong path must not wait for a model to load
+    encoder = load_encoder(opened.space.model)
+    try:
+        return Searcher(opened, encoder).search(query)
+    finally:
+        encoder.close()
+
+
+def _write_pictures(result: SearchResult, *, lake: str, sheet: Path | None, clips: Path | None) -> None:
+    from pipeline.lake.lake import Lake
+
+    if sheet:
+        from deploy.contact_sheet import write_contact_sheet
+
+        write_contact_sheet(result, lake=Lake.open(lake), path=sheet)
+        typer.echo(f"contact sheet: {sheet}", err=True)
+    if clips:
+        from deploy.clips import export_clips
+
+        for path in export_clips(result, lake=Lake.open(lake), folder=clips):
+            typer.echo(f"clip: {path}", err=True)
+
+
+def _print_table(result: SearchResult) -> None:
+    from rich.table import Table
+
+    table = Table("rank", "distance", "semantic", "geometric", "source", "at", box=None, pad_edge=False)
+    with_time = any(hit.time for hit in result.hits)
+    if with_time:
+        table.add_column("time (UTC)")
+    for column in ("shot", "box", "proposer"):
+        table.add_column(column)
+    names = short_names([hit.source for hit in result.hits])
+    for hit in result.hits:
+        table.add_row(
+            str(hit.rank),
+            *("–" if d is None else f"{d:.3f}" for d in (hit.distance, hit.semantic, hit.geometric)),
+            names[hit.source],
+            clock_time(hit.pts_s),
+            *([f"{hit.time:%Y-%m-%d %H:%M:%S}" if hit.time else "–"] if with_time else []),
+            "–" if hit.shot_s is None else f"{clock_time(hit.shot_s[0])} to {clock_time(hit.shot_s[1])}",
+            " ".join(f"{side:.2f}" for side in hit.box),
+            hit.proposer,
+        )
+    out = console()
+    if result.hits:
+        out.print(table)
+    exactness = "exact" if result.exact else "approximate: an index may have missed some"
+    out.print(f"{len(result.hits)} hits of {result.candidates:,} regions in {result.took_ms:.0f} ms ({exactness})")

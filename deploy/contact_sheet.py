@@ -1,0 +1,161 @@
+"""A picture of an answer: every hit's frame with the hit's box and the query's box drawn on it."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from deploy.cli.output import clock_time, short_names
+from pipeline.lake.lake import Lake
+from schemas.errors import RegionLakeError
+from schemas.query import BoxTuple, Hit, Query, SearchResult
+
+Colour = tuple[int, int, int]
+HIT: Colour = (255, 176, 0)
+ASKED: Colour = (0, 205, 255)
+PAPER: Colour = (22, 24, 28)
+INK: Colour = (238, 240, 242)
+FAINT: Colour = (160, 166, 174)
+SHADOW: Colour = (0, 0, 0)
+
+TILE_PX = 480
+GAP_PX = 16
+CAPTION_PX = 50
+HEADER_PX = 84
+
+
+def write_contact_sheet(result: SearchResult, *, lake: Lake, path: Path) -> None:
+    """Draws the hits from the lake's thumbnails and writes the picture; its suffix names the format."""
+    frames = [hit.frame_id for hit in result.hits]
+    rows = (
+        lake.read("frames", columns=["id", "thumbnail"], where=f"id IN ({', '.join(map(repr, frames))})")
+        if frames
+        else None
+    )
+    thumbnails = dict(zip(rows["id"].to_pylist(), rows["thumbnail"].to_pylist(), strict=True)) if rows else {}
+    sheet = draw_contact_sheet(result, thumbnails)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sheet.save(path)
+    except (OSError, ValueError) as error:
+        raise RegionLakeError(f"the contact sheet {path} cannot be written: {error}") from error
+
+
+def draw_contact_sheet(result: SearchResult, thumbnails: Mapping[str, bytes]) -> Image.Image:
+    """thumbnails: frame id → JPEG, for every hit. Tiles in order of rank, left to right, then down."""
+    pictures = [Image.open(io.BytesIO(thumbnails[hit.frame_id])).convert("RGB") for hit in result.hits]
+    columns = _columns(len(pictures))
+    # one height for all tiles, the tallest that a picture needs, at most square: a portrait picture is narrower
+    tile_height = max((min(TILE_PX, round(TILE_PX * p.height / p.width)) for p in pictures), default=0)
+    rows = -(-len(pictures) // columns)
+    width = columns * (TILE_PX + GAP_PX) + GAP_PX
+    height = HEADER_PX + rows * (tile_height + CAPTION_PX + GAP_PX) + GAP_PX
+    sheet = Image.new("RGB", (width, height), PAPER)
+    _draw_header(ImageDraw.Draw(sheet), result, width=width)
+    names = short_names([hit.source for hit in result.hits])
+    for i, (hit, picture) in enumerate(zip(result.hits, pictures, strict=True)):
+        x = GAP_PX + i % columns * (TILE_PX + GAP_PX)
+        y = HEADER_PX + i // columns * (tile_height + CAPTION_PX + GAP_PX)
+        scale = min(TILE_PX / picture.width, tile_height / picture.height)
+        picture = picture.resize(
+            (round(picture.width * scale), round(picture.height * scale)), Image.Resampling.LANCZOS
+        )
+        tile = draw_hit(picture, hit, asked=result.query.box)
+        sheet.paste(tile, (x + (TILE_PX - tile.width) // 2, y + (tile_height - tile.height) // 2))
+        _draw_caption(ImageDraw.Draw(sheet), hit, name=names[hit.source], x=x, y=y + tile_height + 6)
+    return sheet
+
+
+def draw_hit(picture: Image.Image, hit: Hit, *, asked: BoxTuple | None) -> Image.Image:
+    """A copy of the picture with the query's box dashed, the hit's box in full and its rank in the corner."""
+    tile = picture.copy()
+    draw = ImageDraw.Draw(tile)
+    if asked is not None:
+        x0, y0, x1, y1 = _pixels(asked, tile)
+        draw.rectangle((x0 - 1, y0 - 1, x1 + 1, y1 + 1), outline=SHADOW, width=4)
+        _dashed(draw, (x0, y0, x1, y1), ASKED)
+    x0, y0, x1, y1 = _pixels(hit.box, tile)
+    draw.rectangle((x0 - 1, y0 - 1, x1 + 1, y1 + 1), outline=SHADOW, width=5)
+    draw.rectangle((x0, y0, x1, y1), outline=HIT, width=3)
+    label = str(hit.rank)
+    font = _font(20)
+    badge = (0, 0, round(font.getlength(label)) + 16, 28)
+    draw.rectangle(badge, fill=HIT)
+    draw.text(((badge[2] + 1) / 2, 14), label, fill=SHADOW, font=font, anchor="mm")
+    return tile
+
+
+def _pixels(box: BoxTuple, tile: Image.Image) -> tuple[int, int, int, int]:
+    """The box's outermost pixels in the tile, both ends included, kept inside it."""
+    right, bottom = tile.width - 1, tile.height - 1
+    x0, y0 = min(round(box[0] * tile.width), right), min(round(box[1] * tile.height), bottom)
+    return (
+        x0,
+        y0,
+        max(x0, min(round(box[2] * tile.width) - 1, right)),
+        max(y0, min(round(box[3] * tile.height) - 1, bottom)),
+    )
+
+
+def _dashed(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], colour: Colour) -> None:
+    x0, y0, x1, y1 = box
+    for x in range(x0, x1 + 1, 16):
+        for y in (y0, y1 - 1):
+            draw.rectangle((x, y, min(x + 9, x1), y + 1), fill=colour)
+    for y in range(y0, y1 + 1, 16):
+        for x in (x0, x1 - 1):
+            draw.rectangle((x, y, x + 1, min(y + 9, y1)), fill=colour)
+
+
+def _draw_header(draw: ImageDraw.ImageDraw, result: SearchResult, *, width: int) -> None:
+    draw.text(
+        (GAP_PX, 26), _fitted(title(result.query), _font(26), width - 2 * GAP_PX), fill=INK, font=_font(26), anchor="lm"
+    )
+    found = f"{len(result.hits)} hits of {result.candidates:,} regions in {result.took_ms:.0f} ms"
+    legend = [("hit", HIT)] + ([("asked for", ASKED)] if result.query.box else [])
+    x = float(GAP_PX)
+    for name, colour in legend:
+        draw.rectangle((x, 52, x + 22, 68), outline=colour, width=3)
+        draw.text((x + 30, 60), name, fill=INK, font=_font(16), anchor="lm")
+        x += 30 + _font(16).getlength(name) + 22
+    draw.text((x, 60), _fitted(found, _font(16), width - GAP_PX - x), fill=FAINT, font=_font(16), anchor="lm")
+
+
+def title(query: Query) -> str:
+    """What the query asks for, in a line."""
+    what = f"“{query.text}”" if query.text else f"what {Path(query.image).name} shows" if query.image else "anything"
+    where = f" at {', '.join(f'{side:g}' for side in query.box)}" if query.box else ""
+    return what + where
+
+
+def _draw_caption(draw: ImageDraw.ImageDraw, hit: Hit, *, name: str, x: int, y: int) -> None:
+    when = clock_time(hit.pts_s) + (f" · {hit.time:%Y-%m-%d %H:%M:%S} UTC" if hit.time else "")
+    draw.text((x, y), _fitted(f"{name} · {when}", _font(17), TILE_PX), fill=INK, font=_font(17))
+    parts = [
+        f"{word} {value:.3f}"
+        for word, value in (("meaning", hit.semantic), ("place", hit.geometric))
+        if value is not None
+    ]
+    measured = f"distance {hit.distance:.3f} ({', '.join(parts)}) · {hit.proposer}"
+    draw.text((x, y + 22), _fitted(measured, _font(14), TILE_PX), fill=FAINT, font=_font(14))
+
+
+def _columns(tiles: int) -> int:
+    return min(max(tiles, 1), 2 if tiles <= 4 else 3 if tiles <= 12 else 4)
+
+
+def _font(size_px: int) -> ImageFont.FreeTypeFont:
+    font = ImageFont.load_default(size=size_px)  # ships inside Pillow: the same on every machine
+    assert isinstance(font, ImageFont.FreeTypeFont)
+    return font
+
+
+def _fitted(text: str, font: ImageFont.FreeTypeFont, width_px: float) -> str:
+    """The text, its middle replaced by … where it is too long: both ends of a path tell something."""
+    keep = len(text)
+    shown = text
+    while keep > 1 and font.getlength(shown) > width_px:
+        keep -= 1
+        shown = f"{text[: (keep + 1) // 2]}…{text[len(text) - keep // 2 :]}"
+    return shown
