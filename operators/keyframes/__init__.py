@@ -1,0 +1,1 @@
+"""Keyframes: which frames of a video are worth keeping."""

@@ -1,0 +1,195 @@
+"""Finds out what a file is: a video or a picture, its clock, its span, and where decoding can start."""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+
+import av.error
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from operators.readers.container import open_video, require_file, timestamps_of
+from operators.readers.orientation import Orientation
+from operators.readers.picture import picture_header
+from schemas.clock import Clock, Span
+from schemas.errors import SourceError
+from schemas.sources import Source
+
+_SYNC_STEP_S = 1  # closer sync points are thinned: every segment carries the whole list
+_BLOCK_BYTES = 1 << 20
+
+
+def probe(path: str, *, uri: str, start_time: datetime | None = None) -> Source:
+    """What the file at `path` is. Reads all of it once, and decodes one frame.
+
+    uri: the name under which it is known.
+    start_time: UTC of the first frame; without it, the container's own recording time counts.
+
+    A video that breaks off keeps the span it announces, so that reading its last segment fails with
+    the reason while those before it are read.
+
+    Raises SourceError, with the reason, when it is neither a video nor a picture that can be read.
+    """
+    require_file(path)
+    picture = picture_header(path)
+    if picture is not None:
+        codec, width_px, height_px = picture
+        return Source(
+            uri=uri,
+            id=_content_id(path),
+            kind="picture",
+            clock=Clock(Fraction(1), start_time),
+            span=Span(0, 1),
+            width_px=width_px,
+            height_px=height_px,
+            sync_pts=(0,),
+            frame_rate=0.0,
+            codec=codec,
+        )
+    container, stream = open_video(path)
+    with container:
+        return _probe_video(path, uri, start_time, container, stream)
+
+
+def _probe_video(
+    path: str, uri: str, start_time: datetime | None, container: InputContainer, stream: VideoStream
+) -> Source:
+    time_base = stream.time_base
+    if time_base is None:
+        raise SourceError(f"{path} has no time base")
+    stamp = timestamps_of(container, stream)
+    rate = stream.guessed_rate or stream.average_rate
+    first = _first_frame(path, container, stream)
+    first_pts = first.pts if stamp == "pts" else first.dts
+    if first_pts is None:
+        raise SourceError(
+            f"{path} has no timestamps (a bare {stream.codec_context.name} stream?); wrap it: "
+            f"ffmpeg -r RATE -i {Path(path).name} -c copy out.mp4"
+        )
+    if stamp == "pts":
+        sync, stop, count = _scan_packets(path, first_pts, time_base, rate)
+    else:
+        sync, stop, count = _scan_frames(path)
+    stop = max(stop, _announced_stop(path, container, stream, count))
+    orientation = Orientation.of(first)
+    width_px, height_px = orientation.size(first.width, first.height)
+    begun = start_time or _creation_time(container, stream)
+    offset = Clock(time_base, datetime.fromtimestamp(0, UTC)).utc(first_pts)
+    assert offset is not None
+    return Source(
+        uri=uri,
+        id=_content_id(path),
+        kind="video",
+        clock=Clock(time_base, None if begun is None else begun - (offset - datetime.fromtimestamp(0, UTC))),
+        span=Span(first_pts, stop),
+        width_px=width_px,
+        height_px=height_px,
+        sync_pts=sync,
+        frame_rate=float(rate) if rate else float(count / ((stop - first_pts) * time_base)),
+        codec=stream.codec_context.name,
+    )
+
+
+def _first_frame(path: str, container: InputContainer, stream: VideoStream) -> VideoFrame:
+    """The first undamaged frame; recordings that begin between sync points start with damaged ones."""
+    reason = "it holds no frame"
+    try:
+        for packet in container.demux(stream):
+            try:
+                for frame in packet.decode():
+                    if not frame.is_corrupt:
+                        return frame
+                    reason = "every frame is damaged"
+            except av.error.InvalidDataError as error:
+                reason = error.strerror or "invalid data"
+    except av.error.FFmpegError as error:
+        reason = error.strerror or "invalid data"
+    raise SourceError(f"{path}: no frame of its video can be decoded: {reason}")
+
+
+def _scan_packets(
+    path: str, first_pts: int, time_base: Fraction, rate: Fraction | None
+) -> tuple[tuple[int, ...], int, int]:
+    """(sync points, end, number of frames) from the packets alone, undecoded."""
+    container, stream = open_video(path)
+    step = int(_SYNC_STEP_S / time_base)
+    sync = [first_pts]
+    end, duration, count = first_pts, 0, 0
+    with container:
+        for pts, length, is_sync in _packets(container, stream):
+            count += 1
+            if pts is None or pts < first_pts:
+                continue
+            if is_sync and pts >= sync[-1] + step:
+                sync.append(pts)
+            if pts >= end:
+                end, duration = pts, length
+    if duration <= 0:
+        duration = max(1, round(1 / rate / time_base)) if rate else 1
+    return tuple(sync), end + duration, count
+
+
+def _packets(container: InputContainer, stream: VideoStream) -> Iterator[tuple[int | None, int, bool]]:
+    """(PTS, duration, can decoding start here) of every packet that is shown; stops where the file breaks off."""
+    try:
+        for packet in container.demux(stream):
+            if packet.size and not packet.is_discard:
+                yield packet.pts, packet.duration or 0, packet.is_keyframe and not packet.is_corrupt
+    except av.error.FFmpegError:
+        return
+
+
+def _scan_frames(path: str) -> tuple[tuple[int, ...], int, int]:
+    """The same by decoding, where packets do not tell when they are shown; only the beginning is a sync point."""
+    container, stream = open_video(path)
+    stamp = timestamps_of(container, stream)
+    times: list[int] = []
+    with container:
+        try:
+            for frame in container.decode(stream):
+                time = frame.pts if stamp == "pts" else frame.dts
+                if time is not None and not frame.is_corrupt:
+                    times.append(time)
+        except av.error.FFmpegError:
+            pass  # read again, and reported with its place, when the segment is decoded
+    return (min(times),), max(times) + 1, len(times)
+
+
+def _announced_stop(path: str, container: InputContainer, stream: VideoStream, count: int) -> int:
+    """Where a file that breaks off would have ended; 0 where nothing is missing, or nothing tells."""
+    end = (stream.start_time or 0) + (stream.duration or 0)
+    match container.format.name.split(",")[0]:
+        case "mov":
+            size = Path(path).stat().st_size
+            broken = any(entry.pos + entry.size > size for entry in stream.index_entries)
+        case "avi":
+            broken = stream.frames > count
+        case _:
+            broken = False
+    return end if broken else 0
+
+
+def _creation_time(container: InputContainer, stream: VideoStream) -> datetime | None:
+    """When the container says it was recorded; times of clocks that were never set are not believed."""
+    metadata = {k.lower(): v for k, v in (container.metadata | stream.metadata).items()}
+    text = metadata.get("com.apple.quicktime.creationdate") or metadata.get("creation_time")
+    if not text:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    time = time if time.tzinfo else time.replace(tzinfo=UTC)
+    return time.astimezone(UTC) if time.year >= 1990 else None
+
+
+def _content_id(path: str) -> str:
+    """32 hexadecimal digits of all bytes: the same file at another place is the same source."""
+    content = hashlib.blake2b(digest_size=16)
+    with Path(path).open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            content.update(block)
+    return content.hexdigest()

@@ -1,0 +1,154 @@
+"""Where a detector of PySceneDetect fires, frame by frame, before any rule on shot length."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from scenedetect.common import FrameTimecode, Timecode, framerate_to_fraction
+from scenedetect.detector import SceneDetector
+from scenedetect.detectors import (
+    AdaptiveDetector,
+    ContentDetector,
+    HashDetector,
+    HistogramDetector,
+    ThresholdDetector,
+)
+
+from schemas.errors import InvalidValueError
+from schemas.frames import ImageArray
+from schemas.shots import CutEvent
+from schemas.sources import Source
+
+DetectorName = Literal["content", "adaptive", "threshold", "histogram", "hash"]
+_THRESHOLDS: dict[DetectorName, float] = {
+    "content": 27.0,
+    "adaptive": 3.0,
+    "threshold": 12.0,
+    "histogram": 0.20,
+    "hash": 0.35,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ShotConfig:
+    """A detector and its settings; the defaults are those of PySceneDetect's command line.
+
+    threshold: None takes the detector's own default. Units differ: content and threshold 0…255,
+        adaptive a ratio, histogram and hash 0…1.
+    min_shot_s: rounded to frames at the source's average rate, as the command line does.
+    weights: of the changes in hue, saturation, luma and edges (content, adaptive).
+    kernel_size: of the edge dilation, odd, >= 3; None goes by the frame size.
+    filter_mode: what the content detector does with cuts closer than min_shot_s: "merge" them, or
+        "suppress" the later ones.
+    min_content: least score of a cut (adaptive). window_frames: on each side (adaptive).
+    fade_bias: where in a fade the cut lies, -1 its start … 1 its end (threshold).
+    min_fade_s: least time in the dark (threshold). cut_at_final_fade: also where no fade-in follows.
+    bins: of the histogram. hash_size, lowpass: of the perceptual hash.
+    """
+
+    detector: DetectorName = "content"
+    threshold: float | None = None
+    min_shot_s: float = 0.6
+    weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 0.0)
+    kernel_size: int | None = None
+    filter_mode: Literal["merge", "suppress"] = "merge"
+    min_content: float = 15.0
+    window_frames: int = 2
+    fade_bias: float = 0.0
+    min_fade_s: float = 0.1
+    cut_at_final_fade: bool = True
+    bins: int = 128
+    hash_size: int = 8
+    lowpass: int = 2
+
+    def __post_init__(self) -> None:
+        if self.detector not in _THRESHOLDS:
+            raise InvalidValueError(f"detector must be one of {', '.join(_THRESHOLDS)}, got {self.detector!r}")
+        if self.filter_mode not in ("merge", "suppress"):
+            raise InvalidValueError(f"filter_mode must be merge or suppress, got {self.filter_mode!r}")
+        if self.min_shot_s < 0 or self.min_fade_s < 0:
+            raise InvalidValueError(f"min_shot_s and min_fade_s must not be negative, got {self}")
+        if self.window_frames < 1 or self.bins < 1 or self.hash_size < 1 or self.lowpass < 1:
+            raise InvalidValueError(f"window_frames, bins, hash_size and lowpass must be at least 1, got {self}")
+        if not -1.0 <= self.fade_bias <= 1.0:
+            raise InvalidValueError(f"fade_bias must lie in [-1, 1], got {self.fade_bias}")
+        if len(self.weights) != 4 or not sum(abs(w) for w in self.weights):
+            raise InvalidValueError(f"weights must be four numbers, not all zero, got {self.weights}")
+        if self.kernel_size is not None and (self.kernel_size < 3 or self.kernel_size % 2 == 0):
+            raise InvalidValueError(f"kernel_size must be odd and at least 3, got {self.kernel_size}")
+
+    @property
+    def threshold_or_default(self) -> float:
+        return _THRESHOLDS[self.detector] if self.threshold is None else self.threshold
+
+
+class ShotDetector:
+    """Frames in, in PTS order; events out, each at most `delay_frames` frames after its own.
+
+    Runs PySceneDetect's detector with no least shot length, so that an event depends on
+    `warm_up_frames` frames before it and `delay_frames` after it, and never on earlier events:
+    events of neighbouring stretches of a source, read apart, are those of the whole.
+
+    Unless the first frame given is the source's first, the events of the first `warm_up_frames`
+    frames mean nothing, and are to be thrown away.
+    """
+
+    def __init__(self, config: ShotConfig, source: Source) -> None:
+        self._time_base = source.clock.time_base
+        self._origin = source.span.start
+        self._rate = framerate_to_fraction(source.frame_rate)
+        self._detector = _build(config)
+        # the last PTS, as many as an event may come late, and one more for the frame before it
+        self._recent: list[int] = []
+        self.delay_frames = config.window_frames if config.detector == "adaptive" else 0
+        self.warm_up_frames = 1 + self.delay_frames
+
+    def __call__(self, pts: int, small: ImageArray) -> Iterator[CutEvent]:
+        """small: uint8 (h, w, 3), BGR."""
+        first = not self._recent
+        self._recent = [*self._recent[-(self.delay_frames + 1) :], pts]
+        # positions count from the source's first frame: timecodes cannot be negative
+        timecode = FrameTimecode(Timecode(pts - self._origin, self._time_base), self._rate)
+        cuts = self._detector.process_frame(timecode, small)
+        if isinstance(self._detector, ThresholdDetector):
+            # its cuts need both ends of a fade; each end alone is the raw event
+            fade = self._detector.last_fade
+            if fade["frame"] is timecode and (not first or fade["type"] == "out"):
+                yield CutEvent(pts, self._before(pts), "fade_out" if fade["type"] == "out" else "fade_in")
+            return
+        for cut in cuts:
+            at = cut.pts + self._origin
+            yield CutEvent(at, self._before(at), "cut")
+
+    def _before(self, pts: int) -> int:
+        index = self._recent.index(pts)
+        return self._recent[index - 1] if index else pts
+
+
+def _build(config: ShotConfig) -> SceneDetector:
+    threshold = config.threshold_or_default
+    match config.detector:
+        case "content":
+            return ContentDetector(
+                threshold=threshold,
+                min_scene_len=0,
+                weights=ContentDetector.Components(*config.weights),
+                kernel_size=config.kernel_size,
+            )
+        case "adaptive":
+            return AdaptiveDetector(
+                adaptive_threshold=threshold,
+                min_scene_len=0,
+                window_width=config.window_frames,
+                min_content_val=config.min_content,
+                weights=ContentDetector.Components(*config.weights),
+                kernel_size=config.kernel_size,
+            )
+        case "threshold":
+            # never long enough: only the crossings are read, and its own cuts cost time
+            return ThresholdDetector(threshold=threshold, min_scene_len=math.inf)
+        case "histogram":
+            return HistogramDetector(threshold=threshold, bins=config.bins, min_scene_len=0)
+        case "hash":
+            return HashDetector(threshold=threshold, size=config.hash_size, lowpass=config.lowpass, min_scene_len=0)
