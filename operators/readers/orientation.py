@@ -2,9 +2,10 @@
 
 import struct
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideDataContainer, Type
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
@@ -21,7 +22,8 @@ class Orientation:
     def of(cls, frame: VideoFrame) -> "Orientation":
         """As the frame's display matrix says (ISO 14496-12, 8.5.3); angles between are rounded to 90°."""
         try:
-            matrix = bytes(frame.side_data[Type.DISPLAYMATRIX])
+            # PyAV's stub calls this a dict of motion vectors
+            matrix = bytes(cast(SideDataContainer, frame.side_data)[Type.DISPLAYMATRIX])
         except KeyError:
             return cls()
         # shown x = a·x + c·y, shown y = b·x + d·y

@@ -47,7 +47,7 @@ class _Fold:
 
     def __init__(self, source: Source, first_pts: int, config: ShotConfig) -> None:
         self._time_base = source.clock.time_base
-        self._rate = framerate_to_fraction(source.frame_rate)
+        self._rate: Fraction = framerate_to_fraction(source.frame_rate)
         self._first = first_pts
         self._config = config
         self._min_frames = FrameTimecode(float(config.min_shot_s), self._rate).frame_num
@@ -115,4 +115,4 @@ class _Fold:
         return FrameTimecode(Timecode(pts - self._first, self._time_base), self._rate)
 
     def _pts_of_frame(self, number: int) -> int:
-        return self._first + round(Fraction(number) / self._rate / self._time_base)
+        return self._first + round(number / (self._rate * self._time_base))
