@@ -2,17 +2,20 @@
 
 import re
 from collections.abc import Iterator
+from fractions import Fraction
+from itertools import takewhile
 from pathlib import Path
 
 import av
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
 from deploy.cli.output import clock_time
+from operators.readers.probe import probe
+from operators.readers.video import VideoReader
 from pipeline.lake.lake import Lake
 from pipeline.sources import Location, local_path
-from schemas.errors import SourceError
+from schemas.errors import RegionLakeError, SourceError
 from schemas.query import Hit, SearchResult
 
 AROUND_S = 2.0
@@ -43,56 +46,29 @@ def clip_span(hit: Hit, *, around_s: float = AROUND_S) -> tuple[float, float]:
 
 
 def cut_clip(uri: str, path: Path, *, start_s: float, stop_s: float) -> None:
-    """Encodes the frames with `start_s <= time < stop_s`, upright, at the times they have in the source."""
-    file = local_path(Location(uri, uri), on_progress=lambda: None)
+    """Encodes the frames with `start_s <= time < stop_s`, as shown, at the times they have in the source; no sound."""
+    file = str(local_path(Location(uri, uri), on_progress=lambda: None))
+    source = probe(file, uri=uri)
+    base = source.clock.time_base
+    # rounded, not up: borders of shots come here through float seconds
+    start, stop = round(Fraction(start_s) / base), round(Fraction(stop_s) / base)
     try:
-        with av.open(str(file)) as container, av.open(str(path), "w") as clip:
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            out: VideoStream | None = None
-            first_pts = 0
-            for frame in _frames(container, stream, start_s=start_s, stop_s=stop_s):
-                upright = _upright(frame)
-                if out is None:
-                    # a rate is asked for; the frames' own times are what is written
-                    out = clip.add_stream("libx264", rate=stream.average_rate or 25, options={"crf": "20"})
-                    out.width, out.height = upright.width - upright.width % 2, upright.height - upright.height % 2
-                    out.pix_fmt = "yuv420p"
-                    out.codec_context.time_base = stream.time_base
-                    first_pts = frame.pts or 0
-                picture = upright.reformat(width=out.width, height=out.height, format="yuv420p")
-                picture.pts, picture.time_base = (frame.pts or 0) - first_pts, stream.time_base
-                clip.mux(out.encode(picture))
-            if out is None:
-                raise SourceError(f"{uri} has no frame between {start_s:.2f} and {stop_s:.2f} s; was it changed since?")
+        with VideoReader(file, source) as reader, av.open(str(path), "w") as clip:
+            rate = Fraction(source.frame_rate).limit_denominator(1001)
+            out = clip.add_stream("libx264", rate=rate, options={"crf": "20"})
+            out.width, out.height = source.width_px // 2 * 2, source.height_px // 2 * 2  # what 4:2:0 can hold
+            out.pix_fmt = "yuv420p"
+            out.codec_context.colorspace = 5  # BT.601, which is what FFmpeg makes of RGB
+            out.codec_context.time_base = base
+            for frame in takewhile(lambda frame: frame.pts < stop, reader.frames(start)):
+                if frame.pts >= start:
+                    pixels = np.ascontiguousarray(frame.image()[: out.height, : out.width])
+                    picture = VideoFrame.from_ndarray(pixels, "rgb24")
+                    picture.pts, picture.time_base = frame.pts - start, base
+                    clip.mux(out.encode(picture))
             clip.mux(out.encode())
-    except (av.error.FFmpegError, OSError, IndexError) as error:
+    except (av.error.FFmpegError, OSError) as error:
         path.unlink(missing_ok=True)
-        raise error if isinstance(error, SourceError) else SourceError(f"no clip of {uri}: {error}") from error
-
-
-def _frames(
-    container: av.container.InputContainer, stream: VideoStream, *, start_s: float, stop_s: float
-) -> Iterator[VideoFrame]:
-    base = stream.time_base
-    assert base is not None  # every opened video stream has one
-    container.seek(int(start_s / base), stream=stream)
-    for frame in container.decode(stream):
-        if frame.pts is None:
-            continue
-        time_s = float(frame.pts * base)
-        # half a millisecond: shot borders came through float seconds
-        if time_s >= stop_s - 5e-4:
-            return
-        if time_s >= start_s - 5e-4:
-            yield frame
-
-
-def _upright(frame: VideoFrame) -> VideoFrame:
-    """The frame as shown: a phone's rotation flag applied to its pixels."""
-    quarter_turns = round(frame.rotation / 90) % 4
-    if not quarter_turns:
-        return frame
-    return VideoFrame.from_ndarray(
-        np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), quarter_turns)), "rgb24"
-    )
+        if isinstance(error, RegionLakeError):
+            raise
+        raise SourceError(f"no clip of {uri} could be written to {path}: {error}") from error

@@ -30,7 +30,8 @@ def ingest(
 ) -> None:
     """Add videos and pictures to a lake.
 
-    A lake is made where there is none. What it holds already is skipped, so that the same command goes on after an interruption.
+    A lake is made where there is none. What it holds already is skipped: after an interruption, the same
+    command goes on from there.
     """
     made = chosen_plan(plan, model=model, proposer=proposer, settings=settings)
     from deploy.cli.progress import shown_progress

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,9 @@ from deploy.cli.options import JsonOption, LakeOption
 from deploy.cli.output import clock_time, console, print_json, search_json, short_names
 from deploy.cli.values import parse_box, parse_time
 from schemas.query import Geometry, Normalisation, Query, Ranking, SearchResult
+
+if TYPE_CHECKING:
+    from pipeline.lake.lake import Lake
 
 DEFAULT = Ranking()
 
@@ -65,41 +68,37 @@ def search(
         k=k,
         ranking=Ranking(semantic_weight=weight, geometry=rank, normalisation=norm),
     )
-    result = _answer(query, lake=lake)
+    from pipeline.lake.lake import Lake
+
+    opened = Lake.open(lake)
+    result = _answer(query, lake=opened)
     if as_json:
         print_json(search_json(result))
     else:
         _print_table(result)
-    if sheet or clips:
-        _write_pictures(result, lake=lake, sheet=sheet, clips=clips)
-
-
-def _answer(query: Query, *, lake: str) -> SearchResult:
-    from operators.encoders.catalogue import load_encoder
-    from pipeline.lake.lake import Lake
-    from pipeline.search.searcher import Searcher
-
-    opened = Lake.open(lake)  # first: a wrong path must not wait for a model to load
-    encoder = load_encoder(opened.space.model)
-    try:
-        return Searcher(opened, encoder).search(query)
-    finally:
-        encoder.close()
-
-
-def _write_pictures(result: SearchResult, *, lake: str, sheet: Path | None, clips: Path | None) -> None:
-    from pipeline.lake.lake import Lake
-
     if sheet:
         from deploy.contact_sheet import write_contact_sheet
 
-        write_contact_sheet(result, lake=Lake.open(lake), path=sheet)
+        write_contact_sheet(result, lake=opened, path=sheet)
         typer.echo(f"contact sheet: {sheet}", err=True)
     if clips:
         from deploy.clips import export_clips
 
-        for path in export_clips(result, lake=Lake.open(lake), folder=clips):
+        for path in export_clips(result, lake=opened, folder=clips):
             typer.echo(f"clip: {path}", err=True)
+
+
+def _answer(query: Query, *, lake: "Lake") -> SearchResult:
+    from operators.encoders.catalogue import load_encoder
+    from pipeline.search.searcher import Searcher
+
+    if query.text is None and query.image is None:
+        return Searcher(lake).search(query)  # a box alone needs no model
+    encoder = load_encoder(lake.space.model)
+    try:
+        return Searcher(lake, encoder).search(query)
+    finally:
+        encoder.close()
 
 
 def _print_table(result: SearchResult) -> None:

@@ -1,0 +1,94 @@
+"""Contact sheets: catches boxes drawn in the wrong place or colour, tiles that overlap, and answers without hits."""
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from deploy.contact_sheet import ASKED, HEADER_PX, HIT, TILE_PX, draw_contact_sheet, draw_hit
+from schemas.query import BoxTuple, Hit, SearchResult
+
+GREY = (90, 90, 90)
+
+
+def jpeg(width_px: int, height_px: int, colour: tuple[int, int, int] = GREY) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (width_px, height_px), colour).save(out, "JPEG")
+    return out.getvalue()
+
+
+def extent(picture: Image.Image, colour: tuple[int, int, int], *, below_px: int = 0) -> tuple[int, int, int, int]:
+    """The half-open pixel box around everything of exactly this colour."""
+    found: NDArray[np.bool_] = (np.asarray(picture) == colour).all(axis=-1)
+    found[:below_px] = False
+    ys, xs = np.nonzero(found)
+    return int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1
+
+
+def test_the_hit_box_is_drawn_where_the_hit_is(make_hit: Callable[..., Hit]) -> None:
+    tile = draw_hit(Image.new("RGB", (400, 200), GREY), make_hit(box=(0.25, 0.25, 0.5, 0.75)), asked=None)
+    assert extent(tile, HIT, below_px=30) == (100, 50, 200, 150)  # the rank's badge lies above
+    assert tile.getpixel((150, 100)) == GREY, "the box must not hide what it shows"
+
+
+def test_the_query_box_is_drawn_in_its_own_colour(make_hit: Callable[..., Hit]) -> None:
+    tile = draw_hit(Image.new("RGB", (400, 200), GREY), make_hit(), asked=(0.5, 0.2, 0.75, 0.9))
+    assert extent(tile, ASKED) == (200, 40, 300, 180)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    corners=st.tuples(*[st.floats(0, 1, width=32)] * 4),
+    size=st.tuples(st.integers(40, 500), st.integers(40, 500)),
+)
+def test_any_box_can_be_drawn_and_stays_in_the_picture(
+    corners: tuple[float, float, float, float], size: tuple[int, int]
+) -> None:
+    x0, x1 = sorted(corners[:2])
+    y0, y1 = sorted(corners[2:])
+    box: BoxTuple = (x0, y0, x1, y1)
+    hit = Hit(1, 0.0, None, None, "a", "a", 0, 0.0, None, None, box, "f", None, "grid")
+    tile = draw_hit(Image.new("RGB", size, GREY), hit, asked=box)
+    assert tile.size == size
+    left, top, right, bottom = extent(tile, HIT)
+    assert left <= x0 * size[0] + 1
+    assert right >= min(x1 * size[0], size[0]) - 1
+    assert bottom >= min(y1 * size[1], size[1]) - 1
+    assert top == 0, "the rank's badge stands in the upper left corner"
+
+
+@pytest.mark.parametrize("hits", [1, 2, 5, 10, 13])
+def test_every_hit_has_its_tile_in_order_of_rank(make_result: Callable[..., SearchResult], hits: int) -> None:
+    result = make_result(hits=hits)
+    colours = [(20 * i, 255 - 18 * i, 40) for i in range(hits)]
+    sheet = draw_contact_sheet(
+        result, {hit.frame_id: jpeg(640, 360, colour) for hit, colour in zip(result.hits, colours, strict=True)}
+    )
+    pixels = np.asarray(sheet).astype(int)
+    centres = []
+    for colour in colours:
+        near = np.abs(pixels - colour).max(axis=-1) < 4  # JPEG rounds colours
+        ys, xs = np.nonzero(near)
+        assert len(ys) > 0.5 * TILE_PX * 270
+        centres.append((round(float(ys.mean()) / 100), float(xs.mean())))
+    assert centres == sorted(centres)
+
+
+def test_pictures_of_any_shape_keep_their_proportions(make_result: Callable[..., SearchResult]) -> None:
+    result = make_result(hits=3, box=None)
+    shapes = {"frame-1": jpeg(640, 360, (200, 0, 0)), "frame-2": jpeg(100, 400, (0, 200, 0)), "frame-3": jpeg(50, 50)}
+    sheet = draw_contact_sheet(result, shapes)
+    green = (np.abs(np.asarray(sheet).astype(int) - (0, 200, 0)).max(axis=-1) < 6).nonzero()
+    height, width = np.ptp(green[0]) + 1, np.ptp(green[1]) + 1
+    assert height / width == pytest.approx(4, rel=0.05)
+
+
+def test_without_hits_there_is_still_a_sheet_that_says_so(make_result: Callable[..., SearchResult]) -> None:
+    sheet = draw_contact_sheet(make_result(hits=0), {})
+    assert sheet.height >= HEADER_PX
+    assert len(np.unique(np.asarray(sheet).reshape(-1, 3), axis=0)) > 2, "the title is drawn"
