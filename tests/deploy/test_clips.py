@@ -1,0 +1,79 @@
+"""Clip export: catches clips that reach into the next shot, lose frames or their times, or lie on their side."""
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from deploy.clips import clip_span, cut_clip
+from schemas.errors import SourceError
+from schemas.query import Hit
+from tests.integration.clips import make_clip
+
+
+def times_of(path: Path) -> list[Fraction]:
+    with av.open(str(path)) as container:
+        times = []
+        for frame in container.decode(video=0):
+            assert frame.pts is not None
+            assert frame.time_base is not None
+            times.append(frame.pts * frame.time_base)
+        return times
+
+
+@pytest.mark.parametrize(
+    ("pts_s", "shot_s", "span"),
+    [
+        (8.0, (7.6, 10.0), (7.6, 10.0)),
+        (8.0, (0.0, 60.0), (6.0, 10.0)),
+        (8.0, None, (6.0, 10.0)),
+        (0.5, (0.0, 0.9), (0.0, 0.9)),
+    ],
+)
+def test_a_clip_is_the_shot_but_at_most_two_seconds_around_the_hit(
+    make_hit: Callable[..., Hit], pts_s: float, shot_s: tuple[float, float] | None, span: tuple[float, float]
+) -> None:
+    assert clip_span(replace(make_hit(), pts_s=pts_s, shot_s=shot_s)) == span
+
+
+def test_a_clip_has_the_frames_of_its_span_at_their_times(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "source.mp4", seed=1)
+    cut_clip(str(source), tmp_path / "clip.mp4", start_s=0.5, stop_s=2.0)
+    expected = [t - Fraction(1, 2) for t in times_of(source) if 0.5 <= t < 2]
+    assert times_of(tmp_path / "clip.mp4") == expected
+    assert len(expected) == 18  # 1.5 s at 12 frames/s
+
+
+def test_a_clip_shows_what_the_source_shows(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "source.mp4", seed=2)
+    cut_clip(str(source), tmp_path / "clip.mp4", start_s=1.0, stop_s=1.5)
+    with av.open(str(source)) as a, av.open(str(tmp_path / "clip.mp4")) as b:
+        shown = [f.to_ndarray(format="rgb24") for f in a.decode(video=0)][12:18]
+        cut = [f.to_ndarray(format="rgb24") for f in b.decode(video=0)]
+    errors = [np.abs(x.astype(int) - y).mean() for x, y in zip(shown, cut, strict=True)]
+    assert max(errors) < 8  # encoded twice; neighbouring frames of this noisy clip differ by more than that
+
+
+def test_a_turned_recording_gives_an_upright_clip(tmp_path: Path) -> None:
+    source, turned = make_clip(tmp_path / "source.mp4", seed=3), tmp_path / "turned.mp4"
+    turn = ["-c", "copy", "-metadata:s:v:0", "rotate=90"]  # FFmpeg before 6; -display_rotation after it
+    subprocess.run(["ffmpeg", "-v", "error", "-i", str(source), *turn, str(turned)], check=True)
+    cut_clip(str(turned), tmp_path / "clip.mp4", start_s=0, stop_s=1)
+    with av.open(str(turned)) as container:
+        assert next(container.decode(video=0)).rotation, "the recording is not turned; this test would show nothing"
+    with av.open(str(tmp_path / "clip.mp4")) as container:
+        stream = container.streams.video[0]
+        assert (stream.width, stream.height) == (240, 320)
+        frame = next(container.decode(stream))
+        assert frame.rotation == 0
+
+
+def test_a_source_that_is_gone_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"gone\.mp4"):
+        cut_clip(str(tmp_path / "gone.mp4"), tmp_path / "clip.mp4", start_s=0, stop_s=1)
+    assert not (tmp_path / "clip.mp4").exists()
