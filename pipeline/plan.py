@@ -7,12 +7,13 @@ from pathlib import Path
 
 import cattrs
 import tomli_w
+from cattrs.v import format_exception
 
 from operators.encoders.catalogue import model_card
 from operators.proposals.proposer import ProposalConfig
 from operators.region_vectors import RegionVectorsConfig
 from pipeline.read_segment import ReadConfig
-from schemas.errors import PlanError
+from schemas.errors import PlanError, RegionLakeError
 from schemas.ids import digest
 from schemas.vectors import VectorSpace
 
@@ -100,11 +101,16 @@ def load_plan(path: Path | None = None, *, overrides: Sequence[str] = ()) -> Pla
     try:
         return _converter.structure(settings, Plan)
     except cattrs.BaseValidationError as error:
-        problems = "; ".join(cattrs.transform_error(error, path="plan"))
+        problems = "; ".join(cattrs.transform_error(error, path="plan", format_exception=_problem))
         raise PlanError(f"{problems}; `regionlake plan` prints every key with its default") from error
 
 
 _converter = cattrs.Converter(forbid_extra_keys=True)
+
+
+def _problem(error: BaseException, kind: type | None) -> str:
+    # our own checks say more than cattrs' "invalid value"
+    return str(error) if isinstance(error, RegionLakeError) else format_exception(error, kind)
 
 
 def _parse_override(override: str) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """`--engine ray`: the same stages as pools of actors under Ray Data, which streams, backpressures and retries."""
 
+import logging
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
@@ -37,8 +38,8 @@ class RayEngine:
         self._plan = plan
         self._started = not ray.is_initialized()
         if self._started:
-            ray.init(log_to_driver=False, include_dashboard=False, logging_level="warning")
-        self._cpus = ray.cluster_resources().get("CPU", 0.0)
+            ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.WARNING)
+        self._cpus = ray.cluster_resources().get("CPU", 0.0)  # type: ignore[no-untyped-call]
         pool_sizes(plan.run, cluster_cpus=self._cpus, works=1)  # refuse before any file is opened
         self.writer: LakeWriter = _ActorWriter(make_writer)
         self._probes = [
@@ -48,7 +49,7 @@ class RayEngine:
 
     def probe(self, locations: Sequence[Location]) -> Iterator[tuple[Location, Source] | Failure]:
         pool = ray.util.ActorPool(self._probes)
-        yield from pool.map_unordered(lambda actor, location: actor.probe.remote(location), locations)
+        yield from pool.map_unordered(lambda actor, location: actor.probe.remote(location), list(locations))
 
     def run(self, works: Sequence[Work]) -> Iterator[RowPacket]:
         if not works:
@@ -58,7 +59,7 @@ class RayEngine:
         context.enable_progress_bars = False
         items = [{"works": pickle.dumps(group)} for group in _groups(works)]
         sizes = pool_sizes(self._plan.run, cluster_cpus=self._cpus, works=len(items))
-        dataset = ray.data.from_items(items, override_num_blocks=len(items))
+        dataset: ray.data.Dataset = ray.data.from_items(items, override_num_blocks=len(items))
         for actor, size, cpus in (
             (_ReadActor, sizes.readers, READER_CPUS),
             (_ProposeActor, sizes.proposers, PROPOSER_CPUS),

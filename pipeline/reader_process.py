@@ -20,7 +20,7 @@ from schemas.errors import ReadTimeoutError, RegionLakeError, SourceError, Worke
 from schemas.sources import Source
 
 CHILD_CODE = "from pipeline.reader_child import main; main()"
-STARTS_PER_SEGMENT = 3  # a crash may be the machine's fault (memory); three in a row are the file's
+STARTS_PER_REQUEST = 3  # a crash may be the machine's fault (memory); three in a row are the file's
 
 
 class ReaderProcess:
@@ -42,33 +42,38 @@ class ReaderProcess:
         return self._child.pid if self._child else None
 
     def probe(self, location: Location) -> Source:
-        """What is in the file. Raises SourceError; a file on which the child hangs or dies is one too."""
-        try:
-            for message in self._ask(ProbeRequest(location)):
-                if isinstance(message, Source):
-                    return message
-        except (ReadTimeoutError, WorkerDiedError) as error:
-            raise SourceError(f"{location.uri}: {error}") from error
-        raise WorkerDiedError(f"{location.uri}: the reader process ended its answer without a result")
+        """What is in the file. Raises SourceError; a file on which the child hangs, or always dies, is one too."""
+        error = ""
+        for start in range(STARTS_PER_REQUEST):
+            try:
+                answer = list(self._ask(ProbeRequest(location)))  # to its end: a half-read answer costs the child
+            except ReadTimeoutError as timeout:
+                error = str(timeout)
+                break
+            except WorkerDiedError as death:
+                error = f"{death}, {start + 1} times"
+            else:
+                [source] = [message for message in answer if isinstance(message, Source)]
+                return source
+        raise SourceError(f"{location.uri}: {error}")
 
     def read(self, work: Work) -> Iterator[FramePacket]:
         """Packets of one segment; the last carries its report, or its failure: this raises nothing on bad input."""
         number = frames = 0
-        for start in range(STARTS_PER_SEGMENT):
-            number = 0  # a new child reads from the beginning; equal numbers replace what came before
+        error = ""
+        for start in range(STARTS_PER_REQUEST):
             try:
                 for message in self._ask(ReadRequest(work)):
                     if isinstance(message, FramePacket):
                         number, frames = message.head.number + 1, message.head.frames_decoded
                         yield message
-                        if message.head.end is not None:
-                            return
-                error = "the reader process ended its answer without a report"
             except ReadTimeoutError as timeout:
-                yield failure_packet(work, number=number, frames_decoded=frames, error=str(timeout))
-                return
+                error = str(timeout)
+                break
             except WorkerDiedError as death:
-                error = f"{death}, {start + 1} times"
+                error = f"{death}, {start + 1} times"  # a new child begins again; equal numbers replace each other
+            else:
+                return
         yield failure_packet(work, number=number, frames_decoded=frames, error=error)
 
     def close(self) -> None:

@@ -128,7 +128,9 @@ def _jpeg(image: ImageArray, config: ThumbnailConfig) -> bytes:
     scale = min(1.0, config.max_side_px / max(height, width))
     if scale < 1.0:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    done, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, config.quality])
+        resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    else:
+        resized = image
+    done, data = cv2.imencode(".jpg", resized[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, config.quality])
     assert done
     return bytes(data)

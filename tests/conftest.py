@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.clips import Clips
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -15,3 +17,19 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no test data at {folder}; set REGIONLAKE_TEST_DATA to the folder of pets09-s2l1 and others")
     return folder
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
+    """Makes a clip of tests/clips.py by its name, e.g. `clips("vfr.mp4")`."""
+    return Clips(tmp_path_factory.mktemp("clips"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kill-rounds", type=int, default=5, help="kills in tests/integration/test_kill.py")
+
+
+@pytest.fixture(scope="session")
+def kill_rounds(request: pytest.FixtureRequest) -> int:
+    """How many processes the kill tests kill."""
+    return int(request.config.getoption("--kill-rounds"))

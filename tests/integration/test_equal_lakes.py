@@ -1,0 +1,58 @@
+"""Catches rows that depend on the engine, on how a file was cut, or on how often it was ingested."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.ingest import ingest
+from pipeline.lake.check import check, compare
+from pipeline.lake.lake import Lake
+from pipeline.plan import Plan, RunConfig
+
+
+def plan(segment_s: float) -> Plan:
+    return replace(Plan(patches=True), run=RunConfig(segment_s=segment_s))
+
+
+@pytest.fixture(scope="module")
+def whole(ten_clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """The ten clips by the local engine, one segment each."""
+    lake = str(tmp_path_factory.mktemp("lakes") / "whole")
+    report = ingest([str(ten_clips)], lake, plan(300), engine="local")
+    assert report.ok
+    assert report.segments == 10
+    assert report.frames_decoded == 10 * 48
+    assert report.keyframes >= 20
+    return Lake.open(lake)
+
+
+def test_a_clean_lake_passes_its_audit(whole: Lake) -> None:
+    assert check(whole).problems == ()
+
+
+def test_many_segments_give_the_rows_of_one(whole: Lake, ten_clips: Path, tmp_path: Path) -> None:
+    report = ingest([str(ten_clips)], str(tmp_path / "cut"), plan(1.0), engine="local")
+    assert report.segments >= 30
+    assert compare(whole, Lake.open(str(tmp_path / "cut"))) == ()
+
+
+def test_ingesting_twice_adds_nothing(whole: Lake, ten_clips: Path) -> None:
+    before = {name: whole.count(name) for name in ("sources", "segments", "shots", "frames", "regions", "patches")}
+    report = ingest([str(ten_clips), str(ten_clips / "clip-3.mp4")], whole.uri, plan(2.0), engine="local")
+    assert (report.skipped, report.segments) == (10, 0)
+    assert {name: whole.count(name) for name in before} == before
+
+
+def test_the_same_bytes_under_another_name_are_the_same_source(whole: Lake, ten_clips: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy of a clip.mp4"
+    copy.write_bytes((ten_clips / "clip-0.mp4").read_bytes())
+    assert ingest([str(copy)], whole.uri, plan(300), engine="local").skipped == 1
+
+
+@pytest.mark.ray
+def test_ray_gives_the_rows_of_local(whole: Lake, ten_clips: Path, tmp_path: Path) -> None:
+    report = ingest([str(ten_clips)], str(tmp_path / "ray"), plan(1.5), engine="ray")
+    assert report.ok
+    assert compare(whole, Lake.open(str(tmp_path / "ray"))) == ()
+    assert check(Lake.open(str(tmp_path / "ray"))).problems == ()

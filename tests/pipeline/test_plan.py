@@ -1,0 +1,66 @@
+"""Catches plans that ignore a misspelt key, or whose hash does not follow the rows."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.plan import Plan, RunConfig, load_plan
+from schemas.errors import ModelError, PlanError
+
+
+def test_the_printed_plan_makes_the_same_plan(tmp_path: Path) -> None:
+    plan = load_plan(overrides=["patches=true", "run.segment_s=60", "thumbnails.quality=70"])
+    file = tmp_path / "plan.toml"
+    file.write_text(plan.to_toml())
+    assert load_plan(file) == plan
+    assert load_plan(file).hash == plan.hash
+
+
+def test_flags_win_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "plan.toml"
+    file.write_text("[thumbnails]\nquality = 50\nmax_side_px = 320\n")
+    plan = load_plan(file, overrides=["thumbnails.quality=60"])
+    assert (plan.thumbnails.quality, plan.thumbnails.max_side_px) == (60, 320)
+
+
+def test_the_hash_follows_what_rows_depend_on_and_nothing_else() -> None:
+    plan = Plan()
+    assert replace(plan, run=RunConfig(segment_s=7, readers=3)).hash == plan.hash
+    changed = [
+        replace(plan, patches=True),
+        load_plan(overrides=["read.shots.threshold=20.0"]),
+        load_plan(overrides=['proposals.use=["grid"]']),
+        load_plan(overrides=["thumbnails.quality=80"]),
+    ]
+    assert len({plan.hash, *(p.hash for p in changed)}) == 1 + len(changed)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("nosuch=1", "nosuch"),
+        ("thumbnails.qualty=80", "qualty"),
+        ("thumbnails.quality=500", "quality"),
+        ("run.segment_s=-1", "positive"),
+        ("patches", "key.path=value"),
+        ("run.segment_s=soon", "run.segment_s"),
+        ("read.shots.detector=wrong", "detector"),
+    ],
+)
+def test_wrong_keys_and_values_are_named(override: str, said: str) -> None:
+    with pytest.raises(PlanError, match=said):
+        load_plan(overrides=[override])
+
+
+def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match=r"gone\.toml"):
+        load_plan(tmp_path / "gone.toml")
+    (tmp_path / "bad.toml").write_text("a = = 1")
+    with pytest.raises(PlanError, match=r"bad\.toml"):
+        load_plan(tmp_path / "bad.toml")
+
+
+def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ModelError, match="everyday"):
+        _ = Plan(model="nosuch").space

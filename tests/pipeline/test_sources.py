@@ -1,0 +1,100 @@
+"""Catches inputs that vanish without a word, come twice, or take a password into the lake."""
+
+import http.server
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from pipeline.sources import Failure, Location, find_sources, local_path, public_uri
+from schemas.errors import SourceError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("b.mp4", "a.MKV", "notes.txt", "deep/c.jpg", "deep/er/d.avi"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+    return tmp_path
+
+
+def uris(*names: str | Path) -> list[str]:
+    return [f.uri for f in find_sources([str(n) for n in names]) if isinstance(f, Location)]
+
+
+def test_a_folder_is_searched_whole_for_media(folder: Path) -> None:
+    assert uris(folder) == [str(folder / n) for n in ("a.MKV", "b.mp4", "deep/c.jpg", "deep/er/d.avi")]
+
+
+def test_globs_and_repeated_names_give_each_file_once(folder: Path) -> None:
+    assert uris(folder / "*.mp4", folder / "b.mp4", folder / "**/*.mp4") == [str(folder / "b.mp4")]
+
+
+def test_a_file_named_with_glob_signs_is_a_file(tmp_path: Path) -> None:
+    odd = tmp_path / "take [1].mp4"
+    odd.write_bytes(b"x")
+    assert uris(odd) == [str(odd)]
+
+
+def test_a_named_file_is_taken_whatever_it_is_called_and_missing_ones_are_left_to_the_probe(folder: Path) -> None:
+    assert uris(folder / "notes.txt", folder / "gone.mp4") == [str(folder / "notes.txt"), str(folder / "gone.mp4")]
+
+
+def test_globs_and_folders_that_hold_nothing_are_failures(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    failures = list(find_sources([str(tmp_path / "*.mp4"), str(tmp_path / "empty"), "nosuch://x/y.mp4"]))
+    assert [type(f) for f in failures] == [Failure] * 3
+    assert "no file matches" in failures[0].error  # type: ignore[union-attr]
+    assert "holds no video or picture" in failures[1].error  # type: ignore[union-attr]
+
+
+def test_relative_and_absolute_names_are_one_source(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    assert uris("b.mp4", folder / "b.mp4") == [str(folder / "b.mp4")]
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://me:secret@host:8080/a/b.mp4?X-Signature=abc#t", "https://host:8080/a/b.mp4"),
+        ("s3://bucket/key with space.mp4", "s3://bucket/key with space.mp4"),
+        ("/data/odd?name@x.mp4", "/data/odd?name@x.mp4"),
+    ],
+)
+def test_stored_uris_hold_no_credentials(address: str, shown: str) -> None:
+    assert public_uri(address) == shown
+
+
+@pytest.fixture
+def server(folder: Path) -> Iterator[str]:
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{web.server_port}"
+        web.shutdown()
+
+
+def test_http_files_are_fetched_once(server: str, folder: Path, tmp_path: Path) -> None:
+    [location] = find_sources([f"{server}/b.mp4"])
+    assert isinstance(location, Location)
+    beats: list[int] = []
+    path = local_path(location, on_progress=lambda: beats.append(1), cache_dir=tmp_path / "cache")
+    assert path.read_bytes() == b"b.mp4"
+    assert path.suffix == ".mp4"
+    assert beats
+    (folder / "b.mp4").unlink()
+    assert local_path(location, on_progress=lambda: None, cache_dir=tmp_path / "cache") == path
+
+
+def test_a_missing_http_file_is_named_without_its_credentials(server: str, tmp_path: Path) -> None:
+    address = server.replace("://", "://me:secret@") + "/gone.mp4?token=abc"
+    with pytest.raises(SourceError) as caught:
+        local_path(Location(public_uri(address), address), on_progress=lambda: None, cache_dir=tmp_path / "cache")
+    assert "gone.mp4" in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert "token" not in str(caught.value)
+    assert not list((tmp_path / "cache").iterdir())  # no half-fetched file is left
