@@ -1,12 +1,12 @@
 """Opens a video file with FFmpeg, and nothing but that file."""
 
 from pathlib import Path
-from typing import Literal
 
 import av
 import av.error
 from av.container import InputContainer
 from av.stream import Disposition
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from schemas.errors import SourceError
@@ -64,16 +64,34 @@ def require_file(path: str) -> None:
                 raise SourceError(f"{path} is empty (0 bytes)")
     except PermissionError:
         raise SourceError(f"{path} may not be read: permission denied") from None
+    except SourceError:
+        raise
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def timestamps_of(container: InputContainer, stream: VideoStream) -> Literal["pts", "dts"]:
-    """Which timestamp of a decoded frame tells when it is shown.
+class PresentationTimes:
+    """When each decoded frame of one stream is shown, in ticks of the stream.
 
-    AVI stores none; FFmpeg counts packets instead, in decoding order. Where the codec reorders
-    pictures, that count becomes the time of a picture only as its DTS.
+    AVI stores no times; FFmpeg counts packets instead, in decoding order. Where the codec reorders
+    pictures, the time of a picture is its DTS, and that of the last few, which have none, follows
+    from the frame before.
     """
-    reorders = stream.codec_context.name in ("h264", "hevc") and stream.codec_context.has_b_frames
-    return "dts" if container.format.name == "avi" and reorders else "pts"
+
+    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+        codec = stream.codec_context
+        self.counted = container.format.name == "avi" and codec.name in ("h264", "hevc") and bool(codec.has_b_frames)
+        self._last: int | None = None
+
+    def of(self, frame: VideoFrame) -> int | None:
+        """Called once for every frame, in the order of decoding."""
+        if not self.counted:
+            return frame.pts
+        time = frame.dts
+        if time is None and self._last is not None:
+            time = self._last + max(1, frame.duration or 0)
+        self._last = time
+        return time
 
 
 def _reason(error: av.error.FFmpegError) -> str:

@@ -2,16 +2,19 @@
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 
 import av.error
 from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from operators.readers.container import open_video, require_file, timestamps_of
+from operators.readers.container import PresentationTimes, open_video, require_file
 from operators.readers.orientation import Orientation
 from operators.readers.picture import picture_header
 from schemas.clock import Clock, Span
@@ -60,20 +63,17 @@ def _probe_video(
     time_base = stream.time_base
     if time_base is None:
         raise SourceError(f"{path} has no time base")
-    stamp = timestamps_of(container, stream)
+    times = PresentationTimes(container, stream)
     rate = stream.guessed_rate or stream.average_rate
     first = _first_frame(path, container, stream)
-    first_pts = first.pts if stamp == "pts" else first.dts
+    first_pts = times.of(first)
     if first_pts is None:
         raise SourceError(
             f"{path} has no timestamps (a bare {stream.codec_context.name} stream?); wrap it: "
             f"ffmpeg -r RATE -i {Path(path).name} -c copy out.mp4"
         )
-    if stamp == "pts":
-        sync, stop, count = _scan_packets(path, first_pts, time_base, rate)
-    else:
-        sync, stop, count = _scan_frames(path)
-    stop = max(stop, _announced_stop(path, container, stream, count))
+    scan = _scan_frames(path) if times.counted else _scan_packets(path, first_pts, time_base, rate)
+    stop = max(scan.stop, _announced_stop(path, container, stream, scan))
     orientation = Orientation.of(first)
     width_px, height_px = orientation.size(first.width, first.height)
     begun = start_time or _creation_time(container, stream)
@@ -87,8 +87,8 @@ def _probe_video(
         span=Span(first_pts, stop),
         width_px=width_px,
         height_px=height_px,
-        sync_pts=sync,
-        frame_rate=float(rate) if rate else float(count / ((stop - first_pts) * time_base)),
+        sync_pts=scan.sync,
+        frame_rate=float(rate) if rate else float(scan.shown / ((scan.stop - first_pts) * time_base)),
         codec=stream.codec_context.name,
     )
 
@@ -110,66 +110,82 @@ def _first_frame(path: str, container: InputContainer, stream: VideoStream) -> V
     raise SourceError(f"{path}: no frame of its video can be decoded: {reason}")
 
 
-def _scan_packets(
-    path: str, first_pts: int, time_base: Fraction, rate: Fraction | None
-) -> tuple[tuple[int, ...], int, int]:
-    """(sync points, end, number of frames) from the packets alone, undecoded."""
+@dataclass(frozen=True, slots=True)
+class _Scan:
+    """What passing over a whole video found: sync points, end, frames shown, and the end of all its streams."""
+
+    sync: tuple[int, ...]
+    stop: int
+    shown: int
+    end_s: Fraction
+
+
+def _scan_packets(path: str, first_pts: int, time_base: Fraction, rate: Fraction | None) -> _Scan:
+    """From the packets alone, undecoded."""
     container, stream = open_video(path)
     step = int(_SYNC_STEP_S / time_base)
     sync = [first_pts]
-    end, duration, count = first_pts, 0, 0
+    last, duration, shown, end_s = first_pts, 0, 0, Fraction(0)
     with container:
-        for pts, length, is_sync in _packets(container, stream):
-            count += 1
-            if pts is None or pts < first_pts:
+        for packet in _packets(container):
+            if packet.pts is not None:
+                end_s = max(end_s, (packet.pts + (packet.duration or 0)) * packet.time_base)
+            if packet.stream_index != stream.index or packet.is_discard:
                 continue
-            if is_sync and pts >= sync[-1] + step:
-                sync.append(pts)
-            if pts >= end:
-                end, duration = pts, length
+            shown += 1
+            if packet.pts is None or packet.pts < first_pts:
+                continue
+            if packet.is_keyframe and not packet.is_corrupt and packet.pts >= sync[-1] + step:
+                sync.append(packet.pts)
+            if packet.pts >= last:
+                last, duration = packet.pts, packet.duration or 0
     if duration <= 0:
         duration = max(1, round(1 / rate / time_base)) if rate else 1
-    return tuple(sync), end + duration, count
+    return _Scan(tuple(sync), last + duration, shown, end_s)
 
 
-def _packets(container: InputContainer, stream: VideoStream) -> Iterator[tuple[int | None, int, bool]]:
-    """(PTS, duration, can decoding start here) of every packet that is shown; stops where the file breaks off."""
+def _packets(container: InputContainer) -> Iterator["Packet[Stream]"]:
+    """Every packet with data; stops where the file breaks off."""
     try:
-        for packet in container.demux(stream):
-            if packet.size and not packet.is_discard:
-                yield packet.pts, packet.duration or 0, packet.is_keyframe and not packet.is_corrupt
+        for packet in container.demux():
+            if packet.size:
+                yield packet
     except av.error.FFmpegError:
         return
 
 
-def _scan_frames(path: str) -> tuple[tuple[int, ...], int, int]:
-    """The same by decoding, where packets do not tell when they are shown; only the beginning is a sync point."""
+def _scan_frames(path: str) -> _Scan:
+    """By decoding, where packets do not tell when they are shown; only the beginning is a sync point."""
     container, stream = open_video(path)
-    stamp = timestamps_of(container, stream)
-    times: list[int] = []
+    times = PresentationTimes(container, stream)
+    shown: list[int] = []
     with container:
         try:
             for frame in container.decode(stream):
-                time = frame.pts if stamp == "pts" else frame.dts
+                time = times.of(frame)
                 if time is not None and not frame.is_corrupt:
-                    times.append(time)
+                    shown.append(time)
         except av.error.FFmpegError:
-            pass  # read again, and reported with its place, when the segment is decoded
-    return (min(times),), max(times) + 1, len(times)
+            pass  # met again, and reported with its place, when the segment is read
+    stop = max(shown) + 1
+    return _Scan((min(shown),), stop, len(shown), stop * (stream.time_base or Fraction(0)))
 
 
-def _announced_stop(path: str, container: InputContainer, stream: VideoStream, count: int) -> int:
+def _announced_stop(path: str, container: InputContainer, stream: VideoStream, scan: _Scan) -> int:
     """Where a file that breaks off would have ended; 0 where nothing is missing, or nothing tells."""
-    end = (stream.start_time or 0) + (stream.duration or 0)
+    start = stream.start_time or 0
     match container.format.name.split(",")[0]:
         case "mov":
             size = Path(path).stat().st_size
             broken = any(entry.pos + entry.size > size for entry in stream.index_entries)
-        case "avi":
-            broken = stream.frames > count
+            return start + (stream.duration or 0) if broken else 0
+        case "avi":  # one tick a frame, those dropped by the camera included
+            return start + stream.frames
+        case "matroska":  # its header tells the end of all streams, to a millisecond
+            end_s = Fraction(container.duration or 0, 1_000_000)
+            return int(end_s / stream.time_base) if stream.time_base and end_s > scan.end_s + 1 else 0
         case _:
-            broken = False
-    return end if broken else 0
+            return 0
 
 
 def _creation_time(container: InputContainer, stream: VideoStream) -> datetime | None:
