@@ -77,6 +77,7 @@ class _Run:
         self._pending: list[SegmentRows] = []
         self._last_commit = self._start
         self._frames_of: dict[str, tuple[int, float]] = {}  # segment id → frames decoded so far, frame rate
+        self._keyframes = self._regions = 0  # embedded so far, committed or not
         self._media_total_s = 0.0
         self._backlog = 0
 
@@ -121,6 +122,8 @@ class _Run:
                 self._seconds[stage] += seconds
             before, rate = self._frames_of.get(segment.id, (0, segment.source.frame_rate))
             self._frames_of[segment.id] = max(before, packet.head.frames_decoded), rate
+            self._keyframes += packet.frames.num_rows
+            self._regions += packet.regions.num_rows
             whole = assembler.add(packet)
             if isinstance(whole, SegmentRows):
                 self._pending.append(whole)
@@ -173,8 +176,8 @@ class _Run:
             segments=self._report.segments,
             backlog_segments=self._backlog,
             frames_decoded=frames,
-            keyframes=self._report.keyframes,
-            regions=self._report.regions,
+            keyframes=self._keyframes,
+            regions=self._regions,
             media_s=sum(n / rate for n, rate in self._frames_of.values() if rate > 0),
             media_total_s=self._media_total_s,
         )

@@ -2,6 +2,7 @@
 
 import logging
 import pickle
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -38,7 +39,10 @@ class RayEngine:
         self._plan = plan
         self._started = not ray.is_initialized()
         if self._started:
-            ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.WARNING)
+            with warnings.catch_warnings():
+                # Ray forks only to start other programs, before which LanceDB's threads do not matter
+                warnings.filterwarnings("ignore", "lancedb fork support", RuntimeWarning)
+                ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
         self._cpus = ray.cluster_resources().get("CPU", 0.0)  # type: ignore[no-untyped-call]
         pool_sizes(plan.run, cluster_cpus=self._cpus, works=1)  # refuse before any file is opened
         self.writer: LakeWriter = _ActorWriter(make_writer)
@@ -56,7 +60,8 @@ class RayEngine:
             return
         context = ray.data.DataContext.get_current()
         context.target_max_block_size = BLOCK_BYTES
-        context.enable_progress_bars = False
+        context.enable_progress_bars = False  # our own progress counts frames, not blocks
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         items = [{"works": pickle.dumps(group)} for group in _groups(works)]
         sizes = pool_sizes(self._plan.run, cluster_cpus=self._cpus, works=len(items))
         dataset: ray.data.Dataset = ray.data.from_items(items, override_num_blocks=len(items))
