@@ -1,0 +1,148 @@
+"""Ingest and search as people run them: catches a change of the JSON, of exit codes, or of what is left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from deploy.contact_sheet import ASKED, HIT
+from tests.integration.clips import make_clip
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+COUNTS = ("sources", "segments", "frames_decoded", "keyframes", "near_duplicates", "regions")
+COUNTS += ("skipped", "quarantined", "failed")
+ANYWHERE = ("--box", "0,0,1,1")  # a box alone needs no model: these tests are about everything else
+
+
+def test_ingest_counts_and_names_what_it_could_not_use(regionlake: Run, clip: Path, tmp_path: Path) -> None:
+    text, absent = tmp_path / "text.mp4", tmp_path / "absent.mp4"
+    text.write_text("this is no video")
+    done = regionlake(
+        "ingest", text, clip, absent, "--lake", tmp_path / "lake", "--engine", "local", "--proposer", "grid", "--json"
+    )
+    assert done.returncode == 1, done.stderr
+    report = json.loads(done.stdout)
+    assert all(isinstance(report[count], int) for count in COUNTS)
+    assert (report["segments"], report["frames_decoded"], report["skipped"]) == (1, 36, 0)
+    assert report["keyframes"] >= 2
+    assert report["regions"] > 0
+    assert (report["quarantined"], report["failed"]) == (2, 0)
+    assert {error["source"] for error in report["errors"]} == {str(text), str(absent)}
+    assert all(error["error"] for error in report["errors"])
+    assert report["seconds"]["embed"] > 0
+
+
+def test_ingest_again_skips_and_says_so(regionlake: Run, clip: Path, lake: Path) -> None:
+    arguments = ["ingest", clip, "--lake", lake, "--engine", "local", "--proposer", "grid"]
+    as_json = json.loads(regionlake(*arguments, "--json").stdout)
+    assert (as_json["skipped"], as_json["segments"], as_json["regions"]) == (1, 0, 0)
+    done = regionlake(*arguments)
+    assert done.returncode == 0
+    assert "1 sources skipped" in done.stdout
+
+
+def test_ingest_with_another_plan_is_refused_with_the_way_out(regionlake: Run, clip: Path, lake: Path) -> None:
+    done = regionlake("ingest", clip, "--lake", lake, "--engine", "local", "--proposer", "complete-cover")
+    assert done.returncode != 0
+    assert "--replace" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_search_prints_one_object_of_the_promised_shape(regionlake: Run, clip: Path, lake: Path) -> None:
+    done = regionlake("search", "a white box", "--box", "0,0,0.5,0.6", "--lake", lake, "-k", 3, "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert list(answer) == ["query", "took_ms", "exact", "hits"]
+    assert answer["exact"] is True
+    assert [hit["rank"] for hit in answer["hits"]] == list(range(1, len(answer["hits"]) + 1))
+    first = answer["hits"][0]
+    assert first["source"] == str(clip)
+    assert first["distance"] == pytest.approx((first["semantic"] + first["geometric"]) / 2, abs=1e-6)
+    assert first["shot_s"][0] <= first["pts_s"] < first["shot_s"][1]
+    assert first["time"] is None, "this clip does not say when it was recorded"
+
+
+def test_a_table_names_every_hit(regionlake: Run, lake: Path) -> None:
+    done = regionlake("search", *ANYWHERE, "--lake", lake, "-k", 2)
+    lines = done.stdout.splitlines()
+    assert lines[0].split()[:3] == ["rank", "distance", "semantic"]
+    assert lines[1].split()[0] == "1"
+    assert "one clip.mp4" in lines[1]
+    assert "2 hits of" in lines[-1]
+
+
+@pytest.mark.parametrize(("window", "inside"), [(["--since", "1.5"], (1.5, 9)), (["--until", "0:01.5"], (0, 1.5))])
+def test_time_filters_hold(regionlake: Run, lake: Path, window: list[str], inside: tuple[float, float]) -> None:
+    hits = json.loads(regionlake("search", *ANYWHERE, "--lake", lake, "--json", *window).stdout)["hits"]
+    assert hits
+    assert all(inside[0] <= hit["pts_s"] < inside[1] for hit in hits)
+
+
+def test_utc_filters_leave_out_sources_without_a_recording_time(regionlake: Run, lake: Path) -> None:
+    done = regionlake("search", *ANYWHERE, "--lake", lake, "--json", "--since", "2020-01-01T00:00:00Z")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["hits"] == []
+
+
+def test_source_filter_keeps_what_matches(regionlake: Run, lake: Path) -> None:
+    def found(pattern: str) -> int:
+        return len(
+            json.loads(regionlake("search", *ANYWHERE, "--lake", lake, "--json", "--source", pattern).stdout)["hits"]
+        )
+
+    assert found("one clip") == found("*/one clip.mp4") > 0
+    assert found("another") == 0
+
+
+def test_a_picture_finds_the_frame_it_was_taken_from(regionlake: Run, clip: Path, lake: Path, tmp_path: Path) -> None:
+    with av.open(str(clip)) as container:
+        frames = list(container.decode(video=0))
+    frames[-4].to_image().save(tmp_path / "late.png")
+    done = regionlake("search", "--image", tmp_path / "late.png", "--lake", lake, "-k", 1, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["hits"][0]["pts_s"] >= 1.5, "the clip's second half looks nothing like its first"
+
+
+def test_a_contact_sheet_and_clips_are_left_where_asked(regionlake: Run, lake: Path, tmp_path: Path) -> None:
+    sheet, clips = tmp_path / "new" / "hits.png", tmp_path / "clips"
+    asked = ["--box", "0.2,0.2,0.7,0.8", "-k", 2, "--sheet", sheet, "--clips", clips]
+    done = regionlake("search", "--lake", lake, *asked, "--json")
+    assert done.returncode == 0, done.stderr
+    json.loads(done.stdout)  # where the files are is told on standard error
+    pixels = np.asarray(Image.open(sheet))
+    for colour in (HIT, ASKED):
+        assert (pixels == colour).all(axis=-1).sum() > 500
+    cut = sorted(clips.glob("*.mp4"))
+    assert [path.name[:2] for path in cut] == ["01", "02"]
+    assert str(cut[0]) in done.stderr
+    with av.open(str(cut[0])) as container:
+        assert sum(1 for _ in container.decode(video=0)) > 5
+
+
+def test_an_interrupted_ingest_ends_cleanly_and_goes_on(regionlake: Run, tmp_path: Path) -> None:
+    long = make_clip(tmp_path / "long.mp4", seed=8, seconds=6)
+    lake = tmp_path / "lake"
+    arguments = ["ingest", str(long), "--lake", str(lake), "--engine", "local", "--proposer", "grid"]
+    arguments += ["--set", "run.segment_s=1"]
+    command = [sys.executable, "-m", "deploy.cli.main", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not (lake / "segments.lance").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)  # until it is at work
+        os.kill(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    done = regionlake(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["failed"] == 0

@@ -1,0 +1,85 @@
+"""The command itself: catches a slow start, a wrong exit code, and errors that show a traceback or say nothing."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+SUBCOMMANDS = ["ingest", "search", "plan", "models", "doctor"]
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = {"torch", "ray", "lancedb", "pyarrow", "cv2", "av", "transformers", "onnxruntime"}
+    code = f"import sys, deploy.cli.main; print(*{heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("subcommand", SUBCOMMANDS)
+def test_every_subcommand_has_its_help(regionlake: Run, subcommand: str) -> None:
+    listed = regionlake("--help").stdout
+    done = regionlake(subcommand, "--help")
+    assert f"\n  {subcommand} " in listed
+    assert "..." not in listed.replace("[ARGS]...", ""), "a description is cut off; its first sentence is too long"
+    assert done.returncode == 0
+    assert f"Usage: regionlake {subcommand}" in done.stdout.replace("python -m deploy.cli.main", "regionlake")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["search", "a dog"], "--lake"),
+        (["search", "--lake", "L"], "asks for nothing"),
+        (["search", " ", "--lake", "L"], "empty"),
+        (["search", "a dog", "--lake", "L", "--box", "0,0,640,480"], "fractions"),
+        (["search", "a dog", "--lake", "L", "--rank", "nearest"], "giou"),
+        (["search", "a dog", "--lake", "L", "--weight", "2"], "--weight"),
+        (["search", "a dog", "--lake", "L", "--roi", "0,0,1,1"], "--image"),
+        (["search", "a dog", "--lake", "L", "--since", "noon"], "noon"),
+        (["search", "a dog", "--lake", "L", "--image", "absent.jpg"], "absent.jpg"),
+        (["search", "a dog", "--lake", "L", "-k", "0"], "-k"),
+        (["ingest", "--lake", "L"], "sources"),
+        (["ingest", "a.mp4", "--lake", "L", "--model", "nope"], "everyday"),
+        (["ingest", "a.mp4", "--lake", "L", "--proposer", "nope"], "moving"),
+        (["ingest", "a.mp4", "--lake", "L", "--plan", "absent.toml"], "absent.toml"),
+        (["plan", "--set", "no.such.key=1"], "no"),
+        (["plan", "--set", "run.segment_s=-1"], "segment_s"),
+        (["drown"], "drown"),
+    ],
+)
+def test_wrong_usage_is_named_and_exits_with_2(
+    regionlake: Run, arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = regionlake(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert not (tmp_path / "L").exists(), "wrong usage must not leave a lake behind"
+
+
+def test_a_missing_lake_is_one_line_with_the_fix(regionlake: Run, tmp_path: Path) -> None:
+    done = regionlake("search", "a dog", "--lake", tmp_path / "nowhere")
+    assert done.returncode == 1
+    assert done.stderr.startswith("regionlake: no lake at")
+    assert "regionlake ingest" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_printed_plan_is_the_plan(regionlake: Run, tmp_path: Path) -> None:
+    first = regionlake("plan", "--set", "run.segment_s=7.5", "--proposer", "grid")
+    (tmp_path / "plan.toml").write_text(first.stdout)
+    again = regionlake("plan", "--plan", tmp_path / "plan.toml")
+    assert first.returncode == again.returncode == 0
+    assert again.stdout == first.stdout
+    assert "segment_s = 7.5" in first.stdout
+
+
+def test_models_lists_the_default(regionlake: Run) -> None:
+    done = regionlake("models")
+    assert done.returncode == 0
+    assert "everyday" in done.stdout
