@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.cli import doctor, ingest, models, plan, search
+from deploy.cli import doctor, ingest, models, plan, search, train
 from deploy.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
 from schemas.errors import InvalidValueError, ModelError, PlanError, QueryError, RegionLakeError
 
@@ -30,6 +30,7 @@ app.command()(search.search)
 app.command()(plan.plan)
 app.command()(models.models)
 app.command()(doctor.doctor)
+app.add_typer(train.app)
 
 
 def _print_version(wanted: bool) -> None:

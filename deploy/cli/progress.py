@@ -42,6 +42,22 @@ def progress_text(progress: "Progress") -> str:
     )
 
 
+@contextmanager
+def shown_count(unit: str) -> Iterator[Callable[[int, int], None]]:
+    """Gives the callback that shows `done` of `total`, until the block ends; nothing where no terminal looks on."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn(unit), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(unit, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
 class _Lines:
     """Prints a Progress as a line, unless the last one is recent."""
 
