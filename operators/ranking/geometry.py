@@ -1,0 +1,87 @@
+"""Five ways to say how far a box lies from the query's box, each in [0, 1], 0 for the same box.
+
+Source: methods of sub-region search, methods.md §1.3; GIoU: Rezatofighi et al., CVPR 2019.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.boxes import Boxes, FloatArray
+from schemas.errors import InvalidValueError
+from schemas.query import Geometry
+
+DoubleArray = NDArray[np.float64]
+
+
+def geometric_distance(boxes: Boxes, query: Boxes, *, geometry: Geometry) -> FloatArray:
+    """float32 (N,), in [0, 1]: how far each of `boxes` lies from the one box `query`.
+
+    iou: 1 − IoU. giou: (1 − GIoU) / 2. centroid: distance of the centres ÷ √2.
+    shape: 1 − min/max of the aspect ratios. area: the same of the areas.
+
+    The left half of the frame against the frame: 0.5, 0.25, 0.25 / √2, 0.5, 0.5.
+
+    All are symmetric. Boxes without an area are at distance 1 in iou, shape and area (in shape and area
+    unless both have none), and their giou and centroid follow from where they stand.
+    Raises InvalidValueError unless `query` is one box.
+    """
+    if len(query) != 1:
+        raise InvalidValueError(f"the query must be one box, got {len(query)}; pass Boxes([box])")
+    # float64 inside: the result is then right to the last bit of float32, whatever the order of the sums
+    a, b = boxes.xyxy.astype(np.float64), query.xyxy.astype(np.float64)
+    match geometry:
+        case "iou":
+            distance = 1.0 - _iou(a, b)[0]
+        case "giou":
+            distance = _giou_distance(a, b)
+        case "centroid":
+            gap = (a[:, :2] + a[:, 2:] - b[:, :2] - b[:, 2:]) / 2
+            distance = np.hypot(gap[:, 0], gap[:, 1]) / math.sqrt(2)
+        case "shape":
+            # both ratios times both heights: no division by a height of zero
+            distance = _relative_gap(_width(a) * _height(b), _width(b) * _height(a))
+        case "area":
+            distance = _relative_gap(_area(a), _area(b))
+    return np.clip(distance, 0.0, 1.0).astype(np.float32)
+
+
+def _width(x: DoubleArray) -> DoubleArray:
+    width: DoubleArray = x[:, 2] - x[:, 0]
+    return width
+
+
+def _height(x: DoubleArray) -> DoubleArray:
+    height: DoubleArray = x[:, 3] - x[:, 1]
+    return height
+
+
+def _area(x: DoubleArray) -> DoubleArray:
+    return _width(x) * _height(x)
+
+
+def _iou(a: DoubleArray, b: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
+    """IoU and union of every row of `a` with the one row of `b`; IoU is 0 where the union is."""
+    size = np.clip(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0, None)
+    shared = size[:, 0] * size[:, 1]
+    union = _area(a) + _area(b) - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0), union
+
+
+def _giou_distance(a: DoubleArray, b: DoubleArray) -> DoubleArray:
+    iou, union = _iou(a, b)
+    size = np.maximum(a[:, 2:], b[:, 2:]) - np.minimum(a[:, :2], b[:, :2])
+    hull = size[:, 0] * size[:, 1]
+    # a hull without area holds nothing but the two boxes, so nothing of it is empty
+    empty = np.divide(hull - union, hull, out=np.zeros_like(hull), where=hull > 0)
+    distance: DoubleArray = (1.0 - iou + empty) / 2
+    return distance
+
+
+def _relative_gap(x: DoubleArray, y: DoubleArray) -> DoubleArray:
+    """1 − min/max of two non-negative sizes; 0 where both are zero."""
+    large = np.maximum(x, y)
+    share = np.divide(np.minimum(x, y), large, out=np.ones_like(large), where=large > 0)
+    gap: DoubleArray = 1.0 - share
+    return gap

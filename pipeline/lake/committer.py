@@ -1,0 +1,364 @@
+"""The one writer of a lake: commits segments so that each appears once, whatever crashes.
+
+A commit writes its ledger rows as `writing`, then the rows of frames, regions and patches, then the
+ledger rows as `done`. Whoever opens the lake to write next deletes the rows of every segment that is
+still `writing`: a commit happened wholly or not at all.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.lake.lake import Lake, lake_errors
+from pipeline.lake.ledger import (
+    LedgerEntry,
+    SourceEntry,
+    done_table,
+    failed_table,
+    load_cut_events,
+    load_entries,
+    quarantined_source_table,
+    shots_table,
+    sources_table,
+    sql_in,
+)
+from pipeline.lake.lock import WriterLock
+from pipeline.rows import SegmentRows
+from schemas.clock import Span
+from schemas.errors import LakeError
+from schemas.ids import digest
+from schemas.shots import CutEvent, Shot
+from schemas.sources import Segment, Source
+from schemas.tables import TableName
+
+FoldShots = Callable[[Source, Sequence[CutEvent], int, int], list[Shot]]
+_ROW_TABLES: tuple[TableName, ...] = ("frames", "regions", "patches")
+
+
+class Committer:
+    """Writes a lake under one plan. Holds the lake's writer lock from construction to `close()`.
+
+    fold_shots: (source, its cut events in order, first PTS, last PTS) → its shots.
+    Opening repairs what a killed writer left behind.
+    Raises LakeError when another writer holds the lake, or the storage refuses.
+    """
+
+    def __init__(self, lake: Lake, *, plan_hash: str, fold_shots: FoldShots) -> None:
+        self.lake = lake
+        self.plan_hash = plan_hash
+        self._fold_shots = fold_shots
+        # a bucket has no lock to take: its single writer is a rule for whoever runs the ingest
+        self._lock = WriterLock(lake.folder) if lake.folder is not None else None
+        self._entries: dict[str, SourceEntry] = {}
+        self._damaged = True  # until recovery has looked
+        try:
+            self._recover()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Releases the lake; sources registered without any commit are written first."""
+        try:
+            if not self._damaged:
+                self.flush()
+        finally:
+            if self._lock is not None:
+                self._lock.release()
+
+    def register(self, source: Source, *, replace: bool = False) -> list[Span]:
+        """Makes a source known; returns the spans of it that are still to be read, in order.
+
+        A source that was quarantined is tried again. What another plan made of it is removed with
+        `replace`, else it raises LakeError.
+        """
+        self._recover()
+        entry = self._entries.get(source.id)
+        if entry is not None and entry.plan != self.plan_hash and entry.spans("done"):
+            if replace:
+                self.replace(source.id)
+                return self.register(source)
+            raise LakeError(
+                f"{source.uri} is in the lake {self.lake.uri} under plan {entry.plan}, this run has plan "
+                f"{self.plan_hash}; pass --replace to ingest it anew, or use another lake"
+            )
+        if entry is None or entry.source is None or entry.plan != self.plan_hash or entry.state == "quarantined":
+            segments = entry.segments if entry is not None else {}
+            self._entries[source.id] = SourceEntry(source.uri, self.plan_hash, "open", source, segments, stored=False)
+        return source.span.minus(self.done_spans(source.id))
+
+    def done_spans(self, source_id: str) -> list[Span]:
+        """Spans of a source whose rows are in the lake, in order."""
+        entry = self._entries.get(source_id)
+        return entry.spans("done") if entry is not None else []
+
+    def commit(self, rows: Sequence[SegmentRows]) -> int:
+        """Adds segments to the lake in one commit; returns how many were new.
+
+        Segments whose span is done already are skipped, however it was cut. Sources that are now
+        covered get their shots and become complete.
+        Raises LakeError when a source is not registered, a span is done in part only, rows do not
+        belong to their segment, or the storage refuses; the lake is then as it was before, after the
+        next call or the next opening.
+        """
+        self._recover()
+        new = self._new_segments(rows)
+        for item in new:
+            self._require_sound(item)
+        if new:
+            self._damaged = True
+            self._write_sources()
+            self._write_segments(new)
+            self._damaged = False
+        self._complete({item.segment.source.id for item in new})
+        return len(new)
+
+    def fail(self, segment: Segment, *, state: Literal["failed", "quarantined"], error: str) -> None:
+        """Notes that a segment gave nothing, and why. A segment that is done stays done."""
+        self._recover()
+        entry = self._entry(segment.source)
+        if segment.id in entry.segments and entry.segments[segment.id].state == "done":
+            return
+        self._damaged = True
+        self._write_sources()
+        self._upsert("segments", failed_table(segment, plan=self.plan_hash, state=state, error=error))
+        entry.segments[segment.id] = LedgerEntry(segment.span, state)
+        self._damaged = False
+
+    def quarantine(self, uri: str, *, source_id: str | None = None, error: str) -> None:
+        """Notes an input that cannot be read, and why. A complete source stays complete.
+
+        source_id: hash of its bytes; None where not even those could be read.
+        """
+        self._recover()
+        name = source_id or digest("uri", uri)
+        entry = self._entries.get(name)
+        if entry is not None and entry.state == "complete":
+            return
+        self._damaged = True
+        self._upsert("sources", quarantined_source_table(source_id=name, uri=uri, plan=self.plan_hash, error=error))
+        segments = entry.segments if entry is not None else {}
+        self._entries[name] = SourceEntry(uri, self.plan_hash, "quarantined", None, segments)
+        self._damaged = False
+
+    def replace(self, source_id: str) -> None:
+        """Takes a source out of the lake, so that it can be ingested under another plan."""
+        self._recover()
+        if source_id not in self._entries:
+            return
+        self._damaged = True
+        here = sql_in("source_id", [source_id])
+        with lake_errors(f"replacing source {source_id} in {self.lake.uri}"):
+            # first the marks that let an interrupted replacement be finished by the next recovery
+            self.lake.table("sources").update(where=sql_in("id", [source_id]), values={"state": "open"})
+            self.lake.table("segments").update(where=here, values={"state": "writing"})
+            for name in ("shots", *_ROW_TABLES, "segments"):
+                self.lake.table(name).delete(here)
+            self.lake.table("sources").delete(sql_in("id", [source_id]))
+        del self._entries[source_id]
+        self._damaged = False
+
+    def flush(self) -> None:
+        """Writes the sources that were registered and not yet written."""
+        self._recover()
+        self._damaged = True
+        self._write_sources()
+        self._damaged = False
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def _new_segments(self, rows: Sequence[SegmentRows]) -> list[SegmentRows]:
+        """What of `rows` is not in the lake. Raises LakeError where spans overlap in part."""
+        new: list[SegmentRows] = []
+        taken: dict[str, list[Span]] = {}
+        for item in rows:
+            segment = item.segment
+            entry = self._entry(segment.source)
+            if item.plan != entry.plan:
+                raise LakeError(
+                    f"rows of {segment.source.uri} were made by plan {item.plan}, the lake has it under "
+                    f"{entry.plan}; ingest it with one plan"
+                )
+            spans = taken.setdefault(segment.source.id, entry.spans("done"))
+            left = segment.span.minus(spans)
+            if left == [segment.span]:
+                new.append(item)
+                spans.append(segment.span)
+            elif left:
+                raise LakeError(
+                    f"segment [{segment.span.start}, {segment.span.stop}) of {segment.source.uri} is in the lake in "
+                    "part; cut segments from what register() returns"
+                )
+        return new
+
+    def _require_sound(self, item: SegmentRows) -> None:
+        """Raises LakeError unless the rows fit their tables, their segment, and each other."""
+        segment, span = item.segment, item.segment.span
+        where = f"rows of [{span.start}, {span.stop}) of {segment.source.uri}"
+        parts: dict[TableName, pa.Table | None] = {
+            "frames": item.frames,
+            "regions": item.regions,
+            "patches": item.patches,
+        }
+        for name, table in parts.items():
+            if table is None:
+                continue
+            if not table.schema.equals(self.lake.schema(name)):
+                raise LakeError(f"{where}: {name} has schema {table.schema}, the lake has {self.lake.schema(name)}")
+            if table.num_rows == 0:
+                continue
+            pts = pc.min_max(table["pts"]).as_py()
+            if pts["min"] not in span or pts["max"] not in span:
+                raise LakeError(f"{where}: {name} has PTS {pts['min']} to {pts['max']}, outside the segment")
+            if pc.unique(table["source_id"]).to_pylist() != [segment.source.id]:
+                raise LakeError(f"{where}: {name} has rows of other sources")
+            key = "frame" if name == "patches" else "id"
+            if pc.count_distinct(table[key]).as_py() != table.num_rows:
+                raise LakeError(f"{where}: {name} has the same {key} twice")
+            if name != "frames" and not pc.all(pc.is_in(table["frame"], value_set=item.frames["id"])).as_py():
+                raise LakeError(f"{where}: {name} has rows of frames that are not among the segment's")
+
+    def _write_segments(self, new: Sequence[SegmentRows]) -> None:
+        self._forget_failures(new)
+        self._append("segments", done_table(new, state="writing"))
+        for item in new:
+            report = item.report
+            self._entries[item.segment.source.id].segments[item.segment.id] = LedgerEntry(
+                item.segment.span, "writing", report.first_pts, report.last_pts
+            )
+        self._append("frames", pa.concat_tables([item.frames for item in new]))
+        self._append("regions", pa.concat_tables([item.regions for item in new]))
+        patches = [item.patches for item in new if item.patches is not None]
+        if patches:
+            self._append("patches", pa.concat_tables(patches))
+        self._upsert("segments", done_table(new, state="done"))
+        for item in new:
+            self._entries[item.segment.source.id].segments[item.segment.id].state = "done"
+
+    def _forget_failures(self, new: Sequence[SegmentRows]) -> None:
+        """Deletes the ledger's failures that `new` makes good, however they were cut."""
+        gone: list[str] = []
+        for item in new:
+            segments = self._entries[item.segment.source.id].segments
+            for name, old in list(segments.items()):
+                overlaps = old.span.start < item.segment.span.stop and item.segment.span.start < old.span.stop
+                if old.state in ("failed", "quarantined") and overlaps:
+                    gone.append(name)
+                    del segments[name]
+        self._delete("segments", "id", gone)
+
+    def _write_sources(self) -> None:
+        pending = [entry for entry in self._entries.values() if not entry.stored and entry.source is not None]
+        if not pending:
+            return
+        uris = {entry.uri for entry in pending}
+        # an input that was unreadable and now is not had an id of its URI, or of other bytes
+        stale = [name for name, e in self._entries.items() if e.stored and e.state == "quarantined" and e.uri in uris]
+        self._delete("sources", "id", stale)
+        for name in stale:
+            del self._entries[name]
+        table = sources_table([(e.source, e.plan, e.state) for e in pending if e.source is not None])
+        self._upsert("sources", table)
+        for entry in pending:
+            entry.stored = True
+
+    def _complete(self, source_ids: Iterable[str]) -> None:
+        """Writes the shots of the sources that are covered, and marks them complete."""
+        covered = [name for name in source_ids if self._entries[name].state == "open" and self._entries[name].covered()]
+        if not covered:
+            return
+        self._damaged = True
+        events = load_cut_events(self.lake, covered)
+        shots: list[tuple[Source, Shot]] = []
+        for name in covered:
+            entry = self._entries[name]
+            assert entry.source is not None  # covered() looked
+            done = [s for s in entry.segments.values() if s.state == "done"]
+            firsts = [s.first_pts for s in done if s.first_pts is not None]
+            lasts = [s.last_pts for s in done if s.last_pts is not None]
+            if firsts:
+                found = self._fold_shots(entry.source, events[name], min(firsts), max(lasts))
+                shots += [(entry.source, shot) for shot in found]
+        self._append("shots", shots_table(shots))
+        complete = sources_table(
+            [(e.source, e.plan, "complete") for e in map(self._entries.__getitem__, covered) if e.source is not None]
+        )
+        self._upsert("sources", complete)
+        for name in covered:
+            self._entries[name].state = "complete"
+        self._damaged = False
+
+    def _append(self, name: TableName, rows: pa.Table) -> None:
+        """Adds rows, and compares the rows that went in with the rows that are there."""
+        if rows.num_rows == 0:
+            return
+        with lake_errors(f"writing {rows.num_rows} rows to {name} of {self.lake.uri}"):
+            table = self.lake.table(name)
+            before = table.count_rows()
+            table.add(rows)
+            after = table.count_rows()
+        if after - before != rows.num_rows:
+            raise LakeError(
+                f"{name} of {self.lake.uri} grew by {after - before} rows where {rows.num_rows} were written; "
+                "is another writer at work? run: regionlake check"
+            )
+
+    def _upsert(self, name: TableName, rows: pa.Table) -> None:
+        with lake_errors(f"updating {name} of {self.lake.uri}"):
+            table = self.lake.table(name)
+            table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all().execute(rows)
+
+    def _delete(self, name: TableName, column: str, values: Sequence[str]) -> None:
+        with lake_errors(f"deleting from {name} of {self.lake.uri}"):
+            for at in range(0, len(values), 500):
+                self.lake.table(name).delete(sql_in(column, values[at : at + 500]))
+
+    def _entry(self, source: Source) -> SourceEntry:
+        entry = self._entries.get(source.id)
+        if entry is None or entry.source is None:
+            raise LakeError(f"{source.uri} is not registered; call register(source) before its segments")
+        return entry
+
+    # -- recovery --------------------------------------------------------------------------------
+
+    def _recover(self) -> None:
+        """Undoes commits that did not end, and finishes sources whose last segment is done."""
+        if not self._damaged:
+            return
+        registered = [entry for entry in self._entries.values() if not entry.stored and entry.source is not None]
+        self._entries = load_entries(self.lake)
+        torn = [
+            (source_id, name, segment.span)
+            for source_id, entry in self._entries.items()
+            for name, segment in entry.segments.items()
+            if segment.state == "writing"
+        ]
+        for at in range(0, len(torn), 200):
+            part = torn[at : at + 200]
+            ranges = [
+                f"(source_id = '{source_id}' AND pts >= {span.start} AND pts < {span.stop})"
+                for source_id, _, span in part
+            ]
+            with lake_errors(f"undoing an interrupted commit to {self.lake.uri}"):
+                for table in _ROW_TABLES:
+                    self.lake.table(table).delete(" OR ".join(ranges))
+        self._delete("segments", "id", [name for _, name, _ in torn])
+        for source_id, name, _ in torn:
+            del self._entries[source_id].segments[name]
+        self._delete("shots", "source_id", [name for name, e in self._entries.items() if e.state == "open"])
+        for entry in registered:
+            assert entry.source is not None
+            known = self._entries.get(entry.source.id)
+            if known is None or known.source is None:
+                entry.segments = known.segments if known is not None else {}
+                self._entries[entry.source.id] = entry
+        self._damaged = False
+        self._complete(list(self._entries))

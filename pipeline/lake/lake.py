@@ -1,0 +1,133 @@
+"""A lake: one LanceDB database whose tables follow schemas/tables.py, in a folder or a bucket."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self, cast
+
+import lancedb
+import pyarrow as pa
+from lancedb.table import LanceTable
+
+from schemas.errors import LakeError, RegionLakeError
+from schemas.tables import TABLE_NAMES, TableName, require_version, schema_of, vector_space
+from schemas.vectors import VectorSpace
+
+
+@contextmanager
+def lake_errors(doing: str) -> Iterator[None]:
+    """Turns what the storage raises (disk full, no permission, a broken file) into a LakeError that says where."""
+    try:
+        yield
+    except RegionLakeError:
+        raise
+    except (OSError, RuntimeError, ValueError) as error:
+        raise LakeError(f"{doing} failed: {str(error).strip()}; free space or fix the cause, then run again") from error
+
+
+class Lake:
+    """An open lake. Reading needs no lock; writing goes through a Committer.
+
+    uri: folder, or s3://bucket/prefix (credentials from the environment, as object stores do).
+    space: the vector space of `frames.vector`, `regions.vector` and `patches.vectors`.
+    """
+
+    def __init__(self, uri: str, database: lancedb.DBConnection, tables: dict[TableName, LanceTable]) -> None:
+        self.uri = uri
+        self._database = database
+        self._tables = tables
+        self.space: VectorSpace = vector_space(tables["regions"].schema)
+
+    @classmethod
+    def open(cls, uri: str) -> Self:
+        """Opens a lake that exists.
+
+        Raises LakeError when there is none, it is only half made, or another version wrote it.
+        """
+        folder = local_folder(uri)
+        if folder is not None and not folder.is_dir():
+            raise LakeError(f"no lake at {uri}; make one with: regionlake ingest SOURCE --lake {uri}")
+        with lake_errors(f"opening the lake {uri}"):
+            database = lancedb.connect(uri)
+            present = set(_table_names(database))
+            if not present & set(TABLE_NAMES):
+                raise LakeError(f"{uri} is not a lake; make one with: regionlake ingest SOURCE --lake {uri}")
+            missing = [name for name in TABLE_NAMES if name not in present]
+            if missing:
+                raise LakeError(
+                    f"the lake {uri} lacks the tables {', '.join(missing)}; "
+                    "if its first ingest was stopped, run it again; else restore them from a copy"
+                )
+            tables = {name: cast(LanceTable, database.open_table(name)) for name in TABLE_NAMES}
+        for name, table in tables.items():
+            require_version(table.schema, lake=f"table {name} of the lake {uri}")
+        return cls(uri, database, tables)
+
+    @classmethod
+    def create_or_open(cls, uri: str, space: VectorSpace) -> Self:
+        """Opens the lake, making what is missing of it; its vectors must lie in `space`.
+
+        Raises LakeError when it cannot be made or opened, ModelError when it holds other vectors.
+        """
+        folder = local_folder(uri)
+        with lake_errors(f"making the lake {uri}"):
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+            database = lancedb.connect(uri)
+            present = set(_table_names(database))
+            # an interrupted creation is finished here; `exist_ok` lets two first writers meet
+            for name in TABLE_NAMES:
+                if name not in present:
+                    database.create_table(name, schema=schema_of(name, space), exist_ok=True)
+        lake = cls.open(uri)
+        lake.space.require_same(space, lake=uri)
+        return lake
+
+    @property
+    def folder(self) -> Path | None:
+        """Where a local lake lies; None for a bucket."""
+        return local_folder(self.uri)
+
+    def table(self, name: TableName) -> LanceTable:
+        """The table at its newest version; it is shared, so do not check out another version of it."""
+        table = self._tables[name]
+        with lake_errors(f"reading table {name} of {self.uri}"):
+            table.checkout_latest()  # type: ignore[no-untyped-call]
+        return table
+
+    def schema(self, name: TableName) -> pa.Schema:
+        return schema_of(name, self.space)
+
+    def version(self, name: TableName) -> int:
+        """Number of the table's newest version; it grows with every change."""
+        return int(self.table(name).version)
+
+    def read(self, name: TableName, *, columns: list[str] | None = None, where: str | None = None) -> pa.Table:
+        """Rows of a table, all columns unless named. `where` is SQL, as LanceDB takes it."""
+        with lake_errors(f"reading table {name} of {self.uri}"):
+            dataset = self.table(name).to_lance()
+            return dataset.to_table(columns=columns, filter=where)
+
+    def count(self, name: TableName) -> int:
+        with lake_errors(f"counting table {name} of {self.uri}"):
+            return int(self.table(name).count_rows())
+
+    def __repr__(self) -> str:
+        return f"Lake({self.uri!r}, {self.space.model}@{self.space.revision})"
+
+
+def local_folder(uri: str) -> Path | None:
+    """The folder of a local lake, None where the URI has another scheme."""
+    if "://" not in uri:
+        return Path(uri)
+    return Path(uri.removeprefix("file://")) if uri.startswith("file://") else None
+
+
+def _table_names(database: lancedb.DBConnection) -> list[str]:
+    names: list[str] = []
+    page = database.list_tables()
+    names.extend(page.tables)
+    while page.page_token:
+        page = database.list_tables(page_token=page.page_token)
+        names.extend(page.tables)
+    return names

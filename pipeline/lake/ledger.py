@@ -1,0 +1,188 @@
+"""The committer's view of the ledger: which sources and spans are done, and the rows that say so."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from fractions import Fraction
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from pipeline.lake.lake import Lake
+from pipeline.rows import SegmentRows
+from schemas.clock import Clock, Span
+from schemas.ids import shot_id
+from schemas.shots import CutEvent, Shot
+from schemas.sources import Segment, Source
+from schemas.tables import segments_schema, shots_schema, sources_schema
+
+SourceState = Literal["open", "complete", "quarantined"]
+SegmentState = Literal["writing", "done", "failed", "quarantined"]
+
+
+@dataclass(slots=True)
+class LedgerEntry:
+    """A row of the ledger, less its cut events."""
+
+    span: Span
+    state: SegmentState
+    first_pts: int | None = None
+    last_pts: int | None = None
+
+
+@dataclass(slots=True)
+class SourceEntry:
+    """A source with its segments by id. `source` is None where it never could be probed."""
+
+    uri: str
+    plan: str
+    state: SourceState
+    source: Source | None
+    segments: dict[str, LedgerEntry] = field(default_factory=dict)
+    stored: bool = True
+
+    def spans(self, state: SegmentState) -> list[Span]:
+        return sorted(s.span for s in self.segments.values() if s.state == state)
+
+    def covered(self) -> bool:
+        """Whether every tick of the source lies in a segment that is done."""
+        return self.source is not None and not self.source.span.minus(self.spans("done"))
+
+
+def load_entries(lake: Lake) -> dict[str, SourceEntry]:
+    """All sources of a lake, with their segments, by source id."""
+    entries = {row["id"]: _entry(row) for row in lake.read("sources").to_pylist()}
+    columns = ["id", "source_id", "source", "plan", "start", "stop", "state", "first_pts", "last_pts"]
+    for row in lake.read("segments", columns=columns).to_pylist():
+        entry = entries.get(row["source_id"])
+        if entry is None:  # its source was lost: the audit names it, and replacing the source clears it
+            entry = entries[row["source_id"]] = SourceEntry(row["source"], row["plan"], "open", None)
+        entry.segments[row["id"]] = LedgerEntry(
+            Span(row["start"], row["stop"]), row["state"], row["first_pts"], row["last_pts"]
+        )
+    return entries
+
+
+def load_cut_events(lake: Lake, source_ids: Iterable[str]) -> dict[str, list[CutEvent]]:
+    """The raw cut events of the done segments of each source, in order of PTS."""
+    ids = list(source_ids)
+    events: dict[str, list[CutEvent]] = {name: [] for name in ids}
+    for at in range(0, len(ids), 500):
+        where = f"state = 'done' AND {sql_in('source_id', ids[at : at + 500])}"
+        for row in lake.read("segments", columns=["source_id", "cut_events"], where=where).to_pylist():
+            events[row["source_id"]] += [CutEvent(**event) for event in row["cut_events"]]
+    return {name: sorted(found) for name, found in events.items()}
+
+
+def sql_in(column: str, values: Sequence[str]) -> str:
+    quoted = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+    return f"{column} IN ({quoted})"
+
+
+def sources_table(sources: Iterable[tuple[Source, str, SourceState]]) -> pa.Table:
+    """Rows of `sources` from (source, plan, state)."""
+    rows = [
+        {
+            "id": s.id,
+            "source": s.uri,
+            "kind": s.kind,
+            "plan": plan,
+            "state": state,
+            "time_base_num": s.clock.time_base.numerator,
+            "time_base_den": s.clock.time_base.denominator,
+            "start_time": s.clock.start_time,
+            "start": s.span.start,
+            "stop": s.span.stop,
+            "width_px": s.width_px,
+            "height_px": s.height_px,
+            "frame_rate": s.frame_rate,
+            "codec": s.codec,
+        }
+        for s, plan, state in sources
+    ]
+    return pa.Table.from_pylist(rows, schema=sources_schema())
+
+
+def quarantined_source_table(*, source_id: str, uri: str, plan: str, error: str) -> pa.Table:
+    """The row of `sources` that names an input which could not be read."""
+    row = {"id": source_id, "source": uri, "plan": plan, "state": "quarantined", "error": error}
+    return pa.Table.from_pylist([row], schema=sources_schema())
+
+
+def done_table(commits: Iterable[SegmentRows], *, state: Literal["writing", "done"]) -> pa.Table:
+    """Rows of the ledger for segments with their counts and cut events."""
+    now = datetime.now(UTC)
+    rows = [
+        _segment_row(c.segment, plan=c.plan, state=state, now=now)
+        | {
+            "frames_decoded": c.report.frames_decoded,
+            "near_duplicates": c.report.near_duplicates,
+            "keyframes": c.frames.num_rows,
+            "regions": c.regions.num_rows,
+            "first_pts": c.report.first_pts,
+            "last_pts": c.report.last_pts,
+            "cut_events": [{"pts": e.pts, "previous_pts": e.previous_pts, "kind": e.kind} for e in c.report.cut_events],
+        }
+        for c in commits
+    ]
+    return pa.Table.from_pylist(rows, schema=segments_schema())
+
+
+def failed_table(segment: Segment, *, plan: str, state: Literal["failed", "quarantined"], error: str) -> pa.Table:
+    """The row of the ledger for a segment that gave nothing."""
+    row = _segment_row(segment, plan=plan, state=state, now=datetime.now(UTC)) | {"error": error}
+    return pa.Table.from_pylist([row], schema=segments_schema())
+
+
+def shots_table(shots: Iterable[tuple[Source, Shot]]) -> pa.Table:
+    rows = [
+        {
+            "id": shot_id(source.id, shot.span.start),
+            "source_id": source.id,
+            "source": source.uri,
+            "start": shot.span.start,
+            "stop": shot.span.stop,
+            "start_s": source.clock.seconds(shot.span.start),
+            "stop_s": source.clock.seconds(shot.span.stop),
+            "kind": shot.kind,
+        }
+        for source, shot in shots
+    ]
+    return pa.Table.from_pylist(rows, schema=shots_schema())
+
+
+def _segment_row(segment: Segment, *, plan: str, state: SegmentState, now: datetime) -> dict[str, Any]:
+    return {
+        "id": segment.id,
+        "source_id": segment.source.id,
+        "source": segment.source.uri,
+        "plan": plan,
+        "start": segment.span.start,
+        "stop": segment.span.stop,
+        "state": state,
+        "frames_decoded": 0,
+        "near_duplicates": 0,
+        "keyframes": 0,
+        "regions": 0,
+        "cut_events": [],
+        "committed_at": now,
+    }
+
+
+def _entry(row: dict[str, Any]) -> SourceEntry:
+    source = None
+    if row["time_base_den"] is not None:
+        source = Source(
+            uri=row["source"],
+            id=row["id"],
+            kind=row["kind"],
+            clock=Clock(Fraction(row["time_base_num"], row["time_base_den"]), row["start_time"]),
+            span=Span(row["start"], row["stop"]),
+            width_px=row["width_px"],
+            height_px=row["height_px"],
+            # where decoding can start is not kept: folding shots does not need it
+            sync_pts=(row["start"],),
+            frame_rate=row["frame_rate"],
+            codec=row["codec"],
+        )
+    return SourceEntry(row["source"], row["plan"], row["state"], source)

@@ -1,0 +1,71 @@
+"""One writer for each lake: a file lock that the kernel releases, however its holder ends."""
+
+import fcntl
+import json
+import os
+import weakref
+from pathlib import Path
+from typing import TextIO
+
+from schemas.errors import LakeError
+
+_FILE = ".writer.lock"
+_held: "weakref.WeakSet[WriterLock]" = weakref.WeakSet()
+_registered = False
+
+
+class WriterLock:
+    """Holds the right to write a local lake until `release()`, or until this process ends in any way.
+
+    flock belongs to the open file, not to the process: a second lock in the same process is refused
+    too, and forked children (decoders) give up their copy, so that they cannot keep a dead writer's lock.
+    Raises LakeError, naming the holder, when another writer has it.
+    """
+
+    def __init__(self, lake: Path) -> None:
+        self.path = lake / _FILE
+        try:
+            self._file: TextIO | None = self.path.open("a+", encoding="utf-8")
+        except OSError as error:
+            raise LakeError(
+                f"cannot write to the lake {lake}: {error}; make the folder writable, or write to another lake"
+            ) from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = self._holder()
+            self._file.close()
+            self._file = None
+            raise LakeError(
+                f"the lake {lake} is being written by process {holder}; "
+                "wait until it ends, or stop it: one lake has one writer"
+            ) from error
+        self._file.truncate(0)
+        self._file.write(json.dumps({"pid": os.getpid(), "host": os.uname().nodename}))
+        self._file.flush()
+        _held.add(self)
+        _release_in_forked_children()
+
+    def _holder(self) -> str:
+        try:
+            found = json.loads(self.path.read_text(encoding="utf-8"))
+            return f"{found['pid']} on {found['host']}"
+        except (OSError, ValueError, KeyError):  # just taken, and not yet signed
+            return "unknown"
+
+    def release(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def _release_in_forked_children() -> None:
+    global _registered
+    if not _registered:
+        os.register_at_fork(after_in_child=_release_all)
+        _registered = True
+
+
+def _release_all() -> None:
+    for lock in list(_held):
+        lock.release()

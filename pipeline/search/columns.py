@@ -1,0 +1,107 @@
+"""Growing column storage: what a searcher keeps in memory of one table, fragment by fragment."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import DTypeLike, NDArray
+
+Columns = Mapping[str, NDArray[Any]]
+FragmentKey = tuple[int, str, str]
+
+
+class ColumnStore:
+    """Columns of one table; rows of fragments that are in memory already are not read again.
+
+    A fragment is known by its number, its data file and its deletions; when it changes, its rows die
+    and it is read anew. Rows keep their place until more than half are dead: then all are read again.
+
+    shapes: name → (dtype, trailing shape) of every column. decode: Arrow rows → those columns.
+    """
+
+    def __init__(
+        self,
+        *,
+        shapes: Mapping[str, tuple[DTypeLike, tuple[int, ...]]],
+        decode: Callable[[pa.Table], Columns],
+        read: list[str],
+    ) -> None:
+        self._shapes = shapes
+        self._decode = decode
+        self._read = read
+        self._clear()
+
+    def _clear(self) -> None:
+        self._size = 0
+        self._dead = 0
+        self._slices: dict[FragmentKey, slice] = {}
+        self._buffers = {name: np.zeros((0, *tail), dtype) for name, (dtype, tail) in self._shapes.items()}
+        self._alive = np.zeros(0, np.bool_)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """A column, dead rows included; see `alive`."""
+        return self._buffers[name][: self._size]
+
+    @property
+    def alive(self) -> NDArray[np.bool_]:
+        """bool (N,): rows that the table still has."""
+        return self._alive[: self._size]
+
+    def refresh(self, dataset: Any) -> bool:
+        """Follows a Lance dataset to its version. Returns whether rows moved or died (else they only grew)."""
+        fragments = {_key(f): f for f in dataset.get_fragments()}
+        gone = [key for key in self._slices if key not in fragments]
+        for key in gone:
+            place = self._slices.pop(key)
+            # a copy: a search that is under way keeps looking at the old rows
+            self._alive = self._alive.copy()
+            self._alive[place] = False
+            self._dead += place.stop - place.start
+        if self._dead * 2 > self._size:
+            self._clear()
+        new = [(key, f) for key, f in fragments.items() if key not in self._slices]
+        counts = [f.count_rows() for _, f in new]
+        self._reserve(self._size + sum(counts))
+        if new:
+            rows = self._rows(dataset, [f for _, f in new])
+            start = self._size
+            for (key, _), count in zip(new, counts, strict=True):
+                self._slices[key] = slice(start, start + count)
+                start += count
+            at = self._size
+            for batch in rows:
+                count = len(next(iter(batch.values())))
+                for name, values in batch.items():
+                    self._buffers[name][at : at + count] = values
+                at += count
+            self._alive[self._size : at] = True
+            self._size = at
+        return bool(gone)
+
+    def _rows(self, dataset: Any, fragments: list[Any]) -> Iterator[Columns]:
+        scanner = dataset.scanner(columns=self._read, fragments=fragments, scan_in_order=True)
+        for batch in scanner.to_reader():
+            if batch.num_rows:
+                yield self._decode(pa.Table.from_batches([batch]))
+
+    def _reserve(self, size: int) -> None:
+        if size <= len(self._alive):
+            return
+        # half as much again, once there is something: a feed that grows must not copy all at each refresh
+        room = size if self._size == 0 else max(size, len(self._alive) * 3 // 2)
+        for name, old in self._buffers.items():
+            new = np.empty((room, *old.shape[1:]), old.dtype)
+            new[: self._size] = old[: self._size]
+            self._buffers[name] = new
+        alive = np.zeros(room, np.bool_)
+        alive[: self._size] = self._alive[: self._size]
+        self._alive = alive
+
+
+def _key(fragment: Any) -> FragmentKey:
+    metadata = fragment.metadata
+    return (fragment.fragment_id, ",".join(f.path for f in metadata.files), repr(metadata.deletion_file))

@@ -1,0 +1,54 @@
+"""The query's filters over hot columns: which frames, and which boxes."""
+
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.search.hot_columns import NO_TIME, HotColumns
+from schemas.query import BoxTuple, Query
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+def frames_in_filter(columns: HotColumns, query: Query) -> NDArray[np.bool_]:
+    """bool (F,): visible frames of the sources and times that the query asks for."""
+    passes = columns.visible.copy()
+    if query.source is not None:
+        fits = [source_matches(uri, query.source) for uri in columns.uris]
+        passes &= np.array([*fits, False])[columns.source]
+    if query.since is not None or query.until is not None:
+        passes &= columns.time != NO_TIME
+    if query.since is not None:
+        passes &= columns.time >= _micros(query.since)
+    if query.until is not None:
+        passes &= columns.time < _micros(query.until)
+    if query.since_s is not None:
+        passes &= columns.pts_s >= query.since_s
+    if query.until_s is not None:
+        passes &= columns.pts_s < query.until_s
+    return passes
+
+
+def source_matches(uri: str, pattern: str) -> bool:
+    """Whether a glob fits the whole URI; a pattern without wildcards need only be part of it."""
+    if any(sign in pattern for sign in "*?["):
+        return fnmatchcase(uri, pattern)
+    return pattern in uri
+
+
+def overlapping(columns: tuple[NDArray[np.float32], ...], box: BoxTuple) -> NDArray[np.bool_]:
+    """bool (R,): boxes that share a positive area with `box`; columns: x0, y0, x1, y1, float32 (R,) each."""
+    x0, y0, x1, y1 = columns
+    a0, b0, a1, b1 = np.array(box, np.float32)
+    wide = np.minimum(x1, a1) > np.maximum(x0, a0)
+    high = np.minimum(y1, b1) > np.maximum(y0, b0)
+    both: NDArray[np.bool_] = wide & high
+    return both
+
+
+def _micros(moment: datetime) -> int:
+    """Whole µs since 1970; a moment without a time zone is UTC."""
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return (aware - _EPOCH) // timedelta(microseconds=1)
