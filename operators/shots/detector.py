@@ -15,6 +15,7 @@ from scenedetect.detectors import (
     ThresholdDetector,
 )
 
+from operators.shots.content_score import FastAdaptiveDetector, FastContentDetector
 from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray
 from schemas.shots import CutEvent
@@ -128,13 +129,23 @@ class ShotDetector:
 
 def _build(config: ShotConfig) -> SceneDetector:
     threshold = config.threshold_or_default
+    weights = ContentDetector.Components(*config.weights)
     match config.detector:
+        case "content" if not weights.delta_edges:
+            return FastContentDetector(threshold=threshold, weights=weights)
         case "content":
             return ContentDetector(
                 threshold=threshold,
                 min_scene_len=0,
-                weights=ContentDetector.Components(*config.weights),
+                weights=weights,
                 kernel_size=config.kernel_size,
+            )
+        case "adaptive" if not weights.delta_edges:
+            return FastAdaptiveDetector(
+                threshold=threshold,
+                weights=weights,
+                window_frames=config.window_frames,
+                min_content=config.min_content,
             )
         case "adaptive":
             return AdaptiveDetector(
@@ -142,7 +153,7 @@ def _build(config: ShotConfig) -> SceneDetector:
                 min_scene_len=0,
                 window_width=config.window_frames,
                 min_content_val=config.min_content,
-                weights=ContentDetector.Components(*config.weights),
+                weights=weights,
                 kernel_size=config.kernel_size,
             )
         case "threshold":

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scenedetect.common import FrameTimecode
+from scenedetect.detectors import ContentDetector
 
+from operators.shots.content_score import FastAdaptiveDetector, FastContentDetector
 from operators.shots.detector import DetectorName, ShotConfig, ShotDetector
 from schemas.clock import Clock, Span
 from schemas.errors import InvalidValueError
@@ -60,6 +63,24 @@ def test_an_event_comes_at_most_delay_frames_late_and_knows_the_frame_before(nam
             assert event.previous_pts == event.pts - 1 or event.pts == START
             found += 1
     assert found > 3
+
+
+WEIGHTS = st.tuples(*[st.floats(-2, 4)] * 3).filter(lambda w: sum(map(abs, w)) > 0.1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), weights=WEIGHTS)
+def test_the_fast_content_score_is_pyscenedetects_to_the_last_bit(
+    seed: int, weights: tuple[float, float, float]
+) -> None:
+    components = ContentDetector.Components(*weights, 0.0)
+    theirs, ours = ContentDetector(weights=components), FastContentDetector(threshold=27.0, weights=components)
+    adaptive = FastAdaptiveDetector(threshold=3.0, weights=components, window_frames=2, min_content=15.0)
+    for i, frame in enumerate(pictures(seed)):
+        timecode = FrameTimecode(i, 25.0)
+        expected = theirs._calculate_frame_score(timecode, frame)
+        assert ours._calculate_frame_score(timecode, frame) == expected
+        assert adaptive._calculate_frame_score(timecode, frame) == expected
 
 
 def test_a_source_that_begins_in_the_dark_begins_with_a_fade_out() -> None:
