@@ -57,6 +57,10 @@ def main() -> None:
 def serve(connection: Connection) -> None:
     """Answers requests until the parent closes its end; each answer ends with None or with the error it met."""
     reader = SegmentReader(connection.recv())
+
+    def alive() -> None:
+        connection.send(Alive())
+
     while True:
         try:
             request = connection.recv()
@@ -64,8 +68,8 @@ def serve(connection: Connection) -> None:
             return
         try:
             if isinstance(request, ProbeRequest):
-                path = local_path(request.location, on_progress=lambda: connection.send(Alive()))
-                connection.send(probe(str(path), uri=request.location.uri))
+                path = local_path(request.location, on_progress=alive)
+                connection.send(probe(str(path), uri=request.location.uri, on_progress=alive))
             else:
                 for packet in _packets(reader, request.work, connection):
                     connection.send(packet)

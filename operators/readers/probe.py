@@ -1,7 +1,7 @@
 """Finds out what a file is: a video or a picture, its clock, its span, and where decoding can start."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -25,11 +25,14 @@ _SYNC_STEP_S = 1  # closer sync points are thinned: every segment carries the wh
 _BLOCK_BYTES = 1 << 20
 
 
-def probe(path: str, *, uri: str, start_time: datetime | None = None) -> Source:
+def probe(
+    path: str, *, uri: str, start_time: datetime | None = None, on_progress: Callable[[], None] = lambda: None
+) -> Source:
     """What the file at `path` is. Reads all of it once, and decodes one frame.
 
     uri: the name under which it is known.
     start_time: UTC of the first frame; without it, the container's own recording time counts.
+    on_progress: called after every MiB read: a large file on a slow disk takes minutes.
 
     A video that breaks off keeps the span it announces, so that reading its last segment fails with
     the reason while those before it are read.
@@ -42,7 +45,7 @@ def probe(path: str, *, uri: str, start_time: datetime | None = None) -> Source:
         codec, width_px, height_px = picture
         return Source(
             uri=uri,
-            id=_content_id(path),
+            id=_content_id(path, on_progress),
             kind="picture",
             clock=Clock(Fraction(1), start_time),
             span=Span(0, 1),
@@ -54,11 +57,16 @@ def probe(path: str, *, uri: str, start_time: datetime | None = None) -> Source:
         )
     container, stream = open_video(path)
     with container:
-        return _probe_video(path, uri, start_time, container, stream)
+        return _probe_video(path, uri, start_time, container, stream, on_progress)
 
 
 def _probe_video(
-    path: str, uri: str, start_time: datetime | None, container: InputContainer, stream: VideoStream
+    path: str,
+    uri: str,
+    start_time: datetime | None,
+    container: InputContainer,
+    stream: VideoStream,
+    on_progress: Callable[[], None],
 ) -> Source:
     time_base = stream.time_base
     if time_base is None:
@@ -81,7 +89,7 @@ def _probe_video(
     assert offset is not None
     return Source(
         uri=uri,
-        id=_content_id(path),
+        id=_content_id(path, on_progress),
         kind="video",
         clock=Clock(time_base, None if begun is None else begun - (offset - datetime.fromtimestamp(0, UTC))),
         span=Span(first_pts, stop),
@@ -202,10 +210,11 @@ def _creation_time(container: InputContainer, stream: VideoStream) -> datetime |
     return time.astimezone(UTC) if time.year >= 1990 else None
 
 
-def _content_id(path: str) -> str:
+def _content_id(path: str, on_progress: Callable[[], None]) -> str:
     """32 hexadecimal digits of all bytes: the same file at another place is the same source."""
     content = hashlib.blake2b(digest_size=16)
     with Path(path).open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
             content.update(block)
+            on_progress()
     return content.hexdigest()
