@@ -57,8 +57,6 @@ class ColumnStore:
         gone = [key for key in self._slices if key not in fragments]
         for key in gone:
             place = self._slices.pop(key)
-            # a copy: a search that is under way keeps looking at the old rows
-            self._alive = self._alive.copy()
             self._alive[place] = False
             self._dead += place.stop - place.start
         if self._dead * 2 > self._size:

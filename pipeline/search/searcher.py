@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from operators.encoders.encoder import Encoder
 from operators.ranking.fusion import contenders, fuse, rank_frames
 from operators.ranking.geometry import geometric_distance
+from operators.readers.picture import read_picture
 from pipeline.lake.lake import Lake
 from pipeline.search.filters import frames_in_filter, overlapping
 from pipeline.search.hot_columns import HotColumns
@@ -72,8 +73,6 @@ class Searcher:
             of_text: VectorArray = self._encoder.encode_texts([query.text])[0]
             return of_text
         assert query.image is not None
-        from operators.readers.picture import read_picture
-
         image = read_picture(query.image)
         if query.roi is not None:
             height_px, width_px, _ = image.shape
