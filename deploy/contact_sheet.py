@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from deploy.cli.output import clock_time, short_names
+from deploy.cli.output import clock_time, is_picture, short_names
 from pipeline.lake.lake import Lake
 from schemas.errors import RegionLakeError
 from schemas.query import BoxTuple, Hit, Query, SearchResult
@@ -15,11 +15,13 @@ Colour = tuple[int, int, int]
 HIT: Colour = (255, 176, 0)
 ASKED: Colour = (0, 205, 255)
 PAPER: Colour = (22, 24, 28)
+MAT: Colour = (34, 37, 43)  # behind pictures that do not fill their tile
 INK: Colour = (238, 240, 242)
 FAINT: Colour = (160, 166, 174)
 SHADOW: Colour = (0, 0, 0)
 
 TILE_PX = 480
+TILE_HIGHEST_PX = 360
 GAP_PX = 16
 CAPTION_PX = 50
 HEADER_PX = 84
@@ -44,27 +46,33 @@ def write_contact_sheet(result: SearchResult, *, lake: Lake, path: Path) -> None
 
 def draw_contact_sheet(result: SearchResult, thumbnails: Mapping[str, bytes]) -> Image.Image:
     """thumbnails: frame id → JPEG, for every hit. Tiles in order of rank, left to right, then down."""
-    pictures = [Image.open(io.BytesIO(thumbnails[hit.frame_id])).convert("RGB") for hit in result.hits]
+    pictures = [_scaled(Image.open(io.BytesIO(thumbnails[hit.frame_id])).convert("RGB")) for hit in result.hits]
     columns = _columns(len(pictures))
-    # one height for all tiles, the tallest that a picture needs, at most square: a portrait picture is narrower
-    tile_height = max((min(TILE_PX, round(TILE_PX * p.height / p.width)) for p in pictures), default=0)
-    rows = -(-len(pictures) // columns)
+    tiles = list(zip(result.hits, pictures, strict=True))
+    rows = [tiles[i : i + columns] for i in range(0, len(tiles), columns)]
+    heights = [max(picture.height for _, picture in row) for row in rows]
     width = columns * (TILE_PX + GAP_PX) + GAP_PX
-    height = HEADER_PX + rows * (tile_height + CAPTION_PX + GAP_PX) + GAP_PX
-    sheet = Image.new("RGB", (width, height), PAPER)
-    _draw_header(ImageDraw.Draw(sheet), result, width=width)
+    sheet = Image.new("RGB", (width, HEADER_PX + sum(heights) + len(rows) * (CAPTION_PX + GAP_PX)), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    _draw_header(draw, result, width=width)
     names = short_names([hit.source for hit in result.hits])
-    for i, (hit, picture) in enumerate(zip(result.hits, pictures, strict=True)):
-        x = GAP_PX + i % columns * (TILE_PX + GAP_PX)
-        y = HEADER_PX + i // columns * (tile_height + CAPTION_PX + GAP_PX)
-        scale = min(TILE_PX / picture.width, tile_height / picture.height)
-        picture = picture.resize(
-            (round(picture.width * scale), round(picture.height * scale)), Image.Resampling.LANCZOS
-        )
-        tile = draw_hit(picture, hit, asked=result.query.box)
-        sheet.paste(tile, (x + (TILE_PX - tile.width) // 2, y + (tile_height - tile.height) // 2))
-        _draw_caption(ImageDraw.Draw(sheet), hit, name=names[hit.source], x=x, y=y + tile_height + 6)
+    y = HEADER_PX
+    for row, height in zip(rows, heights, strict=True):
+        for i, (hit, picture) in enumerate(row):
+            x = GAP_PX + i * (TILE_PX + GAP_PX)
+            draw.rectangle((x, y, x + TILE_PX - 1, y + height - 1), fill=MAT)
+            tile = draw_hit(picture, hit, asked=result.query.box)
+            sheet.paste(tile, (x + (TILE_PX - tile.width) // 2, y + (height - tile.height) // 2))
+            _draw_caption(draw, hit, name=names[hit.source], x=x, y=y + height + 6)
+        y += height + CAPTION_PX + GAP_PX
     return sheet
+
+
+def _scaled(picture: Image.Image) -> Image.Image:
+    """As large as a tile lets it be, proportions kept."""
+    scale = min(TILE_PX / picture.width, TILE_HIGHEST_PX / picture.height)
+    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    return picture.resize(size, Image.Resampling.LANCZOS)
 
 
 def draw_hit(picture: Image.Image, hit: Hit, *, asked: BoxTuple | None) -> Image.Image:
@@ -130,8 +138,9 @@ def title(query: Query) -> str:
 
 
 def _draw_caption(draw: ImageDraw.ImageDraw, hit: Hit, *, name: str, x: int, y: int) -> None:
-    when = clock_time(hit.pts_s) + (f" · {hit.time:%Y-%m-%d %H:%M:%S} UTC" if hit.time else "")
-    draw.text((x, y), _fitted(f"{name} · {when}", _font(17), TILE_PX), fill=INK, font=_font(17))
+    when = [] if is_picture(hit.source) else [clock_time(hit.pts_s)]
+    when += [f"{hit.time:%Y-%m-%d %H:%M:%S} UTC"] if hit.time else []
+    draw.text((x, y), _fitted(" · ".join([name, *when]), _font(17), TILE_PX), fill=INK, font=_font(17))
     parts = [
         f"{word} {value:.3f}"
         for word, value in (("meaning", hit.semantic), ("place", hit.geometric))

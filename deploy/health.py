@@ -150,9 +150,9 @@ def check_ray() -> Iterator[Finding]:
     began = time.perf_counter()
     ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     try:
-        node = ray.get(ray.remote(os.getpid).remote(), timeout=60)
+        process = ray.get(ray.remote(_process).remote(), timeout=60)
         yield Finding(
-            "ray", "ok", f"{ray.__version__}: a task ran in process {node} after {time.perf_counter() - began:.1f} s"
+            "ray", "ok", f"{ray.__version__}: a task ran in process {process} after {time.perf_counter() - began:.1f} s"
         )
     finally:
         ray.shutdown()
@@ -170,15 +170,19 @@ def examine(*, lake: str | None, model: str, with_ray: bool) -> Iterator[Finding
         ("gpu", check_devices),
         ("model", lambda: check_model(model)),
     ]
+    if with_ray:
+        checks.append(("ray", check_ray))  # before the lake: Ray forks, which the lake's threads do not survive
     if lake:
         checks.append(("lake", lambda: check_lake(lake)))
-    if with_ray:
-        checks.append(("ray", check_ray))
     for subject, check in checks:
         try:
             yield from check()
         except Exception as error:  # whatever an installation can break with is what this command is for
             yield Finding(subject, "fail", f"{type(error).__name__}: {error}", "bash deploy/setup.sh, then try again")
+
+
+def _process() -> int:
+    return os.getpid()
 
 
 def _installed(name: str) -> bool:

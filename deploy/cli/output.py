@@ -1,6 +1,7 @@
 """How results are printed: tables for people, JSON for programs, times and names that are short to read."""
 
 import json
+import mimetypes
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePath
@@ -79,6 +80,11 @@ def clock_time(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     clock = f"{hours}:{minutes:02}" if hours else f"{minutes}"
     return f"{'-' if seconds < 0 else ''}{clock}:{rest / 100:05.2f}"
+
+
+def is_picture(uri: str) -> bool:
+    """Whether the name is that of a picture, for which times within the source say nothing."""
+    return (mimetypes.guess_type(uri)[0] or "").startswith("image/")
 
 
 def short_names(uris: Sequence[str]) -> dict[str, str]:

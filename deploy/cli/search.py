@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deploy.cli.options import JsonOption, LakeOption
-from deploy.cli.output import clock_time, console, print_json, search_json, short_names
+from deploy.cli.output import clock_time, console, is_picture, print_json, search_json, short_names
 from deploy.cli.values import parse_box, parse_time
 from schemas.query import Geometry, Normalisation, Query, Ranking, SearchResult
 
@@ -118,9 +118,11 @@ def _print_table(result: SearchResult) -> None:
             str(hit.rank),
             *("–" if d is None else f"{d:.3f}" for d in (hit.distance, hit.semantic, hit.geometric)),
             names[hit.source],
-            clock_time(hit.pts_s),
+            "–" if is_picture(hit.source) else clock_time(hit.pts_s),
             *([f"{hit.time:%Y-%m-%d %H:%M:%S}" if hit.time else "–"] if with_time else []),
-            "–" if hit.shot_s is None else f"{clock_time(hit.shot_s[0])} to {clock_time(hit.shot_s[1])}",
+            "–"
+            if hit.shot_s is None or is_picture(hit.source)
+            else f"{clock_time(hit.shot_s[0])} to {clock_time(hit.shot_s[1])}",
             " ".join(f"{side:.2f}" for side in hit.box),
             hit.proposer,
         )

@@ -1,0 +1,72 @@
+"""Doctor: catches a broken installation that passes, a finding without its fix, and a check that stops the others."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.health import examine
+
+
+def doctor(*arguments: str, packages: Path | None = None) -> tuple[int, dict[str, dict[str, str]]]:
+    """Exit code and findings by subject; `packages` is a folder that is searched for packages first."""
+    env = os.environ | ({"PYTHONPATH": str(packages)} if packages else {})
+    command = [sys.executable, "-m", "deploy.cli.main", "doctor", "--json", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=300)
+    report = json.loads(done.stdout)
+    assert report["ok"] == (done.returncode == 0)
+    return done.returncode, {check["subject"]: check for check in report["checks"]}
+
+
+def installed(folder: Path, name: str, version: str) -> Path:
+    """A folder in which a package seems to be installed."""
+    info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    return folder
+
+
+def test_this_machine_can_run_regionlake() -> None:
+    code, found = doctor()
+    assert code == 0, found
+    assert {"python", "packages", "opencv", "decoders", "cpu", "memory", "gpu", "model"} <= set(found)
+    assert "everyday" in found["model"]["found"]
+
+
+def test_a_package_of_another_version_fails_with_the_version_to_install(tmp_path: Path) -> None:
+    code, found = doctor(packages=installed(tmp_path, "lancedb", "0.1"))
+    assert code == 1
+    assert found["lancedb"]["state"] == "fail"
+    assert "0.1" in found["lancedb"]["found"]
+    assert "lancedb==0.40.*" in found["lancedb"]["fix"]
+    assert found["model"]["state"] == "ok", "the other checks go on"
+
+
+def test_a_second_opencv_is_a_warning_that_says_how_to_get_rid_of_it(tmp_path: Path) -> None:
+    code, found = doctor(packages=installed(tmp_path, "opencv-python", "5.0"))
+    assert code == 0
+    assert found["opencv"]["state"] == "warn"
+    assert "opencv-python" in found["opencv"]["found"]
+    assert "uninstall" in found["opencv"]["fix"]
+
+
+def test_a_lake_that_is_not_there_fails(tmp_path: Path) -> None:
+    findings = {f.subject: f for f in examine(lake=str(tmp_path / "nowhere"), model="everyday", with_ray=False)}
+    assert findings["lake"].state == "fail"
+    assert "regionlake ingest" in findings["lake"].found
+
+
+def test_an_unknown_model_fails_and_names_the_known(tmp_path: Path) -> None:
+    findings = {f.subject: f for f in examine(lake=None, model="nope", with_ray=False)}
+    assert findings["model"].state == "fail"
+    assert "everyday" in findings["model"].found
+
+
+@pytest.mark.ray
+def test_ray_starts() -> None:
+    code, found = doctor("--ray")
+    assert code == 0
+    assert found["ray"]["state"] == "ok"
