@@ -59,7 +59,7 @@ def test_a_lake_that_is_not_there_fails(tmp_path: Path) -> None:
     assert "regionlake ingest" in findings["lake"].found
 
 
-def test_an_unknown_model_fails_and_names_the_known(tmp_path: Path) -> None:
+def test_an_unknown_model_fails_and_names_the_known() -> None:
     findings = {f.subject: f for f in examine(lake=None, model="nope", with_ray=False)}
     assert findings["model"].state == "fail"
     assert "everyday" in findings["model"].found
