@@ -25,6 +25,7 @@ from pipeline.lake.ledger import (
     sql_in,
 )
 from pipeline.lake.lock import WriterLock
+from pipeline.lake.upkeep import MANY_FRAGMENTS, Compaction, compact
 from pipeline.rows import SegmentRows
 from schemas.clock import Span
 from schemas.errors import LakeError
@@ -172,6 +173,11 @@ class Committer:
         self._damaged = True
         self._write_sources()
         self._damaged = False
+
+    def compact(self, *, many: int = MANY_FRAGMENTS) -> tuple[Compaction, ...]:
+        """Joins small fragments of the tables that have at least `many`; readers are not disturbed."""
+        self._recover()
+        return compact(self.lake, many=many)
 
     # -- writing ---------------------------------------------------------------------------------
 

@@ -1,9 +1,10 @@
 """A lake: one LanceDB database whose tables follow schemas/tables.py, in a folder or a bucket."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import lancedb
 import pyarrow as pa
@@ -107,6 +108,23 @@ class Lake:
         with lake_errors(f"reading table {name} of {self.uri}"):
             dataset = self.table(name).to_lance()
             return dataset.to_table(columns=columns, filter=where)
+
+    def snapshot(self, *, patience_s: float = 5.0) -> dict[TableName, Any]:
+        """Lance datasets of all tables at versions that belong together: no commit falls between them.
+
+        A commit that is under way is waited for; after `patience_s` its rows are part of the snapshot,
+        and its segments `writing`.
+        """
+        deadline = time.monotonic() + patience_s
+        while True:
+            with lake_errors(f"reading {self.uri}"):
+                datasets = {name: self.table(name).to_lance() for name in TABLE_NAMES}
+                torn = datasets["segments"].count_rows(filter="state = 'writing'")
+                # every commit begins and ends in the ledger
+                still = self.version("segments") == datasets["segments"].version
+            if (still and not torn) or time.monotonic() > deadline:
+                return datasets
+            time.sleep(0.05)
 
     def count(self, name: TableName) -> int:
         with lake_errors(f"counting table {name} of {self.uri}"):

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import time
 import weakref
 from pathlib import Path
 from typing import TextIO
@@ -31,9 +32,9 @@ class WriterLock:
                 f"cannot write to the lake {lake}: {error}; make the folder writable, or write to another lake"
             ) from error
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _flock(self._file)
         except OSError as error:
-            holder = self._holder()
+            holder = _signature(self.path)
             self._file.close()
             self._file = None
             raise LakeError(
@@ -46,17 +47,41 @@ class WriterLock:
         _held.add(self)
         _release_in_forked_children()
 
-    def _holder(self) -> str:
-        try:
-            found = json.loads(self.path.read_text(encoding="utf-8"))
-            return f"{found['pid']} on {found['host']}"
-        except (OSError, ValueError, KeyError):  # just taken, and not yet signed
-            return "unknown"
-
     def release(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _flock(file: TextIO) -> None:
+    """Raises OSError when the lock stays taken; a look at it (`writer_of`) takes it for an instant."""
+    for wait_s in (0.02, 0.05, 0.1):
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            time.sleep(wait_s)
+    return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def writer_of(lake: Path) -> str | None:
+    """Who writes a local lake now, e.g. "4711 on host"; None when nobody does."""
+    try:
+        with (lake / _FILE).open(encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return _signature(lake / _FILE)
+    except FileNotFoundError:
+        pass
+    return None
+
+
+def _signature(path: Path) -> str:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return f"{found['pid']} on {found['host']}"
+    except (OSError, ValueError, KeyError):  # just taken, and not yet signed
+        return "unknown"
 
 
 def _release_in_forked_children() -> None:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from operators.ranking.fusion import IdArray
 from pipeline.lake.lake import Lake
+from pipeline.lake.spans import SpanIndex
 from pipeline.search.columns import Columns, ColumnStore
-from pipeline.search.spans import SpanIndex
 from schemas.tables import TableName
 
 NO_TIME = np.iinfo(np.int64).min

@@ -1,0 +1,271 @@
+"""The audit of a lake: whether every row is there once, and every table agrees with the ledger."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pipeline.lake.compare import compare
+from pipeline.lake.lake import Lake, lake_errors
+from pipeline.lake.spans import SpanIndex
+from schemas.clock import Span
+from schemas.tables import TABLE_NAMES, TableName
+
+__all__ = ["CheckReport", "check", "compare"]
+
+_KEYS: dict[TableName, str] = dict.fromkeys(TABLE_NAMES, "id") | {"patches": "frame"}
+_ROW_TABLES: tuple[TableName, ...] = ("frames", "regions", "patches")
+_SHOWN = 10  # problems of one kind that are spelt out: a lost source must not print a line for each of its rows
+_BATCH = 4096
+# float16 keeps 11 bits: each part of a unit vector is off by 2⁻¹¹ of itself at most, so its length is too;
+# twice that for vectors that were a little off before
+_LENGTH_TOLERANCE = 2.0**-10
+_AGAIN = "run `regionlake ingest` on it again"
+_REPLACE = "run `regionlake ingest --replace` on it"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What an audit found. rows: how many each table has. problems: one sentence each; none means sound."""
+
+    rows: dict[TableName, int]
+    problems: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+
+def check(lake: Lake) -> CheckReport:
+    """Audits a lake. Every problem names the table, the id or source, what was found, and how to mend it.
+
+    A lake that is being written while it is audited may show the commit under way.
+    """
+    audit = _Audit(lake)
+    problems: list[str] = []
+    for find in audit.checks():
+        found = list(find())
+        problems += found[:_SHOWN]
+        if len(found) > _SHOWN:
+            problems.append(f"… and {len(found) - _SHOWN} more like the last")
+    return CheckReport({name: table.num_rows for name, table in audit.tables.items()}, tuple(problems))
+
+
+class _Audit:
+    """All columns of a lake but its vectors and pictures, and what must hold between them.
+
+    codes: number of each row's source, by its place in `ids`. placed: for each row of frames, regions and
+    patches the ledger's row whose done span holds it, −1 where there is none.
+    """
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        with lake_errors(f"reading the lake {lake.uri}"):
+            self._datasets = {name: lake.table(name).to_lance() for name in TABLE_NAMES}
+            self.tables: dict[TableName, pa.Table] = {}
+            for name, dataset in self._datasets.items():
+                columns = [c for c in dataset.schema.names if c not in ("vector", "vectors", "thumbnail")]
+                self.tables[name] = dataset.to_table(columns=columns).combine_chunks()
+        others = [table["source_id"] for name, table in self.tables.items() if name != "sources"]
+        ids = [*self.tables["sources"]["id"].chunks, *(chunk for column in others for chunk in column.chunks)]
+        self._ids = pc.unique(pa.chunked_array(ids, pa.string()))
+        self._uris = dict(_pairs(self.tables["sources"], "id", "source"))
+        segments = self.tables["segments"]
+        self._done = segments.filter(pc.equal(segments["state"], "done"))
+        spans = SpanIndex(
+            source=self._codes(self._done), start=_int(self._done, "start"), stop=_int(self._done, "stop")
+        )
+        self._placed = {
+            name: spans.find(source=self._codes(self.tables[name]), pts=_int(self.tables[name], "pts"))
+            for name in _ROW_TABLES
+        }
+
+    def checks(self) -> Iterator[Callable[[], Iterator[str]]]:
+        yield self._duplicates
+        yield self._unknown_sources
+        yield self._ledger_states
+        yield self._overlaps
+        yield self._coverage
+        yield self._outside_done_spans
+        yield self._counts
+        yield self._lost_frames
+        yield self._boxes
+        yield self._shots
+        yield self._vectors
+
+    def _duplicates(self) -> Iterator[str]:
+        for name, key in _KEYS.items():
+            counts = pc.value_counts(self.tables[name][key])
+            twice = counts.filter(pc.greater(counts.field("counts"), 1))
+            for value, count in zip(twice.field("values").to_pylist(), twice.field("counts").to_pylist(), strict=True):
+                yield f"{name}: {key} {value} is there {count} times, expected once; {_REPLACE} (its source)"
+
+    def _unknown_sources(self) -> Iterator[str]:
+        for name, table in self.tables.items():
+            if name == "sources":
+                continue
+            counts = pc.value_counts(table["source_id"])
+            lost = counts.filter(pc.invert(pc.is_in(counts.field("values"), value_set=self.tables["sources"]["id"])))
+            for source, count in zip(lost.field("values").to_pylist(), lost.field("counts").to_pylist(), strict=True):
+                yield f"{name}: {count} rows are of source {source}, which `sources` lacks; {_REPLACE}"
+
+    def _ledger_states(self) -> Iterator[str]:
+        segments = self.tables["segments"]
+        for row in segments.filter(pc.equal(segments["state"], "writing")).to_pylist():
+            yield (
+                f"segments: [{row['start']}, {row['stop']}) of {row['source']} is `writing`: a commit is under way, or "
+                f"was interrupted; the next `regionlake ingest` undoes it"
+            )
+        plans = dict(_pairs(self.tables["sources"], "id", "plan"))
+        for source, plan in sorted({*_pairs(self._done, "source_id", "plan")}):
+            if source in plans and plans[source] != plan:
+                yield (
+                    f"segments: {self._named(source)} has rows of plan {plan}, expected {plans[source]} as in "
+                    f"`sources`; {_REPLACE}"
+                )
+
+    def _overlaps(self) -> Iterator[str]:
+        code, start, stop = self._codes(self._done), _int(self._done, "start"), _int(self._done, "stop")
+        order = np.lexsort((start, code))
+        here, after = order[:-1], order[1:]
+        clash = (code[here] == code[after]) & (stop[here] > start[after])
+        for a, b in zip(here[clash].tolist(), after[clash].tolist(), strict=True):
+            yield (
+                f"segments: [{start[a]}, {stop[a]}) and [{start[b]}, {stop[b]}) of {self._name(code[a])} are both done "
+                f"and overlap; {_REPLACE}"
+            )
+
+    def _coverage(self) -> Iterator[str]:
+        spans: dict[str, list[Span]] = {}
+        for source, start, stop in zip(
+            *(self._done[c].to_pylist() for c in ("source_id", "start", "stop")), strict=True
+        ):
+            spans.setdefault(source, []).append(Span(start, stop))
+        for row in self.tables["sources"].to_pylist():
+            if row["state"] == "quarantined" or row["start"] is None:
+                continue
+            left = Span(row["start"], row["stop"]).minus(spans.get(row["id"], []))
+            if row["state"] == "complete" and left:
+                missing = ", ".join(f"[{s.start}, {s.stop})" for s in left[:3])
+                yield f"sources: {row['source']} is complete, but {missing} is not done in `segments`; {_REPLACE}"
+            if row["state"] == "open" and not left:
+                yield f"sources: {row['source']} is done as a whole, but still open; {_AGAIN}"
+
+    def _outside_done_spans(self) -> Iterator[str]:
+        for name, placed in self._placed.items():
+            stray = placed < 0
+            if not stray.any():
+                continue
+            code, pts = self._codes(self.tables[name])[stray], _int(self.tables[name], "pts")[stray]
+            for one in np.unique(code):
+                some = pts[code == one]
+                yield (
+                    f"{name}: {len(some)} rows of {self._name(one)} (PTS {some.min()} to {some.max()}) lie in no "
+                    f"segment that is done; {_REPLACE}"
+                )
+
+    def _counts(self) -> Iterator[str]:
+        for name, column in (("frames", "keyframes"), ("regions", "regions")):
+            placed = self._placed[name]  # type: ignore[index]
+            found = np.bincount(placed[placed >= 0], minlength=self._done.num_rows)
+            expected = _int(self._done, column)
+            for i in np.flatnonzero(found != expected).tolist():
+                row = self._done.slice(i, 1).to_pylist()[0]
+                yield (
+                    f"{name}: [{row['start']}, {row['stop']}) of {row['source']} has {found[i]} rows, expected "
+                    f"{expected[i]} as in `segments.{column}`; {_REPLACE}"
+                )
+
+    def _lost_frames(self) -> Iterator[str]:
+        frames = self.tables["frames"]
+        for name in ("regions", "patches"):
+            table = self.tables[name]  # type: ignore[index]
+            place = pc.index_in(table["frame"], value_set=frames["id"])
+            lost = table.filter(pc.is_null(place))
+            for frame in pc.unique(lost["frame"]).to_pylist():
+                yield f"{name}: rows of frame {frame}, which `frames` lacks; {_REPLACE} (its source)"
+            held = table.filter(pc.is_valid(place))
+            of = frames.take(place.combine_chunks().drop_null())
+            moved = pc.or_(pc.not_equal(held["pts"], of["pts"]), pc.not_equal(held["source_id"], of["source_id"]))
+            for row in held.filter(moved).select(["frame", "pts", "source"]).to_pylist():
+                yield (
+                    f"{name}: a row of frame {row['frame']} has PTS {row['pts']} of {row['source']}, its frame has "
+                    f"another; {_REPLACE}"
+                )
+
+    def _boxes(self) -> Iterator[str]:
+        regions = self.tables["regions"]
+        x0, y0, x1, y1 = (regions[c].to_numpy() for c in ("x0", "y0", "x1", "y1"))
+        # written so that NaN is wrong too
+        sound = (x0 >= 0) & (x0 <= x1) & (x1 <= 1) & (y0 >= 0) & (y0 <= y1) & (y1 <= 1)
+        for i in np.flatnonzero(~sound).tolist():
+            box = [float(side[i]) for side in (x0, y0, x1, y1)]
+            yield f"regions: {regions['id'][i]} has the box {box}, outside the frame or turned over; {_REPLACE}"
+
+    def _shots(self) -> Iterator[str]:
+        shots = self.tables["shots"]
+        found: dict[str, list[tuple[int, int]]] = {}
+        for source, start, stop in zip(*(shots[c].to_pylist() for c in ("source_id", "start", "stop")), strict=True):
+            found.setdefault(source, []).append((start, stop))
+        decoded = self._done.group_by("source_id").aggregate([("frames_decoded", "sum")])
+        with_frames = {source for source, count in _pairs(decoded, "source_id", "frames_decoded_sum") if count}
+        for row in self.tables["sources"].to_pylist():
+            has = sorted(found.get(row["id"], []))
+            if row["state"] != "complete":
+                if has:
+                    yield f"shots: {len(has)} of {row['source']}, which is {row['state']}, expected none; {_AGAIN}"
+                continue
+            if not has and row["id"] not in with_frames:
+                continue
+            starts, stops = [start for start, _ in has], [stop for _, stop in has]
+            if [*starts, row["stop"]] != [row["start"], *stops]:
+                yield (
+                    f"shots: those of {row['source']} do not cover [{row['start']}, {row['stop']}) without gap or "
+                    f"overlap, got {has[:5]}{' …' if len(has) > 5 else ''}; {_REPLACE}"
+                )
+
+    def _vectors(self) -> Iterator[str]:
+        for name in _ROW_TABLES:
+            key, column = _KEYS[name], "vectors" if name == "patches" else "vector"
+            # patches: one row is a whole grid
+            scanner = self._datasets[name].scanner(
+                columns=[key, column], batch_size=64 if name == "patches" else _BATCH
+            )
+            for batch in scanner.to_reader():
+                rows, lengths = _lengths(batch.column(column))
+                # NaN is not within the tolerance either
+                for i in np.unique(rows[~(np.abs(lengths - 1) <= _LENGTH_TOLERANCE)]).tolist():
+                    length = lengths[rows == i].tolist()[0] if name != "patches" else "not 1 everywhere"
+                    yield f"{name}: the {column} of {batch.column(key)[i]} has length {length}, expected 1; {_REPLACE}"
+
+    def _codes(self, table: pa.Table) -> NDArray[np.int64]:
+        column = "id" if "source_id" not in table.schema.names else "source_id"
+        return np.asarray(pc.index_in(table[column], value_set=self._ids).to_numpy(), np.int64)
+
+    def _name(self, code: int) -> str:
+        return self._named(self._ids[int(code)].as_py())
+
+    def _named(self, source_id: str) -> str:
+        return str(self._uris.get(source_id, f"source {source_id}"))
+
+
+def _lengths(vectors: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Row and length of every vector of a column of vectors, or of lists of vectors."""
+    rows = np.arange(len(vectors))
+    if pa.types.is_list(vectors.type):
+        rows = np.repeat(rows, vectors.value_lengths().to_numpy(zero_copy_only=False))
+        vectors = vectors.flatten()
+    flat = vectors.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+    wide = flat.reshape(-1, vectors.type.list_size)
+    return rows, np.sqrt(np.einsum("nd,nd->n", wide, wide))
+
+
+def _int(table: pa.Table, column: str) -> NDArray[np.int64]:
+    return np.asarray(table[column].to_numpy(), np.int64)
+
+
+def _pairs(table: pa.Table, key: str, value: str) -> Iterator[tuple[str, str]]:
+    return zip(table[key].to_pylist(), table[value].to_pylist(), strict=True)

@@ -1,0 +1,129 @@
+"""Whether two lakes hold the same: row for row by id, however each was cut into segments and commits."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.lake.lake import Lake, lake_errors
+from schemas.clock import Span
+from schemas.tables import TableName
+
+_KEYS: dict[TableName, str] = {"sources": "id", "shots": "id", "frames": "id", "regions": "id", "patches": "frame"}
+_SHOWN = 5  # differences of one column that are spelt out
+_SUMS = ("frames_decoded", "near_duplicates", "keyframes", "regions")
+
+
+def compare(lake_a: Lake, lake_b: Lake) -> tuple[str, ...]:
+    """The first differences of each table; empty when equal.
+
+    All columns of sources, shots, frames, regions and patches are compared exactly, thumbnails and vectors
+    too; only the wording of errors is not. Of the ledger, what is covered, counted and cut in each source.
+    """
+    differences: list[str] = []
+    if lake_a.space != lake_b.space:
+        differences.append(f"vector space: {lake_a.space} in the first, {lake_b.space} in the second")
+    differences += _differing_ledgers(_ledger(lake_a), _ledger(lake_b))
+    for name, key in _KEYS.items():
+        with lake_errors(f"comparing {name} of {lake_a.uri} and {lake_b.uri}"):
+            differences += _differing_rows(name, key, lake_a.table(name).to_lance(), lake_b.table(name).to_lance())
+    return tuple(differences)
+
+
+def _differing_rows(name: TableName, key: str, a: Any, b: Any) -> Iterator[str]:
+    """a, b: Lance datasets. Columns are read one by one: two lakes need not fit in memory."""
+    ids_a, ids_b = _column(a, key), _column(b, key)
+    for ids, others, where in ((ids_a, ids_b, "second"), (ids_b, ids_a, "first")):
+        lost = ids.filter(pc.invert(pc.is_in(ids, value_set=others)))
+        if len(lost):
+            shown = ", ".join(lost.slice(0, _SHOWN).to_pylist())
+            yield f"{name}: {len(lost)} of {len(ids)} rows are not in the {where} lake: {key} {shown}"
+    if len(ids_a) != len(ids_b):
+        yield f"{name}: {len(ids_a)} rows in the first, {len(ids_b)} in the second"
+    common_a, common_b = pc.is_in(ids_a, value_set=ids_b), pc.is_in(ids_b, value_set=ids_a)
+    if pc.sum(common_a).as_py() != pc.sum(common_b).as_py():
+        return  # an id is there twice: which row to compare with which is anybody's guess
+    order_a = pc.sort_indices(ids_a.filter(common_a))
+    order_b = pc.sort_indices(ids_b.filter(common_b))
+    ids = ids_a.filter(common_a).take(order_a)
+    for column in a.schema.names:
+        if column == "error":
+            continue
+        values_a = _column(a, column).filter(common_a).take(order_a)
+        values_b = _column(b, column).filter(common_b).take(order_b)
+        for i in _first_differing(values_a, values_b):
+            yield f"{name}: {column} of {key} {ids[i]}: {_short(values_a[i])} in the first, {_short(values_b[i])} else"
+
+
+def _column(dataset: Any, name: str) -> pa.Array:
+    return dataset.to_table(columns=[name])[name].combine_chunks()
+
+
+def _first_differing(a: pa.Array, b: pa.Array) -> list[int]:
+    """Indices of the first few rows that differ, by halving."""
+    found: list[int] = []
+    pending = [(0, len(a))]
+    while pending and len(found) < _SHOWN:
+        start, stop = pending.pop()
+        if a.slice(start, stop - start).equals(b.slice(start, stop - start)):
+            continue
+        if stop - start == 1:
+            found.append(start)
+            continue
+        middle = (start + stop) // 2
+        pending += [(middle, stop), (start, middle)]
+    return found
+
+
+def _short(value: pa.Scalar) -> str:
+    text = repr(value.as_py())
+    return text if len(text) <= 80 else f"{text[:80]}…"
+
+
+def _ledger(lake: Lake) -> dict[str, dict[str, object]]:
+    """By source: the spans of each state joined, the sums of the counts, the ends and the cut events."""
+    totals: dict[str, dict[str, Any]] = {}
+    for row in lake.read("segments").to_pylist():
+        total = totals.setdefault(
+            row["source_id"],
+            {"source": row["source"], "plans": set(), "spans": {}, "first_pts": None, "last_pts": None, "events": []}
+            | dict.fromkeys(_SUMS, 0),
+        )
+        total["plans"].add(row["plan"])
+        total["spans"].setdefault(row["state"], []).append(Span(row["start"], row["stop"]))
+        if row["state"] != "done":
+            continue
+        for column in _SUMS:
+            total[column] += row[column]
+        total["first_pts"] = min((p for p in (total["first_pts"], row["first_pts"]) if p is not None), default=None)
+        total["last_pts"] = max((p for p in (total["last_pts"], row["last_pts"]) if p is not None), default=None)
+        total["events"] += [(e["pts"], e["previous_pts"], e["kind"]) for e in row["cut_events"]]
+    for total in totals.values():
+        total["spans"] = {state: _joined(spans) for state, spans in sorted(total["spans"].items())}
+        total["events"].sort()
+    return totals
+
+
+def _joined(spans: list[Span]) -> list[tuple[int, int]]:
+    joined: list[tuple[int, int]] = []
+    for span in sorted(spans):
+        if joined and span.start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], span.stop))
+        else:
+            joined.append((span.start, span.stop))
+    return joined
+
+
+def _differing_ledgers(a: dict[str, dict[str, object]], b: dict[str, dict[str, object]]) -> Iterator[str]:
+    for source in sorted(a.keys() | b.keys()):
+        if source not in a or source not in b:
+            where = "second" if source in a else "first"
+            yield f"segments: source {(a.get(source) or b[source])['source']} is not in the {where} lake"
+            continue
+        for what, value in a[source].items():
+            if value != b[source][what]:
+                yield (
+                    f"segments: {what} of {a[source]['source']}: {str(value)[:200]} in the first, "
+                    f"{str(b[source][what])[:200]} in the second"
+                )

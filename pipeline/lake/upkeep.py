@@ -1,0 +1,50 @@
+"""Keeps a lake quick to read: joins small fragments, and forgets versions that nobody reads any more."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from pipeline.lake.lake import Lake, lake_errors
+from schemas.tables import TABLE_NAMES, TableName
+
+FRAGMENT_BYTES = 128 * 2**20  # a scan of a fragment then costs far more than opening it
+MANY_FRAGMENTS = 64
+BYTES_AT_ONCE = 2 * 2**30  # what one compaction may rewrite
+KEEP_VERSIONS = timedelta(hours=1)  # a reader refreshes far more often
+
+
+@dataclass(frozen=True, slots=True)
+class Compaction:
+    """Fragments of a table before and after."""
+
+    table: TableName
+    before: int
+    after: int
+
+
+def compact(lake: Lake, *, many: int = MANY_FRAGMENTS, keep: timedelta = KEEP_VERSIONS) -> tuple[Compaction, ...]:
+    """Joins the fragments of each table that has at least `many`, and deletes versions older than `keep`.
+
+    Fragments are sized by bytes: a row of `patches` weighs a thousand times one of `shots`. One call rewrites at
+    most BYTES_AT_ONCE a table. Call it through Committer.compact(), which holds the writer's lock.
+    """
+    done = []
+    for name in TABLE_NAMES:
+        with lake_errors(f"compacting {name} of {lake.uri}"):
+            data = lake.table(name).to_lance()
+            before = len(data.get_fragments())
+            if before < many:
+                continue
+            data.optimize.compact_files(
+                target_rows_per_fragment=max(1, int(FRAGMENT_BYTES / _row_bytes(data))),
+                max_source_bytes=BYTES_AT_ONCE,
+            )
+            data.cleanup_old_versions(older_than=keep)
+            done.append(Compaction(name, before, len(lake.table(name).to_lance().get_fragments())))
+    return tuple(done)
+
+
+def _row_bytes(data: Any) -> float:
+    """Mean size of a row on disk."""
+    files = sum(file.file_size_bytes or 0 for fragment in data.get_fragments() for file in fragment.metadata.files)
+    return max(1.0, float(files) / max(1, data.count_rows()))
