@@ -18,8 +18,7 @@ from deploy.contact_sheet import ASKED, HIT
 from tests.integration.clips import make_clip
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-COUNTS = ("sources", "segments", "frames_decoded", "keyframes", "near_duplicates", "regions")
-COUNTS += ("skipped", "quarantined", "failed")
+COUNTS = "sources segments frames_decoded keyframes near_duplicates regions skipped quarantined failed".split()
 ANYWHERE = ("--box", "0,0,1,1")  # a box alone needs no model: these tests are about everything else
 
 
