@@ -46,5 +46,6 @@ def compact(lake: Lake, *, many: int = MANY_FRAGMENTS, keep: timedelta = KEEP_VE
 
 def _row_bytes(data: Any) -> float:
     """Mean size of a row on disk."""
-    files = sum(file.file_size_bytes or 0 for fragment in data.get_fragments() for file in fragment.metadata.files)
-    return max(1.0, float(files) / max(1, data.count_rows()))
+    files: int = sum(file.file_size_bytes or 0 for fragment in data.get_fragments() for file in fragment.metadata.files)
+    rows: int = data.count_rows()
+    return max(1.0, files / max(1, rows))
