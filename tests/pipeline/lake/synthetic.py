@@ -24,13 +24,17 @@ PLAN = "plan-a"
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A source of `length` ticks with a keyframe every `step`; equal for equal arguments, however it is cut."""
+    """A source of `length` ticks with a keyframe every `step`; equal for equal arguments, however it is cut.
+
+    look: what boxes and vectors are drawn from; worlds of one look show the same, under other ids.
+    """
 
     number: int
     length: int = 100
     step: int = 5
     regions: int = 6
     timed: bool = False
+    look: int | None = None
     plan: str = PLAN
     space: VectorSpace = SPACE
 
@@ -62,7 +66,7 @@ class World:
         pts = [p for p in range(0, self.length, self.step) if p in segment.span]
         frames, regions, patch_rows = [], [], []
         for p in pts:
-            rng = np.random.default_rng([self.number, p])
+            rng = np.random.default_rng([self.number if self.look is None else self.look, p])
             frame = frame_id(source.id, p)
             place = {
                 "source_id": source.id,

@@ -1,0 +1,184 @@
+"""Catches hits that are not the exact top k: against brute force over rows read back from a real lake."""
+
+from dataclasses import replace
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from operators.ranking.geometry import geometric_distance
+from pipeline.lake.lake import Lake
+from pipeline.search.searcher import Searcher
+from schemas.boxes import Boxes
+from schemas.query import Geometry, Hit, Normalisation, Query, Ranking
+from tests.pipeline.search.drawn import DrawnEncoder
+
+GEOMETRIES: tuple[Geometry, ...] = get_args(Geometry)
+NORMALISATIONS: tuple[Normalisation, ...] = get_args(Normalisation)
+BOX = (0.2, 0.3, 0.6, 0.8)
+
+
+class BruteForce:
+    """The definition of the ranking, candidate by candidate, over whole rows."""
+
+    def __init__(self, lake: Lake) -> None:
+        frames = lake.read("frames").to_pylist()
+        by_id = {f["id"]: f for f in frames}
+        self.rows: list[dict[str, Any]] = [
+            r | {"box": (r["x0"], r["y0"], r["x1"], r["y1"]), "place": by_id[r["frame"]]}
+            for r in lake.read("regions").to_pylist()
+        ]
+        whole = {"box": (0.0, 0.0, 1.0, 1.0), "proposer": "frame"}
+        self.rows += [whole | {"id": "~", "place": f, "vector": f["vector"]} for f in frames]
+
+    def rank(self, query: Query, vector: np.ndarray | None) -> list[tuple[float, str, str]]:
+        """(distance, frame id, region id) of the top k; "~" for the whole frame."""
+        rows = [r for r in self.rows if self._passes(r, query)]
+        if not rows:
+            return []
+        semantic = geometric = None
+        if vector is not None:
+            dots = [sum(float(a) * float(b) for a, b in zip(r["vector"], vector, strict=True)) for r in rows]
+            semantic = [float(np.float32(1 - d)) for d in dots]
+        if query.box is not None:
+            one = Boxes(np.array([query.box]))
+            boxes = Boxes(np.array([r["box"] for r in rows]))
+            geometric = [float(d) for d in geometric_distance(boxes, one, geometry=query.ranking.geometry)]
+        fused = self._fused(semantic, geometric, query.ranking)
+        best: dict[str, tuple[float, str]] = {}
+        for row, distance in zip(rows, fused, strict=True):
+            mine = (distance, row["id"])
+            best[row["place"]["id"]] = min(mine, best.get(row["place"]["id"], mine))
+        return sorted((distance, frame, region) for frame, (distance, region) in best.items())[: query.k]
+
+    @staticmethod
+    def _passes(row: dict[str, Any], query: Query) -> bool:
+        frame = row["place"]
+        if query.box is not None:
+            x0, y0, x1, y1 = row["box"]
+            a0, b0, a1, b1 = np.float32(query.box).tolist()
+            if min(x1, a1) - max(x0, a0) <= 0 or min(y1, b1) - max(y0, b0) <= 0:
+                return False
+        return (
+            (query.source is None or query.source in frame["source"])
+            and (query.since is None or (frame["time"] is not None and frame["time"] >= query.since))
+            and (query.until is None or (frame["time"] is not None and frame["time"] < query.until))
+            and (query.since_s is None or frame["pts_s"] >= query.since_s)
+            and (query.until_s is None or frame["pts_s"] < query.until_s)
+        )
+
+    @staticmethod
+    def _fused(semantic: list[float] | None, geometric: list[float] | None, ranking: Ranking) -> list[float]:
+        if semantic is None or geometric is None:
+            return semantic or geometric or []
+
+        def normalised(values: list[float]) -> np.ndarray:
+            x = np.array(values)
+            match ranking.normalisation:
+                case "raw":
+                    return x
+                case "minmax":
+                    return (x - x.min()) / (np.ptp(x) or 1.0)
+                case "zscore":
+                    return (x - x.mean()) / (x.std() if np.ptp(x) else 1.0)
+                case "rrf":
+                    return -61.0 / (61 + np.array([(x < v).sum() for v in x]))
+
+        w = ranking.semantic_weight
+        fused = w * normalised(semantic) + (1 - w) * normalised(geometric)
+        return [float(np.float32(f + (ranking.normalisation == "rrf"))) for f in fused]
+
+
+@pytest.fixture(scope="module")
+def brute_force(random_lake: Lake) -> BruteForce:
+    return BruteForce(random_lake)
+
+
+@pytest.fixture(scope="module")
+def searcher(random_lake: Lake) -> Searcher:
+    return Searcher(random_lake, DrawnEncoder())
+
+
+def require_equal(hits: tuple[Hit, ...], expected: list[tuple[float, str, str]]) -> None:
+    """The same frames and regions in the same order; distances to a few units of float32."""
+    assert [(h.frame_id, h.region_id or "~") for h in hits] == [(frame, region) for _, frame, region in expected]
+    np.testing.assert_allclose([h.distance for h in hits], [d for d, _, _ in expected], atol=2e-6)
+    assert [h.rank for h in hits] == list(range(1, len(hits) + 1))
+
+
+@pytest.mark.parametrize("normalisation", NORMALISATIONS)
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_text_and_box(
+    searcher: Searcher, brute_force: BruteForce, geometry: Geometry, normalisation: Normalisation
+) -> None:
+    for weight in (0.0, 0.3, 0.5, 1.0):
+        ranking = Ranking(semantic_weight=weight, geometry=geometry, normalisation=normalisation)
+        query = Query(text="a dog", box=BOX, k=15, ranking=ranking)
+        require_equal(searcher.search(query).hits, brute_force.rank(query, DrawnEncoder().encode_texts(["a dog"])[0]))
+
+
+@pytest.mark.parametrize("k", [1, 7, 100, 1000])
+def test_text_alone(searcher: Searcher, brute_force: BruteForce, k: int) -> None:
+    query = Query(text="a cat", k=k)
+    require_equal(searcher.search(query).hits, brute_force.rank(query, DrawnEncoder().encode_texts(["a cat"])[0]))
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_box_alone(searcher: Searcher, brute_force: BruteForce, geometry: Geometry) -> None:
+    query = Query(box=BOX, k=100, ranking=Ranking(geometry=geometry))
+    result = searcher.search(query)
+    require_equal(result.hits, brute_force.rank(query, None))
+    assert all(h.semantic is None and h.geometric == h.distance for h in result.hits)
+
+
+def test_sources_that_look_the_same_tie_and_are_ordered_by_id(searcher: Searcher) -> None:
+    hits = searcher.search(Query(text="a tie", k=100)).hits
+    twins = [h for h in hits if h.source.endswith(("clip-3.mp4", "clip-4.mp4"))]
+    assert len(twins) == 40
+    for a, b in zip(twins[::2], twins[1::2], strict=True):
+        assert (a.distance, a.pts, a.box) == (b.distance, b.pts, b.box)
+        assert a.frame_id < b.frame_id
+
+
+side = st.floats(0, 1, width=32)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    text=st.none() | st.text(min_size=1, max_size=4).filter(str.strip),
+    xs=st.tuples(side, side).map(sorted).filter(lambda x: x[1] - x[0] > 1e-3),
+    ys=st.tuples(side, side).map(sorted).filter(lambda y: y[1] - y[0] > 1e-3),
+    k=st.integers(1, 120),
+    ranking=st.builds(
+        Ranking,
+        semantic_weight=st.floats(0, 1),
+        geometry=st.sampled_from(GEOMETRIES),
+        normalisation=st.sampled_from(NORMALISATIONS),
+    ),
+    since_s=st.none() | st.floats(0, 10),
+    source=st.none() | st.sampled_from(["cam0", "clip-4", "nothing"]),
+)
+def test_any_query(
+    searcher: Searcher,
+    brute_force: BruteForce,
+    text: str | None,
+    xs: list[float],
+    ys: list[float],
+    k: int,
+    ranking: Ranking,
+    since_s: float | None,
+    source: str | None,
+) -> None:
+    query = Query(text=text, box=(xs[0], ys[0], xs[1], ys[1]), k=k, ranking=ranking, since_s=since_s, source=source)
+    vector = None if text is None else DrawnEncoder().encode_texts([text])[0]
+    hits = searcher.search(query).hits
+    every = {frame: d for d, frame, _ in brute_force.rank(replace(query, k=1000), vector)}
+    expected = brute_force.rank(query, vector)
+    # two roundings of one sum may order two frames of nearly one distance differently: then both distances must agree
+    assert len(hits) == len(expected)
+    for hit, (distance, _, _) in zip(hits, expected, strict=True):
+        assert hit.distance == pytest.approx(distance, abs=2e-6)
+        assert every[hit.frame_id] == pytest.approx(hit.distance, abs=2e-6)
+    assert len({h.frame_id for h in hits}) == len(hits)

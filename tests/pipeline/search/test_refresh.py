@@ -1,0 +1,153 @@
+"""Catches a searcher that misses new rows, keeps deleted ones, shows half a commit, or reads all anew each time."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.lake.committer import Committer
+from pipeline.lake.lake import Lake
+from pipeline.lake.ledger import done_table
+from pipeline.search.hot_columns import HotColumns
+from pipeline.search.searcher import Searcher
+from schemas.query import Query, SearchResult
+from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots
+from tests.pipeline.search.drawn import DrawnEncoder, add
+
+EVERYTHING = Query(text="anything", box=(0.1, 0.1, 0.9, 0.9), k=10_000)
+
+
+def answers(result: SearchResult) -> list[tuple[object, ...]]:
+    return [(h.frame_id, h.region_id, h.distance, h.box, h.shot_s, h.source, h.pts) for h in result.hits]
+
+
+def require_like_a_fresh_one(searcher: Searcher, lake: Lake) -> None:
+    fresh = Searcher(Lake.open(lake.uri), DrawnEncoder())
+    assert answers(searcher.search(EVERYTHING)) == answers(fresh.search(EVERYTHING))
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake.create_or_open(str(tmp_path / "lake"), SPACE)
+
+
+def committer(lake: Lake) -> Committer:
+    return Committer(lake, plan_hash=PLAN, fold_shots=fold_shots)
+
+
+def test_an_empty_lake_has_no_hits(lake: Lake) -> None:
+    result = Searcher(lake, DrawnEncoder()).search(EVERYTHING)
+    assert (result.hits, result.candidates) == ((), 0)
+
+
+def test_rows_are_found_once_they_are_committed(lake: Lake) -> None:
+    reader = Lake.open(lake.uri)
+    searcher = Searcher(reader, DrawnEncoder())
+    with committer(lake) as writer:
+        for number in range(4):
+            add(writer, World(number), pieces=2)
+            assert len(searcher.search(EVERYTHING).hits) == 20 * (number + 1)
+    require_like_a_fresh_one(searcher, lake)
+
+
+def test_refresh_tells_whether_there_was_anything_new(lake: Lake) -> None:
+    searcher = Searcher(lake, DrawnEncoder())
+    assert searcher.refresh()
+    assert not searcher.refresh()
+    with committer(lake) as writer:
+        add(writer, World(0))
+    assert searcher.refresh()
+    assert not searcher.refresh()
+
+
+def test_a_source_that_is_taken_out_is_not_found(lake: Lake) -> None:
+    searcher = Searcher(lake, DrawnEncoder())
+    with committer(lake) as writer:
+        for number in range(5):
+            add(writer, World(number))
+        searcher.refresh()
+        writer.replace(World(1).source.id)
+        assert {h.source for h in searcher.search(EVERYTHING).hits} == {World(n).source.uri for n in (0, 2, 3, 4)}
+        require_like_a_fresh_one(searcher, lake)
+        for number in (0, 2, 3):  # most rows are dead now, and memory is read anew
+            writer.replace(World(number).source.id)
+            require_like_a_fresh_one(searcher, lake)
+        add(writer, World(1, length=60))
+    require_like_a_fresh_one(searcher, lake)
+    assert len(searcher.search(EVERYTHING).hits) == 20 + 12
+
+
+def test_compaction_changes_no_answer(lake: Lake) -> None:
+    searcher = Searcher(lake, DrawnEncoder())
+    with committer(lake) as writer:
+        for number in range(3):
+            add(writer, World(number), pieces=3)
+        before = answers(searcher.search(EVERYTHING))
+        writer.compact(many=2)
+        lake.table("frames").to_lance().cleanup_old_versions(older_than=timedelta(0))
+    assert answers(searcher.search(EVERYTHING)) == before
+    require_like_a_fresh_one(searcher, lake)
+
+
+def test_rows_of_a_commit_under_way_are_not_found(lake: Lake) -> None:
+    searcher = Searcher(lake, DrawnEncoder())
+    with committer(lake) as writer:
+        add(writer, World(0))
+    rows = World(1).rows(World(1).segments()[0])
+    # by hand what a commit does, step by step
+    lake.table("segments").add(done_table([rows], state="writing"))
+    lake.table("frames").add(rows.frames)
+    assert len(searcher.search(EVERYTHING).hits) == 20
+    lake.table("regions").add(rows.regions)
+    assert len(searcher.search(EVERYTHING).hits) == 20
+    merge = lake.table("segments").merge_insert("id").when_matched_update_all()
+    merge.execute(done_table([rows], state="done"))
+    assert len(searcher.search(EVERYTHING).hits) == 40
+    require_like_a_fresh_one(searcher, lake)
+
+
+def test_rows_that_a_killed_writer_left_are_never_found(lake: Lake) -> None:
+    searcher = Searcher(lake, DrawnEncoder())
+    rows = World(1).rows(World(1).segments()[0])
+    lake.table("segments").add(done_table([rows], state="writing"))
+    lake.table("regions").add(rows.regions.slice(0, 50))
+    lake.table("frames").add(rows.frames.slice(0, 5))
+    assert searcher.search(EVERYTHING).candidates == 0
+    with committer(lake) as writer:
+        assert searcher.search(EVERYTHING).candidates == 0
+        add(writer, World(1))
+    require_like_a_fresh_one(searcher, lake)
+    assert len(searcher.search(EVERYTHING).hits) == 20
+
+
+def test_a_refresh_reads_only_what_is_new(lake: Lake) -> None:
+    columns = HotColumns(lake)
+    with committer(lake) as writer:
+        for number in range(4):
+            add(writer, World(number))
+        columns.refresh()
+        at = columns.region_vectors.data_ptr(), columns.region_id.copy()
+        add(writer, World(9, length=5))
+        columns.refresh()
+        # rows keep their place, and the memory grew by half of itself, so the next ones need no copy
+        assert np.array_equal(columns.region_id[: len(at[1])], at[1])
+        after = columns.region_vectors.data_ptr()
+        add(writer, World(10, length=5))
+        columns.refresh()
+        assert columns.region_vectors.data_ptr() == after
+
+
+def test_shots_are_known_when_their_source_is_complete(lake: Lake) -> None:
+    searcher = Searcher(lake, DrawnEncoder())
+    first, second = World(0).segments(2)
+    with committer(lake) as writer:
+        writer.register(World(0).source)
+        writer.commit([World(0).rows(first)])
+        assert {h.shot_s for h in searcher.search(EVERYTHING).hits} == {None}
+        writer.commit([World(0).rows(second)])
+    shots = {h.pts_s: h.shot_s for h in searcher.search(EVERYTHING).hits}
+    assert shots[0.0] == (0.0, 3.0)
+    assert shots[2.5] == (0.0, 3.0)
+    assert shots[3.0] == (3.0, 6.0)
+    assert shots[9.5] == (9.0, 10.0)

@@ -1,0 +1,85 @@
+"""Catches queries that are answered by the wrong vector, or should have been refused."""
+
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.lake.lake import Lake
+from pipeline.search.searcher import Searcher
+from schemas.errors import DecodeError, ModelError, QueryError
+from schemas.query import Query
+from tests.pipeline.lake.synthetic import SPACE
+from tests.pipeline.search.drawn import DrawnEncoder
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "picture.png"
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def test_an_image_is_sought_by_its_vector(random_lake: Lake, picture: Path) -> None:
+    hits = Searcher(random_lake, DrawnEncoder()).search(Query(image=str(picture), k=1)).hits
+    rows = random_lake.read("regions", columns=["vector"]).column("vector").to_pylist()
+    rows += random_lake.read("frames", columns=["vector"]).column("vector").to_pylist()
+    vector = DrawnEncoder().encode_images([np.array(Image.open(picture))])[0]
+    nearest = min(1 - np.dot(np.array(r, np.float64), vector) for r in rows)
+    assert hits[0].distance == pytest.approx(nearest, abs=1e-6)
+
+
+def test_a_roi_is_the_crop_of_the_image(random_lake: Lake, picture: Path, tmp_path: Path) -> None:
+    crop = tmp_path / "crop.png"
+    Image.open(picture).crop((15, 10, 45, 30)).save(crop)
+    searcher = Searcher(random_lake, DrawnEncoder())
+    by_roi = searcher.search(Query(image=str(picture), roi=(0.25, 0.25, 0.75, 0.75))).hits
+    assert by_roi == searcher.search(Query(image=str(crop))).hits
+    assert by_roi != searcher.search(Query(image=str(picture))).hits
+
+
+def test_an_image_that_cannot_be_read_is_named(random_lake: Lake, tmp_path: Path) -> None:
+    (tmp_path / "no.png").write_text("no picture")
+    with pytest.raises(DecodeError, match=r"no\.png"):
+        Searcher(random_lake, DrawnEncoder()).search(Query(image=str(tmp_path / "no.png")))
+
+
+def test_a_text_needs_a_model(random_lake: Lake) -> None:
+    with pytest.raises(QueryError, match="needs a model"):
+        Searcher(random_lake).search(Query(text="a dog"))
+
+
+def test_another_model_is_refused_with_the_fix(random_lake: Lake) -> None:
+    with pytest.raises(ModelError, match="--model synthetic") as refused:
+        Searcher(random_lake, DrawnEncoder(replace(SPACE, model="other")))
+    assert str(pickle.loads(pickle.dumps(refused.value))) == str(refused.value)
+
+
+def test_a_box_that_nothing_overlaps_still_has_the_whole_frames(random_lake: Lake) -> None:
+    corner = Query(box=(0.9999, 0.9999, 1.0, 1.0), k=1000)
+    assert {h.proposer for h in Searcher(random_lake).search(corner).hits} == {"frame"}
+    result = Searcher(random_lake, proposers=frozenset({"moving"})).search(corner)
+    assert (result.hits, result.candidates) == ((), 0)
+
+
+@pytest.mark.parametrize(("proposers", "count"), [({"frame"}, 100), ({"moving"}, 300), ({"grid-4", "frame"}, 400)])
+def test_only_the_chosen_proposers_take_part(random_lake: Lake, proposers: set[str], count: int) -> None:
+    result = Searcher(random_lake, DrawnEncoder(), proposers=frozenset(proposers)).search(Query(text="x", k=1000))
+    assert {h.proposer for h in result.hits} == proposers
+    assert result.candidates == count
+
+
+def test_a_hit_tells_where_it_was_found(random_lake: Lake) -> None:
+    (hit,) = Searcher(random_lake, DrawnEncoder()).search(Query(text="where", box=(0.4, 0.4, 0.6, 0.6), k=1)).hits
+    frame = random_lake.read("frames", where=f"id = '{hit.frame_id}'").to_pylist()[0]
+    assert (hit.source, hit.source_id, hit.pts, hit.pts_s, hit.time) == tuple(
+        frame[name] for name in ("source", "source_id", "pts", "pts_s", "time")
+    )
+    region = random_lake.read("regions", where=f"id = '{hit.region_id}'").to_pylist()[0]
+    assert (*hit.box, hit.proposer) == tuple(region[name] for name in ("x0", "y0", "x1", "y1", "proposer"))
+    assert hit.shot_s is not None
+    assert hit.shot_s[0] <= hit.pts_s < hit.shot_s[1]
