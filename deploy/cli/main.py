@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.cli import doctor, ingest, models, plan, search, train
+from deploy.cli import check, doctor, ingest, models, plan, search, status, train
 from deploy.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
 from schemas.errors import InvalidValueError, ModelError, PlanError, QueryError, RegionLakeError
 
@@ -27,6 +27,8 @@ app = typer.Typer(
 )
 app.command()(ingest.ingest)
 app.command()(search.search)
+app.command()(status.status)
+app.command()(check.check)
 app.command()(plan.plan)
 app.command()(models.models)
 app.command()(doctor.doctor)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-SUBCOMMANDS = ["ingest", "search", "plan", "models", "doctor"]
+SUBCOMMANDS = ["ingest", "search", "status", "check", "plan", "models", "doctor", "train"]
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -62,8 +62,9 @@ def test_wrong_usage_is_named_and_exits_with_2(
     assert not (tmp_path / "L").exists(), "wrong usage must not leave a lake behind"
 
 
-def test_a_missing_lake_is_one_line_with_the_fix(regionlake: Run, tmp_path: Path) -> None:
-    done = regionlake("search", "a dog", "--lake", tmp_path / "nowhere")
+@pytest.mark.parametrize("command", [["search", "a dog"], ["status"], ["check"]], ids=lambda command: command[0])
+def test_a_missing_lake_is_one_line_with_the_fix(regionlake: Run, command: list[str], tmp_path: Path) -> None:
+    done = regionlake(*command, "--lake", tmp_path / "nowhere")
     assert done.returncode == 1
     assert done.stderr.startswith("regionlake: no lake at")
     assert "regionlake ingest" in done.stderr

@@ -1,0 +1,50 @@
+"""`regionlake status`: what a lake holds, what could not be read, and who is writing it."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from deploy.cli.options import JsonOption, LakeOption
+from deploy.cli.output import clock_time, console, print_json
+
+if TYPE_CHECKING:
+    from pipeline.lake.status import LakeStatus
+
+
+def status(lake: LakeOption, as_json: JsonOption = False) -> None:
+    """Show what a lake holds and what could not be read."""
+    from pipeline.lake.lake import Lake
+    from pipeline.lake.status import status as read_status
+
+    found = read_status(Lake.open(lake))
+    if as_json:
+        print_json(asdict(found))
+    else:
+        _print(found)
+
+
+def _print(found: "LakeStatus") -> None:
+    from rich.table import Table
+
+    out = console()
+    space = found.space
+    out.print(f"{found.uri}: vectors of {space.model}@{space.revision}, {space.dimension}-d", soft_wrap=True)
+    out.print(f"sources: {_counts(found.sources)} · segments: {_counts(found.segments)}")
+    out.print(f"{found.frames_decoded:,} frames decoded, {found.near_duplicates:,} near-duplicates dropped")
+    table = Table("table", "rows", "size", "fragments", "version", box=None, pad_edge=False)
+    for name, size in found.tables.items():
+        table.add_row(name, f"{size.rows:,}", _size(size.data_bytes), str(size.fragments), str(size.version))
+    out.print(table)
+    if found.disk_bytes is not None:
+        out.print(f"on disk, old versions included: {_size(found.disk_bytes)}")
+    out.print(f"being written by: {found.writer}" if found.writer else "nobody is writing it")
+    for refusal in found.refusals:
+        where = "" if refusal.span_s is None else " [{} to {}]".format(*map(clock_time, refusal.span_s))
+        out.print(f"{refusal.state}: {refusal.source}{where}: {refusal.error}", soft_wrap=True)
+
+
+def _counts(states: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {state}" for state, count in sorted(states.items())) or "none"
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:,.1f} MB" if size_bytes >= 1e6 else f"{size_bytes / 1e3:,.0f} kB"

@@ -1,0 +1,59 @@
+"""Status and check as people run them: catches an audit that passes over damage, and exit codes that hide it."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import lancedb
+import pytest
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def damaged(lake: Path, tmp_path: Path) -> Path:
+    """A copy of the lake in which a frame was lost."""
+    copy = tmp_path / "damaged"
+    shutil.copytree(lake, copy)
+    frames = lancedb.connect(str(copy)).open_table("frames")
+    frame = frames.search().select(["id"]).limit(1).to_arrow()["id"][0].as_py()
+    frames.delete(f"id = '{frame}'")
+    return copy
+
+
+def test_status_tells_rows_and_states(regionlake: Run, lake: Path) -> None:
+    done = regionlake("status", "--lake", lake, "--json")
+    assert done.returncode == 0, done.stderr
+    status = json.loads(done.stdout)
+    assert status["sources"] == {"complete": 1}
+    assert status["segments"] == {"done": 1}
+    assert status["tables"]["regions"]["rows"] > status["tables"]["frames"]["rows"] >= 2
+    assert "everyday" in regionlake("status", "--lake", lake).stdout
+
+
+def test_status_names_what_was_quarantined(regionlake: Run, tmp_path: Path) -> None:
+    (tmp_path / "text.mp4").write_text("this is no video")
+    regionlake("ingest", tmp_path / "text.mp4", "--lake", tmp_path / "lake", "--engine", "local")
+    shown = regionlake("status", "--lake", tmp_path / "lake").stdout
+    assert f"quarantined: {tmp_path / 'text.mp4'}" in shown
+
+
+def test_a_sound_lake_passes_and_equals_itself(regionlake: Run, lake: Path) -> None:
+    done = regionlake("check", "--lake", lake, "--against", lake)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "sound" in done.stdout
+    assert "equal" in done.stdout
+
+
+def test_a_lost_row_is_a_problem_and_a_difference(regionlake: Run, lake: Path, damaged: Path) -> None:
+    done = regionlake("check", "--lake", damaged, "--against", lake, "--json")
+    assert done.returncode == 1, done.stderr
+    report = json.loads(done.stdout)
+    assert report["ok"] is False
+    assert report["problems"]
+    assert any(difference.startswith("frames") for difference in report["differences"])
+    printed = regionlake("check", "--lake", damaged)
+    assert printed.returncode == 1
+    assert "problem: " in printed.stdout
