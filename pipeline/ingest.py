@@ -19,6 +19,7 @@ from pipeline.progress import IngestReport, Progress
 from pipeline.rows import SegmentRows
 from pipeline.segments import split_source
 from pipeline.sources import Failure, Location, find_sources
+from schemas.errors import PlanConflictError
 from schemas.sources import Segment, Source
 
 EngineName = Literal["ray", "local"]
@@ -107,7 +108,11 @@ class _Run:
 
     def _segments(self, location: Location, source: Source) -> Iterator[Work]:
         self._report.sources += 1
-        todo = self._engine.writer.register(source, replace=self._replace)
+        try:
+            todo = self._engine.writer.register(source, replace=self._replace)
+        except PlanConflictError as error:
+            self._report.failed.append(Failure(location.uri, str(error)))
+            return
         segments = split_source(source, segment_s=self._plan.run.segment_s, plan_hash=self._plan.hash, todo=todo)
         if not segments:
             self._report.skipped += 1

@@ -44,7 +44,7 @@ class IngestReport:
     """What an ingest did.
 
     segments: committed by this run. skipped: sources that were already in the lake, whole.
-    quarantined: inputs that cannot be read, with the reason. failed: segments to be tried again, likewise.
+    quarantined: inputs that cannot be read, with the reason. failed: inputs that could be read and were not used.
     seconds: wall time each stage was busy; stages overlap, so they add up to more than `elapsed_s`.
     """
 

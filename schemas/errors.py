@@ -37,6 +37,10 @@ class LakeError(RegionLakeError, RuntimeError):
     """A lake is missing, locked, of another version, or fails its audit."""
 
 
+class PlanConflictError(LakeError):
+    """A source is in the lake under another plan; its rows must not be mixed."""
+
+
 class ModelError(RegionLakeError, ValueError):
     """A model is unknown, cannot be loaded, or does not fit the vectors it is compared with."""
 

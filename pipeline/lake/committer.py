@@ -28,7 +28,7 @@ from pipeline.lake.lock import WriterLock
 from pipeline.lake.upkeep import MANY_FRAGMENTS, Compaction, compact
 from pipeline.rows import SegmentRows
 from schemas.clock import Span
-from schemas.errors import LakeError
+from schemas.errors import LakeError, PlanConflictError
 from schemas.ids import digest
 from schemas.shots import CutEvent, Shot
 from schemas.sources import Segment, Source
@@ -79,7 +79,7 @@ class Committer:
         """Makes a source known; returns the spans of it that are still to be read, in order.
 
         A source that was quarantined is tried again. What another plan made of it is removed with
-        `replace`, else it raises LakeError.
+        `replace`, else it raises PlanConflictError.
         """
         self._recover()
         entry = self._entries.get(source.id)
@@ -87,7 +87,7 @@ class Committer:
             if replace:
                 self.replace(source.id)
                 return self.register(source)
-            raise LakeError(
+            raise PlanConflictError(
                 f"{source.uri} is in the lake {self.lake.uri} under plan {entry.plan}, this run has plan "
                 f"{self.plan_hash}; pass --replace to ingest it anew, or use another lake"
             )

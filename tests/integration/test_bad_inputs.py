@@ -84,7 +84,8 @@ def test_another_plan_is_refused_and_replaces_when_told_to(bad_folder: Path, tmp
     ingest([clip], lake, Plan(), engine="local")
     grid = load_plan(overrides=['proposals.use=["grid"]'])
     refused = ingest([clip], lake, grid, engine="local")
-    assert "--replace" in refused.quarantined[0].error
+    assert [f.uri for f in refused.failed] == [clip]
+    assert "--replace" in refused.failed[0].error
     assert ingest([clip], lake, grid, engine="local", replace=True).ok
     proposers = set(Lake.open(lake).read("regions", columns=["proposer"])["proposer"].to_pylist())
     assert all(p.startswith("grid") for p in proposers)
