@@ -59,6 +59,31 @@ def shown_count(unit: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
+@contextmanager
+def shown_steps() -> Iterator[Callable[[str], None]]:
+    """Gives the callback that shows what is being done, until the block ends; elsewhere only new kinds of step."""
+    if not sys.stderr.isatty():
+        yield _Steps()
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("starting") as status:
+        yield status.update
+
+
+class _Steps:
+    """Prints a step, unless it differs from the last in its numbers only."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def __call__(self, step: str) -> None:
+        kind = "".join(c for c in step if not c.isdigit())
+        if kind != self._last:
+            self._last = kind
+            print(f"progress: {step}", file=sys.stderr, flush=True)
+
+
 class _Lines:
     """Prints a Progress as a line, unless the last one is recent."""
 

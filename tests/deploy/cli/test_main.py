@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-SUBCOMMANDS = ["ingest", "search", "status", "check", "plan", "models", "doctor", "train"]
+SUBCOMMANDS = ["ingest", "search", "status", "check", "plan", "models", "doctor", "eval", "train"]
 
 
 def test_help_imports_nothing_heavy() -> None:
