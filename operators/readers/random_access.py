@@ -1,0 +1,138 @@
+"""Pictures of a video at given times, in any order: what re-embedding and clip export read."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import av.error
+import decord
+import numpy as np
+
+from operators.readers.container import PresentationTimes, open_video
+from operators.readers.video import VideoReader
+from schemas.errors import DecodeError, InvalidValueError
+from schemas.frames import ImageArray
+from schemas.sources import Source
+
+# Mean difference of one frame between decord and PyAV, in levels: 0 where both seek right; above 3
+# for 10-bit video, which decord converts otherwise; above 5 where it lands on another frame.
+_SAME_PICTURE = 2.0
+
+
+class _Frames(Protocol):
+    """The part of decord.VideoReader that is used."""
+
+    def __len__(self) -> int: ...
+    def get_frame_timestamp(self, idx: list[int]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]: ...
+    def get_batch(self, indices: list[int]) -> "decord.nd.NDArray": ...
+
+
+class DecordReader:
+    """Full-size frames by PTS, through decord where it can be trusted and through PyAV where not.
+
+    Decord finds frames by their number, and gets them wrong in transport streams, with edit lists,
+    B-frames in AVI and intra refresh. So its times are compared with those of all packets, and one
+    frame from the middle of the file with PyAV's, before it is used.
+
+    backend: "decord" or "pyav". reason: why not decord; empty where it is used.
+    threads: of the decoder.
+
+    Raises SourceError when the file cannot be opened, InvalidValueError for a picture.
+    """
+
+    def __init__(self, path: str, source: Source, *, threads: int = 1) -> None:
+        if source.kind != "video":
+            raise InvalidValueError(f"{source.uri} is a {source.kind}; read it with read_picture")
+        self._path = path
+        self._source = source
+        self._threads = threads
+        self._frames: _Frames | None = None
+        self._times, self.reason = _shown_times(path, source)
+        if not self.reason:
+            self.reason = self._try_decord()
+        self.backend: Literal["decord", "pyav"] = "pyav" if self.reason else "decord"
+        if self.reason:
+            self._frames = None
+
+    def frames_at(self, pts: Sequence[int]) -> list[ImageArray]:
+        """uint8 (H, W, 3), RGB, as shown, one for each PTS, in the order given.
+
+        Raises DecodeError where the video has no frame at exactly one of them.
+        """
+        if not pts:
+            return []
+        if self._frames is None:
+            return self._by_pyav(pts)
+        place = {time: i for i, time in enumerate(self._times)}
+        missing = [time for time in pts if time not in place]
+        if missing:
+            raise DecodeError(f"{self._source.uri} has no frame at PTS {missing[0]}")
+        try:
+            batch: ImageArray = self._frames.get_batch([place[time] for time in pts]).asnumpy()
+        except decord.DECORDError as error:
+            raise DecodeError(f"{self._source.uri} cannot be decoded: {_first_line(error)}") from None
+        return list(batch)
+
+    def _by_pyav(self, pts: Sequence[int]) -> list[ImageArray]:
+        wanted = sorted(set(pts))
+        found: dict[int, ImageArray] = {}
+        with VideoReader(self._path, self._source, threads=self._threads) as reader:
+            while wanted:
+                for frame in reader.frames(wanted[0]):
+                    if frame.pts == wanted[0]:
+                        found[frame.pts] = frame.image()
+                        del wanted[0]
+                        if not wanted or self._sync_before(wanted[0]) > frame.pts:
+                            break
+                    elif frame.pts > wanted[0]:
+                        raise DecodeError(f"{self._source.uri} has no frame at PTS {wanted[0]}")
+                else:
+                    raise DecodeError(f"{self._source.uri} has no frame at PTS {wanted[0]}")
+        return [found[time] for time in pts]
+
+    def _sync_before(self, pts: int) -> int:
+        sync = self._source.sync_pts
+        return sync[max(0, bisect_right(sync, pts) - 1)]
+
+    def _try_decord(self) -> str:
+        """Opens the file with decord; why it is not to be used, or nothing."""
+        decord.logging.set_level(decord.logging.QUIET)  # what it would print is in `reason`
+        try:
+            frames: _Frames = decord.VideoReader(self._path, num_threads=self._threads)
+            if len(frames) != len(self._times):
+                return f"decord counts {len(frames)} frames, the packets {len(self._times)}"
+            starts = frames.get_frame_timestamp(list(range(len(frames))))[:, 0].astype(np.float64)
+        except decord.DECORDError as error:
+            return f"decord cannot open it: {_first_line(error)}"
+        seconds = np.array([self._source.clock.seconds(time - self._times[0]) for time in self._times])
+        half_gap = np.diff(seconds).min() / 2 if len(seconds) > 1 else 1.0
+        if np.abs((starts - starts[0]) - seconds).max() > half_gap:
+            return "decord's times are not those of the packets"
+        self._frames = frames
+        middle = self._times[len(self._times) // 2]
+        try:
+            (theirs,), (ours,) = self.frames_at([middle]), self._by_pyav([middle])
+        except DecodeError as error:
+            return str(error)
+        if theirs.shape != ours.shape or np.abs(theirs.astype(np.int16) - ours).mean() > _SAME_PICTURE:
+            return f"decord shows another picture at PTS {middle}"
+        return ""
+
+
+def _shown_times(path: str, source: Source) -> tuple[list[int], str]:
+    """PTS of all frames, ascending, from the packets; and why they cannot be known so, or nothing."""
+    container, stream = open_video(path)
+    times: list[int] = []
+    with container:
+        if PresentationTimes(container, stream).counted:
+            return [], "its packets do not tell when they are shown"
+        try:
+            packets = container.demux(stream)
+            times.extend(p.pts for p in packets if p.size and p.pts is not None and not p.is_discard)
+        except av.error.FFmpegError as error:
+            return [], f"it breaks off: {error.strerror}"
+    return sorted(time for time in times if time >= source.span.start), ""
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200]
