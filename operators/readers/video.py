@@ -103,7 +103,9 @@ class VideoReader:
         for sync in reversed([s for s in self._source.sync_pts if s <= start][1:]):
             frames = self._from_sync(sync)
             first = next(frames, None)
-            if first is not None and first.pts == sync:
+            # h264 with intra refresh shows its first whole picture after the sync point, and tells
+            recovers = self._stream.codec_context.name == "h264"
+            if first is not None and (first.pts == sync or (recovers and first.pts <= start)):
                 yield first
                 yield from frames
                 return
