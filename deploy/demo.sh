@@ -16,4 +16,4 @@ say_and_run() { # say_and_run regionlake ARGUMENT...
 }
 rm -rf demo/lake # made by an earlier demo, perhaps with another model
 say_and_run regionlake ingest "$clip" --lake demo/lake --engine local
-say_and_run regionlake search "a bicycle" --box 0.5,0.1,1,0.8 --lake demo/lake -k 6 --sheet demo/hits.png
+say_and_run regionlake search "a bicycle" --box 0.5,0.4,1,1 --lake demo/lake -k 6 --sheet demo/hits.png
