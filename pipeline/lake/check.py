@@ -40,10 +40,7 @@ class CheckReport:
 
 
 def check(lake: Lake) -> CheckReport:
-    """Audits a lake. Every problem names the table, the id or source, what was found, and how to mend it.
-
-    A lake that is being written while it is audited may show the commit under way.
-    """
+    """Audits a lake. Every problem names the table, the id or source, what was found, and how to mend it."""
     audit = _Audit(lake)
     problems: list[str] = []
     for find in audit.checks():
@@ -64,7 +61,7 @@ class _Audit:
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
         with lake_errors(f"reading the lake {lake.uri}"):
-            self._datasets = {name: lake.table(name).to_lance() for name in TABLE_NAMES}
+            self._datasets = lake.snapshot()
             self.tables: dict[TableName, pa.Table] = {}
             for name, dataset in self._datasets.items():
                 columns = [c for c in dataset.schema.names if c not in ("vector", "vectors", "thumbnail")]
@@ -182,7 +179,7 @@ class _Audit:
     def _lost_frames(self) -> Iterator[str]:
         frames = self.tables["frames"]
         for name in ("regions", "patches"):
-            table = self.tables[name]  # type: ignore[index]
+            table = self.tables[name]
             place = pc.index_in(table["frame"], value_set=frames["id"])
             lost = table.filter(pc.is_null(place))
             for frame in pc.unique(lost["frame"]).to_pylist():

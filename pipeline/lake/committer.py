@@ -42,18 +42,21 @@ class Committer:
     """Writes a lake under one plan. Holds the lake's writer lock from construction to `close()`.
 
     fold_shots: (source, its cut events in order, first PTS, last PTS) → its shots.
-    Opening repairs what a killed writer left behind.
+    wait_s: how long to wait for another writer to end.
+    Opening repairs what a killed writer left behind. Every method may be called again with the same arguments,
+    by the same or the next committer, when it is not known whether the first call got through.
     Raises LakeError when another writer holds the lake, or the storage refuses.
     """
 
-    def __init__(self, lake: Lake, *, plan_hash: str, fold_shots: FoldShots) -> None:
+    def __init__(self, lake: Lake, *, plan_hash: str, fold_shots: FoldShots, wait_s: float = 10.0) -> None:
         self.lake = lake
         self.plan_hash = plan_hash
         self._fold_shots = fold_shots
         # a bucket has no lock to take: its single writer is a rule for whoever runs the ingest
-        self._lock = WriterLock(lake.folder) if lake.folder is not None else None
+        self._lock = WriterLock(lake.folder, wait_s=wait_s) if lake.folder is not None else None
         self._entries: dict[str, SourceEntry] = {}
         self._damaged = True  # until recovery has looked
+        self._grown = False  # by this committer, since it last looked for small fragments
         try:
             self._recover()
         except BaseException:
@@ -67,10 +70,12 @@ class Committer:
         self.close()
 
     def close(self) -> None:
-        """Releases the lake; sources registered without any commit are written first."""
+        """Releases the lake; sources registered without any commit are written first, small fragments joined."""
         try:
             if not self._damaged:
                 self.flush()
+            if self._grown and not self._damaged:
+                self.compact()
         finally:
             if self._lock is not None:
                 self._lock.release()
@@ -106,9 +111,9 @@ class Committer:
 
         Segments whose span is done already are skipped, however it was cut. Sources that are now
         covered get their shots and become complete.
-        Raises LakeError when a source is not registered, a span is done in part only, rows do not
-        belong to their segment, or the storage refuses; the lake is then as it was before, after the
-        next call or the next opening.
+        Raises PlanConflictError as `register`, LakeError when a span is done in part only, rows do not belong to
+        their segment, or the storage refuses; the lake is then as it was before, after the next call or the
+        next opening.
         """
         self._recover()
         new = self._new_segments(rows)
@@ -119,6 +124,7 @@ class Committer:
             self._write_sources()
             self._write_segments(new)
             self._damaged = False
+            self._grown = True
         self._complete({item.segment.source.id for item in new})
         return len(new)
 
@@ -177,6 +183,7 @@ class Committer:
     def compact(self, *, many: int = MANY_FRAGMENTS) -> tuple[Compaction, ...]:
         """Joins small fragments of the tables that have at least `many`; readers are not disturbed."""
         self._recover()
+        self._grown = False
         return compact(self.lake, many=many)
 
     # -- writing ---------------------------------------------------------------------------------
@@ -328,10 +335,11 @@ class Committer:
                 self.lake.table(name).delete(sql_in(column, values[at : at + 500]))
 
     def _entry(self, source: Source) -> SourceEntry:
+        """What is known of a source; registered here where the committer to which it was registered has died."""
         entry = self._entries.get(source.id)
-        if entry is None or entry.source is None:
-            raise LakeError(f"{source.uri} is not registered; call register(source) before its segments")
-        return entry
+        if entry is None or entry.source is None or entry.plan != self.plan_hash:
+            self.register(source)
+        return self._entries[source.id]
 
     # -- recovery --------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import lancedb
 import pyarrow as pa
 from lancedb.table import LanceTable
 
+from pipeline.lake.lock import writer_of
 from schemas.errors import LakeError, RegionLakeError
 from schemas.tables import TABLE_NAMES, TableName, require_version, schema_of, vector_space
 from schemas.vectors import VectorSpace
@@ -112,8 +113,8 @@ class Lake:
     def snapshot(self, *, patience_s: float = 5.0) -> dict[TableName, Any]:
         """Lance datasets of all tables at versions that belong together: no commit falls between them.
 
-        A commit that is under way is waited for; after `patience_s` its rows are part of the snapshot,
-        and its segments `writing`.
+        A commit that is under way is waited for, while somebody writes; after `patience_s` its rows are part of the
+        snapshot, and its segments `writing`.
         """
         deadline = time.monotonic() + patience_s
         while True:
@@ -122,7 +123,8 @@ class Lake:
                 torn = datasets["segments"].count_rows(filter="state = 'writing'")
                 # every commit begins and ends in the ledger
                 still = self.version("segments") == datasets["segments"].version
-            if (still and not torn) or time.monotonic() > deadline:
+            dead = torn and self.folder is not None and writer_of(self.folder) is None
+            if (still and not torn) or dead or time.monotonic() > deadline:
                 return datasets
             time.sleep(0.05)
 

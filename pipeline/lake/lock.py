@@ -20,10 +20,12 @@ class WriterLock:
 
     flock belongs to the open file, not to the process: a second lock in the same process is refused
     too, and forked children (decoders) give up their copy, so that they cannot keep a dead writer's lock.
+    wait_s: how long to wait for another holder: the committer of a driver that was killed outlives it by a
+        second or two.
     Raises LakeError, naming the holder, when another writer has it.
     """
 
-    def __init__(self, lake: Path) -> None:
+    def __init__(self, lake: Path, *, wait_s: float = 10.0) -> None:
         self.path = lake / _FILE
         try:
             self._file: TextIO | None = self.path.open("a+", encoding="utf-8")
@@ -32,13 +34,13 @@ class WriterLock:
                 f"cannot write to the lake {lake}: {error}; make the folder writable, or write to another lake"
             ) from error
         try:
-            _flock(self._file)
+            _flock(self._file, wait_s=wait_s)
         except OSError as error:
             holder = _signature(self.path)
             self._file.close()
             self._file = None
             raise LakeError(
-                f"the lake {lake} is being written by process {holder}; "
+                f"the lake {lake} is being written by process {holder}, for {wait_s:g} s at least; "
                 "wait until it ends, or stop it: one lake has one writer"
             ) from error
         self._file.truncate(0)
@@ -53,14 +55,17 @@ class WriterLock:
             self._file = None
 
 
-def _flock(file: TextIO) -> None:
-    """Raises OSError when the lock stays taken; a look at it (`writer_of`) takes it for an instant."""
-    for wait_s in (0.02, 0.05, 0.1):
+def _flock(file: TextIO, *, wait_s: float) -> None:
+    """Raises OSError when the lock stays taken."""
+    # a look at it (`writer_of`) takes it for an instant: never give up at the first refusal
+    deadline = time.monotonic() + max(0.2, wait_s)
+    while True:
         try:
             return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            time.sleep(wait_s)
-    return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def writer_of(lake: Path) -> str | None:
