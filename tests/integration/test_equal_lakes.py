@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from operators.region_vectors import RegionVectorsConfig
 from pipeline.ingest import ingest
 from pipeline.lake.check import check, compare
 from pipeline.lake.lake import Lake
@@ -12,7 +13,7 @@ from pipeline.plan import Plan, RunConfig
 
 
 def plan(segment_s: float) -> Plan:
-    return replace(Plan(patches=True), run=RunConfig(segment_s=segment_s))
+    return replace(Plan(patches=True, regions=RegionVectorsConfig(mode="pool")), run=RunConfig(segment_s=segment_s))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,75 @@
+"""Catches sources and lakes that work on disk only. The bucket is moto's server, spoken to over HTTP like any other."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from operators.region_vectors import RegionVectorsConfig
+from pipeline.ingest import ingest
+from pipeline.lake.check import check, compare
+from pipeline.lake.lake import Lake
+from pipeline.plan import Plan
+from pipeline.sources import Failure, Location, find_sources
+
+PLAN = Plan(regions=RegionVectorsConfig(mode="pool"))
+
+
+@pytest.fixture(scope="module")
+def bucket(ten_clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`s3://clips` with three clips and a text file, and `s3://lakes`, empty."""
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    _, port = server.get_host_and_port()
+    endpoint = f"http://127.0.0.1:{port}"
+    monkeypatch = pytest.MonkeyPatch()
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": endpoint,  # read by boto, and so by s3fs
+        "AWS_ENDPOINT": endpoint,  # read by LanceDB
+        "AWS_ALLOW_HTTP": "true",
+        "TMPDIR": str(tmp_path_factory.mktemp("cache")),
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("tempfile.tempdir", None)  # or the first TMPDIR of the process would stay
+    store = boto3.client("s3", endpoint_url=endpoint)
+    for name in ("clips", "lakes"):
+        store.create_bucket(Bucket=name)
+    for number in range(3):
+        store.upload_file(str(ten_clips / f"clip-{number}.mp4"), "clips", f"deep/clip-{number}.mp4")
+    store.put_object(Bucket="clips", Key="deep/notes.txt", Body=b"not a video")
+    yield "s3://clips"
+    monkeypatch.undo()
+    server.stop()
+
+
+def test_prefixes_and_globs_of_a_bucket_are_searched(bucket: str) -> None:
+    clips = [f"{bucket}/deep/clip-{n}.mp4" for n in range(3)]
+    assert [f.uri for f in find_sources([bucket])] == clips
+    assert [f.uri for f in find_sources([f"{bucket}/deep/clip-[01].mp4"])] == clips[:2]
+    [missing] = find_sources([f"{bucket}/*.avi"])
+    assert isinstance(missing, Failure)
+    [named] = find_sources([f"{bucket}/deep/notes.txt"])
+    assert isinstance(named, Location)
+
+
+def test_a_lake_in_a_bucket_from_clips_in_a_bucket_is_the_lake_on_disk(
+    bucket: str, ten_clips: Path, tmp_path: Path
+) -> None:
+    report = ingest([bucket, f"{bucket}/deep/gone.mp4"], "s3://lakes/one", PLAN, engine="local")
+    assert report.segments == 3
+    assert [f.uri for f in report.quarantined] == [f"{bucket}/deep/gone.mp4"]
+    assert ingest([bucket], "s3://lakes/one", PLAN, engine="local").skipped == 3
+    remote = Lake.open("s3://lakes/one")
+    assert check(remote).problems == ()
+    ingest([str(ten_clips / f"clip-{n}.mp4") for n in range(3)], str(tmp_path / "lake"), PLAN, engine="local")
+    here = Lake.open(str(tmp_path / "lake"))
+    for table in ("frames", "regions"):
+        ids = [sorted(lake.read(table, columns=["id"])["id"].to_pylist()) for lake in (remote, here)]  # type: ignore[arg-type]
+        assert ids[0] == ids[1]
+    assert any("source" in difference for difference in compare(remote, here))  # the URIs, and nothing else, differ
