@@ -10,7 +10,7 @@ import av
 import numpy as np
 from av.video.frame import VideoFrame
 
-from deploy.cli.output import clock_time
+from deploy.wording import clock_time
 from operators.readers.probe import probe
 from operators.readers.video import VideoReader
 from pipeline.lake.lake import Lake

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from deploy.cli.output import clock_time, is_picture, short_names
+from deploy.wording import clock_time, is_picture, short_names
 from pipeline.lake.lake import Lake
 from schemas.errors import RegionLakeError
 from schemas.query import BoxTuple, Hit, Query, SearchResult

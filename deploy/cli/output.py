@@ -1,10 +1,6 @@
-"""How results are printed: tables for people, JSON for programs, times and names that are short to read."""
+"""How results are printed: tables for people, JSON for programs; and what exit codes mean."""
 
 import json
-import mimetypes
-from collections import Counter
-from collections.abc import Sequence
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from schemas.query import Hit, Query, SearchResult
@@ -71,25 +67,3 @@ def _hit_json(hit: Hit) -> Json:
         "region_id": hit.region_id,
         "proposer": hit.proposer,
     }
-
-
-def clock_time(seconds: float) -> str:
-    """`8.24` → `0:08.24`, `3725.5` → `1:02:05.50`, `-0.04` → `-0:00.04`."""
-    hundredths = round(abs(seconds) * 100)
-    minutes, rest = divmod(hundredths, 6000)
-    hours, minutes = divmod(minutes, 60)
-    clock = f"{hours}:{minutes:02}" if hours else f"{minutes}"
-    return f"{'-' if seconds < 0 else ''}{clock}:{rest / 100:05.2f}"
-
-
-def is_picture(uri: str) -> bool:
-    """Whether the name is that of a picture, for which times within the source say nothing."""
-    return (mimetypes.guess_type(uri)[0] or "").startswith("image/")
-
-
-def short_names(uris: Sequence[str]) -> dict[str, str]:
-    """URI → its last part where that tells it from the others, else the whole of it."""
-    distinct = set(uris)
-    names = {uri: PurePath(uri).name or uri for uri in distinct}
-    times_used = Counter(names.values())
-    return {uri: name if times_used[name] == 1 else uri for uri, name in names.items()}

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deploy.cli.options import JsonOption, LakeOption
-from deploy.cli.output import clock_time, console, is_picture, print_json, search_json, short_names
+from deploy.cli.output import console, print_json, search_json
 from deploy.cli.values import parse_box, parse_time
+from deploy.wording import clock_time, is_picture, short_names
 from schemas.query import Geometry, Normalisation, Query, Ranking, SearchResult
 
 if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
 
 DEFAULT = Ranking()
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def search(
@@ -54,6 +56,8 @@ def search(
     ] = None,
 ) -> None:
     """Find frames by what they show (TEXT, --image) and where (--box)."""
+    if sheet and sheet.suffix.lower() not in PICTURE_SUFFIXES:
+        raise typer.BadParameter(f"{sheet} must end in one of {' '.join(PICTURE_SUFFIXES)}", param_hint="--sheet")
     began, ended = parse_time(since, option="--since"), parse_time(until, option="--until")
     query = Query(
         text=text,

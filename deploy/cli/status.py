@@ -4,7 +4,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from deploy.cli.options import JsonOption, LakeOption
-from deploy.cli.output import clock_time, console, print_json
+from deploy.cli.output import console, print_json
+from deploy.wording import clock_time
 
 if TYPE_CHECKING:
     from pipeline.lake.status import LakeStatus

@@ -41,6 +41,7 @@ def test_every_subcommand_has_its_help(regionlake: Run, subcommand: str) -> None
         (["search", "a dog", "--lake", "L", "--since", "noon"], "noon"),
         (["search", "a dog", "--lake", "L", "--image", "absent.jpg"], "absent.jpg"),
         (["search", "a dog", "--lake", "L", "-k", "0"], "-k"),
+        (["search", "a dog", "--lake", "L", "--sheet", "hits.doc"], ".png"),
         (["ingest", "--lake", "L"], "sources"),
         (["ingest", "a.mp4", "--lake", "L", "--model", "nope"], "everyday"),
         (["ingest", "a.mp4", "--lake", "L", "--proposer", "nope"], "moving"),

@@ -1,0 +1,38 @@
+"""Times and names: catches ones that mislead."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deploy.wording import clock_time, is_picture, short_names
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0:00.00"), (8.24, "0:08.24"), (59.999, "1:00.00"), (3725.5, "1:02:05.50"), (-0.04, "-0:00.04")],
+)
+def test_times_are_read_off_like_on_a_player(seconds: float, text: str) -> None:
+    assert clock_time(seconds) == text
+
+
+@given(st.floats(0, 1e6))
+def test_a_printed_time_is_within_half_a_hundredth(seconds: float) -> None:
+    *clock, rest = clock_time(seconds).split(":")
+    minutes = sum(int(part) * 60 ** (len(clock) - 1 - i) for i, part in enumerate(clock))
+    assert minutes * 60 + float(rest) == pytest.approx(seconds, abs=0.00501)
+    assert float(rest) < 60
+
+
+@given(st.lists(st.sampled_from(["/a/x.mp4", "/b/x.mp4", "/b/y.mp4", "s3://bucket/y.mp4", "z.mp4"])))
+def test_short_names_tell_sources_apart(uris: list[str]) -> None:
+    names = short_names(uris)
+    assert set(names) == set(uris)
+    assert len(set(names.values())) == len(names)
+    assert all(uri.endswith(name) for uri, name in names.items())
+
+
+@pytest.mark.parametrize(
+    ("uri", "picture"), [("/a/b.JPG", True), ("s3://b/c.webp", True), ("/a/b.mp4", False), ("/a/jpg", False)]
+)
+def test_pictures_are_known_by_their_names(uri: str, picture: bool) -> None:
+    assert is_picture(uri) == picture
