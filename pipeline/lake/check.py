@@ -23,16 +23,21 @@ _BATCH = 4096
 # float16 keeps 11 bits: each part of a unit vector is off by 2⁻¹¹ of itself at most, so its length is too;
 # twice that for vectors that were a little off before
 _LENGTH_TOLERANCE = 2.0**-10
+Problem = tuple[str, str]  # id of the source that it concerns, and a sentence
 _AGAIN = "run `regionlake ingest` on it again"
 _REPLACE = "run `regionlake ingest --replace` on it"
 
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What an audit found. rows: how many each table has. problems: one sentence each; none means sound."""
+    """What an audit found.
+
+    rows: how many each table has. problems: one sentence each; none means sound. source_ids: whose rows they concern.
+    """
 
     rows: dict[TableName, int]
     problems: tuple[str, ...]
+    source_ids: frozenset[str]
 
     @property
     def ok(self) -> bool:
@@ -43,12 +48,15 @@ def check(lake: Lake) -> CheckReport:
     """Audits a lake. Every problem names the table, the id or source, what was found, and how to mend it."""
     audit = _Audit(lake)
     problems: list[str] = []
+    source_ids: set[str] = set()
     for find in audit.checks():
         found = list(find())
-        problems += found[:_SHOWN]
+        source_ids |= {source_id for source_id, _ in found}
+        problems += [sentence for _, sentence in found[:_SHOWN]]
         if len(found) > _SHOWN:
             problems.append(f"… and {len(found) - _SHOWN} more like the last")
-    return CheckReport({name: table.num_rows for name, table in audit.tables.items()}, tuple(problems))
+    rows = {name: table.num_rows for name, table in audit.tables.items()}
+    return CheckReport(rows, tuple(problems), frozenset(source_ids))
 
 
 class _Audit:
@@ -80,7 +88,7 @@ class _Audit:
             for name in _ROW_TABLES
         }
 
-    def checks(self) -> Iterator[Callable[[], Iterator[str]]]:
+    def checks(self) -> Iterator[Callable[[], Iterator[Problem]]]:
         yield self._duplicates
         yield self._unknown_sources
         yield self._ledger_states
@@ -93,160 +101,192 @@ class _Audit:
         yield self._shots
         yield self._vectors
 
-    def _duplicates(self) -> Iterator[str]:
+    def _duplicates(self) -> Iterator[Problem]:
         for name, key in _KEYS.items():
-            counts = pc.value_counts(self.tables[name][key])
+            table = self.tables[name]
+            counts = pc.value_counts(table[key])
             twice = counts.filter(pc.greater(counts.field("counts"), 1))
-            for value, count in zip(twice.field("values").to_pylist(), twice.field("counts").to_pylist(), strict=True):
-                yield f"{name}: {key} {value} is there {count} times, expected once; {_REPLACE} (its source)"
+            where = pc.index_in(twice.field("values"), value_set=table[key])
+            sources = table[_source_column(table)].take(where).to_pylist()
+            for source, one in zip(sources, twice.to_pylist(), strict=True):
+                yield (
+                    source,
+                    f"{name}: {key} {one['values']} of {self._named(source)} is there {one['counts']} times, "
+                    f"expected once; {_REPLACE}",
+                )
 
-    def _unknown_sources(self) -> Iterator[str]:
+    def _unknown_sources(self) -> Iterator[Problem]:
         for name, table in self.tables.items():
             if name == "sources":
                 continue
             counts = pc.value_counts(table["source_id"])
             lost = counts.filter(pc.invert(pc.is_in(counts.field("values"), value_set=self.tables["sources"]["id"])))
-            for source, count in zip(lost.field("values").to_pylist(), lost.field("counts").to_pylist(), strict=True):
-                yield f"{name}: {count} rows are of source {source}, which `sources` lacks; {_REPLACE}"
+            for one in lost.to_pylist():
+                source, count = one["values"], one["counts"]
+                yield source, f"{name}: {count} rows are of source {source}, which `sources` lacks; {_REPLACE}"
 
-    def _ledger_states(self) -> Iterator[str]:
+    def _ledger_states(self) -> Iterator[Problem]:
         segments = self.tables["segments"]
         for row in segments.filter(pc.equal(segments["state"], "writing")).to_pylist():
             yield (
+                row["source_id"],
                 f"segments: [{row['start']}, {row['stop']}) of {row['source']} is `writing`: a commit is under way, or "
-                f"was interrupted; the next `regionlake ingest` undoes it"
+                f"was interrupted; the next `regionlake ingest` undoes it",
             )
         plans = dict(_pairs(self.tables["sources"], "id", "plan"))
         for source, plan in sorted({*_pairs(self._done, "source_id", "plan")}):
             if source in plans and plans[source] != plan:
                 yield (
+                    source,
                     f"segments: {self._named(source)} has rows of plan {plan}, expected {plans[source]} as in "
-                    f"`sources`; {_REPLACE}"
+                    f"`sources`; {_REPLACE}",
                 )
 
-    def _overlaps(self) -> Iterator[str]:
+    def _overlaps(self) -> Iterator[Problem]:
         code, start, stop = self._codes(self._done), _int(self._done, "start"), _int(self._done, "stop")
         order = np.lexsort((start, code))
         here, after = order[:-1], order[1:]
         clash = (code[here] == code[after]) & (stop[here] > start[after])
         for a, b in zip(here[clash].tolist(), after[clash].tolist(), strict=True):
+            source = self._id(code[a])
             yield (
-                f"segments: [{start[a]}, {stop[a]}) and [{start[b]}, {stop[b]}) of {self._name(code[a])} are both done "
-                f"and overlap; {_REPLACE}"
+                source,
+                f"segments: [{start[a]}, {stop[a]}) and [{start[b]}, {stop[b]}) of {self._named(source)} are both done "
+                f"and overlap; {_REPLACE}",
             )
 
-    def _coverage(self) -> Iterator[str]:
+    def _coverage(self) -> Iterator[Problem]:
         spans: dict[str, list[Span]] = {}
-        for source, start, stop in zip(
-            *(self._done[c].to_pylist() for c in ("source_id", "start", "stop")), strict=True
-        ):
-            spans.setdefault(source, []).append(Span(start, stop))
+        for row in self._done.select(["source_id", "start", "stop"]).to_pylist():
+            spans.setdefault(row["source_id"], []).append(Span(row["start"], row["stop"]))
         for row in self.tables["sources"].to_pylist():
             if row["state"] == "quarantined" or row["start"] is None:
                 continue
             left = Span(row["start"], row["stop"]).minus(spans.get(row["id"], []))
             if row["state"] == "complete" and left:
                 missing = ", ".join(f"[{s.start}, {s.stop})" for s in left[:3])
-                yield f"sources: {row['source']} is complete, but {missing} is not done in `segments`; {_REPLACE}"
+                yield (
+                    row["id"],
+                    f"sources: {row['source']} is complete, but {missing} is not done in `segments`; {_REPLACE}",
+                )
             if row["state"] == "open" and not left:
-                yield f"sources: {row['source']} is done as a whole, but still open; {_AGAIN}"
+                yield row["id"], f"sources: {row['source']} is done as a whole, but still open; {_AGAIN}"
 
-    def _outside_done_spans(self) -> Iterator[str]:
+    def _outside_done_spans(self) -> Iterator[Problem]:
         for name, placed in self._placed.items():
             stray = placed < 0
             if not stray.any():
                 continue
             code, pts = self._codes(self.tables[name])[stray], _int(self.tables[name], "pts")[stray]
             for one in np.unique(code):
-                some = pts[code == one]
+                some, source = pts[code == one], self._id(one)
                 yield (
-                    f"{name}: {len(some)} rows of {self._name(one)} (PTS {some.min()} to {some.max()}) lie in no "
-                    f"segment that is done; {_REPLACE}"
+                    source,
+                    f"{name}: {len(some)} rows of {self._named(source)} (PTS {some.min()} to {some.max()}) lie in no "
+                    f"segment that is done; {_REPLACE}",
                 )
 
-    def _counts(self) -> Iterator[str]:
-        for name, column in (("frames", "keyframes"), ("regions", "regions")):
-            placed = self._placed[name]  # type: ignore[index]
+    def _counts(self) -> Iterator[Problem]:
+        counted: tuple[tuple[TableName, str], ...] = (("frames", "keyframes"), ("regions", "regions"))
+        for name, column in counted:
+            placed = self._placed[name]
             found = np.bincount(placed[placed >= 0], minlength=self._done.num_rows)
             expected = _int(self._done, column)
             for i in np.flatnonzero(found != expected).tolist():
                 row = self._done.slice(i, 1).to_pylist()[0]
                 yield (
+                    row["source_id"],
                     f"{name}: [{row['start']}, {row['stop']}) of {row['source']} has {found[i]} rows, expected "
-                    f"{expected[i]} as in `segments.{column}`; {_REPLACE}"
+                    f"{expected[i]} as in `segments.{column}`; {_REPLACE}",
                 )
 
-    def _lost_frames(self) -> Iterator[str]:
+    def _lost_frames(self) -> Iterator[Problem]:
         frames = self.tables["frames"]
         for name in ("regions", "patches"):
             table = self.tables[name]
             place = pc.index_in(table["frame"], value_set=frames["id"])
-            lost = table.filter(pc.is_null(place))
-            for frame in pc.unique(lost["frame"]).to_pylist():
-                yield f"{name}: rows of frame {frame}, which `frames` lacks; {_REPLACE} (its source)"
+            for source, frame in sorted({*_pairs(table.filter(pc.is_null(place)), "source_id", "frame")}):
+                yield (
+                    source,
+                    f"{name}: rows of frame {frame} of {self._named(source)}, which `frames` lacks; {_REPLACE}",
+                )
             held = table.filter(pc.is_valid(place))
             of = frames.take(place.combine_chunks().drop_null())
             moved = pc.or_(pc.not_equal(held["pts"], of["pts"]), pc.not_equal(held["source_id"], of["source_id"]))
-            for row in held.filter(moved).select(["frame", "pts", "source"]).to_pylist():
+            for row in held.filter(moved).select(["frame", "pts", "source_id", "source"]).to_pylist():
                 yield (
+                    row["source_id"],
                     f"{name}: a row of frame {row['frame']} has PTS {row['pts']} of {row['source']}, its frame has "
-                    f"another; {_REPLACE}"
+                    f"another; {_REPLACE}",
                 )
 
-    def _boxes(self) -> Iterator[str]:
+    def _boxes(self) -> Iterator[Problem]:
         regions = self.tables["regions"]
         x0, y0, x1, y1 = (regions[c].to_numpy() for c in ("x0", "y0", "x1", "y1"))
         # written so that NaN is wrong too
         sound = (x0 >= 0) & (x0 <= x1) & (x1 <= 1) & (y0 >= 0) & (y0 <= y1) & (y1 <= 1)
-        for i in np.flatnonzero(~sound).tolist():
-            box = [float(side[i]) for side in (x0, y0, x1, y1)]
-            yield f"regions: {regions['id'][i]} has the box {box}, outside the frame or turned over; {_REPLACE}"
+        for row in regions.take(np.flatnonzero(~sound)).to_pylist():
+            box = [row[c] for c in ("x0", "y0", "x1", "y1")]
+            yield (
+                row["source_id"],
+                f"regions: {row['id']} of {row['source']} has the box {box}, outside the frame or turned over; "
+                f"{_REPLACE}",
+            )
 
-    def _shots(self) -> Iterator[str]:
-        shots = self.tables["shots"]
+    def _shots(self) -> Iterator[Problem]:
         found: dict[str, list[tuple[int, int]]] = {}
-        for source, start, stop in zip(*(shots[c].to_pylist() for c in ("source_id", "start", "stop")), strict=True):
-            found.setdefault(source, []).append((start, stop))
+        for row in self.tables["shots"].to_pylist():
+            found.setdefault(row["source_id"], []).append((row["start"], row["stop"]))
         decoded = self._done.group_by("source_id").aggregate([("frames_decoded", "sum")])
         with_frames = {source for source, count in _pairs(decoded, "source_id", "frames_decoded_sum") if count}
         for row in self.tables["sources"].to_pylist():
             has = sorted(found.get(row["id"], []))
             if row["state"] != "complete":
                 if has:
-                    yield f"shots: {len(has)} of {row['source']}, which is {row['state']}, expected none; {_AGAIN}"
+                    yield (
+                        row["id"],
+                        f"shots: {len(has)} of {row['source']}, which is {row['state']}, expected none; {_AGAIN}",
+                    )
                 continue
             if not has and row["id"] not in with_frames:
                 continue
             starts, stops = [start for start, _ in has], [stop for _, stop in has]
             if [*starts, row["stop"]] != [row["start"], *stops]:
                 yield (
+                    row["id"],
                     f"shots: those of {row['source']} do not cover [{row['start']}, {row['stop']}) without gap or "
-                    f"overlap, got {has[:5]}{' …' if len(has) > 5 else ''}; {_REPLACE}"
+                    f"overlap, got {has[:5]}{' …' if len(has) > 5 else ''}; {_REPLACE}",
                 )
 
-    def _vectors(self) -> Iterator[str]:
+    def _vectors(self) -> Iterator[Problem]:
         for name in _ROW_TABLES:
             key, column = _KEYS[name], "vectors" if name == "patches" else "vector"
-            # patches: one row is a whole grid
-            scanner = self._datasets[name].scanner(
-                columns=[key, column], batch_size=64 if name == "patches" else _BATCH
-            )
+            size = 64 if name == "patches" else _BATCH  # a row of patches is a whole grid
+            scanner = self._datasets[name].scanner(columns=[key, "source_id", column], batch_size=size)
             for batch in scanner.to_reader():
                 rows, lengths = _lengths(batch.column(column))
-                # NaN is not within the tolerance either
-                for i in np.unique(rows[~(np.abs(lengths - 1) <= _LENGTH_TOLERANCE)]).tolist():
-                    length = lengths[rows == i].tolist()[0] if name != "patches" else "not 1 everywhere"
-                    yield f"{name}: the {column} of {batch.column(key)[i]} has length {length}, expected 1; {_REPLACE}"
+                bad = np.flatnonzero(~(np.abs(lengths - 1) <= _LENGTH_TOLERANCE))  # NaN is not within it either
+                for row, first in zip(*np.unique(rows[bad], return_index=True), strict=True):
+                    source = batch.column("source_id")[row].as_py()
+                    yield (
+                        source,
+                        f"{name}: {column} of {batch.column(key)[row]} of {self._named(source)} has length "
+                        f"{lengths[bad[first]]:.3f}, expected 1; {_REPLACE}",
+                    )
 
     def _codes(self, table: pa.Table) -> NDArray[np.int64]:
-        column = "id" if "source_id" not in table.schema.names else "source_id"
-        return np.asarray(pc.index_in(table[column], value_set=self._ids).to_numpy(), np.int64)
+        codes = pc.index_in(table[_source_column(table)], value_set=self._ids)
+        return np.asarray(codes.to_numpy(), np.int64)
 
-    def _name(self, code: int) -> str:
-        return self._named(self._ids[int(code)].as_py())
+    def _id(self, code: int) -> str:
+        return str(self._ids[int(code)])
 
     def _named(self, source_id: str) -> str:
-        return str(self._uris.get(source_id, f"source {source_id}"))
+        return self._uris.get(source_id, f"source {source_id}")
+
+
+def _source_column(table: pa.Table) -> str:
+    return "source_id" if "source_id" in table.schema.names else "id"
 
 
 def _lengths(vectors: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

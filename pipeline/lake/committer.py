@@ -11,6 +11,7 @@ from typing import Literal, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.lake.check import check
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.ledger import (
     LedgerEntry,
@@ -56,6 +57,7 @@ class Committer:
         self._lock = WriterLock(lake.folder, wait_s=wait_s) if lake.folder is not None else None
         self._entries: dict[str, SourceEntry] = {}
         self._damaged = True  # until recovery has looked
+        self._unsound: frozenset[str] | None = None  # until somebody wants to replace what is
         self._grown = False  # by this committer, since it last looked for small fragments
         try:
             self._recover()
@@ -83,15 +85,16 @@ class Committer:
     def register(self, source: Source, *, replace: bool = False) -> list[Span]:
         """Makes a source known; returns the spans of it that are still to be read, in order.
 
-        A source that was quarantined is tried again. What another plan made of it is removed with
-        `replace`, else it raises PlanConflictError.
+        A source that was quarantined is tried again. replace: what another plan made of it, or what fails the
+        audit, is removed first; without it, another plan raises PlanConflictError.
         """
         self._recover()
         entry = self._entries.get(source.id)
-        if entry is not None and entry.plan != self.plan_hash and entry.spans("done"):
-            if replace:
-                self.replace(source.id)
-                return self.register(source)
+        conflict = entry is not None and entry.plan != self.plan_hash and entry.spans("done")
+        if replace and (conflict or source.id in self._unsound_sources()):
+            self.replace(source.id)
+            entry = None
+        elif entry is not None and conflict:
             raise PlanConflictError(
                 f"{source.uri} is in the lake {self.lake.uri} under plan {entry.plan}, this run has plan "
                 f"{self.plan_hash}; pass --replace to ingest it anew, or use another lake"
@@ -157,10 +160,8 @@ class Committer:
         self._damaged = False
 
     def replace(self, source_id: str) -> None:
-        """Takes a source out of the lake, so that it can be ingested under another plan."""
+        """Takes a source out of the lake, so that it can be ingested anew."""
         self._recover()
-        if source_id not in self._entries:
-            return
         self._damaged = True
         here = sql_in("source_id", [source_id])
         with lake_errors(f"replacing source {source_id} in {self.lake.uri}"):
@@ -170,7 +171,9 @@ class Committer:
             for name in ("shots", *_ROW_TABLES, "segments"):
                 self.lake.table(name).delete(here)
             self.lake.table("sources").delete(sql_in("id", [source_id]))
-        del self._entries[source_id]
+        self._entries.pop(source_id, None)
+        if self._unsound is not None:
+            self._unsound -= {source_id}
         self._damaged = False
 
     def flush(self) -> None:
@@ -341,6 +344,12 @@ class Committer:
             self.register(source)
         return self._entries[source.id]
 
+    def _unsound_sources(self) -> frozenset[str]:
+        """Ids of the sources that fail the audit, as it was found the first time."""
+        if self._unsound is None:
+            self._unsound = check(self.lake).source_ids
+        return self._unsound
+
     # -- recovery --------------------------------------------------------------------------------
 
     def _recover(self) -> None:
@@ -375,4 +384,5 @@ class Committer:
                 entry.segments = known.segments if known is not None else {}
                 self._entries[entry.source.id] = entry
         self._damaged = False
-        self._complete(list(self._entries))
+        # shots are folded by the rules of the plan: those of another are left to its own next ingest
+        self._complete([name for name, entry in self._entries.items() if entry.plan == self.plan_hash])

@@ -54,7 +54,7 @@ def test_a_commit_adds_every_row_and_completes_its_source(lake: Lake, open_write
     assert check(lake).problems == ()
 
 
-@settings(max_examples=15, deadline=None)  # a commit takes about 0.1 s
+@settings(max_examples=10, deadline=None)  # a commit takes about 0.1 s
 @given(data=st.data())
 def test_any_cut_order_batching_and_repetition_gives_the_same_lake(data: st.DataObject) -> None:
     worlds = [World(0, length=40), World(1, length=40)]
