@@ -1,11 +1,9 @@
 """A searcher as a Ray actor: hot columns and model stay in one process, and many callers ask it."""
 
-import os
 from collections.abc import Callable
 from typing import Any
 
 import ray
-import torch
 
 from operators.encoders.catalogue import load_encoder
 from operators.encoders.encoder import Encoder
@@ -20,7 +18,7 @@ class QueryActor:
     """Holds a Searcher where it runs: opens the lake and loads the model there, at the first call.
 
     lake: URI. load: model name → encoder; None where only boxes will be asked for.
-    threads: for torch; None for all cores of the machine (Ray gives an actor one for each CPU it asks for).
+    threads: that score; None for one a core, whatever the actor asks of the cluster.
     """
 
     def __init__(self, lake: str, *, load: LoadEncoder | None = load_encoder, threads: int | None = None) -> None:
@@ -28,7 +26,7 @@ class QueryActor:
         self._lake = lake
         self._load = load
         self._searcher: Searcher | None = None
-        torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
+        self._threads = threads
 
     def search(self, query: Query) -> SearchResult:
         """As Searcher.search."""
@@ -41,7 +39,8 @@ class QueryActor:
     def _ready(self) -> Searcher:
         if self._searcher is None:
             lake = Lake.open(self._lake)
-            self._searcher = Searcher(lake, None if self._load is None else self._load(lake.space.model))
+            encoder = None if self._load is None else self._load(lake.space.model)
+            self._searcher = Searcher(lake, encoder, threads=self._threads)
         return self._searcher
 
 

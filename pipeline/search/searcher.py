@@ -13,7 +13,7 @@ from operators.readers.picture import read_picture
 from pipeline.lake.lake import Lake
 from pipeline.search.filters import frames_in_filter, overlapping
 from pipeline.search.hot_columns import HotColumns
-from pipeline.search.scoring import float32_error, semantic_distances
+from pipeline.search.scoring import Scorer, float32_error
 from schemas.boxes import Boxes, FloatArray
 from schemas.errors import QueryError
 from schemas.query import Hit, Query, SearchResult
@@ -28,19 +28,28 @@ class Searcher:
 
     encoder: makes the query's vector; it may be None where only boxes are asked for.
     proposers: which candidates take part ("frame" is the whole frame); None for all.
+    threads: that score; None for one a core.
 
     The ranking is exact: semantic distances are float64 products of the query with the stored float16
     vectors, rounded to float32; ties are broken by id.
     Raises ModelError when the encoder's vectors cannot be compared with the lake's.
     """
 
-    def __init__(self, lake: Lake, encoder: Encoder | None = None, *, proposers: frozenset[str] | None = None) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        encoder: Encoder | None = None,
+        *,
+        proposers: frozenset[str] | None = None,
+        threads: int | None = None,
+    ) -> None:
         if encoder is not None:
             lake.space.require_same(encoder.space, lake=lake.uri)
         self._lake = lake
         self._encoder = encoder
         self._proposers = proposers
         self._columns = HotColumns(lake)
+        self._scorer = Scorer(threads=threads)
         self._lock = threading.Lock()
 
     def refresh(self) -> bool:
@@ -59,7 +68,7 @@ class Searcher:
         with self._lock:
             self._columns.refresh()
             candidates = _Candidates.of(self._columns, query, self._proposers)
-            hits = candidates.rank(query, vector)
+            hits = candidates.rank(query, vector, self._scorer)
         took_ms = (time.perf_counter() - start) * 1000
         return SearchResult(query, took_ms, exact=True, candidates=len(candidates), hits=hits)
 
@@ -122,9 +131,9 @@ class _Candidates:
         """intp (N,): row of each candidate's frame."""
         return np.concatenate([self._columns.frame[self._regions], self._frames])
 
-    def semantic(self, vector: VectorArray, *, exact: bool) -> FloatArray:
-        regions = semantic_distances(self._columns.region_vectors, vector, self._regions, exact=exact)
-        frames = semantic_distances(self._columns.frame_vectors, vector, self._frames, exact=exact)
+    def semantic(self, vector: VectorArray, scorer: Scorer, *, exact: bool) -> FloatArray:
+        regions = scorer.distances(self._columns.region_vectors, vector, self._regions, exact=exact)
+        frames = scorer.distances(self._columns.frame_vectors, vector, self._frames, exact=exact)
         return np.concatenate([regions, frames])
 
     def geometric(self, query: Query) -> FloatArray:
@@ -138,14 +147,14 @@ class _Candidates:
     def _boxes(self) -> FloatArray:
         return np.stack([column[self._regions] for column in self._columns.boxes], axis=1)
 
-    def rank(self, query: Query, vector: VectorArray | None) -> tuple[Hit, ...]:
+    def rank(self, query: Query, vector: VectorArray | None, scorer: Scorer) -> tuple[Hit, ...]:
         """The query's hits: all candidates scored in float32, and exactly those that can be among the top k."""
         if not len(self):
             return ()
         geometric = None if query.box is None else self.geometric(query)
         # normalisations look at all candidates, so all must be exact; a raw sum needs only the best to be
         only_best = vector is not None and (geometric is None or query.ranking.normalisation == "raw")
-        semantic = None if vector is None else self.semantic(vector, exact=not only_best)
+        semantic = None if vector is None else self.semantic(vector, scorer, exact=not only_best)
         distance = fuse(semantic, geometric, ranking=query.ranking)
         weight = 1.0 if geometric is None else query.ranking.semantic_weight
         slack = weight * float32_error(self._columns.dimension) + 2.0**-23 if only_best else 0.0
@@ -155,7 +164,7 @@ class _Candidates:
         semantic = None if semantic is None else semantic[kept]
         geometric = None if geometric is None else geometric[kept]
         if only_best and vector is not None:
-            semantic = best.semantic(vector, exact=True)
+            semantic = best.semantic(vector, scorer, exact=True)
             distance = fuse(semantic, geometric, ranking=query.ranking)
         return best.hits(distance, semantic, geometric, k=query.k)
 

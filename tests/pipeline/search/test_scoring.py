@@ -6,8 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.search.scoring import float32_error, semantic_distances
+from pipeline.search.scoring import Scorer, float32_error
 from schemas.vectors import VectorArray, normalise
+
+SCORER = Scorer(threads=3)
 
 
 def drawn(seed: int, *, rows: int, dimension: int) -> tuple[torch.Tensor, VectorArray]:
@@ -21,11 +23,11 @@ def reference(stored: torch.Tensor, query: VectorArray) -> np.ndarray:
     return 1 - (wide * query.astype(np.longdouble)).sum(axis=1)
 
 
-# 2049 and 5000: more than one chunk, and a last one that is not full
-@pytest.mark.parametrize("rows", [0, 1, 7, 2048, 2049, 5000])
+# more than one chunk, more than one task, and last ones that are not full
+@pytest.mark.parametrize("rows", [0, 1, 7, 1024, 1025, 16_384, 40_001])
 def test_exact_scores_are_the_products_rounded_once(rows: int) -> None:
     stored, query = drawn(rows, rows=rows, dimension=96)
-    found = semantic_distances(stored, query)
+    found = SCORER.distances(stored, query)
     assert found.dtype == np.float32
     assert found.tolist() == reference(stored, query).astype(np.float32).tolist()
 
@@ -36,22 +38,29 @@ def test_float32_scores_are_within_the_bound(seed: int, dimension: int) -> None:
     stored, query = drawn(seed, rows=500, dimension=dimension)
     # the worst case for a sum: parts of one sign
     for target in (query, np.abs(query)):
-        error = np.abs(semantic_distances(stored.abs(), target, exact=False) - reference(stored.abs(), target))
+        error = np.abs(SCORER.distances(stored.abs(), target, exact=False) - reference(stored.abs(), target))
         assert error.max() <= float32_error(dimension)
 
 
-@pytest.mark.parametrize("count", [0, 1, 10, 900, 3000])
+@pytest.mark.parametrize("count", [0, 1, 10, 900, 17_000, 25_000])
 @pytest.mark.parametrize("exact", [True, False])
 def test_chosen_rows_have_the_scores_of_all(count: int, exact: bool) -> None:
-    stored, query = drawn(3, rows=4000, dimension=32)
-    rows = np.sort(np.random.default_rng(count).choice(4000, count, replace=False))
-    some = semantic_distances(stored, query, rows, exact=exact)
-    every = semantic_distances(stored, query, exact=exact)[rows]
+    stored, query = drawn(3, rows=40_000, dimension=32)
+    rows = np.sort(np.random.default_rng(count).choice(40_000, count, replace=False))
+    some = SCORER.distances(stored, query, rows, exact=exact)
+    every = SCORER.distances(stored, query, exact=exact)[rows]
     np.testing.assert_allclose(some, every, atol=0 if exact else 2 * float32_error(32))
 
 
 def test_equal_vectors_have_equal_scores_wherever_they_stand() -> None:
-    stored, query = drawn(4, rows=5000, dimension=100)
-    places = [0, 1, 2047, 2048, 3333, 4999]
+    stored, query = drawn(4, rows=50_000, dimension=100)
+    places = [0, 1, 1023, 1024, 3333, 16_384, 49_999]
     stored[places] = stored[17].clone()
-    assert len(set(semantic_distances(stored, query)[places].tolist())) == 1
+    assert len(set(SCORER.distances(stored, query)[places].tolist())) == 1
+
+
+def test_torch_keeps_its_threads() -> None:
+    stored, query = drawn(5, rows=20_000, dimension=8)
+    before = torch.get_num_threads()
+    SCORER.distances(stored, query)
+    assert torch.get_num_threads() == before
