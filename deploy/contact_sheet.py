@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from deploy.wording import clock_time, is_picture, short_names
 from pipeline.lake.lake import Lake
+from pipeline.lake.ledger import sql_in
 from schemas.errors import RegionLakeError
 from schemas.query import BoxTuple, Hit, Query, SearchResult
 
@@ -29,13 +30,11 @@ HEADER_PX = 84
 
 def write_contact_sheet(result: SearchResult, *, lake: Lake, path: Path) -> None:
     """Draws the hits from the lake's thumbnails and writes the picture; its suffix names the format."""
-    frames = [hit.frame_id for hit in result.hits]
-    rows = (
-        lake.read("frames", columns=["id", "thumbnail"], where=f"id IN ({', '.join(map(repr, frames))})")
-        if frames
-        else None
-    )
-    thumbnails = dict(zip(rows["id"].to_pylist(), rows["thumbnail"].to_pylist(), strict=True)) if rows else {}
+    thumbnails: dict[str, bytes] = {}
+    if result.hits:
+        wanted = sql_in("id", [hit.frame_id for hit in result.hits])
+        rows = lake.read("frames", columns=["id", "thumbnail"], where=wanted)
+        thumbnails = dict(zip(rows["id"].to_pylist(), rows["thumbnail"].to_pylist(), strict=True))
     sheet = draw_contact_sheet(result, thumbnails)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
