@@ -5,7 +5,7 @@ import pickle
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 import ray
@@ -17,6 +17,7 @@ from pipeline.packets import FramePacket, ProposalPacket, RowPacket, Work
 from pipeline.plan import Plan
 from pipeline.pool_sizes import EMBEDDER_CPUS, PROPOSER_CPUS, READER_CPUS, pool_sizes
 from pipeline.reader_process import ReaderProcess
+from pipeline.remote import call
 from pipeline.rows import SegmentRows
 from pipeline.sources import Failure, Location
 from pipeline.stages import EmbedStage, ProposeStage
@@ -100,30 +101,24 @@ class _ActorWriter:
     def __init__(self, make_writer: Callable[[], LakeWriter]) -> None:
         options = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
         self._actor = ray.remote(_WriterActor).options(**options).remote(make_writer)
-        self._call("ready")  # a lake that cannot be opened is told before any file is read
+        call(self._actor, "ready")  # a lake that cannot be opened is told before any file is read
 
     def register(self, source: Source, *, replace: bool) -> list[Span]:
-        spans: list[Span] = self._call("register", source, replace=replace)
+        spans: list[Span] = call(self._actor, "register", source, replace=replace)
         return spans
 
     def commit(self, rows: Sequence[SegmentRows]) -> int:
-        new: int = self._call("commit", rows)
+        new: int = call(self._actor, "commit", rows)
         return new
 
     def fail(self, segment: Segment, *, state: Literal["failed", "quarantined"], error: str) -> None:
-        self._call("fail", segment, state=state, error=error)
+        call(self._actor, "fail", segment, state=state, error=error)
 
     def quarantine(self, uri: str, *, error: str) -> None:
-        self._call("quarantine", uri, error=error)
+        call(self._actor, "quarantine", uri, error=error)
 
     def close(self) -> None:
-        self._call("close")
-
-    def _call(self, method: str, *args: object, **options: object) -> Any:
-        try:
-            return ray.get(getattr(self._actor, method).remote(*args, **options))
-        except ray.exceptions.RayTaskError as error:
-            raise error.cause from None  # what was raised there, as if it were raised here
+        call(self._actor, "close")
 
 
 class _WriterActor:

@@ -8,6 +8,7 @@ import ray
 from operators.encoders.catalogue import load_encoder
 from operators.encoders.encoder import Encoder
 from pipeline.lake.lake import Lake
+from pipeline.remote import call
 from pipeline.search.searcher import Searcher
 from schemas.query import Query, SearchResult
 
@@ -61,20 +62,14 @@ class QueryClient:
 
     def search(self, query: Query) -> SearchResult:
         """As Searcher.search."""
-        result: SearchResult = self._call("search", query)
+        result: SearchResult = call(self._actor, "search", query)
         return result
 
     def refresh(self) -> bool:
         """As Searcher.refresh."""
-        changed: bool = self._call("refresh")
+        changed: bool = call(self._actor, "refresh")
         return changed
 
     def close(self) -> None:
         """Ends the actor, for every client that shares it."""
         ray.kill(self._actor)
-
-    def _call(self, method: str, *args: object) -> Any:
-        try:
-            return ray.get(getattr(self._actor, method).remote(*args))
-        except ray.exceptions.RayTaskError as error:
-            raise error.cause from None  # what was raised there, as if it were raised here
