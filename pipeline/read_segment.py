@@ -2,11 +2,13 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from operators.keyframes.selector import KeyframeConfig, KeyframeSelector
 from operators.motion.background import BackgroundConfig, WindowBackground
 from operators.readers.picture import read_picture
+from operators.readers.read_ahead import read_ahead
 from operators.readers.video import DecodedFrame, VideoReader
 from operators.shots.detector import ShotConfig, ShotDetector
 from schemas.errors import DecodeError
@@ -15,6 +17,7 @@ from schemas.shots import CutEvent
 from schemas.sources import Segment, SegmentReport, Source
 
 _PROGRESS_FRAMES = 32
+_AHEAD_FRAMES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +75,12 @@ class SegmentReader:
         while True:
             start = max(source.span.start, span.start - pre_roll)
             reading = _Reading(self._config, segment, on_progress, from_beginning=start == source.span.start)
+            frames = reader.frames(start)
+            if not reader.decodes_in_threads:
+                frames = read_ahead(frames, size=_AHEAD_FRAMES)
             try:
-                yield from reading.keyframes(reader.frames(start))
+                with closing(frames):
+                    yield from reading.keyframes(frames)
             except _StartedTooLateError:  # raised before the first keyframe
                 pre_roll *= 2
             else:

@@ -1,10 +1,11 @@
 """Streams the pictures of a video in the order they are shown (PyAV, threaded decode)."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from types import TracebackType
 
 import av.error
 import numpy as np
+from av.codec.codec import Capabilities
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
@@ -90,7 +91,13 @@ class VideoReader:
     def close(self) -> None:
         self._container.close()
 
-    def frames(self, start: int) -> Iterator[DecodedFrame]:
+    @property
+    def decodes_in_threads(self) -> bool:
+        """Whether the decoder works ahead by itself while its last frame is looked at."""
+        codec = self._stream.codec_context.codec
+        return bool(codec.capabilities & (Capabilities.frame_threads | Capabilities.auto_threads))
+
+    def frames(self, start: int) -> Generator[DecodedFrame]:
         """Every frame from some frame at or before `start` on, PTS strictly ascending.
 
         Decoding begins at the last sync point at or before `start`; where that turns out not to be

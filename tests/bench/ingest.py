@@ -1,14 +1,17 @@
 """Frames a second of the reader stage, beside decoding alone and beside PySceneDetect, in the same run.
 
-    python tests/bench/ingest.py CLIP... [--runs 5] [--config plain|background] [--long 20]
+    python tests/bench/ingest.py CLIP... [--runs 5] [--long 20]
 
-Each clip is read by, in turn and `--runs` times over, each in a process of its own:
-    reader   SegmentReader with its defaults: decode, shots, keyframes, background of keyframes
-    shots    the same without the background
-    decode   the same PyAV reader, nothing looked at
-    detect   scenedetect.detect() with the same detector, PyAV backend (opencv is slower here)
-Printed are medians, and their ratios; then the peak memory of reading a clip once, and the clip
-repeated `--long` times.
+Each clip is read in these ways in turn, `--runs` times over, each time in a process of its own:
+    reader         SegmentReader: decode, shots, keyframes
+    +background    the same, and the background of each keyframe (SegmentReader's default)
+    decode         the same PyAV reader, nothing looked at
+    detect         what scenedetect.detect() does with the same detector, OpenCV backend (its default)
+    detect pyav    the same, PyAV backend
+
+Printed are medians of frames a second and of CPU time a frame, and ratios of both. Other work on the
+machine disturbs CPU time less; where every core is busy, both ratios agree. Then the peak memory of
+the reader for each clip once and for the clip repeated `--long` times.
 """
 
 import argparse
@@ -22,90 +25,100 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
 
-def run_reader(path: str, *, background: bool) -> int:
+def prepare_reader(path: str, *, background: bool) -> Callable[[], int]:
+    """Like the others: imports and opens what is not timed; returns what is, which counts its frames."""
     from operators.motion.background import BackgroundConfig
     from operators.readers.probe import probe
     from pipeline.read_segment import ReadConfig, SegmentReader
     from schemas.sources import Segment, SegmentReport
 
     source = probe(path, uri=path)
-    config = ReadConfig(background=BackgroundConfig() if background else None)
-    started = time.perf_counter()
-    frames = 0
-    for item in SegmentReader(config)(Segment(source, source.span, "bench"), path):
-        if isinstance(item, SegmentReport):
-            frames = item.frames_decoded
-    return _told(frames, started)
+    reader = SegmentReader(ReadConfig(background=BackgroundConfig() if background else None))
+
+    def run() -> int:
+        items = reader(Segment(source, source.span, "bench"), path)
+        return sum(item.frames_decoded for item in items if isinstance(item, SegmentReport))
+
+    return run
 
 
-def run_decode(path: str) -> int:
+def prepare_decode(path: str) -> Callable[[], int]:
     from operators.readers.probe import probe
     from operators.readers.video import VideoReader
 
     source = probe(path, uri=path)
-    started = time.perf_counter()
-    with VideoReader(path, source) as reader:
-        frames = sum(1 for _ in reader.frames(source.span.start))
-    return _told(frames, started)
+
+    def run() -> int:
+        with VideoReader(path, source) as reader:
+            return sum(1 for _ in reader.frames(source.span.start))
+
+    return run
 
 
-def run_detect(path: str, *, backend: str) -> int:
+def prepare_detect(path: str, *, backend: str) -> Callable[[], int]:
     from scenedetect import ContentDetector, SceneManager, open_video
 
-    started = time.perf_counter()
-    manager = SceneManager()  # what detect() does, with the backend named
-    manager.add_detector(ContentDetector())
-    frames = manager.detect_scenes(open_video(path, backend=backend))
-    return _told(frames, started)
+    def run() -> int:
+        manager = SceneManager()
+        manager.add_detector(ContentDetector())
+        return int(manager.detect_scenes(open_video(path, backend=backend)))
+
+    return run
 
 
-def _told(frames: int, started: float) -> int:
-    """Frames a second, rounded."""
-    return round(frames / (time.perf_counter() - started))
-
-
-RUNS: dict[str, Callable[[str], int]] = {
-    "reader": lambda path: run_reader(path, background=True),
-    "shots": lambda path: run_reader(path, background=False),
-    "decode": run_decode,
-    "detect": lambda path: run_detect(path, backend="opencv"),
-    "detect (pyav)": lambda path: run_detect(path, backend="pyav"),
+WAYS: dict[str, Callable[[str], Callable[[], int]]] = {
+    "reader": lambda path: prepare_reader(path, background=False),
+    "+background": lambda path: prepare_reader(path, background=True),
+    "decode": prepare_decode,
+    "detect": lambda path: prepare_detect(path, backend="opencv"),
+    "detect pyav": lambda path: prepare_detect(path, backend="pyav"),
 }
 
 
-def _child(name: str, path: str, results: "multiprocessing.Queue[tuple[int, int]]") -> None:
-    rate = RUNS[name](path)
-    results.put((rate, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024))
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of one run in a fresh process."""
+
+    frames_per_s: float
+    cpu_ms: float  # a frame
+    peak_mib: int
 
 
-def measure(name: str, path: str) -> tuple[int, int]:
-    """(frames a second, peak memory in MiB) of one run in a fresh process."""
+def _child(way: str, path: str, results: "multiprocessing.Queue[Cost]") -> None:
+    run = WAYS[way](path)
+    started, cpu = time.perf_counter(), time.process_time()
+    frames = run()
+    wall_s, cpu_s = time.perf_counter() - started, time.process_time() - cpu
+    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    results.put(Cost(frames / wall_s, cpu_s / frames * 1000, peak_mib))
+
+
+def measure(way: str, path: str) -> Cost:
     context = multiprocessing.get_context("spawn")
-    results: multiprocessing.Queue[tuple[int, int]] = context.Queue()
-    child = context.Process(target=_child, args=(name, path, results))
+    results: multiprocessing.Queue[Cost] = context.Queue()
+    child = context.Process(target=_child, args=(way, path, results))
     child.start()
-    result = results.get()
+    cost = results.get(timeout=600)
     child.join()
-    return result
+    return cost
 
 
 def machine() -> str:
-    model = platform.processor() or platform.machine()
-    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
-        if line.startswith("model name"):
-            model = line.split(":", 1)[1].strip()
-            break
     import av
     import scenedetect
 
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     cores = len(os.sched_getaffinity(0))
     versions = f"PyAV {av.__version__}, scenedetect {scenedetect.__version__}"
-    return f"{model}, {cores} cores, load {os.getloadavg()[0]:.1f}; {versions}"
+    return f"{(models or [platform.machine()])[0]}, {cores} cores, load {os.getloadavg()[0]:.1f}; {versions}"
 
 
 def repeat(path: str, times: int, folder: Path) -> str:
@@ -116,32 +129,52 @@ def repeat(path: str, times: int, folder: Path) -> str:
     return str(target)
 
 
+def row(name: str, values: dict[str, float], *, faster: bool) -> str:
+    """Values, then: reader and +background to decode, reader to the better of both detect."""
+    best = max if faster else min
+    detect = best(values["detect"], values["detect pyav"])
+    pairs = [
+        (values["reader"], values["decode"]),
+        (values["+background"], values["decode"]),
+        (values["reader"], detect),
+    ]
+    ratios = [a / b if faster else b / a for a, b in pairs]
+    digits = 0 if faster else 2
+    cells = "".join(f"{value:>13.{digits}f}" for value in values.values())
+    return f"{name:<22}{cells}{ratios[0]:>16.2f}{ratios[1]:>20.2f}{ratios[2]:>15.2f}"
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("clips", nargs="+", metavar="CLIP")
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--long", type=int, default=20, help="how many times over for the memory test; 0 leaves it out")
+    parser.add_argument("--long", type=int, default=20, help="times over for the memory test; 0 leaves it out")
     options = parser.parse_args()
     print(machine())
-    print(f"frames/s, median of {options.runs} interleaved runs\n")
-    head = f"{'clip':<24}" + "".join(f"{name:>15}" for name in RUNS)
-    print(head + f"{'reader/decode':>15}{'shots/decode':>14}{'reader/detect':>15}")
+    costs: dict[str, dict[str, list[Cost]]] = {}
     for clip in options.clips:
-        rates: dict[str, list[int]] = {name: [] for name in RUNS}
+        costs[clip] = {way: [] for way in WAYS}
         for _ in range(options.runs):
-            for name in RUNS:
-                rates[name].append(measure(name, clip)[0])
-        median = {name: statistics.median(found) for name, found in rates.items()}
-        row = f"{Path(clip).name[:23]:<24}" + "".join(f"{median[name]:>15.0f}" for name in RUNS)
-        row += f"{median['reader'] / median['decode']:>15.2f}{median['shots'] / median['decode']:>14.2f}"
-        print(row + f"{median['reader'] / max(median['detect'], median['detect (pyav)']):>15.2f}", flush=True)
+            for way in WAYS:
+                costs[clip][way].append(measure(way, clip))
+    head = (
+        "".join(f"{way:>13}" for way in WAYS) + f"{'reader/decode':>16}{'+background/decode':>20}{'reader/detect':>15}"
+    )
+    print(f"\nframes/s, medians of {options.runs} interleaved runs\n{'clip':<22}{head}")
+    for clip, ways in costs.items():
+        rates = {way: statistics.median(c.frames_per_s for c in runs) for way, runs in ways.items()}
+        print(row(Path(clip).name[:21], rates, faster=True))
+    print(f"\nCPU ms a frame; ratios turned over, so that more is better again\n{'clip':<22}{head}")
+    for clip, ways in costs.items():
+        cpu = {way: statistics.median(c.cpu_ms for c in runs) for way, runs in ways.items()}
+        print(row(Path(clip).name[:21], cpu, faster=False))
     if options.long:
-        print(f"\npeak memory of the reader, MiB: once, and {options.long} times over")
+        print(f"\npeak memory, MiB, with background: once, {options.long} times over, ratio")
         with tempfile.TemporaryDirectory() as folder:
             for clip in options.clips:
-                once = measure("reader", clip)[1]
-                often = measure("reader", repeat(clip, options.long, Path(folder)))[1]
-                print(f"{Path(clip).name[:23]:<24}{once:>8}{often:>8}{often / once:>8.2f}", flush=True)
+                once = measure("+background", clip).peak_mib
+                often = measure("+background", repeat(clip, options.long, Path(folder))).peak_mib
+                print(f"{Path(clip).name[:21]:<22}{once:>6}{often:>6}{often / once:>7.2f}", flush=True)
 
 
 if __name__ == "__main__":
