@@ -1,0 +1,23 @@
+"""A writer for tests to kill: in a module of its own, so that a process that has imported it can be forked."""
+
+from multiprocessing.connection import Connection
+
+from pipeline.lake.committer import Committer
+from pipeline.lake.lake import Lake
+from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots
+
+WORLDS = [World(n, length=60, step=10, regions=2) for n in range(16)]
+PIECES = 4
+
+
+def write(folder: str, opened: Connection | None = None) -> None:
+    """Everything that is still to be done, one segment a commit. Tells `opened` when it begins."""
+    lake = Lake.create_or_open(folder, SPACE)
+    with Committer(lake, plan_hash=PLAN, fold_shots=fold_shots) as writer:
+        if opened is not None:
+            opened.send(True)
+        for world in WORLDS:
+            for span in writer.register(world.source):
+                for segment in world.segments(PIECES):
+                    if segment.span.intersection(span):
+                        writer.commit([world.rows(segment, patches=True)])
