@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from schemas.boxes import Boxes
 from schemas.frames import ImageArray
 from schemas.vectors import FeatureMap, VectorArray, VectorSpace
 
@@ -18,6 +19,14 @@ class Encoder(Protocol):
 
     def encode_images(self, images: Sequence[ImageArray]) -> VectorArray:
         """images: uint8 (H, W, 3) RGB each, of any sizes. Returns float32 (N, D), L2-normalised."""
+        ...
+
+    def encode_regions(self, crops: Sequence[ImageArray], boxes: Boxes, *, side_px: int) -> VectorArray:
+        """What lies in box i of crop i; the rest of the crop are its surroundings, which may help to tell it.
+
+        side_px: wanted side of the model's input, ignored by a model that has one size only.
+        Returns float32 (N, D), L2-normalised.
+        """
         ...
 
     def encode_texts(self, texts: Sequence[str]) -> VectorArray:

@@ -6,35 +6,37 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.encoders.everyday.backbone import CHANNELS, Backbone
+from operators.encoders.everyday.backbone import Backbone
+from operators.encoders.everyday.encoder import MAP_SHORT_SIDE_PX, map_size_px, region_features
 from operators.encoders.everyday.resize import resize
+from operators.encoders.pooling import pool_boxes
 from operators.region_vectors import cropped
 from operators.training.coco import LabelledPicture
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray
-from schemas.vectors import VectorArray
+from schemas.vectors import FeatureMap, VectorArray
 
 BACKGROUND = -1
-_BATCH = 32
 
 
 @dataclass(frozen=True, slots=True)
 class ViewConfig:
-    """How a box becomes several training crops.
+    """How a box becomes several training views.
 
-    least_side_px: shorter boxes are left out. context: of the plain view, the box grown about its centre.
-    jittered: further crops a box, each moved by up to `shift` of its side and grown by a factor of `zoom`,
-    half of them mirrored. backgrounds: crops a picture that hold at most a quarter of object.
+    least_side_px: smaller objects are left out. context: as in RegionVectorsConfig.
+    jittered: further views of a box, each moved by up to `shift` of its side and scaled by a factor of `zoom`,
+    half of them mirrored. backgrounds: boxes a picture that hold at most a quarter of object.
+    maps: whether boxes and backgrounds are seen in the map of the whole picture too.
     """
 
-    side_px: int = 224
     least_side_px: float = 24.0
-    context: float = 1.2
-    jittered: int = 6
-    zoom: tuple[float, float] = (0.85, 1.7)
+    context: float = 1.4
+    jittered: int = 5
+    zoom: tuple[float, float] = (0.8, 1.4)
     shift: float = 0.12
     backgrounds: int = 8
+    maps: bool = True
 
     def __post_init__(self) -> None:
         if not 0 < self.zoom[0] <= self.zoom[1]:
@@ -86,14 +88,6 @@ def training_views(
     return Views.concat(parts)
 
 
-def pooled_features(crops: NDArray[np.uint8], backbone: Backbone) -> VectorArray:
-    """crops: uint8 (N, side, side, 3). Returns float32 (N, 1280), the mean over each crop's map."""
-    features = np.empty((len(crops), CHANNELS), np.float32)
-    for start in range(0, len(crops), _BATCH):
-        features[start : start + _BATCH] = backbone(crops[start : start + _BATCH]).mean(axis=(1, 2), dtype=np.float64)
-    return features
-
-
 def _views_of(
     picture: LabelledPicture,
     image: ImageArray,
@@ -107,22 +101,33 @@ def _views_of(
     boxes, labels = picture.boxes[large], picture.labels[large]
     jittered = _jittered(boxes, config=config, rng=rng)
     backgrounds = _backgrounds(picture.boxes, config=config, rng=rng)
-    plain = _squashed(image, boxes, config.context, side_px=config.side_px)
-    moved = _squashed(image, jittered, 1.0, side_px=config.side_px)
-    mirrored = rng.random(len(moved)) < 0.5
-    moved[mirrored] = moved[mirrored, :, ::-1]
-    empty = _squashed(image, backgrounds, 1.0, side_px=config.side_px)
-    crops = np.concatenate([plain, plain[:, :, ::-1], moved, empty])
-    all_labels = np.concatenate(
-        [labels, labels, np.repeat(labels, config.jittered), np.full(len(empty), BACKGROUND, np.intp)]
+    drawn = Boxes.concat([boxes, jittered, backgrounds])
+    drawn_labels = np.concatenate(
+        [labels, np.repeat(labels, config.jittered), np.full(len(backgrounds), BACKGROUND, np.intp)]
     )
-    return Views(pooled_features(crops, backbone), all_labels, np.full(len(crops), index, np.intp))
+    crops, inner = cropped(image, drawn, context=config.context)
+    # the plain views and half of the others a second time or instead, mirrored
+    mirrored = (np.arange(len(drawn)) >= len(boxes)) & (rng.random(len(drawn)) < 0.5)
+    views = [region_features(*_mirror(crops, inner, mirrored), backbone)]
+    views.append(
+        region_features(*_mirror(crops[: len(boxes)], inner[: len(boxes)], np.ones(len(boxes), bool)), backbone)
+    )
+    all_labels = [drawn_labels, labels]
+    if config.maps:
+        height_px, width_px = map_size_px(image, short_side_px=MAP_SHORT_SIDE_PX)
+        frame = backbone(resize(image, width_px=width_px, height_px=height_px)[None])[0]
+        pooled = Boxes.concat([boxes, backgrounds])
+        views.append(pool_boxes(FeatureMap(frame), pooled))
+        all_labels.append(np.concatenate([labels, np.full(len(backgrounds), BACKGROUND, np.intp)]))
+    features = np.concatenate(views)
+    return Views(features, np.concatenate(all_labels), np.full(len(features), index, np.intp))
 
 
-def _squashed(image: ImageArray, boxes: Boxes, context: float, *, side_px: int) -> NDArray[np.uint8]:
-    """uint8 (N, side_px, side_px, 3)."""
-    crops = [resize(crop, width_px=side_px, height_px=side_px) for crop in cropped(image, boxes, context)]
-    return np.stack(crops) if crops else np.zeros((0, side_px, side_px, 3), np.uint8)
+def _mirror(crops: Sequence[ImageArray], boxes: Boxes, mirrored: NDArray[np.bool_]) -> tuple[list[ImageArray], Boxes]:
+    """Those crops left to right, with the boxes in them."""
+    xyxy = boxes.xyxy.copy()
+    xyxy[mirrored] = np.stack([1 - xyxy[:, 2], xyxy[:, 1], 1 - xyxy[:, 0], xyxy[:, 3]], axis=1)[mirrored]
+    return [crop[:, ::-1] if flip else crop for crop, flip in zip(crops, mirrored, strict=True)], Boxes(xyxy)
 
 
 def _jittered(boxes: Boxes, *, config: ViewConfig, rng: np.random.Generator) -> Boxes:

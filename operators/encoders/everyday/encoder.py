@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Sequence
+from copy import copy
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from operators.encoders.everyday.backbone import CHANNELS, STRIDE_PX, Backbone, 
 from operators.encoders.everyday.head import ConSE, Head, joined
 from operators.encoders.everyday.resize import resize
 from operators.encoders.everyday.sentences import SentenceEncoder
+from operators.encoders.pooling import pool_boxes
+from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray
 from schemas.vectors import FeatureMap, VectorArray, VectorSpace
@@ -22,6 +25,7 @@ BACKBONE: BackboneName = "efficientnet-lite2"
 DIMENSION = 768
 INPUT_PX = 224
 MAP_SHORT_SIDE_PX = 448
+_WHOLE = np.array([[0, 0, 1, 1]], np.float32)
 _BATCH = 16  # of crops at 224 px: activations of about 100 MB, and no speed gained beyond
 
 
@@ -35,18 +39,25 @@ class EverydayEncoder:
         if threads is not None and threads < 1:
             raise InvalidValueError(f"threads must be at least 1, got {threads}")
         self._backbone = Backbone(BACKBONE, cache_dir=cache_dir, threads=threads or len(os.sched_getaffinity(0)))
-        self._head = Head.load(weights)
-        self._conse = ConSE(self._backbone.classifier_weight, self._backbone.classifier_bias, self._head.conse_names)
         self._sentences: SentenceEncoder | None = None
         self.space = everyday_space(weights)
+        self._use(Head.load(weights))
+
+    def with_head(self, head: Head) -> "EverydayEncoder":
+        """The same backbone under another head, for training and evaluation; its `space` is no longer true."""
+        if self._sentences is None:
+            self._sentences = SentenceEncoder()
+        other = copy(self)
+        other._use(head)
+        return other
 
     def encode_images(self, images: Sequence[ImageArray]) -> VectorArray:
         """Each picture squashed to 224×224 px. images: uint8 (H, W, 3) RGB. Returns float32 (N, 768)."""
-        features = np.empty((len(images), CHANNELS), np.float32)
-        for start in range(0, len(images), _BATCH):
-            batch = np.stack([_squashed(image) for image in images[start : start + _BATCH]])
-            features[start : start + _BATCH] = self._backbone(batch).mean(axis=(1, 2), dtype=np.float64)
-        return self.project(features)
+        return self.encode_regions(images, Boxes(np.tile(_WHOLE, (len(images), 1))), side_px=INPUT_PX)
+
+    def encode_regions(self, crops: Sequence[ImageArray], boxes: Boxes, *, side_px: int = INPUT_PX) -> VectorArray:
+        """Each crop squashed to a square, the cells under its box pooled. Returns float32 (N, 768)."""
+        return self.project(region_features(crops, boxes, self._backbone, side_px=side_px))
 
     def encode_texts(self, texts: Sequence[str]) -> VectorArray:
         """Returns float32 (N, 768), L2-normalised."""
@@ -71,6 +82,10 @@ class EverydayEncoder:
             raise InvalidValueError(f"features must be (N, {CHANNELS}), got {features.shape}")
         return joined(self._head.images(features), self._conse.images(features), conse_share=self._head.conse_share)
 
+    def _use(self, head: Head) -> None:
+        self._head = head
+        self._conse = ConSE(self._backbone.classifier_weight, self._backbone.classifier_bias, head.conse_names)
+
     def close(self) -> None:
         del self._backbone, self._conse
         self._sentences = None
@@ -91,7 +106,7 @@ def everyday_space(weights: Path = WEIGHTS) -> VectorSpace:
         model="everyday",
         revision=hashlib.blake2b(weights.read_bytes(), digest_size=6).hexdigest(),
         dimension=DIMENSION,
-        preprocessing=f"(rgb-127)/128, squashed to {INPUT_PX} px or map at {MAP_SHORT_SIDE_PX} px, bicubic antialiased",
+        preprocessing="(rgb-127)/128, bicubic antialiased, crops squashed, maps with their shape",
     )
 
 
@@ -107,7 +122,19 @@ def everyday_card() -> ModelCard:
     )
 
 
-def _squashed(image: ImageArray) -> ImageArray:
-    if image.shape == (INPUT_PX, INPUT_PX, 3):
-        return image
-    return resize(image, width_px=INPUT_PX, height_px=INPUT_PX)
+def region_features(
+    crops: Sequence[ImageArray], boxes: Boxes, backbone: Backbone, *, side_px: int = INPUT_PX
+) -> VectorArray:
+    """float32 (N, 1280): every crop squashed to `side_px`, the cells of its map under its box pooled.
+
+    The receptive field of those cells holds the rest of the crop: on held-out COCO boxes, a context of 1.4 and
+    pooling within the box told 58.5 % apart, pooling over the whole crop 55.3 %, tight crops 55.4 %.
+    """
+    if len(crops) != len(boxes):
+        raise InvalidValueError(f"one box a crop: got {len(crops)} crops and {len(boxes)} boxes")
+    features = np.empty((len(crops), CHANNELS), np.float32)
+    for start in range(0, len(crops), _BATCH):
+        batch = [resize(crop, width_px=side_px, height_px=side_px) for crop in crops[start : start + _BATCH]]
+        for i, cells in enumerate(backbone(np.stack(batch)), start):
+            features[i] = pool_boxes(FeatureMap(cells), boxes[i : i + 1])[0]
+    return features

@@ -22,12 +22,12 @@ class SentenceEncoder:
         self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         # loading takes 20 ms, and a bar for it would break the one that the caller may be drawing
         bar_was_on = logging.is_progress_bar_enabled()
-        logging.disable_progress_bar()
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         try:
             self._model = AutoModel.from_pretrained(folder, local_files_only=True).eval()
         finally:
             if bar_was_on:
-                logging.enable_progress_bar()
+                logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
     def __call__(self, texts: Sequence[str]) -> VectorArray:
         """Returns float32 (N, 384), L2-normalised. Texts beyond 256 tokens are cut, as the model was trained."""

@@ -1,0 +1,32 @@
+"""Means of a feature map under boxes."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.boxes import Boxes
+from schemas.vectors import FeatureMap, VectorArray
+
+
+def pool_boxes(feature_map: FeatureMap, boxes: Boxes) -> VectorArray:
+    """float32 (N, C): mean of the cells under each box, weighted by how much of each cell the box covers.
+
+    A box without area takes the cell (or the neighbours) at its place.
+    """
+    rows, cols, channels = feature_map.features.shape
+    x0, y0, x1, y1 = feature_map.extent
+    down = _cover((boxes.xyxy[:, 1] - y0) / (y1 - y0) * rows, (boxes.xyxy[:, 3] - y0) / (y1 - y0) * rows, rows)
+    across = _cover((boxes.xyxy[:, 0] - x0) / (x1 - x0) * cols, (boxes.xyxy[:, 2] - x0) / (x1 - x0) * cols, cols)
+    weight = (down[:, :, None] * across[:, None, :]).reshape(len(boxes), rows * cols)
+    cells = feature_map.features.reshape(rows * cols, channels).astype(np.float64)
+    return (weight @ cells).astype(np.float32)
+
+
+def _cover(low: NDArray[np.float32], high: NDArray[np.float32], cells: int) -> NDArray[np.float64]:
+    """float64 (N, cells): the share of [low, high], in cells, that lies in each; rows sum to 1."""
+    # at least a thousandth of a cell, and inside the grid
+    start = np.clip(low.astype(np.float64), 0, cells - 1e-3)
+    stop = np.clip(high.astype(np.float64), start + 1e-3, cells)
+    edges = np.arange(cells, dtype=np.float64)
+    overlap = np.clip(np.minimum(stop[:, None], edges + 1) - np.maximum(start[:, None], edges), 0, None)
+    share: NDArray[np.float64] = overlap / overlap.sum(axis=1, keepdims=True)
+    return share

@@ -1,0 +1,170 @@
+"""The embedded model. Catches: vectors that depend on what shares the call (engines would write other rows), an
+export that drifted from the network, a map that does not cover its frame, and loading torch where no word is asked."""
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from operators.encoders.catalogue import default_cache_dir, load_encoder, model_cards
+from operators.encoders.everyday.backbone import Backbone, exported, torch_module
+from operators.encoders.everyday.encoder import BACKBONE, EverydayEncoder, map_size_px
+from operators.encoders.pooling import pool_boxes
+from schemas.boxes import Boxes
+from schemas.errors import InvalidValueError, ModelError
+from schemas.frames import ImageArray
+from schemas.vectors import FeatureMap
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_export_equals_the_network_in_torch(everyday: EverydayEncoder) -> None:
+    import torch
+
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 224, 320, 3), np.uint8)
+    with torch.inference_mode():
+        expected = torch_module(BACKBONE)(torch.from_numpy(pictures)).numpy()
+    # features lie in [0, 6]: float32 sums in another order differ by this much after 60 layers
+    np.testing.assert_allclose(everyday._backbone(pictures), expected, atol=3e-5, rtol=0)
+
+
+def test_a_picture_has_one_vector_whatever_shares_its_call(
+    everyday: EverydayEncoder, pictures: list[ImageArray]
+) -> None:
+    together = everyday.encode_images(pictures)
+    alone = np.concatenate([everyday.encode_images([p]) for p in pictures])
+    by_seven = np.concatenate([everyday.encode_images(pictures[i : i + 7]) for i in range(0, len(pictures), 7)])
+    np.testing.assert_array_equal(together, alone)
+    np.testing.assert_array_equal(together, by_seven)
+
+
+def test_vectors_do_not_depend_on_the_number_of_threads(everyday: EverydayEncoder, pictures: list[ImageArray]) -> None:
+    single = EverydayEncoder(cache_dir=default_cache_dir(), threads=1)
+    np.testing.assert_array_equal(single.encode_images(pictures[:5]), everyday.encode_images(pictures[:5]))
+    np.testing.assert_array_equal(
+        single.feature_maps(pictures[:1])[0].features, everyday.feature_maps(pictures[:1])[0].features
+    )
+
+
+@settings(deadline=None, max_examples=8)
+@given(rows=st.integers(1, 20), seed=st.integers(0, 2**32 - 1))
+def test_projection_treats_every_row_alone(everyday: EverydayEncoder, rows: int, seed: int) -> None:
+    features = np.random.default_rng(seed).gamma(0.3, 1.0, (rows, 1280)).astype(np.float32)
+    together = everyday.project(features)
+    np.testing.assert_array_equal(together, np.concatenate([everyday.project(f[None]) for f in features]))
+    np.testing.assert_array_equal(together[::-1], everyday.project(features[::-1]))
+    # float32 rounding of 768 squares
+    np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1.0, atol=1e-5)
+
+
+def test_a_text_has_one_unit_vector_whatever_shares_its_call(everyday: EverydayEncoder) -> None:
+    texts = ["person", "a red car turning left at a crossing on a rainy evening", "dog"]
+    together = everyday.encode_texts(texts)
+    np.testing.assert_array_equal(together, np.concatenate([everyday.encode_texts([t]) for t in texts]))
+    np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1.0, atol=1e-5)
+
+
+def test_no_pictures_and_no_texts_give_no_vectors(everyday: EverydayEncoder) -> None:
+    assert everyday.encode_images([]).shape == (0, 768)
+    assert everyday.encode_texts([]).shape == (0, 768)
+    assert everyday.feature_maps([]) == []
+
+
+def test_one_pixel_is_a_picture(everyday: EverydayEncoder) -> None:
+    assert np.isfinite(everyday.encode_images([np.zeros((1, 1, 3), np.uint8)])).all()
+
+
+@pytest.mark.parametrize("place", [(0, 0), (0, 4), (2, 1), (3, 5)])
+def test_a_cell_shows_its_own_place_in_the_frame(everyday: EverydayEncoder, place: tuple[int, int]) -> None:
+    """A patch of noise on a grey frame, in one of 4×6 places, changes the features most where it stands."""
+    blank = np.full((512, 768, 3), 127, np.uint8)
+    row, col = place
+    marked = blank.copy()
+    marked[row * 128 : (row + 1) * 128, col * 128 : (col + 1) * 128] = (
+        np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+    )
+    before, after = everyday.feature_maps([blank, marked])
+    assert after.features.shape == (14, 21, 1280)
+    assert after.extent == (0.0, 0.0, 1.0, 1.0)
+    change = np.abs(after.features - before.features).sum(axis=2)
+    of_place = [
+        pool_boxes(
+            FeatureMap(change[..., None], extent=after.extent),
+            Boxes(np.array([[c / 6, r / 4, (c + 1) / 6, (r + 1) / 4]], np.float32)),
+        ).item()
+        for r in range(4)
+        for c in range(6)
+    ]
+    assert divmod(int(np.argmax(of_place)), 6) == place
+
+
+@given(height=st.integers(1, 4000), width=st.integers(1, 4000))
+def test_a_map_has_whole_cells_and_the_frames_shape(height: int, width: int) -> None:
+    image = np.broadcast_to(np.zeros(3, np.uint8), (height, width, 3))
+    rows_px, cols_px = map_size_px(image, short_side_px=448)
+    assert rows_px % 32 == 0
+    assert cols_px % 32 == 0
+    assert min(rows_px, cols_px) == 448
+    # half a cell of rounding at most
+    assert abs(max(rows_px, cols_px) - 448 * max(height, width) / min(height, width)) <= 16 + 1e-6
+
+
+def test_surroundings_are_seen_but_do_not_count_as_the_region(everyday: EverydayEncoder) -> None:
+    rng = np.random.default_rng(1)
+    crop = rng.integers(0, 256, (7, 7, 3), np.uint8).repeat(32, axis=0).repeat(32, axis=1)
+    boxes = Boxes(np.array([[0, 0, 0.5, 1], [0.5, 0, 1, 1], [0, 0, 1, 1]], np.float32))
+    left, right, whole = everyday.encode_regions([crop] * 3, boxes, side_px=224)
+    assert left @ right < min(left @ whole, right @ whole)
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(ModelError, match="unknown model 'clap'; known models: everyday") as caught:
+        load_encoder("clap")
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def test_the_card_and_the_encoder_name_one_space(everyday: EverydayEncoder) -> None:
+    assert model_cards()[0].space == everyday.space
+    assert everyday.space.dimension == everyday.encode_images([np.zeros((8, 8, 3), np.uint8)]).shape[1]
+
+
+def test_wrong_arrays_are_refused(everyday: EverydayEncoder) -> None:
+    with pytest.raises(InvalidValueError, match=r"must be \(N, 1280\)"):
+        everyday.project(np.zeros((2, 3), np.float32))
+    with pytest.raises(InvalidValueError, match="uint8"):
+        everyday.encode_images([np.zeros((8, 8), np.uint8)])
+    with pytest.raises(InvalidValueError, match="one box a crop"):
+        everyday.encode_regions([], Boxes(np.array([[0, 0, 1, 1]], np.float32)), side_px=224)
+
+
+def test_processes_that_export_at_once_leave_one_whole_file(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from operators.encoders.everyday.backbone import Backbone;"
+        "print(Backbone('efficientnet-lite2', cache_dir=Path(sys.argv[1]), threads=1).classifier_weight.shape)"
+    )
+    children = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    assert [child.communicate(timeout=120)[0].strip() for child in children] == ["(1000, 1280)"] * 2
+    assert {p.suffix for p in tmp_path.iterdir()} == {".onnx", ".npz"}
+    again = Backbone(BACKBONE, cache_dir=tmp_path, threads=1)
+    assert again(np.zeros((1, 64, 96, 3), np.uint8)).shape == (1, 2, 3, 1280)
+    assert exported(BACKBONE, cache_dir=tmp_path).stat().st_nlink == 1
+
+
+@pytest.mark.usefixtures("everyday")  # whose making leaves the export in the cache
+def test_encoding_pictures_never_imports_torch() -> None:
+    """An ingest worker starts in a fifth of a second and half a gigabyte less because of it."""
+    code = (
+        "import sys, numpy as np; from operators.encoders.catalogue import load_encoder;"
+        "load_encoder('everyday').encode_images([np.zeros((9, 9, 3), np.uint8)]);"
+        "print(sorted({'torch', 'transformers', 'onnx'} & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert out.stdout.strip() == "[]"
