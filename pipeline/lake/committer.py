@@ -58,7 +58,7 @@ class Committer:
         self._entries: dict[str, SourceEntry] = {}
         self._damaged = True  # until recovery has looked
         self._unsound: frozenset[str] | None = None  # until somebody wants to replace what is
-        self._grown = False  # by this committer, since it last looked for small fragments
+        self._commits = 0  # since small fragments were last looked for
         try:
             self._recover()
         except BaseException:
@@ -76,7 +76,7 @@ class Committer:
         try:
             if not self._damaged:
                 self.flush()
-            if self._grown and not self._damaged:
+            if self._commits and not self._damaged:
                 self.compact()
         finally:
             if self._lock is not None:
@@ -127,8 +127,11 @@ class Committer:
             self._write_sources()
             self._write_segments(new)
             self._damaged = False
-            self._grown = True
+            self._commits += 1
         self._complete({item.segment.source.id for item in new})
+        if self._commits >= MANY_FRAGMENTS:
+            # every commit opens all fragments of the ledger: 50 ms of CPU each at first, 150 ms after 400 commits
+            self.compact()
         return len(new)
 
     def fail(self, segment: Segment, *, state: Literal["failed", "quarantined"], error: str) -> None:
@@ -186,7 +189,7 @@ class Committer:
     def compact(self, *, many: int = MANY_FRAGMENTS) -> tuple[Compaction, ...]:
         """Joins small fragments of the tables that have at least `many`; readers are not disturbed."""
         self._recover()
-        self._grown = False
+        self._commits = 0
         return compact(self.lake, many=many)
 
     # -- writing ---------------------------------------------------------------------------------
