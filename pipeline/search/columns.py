@@ -89,8 +89,9 @@ class ColumnStore:
     def _reserve(self, size: int) -> None:
         if size <= len(self._alive):
             return
-        # half as much again, once there is something: a feed that grows must not copy all at each refresh
-        room = size if self._size == 0 else max(size, len(self._alive) * 3 // 2)
+        # twice what is needed: the system gives pages when they are first written, so room costs nothing,
+        # and a feed that grows does not copy all at each refresh
+        room = 2 * size
         for name, old in self._buffers.items():
             new = np.empty((room, *old.shape[1:]), old.dtype)
             new[: self._size] = old[: self._size]

@@ -1,5 +1,7 @@
 """Catches a searcher that misses new rows, keeps deleted ones, shows half a commit, or reads all anew each time."""
 
+import threading
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
@@ -127,15 +129,46 @@ def test_a_refresh_reads_only_what_is_new(lake: Lake) -> None:
         for number in range(4):
             add(writer, World(number))
         columns.refresh()
-        at = columns.region_vectors.data_ptr(), columns.region_id.copy()
-        add(writer, World(9, length=5))
+        ids, place = columns.region_id.copy(), columns.region_vectors.data_ptr()
+        add(writer, World(9))
         columns.refresh()
-        # rows keep their place, and the memory grew by half of itself, so the next ones need no copy
-        assert np.array_equal(columns.region_id[: len(at[1])], at[1])
-        after = columns.region_vectors.data_ptr()
-        add(writer, World(10, length=5))
-        columns.refresh()
-        assert columns.region_vectors.data_ptr() == after
+    # rows keep their place, and there was room for the new ones
+    assert np.array_equal(columns.region_id[: len(ids)], ids)
+    assert len(columns.region_id) == len(ids) + 120
+    assert columns.region_vectors.data_ptr() == place
+
+
+def test_every_answer_during_an_ingest_holds_whole_segments(lake: Lake) -> None:
+    """Catches a refresh that reads a table before or after the commit that another table already shows."""
+    searcher = Searcher(Lake.open(lake.uri), DrawnEncoder())
+    everything = Query(text="anything", k=10_000)
+    errors: list[BaseException] = []
+
+    def ingest() -> None:
+        try:
+            with committer(lake) as writer:
+                for number in range(16):
+                    add(writer, World(number), pieces=2)
+                    if number % 5 == 4:
+                        writer.compact(many=2)
+        except BaseException as error:
+            errors.append(error)
+
+    writing = threading.Thread(target=ingest)
+    writing.start()
+    seen = []
+    while writing.is_alive() or not seen:
+        result = searcher.search(everything)
+        frames = Counter((h.source, h.pts < 50) for h in result.hits)
+        assert set(frames.values()) <= {10}
+        assert result.candidates == len(result.hits) * 7
+        seen.append(len(result.hits))
+    writing.join()
+    assert not errors
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 5  # it did look in between
+    require_like_a_fresh_one(searcher, lake)
+    assert len(searcher.search(everything).hits) == 16 * 20
 
 
 def test_shots_are_known_when_their_source_is_complete(lake: Lake) -> None:
