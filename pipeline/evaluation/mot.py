@@ -1,0 +1,54 @@
+"""Videos with ground-truth boxes in MOT Challenge format: a clip, and `gt.txt` beside it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from operators.readers.probe import probe
+from operators.readers.video import VideoReader
+from schemas.boxes import Boxes
+from schemas.errors import SourceError
+from schemas.sources import Source
+
+_SUFFIXES = frozenset({".avi", ".mp4", ".mkv", ".webm", ".mov"})
+
+
+@dataclass(frozen=True, slots=True)
+class MotSequence:
+    """A video and where people stand in it.
+
+    boxes: PTS → the boxes of the frame shown then; every frame of the video is there, most with several boxes.
+    """
+
+    source: Source
+    boxes: dict[int, Boxes]
+
+
+def read_sequence(folder: Path) -> MotSequence:
+    """The one video in `folder` with its `gt.txt`, of which rows of confidence 0 are left out.
+
+    `gt.txt` numbers frames from 1 as they are shown. Raises SourceError where one of the files is missing.
+    """
+    truth = folder / "gt.txt"
+    videos = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in _SUFFIXES]
+    if not truth.is_file() or len(videos) != 1:
+        raise SourceError(f"{folder} needs gt.txt and one video (MOT Challenge format), it has {len(videos)} videos")
+    path = str(videos[0].resolve())
+    source = probe(path, uri=path)
+    rows = np.loadtxt(truth, delimiter=",", usecols=range(7), ndmin=2)
+    rows = rows[rows[:, 6] > 0]
+    boxes = {}
+    for number, pts in enumerate(_shown(path, source), start=1):
+        x, y, width, height = rows[rows[:, 0] == number, 2:6].T
+        corners = np.stack([x, y, x + width, y + height], axis=1)
+        boxes[pts] = Boxes.from_pixels(corners, width_px=source.width_px, height_px=source.height_px)
+    return MotSequence(source, boxes)
+
+
+def _shown(path: str, source: Source) -> Iterator[int]:
+    """PTS of every frame, in order."""
+    with VideoReader(path, source) as reader:
+        for frame in reader.frames(source.span.start):
+            yield frame.pts
