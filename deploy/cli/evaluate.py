@@ -2,13 +2,17 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deploy.cli.options import JsonOption
+from deploy.cli.options import JsonOption, PlanOption, ProposerOption, SetOption, chosen_plan
 from deploy.cli.output import console, print_json
-from deploy.cli.progress import shown_steps
+from deploy.cli.progress import shown_progress, shown_steps
+
+if TYPE_CHECKING:
+    from pipeline.evaluation.subregion import SubregionTable
 
 app = typer.Typer(name="eval", help="Measure models, proposals and search on local folders.", no_args_is_help=True)
 
@@ -38,3 +42,77 @@ def everyday(
         print_json(asdict(table))
     else:
         console().print(f"everyday@{table.revision}, {table.pictures} pictures\n{table}", soft_wrap=True)
+
+
+@app.command()
+def subregion(
+    folder: Annotated[
+        Path, typer.Argument(help="A video and gt.txt, in MOT Challenge format.", exists=True, file_okay=False)
+    ],
+    every: Annotated[int, typer.Option(min=1, help="Index every n-th frame.")] = 5,
+    text: Annotated[str, typer.Option(help="What the true boxes show.")] = "person",
+    queries: Annotated[int, typer.Option(min=1, help="At most so many true boxes are asked for.")] = 200,
+    lake: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep the lakes here, to measure again in seconds.")
+    ] = None,
+    best: Annotated[int, typer.Option(min=1, help="How many rankings of each kind to print.")] = 5,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure search by words and a box: every geometry, normalisation and weight, beside searches without a box."""
+    from operators.encoders.catalogue import DEFAULT_MODEL, load_encoder
+    from pipeline.evaluation.subregion import SubregionEvaluation, evaluate_subregion
+
+    evaluation = SubregionEvaluation(text=text, every=every, queries=queries)
+    encoder = load_encoder(DEFAULT_MODEL)
+    with TemporaryDirectory() as temporary, shown_progress() as on_progress:
+        lakes = lake or Path(temporary)
+        table = evaluate_subregion(folder, evaluation, encoder=encoder, lakes=lakes, on_progress=on_progress)
+    encoder.close()
+    if as_json:
+        print_json(asdict(table))
+    else:
+        _print_subregion(table, best=best)
+
+
+def _print_subregion(table: "SubregionTable", *, best: int) -> None:
+    from rich.table import Table
+
+    from pipeline.evaluation.subregion import DEFAULT, RECALL_AT
+
+    out = console()
+    out.print(f"{table.video}: {table.frames} frames indexed, {table.queries} queries")
+    printed = Table("candidates", "geometry", "norm", "weight", *(f"R@{k}" for k in RECALL_AT), "MRR", box=None)
+    for candidates in dict.fromkeys(row.candidates for row in table.rows):
+        rows = [row for row in table.rows if row.candidates == candidates]
+        fused = [row for row in rows if row.ranking is not None]
+        fused.sort(key=lambda row: row.recall[RECALL_AT.index(10)], reverse=True)
+        default = [row for row in fused[best:] if row.ranking == DEFAULT]
+        for row in [row for row in rows if row.ranking is None] + fused[:best] + default:
+            r = row.ranking
+            how = ("–", "–", "–") if r is None else (r.geometry, r.normalisation, f"{r.semantic_weight:g}")
+            printed.add_row(candidates, *how, *(f"{v:.3f}" for v in (*row.recall, row.reciprocal_rank)))
+    out.print(printed)
+    out.print("R@10 of the default ranking with errors in the query's box: ", end="")
+    out.print(", ".join(f"{error} {recall:.3f}" for error, recall in table.noise.items()))
+
+
+@app.command()
+def proposals(
+    datasets: Annotated[
+        list[Path],
+        typer.Argument(help="Folders with a video and its gt.txt (MOT Challenge).", exists=True, file_okay=False),
+    ],
+    plan: PlanOption = None,
+    proposer: ProposerOption = None,
+    settings: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how many true boxes of kept frames the plan's proposals find."""
+    made = chosen_plan(plan, model=None, proposer=proposer, settings=settings)
+    from pipeline.evaluation.proposals import proposal_recall, recall_table
+
+    recalls = [proposal_recall(folder, made) for folder in datasets]
+    if as_json:
+        print_json({"datasets": [asdict(recall) for recall in recalls]})
+    else:
+        console().print(recall_table(recalls), soft_wrap=True, highlight=False)

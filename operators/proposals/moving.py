@@ -12,65 +12,200 @@ from schemas.errors import PlanError
 from schemas.frames import Keyframe
 from schemas.regions import Proposals
 
+PixelBoxes = NDArray[np.int32]
+
+_RING = 0.25  # width of the ring around a window, as a share of its width and height
+_RING_WEIGHT = 0.3
+_AREA_POWER = 0.25
+_TIGHTEN_STEPS = (0.1, 0.05)  # of a window's width and height
+_BEST_WINDOWS = 1000  # the first that are looked at for overlap, and …
+_TIGHTENED = 128  # … what is left of them to tighten; more finds no more objects and costs time
+
 
 @dataclass(frozen=True, slots=True)
 class MovingConfig:
-    """thresholds: of the motion map, each gives its own regions.
-    closing_px: sizes of the closing that joins parts, in pixels of the motion map.
+    """Where windows are tried, and what counts as moving. Lengths in pixels are of the motion map.
+
+    still, moving: motion at or below `still` counts 0, at or above `moving` 1, in proportion between;
+        both are raised where the whole map is restless (noise, rain, a moving camera).
+    aspects: width / height of the windows, in pixels.
+    least_height, height_step, stride: heights grow from least_height of the frame by height_step to the
+        frame's; neighbouring windows are stride of their size apart.
+    least_fill: windows that move less than this share are not looked at.
+    thresholds, closing_px: connected parts of the map are windows too, at each threshold, with gaps closed
+        to each size.
+    max_iou: of two windows that overlap more than this, the better stays.
+    least_score: what scores less is noise.
     limit: most boxes a frame.
     """
 
+    still: int = 6
+    moving: int = 24
+    aspects: tuple[float, ...] = (0.3, 0.42, 0.6, 1.0, 1.6, 2.4)
+    least_height: float = 0.05
+    height_step: float = 1.3
+    stride: float = 0.2
+    least_fill: float = 0.4
     thresholds: tuple[int, ...] = (16, 28, 48)
     closing_px: tuple[int, ...] = (1, 5, 11)
+    max_iou: float = 0.6
+    least_score: float = 0.05
     limit: int = 48
 
     def __post_init__(self) -> None:
-        if not self.thresholds or not all(1 <= t <= 255 for t in self.thresholds):
-            raise PlanError(f"thresholds must lie in 1…255, got {self.thresholds}")
-        if not self.closing_px or min(self.closing_px) < 1 or self.limit < 1:
-            raise PlanError(f"moving regions need closing_px >= 1 and limit >= 1, got {self}")
+        if not 0 <= self.still < self.moving <= 255:
+            raise PlanError(f"moving regions need 0 <= still < moving <= 255, got {self.still} and {self.moving}")
+        if not self.aspects or min(self.aspects) <= 0:
+            raise PlanError(f"aspects must be positive, got {self.aspects}")
+        if not (0 < self.least_height <= 1 and self.height_step > 1 and 0 < self.stride <= 1):
+            raise PlanError(
+                "moving regions need 0 < least_height <= 1, height_step > 1 and 0 < stride <= 1, "
+                f"got {self.least_height}, {self.height_step} and {self.stride}"
+            )
+        if not all(1 <= t <= 255 for t in self.thresholds) or not all(size >= 1 for size in self.closing_px):
+            raise PlanError(f"thresholds must lie in 1…255 and closing_px be >= 1, got {self}")
+        if self.limit < 1:
+            raise PlanError(f"limit must be >= 1, got {self.limit}")
 
 
 class MovingRegions:
-    """Connected components of the motion map at several thresholds and scales; proposer "moving".
+    """Upright and lying windows that move inside and are still around; proposer "moving".
 
-    Nothing for pictures and where there is no background.
+    Candidates are windows of all places, sizes and aspects, which take people who walk side by side
+    apart, and the connected parts of the motion map, which fit single objects closely; the best are
+    tightened side by side. Nothing for pictures, and where there is no background.
+
+    score: (share of the window that moves − 0.3 · the sum of the shares of four strips around it)
+        · (share of the frame)^¼. The last factor lets a whole object win over its parts.
     """
 
     def __init__(self, config: MovingConfig) -> None:
         self.config = config
+        self._windows: dict[tuple[int, int], PixelBoxes] = {}
 
     def __call__(self, keyframe: Keyframe) -> Proposals:
         if keyframe.motion is None:
             return Proposals.concat([])
         motion = keyframe.motion
         height, width = motion.shape
-        boxes = np.concatenate(
-            [
-                _components((motion >= threshold).view(np.uint8), closing_px=size)
-                for threshold in self.config.thresholds
-                for size in self.config.closing_px
-            ]
+        # the median pixel is background, so three times its motion is what this camera does by itself
+        still = max(self.config.still, 3 * int(np.median(motion[::2, ::2])))
+        moving = still + self.config.moving - self.config.still
+        total = _integral(np.clip((motion - np.float32(still)) / (moving - still), 0.0, 1.0))
+        windows = np.concatenate([self._filled_windows(total), self._connected_parts(motion, lift=still)])
+        windows, _ = self._best(
+            total, windows[_first(_score(total, windows), windows)[:_BEST_WINDOWS]], limit=_TIGHTENED
         )
-        if not len(boxes):
-            return Proposals.concat([])
-        total = cv2.integral(motion)
-        x0, y0, x1, y1 = boxes.T
-        area = (x1 - x0) * (y1 - y0)
-        inside = total[y1, x1] - total[y0, x1] - total[y1, x0] + total[y0, x0]
-        score = np.minimum(inside / area / 64.0, 1.0).astype(np.float32)
-        order = np.lexsort((x1, y1, x0, y0, -score))
-        found = Proposals.of(
-            Boxes.from_pixels(boxes[order], width_px=width, height_px=height), score=score[order], proposer="moving"
-        )
-        return found.take(nms(found.boxes, max_iou=0.7, limit=self.config.limit))
+        windows, score = self._best(total, _tightened(total, windows), limit=self.config.limit)
+        boxes = Boxes.from_pixels(windows, width_px=width, height_px=height)
+        kept = np.flatnonzero(score >= self.config.least_score)
+        return Proposals.of(boxes[kept], score=score[kept], proposer="moving")
+
+    def _best(
+        self, total: NDArray[np.float64], windows: PixelBoxes, *, limit: int
+    ) -> tuple[PixelBoxes, NDArray[np.float32]]:
+        """Windows and their scores, the best first, after non-maximum suppression."""
+        height, width = total.shape[0] - 1, total.shape[1] - 1
+        score = _score(total, windows)
+        order = _first(score, windows)
+        boxes = Boxes.from_pixels(windows[order], width_px=width, height_px=height)
+        kept = order[nms(boxes, max_iou=self.config.max_iou, limit=limit)]
+        return windows[kept], score[kept]
+
+    def _filled_windows(self, total: NDArray[np.float64]) -> PixelBoxes:
+        height, width = total.shape[0] - 1, total.shape[1] - 1
+        if (width, height) not in self._windows:
+            self._windows[width, height] = _windows(self.config, width=width, height=height)
+        windows = self._windows[width, height]
+        return windows[_mean(total, *windows.T) >= self.config.least_fill]
+
+    def _connected_parts(self, motion: NDArray[np.uint8], *, lift: int) -> PixelBoxes:
+        parts = [np.zeros((0, 4), np.int32)]
+        for threshold in self.config.thresholds:
+            mask = (motion >= threshold + lift - self.config.still).view(np.uint8)
+            for size in self.config.closing_px:
+                kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+                closed = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, kernel)
+                _, _, stats, _ = cv2.connectedComponentsWithStats(closed)
+                x, y, w, h = stats[1:, :4].T
+                parts.append(np.stack([x, y, x + w, y + h], axis=1))
+        boxes = np.concatenate(parts)
+        return boxes[(boxes[:, 2] - boxes[:, 0] >= 2) & (boxes[:, 3] - boxes[:, 1] >= 3)]
 
 
-def _components(mask: NDArray[np.uint8], *, closing_px: int) -> NDArray[np.int32]:
-    """int32 (N, 4): pixel boxes of the connected parts of a closed mask."""
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (closing_px, closing_px))
-    closed = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, kernel)
-    _, _, stats, _ = cv2.connectedComponentsWithStats(closed)
-    x, y, w, h = stats[1:, :4].T
-    boxes: NDArray[np.int32] = np.stack([x, y, x + w, y + h], axis=1).astype(np.int32)
-    return boxes
+def _windows(config: MovingConfig, *, width: int, height: int) -> PixelBoxes:
+    """int32 (N, 4): every window to try on a motion map of this size."""
+    windows: list[NDArray[np.float64]] = [np.zeros((0, 4))]
+    h = config.least_height * height
+    while h <= height:
+        for w in (h * aspect for aspect in config.aspects):
+            if 3 <= w <= width:
+                x = np.arange(0, width - w + 0.01, max(1.0, w * config.stride))
+                y = np.arange(0, height - h + 0.01, max(1.0, h * config.stride))
+                top, left = np.meshgrid(y, x, indexing="ij")
+                windows.append(np.stack([left, top, left + w, top + h], axis=-1).reshape(-1, 4))
+        h *= config.height_step
+    return np.concatenate(windows).round().astype(np.int32)
+
+
+def _integral(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """float64 (h + 1, w + 1): sums of all that lies above and to the left."""
+    return np.asarray(cv2.integral(values), np.float64)
+
+
+def _mean(
+    total: NDArray[np.float64],
+    x0: NDArray[np.int32],
+    y0: NDArray[np.int32],
+    x1: NDArray[np.int32],
+    y1: NDArray[np.int32],
+) -> NDArray[np.float32]:
+    """float32 (N,): mean of the map in boxes, from its integral image; outside the map it is 0."""
+    height, width = total.shape[0] - 1, total.shape[1] - 1
+    area = np.maximum((x1 - x0) * (y1 - y0), 1)
+    x0, x1 = np.clip(x0, 0, width), np.clip(x1, 0, width)
+    y0, y1 = np.clip(y0, 0, height), np.clip(y1, 0, height)
+    inside = total[y1, x1] - total[y0, x1] - total[y1, x0] + total[y0, x0]
+    return np.asarray(inside / area, np.float32)
+
+
+def _score(total: NDArray[np.float64], boxes: PixelBoxes) -> NDArray[np.float32]:
+    x0, y0, x1, y1 = boxes.T
+    w, h = x1 - x0, y1 - y0
+    across = np.maximum(1, np.round(w * _RING)).astype(np.int32)
+    along = np.maximum(1, np.round(h * _RING)).astype(np.int32)
+    around = (
+        _mean(total, x0 - across, y0, x0, y1)
+        + _mean(total, x1, y0, x1 + across, y1)
+        + _mean(total, x0, y0 - along, x1, y0)
+        + _mean(total, x0, y1, x1, y1 + along)
+    )
+    frame_area = (total.shape[0] - 1) * (total.shape[1] - 1)
+    score = (_mean(total, x0, y0, x1, y1) - _RING_WEIGHT * around) * (w * h / frame_area) ** _AREA_POWER
+    return np.asarray(np.clip(score, 0.0, 1.0), np.float32)
+
+
+def _first(score: NDArray[np.float32], windows: PixelBoxes) -> NDArray[np.intp]:
+    """Order by falling score; ties by the window, so that it depends on nothing else."""
+    return np.lexsort((*windows.T, -score))
+
+
+def _tightened(total: NDArray[np.float64], windows: PixelBoxes) -> PixelBoxes:
+    """Moves one side of each window at a time to where it scores best, in a few steps.
+
+    Windows that lie about one object from several sides become one, which nms then drops.
+    """
+    height, width = total.shape[0] - 1, total.shape[1] - 1
+    for step in _TIGHTEN_STEPS:
+        size = windows[:, 2:] - windows[:, :2]
+        move = np.maximum(1, np.round(size * step)).astype(np.int32)
+        trials = np.repeat(windows[None], 9, axis=0)  # as it is, and each of four sides in and out
+        for side in range(4):
+            trials[1 + 2 * side, :, side] -= move[:, side % 2]
+            trials[2 + 2 * side, :, side] += move[:, side % 2]
+        trials[..., 0::2] = np.clip(trials[..., 0::2], 0, width)
+        trials[..., 1::2] = np.clip(trials[..., 1::2], 0, height)
+        score = _score(total, trials.reshape(-1, 4)).reshape(9, -1)
+        score[(trials[..., 2:] - trials[..., :2]).min(axis=2) < 2] = -1.0
+        windows = trials[score.argmax(axis=0), np.arange(len(windows))]
+    return windows
