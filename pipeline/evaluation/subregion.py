@@ -6,7 +6,7 @@ more than 40 % of the frames, are dropped.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import get_args
@@ -33,6 +33,7 @@ from schemas.query import Geometry, Normalisation, Ranking
 from schemas.vectors import VectorArray
 
 RECALL_AT = (1, 5, 10, 50)
+DEFAULT = Ranking()
 _IOU = 0.5
 _MOST_RELEVANT = 0.4
 IndexArray = NDArray[np.intp]
@@ -55,7 +56,6 @@ class SubregionEvaluation:
     weights: tuple[float, ...] = (0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
     shifts: tuple[float, ...] = (0.1, 0.25, 0.5, 1.0)
     scales: tuple[float, ...] = (0.25, 0.5, 2.0, 4.0)
-    ranking: Ranking = field(default_factory=Ranking)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def evaluate_subregion(
         rows += [SubregionRow(name, r, tuple(f[:-1]), f[-1]) for r, f in zip(rankings, figures, strict=True)]
     at_10 = RECALL_AT.index(10)
     noise = {
-        error: float(candidates["proposals and frames"].measured(queries, boxes, [evaluation.ranking])[0, at_10])
+        error: float(candidates["proposals and frames"].measured(queries, boxes, [DEFAULT])[0, at_10])
         for error, boxes in _with_errors(queries.boxes, evaluation)
     }
     video = Path(sequence.source.uri).name
