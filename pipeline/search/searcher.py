@@ -1,5 +1,6 @@
 """Search: from a query to the exact top k frames of a lake."""
 
+import math
 import threading
 import time
 
@@ -29,6 +30,8 @@ class Searcher:
     encoder: makes the query's vector; it may be None where only boxes are asked for.
     proposers: which candidates take part ("frame" is the whole frame); None for all.
     threads: that score; None for one a core.
+    max_age_s: how long the lake need not be looked at again: looking costs four listings, which is 2 ms on a
+        disk, and much more in a bucket. 0 finds what was committed the instant before.
 
     The ranking is exact: semantic distances are float64 products of the query with the stored float16
     vectors, rounded to float32; ties are broken by id.
@@ -42,6 +45,7 @@ class Searcher:
         *,
         proposers: frozenset[str] | None = None,
         threads: int | None = None,
+        max_age_s: float = 0.0,
     ) -> None:
         if encoder is not None:
             lake.space.require_same(encoder.space, lake=lake.uri)
@@ -51,11 +55,13 @@ class Searcher:
         self._columns = HotColumns(lake)
         self._scorer = Scorer(threads=threads)
         self._lock = threading.Lock()
+        self._max_age_s = max_age_s
+        self._looked_at = -math.inf
 
     def refresh(self) -> bool:
         """Loads what the lake has that memory has not; returns whether there was anything. `search` does it too."""
         with self._lock:
-            return self._columns.refresh()
+            return self._refresh()
 
     def search(self, query: Query) -> SearchResult:
         """The top k frames for a query, each with its best box. No candidates: no hits.
@@ -66,11 +72,20 @@ class Searcher:
         start = time.perf_counter()
         vector = self._vector(query)
         with self._lock:
-            self._columns.refresh()
+            if time.monotonic() - self._looked_at >= self._max_age_s:
+                self._refresh()
             candidates = _Candidates.of(self._columns, query, self._proposers)
             hits = candidates.rank(query, vector, self._scorer)
         took_ms = (time.perf_counter() - start) * 1000
         return SearchResult(query, took_ms, exact=True, candidates=len(candidates), hits=hits)
+
+    def close(self) -> None:
+        """Ends the threads that score; the encoder is its owner's to close."""
+        self._scorer.close()
+
+    def _refresh(self) -> bool:
+        self._looked_at = time.monotonic()
+        return self._columns.refresh()
 
     def _vector(self, query: Query) -> VectorArray | None:
         """float32 (D,): what is looked for; None where only a box is given."""

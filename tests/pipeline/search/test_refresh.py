@@ -63,6 +63,16 @@ def test_refresh_tells_whether_there_was_anything_new(lake: Lake) -> None:
     assert not searcher.refresh()
 
 
+def test_a_searcher_that_may_be_behind_looks_when_it_is_told_to(lake: Lake) -> None:
+    searcher = Searcher(lake, DrawnEncoder(), max_age_s=3600)
+    assert searcher.search(EVERYTHING).hits == ()
+    with committer(lake) as writer:
+        add(writer, World(0))
+    assert searcher.search(EVERYTHING).hits == ()
+    assert searcher.refresh()
+    assert len(searcher.search(EVERYTHING).hits) == 20
+
+
 def test_a_source_that_is_taken_out_is_not_found(lake: Lake) -> None:
     searcher = Searcher(lake, DrawnEncoder())
     with committer(lake) as writer:
