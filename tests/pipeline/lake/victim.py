@@ -11,7 +11,7 @@ PIECES = 4
 
 
 def write(folder: str, opened: Connection | None = None) -> None:
-    """Everything that is still to be done, one segment a commit. Tells `opened` when it begins."""
+    """Commits all that is still to be done, by segments; fragments joined often. Tells `opened` when it begins."""
     lake = Lake.create_or_open(folder, SPACE)
     with Committer(lake, plan_hash=PLAN, fold_shots=fold_shots) as writer:
         if opened is not None:
@@ -21,3 +21,4 @@ def write(folder: str, opened: Connection | None = None) -> None:
                 for segment in world.segments(PIECES):
                     if segment.span.intersection(span):
                         writer.commit([world.rows(segment, patches=True)])
+                        writer.compact(many=8)
