@@ -61,26 +61,25 @@ class ColumnStore:
             self._dead += place.stop - place.start
         if self._dead * 2 > self._size:
             self._clear()
-        new = [(key, f) for key, f in fragments.items() if key not in self._slices]
-        counts = [f.count_rows() for _, f in new]
+        new = {key: f for key, f in fragments.items() if key not in self._slices}
+        counts = [f.count_rows() for f in new.values()]
         self._reserve(self._size + sum(counts))
-        if new:
-            rows = self._rows(dataset, [f for _, f in new])
-            start = self._size
-            for (key, _), count in zip(new, counts, strict=True):
-                self._slices[key] = slice(start, start + count)
-                start += count
-            at = self._size
-            for batch in rows:
-                count = len(next(iter(batch.values())))
-                for name, values in batch.items():
-                    self._buffers[name][at : at + count] = values
-                at += count
-            self._alive[self._size : at] = True
-            self._size = at
+        at = self._size
+        for batch in self._rows(dataset, list(new.values())):
+            count = len(next(iter(batch.values())))
+            for name, values in batch.items():
+                self._buffers[name][at : at + count] = values
+            at += count
+        # only now are they ours: a read that failed half-way is done again by the next refresh
+        self._alive[self._size : at] = True
+        for key, count in zip(new, counts, strict=True):
+            self._slices[key] = slice(self._size, self._size + count)
+            self._size += count
         return bool(gone)
 
     def _rows(self, dataset: Any, fragments: list[Any]) -> Iterator[Columns]:
+        if not fragments:
+            return
         scanner = dataset.scanner(columns=self._read, fragments=fragments, scan_in_order=True)
         for batch in scanner.to_reader():
             if batch.num_rows:

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from operators.ranking.fusion import IdArray
-from pipeline.lake.lake import Lake
+from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.spans import SpanIndex
 from pipeline.search.columns import Columns, ColumnStore
 from schemas.tables import TableName
@@ -74,20 +74,23 @@ class HotColumns:
 
         The order matters: the ledger first, then regions, then frames. Every row of a segment that was
         done when the ledger was read is then there, and every region finds its frame.
+        Raises LakeError when the lake cannot be read; memory then follows with the next refresh that can.
         """
         versions = {name: self._lake.version(name) for name in _FOLLOWED}
         if versions == self._versions:
             return False
-        done = self._read_spans("segments", where="state = 'done'")
-        known_regions = len(self._regions)
-        moved = self._regions.refresh(self._lake.table("regions").to_lance())
-        moved |= self._frames.refresh(self._lake.table("frames").to_lance())
-        start = 0 if moved else known_regions
+        # until all of it is done: a refresh that fails half-way leaves rows that the next one must look at again
+        before, self._versions = self._versions, {}
+        with lake_errors(f"loading {self._lake.uri} into memory"):
+            done = self._read_spans("segments", where="state = 'done'")
+            moved = self._regions.refresh(self._lake.table("regions").to_lance())
+            moved |= self._frames.refresh(self._lake.table("frames").to_lance())
+            if versions["shots"] != before.get("shots"):
+                self._shots = self._read_shots()
+        start = len(self._frame_of_region) if before and not moved else 0
         found = _positions(self._regions["frame_id"][start:], self._frames["id"], self._frames.alive)
         self._frame_of_region = np.concatenate([self._frame_of_region[:start], found])
         self.visible = self._frames.alive & (done.find(source=self.source, pts=self.pts) >= 0)
-        if versions["shots"] != self._versions.get("shots"):
-            self._shots = self._read_shots()
         self._versions = versions
         return True
 

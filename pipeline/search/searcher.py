@@ -84,8 +84,9 @@ class Searcher:
         self._scorer.close()
 
     def _refresh(self) -> bool:
+        changed = self._columns.refresh()
         self._looked_at = time.monotonic()
-        return self._columns.refresh()
+        return changed
 
     def _vector(self, query: Query) -> VectorArray | None:
         """float32 (D,): what is looked for; None where only a box is given."""

@@ -13,6 +13,7 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.ledger import done_table
 from pipeline.search.hot_columns import HotColumns
 from pipeline.search.searcher import Searcher
+from schemas.errors import LakeError
 from schemas.query import Query, SearchResult
 from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots
 from tests.pipeline.search.drawn import DrawnEncoder, add
@@ -179,6 +180,25 @@ def test_every_answer_during_an_ingest_holds_whole_segments(lake: Lake) -> None:
     assert len(set(seen)) > 5  # it did look in between
     require_like_a_fresh_one(searcher, lake)
     assert len(searcher.search(everything).hits) == 16 * 20
+
+
+@pytest.mark.parametrize("table", ["frames", "regions", "segments", "shots"])
+def test_a_refresh_that_failed_is_made_good_by_the_next(lake: Lake, table: str, tmp_path: Path) -> None:
+    searcher = Searcher(Lake.open(lake.uri), DrawnEncoder())
+    with committer(lake) as writer:
+        for number in range(3):
+            add(writer, World(number))
+        searcher.refresh()
+        for number in range(2):  # most rows die, so that all are read anew
+            writer.replace(World(number).source.id)
+        add(writer, World(5))
+    files = tmp_path / "lake" / f"{table}.lance" / "data"
+    files.rename(tmp_path / "away")
+    with pytest.raises(LakeError, match=rf"(?s){lake.uri}.* failed: .*Not found"):
+        searcher.search(EVERYTHING)
+    (tmp_path / "away").rename(files)
+    require_like_a_fresh_one(searcher, lake)
+    assert len(searcher.search(EVERYTHING).hits) == 40
 
 
 def test_shots_are_known_when_their_source_is_complete(lake: Lake) -> None:
