@@ -1,16 +1,25 @@
 """The harness of sub-region search: catches truth read at the wrong frame, and figures that flatter."""
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
+from operators.encoders.catalogue import load_encoder
 from operators.readers.probe import probe
 from pipeline.evaluation.mot import MotSequence, read_sequence
-from pipeline.evaluation.subregion import Queries, SubregionEvaluation, _Candidates, _figures
+from pipeline.evaluation.subregion import (
+    DEFAULT,
+    Queries,
+    SubregionEvaluation,
+    _Candidates,
+    _figures,
+    evaluate_subregion,
+)
 from schemas.boxes import Boxes
 from schemas.errors import SourceError
-from schemas.query import Ranking
+from schemas.query import Geometry, Normalisation, Ranking
 from tests.clips import Clips
 
 LEFT, RIGHT = [0.0, 0.0, 0.2, 0.4], [0.8, 0.0, 1.0, 0.4]
@@ -82,3 +91,24 @@ def test_truth_belongs_to_the_frames_in_the_order_they_are_shown(clips: Clips, t
 def test_a_folder_without_truth_or_with_two_videos_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"gt\.txt and one video"):
         read_sequence(tmp_path)
+
+
+def test_every_way_to_rank_is_measured_on_a_real_clip(clips: Clips, tmp_path: Path) -> None:
+    folder = tmp_path / "dataset"
+    folder.mkdir()
+    (folder / "clip.mp4").write_bytes(clips("b_frames.mp4").read_bytes())
+    (folder / "gt.txt").write_text("1,1,0,0,40,80,1\n26,1,0,0,40,80,1\n51,1,110,30,50,80,1\n76,1,110,30,50,80,1\n")
+    encoder = load_encoder("everyday")
+    table = evaluate_subregion(folder, SubregionEvaluation(every=25), encoder=encoder, lakes=tmp_path / "lakes")
+    encoder.close()
+    assert (table.video, table.frames, table.queries) == ("clip.mp4", 4, 4)
+    kinds = {row.candidates: len([r for r in table.rows if r.candidates == row.candidates]) for row in table.rows}
+    all_rankings = 1 + len(get_args(Geometry)) * len(get_args(Normalisation)) * len(SubregionEvaluation().weights)
+    assert kinds.pop("whole image") == 1
+    assert set(kinds) == {"proposals", "proposals and frames", "grid 4+8", "grid 4+8 and frames"}
+    assert set(kinds.values()) == {all_rankings}
+    assert all(0 <= figure <= 1 for row in table.rows for figure in (*row.recall, row.reciprocal_rank))
+    # three frames can be found, one is relevant: among five it always is, where every frame has a candidate
+    assert all(row.recall[1] == 1 for row in table.rows if "frames" in row.candidates)
+    default = next(r for r in table.rows if r.candidates == "proposals and frames" and r.ranking == DEFAULT)
+    assert table.noise["exact"] == default.recall[2]
