@@ -120,11 +120,11 @@ def test_golden_fusions_of_three_candidates() -> None:
     semantic, geometric = np.array([0.7, 0.75, 0.8], np.float32), np.array([1.0, 0.0, 0.5], np.float32)
 
     def fused(how: Normalisation) -> list[float]:
-        return fuse(semantic, geometric, ranking=Ranking(normalisation=how)).tolist()
+        return fuse(semantic, geometric, ranking=Ranking(semantic_weight=0.5, normalisation=how)).tolist()
 
     assert fused("raw") == pytest.approx([0.85, 0.375, 0.65], abs=1e-6)
     assert fused("minmax") == pytest.approx([0.5, 0.25, 0.75], abs=1e-6)
-    assert fused("zscore") == pytest.approx([0.0, -1.5**0.5 / 2, 1.5**0.5 / 2], abs=1e-5)
+    assert fused("zscore") == pytest.approx([0.0, -(1.5**0.5) / 2, 1.5**0.5 / 2], abs=1e-5)
     # ranks 1, 2, 3 and 3, 1, 2
     assert fused("rrf") == pytest.approx(
         [1 - (1 + 61 / 63) / 2, 1 - (61 / 62 + 1) / 2, 1 - (61 / 63 + 61 / 62) / 2], abs=1e-6
