@@ -53,7 +53,8 @@ def _differing_rows(name: TableName, key: str, a: Any, b: Any) -> Iterator[str]:
         values_a = _column(a, column).filter(common_a).take(order_a)
         values_b = _column(b, column).filter(common_b).take(order_b)
         for i in _first_differing(values_a, values_b):
-            yield f"{name}: {column} of {key} {ids[i]}: {_short(values_a[i])} in the first, {_short(values_b[i])} else"
+            a_value, b_value = _short(values_a[i]), _short(values_b[i])
+            yield f"{name}: {column} of {key} {ids[i]}: {a_value} in the first, {b_value} in the second"
 
 
 def _column(dataset: Any, name: str) -> pa.Array:
