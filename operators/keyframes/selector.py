@@ -19,6 +19,8 @@ class KeyframeConfig:
     candidate_interval_s: one candidate per line of an absolute time grid: the first frame at or after
         each multiple of it.
     longest_interval_s: grid on which a frame is kept even if little changed.
+    refresh_interval_s: grid on which a frame is kept whatever it shows: dusk changes too little from one line of the
+        longest interval to the next to be noticed there.
     settle_s: a new shot is pictured this long after the detector last fired, past flashes and fades.
     change: least changed share, in [0, 1], against the last reference for a candidate to be kept.
     near_duplicate: below this share two frames are the same picture; such a candidate is dropped and counted.
@@ -26,13 +28,16 @@ class KeyframeConfig:
 
     candidate_interval_s: float = 0.5
     longest_interval_s: float = 2.0
+    refresh_interval_s: float = 60.0
     settle_s: float = 0.2
     change: float = 0.02
     near_duplicate: float = 0.004
 
     def __post_init__(self) -> None:
-        if not 0 < self.candidate_interval_s <= self.longest_interval_s:
-            raise InvalidValueError(f"keyframes need 0 < candidate_interval_s <= longest_interval_s, got {self}")
+        if not 0 < self.candidate_interval_s <= self.longest_interval_s <= self.refresh_interval_s:
+            raise InvalidValueError(
+                f"keyframes need 0 < candidate_interval_s <= longest_interval_s <= refresh_interval_s, got {self}"
+            )
         if self.settle_s < 0:
             raise InvalidValueError(f"settle_s must not be negative, got {self.settle_s}")
         if not 0 <= self.near_duplicate <= self.change <= 1:
@@ -55,13 +60,14 @@ class KeyframeSelector:
 
     Kept are: the first frame of the source, and the first frame settle_s after an event with no new
     event in between ("shot"); on each line of the longest interval the first frame, unless it shows
-    what the last reference showed ("interval"); between them a candidate that changed enough against
-    the last reference ("change"). The reference is the last kept frame, but the frame on a line of
-    the longest interval becomes the reference whether it was kept or not. So a choice depends on
-    nothing before the line before last, and frames read from the middle of a source are chosen as if
-    read from its start, once `settled`. Between an event and the frame that pictures the new shot,
-    frames pass: they may show a flash or half a fade; except that where events never stop (a strobe)
-    a frame is kept on each line. Fade-outs are no events here.
+    what the last reference showed, and on each line of the refresh interval whatever it shows
+    ("interval"); between them a candidate that changed enough against the last reference ("change").
+    The reference is the last kept frame, but the frame on a line of the longest interval becomes the
+    reference whether it was kept or not. So a choice depends on nothing before the line before last,
+    and frames read from the middle of a source are chosen as if read from its start, once `settled`.
+    Between an event and the frame that pictures the new shot, frames pass: they may show a flash or
+    half a fade; except that where events never stop (a strobe) a frame is kept on each line.
+    Fade-outs are no events here.
 
     first_of_source: the first frame given is the source's first.
     """
@@ -70,6 +76,7 @@ class KeyframeSelector:
         self._config = config
         self._candidate_line = _Grid(config.candidate_interval_s, clock)
         self._longest_line = _Grid(config.longest_interval_s, clock)
+        self._refresh_line = _Grid(config.refresh_interval_s, clock)
         self._settle = clock.ticks(Fraction(config.settle_s).limit_denominator(1_000_000))
         self._first_of_source = first_of_source
         self._previous: int | None = None
@@ -103,6 +110,9 @@ class KeyframeSelector:
         elif on_longest_line and self._event is not None and self._calm:
             self._reference = signature(small)
             choice = _PASSED_OVER
+        elif self._refresh_line.crossed(previous, pts):
+            self._reference = signature(small)
+            choice = Choice("interval")
         elif on_longest_line:
             choice = self._compare(small, least=self._config.near_duplicate, reason="interval", always_refer=True)
         elif self._event is None and self._candidate_line.crossed(previous, pts):

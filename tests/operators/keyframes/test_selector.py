@@ -51,6 +51,18 @@ def test_what_moves_is_kept_at_candidates_and_on_lines() -> None:
     ]
 
 
+def test_dusk_is_kept_on_refresh_lines_though_no_two_lines_differ() -> None:
+    """One luma level in ten seconds: less than noise from line to line, night in the end."""
+    config = KeyframeConfig(refresh_interval_s=60.0)
+    dusk = [(t, (picture(0).astype(int) - t // 1000).clip(0).astype(np.uint8)) for t in range(0, 18_100, 20)]
+    assert kept(choose(dusk, config=config)) == [
+        (0, "shot"),
+        (6000, "interval"),
+        (12_000, "interval"),
+        (18_000, "interval"),
+    ]
+
+
 def test_a_small_change_waits_for_the_next_line() -> None:
     """More than a near-duplicate and less than a change."""
     moved = picture(0)
