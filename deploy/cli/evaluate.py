@@ -17,11 +17,6 @@ if TYPE_CHECKING:
 app = typer.Typer(name="eval", help="Measure models, proposals and search on local folders.", no_args_is_help=True)
 
 
-@app.callback()
-def _eval() -> None:
-    """A callback keeps every subcommand a word of its own: a single one would be folded into `eval`."""
-
-
 @app.command()
 def everyday(
     data: Annotated[
