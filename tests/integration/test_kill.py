@@ -66,38 +66,38 @@ def finish(process: subprocess.Popen[str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def clean(ten_clips: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, float]:
-    """The lake of an undisturbed run, and how long that took."""
+def clean(ten_clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """The lake of an undisturbed run."""
     lake = tmp_path_factory.mktemp("clean") / "lake"
-    begin = time.monotonic()
     finish(start(ten_clips, lake, "local", dict(os.environ)))
-    return Lake.open(str(lake)), time.monotonic() - begin
+    return Lake.open(str(lake))
 
 
 def kill_and_rerun(
-    victim: str,
-    generator: random.Random,
-    took_s: float,
-    engine: str,
-    clips: Path,
-    lake: Path,
-    environment: dict[str, str],
+    victim: str, generator: random.Random, engine: str, clips: Path, lake: Path, environment: dict[str, str]
 ) -> None:
-    """Kills the victim somewhere in an ingest, lets the run end, and runs it again to its end."""
+    """Kills the victim at a random moment of its life in an ingest, lets the run end, and runs it again to its end."""
     for attempt in range(6):
         run = start(clips, lake / str(attempt), engine, environment)
-        # earlier at each attempt: this run may be quicker than the one that was timed
-        time.sleep(generator.uniform(0.3, 0.9) * took_s * 0.7**attempt)
-        pids = [run.pid] if victim == "driver" else processes(VICTIMS[victim])
-        hit = run.poll() is None and bool(pids)
-        for pid in pids if hit else []:
+        while run.poll() is None and not victims(victim, run):
+            time.sleep(0.02)
+        # shorter at each attempt: it may live for a moment only
+        time.sleep(generator.uniform(0, 6.0) * 0.6**attempt)
+        pids = victims(victim, run)
+        for pid in pids:
             os.kill(pid, signal.SIGKILL)
         run.communicate(timeout=300)
-        if hit:
+        if pids:
             finish(start(clips, lake / str(attempt), engine, environment))
             (lake / str(attempt)).rename(lake / "lake")
             return
     pytest.fail(f"no {victim} was there to be killed: the test proved nothing")
+
+
+def victims(victim: str, run: subprocess.Popen[str]) -> list[int]:
+    if victim == "driver":
+        return [run.pid] if run.poll() is None else []
+    return processes(VICTIMS[victim])
 
 
 def assert_equal_and_sound(lake: Path, clean: Lake) -> None:
@@ -108,24 +108,20 @@ def assert_equal_and_sound(lake: Path, clean: Lake) -> None:
 
 @pytest.mark.parametrize("victim", ["decoder", "driver"])
 def test_local_ingest_survives_a_kill(
-    victim: str, clean: tuple[Lake, float], ten_clips: Path, tmp_path: Path, kill_rounds: int
+    victim: str, clean: Lake, ten_clips: Path, tmp_path: Path, kill_rounds: int
 ) -> None:
-    lake, took_s = clean
     for number in range(max(1, kill_rounds // 4)):
         generator = random.Random(f"{victim} {number}")
-        kill_and_rerun(victim, generator, took_s, "local", ten_clips, tmp_path / str(number), dict(os.environ))
-        assert_equal_and_sound(tmp_path / str(number), lake)
+        kill_and_rerun(victim, generator, "local", ten_clips, tmp_path / str(number), dict(os.environ))
+        assert_equal_and_sound(tmp_path / str(number), clean)
 
 
 @pytest.mark.ray
 def test_ray_ingest_survives_kills_of_every_worker(
-    clean: tuple[Lake, float], ten_clips: Path, tmp_path: Path, cluster: dict[str, str], kill_rounds: int
+    clean: Lake, ten_clips: Path, tmp_path: Path, cluster: dict[str, str], kill_rounds: int
 ) -> None:
-    begin = time.monotonic()
-    finish(start(ten_clips, tmp_path / "timing", "ray", cluster))
-    took_s = time.monotonic() - begin
     for number in range(kill_rounds):
         victim = list(VICTIMS)[number % len(VICTIMS)]
         generator = random.Random(f"ray {number}")
-        kill_and_rerun(victim, generator, took_s, "ray", ten_clips, tmp_path / str(number), cluster)
-        assert_equal_and_sound(tmp_path / str(number), clean[0])
+        kill_and_rerun(victim, generator, "ray", ten_clips, tmp_path / str(number), cluster)
+        assert_equal_and_sound(tmp_path / str(number), clean)
