@@ -110,7 +110,9 @@ class ReaderProcess:
                     complete = True
                     raise message
                 yield message
-        except (EOFError, ConnectionError) as error:
+        except RegionLakeError:
+            raise  # some of them are OSErrors too
+        except (EOFError, OSError) as error:  # OSError: it died in the middle of a message
             raise WorkerDiedError(f"the reader process died ({self._exit_reason()})") from error
         finally:
             if not complete:

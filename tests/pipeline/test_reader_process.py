@@ -61,6 +61,20 @@ def test_a_killed_child_is_replaced_and_its_packets_come_again_with_their_number
     assert keyframes == [k.pts for k in direct if isinstance(k, Keyframe)]
 
 
+def test_a_child_killed_in_the_middle_of_a_message_is_replaced_too(clip: Location) -> None:
+    with ReaderProcess(ReadConfig(), timeout_s=30) as reader:
+        source = reader.probe(clip)
+        packets = reader.read(whole(source, clip))
+        next(packets)
+        first = reader.pid
+        assert first is not None
+        time.sleep(2)  # a packet of pictures does not fit into the pipe: the child waits with the rest of it
+        os.kill(first, signal.SIGKILL)
+        last = list(packets)[-1]
+        assert reader.pid != first
+    assert isinstance(last.head.end, SegmentReport)
+
+
 def test_a_child_that_makes_no_progress_is_killed_and_its_segment_quarantined(clip: Location) -> None:
     with ReaderProcess(ReadConfig(), timeout_s=30) as reader:
         source = reader.probe(clip)
