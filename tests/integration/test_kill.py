@@ -48,15 +48,23 @@ def start(clips: Path, lake: Path, engine: str, environment: dict[str, str]) -> 
 
 
 def processes(sign: str) -> list[int]:
-    """Ids of the processes whose command line holds `sign`."""
+    """Ids of the processes below this one whose command line holds `sign`: another run on the machine is not ours."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if sign in (folder / "cmdline").read_text().replace("\0", " "):
+            if sign in (folder / "cmdline").read_text().replace("\0", " ") and os.getpid() in ancestors(folder.name):
                 found.append(int(folder.name))
         except OSError:  # it ended while we looked
             continue
-    return [p for p in found if p != os.getpid()]
+    return found
+
+
+def ancestors(pid: str) -> list[int]:
+    found: list[int] = []
+    while pid != "0":
+        pid = Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()[1]  # after the name: state, parent
+        found.append(int(pid))
+    return found
 
 
 def finish(process: subprocess.Popen[str]) -> str:
