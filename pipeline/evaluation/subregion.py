@@ -88,7 +88,9 @@ def plans(evaluation: SubregionEvaluation, *, frame_rate: float, base: Plan) -> 
     keyframes = KeyframeConfig(
         candidate_interval_s=interval_s, longest_interval_s=interval_s, settle_s=0.0, change=0.0, near_duplicate=0.0
     )
-    dense = replace(base, read=replace(base.read, keyframes=keyframes))
+    # short segments: a measurement that was stopped goes on where it was
+    run = replace(base.run, segment_s=10.0)
+    dense = replace(base, read=replace(base.read, keyframes=keyframes), run=run)
     grid = ProposalConfig(
         use=("grid",), grid=GridConfig(cells=(4, 8)), refine=replace(base.proposals.refine, limit=4 * 4 + 8 * 8)
     )
