@@ -38,7 +38,8 @@ class BackgroundConfig:
     @property
     def most_samples(self) -> int:
         """The most samples that one window can hold."""
-        return math.floor((self.back_s + self.ahead_s) / self.sample_interval_s) + 1
+        # a window touches one cell of the grid more than it is long, and each has its first frame
+        return math.ceil((self.back_s + self.ahead_s) / self.sample_interval_s) + 1
 
 
 class WindowBackground:
@@ -48,7 +49,7 @@ class WindowBackground:
     a source, provided that the first frame added is the source's first, or lies back_s or more before
     the first frame asked for.
 
-    Memory: at most twice `most_samples` small frames, and two.
+    Memory: at most three times `most_samples` small frames, and two.
     """
 
     def __init__(self, config: BackgroundConfig) -> None:

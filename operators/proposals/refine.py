@@ -38,10 +38,10 @@ def refine(proposals: Proposals, config: RefineConfig) -> Proposals:
     Scores are comparable within a proposer only, so proposers rank in the order of their first box, and
     within each the higher score. The result is in that order; refining it again changes nothing.
     """
+    proposals = proposals.take(_priority(proposals))
     # a hair below: a side of exactly min_side must pass whatever float32 made of x1 - x0
     size = proposals.boxes.xyxy[:, 2:] - proposals.boxes.xyxy[:, :2]
     proposals = proposals.take(np.flatnonzero((size >= config.min_side - 1e-6).all(axis=1)))
-    proposals = proposals.take(_priority(proposals))
     proposals = proposals.take(nms(proposals.boxes, max_iou=config.max_iou))
     return proposals.take(_within_limit(proposals.proposer, limit=config.limit, reserve=config.reserve))
 

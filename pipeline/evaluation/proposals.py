@@ -11,6 +11,7 @@ from pipeline.evaluation.mot import read_sequence
 from pipeline.plan import Plan
 from pipeline.read_segment import SegmentReader
 from schemas.boxes import Boxes, FloatArray
+from schemas.errors import SourceError
 from schemas.frames import Keyframe
 from schemas.ids import segment_id
 from schemas.sources import Segment
@@ -63,6 +64,10 @@ def proposal_recall(folder: Path, plan: Plan, *, on_progress: Callable[[int], No
         for name in {_kind(p) for p in found.proposer}:
             own = np.array([_kind(p) == name for p in found.proposer])
             by_proposer.setdefault(name, []).append(_best_iou(truth, found.boxes[own]))
+    if not sum(map(len, best)):
+        raise SourceError(
+            f"none of the {len(counts)} keyframes of {source.uri} has a true box; is {folder}/gt.txt of it?"
+        )
     iou, height = np.concatenate(best), np.concatenate(heights)
     return ProposalRecall(
         clip=Path(source.uri).name,

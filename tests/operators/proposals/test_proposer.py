@@ -1,0 +1,58 @@
+"""Catches proposers that are named and do not run, and frames that one of them cannot take."""
+
+import numpy as np
+import pytest
+
+from operators.proposals.proposer import FrameProposer, ProposalConfig, ProposerName
+from operators.proposals.refine import RefineConfig
+from schemas.errors import PlanError
+from schemas.frames import Keyframe
+
+EVERY: tuple[ProposerName, ...] = ("moving", "selective-search", "grid", "complete-cover")
+
+
+def frame(*, moving: bool) -> Keyframe:
+    image = np.random.default_rng(0).integers(0, 256, (90, 160, 3), dtype=np.uint8)
+    motion = np.zeros((90, 160), np.uint8)
+    motion[20:60, 50:70] = 100
+    return Keyframe(0, image, motion if moving else None, "change")
+
+
+def kinds(config: ProposalConfig, keyframe: Keyframe) -> list[str]:
+    return list(dict.fromkeys(name.split("-")[0] for name in FrameProposer(config)(keyframe).proposer))
+
+
+@pytest.mark.parametrize(
+    ("moving", "expected"), [(True, ["moving", "grid", "cover"]), (False, ["selective", "grid", "cover"])]
+)
+def test_every_proposer_that_is_named_has_boxes_in_the_order_named(moving: bool, expected: list[str]) -> None:
+    config = ProposalConfig(use=EVERY, refine=RefineConfig(max_iou=0.99))
+    assert kinds(config, frame(moving=moving)) == expected
+    backwards = ProposalConfig(use=EVERY[::-1], refine=RefineConfig(max_iou=0.99, reserve=2))
+    assert kinds(backwards, frame(moving=moving)) == expected[::-1]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_each_proposer_runs_alone(name: ProposerName) -> None:
+    found = FrameProposer(ProposalConfig(use=(name,)))(frame(moving=name == "moving"))
+    assert 0 < len(found) <= 64
+
+
+@pytest.mark.parametrize("motion", [None, np.full((1, 1), 255, np.uint8)])
+def test_a_frame_of_one_pixel_is_taken(motion: np.ndarray | None) -> None:
+    found = FrameProposer(ProposalConfig(use=EVERY))(Keyframe(0, np.zeros((1, 1, 3), np.uint8), motion, "picture"))
+    assert {"grid-2", "grid-4"} <= set(found.proposer)
+
+
+def test_unknown_proposers_are_refused_with_the_known_ones() -> None:
+    with pytest.raises(PlanError, match=r"unknown proposer 'magic'; choose from moving, .*complete-cover"):
+        ProposalConfig(use=("magic",))  # type: ignore[arg-type]
+
+
+def test_a_proposer_named_twice_is_refused() -> None:
+    with pytest.raises(PlanError, match="named twice"):
+        ProposalConfig(use=("grid", "moving", "grid"))
+
+
+def test_no_proposer_gives_no_boxes() -> None:
+    assert len(FrameProposer(ProposalConfig(use=()))(frame(moving=True))) == 0

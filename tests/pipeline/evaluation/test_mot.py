@@ -1,0 +1,98 @@
+"""Catches true boxes that are read at the wrong frame, in the wrong place, or not refused when they are missing."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from operators.readers.video import VideoReader
+from pipeline.evaluation.mot import read_sequence
+from schemas.errors import SourceError
+
+WIDTH, HEIGHT, SQUARE, FRAMES = 160, 120, 24, 30
+
+
+def place(i: int) -> tuple[int, int]:
+    """Upper left corner of a white square in frame i, counted from 0."""
+    return 4 * i, 60 - 2 * i
+
+
+def draw_clip(path: Path) -> None:
+    """A white square on black, with B-frames, so that decoding order is not the order shown."""
+    with av.open(str(path), "w") as target:
+        stream = target.add_stream("libx264", rate=Fraction(10))
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.options = {"bf": "2", "crf": "18"}
+        for i in range(FRAMES):
+            picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+            x, y = place(i)
+            picture[y : y + SQUARE, x : x + SQUARE] = 255
+            target.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        target.mux(stream.encode(None))
+
+
+def truth() -> list[str]:
+    """Rows of gt.txt: the square from frame 1 on, and a row in each frame that does not count."""
+    rows = []
+    for i in range(FRAMES):
+        x, y = place(i)
+        rows += [f"{i + 1},1,{x},{y},{SQUARE},{SQUARE},1,-1,-1,-1", f"{i + 1},2,80,60,40,40,0,-1,-1,-1"]
+    return rows
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Callable[[list[str]], Path]:
+    """A folder with the clip, and gt.txt with the given rows."""
+
+    def make(rows: list[str]) -> Path:
+        draw_clip(tmp_path / "clip.mp4")
+        (tmp_path / "gt.txt").write_text("\n".join(rows) + "\n")
+        return tmp_path
+
+    return make
+
+
+def test_every_frame_has_the_boxes_of_what_it_shows(dataset: Callable[[list[str]], Path]) -> None:
+    sequence = read_sequence(dataset(truth()))
+    shown = 0
+    with VideoReader(sequence.source.uri, sequence.source) as reader:
+        for frame in reader.frames(sequence.source.span.start):
+            boxes = sequence.boxes[frame.pts]
+            assert len(boxes) == 1  # the row of confidence 0 is none
+            bright = np.argwhere(frame.image()[..., 0] > 128)
+            found_px = [*bright.min(axis=0)[::-1], *(bright.max(axis=0)[::-1] + 1)]
+            # a pixel of slack for the codec
+            np.testing.assert_allclose(boxes.to_pixels(width_px=WIDTH, height_px=HEIGHT)[0], found_px, atol=1)
+            shown += 1
+    assert shown == len(sequence.boxes) == FRAMES
+
+
+def test_rows_in_any_order_and_beyond_the_picture_are_read(dataset: Callable[[list[str]], Path]) -> None:
+    rows = ["3,1,-20,100.5,60.5,80,0.5", "1,1,8,6,16,12,1"]
+    sequence = read_sequence(dataset(rows))
+    first, second, third, *rest = (sequence.boxes[pts] for pts in sorted(sequence.boxes))
+    np.testing.assert_allclose(first.xyxy, [[0.05, 0.05, 0.15, 0.15]], rtol=1e-5)
+    np.testing.assert_allclose(third.xyxy, [[0, 100.5 / HEIGHT, 40.5 / WIDTH, 1]], rtol=1e-5)
+    assert [len(boxes) for boxes in (second, *rest)] == [0] * (FRAMES - 2)
+
+
+def test_truth_that_marks_nothing_is_read_as_frames_without_boxes(dataset: Callable[[list[str]], Path]) -> None:
+    sequence = read_sequence(dataset(["1,1,0,0,10,10,0"]))
+    assert [len(boxes) for boxes in sequence.boxes.values()] == [0] * FRAMES
+
+
+def test_a_missing_gt_file_is_named(dataset: Callable[[list[str]], Path]) -> None:
+    folder = dataset(truth())
+    (folder / "gt.txt").unlink()
+    with pytest.raises(SourceError, match=r"needs gt\.txt"):
+        read_sequence(folder)
+
+
+def test_two_videos_are_refused(dataset: Callable[[list[str]], Path]) -> None:
+    folder = dataset(truth())
+    (folder / "other.AVI").write_bytes(b"")
+    with pytest.raises(SourceError, match="it has 2 videos"):
+        read_sequence(folder)
