@@ -88,8 +88,8 @@ class MovingRegions:
             return Proposals.concat([])
         motion = keyframe.motion
         height, width = motion.shape
-        # the median pixel is background, so three times its motion is what this camera does by itself
-        still = max(self.config.still, 3 * int(np.median(motion[::2, ::2])))
+        # the median pixel is background, so half as much again as its motion is this camera's noise
+        still = max(self.config.still, int(1.5 * np.median(motion[::2, ::2])))
         moving = still + self.config.moving - self.config.still
         total = _integral(np.clip((motion - np.float32(still)) / (moving - still), 0.0, 1.0))
         windows = np.concatenate([self._filled_windows(total), self._connected_parts(motion, lift=still)])
