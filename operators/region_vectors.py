@@ -23,11 +23,12 @@ class RegionVectorsConfig:
     mode: "crop" encodes every box by itself; "pool" encodes the frame once and means the cells under each box.
     context: in "crop", a box is seen with its surroundings: it is grown about its centre by this factor.
     crop_px: in "crop", the side of the model's input; time grows with its square. A model with one size ignores it.
+        160 tells people in surveillance clips from backgrounds about as well as 224, in half the time (README).
     """
 
     mode: RegionMode = "crop"
     context: float = 1.4
-    crop_px: int = 224
+    crop_px: int = 160
 
     def __post_init__(self) -> None:
         if self.mode not in ("crop", "pool"):

@@ -46,7 +46,8 @@ class EverydayEvaluation:
     weights: Path = WEIGHTS
     views: ViewConfig = field(default_factory=ViewConfig)
     fit: FitConfig = field(default_factory=FitConfig)
-    regions: RegionVectorsConfig = field(default_factory=RegionVectorsConfig)
+    # the model at its own size; plans take less by default, for time
+    regions: RegionVectorsConfig = field(default_factory=lambda: RegionVectorsConfig(crop_px=224))
 
 
 @dataclass(frozen=True, slots=True)
