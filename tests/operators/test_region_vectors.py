@@ -64,7 +64,7 @@ def test_frames_without_boxes_give_no_vectors(
 
 def test_a_crop_of_the_whole_frame_is_the_frame(encoder: EverydayEncoder, frames: list[ImageArray]) -> None:
     whole = Boxes(np.array([[0, 0, 1, 1]], np.float32))
-    vector = RegionVectors(RegionVectorsConfig(mode="crop"), encoder)(frames[:1], [whole])[0]
+    vector = RegionVectors(RegionVectorsConfig(mode="crop", crop_px=224), encoder)(frames[:1], [whole])[0]
     np.testing.assert_array_equal(vector, encoder.encode_images(frames[:1]))
 
 
