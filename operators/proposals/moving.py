@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.motion.background import background_known
+from operators.proposals.integral import IntegralImage, PixelBoxes, area_px
 from operators.proposals.refine import nms
 from schemas.boxes import Boxes
 from schemas.errors import PlanError
 from schemas.frames import Keyframe
 from schemas.regions import Proposals
-
-PixelBoxes = NDArray[np.int32]
 
 _RING = 0.25  # width of the ring around a window, as a share of its width and height
 _RING_WEIGHT = 0.3
@@ -64,6 +64,8 @@ class MovingConfig:
             )
         if not all(1 <= t <= 255 for t in self.thresholds) or not all(size >= 1 for size in self.closing_px):
             raise PlanError(f"thresholds must lie in 1…255 and closing_px be >= 1, got {self}")
+        if not 0.0 <= self.max_iou <= 1.0 or not 0.0 <= self.least_score <= 1.0:
+            raise PlanError(f"max_iou and least_score must lie in [0, 1], got {self.max_iou} and {self.least_score}")
         if self.limit < 1:
             raise PlanError(f"limit must be >= 1, got {self.limit}")
 
@@ -73,7 +75,7 @@ class MovingRegions:
 
     Candidates are windows of all places, sizes and aspects, which take people who walk side by side
     apart, and the connected parts of the motion map, which fit single objects closely; the best are
-    tightened side by side. Nothing for pictures, and where there is no background.
+    tightened side by side. Nothing where no background is known: pictures, moving cameras.
 
     score: (share of the window that moves − 0.3 · the sum of the shares of four strips around it)
         · (share of the frame)^¼. The last factor lets a whole object win over its parts.
@@ -84,40 +86,38 @@ class MovingRegions:
         self._windows: dict[tuple[int, int], PixelBoxes] = {}
 
     def __call__(self, keyframe: Keyframe) -> Proposals:
-        if keyframe.motion is None:
+        if keyframe.motion is None or not background_known(keyframe.motion):
             return Proposals.concat([])
         motion = keyframe.motion
         height, width = motion.shape
         # the median pixel is background, so half as much again as its motion is this camera's noise
         still = max(self.config.still, int(1.5 * np.median(motion[::2, ::2])))
         moving = still + self.config.moving - self.config.still
-        total = _integral(np.clip((motion - np.float32(still)) / (moving - still), 0.0, 1.0))
-        windows = np.concatenate([self._filled_windows(total), self._connected_parts(motion, lift=still)])
+        share = IntegralImage(np.clip((motion - np.float32(still)) / (moving - still), 0.0, 1.0))
+        windows = np.concatenate([self._filled_windows(share), self._connected_parts(motion, lift=still)])
         windows, _ = self._best(
-            total, windows[_first(_score(total, windows), windows)[:_BEST_WINDOWS]], limit=_TIGHTENED
+            share, windows[_first(_score(share, windows), windows)[:_BEST_WINDOWS]], limit=_TIGHTENED
         )
-        windows, score = self._best(total, _tightened(total, windows), limit=self.config.limit)
+        windows, score = self._best(share, _tightened(share, windows), limit=self.config.limit)
         boxes = Boxes.from_pixels(windows, width_px=width, height_px=height)
         kept = np.flatnonzero(score >= self.config.least_score)
         return Proposals.of(boxes[kept], score=score[kept], proposer="moving")
 
-    def _best(
-        self, total: NDArray[np.float64], windows: PixelBoxes, *, limit: int
-    ) -> tuple[PixelBoxes, NDArray[np.float32]]:
+    def _best(self, share: IntegralImage, windows: PixelBoxes, *, limit: int) -> tuple[PixelBoxes, NDArray[np.float32]]:
         """Windows and their scores, the best first, after non-maximum suppression."""
-        height, width = total.shape[0] - 1, total.shape[1] - 1
-        score = _score(total, windows)
+        height, width = share.height, share.width
+        score = _score(share, windows)
         order = _first(score, windows)
         boxes = Boxes.from_pixels(windows[order], width_px=width, height_px=height)
         kept = order[nms(boxes, max_iou=self.config.max_iou, limit=limit)]
         return windows[kept], score[kept]
 
-    def _filled_windows(self, total: NDArray[np.float64]) -> PixelBoxes:
-        height, width = total.shape[0] - 1, total.shape[1] - 1
+    def _filled_windows(self, share: IntegralImage) -> PixelBoxes:
+        height, width = share.height, share.width
         if (width, height) not in self._windows:
             self._windows[width, height] = _windows(self.config, width=width, height=height)
         windows = self._windows[width, height]
-        return windows[_mean(total, *windows.T) >= self.config.least_fill]
+        return windows[_fill(share, windows) >= self.config.least_fill]
 
     def _connected_parts(self, motion: NDArray[np.uint8], *, lift: int) -> PixelBoxes:
         parts = [np.zeros((0, 4), np.int32)]
@@ -148,41 +148,24 @@ def _windows(config: MovingConfig, *, width: int, height: int) -> PixelBoxes:
     return np.concatenate(windows).round().astype(np.int32)
 
 
-def _integral(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """float64 (h + 1, w + 1): sums of all that lies above and to the left."""
-    return np.asarray(cv2.integral(values), np.float64)
-
-
-def _mean(
-    total: NDArray[np.float64],
-    x0: NDArray[np.int32],
-    y0: NDArray[np.int32],
-    x1: NDArray[np.int32],
-    y1: NDArray[np.int32],
-) -> NDArray[np.float32]:
-    """float32 (N,): mean of the map in boxes, from its integral image; outside the map it is 0."""
-    height, width = total.shape[0] - 1, total.shape[1] - 1
-    area = np.maximum((x1 - x0) * (y1 - y0), 1)
-    x0, x1 = np.clip(x0, 0, width), np.clip(x1, 0, width)
-    y0, y1 = np.clip(y0, 0, height), np.clip(y1, 0, height)
-    inside = total[y1, x1] - total[y0, x1] - total[y1, x0] + total[y0, x0]
-    return np.asarray(inside / area, np.float32)
-
-
-def _score(total: NDArray[np.float64], boxes: PixelBoxes) -> NDArray[np.float32]:
-    x0, y0, x1, y1 = boxes.T
-    w, h = x1 - x0, y1 - y0
-    across = np.maximum(1, np.round(w * _RING)).astype(np.int32)
-    along = np.maximum(1, np.round(h * _RING)).astype(np.int32)
+def _score(share: IntegralImage, windows: PixelBoxes) -> NDArray[np.float32]:
+    x0, y0, x1, y1 = windows.T
+    across = np.maximum(1, np.round((x1 - x0) * _RING)).astype(np.int32)
+    along = np.maximum(1, np.round((y1 - y0) * _RING)).astype(np.int32)
     around = (
-        _mean(total, x0 - across, y0, x0, y1)
-        + _mean(total, x1, y0, x1 + across, y1)
-        + _mean(total, x0, y0 - along, x1, y0)
-        + _mean(total, x0, y1, x1, y1 + along)
+        _fill(share, np.stack([x0 - across, y0, x0, y1], axis=1))
+        + _fill(share, np.stack([x1, y0, x1 + across, y1], axis=1))
+        + _fill(share, np.stack([x0, y0 - along, x1, y0], axis=1))
+        + _fill(share, np.stack([x0, y1, x1, y1 + along], axis=1))
     )
-    frame_area = (total.shape[0] - 1) * (total.shape[1] - 1)
-    score = (_mean(total, x0, y0, x1, y1) - _RING_WEIGHT * around) * (w * h / frame_area) ** _AREA_POWER
+    size = area_px(windows) / (share.width * share.height)
+    score = (_fill(share, windows) - _RING_WEIGHT * around) * size**_AREA_POWER
     return np.asarray(np.clip(score, 0.0, 1.0), np.float32)
+
+
+def _fill(share: IntegralImage, windows: PixelBoxes) -> NDArray[np.float64]:
+    """float64 (N,): how much of each window moves; what lies outside the frame does not."""
+    return share.sums(windows) / area_px(windows)
 
 
 def _first(score: NDArray[np.float32], windows: PixelBoxes) -> NDArray[np.intp]:
@@ -190,12 +173,12 @@ def _first(score: NDArray[np.float32], windows: PixelBoxes) -> NDArray[np.intp]:
     return np.lexsort((*windows.T, -score))
 
 
-def _tightened(total: NDArray[np.float64], windows: PixelBoxes) -> PixelBoxes:
+def _tightened(share: IntegralImage, windows: PixelBoxes) -> PixelBoxes:
     """Moves one side of each window at a time to where it scores best, in a few steps.
 
     Windows that lie about one object from several sides become one, which nms then drops.
     """
-    height, width = total.shape[0] - 1, total.shape[1] - 1
+    height, width = share.height, share.width
     for step in _TIGHTEN_STEPS:
         size = windows[:, 2:] - windows[:, :2]
         move = np.maximum(1, np.round(size * step)).astype(np.int32)
@@ -205,7 +188,7 @@ def _tightened(total: NDArray[np.float64], windows: PixelBoxes) -> PixelBoxes:
             trials[2 + 2 * side, :, side] += move[:, side % 2]
         trials[..., 0::2] = np.clip(trials[..., 0::2], 0, width)
         trials[..., 1::2] = np.clip(trials[..., 1::2], 0, height)
-        score = _score(total, trials.reshape(-1, 4)).reshape(9, -1)
+        score = _score(share, trials.reshape(-1, 4)).reshape(9, -1)
         score[(trials[..., 2:] - trials[..., :2]).min(axis=2) < 2] = -1.0
         windows = trials[score.argmax(axis=0), np.arange(len(windows))]
     return windows

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from operators.motion.background import BackgroundConfig, MotionMap, WindowBackground
+from operators.motion.background import BackgroundConfig, MotionMap, WindowBackground, background_known
 from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray
 
@@ -225,6 +225,21 @@ def test_a_change_of_light_is_no_motion() -> None:
     found = motion_maps(frames, [i / 10 for i in range(60)], CONFIG, asked=[brighter] * 60)[30]
     assert found is not None
     assert not found.any()
+
+
+@pytest.mark.parametrize(("pan_px", "known"), [(0, True), (3, False)])
+def test_a_camera_that_turns_has_no_background(pan_px: int, known: bool) -> None:
+    background = WindowBackground(BackgroundConfig(sample_interval_s=1.0, back_s=10.0, ahead_s=0.0))
+    rng = np.random.default_rng(0)
+    scene = np.kron(rng.integers(0, 256, (12, 60, 3)), np.ones((4, 4, 1))).astype(np.int16)
+    for second in range(12):
+        # sensor noise of a dark camera: it must not look like a camera that turns
+        view = scene[:, pan_px * second : pan_px * second + 64]
+        frame = np.clip(view + rng.normal(0, 8, view.shape), 0, 255).astype(np.uint8)
+        background.add(second, float(second), frame, first_of_source=second == 0)
+    motion = background.motion(frame, 11.0)
+    assert motion is not None
+    assert background_known(motion) is known
 
 
 @pytest.mark.parametrize("wrong", [{"sample_interval_s": 0.0}, {"back_s": -1.0}, {"ahead_s": -1.0}, {"min_samples": 0}])

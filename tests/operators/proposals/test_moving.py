@@ -141,6 +141,8 @@ def test_maps_of_any_size_are_taken(shape: tuple[int, int], value: int) -> None:
         {"stride": 0.0},
         {"thresholds": (0,)},
         {"closing_px": (0,)},
+        {"max_iou": 1.5},
+        {"least_score": -0.1},
         {"limit": 0},
     ],
 )

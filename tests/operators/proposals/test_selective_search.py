@@ -31,7 +31,20 @@ def test_things_of_one_colour_are_found(width: int) -> None:
     things = Boxes(np.array([[x, y, x + 0.25, y + 0.25] for x, y in ((0.1, 0.2), (0.5, 0.1), (0.6, 0.6))], np.float32))
     assert things.iou(found.boxes).max(axis=1).min() >= 0.7
     assert set(found.proposer) == {"selective"}
-    np.testing.assert_allclose(found.score, found.boxes.area(), atol=1e-6)
+    assert ((found.score > 0) & (found.score <= 1)).all()
+
+
+def test_the_things_come_before_boxes_that_only_hold_parts_of_the_wall() -> None:
+    things = Boxes(np.array([[x, y, x + 0.25, y + 0.25] for x, y in ((0.1, 0.2), (0.5, 0.1), (0.6, 0.6))], np.float32))
+    first = search(picture(480, 360)).take(np.arange(6))
+    assert things.iou(first.boxes).max(axis=1).min() >= 0.7
+
+
+def test_no_two_boxes_say_the_same() -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+    boxes = search(noise, SelectiveSearchConfig(max_iou=0.5)).boxes
+    assert len(boxes) > 10
+    assert np.triu(boxes.iou(boxes), k=1).max() <= 0.5
 
 
 def test_the_same_picture_gives_the_same_boxes() -> None:
@@ -49,11 +62,11 @@ def test_boxes_are_those_of_opencv() -> None:
     theirs.setBaseImage(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     theirs.switchToSelectiveSearchFast()
     expected = {(x, y, x + w, y + h) for x, y, w, h in np.asarray(theirs.process()).tolist()}
-    found = search(image, SelectiveSearchConfig(limit=10_000)).boxes.to_pixels(width_px=120, height_px=90)
+    found = search(image, SelectiveSearchConfig(limit=10_000, max_iou=1.0)).boxes.to_pixels(width_px=120, height_px=90)
     assert {tuple(row) for row in found.tolist()} == expected
 
 
-def test_at_most_limit_boxes_the_largest_first() -> None:
+def test_at_most_limit_boxes_the_best_first() -> None:
     noise = np.random.default_rng(1).integers(0, 256, (90, 120, 3), dtype=np.uint8)
     all_found = search(noise, SelectiveSearchConfig(limit=10_000))
     few = search(noise, SelectiveSearchConfig(limit=7))
@@ -74,7 +87,14 @@ def test_frames_with_a_background_are_left_to_moving_regions() -> None:
     assert len(SelectiveSearch(SelectiveSearchConfig())(frame)) == 0
 
 
-@pytest.mark.parametrize("wrong", [{"long_side_px": 31}, {"limit": 0}])
+def test_frames_of_a_moving_camera_are_searched_like_pictures() -> None:
+    image = picture(160, 120)
+    frame = Keyframe(0, image, np.full((60, 80), 90, np.uint8), "change")
+    found = SelectiveSearch(SelectiveSearchConfig())(frame)
+    np.testing.assert_array_equal(found.boxes.xyxy, search(image).boxes.xyxy)
+
+
+@pytest.mark.parametrize("wrong", [{"long_side_px": 31}, {"limit": 0}, {"max_iou": 1.5}])
 def test_settings_that_mean_nothing_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(PlanError, match=next(iter(wrong))):
         SelectiveSearchConfig(**wrong)
