@@ -1,0 +1,57 @@
+"""Training from folders to weights. Catches weights that the same folders do not give again, byte for byte."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from operators.encoders.catalogue import default_cache_dir
+from operators.encoders.everyday.encoder import EverydayEncoder, weights_revision
+from operators.training.everyday import TrainConfig, train_everyday
+from operators.training.fit import FitConfig
+from schemas.errors import InvalidValueError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three pictures with two objects each, as YOLO tools write them."""
+    folder = tmp_path / "three"
+    for part in ("images", "labels"):
+        (folder / part).mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        Image.fromarray(rng.integers(0, 256, (120, 160, 3), np.uint8)).save(folder / "images" / f"{i}.png")
+        (folder / "labels" / f"{i}.txt").write_text(f"{i} 0.3 0.5 0.4 0.6\n{i + 7} 0.8 0.5 0.3 0.4\n")
+    return folder
+
+
+@pytest.mark.slow
+def test_the_same_folder_gives_the_same_file(folder: Path, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    exports = default_cache_dir()
+    reports = []
+    for name in ("first", "again"):
+        config = TrainConfig(
+            data=(folder,),
+            cache_dir=tmp_path / name,  # of its own: nothing of the first run is reused
+            out=tmp_path / f"{name}.safetensors",
+            fit=FitConfig(epochs=1, batch=8),
+        )
+        config.cache_dir.mkdir()
+        for path in exports.glob("efficientnet-lite2-*"):
+            (config.cache_dir / path.name).symlink_to(path)
+        reports.append(train_everyday(config, on_progress=lambda done, total: seen.append((done, total))))
+    assert reports[0].out.read_bytes() == reports[1].out.read_bytes()
+    assert seen == [(1, 3), (2, 3), (3, 3)] * 2
+    origin = json.loads((tmp_path / "first.json").read_text())
+    assert origin["pictures"] == {"three": 3}
+    assert origin["revision"] == reports[0].revision == weights_revision(reports[0].out)
+    encoder = EverydayEncoder(cache_dir=exports, threads=2, weights=reports[0].out)
+    assert encoder.encode_images([np.zeros((9, 9, 3), np.uint8)]).shape == (1, 768)
+
+
+def test_training_needs_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(InvalidValueError, match="give --data"):
+        TrainConfig(data=(), cache_dir=tmp_path)
