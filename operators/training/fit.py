@@ -8,6 +8,7 @@ import torch.nn.functional as F  # noqa: N812  # the name everyone knows it by
 
 from operators.encoders.everyday.backbone import Backbone
 from operators.encoders.everyday.head import Head, layer_norm
+from operators.torch_threads import one_torch_thread
 from operators.training.prompts import Prompts
 from operators.training.views import Views
 from schemas.errors import InvalidValueError
@@ -35,13 +36,13 @@ class FitConfig:
             raise InvalidValueError(f"epochs and batch must be at least 1, got {self.epochs} and {self.batch}")
 
 
+@one_torch_thread()
 def fit_head(views: Views, prompts: Prompts, backbone: Backbone, *, config: FitConfig) -> Head:
     """A head for the classes that occur in `views`; prompts of other classes are not looked at.
 
     Deterministic under `config.seed` for one version of torch. Runs on one thread: sums then have one order, and
     on two busy cores the second thread only waited (400 s of CPU against 40 s).
     """
-    torch.set_num_threads(1)
     if not (views.labels >= 0).any():
         raise InvalidValueError("no view shows an object: a head needs labelled boxes")
     draw = torch.Generator().manual_seed(config.seed)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from operators.readers.probe import probe
 from operators.readers.video import VideoReader
 from schemas.boxes import Boxes
 from schemas.errors import SourceError
+from schemas.frames import ImageArray
 from schemas.sources import Source
 
 _SUFFIXES = frozenset({".avi", ".mp4", ".mkv", ".webm", ".mov"})
@@ -24,6 +26,13 @@ class MotSequence:
 
     source: Source
     boxes: dict[int, Boxes]
+
+    def peopled_frames(self, *, every: int) -> Iterator[tuple[ImageArray, Boxes]]:
+        """Every `every`-th frame, counted from the first, if it shows somebody: uint8 (H, W, 3) RGB, and its boxes."""
+        with VideoReader(self.source.uri, self.source) as reader:
+            for frame in islice(reader.frames(self.source.span.start), 0, None, every):
+                if len(self.boxes[frame.pts]):
+                    yield frame.image(), self.boxes[frame.pts]
 
 
 def read_sequence(folder: Path) -> MotSequence:

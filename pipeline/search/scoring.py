@@ -1,13 +1,13 @@
 """Products of a query vector with the stored float16 vectors, with a known error."""
 
 import os
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from operators.torch_threads import one_torch_thread
 from schemas.boxes import FloatArray
 from schemas.vectors import VectorArray
 
@@ -17,7 +17,6 @@ _CHUNK = 1024
 _TASK = 16 * _CHUNK
 # more candidates than this share of the rows: scoring all in order costs less than gathering
 _GATHER_SHARE = 0.5
-_torch_threads = threading.Lock()
 
 
 class Scorer:
@@ -59,16 +58,11 @@ class Scorer:
                     widest[: b - a].copy_(wide[: b - a])
                 torch.mv(widest[: b - a], target, out=out[a:b])
 
-        with _torch_threads:
-            before = torch.get_num_threads()
-            torch.set_num_threads(1)
-            try:
-                if len(out) <= _TASK:  # waking threads would cost more
-                    score(0)
-                else:
-                    list(self._pool.map(score, range(0, len(out), _TASK)))
-            finally:
-                torch.set_num_threads(before)
+        with one_torch_thread():
+            if len(out) <= _TASK:  # waking threads would cost more
+                score(0)
+            else:
+                list(self._pool.map(score, range(0, len(out), _TASK)))
         distances: FloatArray = (1.0 - out.numpy()).astype(np.float32)
         return distances
 

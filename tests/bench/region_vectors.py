@@ -27,7 +27,8 @@ from operators.training.coco_classes import COCO_CLASSES
 from operators.training.fit import FitConfig, fit_head
 from operators.training.prompts import everyday_prompts
 from operators.training.views import ViewConfig, training_views
-from pipeline.evaluation.person_boxes import SEQUENCES, person_average_precision, read_mot
+from pipeline.evaluation.mot import read_sequence
+from pipeline.evaluation.person_boxes import SEQUENCES, person_average_precision
 from pipeline.evaluation.ranking_measures import mean_average_precision, ranks_of_truth
 from schemas.boxes import Boxes
 
@@ -57,7 +58,7 @@ def main() -> None:
         fit_head(views.where(~np.isin(views.pictures, tested)), prompts, backbone, config=FitConfig())
     )
 
-    frame = read_mot(args.data / SEQUENCES[0].folder, SEQUENCES[0].video, every=400)[0][0]
+    frame = next(read_sequence(args.data / SEQUENCES[0].folder).peopled_frames(every=400))[0]
     rng = np.random.default_rng(0)
     side = np.exp(rng.uniform(np.log(0.05), np.log(0.5), (64, 2)))
     corner = rng.uniform(0, 1 - side)

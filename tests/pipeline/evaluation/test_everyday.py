@@ -8,8 +8,8 @@ import pytest
 from operators.encoders.catalogue import load_encoder
 from operators.region_vectors import RegionVectors, RegionVectorsConfig
 from pipeline.evaluation.everyday import UNSEEN, EverydayTable, Row
-from pipeline.evaluation.person_boxes import SEQUENCES, person_average_precision, read_mot
-from schemas.errors import SourceError
+from pipeline.evaluation.mot import read_sequence
+from pipeline.evaluation.person_boxes import SEQUENCES, person_average_precision
 
 
 @pytest.mark.data
@@ -25,15 +25,10 @@ def test_person_tells_people_from_backgrounds(data_dir: Path) -> None:
 
 @pytest.mark.data
 def test_ground_truth_is_read_with_its_frame(data_dir: Path) -> None:
-    image, people = read_mot(data_dir / "tud-stadtmitte", "TUD-Stadtmitte.mp4", every=200)[0]
+    image, people = next(read_sequence(data_dir / "tud-stadtmitte").peopled_frames(every=200))
     assert image.shape == (480, 640, 3)
     # first row of gt.txt: frame 1, 88, 99, 61.08 × 218.56 px
     np.testing.assert_allclose(people.xyxy[0] * [640, 480, 640, 480], [88, 99, 149.08, 317.56], atol=1e-3)
-
-
-def test_a_folder_without_ground_truth_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"gt\.txt"):
-        read_mot(tmp_path, "a.mp4", every=1)
 
 
 def test_twenty_classes_are_left_out() -> None:

@@ -70,6 +70,16 @@ def test_every_frame_has_the_boxes_of_what_it_shows(dataset: Callable[[list[str]
     assert shown == len(sequence.boxes) == FRAMES
 
 
+def test_every_third_frame_that_shows_somebody_comes_with_its_picture(dataset: Callable[[list[str]], Path]) -> None:
+    rows = [row for row in truth() if row.split(",")[0] not in ("1", "4")]
+    frames = list(read_sequence(dataset(rows)).peopled_frames(every=3))
+    assert len(frames) == FRAMES // 3 - 2  # the first and the fourth show nobody
+    image, boxes = frames[0]  # the seventh
+    x, y = place(6)
+    assert image[y + SQUARE // 2, x + SQUARE // 2].min() > 200
+    np.testing.assert_allclose(boxes.xyxy[0, :2] * [WIDTH, HEIGHT], [x, y], atol=1e-3)
+
+
 def test_rows_in_any_order_and_beyond_the_picture_are_read(dataset: Callable[[list[str]], Path]) -> None:
     rows = ["3,1,-20,100.5,60.5,80,0.5", "1,1,8,6,16,12,1"]
     sequence = read_sequence(dataset(rows))

@@ -8,7 +8,7 @@ import pytest
 
 from operators.encoders.catalogue import load_encoder
 from operators.readers.probe import probe
-from pipeline.evaluation.mot import MotSequence, read_sequence
+from pipeline.evaluation.mot import MotSequence
 from pipeline.evaluation.subregion import (
     DEFAULT,
     Queries,
@@ -18,7 +18,6 @@ from pipeline.evaluation.subregion import (
     evaluate_subregion,
 )
 from schemas.boxes import Boxes
-from schemas.errors import SourceError
 from schemas.query import Geometry, Normalisation, Ranking
 from tests.clips import Clips
 
@@ -74,23 +73,6 @@ def test_a_box_finds_what_stands_there_and_words_alone_do_not(sequence: MotSeque
     by_box, by_words = candidates.measured(queries, queries.boxes, [Ranking(), None])
     assert by_box.tolist() == [1.0] * 5
     assert by_words[0] < 1.0
-
-
-def test_truth_belongs_to_the_frames_in_the_order_they_are_shown(clips: Clips, tmp_path: Path) -> None:
-    clip = clips("b_frames.mp4")
-    (tmp_path / clip.name).write_bytes(clip.read_bytes())
-    rows = ["1,7,0,0,10,20,1,-1,-1,-1", "3,7,10,0,10,20,1,-1,-1,-1", "3,8,0,0,5,5,0,-1,-1,-1"]
-    (tmp_path / "gt.txt").write_text("\n".join(rows))
-    sequence = read_sequence(tmp_path)
-    shown = sorted(sequence.boxes)
-    assert [len(sequence.boxes[pts]) for pts in shown[:4]] == [1, 0, 1, 0]  # confidence 0 does not count
-    width_px = sequence.source.width_px
-    assert sequence.boxes[shown[2]].to_pixels(width_px=width_px, height_px=sequence.source.height_px)[0, 0] == 10
-
-
-def test_a_folder_without_truth_or_with_two_videos_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"gt\.txt and one video"):
-        read_sequence(tmp_path)
 
 
 def test_every_way_to_rank_is_measured_on_a_real_clip(clips: Clips, tmp_path: Path) -> None:
