@@ -1,4 +1,4 @@
-"""Times and names, short to read, in tables, pictures and file names alike."""
+"""Times, names and reasons, short to read, in tables, pictures and file names alike."""
 
 import mimetypes
 from collections import Counter
@@ -26,3 +26,8 @@ def short_names(uris: Sequence[str]) -> dict[str, str]:
     names = {uri: PurePath(uri).name or uri for uri in distinct}
     times_used = Counter(names.values())
     return {uri: name if times_used[name] == 1 else uri for uri, name in names.items()}
+
+
+def reason(source: str, error: str) -> str:
+    """The error with the name of its source, said once."""
+    return error if source in error else f"{source}: {error}"

@@ -33,10 +33,12 @@ class Progress:
 
     @property
     def eta_s(self) -> float | None:
-        """Seconds until the work found so far is done; None before anything was read."""
-        if self.media_s <= 0:
-            return None
-        return self.elapsed_s * max(0.0, self.media_total_s - self.media_s) / self.media_s
+        """Seconds until the work found so far is done; None before anything was. Pictures count by their number."""
+        if self.media_total_s > 0:
+            done, to_do = self.media_s, max(0.0, self.media_total_s - self.media_s)
+        else:
+            done, to_do = self.segments, self.backlog_segments
+        return self.elapsed_s * to_do / done if done > 0 else None
 
 
 @dataclass(slots=True)

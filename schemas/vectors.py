@@ -36,8 +36,8 @@ class VectorSpace:
         if self != other:
             raise ModelError(
                 f"{lake} holds vectors of {self.model}@{self.revision} ({self.dimension}-d, {self.preprocessing}); "
-                f"the query would use {other.model}@{other.revision} ({other.dimension}-d, {other.preprocessing}); "
-                f"pass --model {self.model}, or ingest into another lake"
+                f"here is {other.model}@{other.revision} ({other.dimension}-d, {other.preprocessing}), whose vectors "
+                "cannot be compared with them: use the model that wrote the lake, or ingest into another lake"
             )
 
 

@@ -6,6 +6,7 @@ import typer
 
 from deploy.cli.options import JsonOption, LakeOption, ModelOption, PlanOption, ProposerOption, SetOption, chosen_plan
 from deploy.cli.output import EXIT_FAILED, Json, console, print_json
+from deploy.wording import reason
 
 if TYPE_CHECKING:
     from pipeline.progress import IngestReport
@@ -84,4 +85,4 @@ def _print_report(report: "IngestReport") -> None:
     out.print(f"{report.elapsed_s:.1f} s, {rate:.0f} frames/s{f' (busy: {busy})' if busy else ''}")
     for state, failures in (("quarantined", report.quarantined), ("failed", report.failed)):
         for failure in failures:
-            out.print(f"{state}: {failure.uri}: {failure.error}", soft_wrap=True)
+            out.print(f"{state}: {reason(failure.uri, failure.error)}", soft_wrap=True)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from deploy.cli.options import JsonOption, LakeOption
 from deploy.cli.output import console, print_json
-from deploy.wording import clock_time
+from deploy.wording import clock_time, reason
 
 if TYPE_CHECKING:
     from pipeline.lake.status import LakeStatus
@@ -40,7 +40,7 @@ def _print(found: "LakeStatus") -> None:
     out.print(f"being written by: {found.writer}" if found.writer else "nobody is writing it")
     for refusal in found.refusals:
         where = "" if refusal.span_s is None else " [{} to {}]".format(*map(clock_time, refusal.span_s))
-        out.print(f"{refusal.state}: {refusal.source}{where}: {refusal.error}", soft_wrap=True)
+        out.print(f"{refusal.state}{where}: {reason(refusal.source, refusal.error)}", soft_wrap=True)
 
 
 def _counts(states: dict[str, int]) -> str:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.wording import clock_time, is_picture, short_names
+from deploy.wording import clock_time, is_picture, reason, short_names
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,8 @@ def test_short_names_tell_sources_apart(uris: list[str]) -> None:
 )
 def test_pictures_are_known_by_their_names(uri: str, picture: bool) -> None:
     assert is_picture(uri) == picture
+
+
+def test_a_reason_names_its_source_once() -> None:
+    assert reason("/a.mp4", "/a.mp4 is empty") == "/a.mp4 is empty"
+    assert reason("s3://b/a.mp4", "access denied") == "s3://b/a.mp4: access denied"

@@ -55,7 +55,7 @@ def test_vector_columns_record_their_space() -> None:
 
 
 def test_vectors_of_another_model_are_refused_with_the_fix() -> None:
-    with pytest.raises(ModelError, match="pass --model everyday"):
+    with pytest.raises(ModelError, match="use the model that wrote the lake"):
         SPACE.require_same(VectorSpace("clip", "2", 16, "rgb, 224 px"), lake="lake")
 
 
