@@ -34,10 +34,11 @@ def shown_progress() -> Iterator[Callable[["Progress"], None]]:
 
 def progress_text(progress: "Progress") -> str:
     """`812 frames/s · 27.1 × real time · ETA 0:42 · 3 segments done, 5 to do · 41 keyframes, 1,204 regions`."""
+    rate = f"{progress.frames_per_s:.{0 if progress.frames_per_s >= 10 else 1}f}"
     video = f" · {progress.times_real_time:.1f} × real time" if progress.media_total_s else ""
     eta = "–" if progress.eta_s is None else "{}:{:02}".format(*divmod(round(progress.eta_s), 60))
     return (
-        f"{progress.frames_per_s:.0f} frames/s{video} · ETA {eta} · "
+        f"{rate} frames/s{video} · ETA {eta} · "
         f"{progress.segments} segments done, {progress.backlog_segments} to do · "
         f"{progress.keyframes:,} keyframes, {progress.regions:,} regions"
     )
