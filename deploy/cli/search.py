@@ -116,6 +116,8 @@ def _print_table(result: SearchResult) -> None:
         table.add_column("time (UTC)")
     for column in ("shot", "box", "proposer"):
         table.add_column(column)
+    for column in table.columns:  # in a narrow terminal names, shots and boxes fold; numbers and words stay whole
+        column.overflow, column.no_wrap = "fold", column.header not in ("source", "shot", "box")
     names = short_names([hit.source for hit in result.hits])
     for hit in result.hits:
         table.add_row(

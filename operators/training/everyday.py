@@ -12,7 +12,6 @@ from operators.encoders.everyday.backbone import Backbone, BackboneName
 from operators.encoders.everyday.encoder import BACKBONE, WEIGHTS, weights_revision
 from operators.encoders.everyday.names import classifier_names
 from operators.encoders.everyday.sentences import SentenceEncoder
-from operators.torch_threads import one_torch_thread
 from operators.training.coco import LabelledPicture, read_folder
 from operators.training.fit import FitConfig, fit_head
 from operators.training.prompts import everyday_prompts
@@ -68,8 +67,7 @@ def train_everyday(config: TrainConfig, *, on_progress: Callable[[int, int], Non
         cache_dir=config.cache_dir,
         on_progress=on_progress,
     )
-    with one_torch_thread():
-        prompts = everyday_prompts(SentenceEncoder(), nouns=classifier_names())
+    prompts = everyday_prompts(SentenceEncoder(), nouns=classifier_names())
     head = fit_head(views, prompts, backbone, config=config.fit)
     config.out.parent.mkdir(parents=True, exist_ok=True)
     head.save(config.out)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from operators.torch_threads import one_torch_thread
 from schemas.errors import ModelError
 from schemas.vectors import VectorArray, normalise
 
@@ -29,6 +30,7 @@ class SentenceEncoder:
             if bar_was_on:
                 logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
+    @one_torch_thread()  # a sentence takes one 7 ms; two threads beside other work waited half a second for each other
     def __call__(self, texts: Sequence[str]) -> VectorArray:
         """Returns float32 (N, 384), L2-normalised. Texts beyond 256 tokens are cut, as the model was trained."""
         import torch
