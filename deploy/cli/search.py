@@ -110,14 +110,12 @@ def _answer(query: Query, *, lake: "Lake") -> SearchResult:
 def _print_table(result: SearchResult) -> None:
     from rich.table import Table
 
-    table = Table("rank", "distance", "semantic", "geometric", "source", "at", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     with_time = any(hit.time for hit in result.hits)
-    if with_time:
-        table.add_column("time (UTC)")
-    for column in ("shot", "box", "proposer"):
-        table.add_column(column)
-    for column in table.columns:  # in a narrow terminal names, shots and boxes fold; numbers and words stay whole
-        column.overflow, column.no_wrap = "fold", column.header not in ("source", "shot", "box")
+    clock = ("time (UTC)",) if with_time else ()
+    for column in ("rank", "distance", "semantic", "geometric", "source", "at", *clock, "shot", "box", "proposer"):
+        # in a narrow terminal names, shots and boxes fold; numbers and words stay whole
+        table.add_column(column, overflow="fold", no_wrap=column not in ("source", "shot", "box"))
     names = short_names([hit.source for hit in result.hits])
     for hit in result.hits:
         table.add_row(

@@ -26,9 +26,9 @@ class FitConfig:
     batch: int = 512
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
-    dropout: float = 0.3
-    distillation: float = 2.0
-    conse_share: float = 0.2
+    dropout: float = 0.5
+    distillation: float = 1.0
+    conse_share: float = 0.25
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -41,13 +41,13 @@ class EverydayEvaluation:
 
     data: Path
     cache_dir: Path
-    folds: int = 5
+    folds: int = 10
     threads: int = 2
     weights: Path = WEIGHTS
     views: ViewConfig = field(default_factory=ViewConfig)
     fit: FitConfig = field(default_factory=FitConfig)
     # the model at its own size; plans take less by default, for time
-    regions: RegionVectorsConfig = field(default_factory=lambda: RegionVectorsConfig(crop_px=224))
+    regions: RegionVectorsConfig = field(default_factory=lambda: RegionVectorsConfig(crop_px=288))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class _Scored:
 
 
 def evaluate_everyday(config: EverydayEvaluation, *, on_progress: Callable[[str], None] | None = None) -> EverydayTable:
-    """Trains the heads it needs (about ten minutes on two cores) and fills the table. Raises SourceError where
+    """Trains the heads it needs (a quarter of an hour on two cores) and fills the table. Raises SourceError where
     `config.data` holds no COCO folder."""
     say = on_progress or (lambda _: None)
     folders = coco_folders(config.data)

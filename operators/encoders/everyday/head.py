@@ -65,11 +65,11 @@ class Head:
 
     def images(self, features: VectorArray) -> Doubles:
         """features: float32 (N, C), as pooled from the backbone. Returns (N, D), L2-normalised."""
-        return _unit(layer_norm(features) @ self.image_weight.T.astype(np.float64) + self.image_bias)
+        return unit(layer_norm(features) @ self.image_weight.T.astype(np.float64) + self.image_bias)
 
     def texts(self, sentences: VectorArray) -> Doubles:
         """sentences: float32 (N, S). Returns (N, D), L2-normalised."""
-        return _unit(sentences.astype(np.float64) @ self.text_weight.T.astype(np.float64) + self.text_bias)
+        return unit(sentences.astype(np.float64) @ self.text_weight.T.astype(np.float64) + self.text_bias)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,7 +90,7 @@ class ConSE:
         # classes in a fixed order: a sum in another order has other last bits
         weights = np.zeros_like(logits)
         np.put_along_axis(weights, likeliest, share, axis=1)
-        return _unit(weights @ self.names.astype(np.float64))
+        return unit(weights @ self.names.astype(np.float64))
 
 
 def joined(head: Doubles, conse: Doubles, *, conse_share: float) -> VectorArray:
@@ -111,6 +111,7 @@ def layer_norm(features: VectorArray) -> Doubles:
     return normed
 
 
-def _unit(x: Doubles) -> Doubles:
-    unit: Doubles = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
-    return unit
+def unit(x: Doubles) -> Doubles:
+    """float64 (N, D), each row L2-normalised."""
+    normed: Doubles = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    return normed
