@@ -35,7 +35,7 @@ def ingest(
     lake: str,
     plan: Plan,
     *,
-    engine: EngineName = "ray",
+    engine: EngineName = "local",
     replace: bool = False,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> IngestReport:
