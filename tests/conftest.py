@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.checkpoints import Checkpoints
 from tests.clips import Clips
 
 ROOT = Path(__file__).parent.parent
@@ -23,6 +24,12 @@ def data_dir() -> Path:
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
     """Makes a clip of tests/clips.py by its name, e.g. `clips("vfr.mp4")`."""
     return Clips(tmp_path_factory.mktemp("clips"))
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Checkpoints:
+    """Writes a small model with random weights by its type, e.g. `checkpoints("clip")`."""
+    return Checkpoints(tmp_path_factory.mktemp("checkpoints"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,22 +1,37 @@
 """`regionlake models`: what can be named with --model."""
 
 from dataclasses import asdict
+from typing import Annotated
+
+import typer
 
 from deploy.cli.options import JsonOption
 from deploy.cli.output import console, print_json
 
 
-def models(as_json: JsonOption = False) -> None:
-    """List the models that can be named with --model."""
+def models(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Checkpoints to describe: folders or hub ids.", show_default=False)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the models that can be named with --model.
+
+    With NAMES: what is known of these checkpoints, before their weights are loaded.
+    """
     from rich.table import Table
 
-    from operators.encoders.catalogue import model_cards
+    from operators.encoders.catalogue import checkpoint_kinds, model_card, model_cards
 
-    cards = model_cards()
+    cards = tuple(model_card(name) for name in names) if names else model_cards()
     if as_json:
         print_json({"models": [asdict(card) for card in cards]})
         return
-    table = Table("model", "revision", "dimension", "licence", "what it is", box=None, pad_edge=False)
+    table = Table("model", "revision", "dimension", "licence", "abilities", "what it is", box=None, pad_edge=False)
     for card in cards:
-        table.add_row(card.name, card.space.revision, str(card.space.dimension), card.licence, card.summary)
-    console().print(table)
+        abilities = ", ".join(card.abilities)
+        table.add_row(card.name, card.space.revision, str(card.space.dimension), card.licence, abilities, card.summary)
+    out = console()
+    out.print(table)
+    if not names:
+        out.print(f"and checkpoints by folder or hub id (owner/model): {', '.join(checkpoint_kinds())}")

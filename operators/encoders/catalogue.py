@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from operators.encoders.card import ModelCard
+from operators.encoders.checkpoint.loading import FAMILIES, checkpoint_card, is_checkpoint, load_checkpoint
 from operators.encoders.encoder import Encoder
 from operators.encoders.everyday.encoder import EverydayEncoder, everyday_card
 from schemas.errors import ModelError
@@ -16,12 +17,25 @@ def model_cards() -> tuple[ModelCard, ...]:
 
 
 def model_card(name: str) -> ModelCard:
-    """The card of a model. Raises ModelError for an unknown name."""
+    """The card of a model, or of a checkpoint named by its folder or hub id. Raises ModelError for an unknown name."""
     for card in model_cards():
         if card.name == name:
             return card
+    if is_checkpoint(name):
+        return checkpoint_card(name)
+    raise _unknown(name)
+
+
+def checkpoint_kinds() -> tuple[str, ...]:
+    """Model types of `transformers` whose checkpoints can be named by folder or hub id."""
+    return tuple(FAMILIES)
+
+
+def _unknown(name: str) -> ModelError:
     known = ", ".join(card.name for card in model_cards())
-    raise ModelError(f"unknown model {name!r}; known models: {known}")
+    return ModelError(
+        f"unknown model {name!r}; known models: {known}, and checkpoints by folder (./DIR) or hub id (owner/model)"
+    )
 
 
 def load_encoder(name: str, *, cache_dir: Path | None = None, threads: int | None = None) -> Encoder:
@@ -33,8 +47,9 @@ def load_encoder(name: str, *, cache_dir: Path | None = None, threads: int | Non
     """
     if name == "everyday":
         return EverydayEncoder(cache_dir=cache_dir or default_cache_dir(), threads=threads)
-    known = ", ".join(card.name for card in model_cards())
-    raise ModelError(f"unknown model {name!r}; known models: {known}")
+    if is_checkpoint(name):
+        return load_checkpoint(name, threads=threads)
+    raise _unknown(name)
 
 
 def default_cache_dir() -> Path:

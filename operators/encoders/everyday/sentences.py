@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from operators.encoders.silence import no_progress_bars
 from operators.torch_threads import one_torch_thread
 from schemas.errors import ModelError
 from schemas.vectors import VectorArray, normalise
@@ -17,18 +18,11 @@ class SentenceEncoder:
 
     def __init__(self) -> None:
         from transformers import AutoModel, AutoTokenizer
-        from transformers.utils import logging
 
         folder = str(_folder())
         self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        # loading takes 20 ms, and a bar for it would break the one that the caller may be drawing
-        bar_was_on = logging.is_progress_bar_enabled()
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        try:
+        with no_progress_bars():
             self._model = AutoModel.from_pretrained(folder, local_files_only=True).eval()
-        finally:
-            if bar_was_on:
-                logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
     @one_torch_thread()  # a sentence takes one 7 ms; two threads beside other work waited half a second for each other
     def __call__(self, texts: Sequence[str]) -> VectorArray:

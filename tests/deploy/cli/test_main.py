@@ -79,9 +79,3 @@ def test_the_printed_plan_is_the_plan(regionlake: Run, tmp_path: Path) -> None:
     assert first.returncode == again.returncode == 0
     assert again.stdout == first.stdout
     assert "segment_s = 7.5" in first.stdout
-
-
-def test_models_lists_the_default(regionlake: Run) -> None:
-    done = regionlake("models")
-    assert done.returncode == 0
-    assert "everyday" in done.stdout

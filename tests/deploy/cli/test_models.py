@@ -1,0 +1,54 @@
+"""Models of one's own on the command line: catches a lake that forgets its model, or answers in another's words."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image
+
+from tests.checkpoints import Checkpoints
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def test_models_lists_the_default_and_what_else_loads(regionlake: Run) -> None:
+    done = regionlake("models")
+    assert "everyday" in done.stdout
+    assert "siglip2" in done.stdout
+
+
+def test_a_checkpoint_is_described(regionlake: Run, checkpoints: Checkpoints) -> None:
+    done = regionlake("models", checkpoints("siglip"))
+    assert done.returncode == 0, done.stderr
+    assert "text, image, dense" in done.stdout
+
+
+def test_a_lake_of_a_checkpoint_is_searched_with_it(
+    regionlake: Run, clip: Path, checkpoints: Checkpoints, tmp_path: Path
+) -> None:
+    options = ["--proposer", "grid", "--lake", tmp_path / "lake", "--model"]
+    made = regionlake("ingest", clip, *options, checkpoints("clip"), "--set", "regions.mode=pool")
+    assert made.returncode == 0, made.stderr
+    assert made.stderr == ""
+    found = regionlake("search", "a box", "--box", "0,0,0.5,0.5", "--lake", tmp_path / "lake", "-k", 2)
+    assert found.returncode == 0, found.stderr
+    assert "2 hits" in found.stdout
+    again = regionlake("ingest", clip, *options, checkpoints("dinov2"))
+    assert again.returncode == 2
+    assert "cannot be compared" in again.stderr
+
+
+def test_a_model_of_pictures_is_asked_with_pictures(
+    regionlake: Run, clip: Path, checkpoints: Checkpoints, tmp_path: Path
+) -> None:
+    made = regionlake(
+        "ingest", clip, "--proposer", "grid", "--lake", tmp_path / "lake", "--model", checkpoints("dinov3_vit")
+    )
+    assert made.returncode == 0, made.stderr
+    refused = regionlake("search", "a box", "--lake", tmp_path / "lake")
+    assert refused.returncode == 2
+    assert "knows no words" in refused.stderr
+    assert "--image" in refused.stderr
+    Image.new("RGB", (50, 40), "white").save(tmp_path / "white.png")
+    found = regionlake("search", "--image", tmp_path / "white.png", "--lake", tmp_path / "lake", "-k", 1)
+    assert "1 hits" in found.stdout
