@@ -31,7 +31,7 @@ from schemas.vectors import VectorArray
 # Classes that the second head never sees: every fourth, so that no kind of thing is left out whole.
 UNSEEN: tuple[int, ...] = tuple(range(2, len(COCO_CLASSES), 4))
 _LEAST_SIDE_PX = 32.0
-_SMALL_SHARE = 0.02  # of the frame: a small object covers less
+_SMALL_SHARE = 0.05  # of the frame: a small object covers less; chance is then what it was in the trial
 _CAPTION_GALLERY = 159
 
 
