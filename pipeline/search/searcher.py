@@ -11,6 +11,7 @@ from operators.encoders.encoder import Encoder
 from operators.ranking.fusion import contenders, fuse, rank_frames
 from operators.ranking.geometry import geometric_distance
 from operators.readers.picture import read_picture
+from operators.region_vectors import RegionVectors, RegionVectorsConfig
 from pipeline.lake.lake import Lake
 from pipeline.search.filters import frames_in_filter, overlapping
 from pipeline.search.hot_columns import HotColumns
@@ -28,6 +29,7 @@ class Searcher:
     """Answers queries over one lake from memory; follows the lake as it grows.
 
     encoder: makes the query's vector; it may be None where only boxes are asked for.
+    regions: how a part of a picture becomes a vector; best as the lake's own regions were made.
     proposers: which candidates take part ("frame" is the whole frame); None for all.
     threads: that score; None for one a core.
     max_age_s: how long the lake need not be looked at again: looking costs four listings, which is 2 ms on a
@@ -43,6 +45,7 @@ class Searcher:
         lake: Lake,
         encoder: Encoder | None = None,
         *,
+        regions: RegionVectorsConfig = RegionVectorsConfig(),  # noqa: B008  # frozen
         proposers: frozenset[str] | None = None,
         threads: int | None = None,
         max_age_s: float = 0.0,
@@ -51,6 +54,7 @@ class Searcher:
             lake.space.require_same(encoder.space, lake=lake.uri)
         self._lake = lake
         self._encoder = encoder
+        self._regions = regions
         self._proposers = proposers
         self._columns = HotColumns(lake)
         self._scorer = Scorer(threads=threads)
@@ -99,12 +103,14 @@ class Searcher:
             return of_text
         assert query.image is not None
         image = read_picture(query.image)
-        if query.roi is not None:
-            height_px, width_px, _ = image.shape
-            (x0, y0, x1, y1), *_ = Boxes(np.array([query.roi])).to_pixels(width_px=width_px, height_px=height_px)
-            image = np.ascontiguousarray(image[y0:y1, x0:x1])
-        of_image: VectorArray = self._encoder.encode_images([image])[0]
-        return of_image
+        if query.roi is None:
+            of_image: VectorArray = self._encoder.encode_images([image])[0]
+            return of_image
+        # as the stored regions were made: a region that is asked for by its own box has distance 0
+        ((of_region,),) = RegionVectors(self._regions, self._encoder)(
+            [image], [Boxes(np.array([query.roi], np.float32))]
+        )
+        return np.asarray(of_region, np.float32)
 
 
 class _Candidates:

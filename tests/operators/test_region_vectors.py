@@ -16,7 +16,7 @@ UNIT = st.floats(0, 1, width=32)
 BOX = st.tuples(UNIT, UNIT, UNIT, UNIT).map(
     lambda b: (min(b[0], b[2]), min(b[1], b[3]), max(b[0], b[2]), max(b[1], b[3]))
 )
-MODES = pytest.mark.parametrize("mode", ["crop", "pool"])
+MODES = pytest.mark.parametrize("mode", ["both", "crop", "pool"])
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +62,16 @@ def test_frames_without_boxes_give_no_vectors(
     assert regions([], []) == []
 
 
+def test_both_is_the_middle_between_crop_and_pool(
+    encoder: EverydayEncoder, frames: list[ImageArray], boxes: list[Boxes]
+) -> None:
+    by_mode = {}
+    for mode in ("both", "crop", "pool"):
+        by_mode[mode] = RegionVectors(RegionVectorsConfig(mode=mode), encoder)(frames, boxes)[0].astype(np.float64)
+    between = by_mode["crop"] + by_mode["pool"]
+    np.testing.assert_allclose(by_mode["both"], between / np.linalg.norm(between, axis=1, keepdims=True), atol=1e-6)
+
+
 def test_a_crop_of_the_whole_frame_is_the_frame(encoder: EverydayEncoder, frames: list[ImageArray]) -> None:
     whole = Boxes(np.array([[0, 0, 1, 1]], np.float32))
     vector = RegionVectors(RegionVectorsConfig(mode="crop", crop_px=224), encoder)(frames[:1], [whole])[0]
@@ -86,7 +96,7 @@ def test_a_box_lies_in_its_crop_where_it_lay_in_the_frame(
 def test_wrong_calls_say_what_came(encoder: EverydayEncoder, frames: list[ImageArray]) -> None:
     with pytest.raises(InvalidValueError, match="got 2 images and 1 boxes"):
         RegionVectors(RegionVectorsConfig(), encoder)(frames, [Boxes.empty()])
-    with pytest.raises(InvalidValueError, match='"crop"'):
+    with pytest.raises(InvalidValueError, match="both, crop, pool"):
         RegionVectorsConfig(mode="mask")  # type: ignore[arg-type]
     with pytest.raises(InvalidValueError, match="at least 1"):
         RegionVectorsConfig(context=0.5)

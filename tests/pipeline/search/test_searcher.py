@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from operators.encoders.catalogue import load_encoder
+from operators.proposals.proposer import ProposalConfig
+from pipeline.ingest import ingest
 from pipeline.lake.lake import Lake
+from pipeline.plan import Plan
 from pipeline.search.searcher import Searcher
 from schemas.errors import DecodeError, ModelError, QueryError
 from schemas.query import Query
@@ -33,13 +37,20 @@ def test_an_image_is_sought_by_its_vector(random_lake: Lake, picture: Path) -> N
     assert hits[0].distance == pytest.approx(nearest, abs=1e-6)
 
 
-def test_a_roi_is_the_crop_of_the_image(random_lake: Lake, picture: Path, tmp_path: Path) -> None:
-    crop = tmp_path / "crop.png"
-    Image.open(picture).crop((15, 10, 45, 30)).save(crop)
-    searcher = Searcher(random_lake, DrawnEncoder())
-    by_roi = searcher.search(Query(image=str(picture), roi=(0.25, 0.25, 0.75, 0.75))).hits
-    assert by_roi == searcher.search(Query(image=str(crop))).hits
-    assert by_roi != searcher.search(Query(image=str(picture))).hits
+def test_a_region_that_is_asked_for_by_its_own_box_is_the_first(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for i in range(2):
+        coarse = rng.integers(0, 256, (6, 8, 3), np.uint8)
+        Image.fromarray(coarse.repeat(40, axis=0).repeat(40, axis=1)).save(tmp_path / f"{i}.png")
+    lake = str(tmp_path / "lake")
+    ingest([str(tmp_path / "0.png"), str(tmp_path / "1.png")], lake, Plan(proposals=ProposalConfig(use=("grid",))))
+    searcher = Searcher(Lake.open(lake), load_encoder("everyday"))
+    rows = searcher.search(Query(box=(0, 0, 1, 1), k=2)).hits
+    for source in {hit.source for hit in rows}:
+        for roi in ((0.0, 0.0, 0.5, 0.5), (0.25, 0.5, 0.5, 0.75)):
+            first = searcher.search(Query(image=source, roi=roi, k=1)).hits[0]
+            assert (first.source, first.box) == (source, roi)
+            assert first.semantic == pytest.approx(0, abs=2e-3)  # float16 of 768 numbers
 
 
 def test_an_image_that_cannot_be_read_is_named(random_lake: Lake, tmp_path: Path) -> None:
@@ -54,7 +65,7 @@ def test_a_text_needs_a_model(random_lake: Lake) -> None:
 
 
 def test_another_model_is_refused_with_the_fix(random_lake: Lake) -> None:
-    with pytest.raises(ModelError, match="--model synthetic") as refused:
+    with pytest.raises(ModelError, match="use the model that wrote the lake") as refused:
         Searcher(random_lake, DrawnEncoder(replace(SPACE, model="other")))
     assert str(pickle.loads(pickle.dumps(refused.value))) == str(refused.value)
 
