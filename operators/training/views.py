@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.encoders.everyday.backbone import Backbone
-from operators.encoders.everyday.encoder import MAP_SHORT_SIDE_PX, map_size_px, region_features
+from operators.encoders.everyday.backbone import STRIDE_PX, Backbone
+from operators.encoders.everyday.encoder import MAP_SHORT_SIDE_PX, region_features
 from operators.encoders.everyday.resize import resize
+from operators.encoders.map_size import map_size_px
 from operators.encoders.pooling import pool_boxes
 from operators.region_vectors import cropped
 from operators.training.coco import LabelledPicture
@@ -133,7 +134,7 @@ def _views_of(
     )
     all_labels = [drawn_labels, labels]
     if config.maps:
-        height_px, width_px = map_size_px(image, short_side_px=MAP_SHORT_SIDE_PX)
+        height_px, width_px = map_size_px(image, short_side_px=MAP_SHORT_SIDE_PX, cell_px=STRIDE_PX)
         frame = backbone(resize(image, width_px=width_px, height_px=height_px)[None])[0]
         pooled = Boxes.concat([boxes, backgrounds])
         views.append(pool_boxes(FeatureMap(frame), pooled))

@@ -8,6 +8,7 @@ import torch
 
 from operators.encoders.checkpoint.pixels import Pixels
 from operators.encoders.checkpoint.towers import Tower
+from operators.encoders.map_size import map_size_px
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError, ModelError
 from schemas.frames import ImageArray
@@ -114,7 +115,9 @@ class CheckpointEncoder:
         """One map a picture, float32 (rows, cols, C); it covers the whole frame."""
         maps = []
         for image in images:
-            height_px, width_px = self._map_size_px(image)
+            height_px, width_px = map_size_px(
+                image, short_side_px=self._pixels.config.side_px, cell_px=self._tower.patch_px
+            )
             pixels = self._pixels.stretched(image, height_px=height_px, width_px=width_px)[None]
             maps.append(FeatureMap(_numpy(self._tower.cells(pixels)[0])))
         return maps
@@ -128,12 +131,6 @@ class CheckpointEncoder:
         del self._tower, self._texts, self._pixels
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-
-    def _map_size_px(self, image: ImageArray) -> tuple[int, int]:
-        patch, side = self._tower.patch_px, self._pixels.config.side_px
-        scale = side / min(image.shape[:2])
-        height_px, width_px = (max(1, round(length * scale / patch)) * patch for length in image.shape[:2])
-        return height_px, width_px
 
     def _batches(self, images: Sequence[ImageArray]) -> Iterator[tuple[slice, torch.Tensor]]:
         for start in range(0, len(images), self._batch):

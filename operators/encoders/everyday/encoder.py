@@ -13,6 +13,7 @@ from operators.encoders.everyday.backbone import CHANNELS, STRIDE_PX, Backbone, 
 from operators.encoders.everyday.head import ConSE, Head, joined, unit
 from operators.encoders.everyday.resize import resize
 from operators.encoders.everyday.sentences import SentenceEncoder
+from operators.encoders.map_size import map_size_px
 from operators.encoders.pooling import pool_boxes
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError
@@ -78,7 +79,7 @@ class EverydayEncoder:
 
     def feature_map(self, image: ImageArray, *, short_side_px: int) -> FeatureMap:
         """The same at another size: detail against time, which grows with the square of it."""
-        height_px, width_px = map_size_px(image, short_side_px=short_side_px)
+        height_px, width_px = map_size_px(image, short_side_px=short_side_px, cell_px=STRIDE_PX)
         return FeatureMap(self._backbone(resize(image, width_px=width_px, height_px=height_px)[None])[0])
 
     def project(self, features: VectorArray) -> VectorArray:
@@ -106,14 +107,6 @@ def _ways(text: str) -> tuple[str, ...]:
         return (text,)
     name = " ".join(words)
     return name, f"a {name}", f"a photo of a {name}"
-
-
-def map_size_px(image: ImageArray, *, short_side_px: int) -> tuple[int, int]:
-    """Height and width of a model input for `image`: whole cells, at most half a cell off its true shape."""
-    height, width, _ = image.shape
-    scale = short_side_px / min(height, width)
-    cells = [max(1, round(side * scale / STRIDE_PX)) for side in (height, width)]
-    return cells[0] * STRIDE_PX, cells[1] * STRIDE_PX
 
 
 def everyday_space(weights: Path = WEIGHTS) -> VectorSpace:

@@ -1,0 +1,15 @@
+"""The size at which a whole frame is made into a map: its own shape, in whole cells."""
+
+from schemas.frames import ImageArray
+
+LONGEST = 4  # times the shorter side: a strip that is longer is squeezed to it, or it would ask for gigabytes
+
+
+def map_size_px(image: ImageArray, *, short_side_px: int, cell_px: int) -> tuple[int, int]:
+    """Height and width of a model's input: multiples of `cell_px`, at most half a cell off the shape of `image`."""
+    height, width, _ = image.shape
+    scale = short_side_px / min(height, width)
+    rows, cols = (
+        max(1, round(min(side * scale, LONGEST * short_side_px) / cell_px)) * cell_px for side in (height, width)
+    )
+    return rows, cols
