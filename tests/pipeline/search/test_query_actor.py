@@ -1,5 +1,7 @@
-"""Catches a query actor that answers otherwise than a searcher, or hides what went wrong in it."""
+"""Catches a query actor that answers otherwise than a searcher, for another lake, or hides what went wrong in it."""
 
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from pipeline.lake.committer import Committer
 from pipeline.lake.lake import Lake
 from pipeline.search.query_actor import QueryActor, QueryClient
 from pipeline.search.searcher import Searcher
-from schemas.errors import LakeError, ModelError, QueryError
+from schemas.errors import LakeError, ModelError, QueryError, WorkerDiedError
 from schemas.query import Query
 from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots
 from tests.pipeline.search.drawn import DrawnEncoder, add
@@ -70,3 +72,48 @@ def test_errors_come_back_as_they_were_raised(random_lake: Lake, tmp_path: Path)
     with pytest.raises(QueryError, match="needs a model"):
         client.search(TEXT)
     client.close()
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("cluster")
+def test_an_actor_is_shared_by_its_name_however_the_lakes_path_is_written(random_lake: Lake) -> None:
+    first = QueryClient(random_lake.uri, load=drawn, name="shared")
+    second = QueryClient(os.path.relpath(random_lake.uri), load=None, name="shared")
+    assert second.search(TEXT).hits == first.search(TEXT).hits
+    first.close()
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("cluster")
+def test_an_actor_of_another_lake_or_without_a_model_is_refused_by_name(random_lake: Lake, empty_lake: Lake) -> None:
+    client = QueryClient(random_lake.uri, load=None, name="other")
+    with pytest.raises(QueryError, match=f"'other' serves the lake {re.escape(random_lake.uri)}"):
+        QueryClient(empty_lake.uri, load=None, name="other")
+    with pytest.raises(QueryError, match="'other' serves .* without a model"):
+        QueryClient(random_lake.uri, load=drawn, name="other")
+    assert client.search(Query(box=(0.0, 0.0, 1.0, 1.0))).hits  # who refuses an actor leaves it to its clients
+    client.close()
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("cluster")
+def test_a_client_that_cannot_open_its_lake_leaves_the_name_free(random_lake: Lake, tmp_path: Path) -> None:
+    with pytest.raises(LakeError, match="no lake at"):
+        QueryClient(str(tmp_path / "none"), load=None, name="freed")
+    client = QueryClient(random_lake.uri, load=drawn, name="freed")
+    assert client.search(TEXT).hits
+    client.close()
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("cluster")
+def test_an_actor_that_died_comes_back_and_one_that_was_ended_says_so(random_lake: Lake) -> None:
+    import ray
+
+    client = QueryClient(random_lake.uri, load=drawn)
+    before = client.search(TEXT).hits
+    ray.kill(client._actor, no_restart=False)  # as a worker that the kernel killed for memory
+    assert client.search(TEXT).hits == before
+    client.close()
+    with pytest.raises(WorkerDiedError, match="make a new QueryClient"):
+        client.search(TEXT)
