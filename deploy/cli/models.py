@@ -11,17 +11,17 @@ from deploy.cli.output import console, print_json
 
 def models(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Checkpoints to describe: folders or hub ids.", show_default=False)
+        list[str] | None, typer.Argument(help="Describe these: everyday, folders or hub ids.", show_default=False)
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the models that can be named with --model.
 
-    With NAMES: what is known of these checkpoints, before their weights are loaded.
+    With NAMES: what is known of each, and what its makers say of it.
     """
     from rich.table import Table
 
-    from operators.encoders.catalogue import checkpoint_kinds, model_card, model_cards
+    from operators.encoders.catalogue import checkpoint_kinds, model_card, model_cards, model_text
 
     cards = tuple(model_card(name) for name in names) if names else model_cards()
     if as_json:
@@ -33,5 +33,8 @@ def models(
         table.add_row(card.name, card.space.revision, str(card.space.dimension), card.licence, abilities, card.summary)
     out = console()
     out.print(table)
+    for name in names or ():
+        if text := model_text(name):
+            out.print(f"\n{text}", soft_wrap=True)
     if not names:
         out.print(f"and checkpoints by folder or hub id (owner/model): {', '.join(checkpoint_kinds())}")

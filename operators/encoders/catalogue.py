@@ -3,9 +3,15 @@
 from pathlib import Path
 
 from operators.encoders.card import ModelCard
-from operators.encoders.checkpoint.loading import FAMILIES, checkpoint_card, is_checkpoint, load_checkpoint
+from operators.encoders.checkpoint.loading import (
+    FAMILIES,
+    checkpoint_card,
+    checkpoint_text,
+    is_checkpoint,
+    load_checkpoint,
+)
 from operators.encoders.encoder import Encoder
-from operators.encoders.everyday.encoder import EverydayEncoder, everyday_card
+from operators.encoders.everyday.encoder import EVERYDAY_CARD, EverydayEncoder, everyday_card
 from schemas.errors import ModelError
 
 DEFAULT_MODEL = "everyday"
@@ -24,6 +30,12 @@ def model_card(name: str) -> ModelCard:
     if is_checkpoint(name):
         return checkpoint_card(name)
     raise _unknown(name)
+
+
+def model_text(name: str) -> str | None:
+    """What its makers say of a model, in Markdown: training data, licences, weaknesses; None where they say nothing."""
+    path = EVERYDAY_CARD if name == DEFAULT_MODEL else checkpoint_text(name)
+    return path.read_text(errors="replace") if path.is_file() else None
 
 
 def checkpoint_kinds() -> tuple[str, ...]:

@@ -51,6 +51,11 @@ def checkpoint_card(name: str) -> ModelCard:
     return _card(str(folder), _fingerprint(folder), str(folder) if Path(name).expanduser().is_dir() else name)
 
 
+def checkpoint_text(name: str) -> Path:
+    """Where a checkpoint's own README is, if it has one. Raises ModelError where there is no such checkpoint."""
+    return _folder(name) / "README.md"
+
+
 def load_checkpoint(name: str, *, threads: int | None = None) -> Encoder:
     """A loaded encoder: float32 on the CPU, bfloat16 on a GPU. Raises ModelError with the reason.
 

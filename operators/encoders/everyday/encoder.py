@@ -21,6 +21,7 @@ from schemas.frames import ImageArray
 from schemas.vectors import FeatureMap, VectorArray, VectorSpace
 
 WEIGHTS = Path(__file__).parent / "weights" / "head.safetensors"
+EVERYDAY_CARD = Path(__file__).parent / "MODEL_CARD.md"
 BACKBONE: BackboneName = "efficientnet-lite2"
 DIMENSION = 768
 INPUT_PX = 224

@@ -17,6 +17,12 @@ def test_models_lists_the_default_and_what_else_loads(regionlake: Run) -> None:
     assert "siglip2" in done.stdout
 
 
+def test_the_default_tells_what_it_was_trained_on_and_is_weak_at(regionlake: Run) -> None:
+    card = regionlake("models", "everyday").stdout
+    assert "training data" in card
+    assert "Weak at" in card
+
+
 def test_a_checkpoint_is_described(regionlake: Run, checkpoints: Checkpoints) -> None:
     done = regionlake("models", checkpoints("siglip"))
     assert done.returncode == 0, done.stderr

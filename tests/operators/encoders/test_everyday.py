@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from operators.encoders.catalogue import default_cache_dir, load_encoder, model_cards
 from operators.encoders.everyday.backbone import Backbone, exported, torch_module
 from operators.encoders.everyday.encoder import BACKBONE, EverydayEncoder
-from operators.encoders.map_size import map_size_px
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError, ModelError
 from schemas.frames import ImageArray
@@ -103,17 +102,6 @@ def test_cells_stand_where_their_pixels_are(everyday: EverydayEncoder) -> None:
         )
     # less than half a cell: the features of one texture are not alike on all its sides
     assert np.abs(np.mean(off_px, axis=0)).max() < 16
-
-
-@given(height=st.integers(1, 4000), width=st.integers(1, 4000))
-def test_a_map_has_whole_cells_and_the_frames_shape(height: int, width: int) -> None:
-    image = np.broadcast_to(np.zeros(3, np.uint8), (height, width, 3))
-    rows_px, cols_px = map_size_px(image, short_side_px=448, cell_px=32)
-    assert rows_px % 32 == 0
-    assert cols_px % 32 == 0
-    assert min(rows_px, cols_px) == 448
-    # half a cell of rounding at most
-    assert abs(max(rows_px, cols_px) - 448 * max(height, width) / min(height, width)) <= 16 + 1e-6
 
 
 def test_surroundings_are_seen_but_do_not_count_as_the_region(everyday: EverydayEncoder) -> None:
