@@ -11,7 +11,7 @@ from operators.encoders.pooling import pool_boxes
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray
-from schemas.vectors import VectorArray, normalise
+from schemas.vectors import FeatureMap, VectorArray, normalise
 
 RegionMode = Literal["both", "crop", "pool"]
 
@@ -49,8 +49,11 @@ class RegionVectors:
         self._config = config
         self._encoder = encoder
 
-    def __call__(self, images: Sequence[ImageArray], boxes: Sequence[Boxes]) -> list[VectorArray]:
-        """images: uint8 (H, W, 3) RGB each; boxes: one `Boxes` an image. Returns float32 (len(boxes[i]), D) each.
+    def __call__(
+        self, images: Sequence[ImageArray], boxes: Sequence[Boxes], *, maps: Sequence[FeatureMap] | None = None
+    ) -> list[VectorArray]:
+        """images: uint8 (H, W, 3) RGB each; boxes: one `Boxes` an image. maps: of the images, where they
+        are at hand. Returns float32 (len(boxes[i]), D) each.
 
         A vector depends on its own frame and box alone.
         """
@@ -60,15 +63,14 @@ class RegionVectors:
             return []
         parts = []
         if self._config.mode != "crop":
-            parts.append(self._pooled(images, boxes))
+            parts.append(self._pooled(maps or self._encoder.feature_maps(images), boxes))
         if self._config.mode != "pool":
             parts.append(self._crops(images, boxes))
         vectors = parts[0] if len(parts) == 1 else normalise(parts[0] + parts[1])
         ends = np.cumsum([len(b) for b in boxes])
         return np.split(vectors, ends[:-1])
 
-    def _pooled(self, images: Sequence[ImageArray], boxes: Sequence[Boxes]) -> VectorArray:
-        maps = self._encoder.feature_maps(images)
+    def _pooled(self, maps: Sequence[FeatureMap], boxes: Sequence[Boxes]) -> VectorArray:
         return self._encoder.project(np.concatenate([pool_boxes(m, b) for m, b in zip(maps, boxes, strict=True)]))
 
     def _crops(self, images: Sequence[ImageArray], boxes: Sequence[Boxes]) -> VectorArray:

@@ -37,12 +37,12 @@ class EmbedStage:
         images = [k.image for k in packet.keyframes]
         source, space = packet.head.segment.source, self._encoder.space
         whole = self._encoder.encode_images(images)
-        vectors = self._regions(images, [p.boxes for p in packet.proposals])
+        maps = self._encoder.feature_maps(images) if self._plan.patches else None
+        vectors = self._regions(images, [p.boxes for p in packet.proposals], maps=maps)
         frames = frame_rows(source, packet.keyframes, whole, thumbnails=self._plan.thumbnails, space=space)
         regions = region_rows(source, packet.keyframes, packet.proposals, vectors, space=space)
         patches = None
-        if self._plan.patches:
-            maps = self._encoder.feature_maps(images)
+        if maps is not None:
             cells = [self._encoder.project(m.features.reshape(-1, m.features.shape[2])) for m in maps]
             patches = patch_rows(source, packet.keyframes, maps, cells, space=space)
         head = packet.head.worked("embed", time.perf_counter() - start)

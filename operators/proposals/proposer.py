@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from operators.proposals.complete_cover import CompleteCover, CompleteCoverConfig
 from operators.proposals.grid import GridConfig, StaticGrid
@@ -33,7 +33,7 @@ class ProposalConfig:
     refine: RefineConfig = field(default_factory=RefineConfig)
 
     def __post_init__(self) -> None:
-        known = ("moving", "selective-search", "grid", "complete-cover")
+        known = get_args(ProposerName)
         for name in self.use:
             if name not in known:
                 raise PlanError(f"unknown proposer {name!r}; choose from {', '.join(known)}")
