@@ -82,7 +82,7 @@ class HotColumns:
         # until all of it is done: a refresh that fails half-way leaves rows that the next one must look at again
         before, self._versions = self._versions, {}
         with lake_errors(f"loading {self._lake.uri} into memory"):
-            done = self._read_spans("segments", where="state = 'done'")
+            done = self._read_done()
             moved = self._regions.refresh(self._lake.table("regions").to_lance())
             moved |= self._frames.refresh(self._lake.table("frames").to_lance())
             if versions["shots"] != before.get("shots"):
@@ -157,9 +157,11 @@ class HotColumns:
 
     # -- reading ---------------------------------------------------------------------------------
 
-    def _read_spans(self, name: TableName, *, where: str) -> SpanIndex:
-        rows = self._lake.read(name, columns=["source_id", "source", "start", "stop"], where=where)
-        return SpanIndex(source=self._codes(rows), start=_int64(rows["start"]), stop=_int64(rows["stop"]))
+    def _read_done(self) -> SpanIndex:
+        rows = self._lake.read("segments", columns=["source_id", "source", "start", "stop"], where="state = 'done'")
+        # the ledger is read whole each time, so its paths are those that a fresh searcher would show
+        codes = self._codes(rows, renew_uris=True)
+        return SpanIndex(source=codes, start=_int64(rows["start"]), stop=_int64(rows["stop"]))
 
     def _read_shots(self) -> tuple[SpanIndex, NDArray[np.float64]]:
         columns = ["source_id", "source", "start", "stop", "start_s", "stop_s"]
@@ -167,15 +169,21 @@ class HotColumns:
         index = SpanIndex(source=self._codes(rows), start=_int64(rows["start"]), stop=_int64(rows["stop"]))
         return index, np.stack([rows["start_s"].to_numpy(), rows["stop_s"].to_numpy()], axis=1)
 
-    def _codes(self, rows: pa.Table) -> NDArray[np.int64]:
-        """Number of each row's source; new sources get the next ones."""
+    def _codes(self, rows: pa.Table, *, renew_uris: bool = False) -> NDArray[np.int64]:
+        """Number of each row's source; new sources get the next ones.
+
+        renew_uris: takes the paths of known sources from these rows too: a source may be replaced from another place.
+        """
         ids = pc.dictionary_encode(rows["source_id"].combine_chunks())
         first = pc.index_in(ids.dictionary, value_set=rows["source_id"]).to_pylist()
         for source_id, row in zip(ids.dictionary.to_pylist(), first, strict=True):
+            uri = rows["source"][row].as_py()
             if source_id not in self._source_codes:
                 self._source_codes[source_id] = len(self.uris)
-                self.uris.append(rows["source"][row].as_py())
+                self.uris.append(uri)
                 self.source_ids.append(source_id)
+            elif renew_uris:
+                self.uris[self._source_codes[source_id]] = uri
         codes = np.array([self._source_codes[name] for name in ids.dictionary.to_pylist()], np.int64)
         return codes[ids.indices.to_numpy()] if len(ids) else np.zeros(0, np.int64)
 

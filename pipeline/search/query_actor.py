@@ -1,6 +1,5 @@
 """A searcher as a Ray actor: hot columns and model stay in one process, and many callers ask it."""
 
-import os
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -81,7 +80,7 @@ class QueryClient:
     ) -> None:
         # workers of Ray have a working directory of their own; and one lake has one name to compare
         folder = local_folder(lake)
-        self._lake = lake if folder is None else os.path.abspath(folder)
+        self._lake = lake if folder is None else str(folder.resolve())
         shared = {} if name is None else {"name": name, "get_if_exists": True, "lifetime": "detached"}
         # everything an actor knows is in the lake, and asking changes nothing
         options = {"num_cpus": cpus, "max_restarts": -1, "max_task_retries": 1, **shared}

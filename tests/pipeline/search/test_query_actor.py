@@ -89,7 +89,7 @@ def test_an_actor_of_another_lake_or_without_a_model_is_refused_by_name(random_l
     client = QueryClient(random_lake.uri, load=None, name="other")
     with pytest.raises(QueryError, match=f"'other' serves the lake {re.escape(random_lake.uri)}"):
         QueryClient(empty_lake.uri, load=None, name="other")
-    with pytest.raises(QueryError, match="'other' serves .* without a model"):
+    with pytest.raises(QueryError, match=r"'other' serves .* without a model"):
         QueryClient(random_lake.uri, load=drawn, name="other")
     assert client.search(Query(box=(0.0, 0.0, 1.0, 1.0))).hits  # who refuses an actor leaves it to its clients
     client.close()

@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from pipeline.search.hot_columns import HotColumns
 from pipeline.search.searcher import Searcher
 from schemas.errors import LakeError
 from schemas.query import Query, SearchResult
+from schemas.sources import Source
 from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots
 from tests.pipeline.search.drawn import DrawnEncoder, add
 
@@ -28,6 +30,14 @@ def answers(result: SearchResult) -> list[tuple[object, ...]]:
 def require_like_a_fresh_one(searcher: Searcher, lake: Lake) -> None:
     fresh = Searcher(Lake.open(lake.uri), DrawnEncoder())
     assert answers(searcher.search(EVERYTHING)) == answers(fresh.search(EVERYTHING))
+
+
+class MovedWorld(World):
+    """The same source, by its bytes, at another place."""
+
+    @property
+    def source(self) -> Source:
+        return replace(World.source.fget(self), uri=f"/moved/clip-{self.number}.mp4")  # type: ignore[attr-defined]
 
 
 @pytest.fixture
@@ -89,6 +99,21 @@ def test_a_source_that_is_taken_out_is_not_found(lake: Lake) -> None:
         add(writer, World(1, length=60))
     require_like_a_fresh_one(searcher, lake)
     assert len(searcher.search(EVERYTHING).hits) == 20 + 12
+
+
+def test_a_source_that_was_replaced_from_another_place_is_shown_and_found_there(lake: Lake) -> None:
+    searcher = Searcher(lake, DrawnEncoder())
+    world, moved = World(0), MovedWorld(0)
+    with committer(lake) as writer:
+        add(writer, world)
+        add(writer, World(1))
+        assert {h.source for h in searcher.search(EVERYTHING).hits} == {world.source.uri, World(1).source.uri}
+        writer.replace(world.source.id)
+        add(writer, moved)
+    assert {h.source for h in searcher.search(EVERYTHING).hits} == {moved.source.uri, World(1).source.uri}
+    assert len(searcher.search(replace(EVERYTHING, source="/moved")).hits) == 20
+    assert searcher.search(replace(EVERYTHING, source=world.source.uri)).hits == ()
+    require_like_a_fresh_one(searcher, lake)
 
 
 def test_compaction_changes_no_answer(lake: Lake) -> None:
