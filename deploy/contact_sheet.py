@@ -119,7 +119,7 @@ def _draw_header(draw: ImageDraw.ImageDraw, result: SearchResult, *, width: int)
     draw.text(
         (GAP_PX, 26), _fitted(title(result.query), _font(26), width - 2 * GAP_PX), fill=INK, font=_font(26), anchor="lm"
     )
-    found = f"{len(result.hits)} hits of {result.candidates:,} regions in {result.took_ms:.0f} ms"
+    found = f"{len(result.hits)} hits of {result.candidates:,} regions and frames in {result.took_ms:.0f} ms"
     legend = [("hit", HIT)] + ([("asked for", ASKED)] if result.query.box else [])
     x = float(GAP_PX)
     for name, colour in legend:

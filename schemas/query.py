@@ -94,7 +94,7 @@ class SearchResult:
     """The answer to a query.
 
     exact: whether the hits are the exact top k of the ranking, or an index may have missed some.
-    candidates: how many regions passed the filters.
+    candidates: how many regions and whole frames passed the filters.
     """
 
     query: Query

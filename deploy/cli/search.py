@@ -134,4 +134,5 @@ def _print_table(result: SearchResult) -> None:
     if result.hits:
         out.print(table)
     exactness = "exact" if result.exact else "approximate: an index may have missed some"
-    out.print(f"{len(result.hits)} hits of {result.candidates:,} regions in {result.took_ms:.0f} ms ({exactness})")
+    found = f"{len(result.hits)} hits of {result.candidates:,} regions and frames"
+    out.print(f"{found} in {result.took_ms:.0f} ms ({exactness})")

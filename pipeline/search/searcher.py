@@ -70,7 +70,7 @@ class Searcher:
     def search(self, query: Query) -> SearchResult:
         """The top k frames for a query, each with its best box. No candidates: no hits.
 
-        Raises QueryError when the query needs an encoder and there is none, SourceError when its
+        Raises QueryError when the query needs an encoder and there is none, DecodeError when its
         picture cannot be read.
         """
         start = time.perf_counter()
