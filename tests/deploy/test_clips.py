@@ -1,4 +1,5 @@
-"""Clip export: catches clips that reach into the next shot, lose frames or their times, or lie on their side."""
+"""Clip export: catches clips that reach into the next shot, lose frames or their times, lie on their side,
+or read a whole source anew for each hit."""
 
 import subprocess
 from collections.abc import Callable
@@ -10,10 +11,15 @@ import av
 import numpy as np
 import pytest
 
-from deploy.clips import clip_span, cut_clip
+from deploy.clips import clip_span, cut_clip, export_clips, find_video
+from operators.readers.probe import probe
+from pipeline.lake.committer import Committer
+from pipeline.lake.lake import Lake
 from schemas.errors import SourceError
-from schemas.query import Hit
+from schemas.query import Hit, Query, SearchResult
+from schemas.sources import Source
 from tests.integration.clips import make_clip
+from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots
 
 
 def times_of(path: Path) -> list[Fraction]:
@@ -43,7 +49,7 @@ def test_a_clip_is_the_shot_but_at_most_two_seconds_around_the_hit(
 
 def test_a_clip_has_the_frames_of_its_span_at_their_times(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "source.mp4", seed=1)
-    cut_clip(str(source), tmp_path / "clip.mp4", start_s=0.5, stop_s=2.0)
+    cut_clip(find_video(str(source)), tmp_path / "clip.mp4", start_s=0.5, stop_s=2.0)
     expected = [t - Fraction(1, 2) for t in times_of(source) if 0.5 <= t < 2]
     assert times_of(tmp_path / "clip.mp4") == expected
     assert len(expected) == 18  # 1.5 s at 12 frames/s
@@ -51,7 +57,7 @@ def test_a_clip_has_the_frames_of_its_span_at_their_times(tmp_path: Path) -> Non
 
 def test_a_clip_shows_what_the_source_shows(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "source.mp4", seed=2)
-    cut_clip(str(source), tmp_path / "clip.mp4", start_s=1.0, stop_s=1.5)
+    cut_clip(find_video(str(source)), tmp_path / "clip.mp4", start_s=1.0, stop_s=1.5)
     with av.open(str(source)) as a, av.open(str(tmp_path / "clip.mp4")) as b:
         shown = [f.to_ndarray(format="rgb24") for f in a.decode(video=0)][12:18]
         cut = [f.to_ndarray(format="rgb24") for f in b.decode(video=0)]
@@ -63,7 +69,7 @@ def test_a_turned_recording_gives_an_upright_clip(tmp_path: Path) -> None:
     source, turned = make_clip(tmp_path / "source.mp4", seed=3), tmp_path / "turned.mp4"
     turn = ["-c", "copy", "-metadata:s:v:0", "rotate=90"]  # FFmpeg before 6; -display_rotation after it
     subprocess.run(["ffmpeg", "-v", "error", "-i", str(source), *turn, str(turned)], check=True)
-    cut_clip(str(turned), tmp_path / "clip.mp4", start_s=0, stop_s=1)
+    cut_clip(find_video(str(turned)), tmp_path / "clip.mp4", start_s=0, stop_s=1)
     with av.open(str(turned)) as container:
         assert next(container.decode(video=0)).rotation, "the recording is not turned; this test would show nothing"
     with av.open(str(tmp_path / "clip.mp4")) as container:
@@ -75,5 +81,29 @@ def test_a_turned_recording_gives_an_upright_clip(tmp_path: Path) -> None:
 
 def test_a_source_that_is_gone_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"gone\.mp4"):
-        cut_clip(str(tmp_path / "gone.mp4"), tmp_path / "clip.mp4", start_s=0, stop_s=1)
-    assert not (tmp_path / "clip.mp4").exists()
+        find_video(str(tmp_path / "gone.mp4"))
+
+
+def test_a_source_of_many_hits_is_probed_once(
+    tmp_path: Path, make_hit: Callable[..., Hit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = [make_clip(tmp_path / f"{name}.mp4", seed=4, seconds=2) for name in "ab"]
+    probed: list[str] = []
+
+    def counted(path: str, *, uri: str) -> Source:
+        probed.append(uri)
+        return probe(path, uri=uri)
+
+    monkeypatch.setattr("deploy.clips.probe", counted)
+    # sources alternate by rank, as they may in an answer
+    hits = [make_hit(rank=rank + 1, source=str(clips[rank % 2])) for rank in range(4)]
+    hits = [replace(hit, source_id="synthetic", pts_s=0.5 * hit.rank - 0.5, shot_s=None) for hit in hits]
+    lake = Lake.create_or_open(str(tmp_path / "lake"), SPACE)
+    video = replace(World(0).source, id="synthetic")
+    with Committer(lake, plan_hash=PLAN, fold_shots=fold_shots) as committer:
+        committer.register(video)
+    result = SearchResult(Query(box=(0, 0, 1, 1)), took_ms=1, exact=True, candidates=4, hits=tuple(hits))
+    paths = list(export_clips(result, lake=lake, folder=tmp_path / "cut"))
+    assert [path.name[:4] for path in paths] == ["01_a", "02_b", "03_a", "04_b"]
+    assert probed == [str(clip) for clip in clips]
+    assert all(times_of(path) for path in paths)
