@@ -11,7 +11,7 @@ from operators.shots.cuts import fold_shots
 from pipeline.assemble import SegmentAssembler
 from pipeline.engine import Engine
 from pipeline.lake.committer import Committer
-from pipeline.lake.lake import Lake
+from pipeline.lake.lake import Lake, local_folder
 from pipeline.local_engine import LocalEngine
 from pipeline.packets import SegmentFailure, StageName, Work
 from pipeline.plan import Plan
@@ -46,16 +46,18 @@ def ingest(
     replace: remove and read again what another plan made of the same source.
     Raises PlanError, ModelError, LakeError before any file is read.
     """
-    with _engine(engine, plan, lake) as runner:
+    # workers of Ray have a working directory of their own
+    folder = local_folder(lake)
+    with _engine(engine, plan, lake if folder is None else str(folder.resolve())) as runner:
         return _Run(runner, plan, replace=replace, on_progress=on_progress).ingest(names)
 
 
 def _engine(name: EngineName, plan: Plan, lake: str) -> Engine:
     if name == "local":
-        return LocalEngine(plan, open_committer(lake, plan))
+        return LocalEngine(plan, partial(open_committer, lake, plan))
     from pipeline.ray_engine import RayEngine  # importing Ray takes a second that local runs need not wait
 
-    return RayEngine(plan, partial(open_committer, lake, plan))
+    return RayEngine(plan, partial(open_committer, lake, plan), on_this_node=local_folder(lake) is not None)
 
 
 def open_committer(lake: str, plan: Plan) -> Committer:
@@ -81,6 +83,7 @@ class _Run:
         self._keyframes = self._regions = 0  # embedded so far, committed or not
         self._media_total_s = 0.0
         self._backlog = 0
+        self._taken: set[str] = set()  # ids of the sources of this run: a copy has the same
 
     def ingest(self, names: Sequence[str]) -> IngestReport:
         found = find_sources(names)
@@ -108,6 +111,10 @@ class _Run:
 
     def _segments(self, location: Location, source: Source) -> Iterator[Work]:
         self._report.sources += 1
+        if source.id in self._taken:
+            self._report.skipped += 1
+            return
+        self._taken.add(source.id)
         try:
             todo = self._engine.writer.register(source, replace=self._replace)
         except PlanConflictError as error:
@@ -121,6 +128,7 @@ class _Run:
 
     def _read(self, works: Sequence[Work]) -> None:
         assembler = SegmentAssembler(self._plan.hash)
+        unfinished = {work.segment.id: work.segment for work in works}
         for packet in self._engine.run(works):
             segment = packet.head.segment
             for stage, seconds in packet.head.busy:
@@ -130,6 +138,8 @@ class _Run:
             self._keyframes += packet.frames.num_rows
             self._regions += packet.regions.num_rows
             whole = assembler.add(packet)
+            if whole is not None:
+                unfinished.pop(segment.id, None)
             if isinstance(whole, SegmentRows):
                 self._pending.append(whole)
             elif whole is not None:
@@ -137,6 +147,8 @@ class _Run:
             if self._commit_is_due():
                 self._commit()
             self._on_progress(self._progress())
+        for segment in unfinished.values():
+            self._fail(segment, SegmentFailure("failed", "its rows never came back from the workers; run it again"))
         self._commit()
         self._on_progress(self._progress())
 

@@ -1,6 +1,6 @@
 """`--engine local`: every stage in this process, one after the other, beside the reader's child process."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -17,11 +17,11 @@ from schemas.sources import Source
 class LocalEngine:
     """The plan in one process, for debugging, tests and small work. The reader decodes ahead while the model works."""
 
-    def __init__(self, plan: Plan, writer: LakeWriter) -> None:
-        self.writer = writer
-        self._reader = ReaderProcess(plan.read, timeout_s=plan.run.read_timeout_s)
+    def __init__(self, plan: Plan, make_writer: Callable[[], LakeWriter]) -> None:
         self._propose = ProposeStage(plan)
         self._embed = EmbedStage(plan)
+        self.writer = make_writer()  # holds the lake's lock: after all that may be refused
+        self._reader = ReaderProcess(plan.read, timeout_s=plan.run.read_timeout_s)
 
     def probe(self, locations: Sequence[Location]) -> Iterator[tuple[Location, Source] | Failure]:
         for location in locations:

@@ -5,12 +5,13 @@ import pickle
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import ray
 import ray.data
 from numpy.typing import NDArray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline.engine import LakeWriter
 from pipeline.packets import FramePacket, ProposalPacket, RowPacket, Work
@@ -36,7 +37,8 @@ Batch = dict[str, NDArray[np.object_]]
 class RayEngine:
     """The plan on a Ray cluster: the one that is running, or one started here for the run."""
 
-    def __init__(self, plan: Plan, make_writer: Callable[[], LakeWriter]) -> None:
+    def __init__(self, plan: Plan, make_writer: Callable[[], LakeWriter], *, on_this_node: bool) -> None:
+        """on_this_node: the lake is a folder of this machine, and its writer must run here."""
         self._plan = plan
         self._started = not ray.is_initialized()
         if self._started:
@@ -44,9 +46,14 @@ class RayEngine:
                 # Ray forks only to start other programs, before which LanceDB's threads do not matter
                 warnings.filterwarnings("ignore", "lancedb fork support", RuntimeWarning)
                 ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
-        self._cpus = ray.cluster_resources().get("CPU", 0.0)  # type: ignore[no-untyped-call]
-        pool_sizes(plan.run, cluster_cpus=self._cpus, works=1)  # refuse before any file is opened
-        self.writer: LakeWriter = _ActorWriter(make_writer)
+        try:
+            self._cpus = ray.cluster_resources().get("CPU", 0.0)  # type: ignore[no-untyped-call]
+            pool_sizes(plan.run, cluster_cpus=self._cpus, works=1)  # refuse before any file is opened
+            self.writer: LakeWriter = _ActorWriter(make_writer, on_this_node=on_this_node)
+        except BaseException:
+            if self._started:
+                ray.shutdown()
+            raise
         self._probes = [
             ray.remote(_ProbeActor).options(num_cpus=0, max_restarts=-1, max_task_retries=2).remote(plan)
             for _ in range(max(1, int(self._cpus) // 2))
@@ -98,8 +105,11 @@ class RayEngine:
 class _ActorWriter:
     """The committer in an actor: restarted when it dies and asked again, which commits once all the same."""
 
-    def __init__(self, make_writer: Callable[[], LakeWriter]) -> None:
-        options = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
+    def __init__(self, make_writer: Callable[[], LakeWriter], *, on_this_node: bool) -> None:
+        options: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
+        if on_this_node:
+            here = ray.get_runtime_context().get_node_id()
+            options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(here, soft=False)
         self._actor = ray.remote(_WriterActor).options(**options).remote(make_writer)
         call(self._actor, "ready")  # a lake that cannot be opened is told before any file is read
 
