@@ -3,11 +3,12 @@
 import glob
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 import fsspec
 from fsspec.callbacks import Callback
@@ -20,6 +21,22 @@ MEDIA_SUFFIXES = frozenset(
     ".jpg .jpeg .png .webp .bmp .tif .tiff".split()
 )
 CACHE_LIMIT_BYTES = 20 * 2**30
+
+# Parameters of a query, in small letters without - and _, that grant access or belong to what grants it.
+_SECRET_PARTS = (
+    *("token", "signature", "credential", "secret", "password", "passwd", "passphrase", "apikey", "accesskey"),
+    *("accessid", "privatekey", "sessionid", "jwt", "xamz", "xgoog"),
+)
+_SECRET_NAMES = frozenset(
+    "sig sign key code auth authkey authorization bearer pwd pass psw user usr username login session sid hmac policy "
+    "keypairid expires xossdate xossexpires hdnts hdnea".split()
+)
+# With `sig`, a signature of Azure: all of it changes with each signing, and its names are too short to go without.
+_AZURE_NAMES = frozenset("sv ss srt sp se st spr sr sip si sdd skoid sktid skt ske sks skv saoid suoid scid".split())
+_BOX_AT_ACCOUNT = frozenset("abfs abfss az wasb wasbs".split())  # what stands before @ is no user there
+_INNER_USER = re.compile(r"((?::|%3a)(?:/|%2f){2})(?:(?!%2f)[^/?#&;])*(?:@|%40)", re.IGNORECASE)  # of a URL in a URL
+_URL = re.compile(r"[a-z][a-z0-9+]*://[^\s'\"<>]+", re.IGNORECASE)
+_CHAIN = re.compile(r"::(?=[a-z0-9+]+://)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +60,7 @@ def find_sources(names: Sequence[str]) -> Iterator[Location | Failure]:
 
     A name that stands for nothing becomes a Failure, so that the others go on.
     """
-    seen: set[str] = set()
+    address_of: dict[str, str] = {}
     for name in names:
         try:
             found = _find_remote(name) if _is_remote(name) else _find_local(name)
@@ -53,18 +70,53 @@ def find_sources(names: Sequence[str]) -> Iterator[Location | Failure]:
             yield Failure(public_uri(name), _reason(error, name))
             continue
         for location in found:
-            if location.uri not in seen:
-                seen.add(location.uri)
+            known = address_of.get(location.uri)
+            if known is None:
+                address_of[location.uri] = location.address
                 yield location
+            elif known != location.address:
+                yield Failure(
+                    location.uri,
+                    f"{location.uri}: differs from another input only in what is not stored (user, password, "
+                    "signature), so the lake could not tell the two apart; give it one name",
+                )
 
 
 def public_uri(address: str) -> str:
-    """An address without what nobody else should read: user, password and query (signatures) of a URL."""
+    """An address without what nobody else should read.
+
+    Of `http(s)://`, the user, the fragment (which no server sees) and those parameters of the query that are known to
+    hold credentials or signatures are left out; the others tell one file from another. Of `s3://` and the like only
+    the user is: `?` and `#` are letters of a key.
+    """
     if not _is_remote(address):
         return address
-    parts = urlsplit(address)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+    # by hand: urlsplit raises on malformed addresses, which must be shown too
+    return "::".join(_public_link(link) for link in _CHAIN.split(address))  # zip://a.mp4::https://host/a.zip
+
+
+def _public_link(link: str) -> str:
+    scheme, colon, rest = link.partition("://")
+    if _is_http(scheme):
+        rest, _, query = rest.partition("#")[0].partition("?")
+        query = _public_query(query)
+        rest = _INNER_USER.sub(r"\1", rest + ("?" + query if query else ""))
+    authority, slash, path = rest.partition("/")
+    if scheme not in _BOX_AT_ACCOUNT:
+        authority = authority.rpartition("@")[2]
+    return scheme + colon + authority + slash + path
+
+
+def _public_query(query: str) -> str:
+    parameters = re.findall("[^&;]+[&;]?", query)
+    names = [re.sub("[-_]", "", unquote(p.rstrip("&;").partition("=")[0]).lower()) for p in parameters]
+    secret = _SECRET_NAMES | _AZURE_NAMES if "sig" in names else _SECRET_NAMES
+    public = [
+        p
+        for name, p in zip(names, parameters, strict=True)
+        if name not in secret and not any(part in name for part in _SECRET_PARTS)
+    ]
+    return query if len(public) == len(parameters) else "".join(public).rstrip("&;")
 
 
 def local_path(location: Location, *, on_progress: Callable[[], None], cache_dir: Path | None = None) -> Path:
@@ -81,7 +133,7 @@ def local_path(location: Location, *, on_progress: Callable[[], None], cache_dir
     try:
         filesystem, path = fsspec.core.url_to_fs(location.address)
         version = f"{location.address}\n{filesystem.ukey(path)}"
-        cached = folder / (hashlib.sha256(version.encode()).hexdigest()[:32] + Path(urlsplit(path).path).suffix)
+        cached = folder / (hashlib.sha256(version.encode()).hexdigest()[:32] + _suffix(location.address, path))
         if cached.exists():
             os.utime(cached)
             return cached
@@ -102,6 +154,10 @@ def _is_remote(name: str) -> bool:
     return "://" in name
 
 
+def _is_http(scheme: str) -> bool:
+    return scheme.lower() in ("http", "https")
+
+
 def _find_local(name: str) -> list[Location]:
     path = Path(name).expanduser()
     if path.is_dir():
@@ -117,10 +173,10 @@ def _find_local(name: str) -> list[Location]:
 
 
 def _find_remote(name: str) -> list[Location]:
+    if _is_http(name.partition("://")[0]):
+        return [Location(public_uri(name), name.partition("#")[0])]
     filesystem, path = fsspec.core.url_to_fs(name)
-    if filesystem.protocol == "http" or "http" in filesystem.protocol:
-        return [Location(public_uri(name), name)]
-    if glob.has_magic(path):
+    if glob.has_magic(path) and not filesystem.exists(path):
         paths = sorted(filesystem.glob(path))
         if not paths:
             raise SourceError(f"{public_uri(name)}: no object matches")
@@ -141,9 +197,14 @@ def _evict(folder: Path, *, keep_bytes: int) -> None:
             path.unlink(missing_ok=True)
 
 
+def _suffix(address: str, path: str) -> str:
+    return Path(urlsplit(address).path if _is_http(address.partition("://")[0]) else path).suffix
+
+
 def _suffixes() -> str:
     return " ".join(sorted(MEDIA_SUFFIXES))
 
 
 def _reason(error: BaseException, address: str) -> str:
-    return (str(error) or type(error).__name__).replace(address, public_uri(address))
+    text = (str(error) or type(error).__name__).replace(address, public_uri(address))
+    return _URL.sub(lambda url: public_uri(url[0]), text)  # a redirection's, or ours as a library spells it

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from pipeline.sources import Failure, Location, find_sources, local_path, public_uri
@@ -59,12 +60,67 @@ def test_relative_and_absolute_names_are_one_source(folder: Path, monkeypatch: p
     ("address", "shown"),
     [
         ("https://me:secret@host:8080/a/b.mp4?X-Signature=abc#t", "https://host:8080/a/b.mp4"),
+        ("HTTP://h/clip?id=1&X-Amz-Security-Token=t&cam=2", "HTTP://h/clip?id=1&cam=2"),
+        ("http://h/clip?user=me&pwd=1&id=7", "http://h/clip?id=7"),
+        ("http://h/clip?id=7;Access%5FToken=abc", "http://h/clip?id=7"),
+        ("https://h/c.mp4?sv=2024&se=2026-01-01&sr=b&sig=abc%3D", "https://h/c.mp4"),  # Azure's signature
+        ("https://h/c.mp4?x-oss-process=video/snapshot,t_9", "https://h/c.mp4?x-oss-process=video/snapshot,t_9"),
+        ("https://h/c.mp4?se=north&sr=b", "https://h/c.mp4?se=north&sr=b"),  # the same names without one
+        ("http://h/frame?src=rtsp://me:secret@cam/1", "http://h/frame?src=rtsp://cam/1"),
+        ("http://h/frame?src=rtsp%3A%2F%2Fme%3Asecret%40cam%2F1", "http://h/frame?src=rtsp%3A%2F%2Fcam%2F1"),
+        ("http://me:secret@[::1]/a.mp4?token=abc", "http://[::1]/a.mp4"),
+        ("http://me:secret@[bad/a.mp4?token=abc", "http://[bad/a.mp4"),
+        ("zip://a.mp4::https://me:secret@h/a.zip?sig=abc", "zip://a.mp4::https://h/a.zip"),
         ("s3://bucket/key with space.mp4", "s3://bucket/key with space.mp4"),
+        ("s3://b/cam#1/a?x&token=1.mp4", "s3://b/cam#1/a?x&token=1.mp4"),
+        ("ftp://me:secret@host/a@b.mp4", "ftp://host/a@b.mp4"),
+        ("abfs://box@account.dfs.core.windows.net/a.mp4", "abfs://box@account.dfs.core.windows.net/a.mp4"),
         ("/data/odd?name@x.mp4", "/data/odd?name@x.mp4"),
     ],
 )
 def test_stored_uris_hold_no_credentials(address: str, shown: str) -> None:
     assert public_uri(address) == shown
+
+
+def test_urls_that_differ_in_their_query_are_two_sources() -> None:
+    names = ["https://cam/clip?id=1", "https://cam/clip?id=2", "https://cam/clip?id=1#t=10"]
+    assert uris(*names) == names[:2]  # a fragment never reaches the server: the third is the first
+
+
+def test_urls_that_differ_only_in_what_is_not_stored_are_never_one_source_in_silence() -> None:
+    names = ["https://cam/clip?token=one", "https://cam/clip?token=2nd", "https://cam/clip?token=one"]
+    first, second = find_sources(names)
+    assert first == Location("https://cam/clip", names[0])
+    assert isinstance(second, Failure)
+    assert second.uri == "https://cam/clip"
+    assert "differs" in second.error
+    assert "2nd" not in second.error
+
+
+def test_a_malformed_url_does_not_end_the_search() -> None:
+    found = list(find_sources(["http://me:secret@[bad/a.mp4", "https://cam/clip"]))
+    assert [f.uri for f in found] == ["http://[bad/a.mp4", "https://cam/clip"]
+
+
+def test_object_keys_keep_their_signs(bucket: str) -> None:
+    keys = ["cam#1/a.mp4", "cam#2/a.mp4", "cam?2/a.mp4", "camx2/a.mp4"]
+    for key in keys:
+        put(f"{bucket}/{key}", key.encode())
+    assert sorted(uris(bucket)) == sorted(f"{bucket}/{key}" for key in keys)
+    assert uris(f"{bucket}/cam?2/a.mp4") == [f"{bucket}/cam?2/a.mp4"]  # is there: no pattern
+    assert len(uris(f"{bucket}/cam?1/a.mp4", f"{bucket}/cam*/a.mp4")) == 4
+
+
+@pytest.fixture
+def bucket() -> Iterator[str]:
+    """A folder of a store of objects, in this process."""
+    root = "memory:///bucket"
+    yield root
+    fsspec.filesystem("memory").rm("/bucket", recursive=True)
+
+
+def put(address: str, content: bytes) -> None:
+    fsspec.filesystem("memory").pipe(address, content)
 
 
 @pytest.fixture
