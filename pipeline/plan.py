@@ -4,13 +4,14 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
 import cattrs
 import tomli_w
 from cattrs.v import format_exception
 
 from operators.encoders.catalogue import model_card
-from operators.proposals.proposer import ProposalConfig
+from operators.proposals.proposer import ProposalConfig, ProposerName
 from operators.region_vectors import RegionVectorsConfig
 from pipeline.read_segment import ReadConfig
 from schemas.errors import PlanError, RegionLakeError
@@ -77,7 +78,9 @@ class Plan:
     def hash(self) -> str:
         """12 hexadecimal digits; equal plans give equal rows from equal bytes."""
         content = asdict(self)
-        del content["run"]
+        del content["run"], content["read"]["decode_threads"]
+        for name in set(get_args(ProposerName)) - set(self.proposals.use):
+            del content["proposals"][name.replace("-", "_")]
         return digest("plan", repr(content), self.space.to_json())[:12]
 
     def to_toml(self) -> str:
@@ -108,9 +111,30 @@ def load_plan(path: Path | None = None, *, overrides: Sequence[str] = ()) -> Pla
 _converter = cattrs.Converter(forbid_extra_keys=True)
 
 
+def _strict(kind: type, *also: type) -> None:
+    """Takes values of that type alone: bool("no") is True, and int(3.7) is 3."""
+
+    def structure(value: object, _: type) -> object:
+        if type(value) not in (kind, *also):
+            raise PlanError(f"{value!r} is no {_TOML_NAMES[kind]}")
+        return kind(value)
+
+    _converter.register_structure_hook(kind, structure)
+
+
+_TOML_NAMES = {bool: "true or false", int: "whole number", float: "number", str: "text"}
+_strict(bool)
+_strict(int)
+_strict(float, int)
+_strict(str)
+
+
 def _problem(error: BaseException, kind: type | None) -> str:
-    # our own checks say more than cattrs' "invalid value"
-    return str(error) if isinstance(error, RegionLakeError) else format_exception(error, kind)
+    if isinstance(error, RegionLakeError):  # our own checks say more than cattrs' "invalid value"
+        return str(error)
+    if get_origin(kind) is Literal:
+        return f"{str(error).partition(' not in ')[0]!r} is none of {', '.join(get_args(kind))}"
+    return format_exception(error, kind)
 
 
 def _parse_override(override: str) -> dict[str, object]:

@@ -27,6 +27,8 @@ def test_flags_win_over_the_file(tmp_path: Path) -> None:
 def test_the_hash_follows_what_rows_depend_on_and_nothing_else() -> None:
     plan = Plan()
     assert replace(plan, run=RunConfig(segment_s=7, readers=3)).hash == plan.hash
+    assert load_plan(overrides=["read.decode_threads=2"]).hash == plan.hash
+    assert load_plan(overrides=["proposals.complete_cover.k=3"]).hash == plan.hash  # which is not in use
     changed = [
         replace(plan, patches=True),
         load_plan(overrides=["read.shots.threshold=20.0"]),
@@ -45,7 +47,12 @@ def test_the_hash_follows_what_rows_depend_on_and_nothing_else() -> None:
         ("run.segment_s=-1", "positive"),
         ("patches", "key.path=value"),
         ("run.segment_s=soon", "run.segment_s"),
-        ("read.shots.detector=wrong", "detector"),
+        ("read.shots.detector=wrong", "'wrong' is none of content, adaptive.* plan.read.shots.detector"),
+        ("patches=no", "'no' is no true or false @ plan.patches"),
+        ("patches=False", "plan.patches"),
+        ("proposals.refine.limit=3.7", "3.7 is no whole number @ plan.proposals.refine.limit"),
+        ("proposals.refine.limit=true", "plan.proposals.refine.limit"),
+        ("model=3", "3 is no text"),
     ],
 )
 def test_wrong_keys_and_values_are_named(override: str, said: str) -> None:
