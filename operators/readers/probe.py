@@ -1,11 +1,12 @@
 """Finds out what a file is: a video or a picture, its clock, its span, and where decoding can start."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeVar
 
 import av.error
 from av.container import InputContainer
@@ -23,6 +24,9 @@ from schemas.sources import Source
 
 _SYNC_STEP_S = 1  # closer sync points are thinned: every segment carries the whole list
 _BLOCK_BYTES = 1 << 20
+_ITEMS_PER_BEAT = 32  # packets or frames, as often as when a segment is read
+
+_Item = TypeVar("_Item")
 
 
 def probe(
@@ -32,7 +36,7 @@ def probe(
 
     uri: the name under which it is known.
     start_time: UTC of the first frame; without it, the container's own recording time counts.
-    on_progress: called after every MiB read: a large file on a slow disk takes minutes.
+    on_progress: called after every MiB read and every 32 packets or frames: a large file on a slow disk takes minutes.
 
     A video that breaks off keeps the span it announces, so that reading its last segment fails with
     the reason while those before it are read.
@@ -73,14 +77,17 @@ def _probe_video(
         raise SourceError(f"{path} has no time base")
     times = PresentationTimes(container, stream)
     rate = stream.guessed_rate or stream.average_rate
-    first = _first_frame(path, container, stream)
+    first = _first_frame(path, container, stream, on_progress)
     first_pts = times.of(first)
     if first_pts is None:
         raise SourceError(
             f"{path} has no timestamps (a bare {stream.codec_context.name} stream?); wrap it: "
             f"ffmpeg -r RATE -i {Path(path).name} -c copy out.mp4"
         )
-    scan = _scan_frames(path) if times.counted else _scan_packets(path, first_pts, time_base, rate)
+    if times.counted:
+        scan = _scan_frames(path, on_progress)
+    else:
+        scan = _scan_packets(path, first_pts, time_base, rate, on_progress)
     stop = max(scan.stop, _announced_stop(path, container, stream, scan))
     orientation = Orientation.of(first)
     width_px, height_px = orientation.size(first.width, first.height)
@@ -101,11 +108,13 @@ def _probe_video(
     )
 
 
-def _first_frame(path: str, container: InputContainer, stream: VideoStream) -> VideoFrame:
+def _first_frame(
+    path: str, container: InputContainer, stream: VideoStream, on_progress: Callable[[], None]
+) -> VideoFrame:
     """The first undamaged frame; recordings that begin between sync points start with damaged ones."""
     reason = "it holds no frame"
     try:
-        for packet in container.demux(stream):
+        for packet in _told(container.demux(stream), on_progress):
             try:
                 for frame in packet.decode():
                     if not frame.is_corrupt:
@@ -128,14 +137,16 @@ class _Scan:
     end_s: Fraction
 
 
-def _scan_packets(path: str, first_pts: int, time_base: Fraction, rate: Fraction | None) -> _Scan:
+def _scan_packets(
+    path: str, first_pts: int, time_base: Fraction, rate: Fraction | None, on_progress: Callable[[], None]
+) -> _Scan:
     """From the packets alone, undecoded."""
     container, stream = open_video(path)
     step = int(_SYNC_STEP_S / time_base)
     sync = [first_pts]
     last, duration, shown, end_s = first_pts, 0, 0, Fraction(0)
     with container:
-        for packet in _packets(container):
+        for packet in _told(_packets(container), on_progress):
             if packet.pts is not None:
                 end_s = max(end_s, (packet.pts + (packet.duration or 0)) * packet.time_base)
             if packet.stream_index != stream.index or packet.is_discard:
@@ -162,14 +173,14 @@ def _packets(container: InputContainer) -> Iterator["Packet[Stream]"]:
         return
 
 
-def _scan_frames(path: str) -> _Scan:
+def _scan_frames(path: str, on_progress: Callable[[], None]) -> _Scan:
     """By decoding, where packets do not tell when they are shown; only the beginning is a sync point."""
     container, stream = open_video(path)
     times = PresentationTimes(container, stream)
     shown: list[int] = []
     with container:
         try:
-            for frame in container.decode(stream):
+            for frame in _told(container.decode(stream), on_progress):
                 time = times.of(frame)
                 if time is not None and not frame.is_corrupt:
                     shown.append(time)
@@ -177,6 +188,13 @@ def _scan_frames(path: str) -> _Scan:
             pass  # met again, and reported with its place, when the segment is read
     stop = max(shown) + 1
     return _Scan((min(shown),), stop, len(shown), stop * (stream.time_base or Fraction(0)))
+
+
+def _told(items: Iterable[_Item], on_progress: Callable[[], None]) -> Iterator[_Item]:
+    for number, item in enumerate(items, 1):
+        if number % _ITEMS_PER_BEAT == 0:
+            on_progress()
+        yield item
 
 
 def _announced_stop(path: str, container: InputContainer, stream: VideoStream, scan: _Scan) -> int:

@@ -4,13 +4,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from fractions import Fraction
+from multiprocessing.connection import Pipe
 from pathlib import Path
 
 import pytest
 
 from pipeline.packets import FramePacket, SegmentFailure, Work
 from pipeline.read_segment import ReadConfig, SegmentReader
+from pipeline.reader_child import Alive, ProbeRequest, serve
 from pipeline.reader_process import ReaderProcess
 from pipeline.sources import Location
 from schemas.errors import SourceError
@@ -101,6 +105,22 @@ def test_errors_of_the_child_are_those_of_the_probe(tmp_path: Path) -> None:
         with pytest.raises(SourceError, match="does not exist"):
             reader.probe(Location("gone.mp4", str(tmp_path / "gone.mp4")))
         assert reader.pid == before  # a bad file costs no child
+
+
+def test_a_parent_hears_of_every_scan_of_a_probe(clip: Location) -> None:
+    """One that hears nothing for `timeout_s` kills the child and quarantines the file."""
+    ours, theirs = Pipe()
+    child = threading.Thread(target=serve, args=(theirs,))
+    child.start()
+    ours.send(ReadConfig())
+    ours.send(ProbeRequest(clip))
+    messages = list(iter(ours.recv, None))
+    ours.close()
+    child.join()
+    hashed = -(-Path(clip.address).stat().st_size // 2**20)  # one beat a MiB
+    [source] = [m for m in messages if isinstance(m, Source)]
+    frames = (source.span.stop - source.span.start) * source.clock.time_base * Fraction(source.frame_rate)
+    assert sum(isinstance(m, Alive) for m in messages) >= hashed + frames // 32 - 1
 
 
 def test_the_child_ends_when_its_parent_is_killed(clip: Location) -> None:

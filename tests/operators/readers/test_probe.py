@@ -181,3 +181,23 @@ def test_probing_reads_no_pixels_of_a_noise_file(tmp_path: Path) -> None:
     path.write_bytes(np.random.default_rng(1).bytes(200_000))
     with pytest.raises(SourceError):
         probe(str(path), uri="x")
+
+
+@pytest.mark.parametrize("name", ["plain.mp4", "h264_b_frames.avi"])
+def test_a_video_is_scanned_with_progress_all_along(clips: Clips, name: str) -> None:
+    """By its packets, and where they tell no time (AVI with reordered pictures) by decoding."""
+    path = clips(name)
+    mebibytes = -(-path.stat().st_size // 2**20)  # told by the hash of the bytes
+    beats: list[int] = []
+    probe(str(path), uri="x", on_progress=lambda: beats.append(1))
+    assert len(beats) - mebibytes >= 3  # of 100 frames
+
+
+def test_the_search_for_a_first_whole_frame_tells_its_progress(clips: Clips, tmp_path: Path) -> None:
+    """A long recording may be damaged from end to end."""
+    path = tmp_path / "headless.ts"
+    ffmpeg("-i", str(clips("transport.ts")), "-c", "copy", "-bsf:v", "noise=drop=key", str(path))
+    beats: list[int] = []
+    with pytest.raises(SourceError, match="no frame of its video"):
+        probe(str(path), uri="x", on_progress=lambda: beats.append(1))
+    assert len(beats) >= 3
