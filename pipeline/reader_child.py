@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from operators.readers.probe import probe
 from pipeline.packets import FramePacket, PacketHead, SegmentFailure, Work
 from pipeline.read_segment import SegmentReader
-from pipeline.sources import Location, local_path
+from pipeline.sources import Location, local_file
 from schemas.errors import DecodeError, RegionLakeError, SourceError
 from schemas.frames import Keyframe
 from schemas.sources import SegmentReport
@@ -68,8 +68,8 @@ def serve(connection: Connection) -> None:
             return
         try:
             if isinstance(request, ProbeRequest):
-                path = local_path(request.location, on_progress=alive)
-                connection.send(probe(str(path), uri=request.location.uri, on_progress=alive))
+                with local_file(request.location, on_progress=alive) as path:
+                    connection.send(probe(str(path), uri=request.location.uri, on_progress=alive))
             else:
                 for packet in _packets(reader, request.work, connection):
                     connection.send(packet)
@@ -92,18 +92,18 @@ def _packets(reader: SegmentReader, work: Work, connection: Connection) -> Itera
         return PacketHead(work.segment, number, decoded, end).worked("read", watch.lap())
 
     try:
-        path = local_path(work.location, on_progress=lambda: connection.send(Alive()))
-        for item in reader(work.segment, str(path), on_progress=on_progress):
-            if isinstance(item, Keyframe):
-                if held and (held_bytes + item.image.nbytes > PACKET_BYTES or len(held) == PACKET_FRAMES):
-                    yield FramePacket(head(None), tuple(held))
-                    watch.lap()  # what the parent took to fetch it is not reading
-                    held, held_bytes, number = [], 0, number + 1
-                held.append(item)
-                held_bytes += item.image.nbytes
-            else:
-                decoded = item.frames_decoded
-                yield FramePacket(head(item), tuple(held))
+        with local_file(work.location, on_progress=lambda: connection.send(Alive())) as path:
+            for item in reader(work.segment, str(path), on_progress=on_progress):
+                if isinstance(item, Keyframe):
+                    if held and (held_bytes + item.image.nbytes > PACKET_BYTES or len(held) == PACKET_FRAMES):
+                        yield FramePacket(head(None), tuple(held))
+                        watch.lap()  # what the parent took to fetch it is not reading
+                        held, held_bytes, number = [], 0, number + 1
+                    held.append(item)
+                    held_bytes += item.image.nbytes
+                else:
+                    decoded = item.frames_decoded
+                    yield FramePacket(head(item), tuple(held))
     except (SourceError, DecodeError) as error:
         yield failure_packet(work, number=number, frames_decoded=decoded, error=str(error))
 

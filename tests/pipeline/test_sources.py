@@ -3,13 +3,16 @@
 import http.server
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 import fsspec
 import pytest
 
-from pipeline.sources import Failure, Location, find_sources, local_path, public_uri
+from pipeline import sources
+from pipeline.sources import Failure, Location, find_sources, local_file, local_path, public_uri
 from schemas.errors import SourceError
 
 
@@ -154,3 +157,93 @@ def test_a_missing_http_file_is_named_without_its_credentials(server: str, tmp_p
     assert "secret" not in str(caught.value)
     assert "token" not in str(caught.value)
     assert not list((tmp_path / "cache").iterdir())  # no half-fetched file is left
+
+
+def located(address: str) -> Location:
+    return Location(public_uri(address), address)
+
+
+def fetch(address: str, cache: Path) -> bytes:
+    with local_file(located(address), on_progress=lambda: None, cache_dir=cache) as path:
+        return path.read_bytes()
+
+
+@pytest.fixture
+def small_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache in which no two files have room."""
+    monkeypatch.setattr(sources, "CACHE_LIMIT_BYTES", 150)
+    return tmp_path / "cache"
+
+
+def test_a_file_in_use_outlives_the_limit_of_the_cache(bucket: str, small_cache: Path) -> None:
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        put(f"{bucket}/{name}", name.encode() * 20)
+    with local_file(located(f"{bucket}/a.mp4"), on_progress=lambda: None, cache_dir=small_cache) as path:
+        assert fetch(f"{bucket}/b.mp4", small_cache) == b"b.mp4" * 20
+        assert path.read_bytes() == b"a.mp4" * 20
+        assert (
+            fetch(f"{bucket}/a.mp4", small_cache) == b"a.mp4" * 20
+        )  # a second reader does not end the first one's use
+        fetch(f"{bucket}/c.mp4", small_cache)
+        assert path.exists()
+    fetch(f"{bucket}/b.mp4", small_cache)
+    assert not path.exists()
+
+
+def test_a_download_outlives_the_limit_of_the_cache(bucket: str, small_cache: Path) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        put(f"{bucket}/{name}", name.encode() * 200)
+    others: list[bytes] = []
+
+    def another_fetches() -> None:
+        if not others:
+            others.append(fetch(f"{bucket}/b.mp4", small_cache))
+
+    with local_file(located(f"{bucket}/a.mp4"), on_progress=another_fetches, cache_dir=small_cache) as path:
+        assert path.read_bytes() == b"a.mp4" * 200
+    assert others == [b"b.mp4" * 200]
+
+
+def test_two_that_fetch_one_file_at_once_both_keep_it(bucket: str, small_cache: Path) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        put(f"{bucket}/{name}", name.encode() * 20)
+    with ExitStack() as faster:
+        won: list[Path] = []
+
+        def another_fetches() -> None:
+            if not won:
+                file = local_file(located(f"{bucket}/a.mp4"), on_progress=lambda: None, cache_dir=small_cache)
+                won.append(faster.enter_context(file))
+
+        with local_file(located(f"{bucket}/a.mp4"), on_progress=another_fetches, cache_dir=small_cache) as path:
+            assert won == [path]
+            fetch(f"{bucket}/b.mp4", small_cache)
+            faster.close()
+            fetch(f"{bucket}/b.mp4", small_cache)
+            assert path.read_bytes() == b"a.mp4" * 20
+    assert not [p for p in small_cache.iterdir() if not p.suffix]  # the slower one's copy is gone
+
+
+def test_what_an_abandoned_download_left_is_evicted_and_a_vanished_entry_is_no_error(
+    bucket: str, small_cache: Path
+) -> None:
+    small_cache.mkdir()
+    (small_cache / "tmpabandoned").write_bytes(b"x" * 100)
+    (small_cache / "gone").symlink_to("nowhere")  # what stat() sees of a file that another one has just deleted
+    put(f"{bucket}/a.mp4", b"a" * 100)
+    assert fetch(f"{bucket}/a.mp4", small_cache) == b"a" * 100
+    assert not (small_cache / "tmpabandoned").exists()
+
+
+def test_fetchers_that_share_a_cache_do_not_fail_each_other(tmp_path: Path, small_cache: Path) -> None:
+    names = [f"{i}.mp4" for i in range(6)]
+    for name in names:
+        (tmp_path / name).write_bytes(name.encode() * 20)
+
+    def fetch_all(first: int) -> None:
+        for i in range(150):
+            name = names[(first + i * (first + 1)) % len(names)]
+            assert fetch(f"file://{tmp_path}/{name}", small_cache) == name.encode() * 20
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(fetch_all, range(4)))  # raises what any of them met
