@@ -5,6 +5,7 @@ ledger rows as `done`. Whoever opens the lake to write next deletes the rows of 
 still `writing`: a commit happened wholly or not at all.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, Self
 
@@ -37,6 +38,7 @@ from schemas.tables import TableName
 
 FoldShots = Callable[[Source, Sequence[CutEvent], int, int], list[Shot]]
 _ROW_TABLES: tuple[TableName, ...] = ("frames", "regions", "patches")
+_log = logging.getLogger(__name__)
 
 
 class Committer:
@@ -102,6 +104,9 @@ class Committer:
         if entry is None or entry.source is None or entry.plan != self.plan_hash or entry.state == "quarantined":
             segments = entry.segments if entry is not None else {}
             self._entries[source.id] = SourceEntry(source.uri, self.plan_hash, "open", source, segments, stored=False)
+        self._damaged = True
+        self._forget_quarantined({source.uri})
+        self._damaged = False
         return source.span.minus(self.done_spans(source.id))
 
     def done_spans(self, source_id: str) -> list[Span]:
@@ -142,6 +147,7 @@ class Committer:
             return
         self._damaged = True
         self._write_sources()
+        self._forget_failures([segment])
         self._upsert("segments", failed_table(segment, plan=self.plan_hash, state=state, error=error))
         entry.segments[segment.id] = LedgerEntry(segment.span, state)
         self._damaged = False
@@ -246,7 +252,7 @@ class Committer:
                 raise LakeError(f"{where}: {name} has rows of frames that are not among the segment's")
 
     def _write_segments(self, new: Sequence[SegmentRows]) -> None:
-        self._forget_failures(new)
+        self._forget_failures(item.segment for item in new)
         self._append("segments", done_table(new, state="writing"))
         for item in new:
             report = item.report
@@ -262,13 +268,13 @@ class Committer:
         for item in new:
             self._entries[item.segment.source.id].segments[item.segment.id].state = "done"
 
-    def _forget_failures(self, new: Sequence[SegmentRows]) -> None:
-        """Deletes the ledger's failures that `new` makes good, however they were cut."""
+    def _forget_failures(self, new: Iterable[Segment]) -> None:
+        """Deletes the ledger's failures of which `new` knows better, however they were cut."""
         gone: list[str] = []
-        for item in new:
-            segments = self._entries[item.segment.source.id].segments
+        for segment in new:
+            segments = self._entries[segment.source.id].segments
             for name, old in list(segments.items()):
-                overlaps = old.span.start < item.segment.span.stop and item.segment.span.start < old.span.stop
+                overlaps = old.span.start < segment.span.stop and segment.span.start < old.span.stop
                 if old.state in ("failed", "quarantined") and overlaps:
                     gone.append(name)
                     del segments[name]
@@ -278,16 +284,18 @@ class Committer:
         pending = [entry for entry in self._entries.values() if not entry.stored and entry.source is not None]
         if not pending:
             return
-        uris = {entry.uri for entry in pending}
-        # an input that was unreadable and now is not had an id of its URI, or of other bytes
-        stale = [name for name, e in self._entries.items() if e.stored and e.state == "quarantined" and e.uri in uris]
-        self._delete("sources", "id", stale)
-        for name in stale:
-            del self._entries[name]
+        self._forget_quarantined({entry.uri for entry in pending})
         table = sources_table([(e.source, e.plan, e.state) for e in pending if e.source is not None])
         self._upsert("sources", table)
         for entry in pending:
             entry.stored = True
+
+    def _forget_quarantined(self, uris: set[str]) -> None:
+        """An input that was unreadable and now is not had an id of its URI, or of other bytes."""
+        stale = [name for name, e in self._entries.items() if e.stored and e.state == "quarantined" and e.uri in uris]
+        self._delete("sources", "id", stale)
+        for name in stale:
+            del self._entries[name]
 
     def _complete(self, source_ids: Iterable[str]) -> None:
         """Writes the shots of the sources that are covered, and marks them complete."""
@@ -297,6 +305,7 @@ class Committer:
         self._damaged = True
         events = load_cut_events(self.lake, covered)
         shots: list[tuple[Source, Shot]] = []
+        unfolded: set[str] = set()
         for name in covered:
             entry = self._entries[name]
             assert entry.source is not None  # covered() looked
@@ -304,8 +313,14 @@ class Committer:
             firsts = [s.first_pts for s in done if s.first_pts is not None]
             lasts = [s.last_pts for s in done if s.last_pts is not None]
             if firsts:
-                found = self._fold_shots(entry.source, events[name], min(firsts), max(lasts))
+                try:
+                    found = self._fold_shots(entry.source, events[name], min(firsts), max(lasts))
+                except Exception:  # of one source: it stays open, and the lake can be written
+                    _log.exception("the shots of %s cannot be folded; it is left open", entry.uri)
+                    unfolded.add(name)
+                    continue
                 shots += [(entry.source, shot) for shot in found]
+        covered = [name for name in covered if name not in unfolded]
         self._append("shots", shots_table(shots))
         complete = sources_table(
             [(e.source, e.plan, "complete") for e in map(self._entries.__getitem__, covered) if e.source is not None]

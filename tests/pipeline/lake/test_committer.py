@@ -17,6 +17,7 @@ from pipeline.lake.ledger import done_table
 from pipeline.rows import SegmentRows
 from schemas.clock import Span
 from schemas.errors import LakeError, PlanConflictError
+from schemas.shots import Shot
 from schemas.tables import TABLE_NAMES, TableName
 from tests.pipeline.lake.conftest import OpenWriter
 from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots
@@ -163,6 +164,44 @@ def test_a_quarantined_input_is_named_once_and_forgotten_when_it_is_mended(lake:
         writer.commit([WORLD.rows(WHOLE)])
         writer.quarantine(WORLD.source.uri, source_id=WORLD.source.id, error="gone later")
     assert state_of(lake) == ["complete"]
+
+
+def test_a_disk_that_was_away_and_is_back_leaves_no_quarantine(lake: Lake, open_writer: OpenWriter) -> None:
+    with open_writer() as writer:
+        writer.register(WORLD.source)
+        writer.commit([WORLD.rows(WHOLE)])
+    with open_writer() as writer:
+        writer.quarantine(WORLD.source.uri, error="does not exist")
+    assert sorted(state_of(lake)) == ["complete", "quarantined"]
+    with open_writer() as writer:
+        assert writer.register(WORLD.source) == []
+    assert state_of(lake) == ["complete"]
+
+
+def test_a_failure_that_is_cut_anew_takes_the_place_of_the_old(lake: Lake, open_writer: OpenWriter) -> None:
+    with open_writer() as writer:
+        writer.register(WORLD.source)
+        writer.fail(WHOLE, state="failed", error="all of it")
+        halves = WORLD.segments(2)
+        for half in halves:
+            writer.fail(half, state="failed", error="a half")
+    assert sorted(lake.read("segments")["id"].to_pylist()) == sorted(half.id for half in halves)
+
+
+def test_shots_that_cannot_be_folded_cost_their_source_alone(lake: Lake) -> None:
+    def broken(*_: object) -> list[Shot]:
+        raise ZeroDivisionError
+
+    with Committer(lake, plan_hash=PLAN, fold_shots=broken) as writer:
+        writer.register(WORLD.source)
+        writer.commit([WORLD.rows(WHOLE)])
+    assert state_of(lake) == ["open"]
+    with Committer(lake, plan_hash=PLAN, fold_shots=broken) as writer:  # it opens again
+        assert writer.register(World(1).source) != []
+    with Committer(lake, plan_hash=PLAN, fold_shots=fold_shots) as writer:  # mended: what was left open is finished
+        assert writer.register(WORLD.source) == []
+    assert "complete" in state_of(lake)
+    assert check(lake).problems == ()
 
 
 def test_another_plan_is_refused_and_replaces_when_told_to(lake: Lake, open_writer: OpenWriter, tmp_path: Path) -> None:
