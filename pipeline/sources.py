@@ -6,9 +6,10 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -43,10 +44,14 @@ _CHAIN = re.compile(r"::(?=[a-z0-9+]+://)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """One file: `address` opens it (and may hold credentials), `uri` is what is stored and shown."""
+    """One file: `address` opens it (and may hold credentials), `uri` is what is stored and shown.
+
+    search: names the `find_sources` that found it; what tells no version of itself is kept for that one alone.
+    """
 
     uri: str
     address: str
+    search: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ def find_sources(names: Sequence[str]) -> Iterator[Location | Failure]:
     A name that stands for nothing becomes a Failure, so that the others go on.
     """
     address_of: dict[str, str] = {}
+    search = uuid.uuid4().hex
     for name in names:
         try:
             found = _find_remote(name) if _is_remote(name) else _find_local(name)
@@ -75,7 +81,7 @@ def find_sources(names: Sequence[str]) -> Iterator[Location | Failure]:
             known = address_of.get(location.uri)
             if known is None:
                 address_of[location.uri] = location.address
-                yield location
+                yield replace(location, search=search)
             elif known != location.address:
                 yield Failure(
                     location.uri,
@@ -159,14 +165,14 @@ def _fetch(location: Location, folder: Path, held: ExitStack, on_progress: Calla
     eviction leaves locked files alone. Looking for a file, making one and evicting happen one at a time.
     """
     filesystem, path = fsspec.core.url_to_fs(location.address)
-    version = hashlib.sha256(f"{location.address}\n{filesystem.ukey(path)}".encode()).hexdigest()[:32]
-    cached = folder / (version + _suffix(location.address, path))
+    info = filesystem.info(path)
+    version = _http_version(location, info) if _is_http_link(location.address) else filesystem.ukey(path)
+    digest = hashlib.sha256(f"{location.address}\n{version}".encode()).hexdigest()[:32]
+    cached = folder / (digest + _suffix(location.address, path))
     with _locked(folder):
         if _hold(cached, held):
             return cached
-    size = int(filesystem.info(path).get("size") or 0)
-    with _locked(folder):
-        _evict(folder, keep_bytes=CACHE_LIMIT_BYTES - size)
+        _evict(folder, keep_bytes=CACHE_LIMIT_BYTES - int(info.get("size") or 0))
         part = tempfile.NamedTemporaryFile(dir=folder, delete=False)  # noqa: SIM115, closed by `held`
         held.enter_context(part)
         fcntl.flock(part, fcntl.LOCK_SH)
@@ -179,6 +185,14 @@ def _fetch(location: Location, folder: Path, held: ExitStack, on_progress: Calla
     finally:
         Path(part.name).unlink(missing_ok=True)
     return cached
+
+
+def _http_version(location: Location, info: Mapping[str, object]) -> str:
+    """What changes when the file does; fsspec's own `ukey` is the URL alone."""
+    told = [info.get("ETag"), info.get("Last-Modified")]
+    if not any(told):  # a size alone tells too little: cameras write many pictures of one size
+        return location.search or uuid.uuid4().hex
+    return repr([*told, info.get("size")])
 
 
 @contextmanager
@@ -205,6 +219,10 @@ def _is_remote(name: str) -> bool:
     return "://" in name
 
 
+def _is_http_link(address: str) -> bool:
+    return _is_http(address.partition("://")[0])
+
+
 def _is_http(scheme: str) -> bool:
     return scheme.lower() in ("http", "https")
 
@@ -224,7 +242,7 @@ def _find_local(name: str) -> list[Location]:
 
 
 def _find_remote(name: str) -> list[Location]:
-    if _is_http(name.partition("://")[0]):
+    if _is_http_link(name):
         return [Location(public_uri(name), name.partition("#")[0])]
     filesystem, path = fsspec.core.url_to_fs(name)
     if glob.has_magic(path) and not filesystem.exists(path):
@@ -255,7 +273,7 @@ def _evict(folder: Path, *, keep_bytes: int) -> None:
 
 
 def _suffix(address: str, path: str) -> str:
-    return Path(urlsplit(address).path if _is_http(address.partition("://")[0]) else path).suffix
+    return Path(urlsplit(address).path if _is_http_link(address) else path).suffix
 
 
 def _suffixes() -> str:

@@ -1,6 +1,9 @@
 """Catches inputs that vanish without a word, come twice, or take a password into the lake."""
 
+import hashlib
 import http.server
+import os
+import pickle
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -126,27 +129,99 @@ def put(address: str, content: bytes) -> None:
     fsspec.filesystem("memory").pipe(address, content)
 
 
-@pytest.fixture
-def server(folder: Path) -> Iterator[str]:
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None: ...
+class Web(http.server.ThreadingHTTPServer):
+    """Serves a folder, counts what was fetched, and tells of each file what `tells` names."""
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as web:
+    def __init__(self, folder: Path) -> None:
+        super().__init__(("127.0.0.1", 0), partial(WebHandler, directory=folder))
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.fetched: list[str] = []
+        self.tells = {"Last-Modified"}
+
+
+class WebHandler(http.server.SimpleHTTPRequestHandler):
+    server: Web
+
+    def do_GET(self) -> None:
+        self.server.fetched.append(self.path)
+        super().do_GET()
+
+    def send_header(self, keyword: str, value: str) -> None:
+        if keyword == "Last-Modified":
+            if "ETag" in self.server.tells:
+                super().send_header(
+                    "ETag", hashlib.sha256(Path(self.translate_path(self.path)).read_bytes()).hexdigest()
+                )
+            if "Last-Modified" not in self.server.tells:
+                return
+        super().send_header(keyword, value)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def web(folder: Path) -> Iterator[Web]:
+    with Web(folder) as web:
         threading.Thread(target=web.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{web.server_port}"
+        yield web
         web.shutdown()
 
 
-def test_http_files_are_fetched_once(server: str, folder: Path, tmp_path: Path) -> None:
-    [location] = find_sources([f"{server}/b.mp4"])
+@pytest.fixture
+def server(web: Web) -> str:
+    return web.url
+
+
+def find(address: str) -> Location:
+    [location] = find_sources([address])
     assert isinstance(location, Location)
+    return location
+
+
+def test_http_files_are_fetched_once(web: Web, tmp_path: Path) -> None:
     beats: list[int] = []
-    path = local_path(location, on_progress=lambda: beats.append(1), cache_dir=tmp_path / "cache")
+    address = f"{web.url}/b.mp4"
+    path = local_path(find(address), on_progress=lambda: beats.append(1), cache_dir=tmp_path / "cache")
     assert path.read_bytes() == b"b.mp4"
     assert path.suffix == ".mp4"
     assert beats
-    (folder / "b.mp4").unlink()
-    assert local_path(location, on_progress=lambda: None, cache_dir=tmp_path / "cache") == path
+    assert local_path(find(address), on_progress=lambda: None, cache_dir=tmp_path / "cache") == path
+    assert web.fetched == ["/b.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("tells", "content", "modified_s"),
+    [
+        ({"ETag"}, b"B.MP4", 0),
+        ({"Last-Modified"}, b"B.MP4", 3600),
+        ({"Last-Modified"}, b"longer", 0),  # within the second that Last-Modified can tell
+        ({"ETag", "Last-Modified"}, b"B.MP4", 0),
+    ],
+)
+def test_an_http_file_that_changed_is_fetched_again(
+    web: Web, folder: Path, tmp_path: Path, tells: set[str], content: bytes, modified_s: int
+) -> None:
+    web.tells = tells
+    location = find(f"{web.url}/b.mp4")
+    os.utime(folder / "b.mp4", (1e9, 1e9))
+    assert local_path(location, on_progress=lambda: None, cache_dir=tmp_path / "cache").read_bytes() == b"b.mp4"
+    (folder / "b.mp4").write_bytes(content)
+    os.utime(folder / "b.mp4", (1e9, 1e9 + modified_s))
+    assert local_path(location, on_progress=lambda: None, cache_dir=tmp_path / "cache").read_bytes() == content
+
+
+def test_an_http_file_that_tells_no_version_is_fetched_once_a_search(web: Web, folder: Path, tmp_path: Path) -> None:
+    web.tells = set()
+    first = find(f"{web.url}/b.mp4")
+    for location in (first, pickle.loads(pickle.dumps(first))):  # the readers of a run are other processes
+        assert local_path(location, on_progress=lambda: None, cache_dir=tmp_path / "cache").read_bytes() == b"b.mp4"
+    assert web.fetched == ["/b.mp4"]
+    (folder / "b.mp4").write_bytes(b"B.MP4")
+    again = find(first.address)
+    assert local_path(again, on_progress=lambda: None, cache_dir=tmp_path / "cache").read_bytes() == b"B.MP4"
+    (folder / "b.mp4").write_bytes(b"b.MP4")
+    unsearched = located(first.address)
+    assert local_path(unsearched, on_progress=lambda: None, cache_dir=tmp_path / "cache").read_bytes() == b"b.MP4"
 
 
 def test_a_missing_http_file_is_named_without_its_credentials(server: str, tmp_path: Path) -> None:
