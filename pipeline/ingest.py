@@ -107,6 +107,7 @@ class _Run:
                 self._quarantine(probed)
             else:
                 yield from self._segments(*probed)
+            self._on_progress(self._progress())  # a slow share keeps us here for minutes
             start = time.perf_counter()
 
     def _segments(self, location: Location, source: Source) -> Iterator[Work]:

@@ -16,6 +16,7 @@ from pipeline.lake.lock import writer_of
 from pipeline.local_engine import LocalEngine
 from pipeline.packets import RowPacket, Work
 from pipeline.plan import Plan, RunConfig
+from pipeline.progress import Progress
 from pipeline.stages import EmbedStage
 from schemas.errors import ModelError
 from tests.integration.clips import make_clip
@@ -70,6 +71,15 @@ def test_a_model_that_does_not_load_leaves_the_lake_unlocked(
     with pytest.raises(ModelError) as caught:
         ingest([str(clip)], str(lake), PLAN)
     assert writer_of(lake) is None, caught  # while the error is still held
+
+
+def test_sources_are_told_while_they_are_probed(clip: Path, tmp_path: Path) -> None:
+    second = make_clip(tmp_path / "second.mp4", seed=4, seconds=1)
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no video")
+    told: list[Progress] = []
+    ingest([str(clip), str(broken), str(second)], str(tmp_path / "lake"), PLAN, on_progress=told.append)
+    assert [p.sources for p in told if p.media_total_s == 0] == [1, 1, 2]  # before the first segment was handed out
 
 
 def test_a_relative_lake_is_the_one_where_the_caller_stands(
