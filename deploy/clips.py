@@ -34,9 +34,13 @@ class Video:
 def export_clips(result: SearchResult, *, lake: Lake, folder: Path) -> Iterator[Path]:
     """Writes `RANK_NAME_TIME.mp4` for every hit in a video and yields the paths; a picture has no clip.
 
-    Raises SourceError when a source is no longer where it was, or can no longer be decoded.
+    Raises SourceError when a source is no longer where it was, or can no longer be decoded; RegionLakeError when the
+    folder cannot be made.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RegionLakeError(f"the folder of clips {folder} cannot be made: {error}") from error
     rows = lake.read("sources", columns=["id", "kind"])
     videos = {id for id, kind in zip(*(rows[c].to_pylist() for c in ("id", "kind")), strict=True) if kind == "video"}
     found: dict[str, Video] = {}  # a probe reads the whole file, and many hits lie in one

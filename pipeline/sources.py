@@ -74,7 +74,7 @@ def find_sources(names: Sequence[str]) -> Iterator[Location | Failure]:
             found = _find_remote(name) if _is_remote(name) else _find_local(name)
             if not found:
                 raise SourceError(f"{name}: holds no video or picture; RegionLake looks for {_suffixes()}")
-        except (OSError, ValueError, ImportError) as error:
+        except Exception as error:  # every backend of fsspec has errors of its own (botocore's for want of credentials)
             yield Failure(public_uri(name), _reason(error, name))
             continue
         for location in found:

@@ -19,11 +19,12 @@ def print_json(value: object) -> None:
 
 
 def console() -> "Console":
-    """Standard output; wide when it is no terminal, so that a table in a file is not folded."""
+    """Standard output; wide when it is no terminal, so that a table in a file is not folded, and never so narrow
+    that a table must leave columns out: the terminal then breaks its lines."""
     from rich.console import Console
 
     out = Console(highlight=False, markup=False)
-    return out if out.is_terminal else Console(highlight=False, markup=False, width=160)
+    return Console(highlight=False, markup=False, width=max(out.width, 140) if out.is_terminal else 160)
 
 
 def search_json(result: SearchResult) -> Json:

@@ -114,8 +114,7 @@ def _print_table(result: SearchResult) -> None:
     with_time = any(hit.time for hit in result.hits)
     clock = ("time (UTC)",) if with_time else ()
     for column in ("rank", "distance", "semantic", "geometric", "source", "at", *clock, "shot", "box", "proposer"):
-        # in a narrow terminal names, shots and boxes fold; numbers and words stay whole
-        table.add_column(column, overflow="fold", no_wrap=column not in ("source", "shot", "box"))
+        table.add_column(column, overflow="fold", no_wrap=column not in ("source", "shot"))
     names = short_names([hit.source for hit in result.hits])
     for hit in result.hits:
         table.add_row(

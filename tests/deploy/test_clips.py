@@ -15,7 +15,7 @@ from deploy.clips import clip_span, cut_clip, export_clips, find_video
 from operators.readers.probe import probe
 from pipeline.lake.committer import Committer
 from pipeline.lake.lake import Lake
-from schemas.errors import SourceError
+from schemas.errors import RegionLakeError, SourceError
 from schemas.query import Hit, Query, SearchResult
 from schemas.sources import Source
 from tests.integration.clips import make_clip
@@ -82,6 +82,14 @@ def test_a_turned_recording_gives_an_upright_clip(tmp_path: Path) -> None:
 def test_a_source_that_is_gone_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"gone\.mp4"):
         find_video(str(tmp_path / "gone.mp4"))
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    lake = Lake.create_or_open(str(tmp_path / "lake"), SPACE)
+    result = SearchResult(Query(text="a"), took_ms=0.0, exact=True, candidates=0, hits=())
+    with pytest.raises(RegionLakeError, match=r"the folder of clips .* cannot be made"):
+        list(export_clips(result, lake=lake, folder=tmp_path / "file" / "clips"))
 
 
 def test_a_source_of_many_hits_is_probed_once(

@@ -322,3 +322,19 @@ def test_fetchers_that_share_a_cache_do_not_fail_each_other(tmp_path: Path, smal
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(fetch_all, range(4)))  # raises what any of them met
+
+
+def test_a_backend_that_fails_in_its_own_way_costs_its_own_input(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class NoCredentialsError(Exception):
+        """As botocore's, which is no OSError."""
+
+    def refuse(_: str) -> list[Location]:
+        raise NoCredentialsError("Unable to locate credentials")
+
+    monkeypatch.setattr(sources, "_find_remote", refuse)
+    (tmp_path / "a.mp4").write_bytes(b"")
+    bad, good = find_sources(["s3://bucket/b.mp4", str(tmp_path / "a.mp4")])
+    assert bad == Failure("s3://bucket/b.mp4", "Unable to locate credentials")
+    assert isinstance(good, Location)
