@@ -78,6 +78,9 @@ def find_sources(names: Sequence[str]) -> Iterator[Location | Failure]:
             yield Failure(public_uri(name), _reason(error, name))
             continue
         for location in found:
+            if isinstance(location, Failure):
+                yield location
+                continue
             known = address_of.get(location.uri)
             if known is None:
                 address_of[location.uri] = location.address
@@ -227,10 +230,11 @@ def _is_http(scheme: str) -> bool:
     return scheme.lower() in ("http", "https")
 
 
-def _find_local(name: str) -> list[Location]:
+def _find_local(name: str) -> list[Location | Failure]:
     path = Path(name).expanduser()
+    failures: list[Failure] = []
     if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in MEDIA_SUFFIXES and p.is_file())
+        files = sorted(_media_below(path, failures))
     elif path.exists() or not glob.has_magic(name):
         files = [path]  # a missing file is reported by the probe, with the others
     else:
@@ -238,10 +242,29 @@ def _find_local(name: str) -> list[Location]:
         if not files:
             raise SourceError(f"{name}: no file matches")
     absolute = [str(p.absolute()) for p in files]
-    return [Location(p, p) for p in absolute]
+    return [*failures, *(Location(p, p) for p in absolute)]
 
 
-def _find_remote(name: str) -> list[Location]:
+def _media_below(folder: Path, failures: list[Failure]) -> Iterator[Path]:
+    """Whatever has the suffix of a video or picture, behind links to folders too; what is no file the probe will name.
+
+    Folders that cannot be listed are added to `failures`.
+    """
+
+    def note(error: OSError) -> None:
+        failures.append(Failure(str(Path(error.filename).absolute()), f"{error.filename}: {error.strerror}"))
+
+    listed: set[Path] = set()
+    for where, folders, names in os.walk(folder, onerror=note, followlinks=True):
+        here = Path(where)
+        if here.resolve() in listed:  # a link in a circle
+            folders.clear()
+            continue
+        listed.add(here.resolve())
+        yield from (here / name for name in names if Path(name).suffix.lower() in MEDIA_SUFFIXES)
+
+
+def _find_remote(name: str) -> list[Location | Failure]:
     if _is_http_link(name):
         return [Location(public_uri(name), name.partition("#")[0])]
     filesystem, path = fsspec.core.url_to_fs(name)

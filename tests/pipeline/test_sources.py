@@ -338,3 +338,26 @@ def test_a_backend_that_fails_in_its_own_way_costs_its_own_input(
     bad, good = find_sources(["s3://bucket/b.mp4", str(tmp_path / "a.mp4")])
     assert bad == Failure("s3://bucket/b.mp4", "Unable to locate credentials")
     assert isinstance(good, Location)
+
+
+def test_nothing_in_a_folder_is_passed_over_in_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, elsewhere = tmp_path / "folder", tmp_path / "elsewhere"
+    (folder / "locked").mkdir(parents=True)
+    elsewhere.mkdir()
+    (elsewhere / "linked.mp4").write_bytes(b"")
+    (folder / "link").symlink_to(elsewhere)
+    (folder / "circle").symlink_to(folder)
+    (folder / "dangling.mp4").symlink_to(tmp_path / "gone.mp4")
+    os.mkfifo(folder / "pipe.mp4")
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:  # as for a user without rights; root has them all
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    found = list(find_sources([str(folder)]))
+    assert [f.uri for f in found if isinstance(f, Failure)] == [str(folder / "locked")]
+    names = [f.uri for f in found if isinstance(f, Location)]
+    assert names == [str(folder / "dangling.mp4"), str(folder / "link" / "linked.mp4"), str(folder / "pipe.mp4")]
