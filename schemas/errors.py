@@ -38,7 +38,7 @@ class LakeError(RegionLakeError, RuntimeError):
 
 
 class PlanConflictError(LakeError):
-    """A source is in the lake under another plan; its rows must not be mixed."""
+    """A source is in the lake under another plan, or its file has changed since; the rows must not be mixed."""
 
 
 class ModelError(RegionLakeError, ValueError):

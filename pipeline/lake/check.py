@@ -90,6 +90,7 @@ class _Audit:
 
     def checks(self) -> Iterator[Callable[[], Iterator[Problem]]]:
         yield self._duplicates
+        yield self._shared_places
         yield self._unknown_sources
         yield self._ledger_states
         yield self._overlaps
@@ -114,6 +115,21 @@ class _Audit:
                     f"{name}: {key} {one['values']} of {self._named(source)} is there {one['counts']} times, "
                     f"expected once; {_REPLACE}",
                 )
+
+    def _shared_places(self) -> Iterator[Problem]:
+        sources = self.tables["sources"]
+        complete = sources.filter(pc.equal(sources["state"], "complete"))
+        ids: dict[str, set[str]] = {}
+        for source, uri in _pairs(complete, "id", "source"):
+            ids.setdefault(uri, set()).add(source)
+        for uri, held in ids.items():
+            if len(held) > 1:
+                for source in sorted(held):
+                    yield (
+                        source,
+                        f"sources: {source} at {uri} is complete, and so are {len(held) - 1} of other bytes there: "
+                        f"the file was overwritten; {_REPLACE}",
+                    )
 
     def _unknown_sources(self) -> Iterator[Problem]:
         for name, table in self.tables.items():

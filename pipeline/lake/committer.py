@@ -58,6 +58,7 @@ class Committer:
         # a bucket has no lock to take: its single writer is a rule for whoever runs the ingest
         self._lock = WriterLock(lake.folder, wait_s=wait_s) if lake.folder is not None else None
         self._entries: dict[str, SourceEntry] = {}
+        self._ids_at: dict[str, set[str]] = {}  # ids that were ever seen at a URI: see _standing_at
         self._damaged = True  # until recovery has looked
         self._unsound: frozenset[str] | None = None  # until somebody wants to replace what is
         self._commits = 0  # since small fragments were last looked for
@@ -87,10 +88,12 @@ class Committer:
     def register(self, source: Source, *, replace: bool = False) -> list[Span]:
         """Makes a source known; returns the spans of it that are still to be read, in order.
 
-        A source that was quarantined is tried again. replace: what another plan made of it, or what fails the
-        audit, is removed first; without it, another plan raises PlanConflictError.
+        A source that was quarantined is tried again. replace: what another plan made of it, what other bytes at
+        its URI gave, or what fails the audit, is removed first; without it, another plan or rows of other bytes
+        raise PlanConflictError.
         """
         self._recover()
+        self._clear_place(source, replace=replace)
         entry = self._entries.get(source.id)
         conflict = entry is not None and entry.plan != self.plan_hash and entry.spans("done")
         if replace and (conflict or source.id in self._unsound_sources()):
@@ -103,7 +106,7 @@ class Committer:
             )
         if entry is None or entry.source is None or entry.plan != self.plan_hash or entry.state == "quarantined":
             segments = entry.segments if entry is not None else {}
-            self._entries[source.id] = SourceEntry(source.uri, self.plan_hash, "open", source, segments, stored=False)
+            self._know(source.id, SourceEntry(source.uri, self.plan_hash, "open", source, segments, stored=False))
         self._damaged = True
         self._forget_quarantined({source.uri})
         self._damaged = False
@@ -165,7 +168,7 @@ class Committer:
         self._damaged = True
         self._upsert("sources", quarantined_source_table(source_id=name, uri=uri, plan=self.plan_hash, error=error))
         segments = entry.segments if entry is not None else {}
-        self._entries[name] = SourceEntry(uri, self.plan_hash, "quarantined", None, segments)
+        self._know(name, SourceEntry(uri, self.plan_hash, "quarantined", None, segments))
         self._damaged = False
 
     def replace(self, source_id: str) -> None:
@@ -292,10 +295,37 @@ class Committer:
 
     def _forget_quarantined(self, uris: set[str]) -> None:
         """An input that was unreadable and now is not had an id of its URI, or of other bytes."""
-        stale = [name for name, e in self._entries.items() if e.stored and e.state == "quarantined" and e.uri in uris]
+        held = [(name, self._entries[name]) for uri in uris for name in self._standing_at(uri)]
+        stale = [name for name, entry in held if entry.stored and entry.state == "quarantined"]
         self._delete("sources", "id", stale)
         for name in stale:
             del self._entries[name]
+
+    def _clear_place(self, source: Source, *, replace: bool) -> None:
+        """Removes what other bytes at the URI of `source` left: they are gone, and clips would show the new ones.
+
+        Raises PlanConflictError where that has rows, unless they are to be replaced.
+        """
+        for name in self._standing_at(source.uri):
+            old = self._entries[name]
+            if name == source.id:
+                continue
+            if old.spans("done") and not replace:
+                raise PlanConflictError(
+                    f"{source.uri} has changed since it was ingested into {self.lake.uri}; pass --replace to take "
+                    "what is there now and remove what was, or give the new file another name"
+                )
+            if old.segments or old.state != "quarantined":  # else its one row is forgotten as that of any quarantine
+                self.replace(name)
+
+    def _know(self, source_id: str, entry: SourceEntry) -> None:
+        self._entries[source_id] = entry
+        self._ids_at.setdefault(entry.uri, set()).add(source_id)
+
+    def _standing_at(self, uri: str) -> list[str]:
+        """Ids of the sources that are known at a URI; an index, as looking at all for each would be quadratic."""
+        ids = sorted(self._ids_at.get(uri, ()))
+        return [name for name in ids if name in self._entries and self._entries[name].uri == uri]
 
     def _complete(self, source_ids: Iterable[str]) -> None:
         """Writes the shots of the sources that are covered, and marks them complete."""
@@ -375,7 +405,9 @@ class Committer:
         if not self._damaged:
             return
         registered = [entry for entry in self._entries.values() if not entry.stored and entry.source is not None]
-        self._entries = load_entries(self.lake)
+        self._entries, self._ids_at = {}, {}
+        for name, entry in load_entries(self.lake).items():
+            self._know(name, entry)
         torn = [
             (source_id, name, segment.span)
             for source_id, entry in self._entries.items()
@@ -400,7 +432,7 @@ class Committer:
             known = self._entries.get(entry.source.id)
             if known is None or known.source is None:
                 entry.segments = known.segments if known is not None else {}
-                self._entries[entry.source.id] = entry
+                self._know(entry.source.id, entry)
         self._damaged = False
         # shots are folded by the rules of the plan: those of another are left to its own next ingest
         self._complete([name for name, entry in self._entries.items() if entry.plan == self.plan_hash])

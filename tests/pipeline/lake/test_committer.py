@@ -18,6 +18,7 @@ from pipeline.rows import SegmentRows
 from schemas.clock import Span
 from schemas.errors import LakeError, PlanConflictError
 from schemas.shots import Shot
+from schemas.sources import Source
 from schemas.tables import TABLE_NAMES, TableName
 from tests.pipeline.lake.conftest import OpenWriter
 from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots
@@ -217,6 +218,79 @@ def test_another_plan_is_refused_and_replaces_when_told_to(lake: Lake, open_writ
         writer.commit([other.rows(s, patches=True) for s in other.segments()])
     assert check(lake).problems == ()
     assert compare(lake, clean_lake(tmp_path / "clean", [other])) == ()
+
+
+class Overwritten(World):
+    """Other bytes at the path of WORLD."""
+
+    @property
+    def source(self) -> Source:
+        return replace(super().source, uri=WORLD.source.uri)
+
+
+NEW = Overwritten(7, length=40)
+
+
+def test_a_file_that_was_overwritten_is_refused_until_it_is_to_replace_the_old(
+    lake: Lake, open_writer: OpenWriter, tmp_path: Path
+) -> None:
+    with open_writer() as writer:
+        writer.register(WORLD.source)
+        writer.commit([WORLD.rows(s, patches=True) for s in WORLD.segments(2)])
+        before = counts(lake)
+        with pytest.raises(PlanConflictError, match=r"has changed since .* --replace"):
+            writer.register(NEW.source)
+        assert counts(lake) == before
+        assert writer.register(WORLD.source) == []  # put back as it was
+    with open_writer() as writer:
+        assert writer.register(NEW.source, replace=True) == [NEW.source.span]
+        assert lake.count("frames") == lake.count("shots") == 0
+        writer.commit([NEW.rows(s, patches=True) for s in NEW.segments()])
+    assert check(lake).problems == ()
+    assert compare(lake, clean_lake(tmp_path / "clean", [NEW])) == ()
+
+
+@pytest.mark.parametrize(
+    "before", ["quarantined", "quarantined bytes", "registered", "failed", "failed and quarantined"]
+)
+def test_a_path_that_never_gave_rows_takes_other_bytes(before: str, lake: Lake, open_writer: OpenWriter) -> None:
+    with open_writer() as writer:
+        if before.startswith("quarantined"):
+            named = WORLD.source.id if before == "quarantined bytes" else None
+            writer.quarantine(WORLD.source.uri, source_id=named, error="half written")
+        else:
+            writer.register(WORLD.source)
+        if before.startswith("failed"):
+            writer.fail(WHOLE, state="failed", error="half written")
+        if before == "failed and quarantined":
+            writer.quarantine(WORLD.source.uri, source_id=WORLD.source.id, error="half written")
+    with open_writer() as writer:
+        assert writer.register(NEW.source) == [NEW.source.span]
+        writer.commit([NEW.rows(s) for s in NEW.segments()])
+    assert lake.read("sources")["id"].to_pylist() == [NEW.source.id]
+    assert set(lake.read("segments")["state"].to_pylist()) == {"done"}
+
+
+def test_two_sources_of_one_path_are_named_and_mended(lake: Lake, open_writer: OpenWriter) -> None:
+    """As lakes of before have them."""
+    with open_writer() as writer:
+        for world in (World(1), WORLD):
+            writer.commit([world.rows(s) for s in world.segments()])
+    renamed = World(7, length=40)
+    with open_writer() as writer:
+        writer.commit([renamed.rows(s) for s in renamed.segments()])
+    for name in ("sources", "segments", "shots", "frames", "regions"):
+        lake.table(name).update(where=f"source = '{renamed.source.uri}'", values={"source": WORLD.source.uri})
+    report = check(lake)
+    assert report.source_ids == {WORLD.source.id, NEW.source.id}
+    assert all("overwritten" in problem for problem in report.problems)
+    with open_writer() as writer:
+        with pytest.raises(PlanConflictError):
+            writer.register(NEW.source)
+        for span in writer.register(NEW.source, replace=True):
+            writer.commit([NEW.rows(NEW.segment(span))])
+    assert check(lake).problems == ()
+    assert lake.count("sources") == 2
 
 
 def test_a_committer_that_was_restarted_takes_what_its_predecessor_was_told_of(
