@@ -9,7 +9,7 @@ from deploy.cli.output import EXIT_FAILED, Json, console, print_json
 from deploy.wording import reason
 
 if TYPE_CHECKING:
-    from pipeline.progress import IngestReport
+    from pipeline.progress import IngestReport, Progress
 
 
 def ingest(
@@ -35,10 +35,16 @@ def ingest(
     command goes on from there.
     """
     made = chosen_plan(plan, model=model, proposer=proposer, settings=settings)
+    from deploy.cli.interrupt import interruptible
     from deploy.cli.progress import shown_progress
     from pipeline.ingest import ingest as run
 
-    with shown_progress() as on_progress:
+    with shown_progress() as show, interruptible() as check:
+
+        def on_progress(progress: "Progress") -> None:
+            check()
+            show(progress)
+
         report = run(sources, lake, made, engine=engine, replace=replace, on_progress=on_progress)
     if as_json:
         print_json(ingest_json(report))

@@ -8,9 +8,11 @@ from typing import Any, Self, cast
 
 import lancedb
 import pyarrow as pa
+import pyarrow.compute as pc
 from lancedb.table import LanceTable
 
 from pipeline.lake.lock import writer_of
+from schemas.clock import Span
 from schemas.errors import LakeError, RegionLakeError
 from schemas.tables import TABLE_NAMES, TableName, require_version, schema_of, vector_space
 from schemas.vectors import VectorSpace
@@ -111,20 +113,21 @@ class Lake:
             return dataset.to_table(columns=columns, filter=where)
 
     def snapshot(self, *, patience_s: float = 5.0) -> dict[TableName, Any]:
-        """Lance datasets of all tables at versions that belong together: no commit falls between them.
+        """Lance datasets of all tables as they were at one moment, with no commit under way.
 
-        A commit that is under way is waited for, while somebody writes; after `patience_s` its rows are part of the
-        snapshot, and its segments `writing`.
+        A commit that is under way is waited for, while somebody writes; after `patience_s` what it has written so far
+        is part of the snapshot.
         """
         deadline = time.monotonic() + patience_s
         while True:
             with lake_errors(f"reading {self.uri}"):
                 datasets = {name: self.table(name).to_lance() for name in TABLE_NAMES}
-                torn = datasets["segments"].count_rows(filter="state = 'writing'")
-                # every commit begins and ends in the ledger
-                still = self.version("segments") == datasets["segments"].version
-            dead = torn and self.folder is not None and writer_of(self.folder) is None
-            if (still and not torn) or dead or time.monotonic() > deadline:
+                torn = _is_torn(datasets)
+                # looked at before the versions: else the writer might have finished its commit and gone in between
+                dead = self.folder is not None and writer_of(self.folder) is None
+                # none changed while the last ones were opened: there was a moment with all of these
+                still = all(self.version(name) == datasets[name].version for name in TABLE_NAMES)
+            if (still and (dead or not torn)) or time.monotonic() > deadline:
                 return datasets
             time.sleep(0.05)
 
@@ -141,6 +144,20 @@ def local_folder(uri: str) -> Path | None:
     if "://" not in uri:
         return Path(uri)
     return Path(uri.removeprefix("file://")) if uri.startswith("file://") else None
+
+
+def _is_torn(datasets: dict[TableName, Any]) -> bool:
+    """Whether a commit is under way: a segment is `writing`, or a source done as a whole is not yet complete."""
+    segments = datasets["segments"]
+    if segments.count_rows(filter="state = 'writing'"):
+        return True
+    sources = datasets["sources"].to_table(columns=["id", "start", "stop"], filter="state = 'open'")
+    done = segments.to_table(columns=["source_id", "start", "stop"], filter="state = 'done'")
+    spans: dict[str, list[Span]] = {}
+    for row in done.filter(pc.is_in(done["source_id"], value_set=sources["id"])).to_pylist():
+        spans.setdefault(row["source_id"], []).append(Span(row["start"], row["stop"]))
+    ends = {row["id"]: (row["start"], row["stop"]) for row in sources.to_pylist()}
+    return any(not Span(*ends[name]).minus(found) for name, found in spans.items() if ends[name][0] is not None)
 
 
 def _table_names(database: lancedb.DBConnection) -> list[str]:
