@@ -77,6 +77,11 @@ def region_rows(
         "area": together.boxes.area(),
         "proposer": list(together.proposer),
         "score": together.score,
+        "label": list(together.label),
+        "mask": [None if m is None else {"size": [m.height_px, m.width_px], "counts": m.counts} for m in together.mask],
+        "mask_area": [None if m is None else m.area for m in together.mask],
+        "stability": pa.array(together.stability, from_pandas=True),  # NaN: unknown
+        "track": [None] * len(together),  # known once the source is complete
         "vector": _vectors(np.concatenate([*vectors, np.zeros((0, space.dimension), np.float32)]), space),
     }
     return pa.table(columns, schema=regions_schema(space))

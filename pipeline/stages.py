@@ -19,7 +19,7 @@ class ProposeStage:
 
     def __call__(self, packet: FramePacket) -> Iterator[ProposalPacket]:
         start = time.perf_counter()
-        proposals = tuple(self._propose(keyframe) for keyframe in packet.keyframes)
+        proposals = tuple(self._propose(packet.keyframes))
         head = packet.head.worked("propose", time.perf_counter() - start)
         yield ProposalPacket(head, packet.keyframes, proposals)
 

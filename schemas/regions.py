@@ -1,4 +1,4 @@
-"""Regions: boxes proposed in one frame, with who proposed them."""
+"""Regions: boxes proposed in one frame, with who proposed them, and what else they know of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError
+from schemas.masks import Mask
 
 WHOLE_FRAME = "frame"  # proposer of the one region that is the frame itself
 
@@ -18,33 +19,61 @@ class Proposals:
 
     score: float32 (N,), in [0, 1], higher is better; comparable within one proposer only.
     proposer: N names, e.g. "moving", "grid-4".
+    label: N names of classes, of phrases that were asked for; None where the proposer knows none.
+    mask: N masks; None where there is only a box.
+    stability: float32 (N,), in [0, 1]: how little a mask changes with its threshold (IoU of the masks at a higher and
+        a lower one); NaN where unknown.
     """
 
     boxes: Boxes
     score: NDArray[np.float32]
     proposer: tuple[str, ...]
+    label: tuple[str | None, ...]
+    mask: tuple[Mask | None, ...]
+    stability: NDArray[np.float32]
 
     def __post_init__(self) -> None:
-        if not len(self.boxes) == len(self.score) == len(self.proposer):
+        lengths = [len(getattr(self, name)) for name in ("boxes", "score", "proposer", "label", "mask", "stability")]
+        if len(set(lengths)) != 1:
             raise InvalidValueError(
-                f"boxes, score and proposer must be of one length, got "
-                f"{len(self.boxes)}, {len(self.score)}, {len(self.proposer)}"
+                f"boxes, score, proposer, label, mask and stability must be of one length, got {lengths}"
             )
-        if self.score.dtype != np.float32 or self.score.ndim != 1:
-            raise InvalidValueError(f"score must be float32 (N,), got {self.score.dtype} {self.score.shape}")
+        for name, values in (("score", self.score), ("stability", self.stability)):
+            if values.dtype != np.float32 or values.ndim != 1:
+                raise InvalidValueError(f"{name} must be float32 (N,), got {values.dtype} {values.shape}")
 
     @classmethod
-    def of(cls, boxes: Boxes, *, score: NDArray[np.float32] | float, proposer: str) -> "Proposals":
-        """All from one proposer; a single score is given to each."""
-        scores = np.broadcast_to(np.asarray(score, np.float32), (len(boxes),)).copy()
-        return cls(boxes, scores, (proposer,) * len(boxes))
+    def of(
+        cls,
+        boxes: Boxes,
+        *,
+        score: NDArray[np.float32] | float,
+        proposer: str | Sequence[str],
+        label: Sequence[str | None] | None = None,
+        mask: Sequence[Mask | None] | None = None,
+        stability: NDArray[np.float32] | None = None,
+    ) -> "Proposals":
+        """A single score or proposer is given to each; labels, masks and stability are unknown unless given."""
+        n = len(boxes)
+        return cls(
+            boxes,
+            np.broadcast_to(np.asarray(score, np.float32), (n,)).copy(),
+            (proposer,) * n if isinstance(proposer, str) else tuple(proposer),
+            (None,) * n if label is None else tuple(label),
+            (None,) * n if mask is None else tuple(mask),
+            np.full(n, np.nan, np.float32) if stability is None else stability,
+        )
 
     @classmethod
     def concat(cls, parts: "Sequence[Proposals]") -> "Proposals":
+        none = np.zeros(0, np.float32)
         return cls(
             Boxes.concat([p.boxes for p in parts]),
-            np.concatenate([p.score for p in parts]) if parts else np.zeros(0, np.float32),
+            np.concatenate([none, *(p.score for p in parts)]),
             tuple(name for p in parts for name in p.proposer),
+            tuple(name for p in parts for name in p.label),
+            tuple(mask for p in parts for mask in p.mask),
+            np.concatenate([none, *(p.stability for p in parts)]),
         )
 
     def __len__(self) -> int:
@@ -52,7 +81,14 @@ class Proposals:
 
     def take(self, index: NDArray[np.intp]) -> "Proposals":
         """The proposals at `index`, in that order."""
-        return Proposals(self.boxes[index], self.score[index], tuple(self.proposer[i] for i in index))
+        return Proposals(
+            self.boxes[index],
+            self.score[index],
+            tuple(self.proposer[i] for i in index),
+            tuple(self.label[i] for i in index),
+            tuple(self.mask[i] for i in index),
+            self.stability[index],
+        )
 
     def __repr__(self) -> str:
         return f"Proposals(n={len(self)}, proposers={sorted(set(self.proposer))})"

@@ -7,7 +7,7 @@ import pyarrow as pa
 from schemas.errors import LakeError
 from schemas.vectors import VectorSpace
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 TableName = Literal["sources", "segments", "shots", "frames", "regions", "patches"]
 TABLE_NAMES: tuple[TableName, ...] = ("sources", "segments", "shots", "frames", "regions", "patches")
 
@@ -23,6 +23,14 @@ _PLACE = [
     pa.field("pts_s", pa.float64(), nullable=False),
     pa.field("time", _TIME),
 ]
+
+# COCO's RLE: {"size": [height_px, width_px], "counts": …} is what pycocotools takes.
+_MASK = pa.struct(
+    [
+        pa.field("size", pa.list_(pa.int32(), 2), nullable=False),
+        pa.field("counts", pa.binary(), nullable=False),
+    ]
+)
 
 
 def _vector(name: str, space: VectorSpace) -> pa.Field:
@@ -126,6 +134,11 @@ def regions_schema(space: VectorSpace) -> pa.Schema:
             *(pa.field(c, pa.float32(), nullable=False) for c in ("x0", "y0", "x1", "y1", "area")),
             pa.field("proposer", pa.string(), nullable=False),
             pa.field("score", pa.float32(), nullable=False),
+            pa.field("label", pa.string()),  # class name or phrase, where the proposer knows one
+            pa.field("mask", _MASK),
+            pa.field("mask_area", pa.float32()),  # share of the frame
+            pa.field("stability", pa.float32()),
+            pa.field("track", pa.string()),  # id of the region with which its track begins
             _vector("vector", space),
         ]
     )

@@ -10,7 +10,7 @@ from types import FrameType
 def interruptible() -> Iterator[Callable[[], None]]:
     """Gives a check that raises KeyboardInterrupt if Ctrl-C was pressed in the block, however long ago.
 
-    Python raises it wherever the main thread stands; there, a callback from compiled code (LanceDB, FFmpeg) may drop it.
+    Python raises it wherever the main thread stands; a callback from compiled code (LanceDB, FFmpeg) may drop it there.
     """
     pressed = False
     before = signal.getsignal(signal.SIGINT)

@@ -1,6 +1,6 @@
 """The proposers of a plan, together: every keyframe's boxes, refined."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -15,7 +15,7 @@ from schemas.regions import Proposals
 
 ProposerName = Literal["moving", "selective-search", "grid", "complete-cover"]
 ProposerConfig = MovingConfig | SelectiveSearchConfig | GridConfig | CompleteCoverConfig
-Proposer = Callable[[Keyframe], Proposals]
+Proposer = Callable[[Sequence[Keyframe]], list[Proposals]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +55,31 @@ class ProposalConfig:
 def build_proposer(config: ProposerConfig) -> Proposer:
     match config:
         case MovingConfig():
-            return MovingRegions(config)
+            return _each(MovingRegions(config))
         case SelectiveSearchConfig():
-            return SelectiveSearch(config)
+            return _each(SelectiveSearch(config))
         case GridConfig():
-            return StaticGrid(config)
+            return _each(StaticGrid(config))
         case CompleteCoverConfig():
-            return CompleteCover(config)
+            return _each(CompleteCover(config))
+
+
+def _each(propose: Callable[[Keyframe], Proposals]) -> Proposer:
+    """A proposer that looks at one keyframe at a time; models take several at once."""
+    return lambda keyframes: [propose(keyframe) for keyframe in keyframes]
 
 
 class FrameProposer:
-    """Runs every proposer of a plan on a keyframe and refines what they find."""
+    """Runs every proposer of a plan on keyframes and refines what they find in each."""
 
     def __init__(self, config: ProposalConfig) -> None:
         self.config = config
         self._proposers = [build_proposer(config.config_of(name)) for name in config.use]
 
-    def __call__(self, keyframe: Keyframe) -> Proposals:
-        return refine(Proposals.concat([propose(keyframe) for propose in self._proposers]), self.config.refine)
+    def __call__(self, keyframes: Sequence[Keyframe]) -> list[Proposals]:
+        """One `Proposals` a keyframe."""
+        found = [propose(keyframes) for propose in self._proposers]
+        return [
+            refine(Proposals.concat([by_frame[i] for by_frame in found]), self.config.refine)
+            for i in range(len(keyframes))
+        ]

@@ -1,6 +1,6 @@
 """From all that was proposed in a frame to the few boxes worth a vector."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,8 @@ class RefineConfig:
 def refine(proposals: Proposals, config: RefineConfig) -> Proposals:
     """Drops what is too small or said twice, and keeps at most `limit` boxes.
 
+    Of what is said twice the first stays, and takes the label and the mask of the next that knows one.
+
     Scores are comparable within a proposer only, so proposers rank in the order of their first box, and
     within each the higher score. The result is in that order; refining it again changes nothing.
     """
@@ -42,7 +44,8 @@ def refine(proposals: Proposals, config: RefineConfig) -> Proposals:
     # a hair below: a side of exactly min_side must pass whatever float32 made of x1 - x0
     size = proposals.boxes.xyxy[:, 2:] - proposals.boxes.xyxy[:, :2]
     proposals = proposals.take(np.flatnonzero((size >= config.min_side - 1e-6).all(axis=1)))
-    proposals = proposals.take(nms(proposals.boxes, max_iou=config.max_iou))
+    kept = nms(proposals.boxes, max_iou=config.max_iou)
+    proposals = _with_what_is_dropped(proposals, kept, max_iou=config.max_iou)
     return proposals.take(_within_limit(proposals.proposer, limit=config.limit, reserve=config.reserve))
 
 
@@ -71,6 +74,25 @@ def _iou(box: FloatArray, box_area: np.float32, others: FloatArray, areas: Float
     union = box_area + areas - shared
     iou: FloatArray = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
     return iou
+
+
+def _with_what_is_dropped(proposals: Proposals, kept: NDArray[np.intp], *, max_iou: float) -> Proposals:
+    """The proposals at `kept`; what they lack of label and mask is taken from those that they suppress."""
+    known = np.array([a is not None or b is not None for a, b in zip(proposals.label, proposals.mask, strict=True)])
+    rest = np.setdiff1d(np.flatnonzero(known), kept)
+    result = proposals.take(kept)
+    if not rest.size:
+        return result
+    label, mask, stability = list(result.label), list(result.mask), result.stability.copy()
+    boxes, area = proposals.boxes.xyxy, proposals.boxes.area()
+    for place, index in enumerate(kept):
+        twins = rest[_iou(boxes[index], area[index], boxes[rest], area[rest]) > max_iou]
+        for twin in twins:
+            if label[place] is None:
+                label[place] = proposals.label[twin]
+            if mask[place] is None:
+                mask[place], stability[place] = proposals.mask[twin], proposals.stability[twin]
+    return replace(result, label=tuple(label), mask=tuple(mask), stability=stability)
 
 
 def _priority(proposals: Proposals) -> NDArray[np.intp]:

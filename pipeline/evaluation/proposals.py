@@ -57,7 +57,7 @@ def proposal_recall(folder: Path, plan: Plan, *, on_progress: Callable[[int], No
     for keyframe in SegmentReader(plan.read)(segment, source.uri, on_progress=on_progress):
         if not isinstance(keyframe, Keyframe):
             continue
-        truth, found = sequence.boxes[keyframe.pts], propose(keyframe)
+        truth, found = sequence.boxes[keyframe.pts], propose([keyframe])[0]
         counts.append(len(found))
         heights.append(truth.xyxy[:, 3] - truth.xyxy[:, 1])
         best.append(_best_iou(truth, found.boxes))

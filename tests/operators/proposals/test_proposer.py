@@ -19,7 +19,7 @@ def frame(*, moving: bool) -> Keyframe:
 
 
 def kinds(config: ProposalConfig, keyframe: Keyframe) -> list[str]:
-    return list(dict.fromkeys(name.split("-")[0] for name in FrameProposer(config)(keyframe).proposer))
+    return list(dict.fromkeys(name.split("-")[0] for name in FrameProposer(config)([keyframe])[0].proposer))
 
 
 @pytest.mark.parametrize(
@@ -34,13 +34,14 @@ def test_every_proposer_that_is_named_has_boxes_in_the_order_named(moving: bool,
 
 @pytest.mark.parametrize("name", EVERY)
 def test_each_proposer_runs_alone(name: ProposerName) -> None:
-    found = FrameProposer(ProposalConfig(use=(name,)))(frame(moving=name == "moving"))
+    found = FrameProposer(ProposalConfig(use=(name,)))([frame(moving=name == "moving")])[0]
     assert 0 < len(found) <= 64
 
 
 @pytest.mark.parametrize("motion", [None, np.full((1, 1), 255, np.uint8)])
 def test_a_frame_of_one_pixel_is_taken(motion: np.ndarray | None) -> None:
-    found = FrameProposer(ProposalConfig(use=EVERY))(Keyframe(0, np.zeros((1, 1, 3), np.uint8), motion, "picture"))
+    pixel = Keyframe(0, np.zeros((1, 1, 3), np.uint8), motion, "picture")
+    found = FrameProposer(ProposalConfig(use=EVERY))([pixel])[0]
     assert {"grid-2", "grid-4"} <= set(found.proposer)
 
 
@@ -55,4 +56,4 @@ def test_a_proposer_named_twice_is_refused() -> None:
 
 
 def test_no_proposer_gives_no_boxes() -> None:
-    assert len(FrameProposer(ProposalConfig(use=()))(frame(moving=True))) == 0
+    assert [len(p) for p in FrameProposer(ProposalConfig(use=()))([frame(moving=True)] * 2)] == [0, 0]

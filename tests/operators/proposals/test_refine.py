@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from operators.proposals.refine import RefineConfig, nms, refine
 from schemas.boxes import Boxes
 from schemas.errors import PlanError
+from schemas.masks import Mask
 from schemas.regions import Proposals
 
 unit = st.one_of(st.floats(0, 1, width=32), st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]))
@@ -26,7 +27,7 @@ def proposals(draw: st.DrawFn) -> Proposals:
     count = len(rows)
     score = draw(st.lists(st.sampled_from([0.1, 0.5, 0.9]), min_size=count, max_size=count))
     names = draw(st.lists(st.sampled_from(["moving", "selective", "grid-2"]), min_size=count, max_size=count))
-    return Proposals(rows, np.array(score, np.float32), tuple(names))
+    return Proposals.of(rows, score=np.array(score, np.float32), proposer=names)
 
 
 configs = st.builds(
@@ -154,3 +155,23 @@ def test_nothing_proposed_nothing_kept() -> None:
 def test_settings_that_mean_nothing_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(PlanError, match=next(iter(wrong))):
         RefineConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_what_a_dropped_twin_knew_goes_to_the_one_that_stays() -> None:
+    """Two proposers find the same object: the box of the first and the class name of the second are both wanted."""
+    mask = Mask(10, 10, b"", 0)
+    moving = Proposals.of(Boxes(np.array([[0.1, 0.1, 0.5, 0.5]], np.float32)), score=0.5, proposer="moving")
+    named = Proposals.of(
+        Boxes(np.array([[0.1, 0.1, 0.5, 0.52], [0.6, 0.6, 0.9, 0.9]], np.float32)),
+        score=0.9,
+        proposer="detector",
+        label=["person", "dog"],
+        mask=[mask, None],
+        stability=np.array([0.8, np.nan], np.float32),
+    )
+    found = refine(Proposals.concat([moving, named]), RefineConfig(max_iou=0.7))
+    assert found.proposer == ("moving", "detector")
+    assert found.label == ("person", "dog")
+    assert found.mask == (mask, None)
+    np.testing.assert_array_equal(found.stability, np.array([0.8, np.nan], np.float32))
+    np.testing.assert_array_equal(found.boxes.xyxy[0], moving.boxes.xyxy[0])

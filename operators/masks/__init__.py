@@ -1,0 +1,1 @@
+"""Masks of regions: run lengths, and how a box gets its mask."""

@@ -1,0 +1,50 @@
+"""COCO's run-length encoding of masks, by pycocotools."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco
+
+from schemas.boxes import Boxes
+from schemas.errors import InvalidValueError
+from schemas.masks import Mask
+
+
+def encode_masks(masks: NDArray[np.bool_]) -> list[Mask]:
+    """masks: bool (N, H, W). Returns N masks."""
+    if masks.dtype != np.bool_ or masks.ndim != 3:
+        raise InvalidValueError(f"masks must be bool (N, H, W), got {masks.dtype} {masks.shape}")
+    n, height, width = masks.shape
+    if not n:
+        return []
+    coded = coco.encode(np.asfortranarray(masks.transpose(1, 2, 0).view(np.uint8)))
+    areas = coco.area(coded)
+    return [Mask(height, width, c["counts"], int(a)) for c, a in zip(coded, areas, strict=True)]
+
+
+def decode_mask(mask: Mask) -> NDArray[np.bool_]:
+    """bool (height_px, width_px)."""
+    return np.ascontiguousarray(coco.decode(_coco(mask))).view(np.bool_)
+
+
+def mask_iou(masks: Sequence[Mask], others: Sequence[Mask]) -> NDArray[np.float32]:
+    """float32 (N, M), in [0, 1]; all of one size. Computed on the runs, without a pixel."""
+    if not masks or not others:
+        return np.zeros((len(masks), len(others)), np.float32)
+    iou = coco.iou([_coco(m) for m in masks], [_coco(m) for m in others], [0] * len(others))
+    return np.asarray(iou, np.float32)
+
+
+def mask_boxes(masks: Sequence[Mask]) -> Boxes:
+    """The tightest box around each; an empty mask has an empty box at the origin."""
+    if not masks:
+        return Boxes(np.zeros((0, 4), np.float32))
+    xywh = coco.toBbox([_coco(m) for m in masks])
+    size = np.array([[m.width_px, m.height_px] * 2 for m in masks], np.float64)
+    xyxy = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1) / size
+    return Boxes.clipped(xyxy)
+
+
+def _coco(mask: Mask) -> dict[str, object]:
+    return {"size": [mask.height_px, mask.width_px], "counts": mask.counts}
