@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from operators.checkpoint_files import is_checkpoint
 from operators.encoders.card import ModelCard
 from operators.encoders.checkpoint.loading import (
     FAMILIES,
     checkpoint_card,
     checkpoint_text,
-    is_checkpoint,
     load_checkpoint,
 )
 from operators.encoders.encoder import Encoder

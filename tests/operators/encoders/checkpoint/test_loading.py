@@ -90,6 +90,6 @@ def test_a_tokenizer_of_another_model_is_refused(copied: Path) -> None:
 
 
 def test_too_little_memory_is_told_before_anything_is_loaded(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("operators.encoders.checkpoint.loading.os.sysconf", lambda _: 1)
+    monkeypatch.setattr("operators.checkpoint_files._available_bytes", lambda: 1)
     with pytest.raises(ModelError, match=r"needs .* GB for its weights"):
         load_encoder(str(copied))
