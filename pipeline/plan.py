@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
@@ -78,10 +78,11 @@ class Plan:
     def hash(self) -> str:
         """12 hexadecimal digits; equal plans give equal rows from equal bytes."""
         content = asdict(self)
-        del content["run"], content["read"]["decode_threads"]
+        del content["run"], content["read"]["decode_threads"], content["model"]
         for name in set(get_args(ProposerName)) - set(self.proposals.use):
             del content["proposals"][name.replace("-", "_")]
-        return digest("plan", repr(content), self.space.to_json())[:12]
+        weights = replace(self.space, model="")  # the same ones in another folder make the same vectors
+        return digest("plan", repr(content), weights.to_json())[:12]
 
     def to_toml(self) -> str:
         """The plan as the TOML file that makes it."""

@@ -5,16 +5,17 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
+from operators.readers.picture import read_picture
 from operators.readers.probe import probe
 from pipeline.packets import FramePacket, PacketHead, SegmentFailure, Work
 from pipeline.read_segment import SegmentReader
 from pipeline.sources import Location, local_file
 from schemas.errors import DecodeError, RegionLakeError, SourceError
-from schemas.frames import Keyframe
+from schemas.frames import ImageArray, Keyframe
 from schemas.sources import SegmentReport
 
 PACKET_BYTES = 24 * 2**20  # pixels a packet holds at most: about 8 frames of 1280×720
@@ -33,6 +34,25 @@ class ReadRequest:
     """Answered by FramePackets, the last with the segment's report or failure."""
 
     work: Work
+
+
+@dataclass(frozen=True, slots=True)
+class FramesRequest:
+    """Answered by FramesPackets: the frames of a source at these PTS, in that order.
+
+    source_id: of the bytes that the PTS belong to; other bytes are refused.
+    """
+
+    location: Location
+    source_id: str
+    pts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FramesPacket:
+    """The next few frames of a FramesRequest: uint8 (H, W, 3) RGB each."""
+
+    images: tuple[ImageArray, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +76,8 @@ def main() -> None:
 
 def serve(connection: Connection) -> None:
     """Answers requests until the parent closes its end; each answer ends with None or with the error it met."""
-    reader = SegmentReader(connection.recv())
+    config = connection.recv()
+    reader = SegmentReader(config)
 
     def alive() -> None:
         connection.send(Alive())
@@ -70,6 +91,9 @@ def serve(connection: Connection) -> None:
             if isinstance(request, ProbeRequest):
                 with local_file(request.location, on_progress=alive) as path:
                     connection.send(probe(str(path), uri=request.location.uri, on_progress=alive))
+            elif isinstance(request, FramesRequest):
+                for images in _frames(request, max_side_px=config.max_side_px, alive=alive):
+                    connection.send(FramesPacket(images))
             else:
                 for packet in _packets(reader, request.work, connection):
                     connection.send(packet)
@@ -106,6 +130,29 @@ def _packets(reader: SegmentReader, work: Work, connection: Connection) -> Itera
                     yield FramePacket(head(item), tuple(held))
     except (SourceError, DecodeError) as error:
         yield failure_packet(work, number=number, frames_decoded=decoded, error=str(error))
+
+
+def _frames(
+    request: FramesRequest, *, max_side_px: int | None, alive: Callable[[], None]
+) -> Iterator[tuple[ImageArray, ...]]:
+    from operators.readers.random_access import DecordReader  # decord is wanted by nothing else here
+
+    with local_file(request.location, on_progress=alive) as path:
+        source = probe(str(path), uri=request.location.uri, on_progress=alive)
+        if source.id != request.source_id:
+            raise SourceError(
+                f"{source.uri} holds other bytes than those that were ingested from there; ingest it again with "
+                "--replace, or put the old file back"
+            )
+        if source.kind == "picture":
+            yield (read_picture(str(path), max_side_px=max_side_px),)
+            return
+        reader = DecordReader(str(path), source)
+        alive()
+        frame_bytes = 3 * source.width_px * source.height_px
+        size = max(1, min(PACKET_FRAMES, PACKET_BYTES // frame_bytes))
+        for start in range(0, len(request.pts), size):
+            yield tuple(reader.frames_at(request.pts[start : start + size], max_side_px=max_side_px))
 
 
 class _Stopwatch:

@@ -8,15 +8,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, Pipe
 from types import TracebackType
 
 from pipeline.packets import FramePacket, Work
 from pipeline.read_segment import ReadConfig
-from pipeline.reader_child import ProbeRequest, ReadRequest, failure_packet
+from pipeline.reader_child import FramesPacket, FramesRequest, ProbeRequest, ReadRequest, failure_packet
 from pipeline.sources import Location
-from schemas.errors import ReadTimeoutError, RegionLakeError, SourceError, WorkerDiedError
+from schemas.errors import DecodeError, ReadTimeoutError, RegionLakeError, SourceError, WorkerDiedError
+from schemas.frames import ImageArray
 from schemas.sources import Source
 
 CHILD_CODE = "from pipeline.reader_child import main; main()"
@@ -76,6 +77,19 @@ class ReaderProcess:
                 return
         yield failure_packet(work, number=number, frames_decoded=frames, error=error)
 
+    def frames(self, location: Location, source_id: str, pts: Sequence[int]) -> Iterator[tuple[ImageArray, ...]]:
+        """The frames of a source at these PTS, in that order, a few at a time: uint8 (H, W, 3) RGB each.
+
+        Raises SourceError where the file is gone or holds other bytes, DecodeError where a frame cannot be had; a
+        child that hangs or dies is one too, since what comes back has gone out already and cannot be begun again.
+        """
+        try:
+            for message in self._ask(FramesRequest(location, source_id, tuple(pts))):
+                if isinstance(message, FramesPacket):
+                    yield message.images
+        except (ReadTimeoutError, WorkerDiedError) as error:
+            raise DecodeError(f"{location.uri}: {error}") from error
+
     def close(self) -> None:
         """Ends the child."""
         if self._child is not None:
@@ -93,7 +107,7 @@ class ReaderProcess:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
-    def _ask(self, request: ProbeRequest | ReadRequest) -> Iterator[object]:
+    def _ask(self, request: ProbeRequest | ReadRequest | FramesRequest) -> Iterator[object]:
         """The child's messages until its answer ends. Raises what it raised, ReadTimeoutError, WorkerDiedError."""
         complete = False
         try:

@@ -1,10 +1,12 @@
 """The lake's tables: Arrow schemas with a version, and the vector space recorded beside each vector column."""
 
+import re
 from typing import Literal
 
 import pyarrow as pa
 
 from schemas.errors import LakeError
+from schemas.ids import digest
 from schemas.vectors import VectorSpace
 
 SCHEMA_VERSION = 2
@@ -33,10 +35,19 @@ _MASK = pa.struct(
 )
 
 
-def _vector(name: str, space: VectorSpace) -> pa.Field:
-    return pa.field(
-        name, pa.list_(pa.float16(), space.dimension), nullable=False, metadata={_SPACE_KEY: space.to_json().encode()}
-    )
+def _vector(name: str, space: VectorSpace, *, nullable: bool = False) -> pa.Field:
+    metadata = {_SPACE_KEY: space.to_json().encode()}
+    return pa.field(name, pa.list_(pa.float16(), space.dimension), nullable=nullable, metadata=metadata)
+
+
+def further_vector(space: VectorSpace) -> pa.Field:
+    """The column of `frames` and `regions` that another model fills later; null in the rows that it has not seen.
+
+    Its name follows from what makes two vectors comparable, so that whoever goes on finds it again.
+    """
+    slug = re.sub("[^a-z0-9]+", "_", space.model.rstrip("/").rpartition("/")[2].lower()).strip("_")[:40]
+    mark = digest("vectors", space.revision, str(space.dimension), space.preprocessing)[:8]
+    return _vector(f"vector_{slug}_{mark}", space, nullable=True)
 
 
 def sources_schema() -> pa.Schema:
@@ -186,6 +197,11 @@ def vector_space(schema: pa.Schema, column: str = "vector") -> VectorSpace:
     if _SPACE_KEY not in metadata:
         raise LakeError(f"column {column!r} records no vector space; it was not written by RegionLake")
     return VectorSpace.from_json(metadata[_SPACE_KEY])
+
+
+def vector_spaces(schema: pa.Schema) -> dict[str, VectorSpace]:
+    """The space of every vector column, by its name: the lake's own first, then those that were filled later."""
+    return {f.name: vector_space(schema, f.name) for f in schema if _SPACE_KEY in (f.metadata or {})}
 
 
 def require_version(schema: pa.Schema, *, lake: str) -> None:

@@ -1,7 +1,7 @@
 """Vectors, and the space in which two of them may be compared."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,14 +31,21 @@ class VectorSpace:
     def from_json(cls, text: str | bytes) -> "VectorSpace":
         return cls(**json.loads(text))
 
+    def comparable(self, other: "VectorSpace") -> bool:
+        """Whether vectors of both may be compared: of the same weights and preprocessing, loaded from wherever."""
+        return replace(self, model="") == replace(other, model="")
+
     def require_same(self, other: "VectorSpace", *, lake: str) -> None:
         """Raises ModelError when vectors of `other` cannot be compared with those of `lake`."""
-        if self != other:
+        if not self.comparable(other):
             raise ModelError(
-                f"{lake} holds vectors of {self.model}@{self.revision} ({self.dimension}-d, {self.preprocessing}); "
-                f"here is {other.model}@{other.revision} ({other.dimension}-d, {other.preprocessing}), whose vectors "
-                "cannot be compared with them: use the model that wrote the lake, or ingest into another lake"
+                f"{lake} holds vectors of {self}; here is {other}, whose vectors cannot be compared with them: use the "
+                "model that wrote the lake, fill a column of this one (regionlake ingest --reembed --model …), or "
+                "ingest into another lake"
             )
+
+    def __str__(self) -> str:
+        return f"{self.model}@{self.revision} ({self.dimension}-d, {self.preprocessing})"
 
 
 def normalise(vectors: VectorArray) -> VectorArray:

@@ -9,14 +9,15 @@ from deploy.cli.output import EXIT_FAILED, Json, console, print_json
 from deploy.wording import reason
 
 if TYPE_CHECKING:
+    from pipeline.plan import Plan
     from pipeline.progress import IngestReport, Progress
 
 
 def ingest(
-    sources: Annotated[
-        list[str], typer.Argument(help="Files, folders, globs, http(s):// or s3:// URLs.", show_default=False)
-    ],
     lake: LakeOption,
+    sources: Annotated[
+        list[str] | None, typer.Argument(help="Files, folders, globs, http(s):// or s3:// URLs.", show_default=False)
+    ] = None,
     plan: PlanOption = None,
     model: ModelOption = None,
     proposer: ProposerOption = None,
@@ -27,6 +28,13 @@ def ingest(
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace sources that are in the lake with another plan.")
     ] = False,
+    reembed: Annotated[
+        bool,
+        typer.Option(
+            "--reembed",
+            help="Fill a further column with the vectors of --model instead, from the keyframes that are there.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Add videos and pictures to a lake.
@@ -35,6 +43,13 @@ def ingest(
     command goes on from there.
     """
     made = chosen_plan(plan, model=model, proposer=proposer, settings=settings)
+    if reembed:
+        if replace or proposer:
+            raise typer.BadParameter("takes the regions that are there: leave out --replace and --proposer")
+        _reembed(sources or [], lake, made, engine=engine, as_json=as_json)
+        return
+    if not sources:
+        raise typer.BadParameter("name at least one file, folder, glob or URL", param_hint="SOURCES")
     from deploy.cli.interrupt import interruptible
     from deploy.cli.progress import shown_progress
     from pipeline.ingest import ingest as run
@@ -50,6 +65,45 @@ def ingest(
         print_json(ingest_json(report))
     else:
         _print_report(report)
+    if not report.ok:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _reembed(names: list[str], lake: str, plan: "Plan", *, engine: Literal["local", "ray"], as_json: bool) -> None:
+    from deploy.cli.interrupt import interruptible
+    from deploy.cli.progress import shown_count
+    from pipeline.reembed import reembed
+
+    with shown_count("keyframes") as show, interruptible() as check:
+
+        def on_progress(done: int, total: int) -> None:
+            check()
+            show(done, total)
+
+        report = reembed(lake, plan, names=names, engine=engine, on_progress=on_progress)
+    if as_json:
+        print_json(
+            {
+                "model": plan.model,
+                "column": report.column,
+                "keyframes": report.keyframes,
+                "regions": report.regions,
+                "skipped": report.skipped,
+                "failed": len(report.failed),
+                "elapsed_s": round(report.elapsed_s, 3),
+                "errors": [{"source": f.uri, "state": "failed", "error": f.error} for f in report.failed],
+            }
+        )
+    else:
+        out = console()
+        out.print(
+            f"{report.keyframes:,} keyframes and {report.regions:,} regions have vectors of {plan.model} in "
+            f"{report.column}; {report.skipped:,} keyframes had them",
+            soft_wrap=True,
+        )
+        out.print(f"{report.elapsed_s:.1f} s, {report.keyframes / max(report.elapsed_s, 1e-9):.1f} keyframes/s")
+        for failure in report.failed:
+            out.print(f"failed: {reason(failure.uri, failure.error)}", soft_wrap=True)
     if not report.ok:
         raise typer.Exit(EXIT_FAILED)
 

@@ -47,6 +47,10 @@ def search(
     ] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="As --since; not included itself.")] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many hits.")] = 10,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Whose vectors are searched, where the lake has several; its own unless named."),
+    ] = None,
     as_json: JsonOption = False,
     sheet: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="Draw the hits with their boxes into this picture.")
@@ -75,7 +79,7 @@ def search(
     from pipeline.lake.lake import Lake
 
     opened = Lake.open(lake)
-    result = _answer(query, lake=opened)
+    result = _answer(query, lake=opened, model=model)
     if as_json:
         print_json(search_json(result))
     else:
@@ -92,17 +96,25 @@ def search(
             typer.echo(f"clip: {path}", err=True)
 
 
-def _answer(query: Query, *, lake: "Lake") -> SearchResult:
+def _answer(query: Query, *, lake: "Lake", model: str | None) -> SearchResult:
     from operators.encoders.catalogue import load_encoder
     from pipeline.search.searcher import Searcher
 
     if query.text is None and query.image is None:
         return Searcher(lake).search(query)  # a box alone needs no model
-    encoder = load_encoder(lake.space.model)
+    encoder = load_encoder(model or lake.space.model)
     try:
+        searcher = Searcher(lake, encoder)  # before the model works: it may be none of the lake's
         if query.text is not None:
             encoder.encode_texts([query.text])  # models load on first use, and `took_ms` is to be the search's own
-        return Searcher(lake, encoder).search(query)
+        result = searcher.search(query)
+        if searcher.without_vector:
+            typer.echo(
+                f"not searched: {searcher.without_vector:,} keyframes that {encoder.space.model} has not seen; "
+                f"run: regionlake ingest --reembed --model {encoder.space.model} --lake {lake.uri}",
+                err=True,
+            )
+        return result
     finally:
         encoder.close()
 

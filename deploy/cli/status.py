@@ -9,6 +9,7 @@ from deploy.wording import clock_time, reason
 
 if TYPE_CHECKING:
     from pipeline.lake.status import LakeStatus
+    from schemas.vectors import VectorSpace
 
 
 def status(lake: LakeOption, as_json: JsonOption = False) -> None:
@@ -27,8 +28,11 @@ def _print(found: "LakeStatus") -> None:
     from rich.table import Table
 
     out = console()
-    space = found.space
-    out.print(f"{found.uri}: vectors of {space.model}@{space.revision}, {space.dimension}-d", soft_wrap=True)
+    own, *further = found.spaces.items()
+    out.print(f"{found.uri}: vectors of {_space(own[1])}", soft_wrap=True)
+    for column, space in further:
+        seen = f"{found.embedded[column]:,} of {found.tables['frames'].rows:,} keyframes"
+        out.print(f"  and of {_space(space)} in {column}: {seen}", soft_wrap=True)
     out.print(f"sources: {_counts(found.sources)} · segments: {_counts(found.segments)}")
     out.print(f"{found.frames_decoded:,} frames decoded, {found.near_duplicates:,} near-duplicates dropped")
     table = Table("table", "rows", "size", "fragments", "version", box=None, pad_edge=False)
@@ -41,6 +45,10 @@ def _print(found: "LakeStatus") -> None:
     for refusal in found.refusals:
         where = "" if refusal.span_s is None else " [{} to {}]".format(*map(clock_time, refusal.span_s))
         out.print(f"{refusal.state}{where}: {reason(refusal.source, refusal.error)}", soft_wrap=True)
+
+
+def _space(space: "VectorSpace") -> str:
+    return f"{space.model}@{space.revision}, {space.dimension}-d"
 
 
 def _counts(states: dict[str, int]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import av.error
+import cv2
 import decord
 import numpy as np
 
@@ -54,15 +55,16 @@ class DecordReader:
         if self.reason:
             self._frames = None
 
-    def frames_at(self, pts: Sequence[int]) -> list[ImageArray]:
+    def frames_at(self, pts: Sequence[int], *, max_side_px: int | None = None) -> list[ImageArray]:
         """uint8 (H, W, 3), RGB, as shown, one for each PTS, in the order given.
 
+        max_side_px: pictures with a longer side are scaled down to it.
         Raises DecodeError where the video has no frame at exactly one of them.
         """
         if not pts:
             return []
         if self._frames is None:
-            return self._by_pyav(pts)
+            return self._by_pyav(pts, max_side_px=max_side_px)
         place = {time: i for i, time in enumerate(self._times)}
         missing = [time for time in pts if time not in place]
         if missing:
@@ -71,16 +73,16 @@ class DecordReader:
             batch: ImageArray = self._frames.get_batch([place[time] for time in pts]).asnumpy()
         except decord.DECORDError as error:
             raise DecodeError(f"{self._source.uri} cannot be decoded: {_first_line(error)}") from None
-        return list(batch)
+        return [_scaled_down(image, max_side_px) for image in batch]
 
-    def _by_pyav(self, pts: Sequence[int]) -> list[ImageArray]:
+    def _by_pyav(self, pts: Sequence[int], *, max_side_px: int | None = None) -> list[ImageArray]:
         wanted = sorted(set(pts))
         found: dict[int, ImageArray] = {}
         with VideoReader(self._path, self._source, threads=self._threads) as reader:
             while wanted:
                 for frame in reader.frames(wanted[0]):
                     if frame.pts == wanted[0]:
-                        found[frame.pts] = frame.image()
+                        found[frame.pts] = frame.image(max_side_px=max_side_px)
                         del wanted[0]
                         if not wanted or self._sync_before(wanted[0]) > frame.pts:
                             break
@@ -132,6 +134,15 @@ def _shown_times(path: str, source: Source) -> tuple[list[int], str]:
         except av.error.FFmpegError as error:
             return [], f"it breaks off: {error.strerror}"
     return sorted(time for time in times if time >= source.span.start), ""
+
+
+def _scaled_down(image: ImageArray, max_side_px: int | None) -> ImageArray:
+    height, width, _ = image.shape
+    factor = 1.0 if max_side_px is None else min(1.0, max_side_px / max(height, width))
+    if factor == 1.0:
+        return image
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _first_line(error: Exception) -> str:

@@ -12,7 +12,7 @@ from pipeline.lake.compare import compare
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.spans import SpanIndex
 from schemas.clock import Span
-from schemas.tables import TABLE_NAMES, TableName
+from schemas.tables import TABLE_NAMES, TableName, vector_spaces
 
 __all__ = ["CheckReport", "check", "compare"]
 
@@ -72,7 +72,8 @@ class _Audit:
             self._datasets = lake.snapshot()
             self.tables: dict[TableName, pa.Table] = {}
             for name, dataset in self._datasets.items():
-                columns = [c for c in dataset.schema.names if c not in ("vector", "vectors", "thumbnail")]
+                heavy = {"thumbnail", "mask", *vector_spaces(dataset.schema)}
+                columns = [c for c in dataset.schema.names if c not in heavy]
                 self.tables[name] = dataset.to_table(columns=columns).combine_chunks()
         others = [table["source_id"] for name, table in self.tables.items() if name != "sources"]
         ids = [*self.tables["sources"]["id"].chunks, *(chunk for column in others for chunk in column.chunks)]
@@ -275,12 +276,12 @@ class _Audit:
                 )
 
     def _vectors(self) -> Iterator[Problem]:
-        for name in _ROW_TABLES:
-            key, column = _KEYS[name], "vectors" if name == "patches" else "vector"
-            size = 64 if name == "patches" else _BATCH  # a row of patches is a whole grid
+        columns = [(name, column) for name in _ROW_TABLES for column in vector_spaces(self._datasets[name].schema)]
+        for name, column in columns:
+            key, size = _KEYS[name], 64 if name == "patches" else _BATCH  # a row of patches is a whole grid
             scanner = self._datasets[name].scanner(columns=[key, "source_id", column], batch_size=size)
             for batch in scanner.to_reader():
-                rows, lengths = _lengths(batch.column(column))
+                rows, lengths = _lengths(batch.column(column))  # where a model filled it
                 bad = np.flatnonzero(~(np.abs(lengths - 1) <= _LENGTH_TOLERANCE))  # NaN is not within it either
                 for row, first in zip(*np.unique(rows[bad], return_index=True), strict=True):
                     source = batch.column("source_id")[row].as_py()
@@ -306,8 +307,8 @@ def _source_column(table: pa.Table) -> str:
 
 
 def _lengths(vectors: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Row and length of every vector of a column of vectors, or of lists of vectors."""
-    rows = np.arange(len(vectors))
+    """Row and length of every vector that is there, of a column of vectors or of lists of vectors."""
+    rows = np.flatnonzero(vectors.is_valid().to_numpy(zero_copy_only=False))
     if pa.types.is_list(vectors.type):
         rows = np.repeat(rows, vectors.value_lengths().to_numpy(zero_copy_only=False))
         vectors = vectors.flatten()

@@ -47,8 +47,10 @@ def _differing_rows(name: TableName, key: str, a: Any, b: Any) -> Iterator[str]:
     order_a = pc.sort_indices(ids_a.filter(common_a))
     order_b = pc.sort_indices(ids_b.filter(common_b))
     ids = ids_a.filter(common_a).take(order_a)
+    for column in sorted(set(a.schema.names) ^ set(b.schema.names)):
+        yield f"{name}: column {column} is in the {'first' if column in a.schema.names else 'second'} lake alone"
     for column in a.schema.names:
-        if column == "error":
+        if column == "error" or column not in b.schema.names:
             continue
         values_a = _column(a, column).filter(common_a).take(order_a)
         values_b = _column(b, column).filter(common_b).take(order_b)

@@ -13,8 +13,8 @@ from lancedb.table import LanceTable
 
 from pipeline.lake.lock import writer_of
 from schemas.clock import Span
-from schemas.errors import LakeError, RegionLakeError
-from schemas.tables import TABLE_NAMES, TableName, require_version, schema_of, vector_space
+from schemas.errors import LakeError, ModelError, RegionLakeError
+from schemas.tables import TABLE_NAMES, TableName, require_version, schema_of, vector_space, vector_spaces
 from schemas.vectors import VectorSpace
 
 
@@ -99,6 +99,24 @@ class Lake:
             table.checkout_latest()  # type: ignore[no-untyped-call]
         return table
 
+    def spaces(self) -> dict[str, VectorSpace]:
+        """Vector columns of `frames` and `regions` with what made them: "vector" first, then those filled later."""
+        both = vector_spaces(self.table("frames").schema).keys()
+        return {name: s for name, s in vector_spaces(self.table("regions").schema).items() if name in both}
+
+    def column_of(self, space: VectorSpace) -> str:
+        """The column whose vectors can be compared with those of `space`. Raises ModelError where there is none."""
+        spaces = self.spaces()
+        for name, held in spaces.items():
+            if held.comparable(space):
+                return name
+        known = "; ".join(map(str, spaces.values()))
+        raise ModelError(
+            f"{self.uri} holds vectors of {known}; none can be compared with those of {space}: search with "
+            f"--model {self.space.model}, or fill a column first: "
+            f"regionlake ingest --reembed --model {space.model} --lake {self.uri}"
+        )
+
     def schema(self, name: TableName) -> pa.Schema:
         return schema_of(name, self.space)
 
@@ -131,9 +149,10 @@ class Lake:
                 return datasets
             time.sleep(0.05)
 
-    def count(self, name: TableName) -> int:
+    def count(self, name: TableName, *, where: str | None = None) -> int:
+        """Rows of a table. `where` is SQL, as LanceDB takes it."""
         with lake_errors(f"counting table {name} of {self.uri}"):
-            return int(self.table(name).count_rows())
+            return int(self.table(name).count_rows(where))
 
     def __repr__(self) -> str:
         return f"Lake({self.uri!r}, {self.space.model}@{self.space.revision})"

@@ -34,14 +34,16 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class LakeStatus:
-    """sources, segments: how many are in each state. refusals: sources first, then segments.
+    """spaces: vector columns with what made them. embedded: keyframes that have a vector, by column.
+    sources, segments: how many are in each state. refusals: sources first, then segments.
 
     disk_bytes: all files of a local lake, old versions included; None for a bucket.
     writer: process that writes the lake now, None when there is none or it is a bucket.
     """
 
     uri: str
-    space: VectorSpace
+    spaces: dict[str, VectorSpace]
+    embedded: dict[str, int]
     tables: dict[TableName, TableStatus]
     sources: dict[str, int]
     segments: dict[str, int]
@@ -71,9 +73,11 @@ def status(lake: Lake) -> LakeStatus:
             refusals.append(
                 Refusal(row["source"], (row["start"] * tick, row["stop"] * tick), row["state"], row["error"] or "")
             )
+    spaces = lake.spaces()
     return LakeStatus(
         uri=lake.uri,
-        space=lake.space,
+        spaces=spaces,
+        embedded={column: lake.count("frames", where=f"{column} IS NOT NULL") for column in spaces},
         tables={name: _table(lake, name) for name in TABLE_NAMES},
         sources=dict(Counter(sources["state"].to_pylist())),
         segments=dict(Counter(row["state"] for row in segments)),

@@ -26,19 +26,21 @@ class HotColumns:
     Regions, R rows: region_id bytes (R,), frame int64 (R,) row of its frame or −1, boxes float32 (4, R),
     proposer int64 (R,) into `proposers`, region_vectors float16 tensor (R, D).
 
-    A row is visible when its segment is done by the ledger: what a writer is about to commit, or left
-    behind when it was killed, is not found.
+    A row is visible when its segment is done by the ledger (what a writer is about to commit, or left behind when it
+    was killed, is not found) and it has a vector in `column`: the lake's own "vector", or one that was filled later.
+    without_vector: frames that are done, and have none.
     """
 
-    def __init__(self, lake: Lake) -> None:
+    def __init__(self, lake: Lake, *, column: str = "vector") -> None:
         self._lake = lake
+        self._column = column
         self._versions: dict[TableName, int] = {}
         self.uris: list[str] = []
         self.source_ids: list[str] = []
         self._source_codes: dict[str, int] = {}
         self.proposers: list[str] = []
         self._proposer_codes: dict[str, int] = {}
-        self.dimension = dimension = lake.space.dimension
+        self.dimension = dimension = lake.spaces()[column].dimension
         self._frames = ColumnStore(
             shapes={
                 "id": ("S32", ()),
@@ -47,9 +49,10 @@ class HotColumns:
                 "pts_s": (np.float64, ()),
                 "time": (np.int64, ()),
                 "vector": (np.float16, (dimension,)),
+                "embedded": (np.bool_, ()),
             },
             decode=self._decode_frames,
-            read=["id", "source_id", "source", "pts", "pts_s", "time", "vector"],
+            read=["id", "source_id", "source", "pts", "pts_s", "time", column],
         )
         self._regions = ColumnStore(
             shapes={
@@ -61,13 +64,15 @@ class HotColumns:
                 "y1": (np.float32, ()),
                 "proposer": (np.int64, ()),
                 "vector": (np.float16, (dimension,)),
+                "embedded": (np.bool_, ()),
             },
             decode=self._decode_regions,
-            read=["id", "frame", "x0", "y0", "x1", "y1", "proposer", "vector"],
+            read=["id", "frame", "x0", "y0", "x1", "y1", "proposer", column],
         )
         self._frame_of_region = np.zeros(0, np.int64)
         self._shots: tuple[SpanIndex, NDArray[np.float64]] | None = None
         self.visible: NDArray[np.bool_] = np.zeros(0, np.bool_)
+        self.without_vector = 0
 
     def refresh(self) -> bool:
         """Follows the lake to its newest versions; returns whether anything had changed.
@@ -90,7 +95,9 @@ class HotColumns:
         start = len(self._frame_of_region) if before and not moved else 0
         found = _positions(self._regions["frame_id"][start:], self._frames["id"], self._frames.alive)
         self._frame_of_region = np.concatenate([self._frame_of_region[:start], found])
-        self.visible = self._frames.alive & (done.find(source=self.source, pts=self.pts) >= 0)
+        committed = self._frames.alive & (done.find(source=self.source, pts=self.pts) >= 0)
+        self.visible = committed & self._frames["embedded"]
+        self.without_vector = int(committed.sum() - self.visible.sum())
         self._versions = versions
         return True
 
@@ -124,7 +131,8 @@ class HotColumns:
 
     @property
     def region_alive(self) -> NDArray[np.bool_]:
-        return self._regions.alive
+        alive: NDArray[np.bool_] = self._regions.alive & self._regions["embedded"]
+        return alive
 
     @property
     def frame(self) -> NDArray[np.int64]:
@@ -195,7 +203,7 @@ class HotColumns:
             "pts": _int64(rows["pts"]),
             "pts_s": rows["pts_s"].to_numpy(),
             "time": _int64(time),
-            "vector": _vectors(rows["vector"]),
+            **_vectors(rows[self._column]),
         }
 
     def _decode_regions(self, rows: pa.Table) -> Columns:
@@ -210,7 +218,7 @@ class HotColumns:
             "frame_id": _ids(rows["frame"]),
             **{name: rows[name].to_numpy() for name in ("x0", "y0", "x1", "y1")},
             "proposer": codes[proposers.indices.to_numpy()],
-            "vector": _vectors(rows["vector"]),
+            **_vectors(rows[self._column]),
         }
 
 
@@ -223,11 +231,17 @@ def _ids(column: pa.ChunkedArray) -> IdArray:
     return np.asarray(column.cast(pa.binary()).to_numpy(zero_copy_only=False), "S32")
 
 
-def _vectors(column: pa.ChunkedArray) -> NDArray[np.float16]:
-    """float16 (N, D) of a column of fixed-size lists."""
+def _vectors(column: pa.ChunkedArray) -> Columns:
+    """vector: float16 (N, D) of a column of fixed-size lists, zero where there is none; embedded: bool (N,)."""
     values = column.combine_chunks()
-    flat = values.flatten().to_numpy(zero_copy_only=False)
-    return np.asarray(flat, np.float16).reshape(len(values), values.type.list_size)
+    embedded = values.is_valid().to_numpy(zero_copy_only=False)
+    flat = values.flatten().to_numpy(zero_copy_only=False)  # of those that are there
+    held = np.asarray(flat, np.float16).reshape(-1, values.type.list_size)
+    if embedded.all():
+        return {"vector": held, "embedded": embedded}
+    vector = np.zeros((len(values), values.type.list_size), np.float16)
+    vector[embedded] = held
+    return {"vector": vector, "embedded": embedded}
 
 
 def _positions(wanted: IdArray, ids: IdArray, alive: NDArray[np.bool_]) -> NDArray[np.int64]:

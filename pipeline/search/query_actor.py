@@ -23,6 +23,7 @@ class Serving:
     """What an actor answers for: a lake, with its model or for boxes alone; and the client that made it."""
 
     lake: str
+    model: str | None
     with_model: bool
     made_by: str
 
@@ -30,24 +31,32 @@ class Serving:
 class QueryActor:
     """Holds a Searcher where it runs: opens the lake and loads the model there, at the first call.
 
-    lake: URI. load: model name → encoder; None where only boxes will be asked for.
+    lake: URI. load: model name → encoder; None where only boxes will be asked for. model: whose vectors are
+        searched; None for the lake's own.
     threads: that score; None for one a core, whatever the actor asks of the cluster.
     made_by: tells the client that made it from those that found it by its name.
     """
 
     def __init__(
-        self, lake: str, *, load: LoadEncoder | None = load_encoder, threads: int | None = None, made_by: str = ""
+        self,
+        lake: str,
+        *,
+        load: LoadEncoder | None = load_encoder,
+        model: str | None = None,
+        threads: int | None = None,
+        made_by: str = "",
     ) -> None:
         # an error raised here would reach the caller as the actor's death, and not as itself
         self._lake = lake
         self._load = load
+        self._model = model
         self._searcher: Searcher | None = None
         self._threads = threads
         self._made_by = made_by
 
     def serving(self) -> Serving:
         """What it answers for; opens nothing, so that it can be asked of an actor whose lake does not open."""
-        return Serving(self._lake, self._load is not None, self._made_by)
+        return Serving(self._lake, self._model, self._load is not None, self._made_by)
 
     def search(self, query: Query) -> SearchResult:
         """As Searcher.search."""
@@ -60,7 +69,7 @@ class QueryActor:
     def _ready(self) -> Searcher:
         if self._searcher is None:
             lake = Lake.open(self._lake)
-            encoder = None if self._load is None else self._load(lake.space.model)
+            encoder = None if self._load is None else self._load(self._model or lake.space.model)
             self._searcher = Searcher(lake, encoder, threads=self._threads)
         return self._searcher
 
@@ -68,15 +77,23 @@ class QueryActor:
 class QueryClient:
     """Starts a QueryActor and asks it; raises what the searcher raised there. Ray must be running.
 
+    model: whose vectors are searched; None for the lake's own.
     cpus: what the actor asks of the cluster; half a CPU leaves room on a small machine.
     name: share one actor among all clients of the cluster that give this name; it outlives them.
     An actor whose process dies is started again, and a call it was busy with is made once more.
     Raises LakeError, ModelError when the lake or its model cannot be opened, QueryError when the actor of this name
-    serves another lake, or has no model and this client gives one. All calls raise WorkerDiedError once it has ended.
+    serves another lake or model, or has no model and this client gives one. All calls raise WorkerDiedError once it
+    has ended.
     """
 
     def __init__(
-        self, lake: str, *, load: LoadEncoder | None = load_encoder, cpus: float = 0.5, name: str | None = None
+        self,
+        lake: str,
+        *,
+        load: LoadEncoder | None = load_encoder,
+        model: str | None = None,
+        cpus: float = 0.5,
+        name: str | None = None,
     ) -> None:
         # workers of Ray have a working directory of their own; and one lake has one name to compare
         folder = local_folder(lake)
@@ -85,12 +102,17 @@ class QueryClient:
         # everything an actor knows is in the lake, and asking changes nothing
         options = {"num_cpus": cpus, "max_restarts": -1, "max_task_retries": 1, **shared}
         me = uuid.uuid4().hex
-        self._actor: Any = ray.remote(QueryActor).options(**options).remote(self._lake, load=load, made_by=me)
+        self._actor: Any = (
+            ray.remote(QueryActor).options(**options).remote(self._lake, load=load, model=model, made_by=me)
+        )
         serving: Serving = self._ask("serving")
-        if serving.lake != self._lake or (load is not None and not serving.with_model):
-            model = "" if serving.with_model else " for boxes alone, without a model"
+        others = load is not None and (not serving.with_model or serving.model != model)
+        if serving.lake != self._lake or others:
+            by = (
+                f" by {serving.model or 'its own model'}" if serving.with_model else " for boxes alone, without a model"
+            )
             raise QueryError(
-                f"the actor {name!r} serves the lake {serving.lake}{model}, not {self._lake}; "
+                f"the actor {name!r} serves the lake {serving.lake}{by}, not {self._lake} by {model or 'its own'}; "
                 f"choose another name, or end it: ray.kill(ray.get_actor({name!r}))"
             )
         try:

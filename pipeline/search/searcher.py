@@ -28,7 +28,8 @@ _FRAME_BOX = np.array([[0, 0, 1, 1]], np.float32)
 class Searcher:
     """Answers queries over one lake from memory; follows the lake as it grows.
 
-    encoder: makes the query's vector; it may be None where only boxes are asked for.
+    encoder: makes the query's vector, and chooses the column of vectors that it is compared with; it may be None
+        where only boxes are asked for.
     regions: how a part of a picture becomes a vector; best as the lake's own regions were made.
     proposers: which candidates take part ("frame" is the whole frame); None for all.
     threads: that score; None for one a core.
@@ -37,7 +38,7 @@ class Searcher:
 
     The ranking is exact: semantic distances are float64 products of the query with the stored float16
     vectors, rounded to float32; ties are broken by id.
-    Raises ModelError when the encoder's vectors cannot be compared with the lake's.
+    Raises ModelError when the encoder's vectors cannot be compared with any of the lake's.
     """
 
     def __init__(
@@ -50,13 +51,11 @@ class Searcher:
         threads: int | None = None,
         max_age_s: float = 0.0,
     ) -> None:
-        if encoder is not None:
-            lake.space.require_same(encoder.space, lake=lake.uri)
         self._lake = lake
         self._encoder = encoder
         self._regions = regions
         self._proposers = proposers
-        self._columns = HotColumns(lake)
+        self._columns = HotColumns(lake, column="vector" if encoder is None else lake.column_of(encoder.space))
         self._scorer = Scorer(threads=threads)
         self._lock = threading.Lock()
         self._max_age_s = max_age_s
@@ -82,6 +81,11 @@ class Searcher:
             hits = candidates.rank(query, vector, self._scorer)
         took_ms = (time.perf_counter() - start) * 1000
         return SearchResult(query, took_ms, exact=True, candidates=len(candidates), hits=hits)
+
+    @property
+    def without_vector(self) -> int:
+        """Keyframes that the last search could not find, because this model has not seen them yet."""
+        return self._columns.without_vector
 
     def close(self) -> None:
         """Ends the threads that score; the encoder is its owner's to close."""

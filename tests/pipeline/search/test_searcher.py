@@ -65,9 +65,16 @@ def test_a_text_needs_a_model(random_lake: Lake) -> None:
 
 
 def test_another_model_is_refused_with_the_fix(random_lake: Lake) -> None:
-    with pytest.raises(ModelError, match="use the model that wrote the lake") as refused:
-        Searcher(random_lake, DrawnEncoder(replace(SPACE, model="other")))
+    with pytest.raises(ModelError, match="fill a column first: regionlake ingest --reembed --model other") as refused:
+        Searcher(random_lake, DrawnEncoder(replace(SPACE, model="other", revision="other")))
     assert str(pickle.loads(pickle.dumps(refused.value))) == str(refused.value)
+
+
+def test_the_same_weights_from_another_place_are_taken(random_lake: Lake) -> None:
+    """A checkpoint's folder has another path on each machine; its revision is a hash of its bytes."""
+    moved = Searcher(random_lake, DrawnEncoder(replace(SPACE, model="/elsewhere/model")))
+    query = Query(text="somebody", k=5)
+    assert moved.search(query).hits == Searcher(random_lake, DrawnEncoder()).search(query).hits
 
 
 def test_a_box_that_nothing_overlaps_still_has_the_whole_frames(random_lake: Lake) -> None:
