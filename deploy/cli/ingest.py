@@ -101,7 +101,8 @@ def _reembed(names: list[str], lake: str, plan: "Plan", *, engine: Literal["loca
             f"{report.column}; {report.skipped:,} keyframes had them",
             soft_wrap=True,
         )
-        out.print(f"{report.elapsed_s:.1f} s, {report.keyframes / max(report.elapsed_s, 1e-9):.1f} keyframes/s")
+        vectors = report.keyframes + report.regions
+        out.print(f"{report.elapsed_s:.1f} s, {vectors / max(report.elapsed_s, 1e-9):.1f} vectors/s")
         for failure in report.failed:
             out.print(f"failed: {reason(failure.uri, failure.error)}", soft_wrap=True)
     if not report.ok:

@@ -16,7 +16,8 @@ LINE_EVERY_S = 10.0  # in a log file: often enough to see that it lives
 def shown_progress() -> Iterator[Callable[["Progress"], None]]:
     """Gives the callback that shows each Progress it is called with, until the block ends."""
     if not sys.stderr.isatty():
-        yield _Lines()
+        lines = _Throttle()
+        yield lambda progress: lines(progress_text(progress))
         return
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn
@@ -46,9 +47,10 @@ def progress_text(progress: "Progress") -> str:
 
 @contextmanager
 def shown_count(unit: str) -> Iterator[Callable[[int, int], None]]:
-    """Gives the callback that shows `done` of `total`, until the block ends; nothing where no terminal looks on."""
+    """Gives the callback that shows `done` of `total`, until the block ends."""
     if not sys.stderr.isatty():
-        yield lambda _done, _total: None
+        lines = _Throttle()
+        yield lambda done, total: lines(f"{done:,} of {total:,} {unit}")
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -85,14 +87,14 @@ class _Steps:
             print(f"progress: {step}", file=sys.stderr, flush=True)
 
 
-class _Lines:
-    """Prints a Progress as a line, unless the last one is recent."""
+class _Throttle:
+    """Prints a line, unless the last one is recent."""
 
     def __init__(self) -> None:
         self._last_s = time.monotonic()
 
-    def __call__(self, progress: "Progress") -> None:
+    def __call__(self, line: str) -> None:
         now = time.monotonic()
         if now - self._last_s >= LINE_EVERY_S:
             self._last_s = now
-            print(f"progress: {progress_text(progress)}", file=sys.stderr, flush=True)
+            print(f"progress: {line}", file=sys.stderr, flush=True)
