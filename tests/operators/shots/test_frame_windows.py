@@ -1,4 +1,4 @@
-"""Catches windows that depend on where reading began, frames that no window is about, and windows unlike TransNetV2's."""
+"""Catches windows that depend on where reading began, miss a frame, or are unlike those of TransNetV2's package."""
 
 from collections.abc import Sequence
 from fractions import Fraction

