@@ -1,6 +1,6 @@
 """Precision, recall and speed of the shot detectors, on transitions that are known frame by frame.
 
-    python tests/bench/shots.py DATA [--rounds 5]
+    python -m tests.bench.shots DATA [--rounds 5]
 
 Two videos, read with each detector at its defaults:
     testvideo   DATA/shot-clips/testvideo.mp4. Its still pictures make the transitions plain: the frames that
@@ -9,8 +9,9 @@ Two videos, read with each detector at its defaults:
                 fades through black in the shares 2 : 1 : 1. The clips themselves hold no cut.
 
 A transition is found by a cut in it or at most two frames beside it; further cuts in it, and cuts elsewhere, are
-false. Speed is that of the reader stage without background on testvideo: medians over the rounds, each of which
-runs all detectors in turn, and of the ratio to "content" in the same round.
+false. Speed is that of the reader stage without background on testvideo, in frames a second and in CPU time a frame
+(which other work on the machine disturbs less): medians over the rounds, each of which runs all detectors in turn,
+and of the ratios to "content" in the same round, more being better.
 """
 
 import argparse
@@ -52,6 +53,12 @@ Transition = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    frames_per_s: float
+    cpu_ms: float  # a frame
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """found: transitions with a cut. false: cuts that found none."""
 
@@ -78,19 +85,21 @@ def score(truth: Sequence[Transition], cuts: Sequence[int]) -> Score:
     return Score(len(truth), found, len(cuts) - found)
 
 
-def read(path: Path, detector: DetectorName) -> tuple[list[int], float]:
-    """Numbers of the first frames of all shots but the first; frames a second."""
+def read(path: Path, detector: DetectorName) -> tuple[list[int], Cost]:
+    """Numbers of the first frames of all shots but the first; what it took."""
     source = probe(str(path), uri=str(path))
     config = ReadConfig(ShotConfig(detector), background=None)
-    begun = time.perf_counter()
+    begun, cpu = time.perf_counter(), time.process_time()
     *_, report = SegmentReader(config)(Segment(source, source.span, "bench"), str(path))
-    seconds = time.perf_counter() - begun
+    seconds, cpu_s = time.perf_counter() - begun, time.process_time() - cpu
     assert isinstance(report, SegmentReport)
     assert report.first_pts is not None
     assert report.last_pts is not None
     shots = fold_shots(source, report.cut_events, report.first_pts, report.last_pts, config=config.shots)
     starts = [source.clock.seconds(shot.span.start - source.span.start) for shot in shots[1:]]
-    return [round(start * source.frame_rate) for start in starts], report.frames_decoded / seconds
+    return [round(start * source.frame_rate) for start in starts], Cost(
+        report.frames_decoded / seconds, cpu_s / report.frames_decoded * 1000
+    )
 
 
 def pictures_of(path: Path) -> list[Picture]:
@@ -164,16 +173,18 @@ def main() -> None:
                 kinds = [[t for t in truth if (t[0] == t[1]) == hard] for hard in (True, False)]
                 parts = "".join(f"{score(kind, cuts).found:>6}/{len(kind):<3}" for kind in kinds)
                 print(f"{detector:<12}{score(truth, cuts)} {parts}", flush=True)
-    rates: dict[DetectorName, list[float]] = {name: [] for name in detectors}
+    costs: dict[DetectorName, list[Cost]] = {name: [] for name in detectors}
     for _ in range(options.rounds):
         for name in detectors:
-            rates[name].append(read(testvideo, name)[1])
-    print(
-        f"\nreader on {testvideo.name}, frames/s, {len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f}"
-    )
-    for name, values in rates.items():
-        ratio = statistics.median(a / b for a, b in zip(values, rates["content"], strict=True))
-        print(f"{name:<12}{statistics.median(values):>8.0f}{ratio:>8.3f}")
+            costs[name].append(read(testvideo, name)[1])
+    print(f"\nreader on {testvideo.name}, {len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f}")
+    print(f"{'detector':<12}{'frames/s':>10}{'ratio':>8}{'CPU ms':>10}{'ratio':>8}")
+    for name, own in costs.items():
+        pairs = list(zip(own, costs["content"], strict=True))
+        rate, cpu = (statistics.median(c.frames_per_s for c in own), statistics.median(c.cpu_ms for c in own))
+        rate_ratio = statistics.median(a.frames_per_s / b.frames_per_s for a, b in pairs)
+        cpu_ratio = statistics.median(b.cpu_ms / a.cpu_ms for a, b in pairs)
+        print(f"{name:<12}{rate:>10.0f}{rate_ratio:>8.3f}{cpu:>10.2f}{cpu_ratio:>8.3f}")
 
 
 if __name__ == "__main__":
