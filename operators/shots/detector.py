@@ -1,9 +1,9 @@
-"""Where a detector of PySceneDetect fires, frame by frame, before any rule on shot length."""
+"""Where a shot detector fires, frame by frame, before any rule on shot length."""
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from scenedetect.common import FrameTimecode, Timecode, framerate_to_fraction
 from scenedetect.detector import SceneDetector
@@ -16,18 +16,20 @@ from scenedetect.detectors import (
 )
 
 from operators.shots.content_score import FastAdaptiveDetector, FastContentDetector
+from operators.shots.transnetv2 import TransNetV2Detector
 from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray
 from schemas.shots import CutEvent
 from schemas.sources import Source
 
-DetectorName = Literal["content", "adaptive", "threshold", "histogram", "hash"]
+DetectorName = Literal["content", "adaptive", "threshold", "histogram", "hash", "transnetv2"]
 _THRESHOLDS: dict[DetectorName, float] = {
     "content": 27.0,
     "adaptive": 3.0,
     "threshold": 12.0,
     "histogram": 0.20,
     "hash": 0.35,
+    "transnetv2": 0.5,
 }
 
 
@@ -35,8 +37,9 @@ _THRESHOLDS: dict[DetectorName, float] = {
 class ShotConfig:
     """A detector and its settings; the defaults are those of PySceneDetect's command line.
 
+    detector: those of PySceneDetect, or the network TransNetV2.
     threshold: None takes the detector's own default. Units differ: content and threshold 0…255,
-        adaptive a ratio, histogram and hash 0…1.
+        adaptive a ratio, histogram, hash and transnetv2 0…1.
     min_shot_s: rounded to frames at the source's average rate, as the command line does.
     weights: of the changes in hue, saturation, luma and edges (content, adaptive).
     kernel_size: of the edge dilation, odd, >= 3; None goes by the frame size.
@@ -84,18 +87,39 @@ class ShotConfig:
         return _THRESHOLDS[self.detector] if self.threshold is None else self.threshold
 
 
-class ShotDetector:
-    """Frames in, in PTS order; events out, each at most `delay_frames` frames after its own.
+class ShotDetector(Protocol):
+    """Frames in, in PTS order; events out, in PTS order, each at most `delay_frames` frames after its own.
 
-    Runs PySceneDetect's detector with no least shot length, so that an event depends on
-    `warm_up_frames` frames before it and `delay_frames` after it, and never on earlier events:
-    events of neighbouring stretches of a source, read apart, are those of the whole.
+    An event depends on a window around it, and never on earlier events: events of neighbouring
+    stretches of a source, read apart, are those of the whole.
 
-    Unless the first frame given is the source's first, the events of the first `warm_up_frames`
-    frames mean nothing, and are to be thrown away.
+    events_known: whether all events at the frame given last come out, and mean something. From the
+        source's first frame on they do; read from the middle, not before the window is full.
+    warm_up_frames: after so many frames they normally do; where the frame rate varies it can take more.
     """
 
-    def __init__(self, config: ShotConfig, source: Source) -> None:
+    delay_frames: int
+    warm_up_frames: int
+    events_known: bool
+
+    def __call__(self, pts: int, small: ImageArray) -> Iterator[CutEvent]:
+        """small: uint8 (h, w, 3), BGR, the same size for all frames."""
+
+    def flush(self) -> Iterator[CutEvent]:
+        """The events still to come, once the source's last frame was given."""
+
+
+def shot_detector(config: ShotConfig, source: Source, *, first_of_source: bool) -> ShotDetector:
+    """first_of_source: the first frame that will be given is the source's first."""
+    if config.detector == "transnetv2":
+        return TransNetV2Detector(source, threshold=config.threshold_or_default, first_of_source=first_of_source)
+    return _PySceneDetector(config, source, first_of_source=first_of_source)
+
+
+class _PySceneDetector:
+    """PySceneDetect's detectors, with no least shot length, so that events do not depend on each other."""
+
+    def __init__(self, config: ShotConfig, source: Source, *, first_of_source: bool) -> None:
         self._time_base = source.clock.time_base
         self._origin = source.span.start
         self._rate = framerate_to_fraction(source.frame_rate)
@@ -104,9 +128,12 @@ class ShotDetector:
         self._recent: list[int] = []
         self.delay_frames = config.window_frames if config.detector == "adaptive" else 0
         self.warm_up_frames = 1 + self.delay_frames
+        self._unknown = 0 if first_of_source else self.warm_up_frames  # frames still to pass
+        self.events_known = False
 
     def __call__(self, pts: int, small: ImageArray) -> Iterator[CutEvent]:
-        """small: uint8 (h, w, 3), BGR."""
+        """See ShotDetector."""
+        self.events_known, self._unknown = self._unknown == 0, max(0, self._unknown - 1)
         first = not self._recent
         self._recent = [*self._recent[-(self.delay_frames + 1) :], pts]
         # positions count from the source's first frame: timecodes cannot be negative
@@ -121,6 +148,10 @@ class ShotDetector:
         for cut in cuts:
             at = cut.pts + self._origin
             yield CutEvent(at, self._before(at), "cut")
+
+    def flush(self) -> Iterator[CutEvent]:
+        """None: these detectors do not look past the end."""
+        return iter(())
 
     def _before(self, pts: int) -> int:
         index = self._recent.index(pts)
@@ -163,3 +194,5 @@ def _build(config: ShotConfig) -> SceneDetector:
             return HistogramDetector(threshold=threshold, bins=config.bins, min_scene_len=0)
         case "hash":
             return HashDetector(threshold=threshold, size=config.hash_size, lowpass=config.lowpass, min_scene_len=0)
+        case other:
+            raise InvalidValueError(f"{other} is no detector of PySceneDetect")

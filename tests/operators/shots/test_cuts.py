@@ -19,7 +19,7 @@ from scenedetect.detectors import ThresholdDetector
 from operators.readers.probe import probe
 from operators.readers.video import VideoReader
 from operators.shots.cuts import fold_shots
-from operators.shots.detector import DetectorName, ShotConfig, ShotDetector
+from operators.shots.detector import DetectorName, ShotConfig, shot_detector
 from schemas.clock import Clock, Span
 from schemas.shots import CutEvent
 from schemas.sources import Source
@@ -52,7 +52,7 @@ def cli_cuts(path: Path, folder: Path, *arguments: str, column: int = 1) -> list
 def our_cuts(path: Path, config: ShotConfig) -> list[int]:
     """PTS of the first frames of all shots but the first."""
     source = probe(str(path), uri=path.name)
-    detector = ShotDetector(config, source)
+    detector = shot_detector(config, source, first_of_source=True)
     events: list[CutEvent] = []
     times: list[int] = []
     with VideoReader(str(path), source) as reader:
@@ -166,7 +166,7 @@ def test_fades_folded_from_events_are_those_of_the_threshold_detector(
         min_out_length=FrameTimecode(min_fade_s, RATE),
     )
     source = source_of(len(dark))
-    ours = ShotDetector(config, source)
+    ours = shot_detector(config, source, first_of_source=True)
     expected: list[FrameTimecode] = []
     events: list[CutEvent] = []
     timecode = FrameTimecode(0, RATE)

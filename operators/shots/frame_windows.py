@@ -1,0 +1,116 @@
+"""Windows of 100 frames that lie where they lie, wherever reading began."""
+
+import math
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+from scenedetect.common import framerate_to_fraction
+
+from schemas.frames import ImageArray
+from schemas.sources import Source
+
+WINDOW_FRAMES = 100
+BEFORE_FRAMES = 25  # of a window, before the frames that it is about
+BLOCK_FRAMES = 50  # that a window is about: TransNetV2's own step
+MOST_BLOCK_FRAMES = 60  # where frames crowd: a jitter of one frame must not cost a window for that frame
+_MOST_PER_S = Fraction(60)  # a rate guessed too high (1000 for some variable rates) would give a window to every frame
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameWindow:
+    """pictures: uint8 (100, h, w, 3). pts: of the frames `pictures[25 : 25 + len(pts)]`, which it is about."""
+
+    pictures: NDArray[np.uint8]
+    pts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    pts: int
+    picture: ImageArray
+
+
+class FrameWindows:
+    """Every frame in, in PTS order; windows out, each frame being what just one window is about.
+
+    Time is cut into cells, from the start of the source: as long as 50 frames at its rate, at least 5/6 s; the
+    borders lie halfway between frames, so that rounded PTS do not jump over them. The frames of a cell are a
+    block; more than 60 are several, of 60 and the rest. A window is the 25 frames before its block, the block,
+    and frames after it up to 100; what is missing at the ends of the source is filled with its first or last
+    frame. At a constant rate of up to 60 these are the windows of TransNetV2's own code.
+
+    So a window depends on the frames of one cell and on 25 + 74 around it. Read from the middle of a source,
+    the first block that can be told is that of the first cell seen to begin, after 25 frames: `settled_pts`.
+
+    first_of_source: the first frame given is the source's first.
+    """
+
+    def __init__(self, source: Source, *, first_of_source: bool) -> None:
+        rate: Fraction = framerate_to_fraction(source.frame_rate)
+        cells_rate = min(rate, _MOST_PER_S)
+        per_tick = cells_rate * source.clock.time_base
+        self._frames, self._ticks = int(per_tick.numerator), int(per_tick.denominator)  # so many a time
+        self._origin: int = source.span.start
+        self._first_of_source = first_of_source
+        self._held: deque[_Seen] = deque()  # from 25 before the first block that waits, or the last 25
+        self._dropped = 0  # frames before those
+        self._count = 0
+        self._cell = 0
+        self._begins: deque[int] = deque()  # of the blocks that wait; numbers count the frames given
+        self._begin: int | None = None  # of the last block
+        self.settled_pts: int | None = None
+        self.cell_frames = math.ceil(BLOCK_FRAMES * rate / cells_rate)
+
+    def __call__(self, pts: int, picture: ImageArray) -> Iterator[FrameWindow]:
+        """picture: uint8 (h, w, 3), the same size for all frames."""
+        number, cell = self._count, self._cell_of(pts)
+        if number == 0:
+            begins = self._first_of_source
+        elif self._begin is None:
+            begins = cell != self._cell and number >= BEFORE_FRAMES
+        else:
+            begins = cell != self._cell or number - self._begin == MOST_BLOCK_FRAMES
+        self._cell = cell
+        if begins:
+            self._begin = number
+            self._begins.append(number)
+            self.settled_pts = pts if self.settled_pts is None else self.settled_pts
+        self._held.append(_Seen(pts, picture))
+        self._count += 1
+        if self._begins and self._count - self._begins[0] == WINDOW_FRAMES - BEFORE_FRAMES:
+            yield self._window()
+        self._forget()
+
+    def flush(self) -> Iterator[FrameWindow]:
+        """The windows that reach past the last frame of the source."""
+        while self._begins:
+            yield self._window()
+            self._forget()
+
+    def _window(self) -> FrameWindow:
+        """Of the first block that waits."""
+        begin = self._begins.popleft()
+        end = self._begins[0] if self._begins else self._count
+        missing_before = max(0, BEFORE_FRAMES - begin)
+        first = max(0, begin - BEFORE_FRAMES) - self._dropped
+        seen = list(islice(self._held, first, first + WINDOW_FRAMES - missing_before))
+        pictures = [seen[0].picture] * missing_before + [frame.picture for frame in seen]
+        pictures += [pictures[-1]] * (WINDOW_FRAMES - len(pictures))
+        about = seen[BEFORE_FRAMES - missing_before :][: end - begin]
+        return FrameWindow(np.stack(pictures), tuple(frame.pts for frame in about))
+
+    def _forget(self) -> None:
+        """Drops the frames that no window to come can hold."""
+        needed = (self._begins[0] if self._begins else self._count) - BEFORE_FRAMES
+        while self._dropped < needed:
+            self._held.popleft()
+            self._dropped += 1
+
+    def _cell_of(self, pts: int) -> int:
+        nearest = (2 * (pts - self._origin) * self._frames + self._ticks) // (2 * self._ticks)
+        return nearest // BLOCK_FRAMES
