@@ -20,6 +20,10 @@ class MaskMeasures:
     area_px: NDArray[np.int64]
     boxes_px: NDArray[np.int64]
 
+    def take(self, index: NDArray[np.intp]) -> "MaskMeasures":
+        """Those at `index`, in that order."""
+        return MaskMeasures(self.stability[index], self.area_px[index], self.boxes_px[index])
+
 
 def measure(logits: torch.Tensor, *, offset: float) -> MaskMeasures:
     """logits: float (K, H, W), of the frame's size; what is above 0 is the region.

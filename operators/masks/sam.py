@@ -61,7 +61,7 @@ class SegmenterConfig:
     """model: a folder or an id of the hub. No mask depends on the rest but for the last bits of its logits.
 
     frames_per_batch: through the image encoder at once.
-    prompts_per_batch: through the mask decoder at once; one takes about 40 MB with a model of full size.
+    prompts_per_batch: through the mask decoder at once; one takes about 60 MB at the decoder's full size.
     Both are halved whenever the device runs out of memory.
     """
 

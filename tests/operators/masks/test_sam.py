@@ -26,6 +26,7 @@ from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError, ModelError
 from tests.segmenters import KINDS, PADDED_PIXELS, PIXELS, SIDE_PX, Segmenters
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 Get = Callable[[str], Segmenter]
 GENERATOR = np.random.default_rng(0)
 SQUARE = GENERATOR.integers(0, 256, (SIDE_PX, SIDE_PX, 3), np.uint8)
