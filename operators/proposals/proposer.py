@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from operators.proposals.automatic_masks import AutomaticMasks, AutomaticMasksConfig
 from operators.proposals.complete_cover import CompleteCover, CompleteCoverConfig
 from operators.proposals.grid import GridConfig, StaticGrid
 from operators.proposals.moving import MovingConfig, MovingRegions
@@ -13,8 +14,8 @@ from schemas.errors import PlanError
 from schemas.frames import Keyframe
 from schemas.regions import Proposals
 
-ProposerName = Literal["moving", "selective-search", "grid", "complete-cover"]
-ProposerConfig = MovingConfig | SelectiveSearchConfig | GridConfig | CompleteCoverConfig
+ProposerName = Literal["moving", "selective-search", "grid", "complete-cover", "masks"]
+ProposerConfig = MovingConfig | SelectiveSearchConfig | GridConfig | CompleteCoverConfig | AutomaticMasksConfig
 Proposer = Callable[[Sequence[Keyframe]], list[Proposals]]
 
 
@@ -30,6 +31,7 @@ class ProposalConfig:
     selective_search: SelectiveSearchConfig = field(default_factory=SelectiveSearchConfig)
     grid: GridConfig = field(default_factory=GridConfig)
     complete_cover: CompleteCoverConfig = field(default_factory=CompleteCoverConfig)
+    masks: AutomaticMasksConfig = field(default_factory=AutomaticMasksConfig)
     refine: RefineConfig = field(default_factory=RefineConfig)
 
     def __post_init__(self) -> None:
@@ -50,6 +52,8 @@ class ProposalConfig:
                 return self.grid
             case "complete-cover":
                 return self.complete_cover
+            case "masks":
+                return self.masks
 
 
 def build_proposer(config: ProposerConfig) -> Proposer:
@@ -62,6 +66,8 @@ def build_proposer(config: ProposerConfig) -> Proposer:
             return _each(StaticGrid(config))
         case CompleteCoverConfig():
             return _each(CompleteCover(config))
+        case AutomaticMasksConfig():
+            return AutomaticMasks(config)
 
 
 def _each(propose: Callable[[Keyframe], Proposals]) -> Proposer:

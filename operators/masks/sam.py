@@ -1,0 +1,337 @@
+"""Promptable segmenters of `transformers` (SAM, SAM 2, SAM 3's tracker, EdgeTAM) behind one interface."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812  # the name everyone knows it by
+from numpy.typing import NDArray
+
+from operators.checkpoint_files import (
+    checkpoint_folder,
+    device_and_dtype,
+    load_weights,
+    read_config,
+    told,
+    weight_files,
+)
+from operators.encoders.checkpoint.pixels import PixelConfig, Pixels
+from operators.masks.mask_logits import MaskMeasures, measure
+from operators.masks.rle import encode_masks
+from schemas.boxes import Boxes
+from schemas.errors import InvalidValueError, ModelError
+from schemas.frames import ImageArray
+from schemas.masks import Mask
+
+PointArray = NDArray[np.float32]
+T = TypeVar("T")
+
+_UPSCALED_PX = 1 << 26  # of masks at the frame's size at a time: 256 MB of float32
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """How a model type is used. kind: its name on rows. architecture: the class of `transformers` that takes prompts.
+
+    padded: pictures keep their shape and are padded to the right and below; else they are stretched to a square.
+    """
+
+    kind: str
+    architecture: str = "AutoModelForMaskGeneration"
+    padded: bool = False
+
+
+FAMILIES: dict[str, _Family] = {
+    "sam": _Family("sam", padded=True),
+    "sam2": _Family("sam2"),
+    "sam2_video": _Family("sam2"),
+    "edgetam": _Family("edgetam"),
+    "edgetam_video": _Family("edgetam"),
+    "sam3_tracker": _Family("sam3"),
+    "sam3_tracker_video": _Family("sam3", "Sam3TrackerModel"),
+    "sam3_video": _Family("sam3"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SegmenterConfig:
+    """model: a folder or an id of the hub. No mask depends on the rest but for the last bits of its logits.
+
+    frames_per_batch: through the image encoder at once.
+    prompts_per_batch: through the mask decoder at once; one takes about 60 MB at the decoder's full size.
+    Both are halved whenever the device runs out of memory.
+    """
+
+    model: str
+    frames_per_batch: int = 4
+    prompts_per_batch: int = 64
+
+    def __post_init__(self) -> None:
+        if not self.model:
+            raise ModelError(f"no segmenter is named; {HOW_TO_NAME_ONE}")
+        if self.frames_per_batch < 1 or self.prompts_per_batch < 1:
+            raise InvalidValueError(f"batches must hold at least one, got {self}")
+
+
+HOW_TO_NAME_ONE = (
+    "name a folder or an id of the hub, e.g. facebook/sam2.1-hiera-tiny, facebook/sam3 or yonigozlan/EdgeTAM-hf"
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedding:
+    """N frames as the image encoder left them on the device; prompts are answered from this alone.
+
+    levels: (N, C, h, w) each, the finest first. sizes: (height, width) of each frame in pixels.
+    """
+
+    levels: tuple[torch.Tensor, ...]
+    sizes: tuple[tuple[int, int], ...]
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PromptedMasks:
+    """What K prompts gave: M masks each, of rising extent (a part, the thing, the whole).
+
+    frame, prompt: int (K,), which frame and which of its prompts.
+    logits: float32 (K, M, h, w) on the device, at the decoder's own size; above 0 is the region.
+    predicted_iou: float32 (K, M) on the device, the model's guess of each mask's IoU with the truth.
+    """
+
+    frame: NDArray[np.intp]
+    prompt: NDArray[np.intp]
+    logits: torch.Tensor
+    predicted_iou: torch.Tensor
+
+
+class Segmenter:
+    """Frames in once, then masks at points and in boxes, batched over prompts and frames together.
+
+    On the CPU everything is float32, and equal to the model's own forward pass. On a GPU weights stay float32, image
+    encoder and mask decoder compute in bfloat16 (autocast), and prompts in float32: in bfloat16 a point of a 1024 px
+    input would be up to 4 px off.
+    """
+
+    def __init__(
+        self, model: Any, pixels: Pixels, config: SegmenterConfig, *, kind: str, padded: bool, dtype: torch.dtype
+    ) -> None:
+        """model: of `transformers`, in float32 on its device. dtype: that it computes in."""
+        self.config = config
+        self.kind = kind
+        self._model = model
+        self._pixels = pixels
+        self._padded = padded
+        self._dtype = dtype
+        self._device = next(model.parameters()).device
+        self._positions = model.get_image_wide_positional_embeddings().detach()
+
+    @property
+    def side_px(self) -> int:
+        """Side of the square input."""
+        return self._pixels.config.side_px
+
+    @torch.inference_mode()
+    def embed(self, images: Sequence[ImageArray]) -> Embedding:
+        """images: uint8 (H, W, 3) RGB, of any sizes."""
+
+        def run(rows: slice) -> tuple[torch.Tensor, ...]:
+            pixels = self.pixel_values(images[rows])
+            with self._autocast():
+                levels = self._model.get_image_embeddings(pixels)
+            return tuple(level.to(self._dtype) for level in ([levels] if self._padded else levels))
+
+        batches = list(_halving(len(images), self.config.frames_per_batch, run, what=self.config.model))
+        sizes = tuple((image.shape[0], image.shape[1]) for image in images)
+        return Embedding(tuple(torch.cat(level) for level in zip(*batches, strict=True)), sizes)
+
+    def pixel_values(self, images: Sequence[ImageArray]) -> torch.Tensor:
+        """float32 (N, 3, side_px, side_px), resized and normalised on the device.
+
+        Equal to the checkpoint's own processor within 1.5 levels of 255: see `Pixels`.
+        """
+        out = torch.zeros((len(images), 3, self.side_px, self.side_px), device=self._device)
+        for i, image in enumerate(images):
+            rows, cols = self._extent(image.shape[0], image.shape[1])
+            out[i, :, :rows, :cols] = self._pixels.stretched(image, height_px=rows, width_px=cols)
+        return out
+
+    def masks_at_points(self, frames: Embedding, points: Sequence[PointArray]) -> Iterator[PromptedMasks]:
+        """One prompt a point, as being inside the region.
+
+        points: for each frame float32 (P, 2), x and y as shares of the frame. P may differ. Gives the masks batch
+        by batch, in the order of frames and points.
+        """
+        frame, prompt = _numbered(frames, [len(p) for p in points])
+        flat = _flat(points, 2)
+
+        def run(rows: slice) -> PromptedMasks:
+            at = self._input_px(frames, frame[rows], flat[rows])[:, None, None]
+            labels = torch.ones(at.shape[:3], dtype=torch.int32, device=self._device)
+            return self._decode(frames, frame[rows], prompt[rows], input_points=at, input_labels=labels)
+
+        return _halving(len(flat), self.config.prompts_per_batch, run, what=self.config.model)
+
+    def masks_in_boxes(self, frames: Embedding, boxes: Sequence[Boxes]) -> Iterator[PromptedMasks]:
+        """One prompt a box. boxes: of each frame. Otherwise as `masks_at_points`."""
+        frame, prompt = _numbered(frames, [len(b) for b in boxes])
+        flat = _flat([b.xyxy for b in boxes], 4)
+
+        def run(rows: slice) -> PromptedMasks:
+            corners = flat[rows].reshape(-1, 2)
+            around = self._input_px(frames, frame[rows].repeat(2), corners).view(-1, 1, 4)
+            return self._decode(frames, frame[rows], prompt[rows], input_boxes=around)
+
+        return _halving(len(flat), self.config.prompts_per_batch, run, what=self.config.model)
+
+    @torch.inference_mode()
+    def full_size(self, logits: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        """Logits as large as their frame, as the checkpoint's own post-processing makes them.
+
+        logits: float32 (K, h, w). size: (height, width) of the frame in pixels. Returns float32 (K, height, width).
+        """
+        planes = logits[:, None].float()
+        if self._padded:
+            side, (rows, cols) = self.side_px, self._extent(*size)
+            planes = F.interpolate(planes, (side, side), mode="bilinear", align_corners=False)[..., :rows, :cols]
+        return F.interpolate(planes, size, mode="bilinear", align_corners=False)[:, 0]
+
+    @torch.inference_mode()
+    def measures(self, logits: torch.Tensor, size: tuple[int, int], *, offset: float) -> MaskMeasures:
+        """Stability, area and box of masks of one frame, at its size. logits, size: as for `full_size`."""
+        parts = list(self._upscaled(logits, size, lambda full: measure(full, offset=offset)))
+        none = np.zeros(0, np.int64)
+        return MaskMeasures(
+            np.concatenate([np.zeros(0, np.float32), *(p.stability for p in parts)]),
+            np.concatenate([none, *(p.area_px for p in parts)]),
+            np.concatenate([none.reshape(0, 4), *(p.boxes_px for p in parts)]),
+        )
+
+    @torch.inference_mode()
+    def encode(self, logits: torch.Tensor, size: tuple[int, int]) -> list[Mask]:
+        """Run lengths of masks of one frame, at its size. logits, size: as for `full_size`."""
+        parts = self._upscaled(logits, size, lambda full: encode_masks((full > 0).cpu().numpy()))
+        return [mask for part in parts for mask in part]
+
+    def _upscaled(self, logits: torch.Tensor, size: tuple[int, int], use: Callable[[torch.Tensor], T]) -> Iterator[T]:
+        largest = max(size[0] * size[1], self.side_px**2 if self._padded else 0)
+        batch = max(1, _UPSCALED_PX // largest)
+        return _halving(
+            len(logits), batch, lambda rows: use(self.full_size(logits[rows], size)), what=self.config.model
+        )
+
+    @torch.inference_mode()
+    def _decode(
+        self, frames: Embedding, frame: NDArray[np.intp], prompt: NDArray[np.intp], **prompts: torch.Tensor
+    ) -> PromptedMasks:
+        """Each prompt is a picture of its own to the decoder: it repeats the frame for every prompt anyway, and
+        prompts of several frames, of as many each as there happen to be, then share a batch."""
+        sparse, dense = self._model.get_prompt_embeddings(**prompts)
+        index = torch.from_numpy(frame).to(self._device)
+        levels = [level[index] for level in frames.levels]
+        finer = {} if self._padded else {"high_resolution_features": levels[:-1]}
+        with self._autocast():
+            logits, predicted_iou, *_ = self._model.mask_decoder(
+                image_embeddings=levels[-1],
+                image_positional_embeddings=self._positions.expand(len(index), -1, -1, -1),
+                sparse_prompt_embeddings=sparse,
+                dense_prompt_embeddings=dense,
+                multimask_output=True,
+                **finer,
+            )
+        return PromptedMasks(frame, prompt, logits[:, 0].float(), predicted_iou[:, 0].float())
+
+    def _input_px(self, frames: Embedding, frame: NDArray[np.intp], points: PointArray) -> torch.Tensor:
+        """Shares of the frame → float32 (K, 2), pixels of the input, on the device."""
+        extents = np.array([self._extent(*size)[::-1] for size in frames.sizes], np.float32)
+        return torch.from_numpy(points * extents[frame]).to(self._device)
+
+    def _extent(self, height_px: int, width_px: int) -> tuple[int, int]:
+        """Rows and columns of the input that a frame fills."""
+        if not self._padded:
+            return self.side_px, self.side_px
+        scale = self.side_px / max(height_px, width_px)
+        return max(1, int(height_px * scale + 0.5)), max(1, int(width_px * scale + 0.5))
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        if self._dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self._device.type, self._dtype)
+
+
+def segmenter_kind(name: str) -> str:
+    """ "sam2", "sam3", "edgetam" or "sam", without loading weights. Raises ModelError where `name` is no segmenter."""
+    _, family = _look_up(SegmenterConfig(name))
+    return family.kind
+
+
+def load_segmenter(name: str, *, frames_per_batch: int = 4, prompts_per_batch: int = 64) -> Segmenter:
+    """name: a folder or an id of the hub. Raises ModelError with the reason where it cannot be loaded."""
+    import transformers
+    from transformers.image_processing_base import ImageProcessingMixin
+
+    config = SegmenterConfig(name, frames_per_batch, prompts_per_batch)
+    folder, family = _look_up(config)
+    device, dtype = device_and_dtype()
+    with told(name, "its image processor"):
+        # the settings alone: the processors need torchvision
+        settings, _ = ImageProcessingMixin.get_image_processor_dict(folder, local_files_only=True)
+    with _packages(name):
+        model = load_weights(getattr(transformers, family.architecture), folder, name=name, dtype=torch.float32)
+    side_px = int(model.prompt_encoder.input_image_size)
+    pixels = Pixels(PixelConfig.of(settings, side_px=side_px), device=device, dtype=torch.float32)
+    return Segmenter(model.to(device), pixels, config, kind=family.kind, padded=family.padded, dtype=dtype)
+
+
+def _look_up(config: SegmenterConfig) -> tuple[Any, _Family]:
+    name = config.model
+    folder = checkpoint_folder(name)
+    with _packages(name):
+        model_type = read_config(folder).model_type
+    family = FAMILIES.get(model_type)
+    if family is None:
+        raise ModelError(f"{name} is a {model_type} model and takes no prompts; known are {', '.join(FAMILIES)}")
+    if not weight_files(folder):
+        raise ModelError(f"{name} has no *.safetensors in {folder}; other formats run code when they are read")
+    return folder, family
+
+
+@contextmanager
+def _packages(name: str) -> Iterator[None]:
+    """EdgeTAM's image encoder is timm's, and even its configuration asks for it."""
+    try:
+        yield
+    except ImportError as error:
+        raise ModelError(f"{name} needs a package more: {' '.join(str(error).split())}") from error
+
+
+def _numbered(frames: Embedding, counts: Sequence[int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    if len(counts) != len(frames):
+        raise InvalidValueError(f"each frame needs its prompts: got {len(counts)} sets for {len(frames)} frames")
+    frame = np.repeat(np.arange(len(counts)), counts)
+    return frame, np.concatenate([np.zeros(0, np.intp), *(np.arange(n) for n in counts)])
+
+
+def _flat(prompts: Sequence[NDArray[np.float32]], width: int) -> NDArray[np.float32]:
+    return np.concatenate([np.zeros((0, width), np.float32), *prompts]).astype(np.float32, copy=False)
+
+
+def _halving(count: int, batch: int, run: Callable[[slice], T], *, what: str) -> Iterator[T]:
+    """`run` over slices of `count` items; a slice that the device has no memory for is tried again by halves."""
+    start = 0
+    while start < count:
+        rows = slice(start, min(start + batch, count))
+        try:
+            result = run(rows)
+        except torch.OutOfMemoryError as error:
+            if rows.stop - start == 1:
+                raise ModelError(f"{what} does not fit the device's memory, even one at a time: {error}") from error
+            batch = (rows.stop - start) // 2
+            continue
+        yield result
+        start = rows.stop

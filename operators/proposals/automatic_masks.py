@@ -1,0 +1,152 @@
+"""Automatic masks: what a promptable segmenter finds at every point of a grid, less what is unsure or said twice."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.proposals.refine import nms
+from schemas.boxes import Boxes
+from schemas.errors import ModelError, PlanError
+from schemas.frames import Keyframe
+from schemas.regions import Proposals
+
+if TYPE_CHECKING:  # plans are read without torch
+    import torch
+
+    from operators.masks.mask_logits import MaskMeasures
+    from operators.masks.sam import Embedding, Segmenter
+
+
+@dataclass(frozen=True, slots=True)
+class AutomaticMasksConfig:
+    """The segmenter, where it is asked, and which answers count. Defaults but for the last two are SAM 2's own.
+
+    model: a folder or an id of the hub: SAM 2.1, SAM 3, EdgeTAM or SAM.
+    points_per_side: of the grid; cost grows with its square, and small things lie between the points of a coarse one.
+        A point takes about half a second of one CPU core with SAM 2.1 tiny, so that 32 × 32 of them ask for a GPU.
+    points_per_batch, frames_per_batch: through the model at once; no region depends on them.
+    least_predicted_iou: what the model itself thinks less of is dropped.
+    least_stability: of the mask when its threshold moves up and down by stability_offset (of logits).
+    max_iou: of two masks whose boxes overlap more than this, the one of the higher predicted IoU stays.
+    min_area: least area of a mask, as a share of the frame.
+    limit: most masks a frame.
+    """
+
+    model: str = ""
+    points_per_side: int = 32
+    points_per_batch: int = 64
+    frames_per_batch: int = 4
+    least_predicted_iou: float = 0.8
+    least_stability: float = 0.95
+    stability_offset: float = 1.0
+    max_iou: float = 0.7
+    min_area: float = 0.0005
+    limit: int = 64
+
+    def __post_init__(self) -> None:
+        if self.points_per_side < 1 or self.points_per_batch < 1 or self.frames_per_batch < 1 or self.limit < 1:
+            raise PlanError(
+                "automatic masks need points_per_side, points_per_batch, frames_per_batch and limit >= 1, got "
+                f"{self.points_per_side}, {self.points_per_batch}, {self.frames_per_batch} and {self.limit}"
+            )
+        shares = (self.least_predicted_iou, self.least_stability, self.max_iou, self.min_area)
+        if not all(0.0 <= share <= 1.0 for share in shares):
+            raise PlanError(
+                f"least_predicted_iou, least_stability, max_iou and min_area must lie in [0, 1], got {shares}"
+            )
+        if self.stability_offset <= 0.0:
+            raise PlanError(f"stability_offset must be positive, got {self.stability_offset}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Candidates:
+    """K masks of one frame. predicted_iou: float32 (K,). logits: float32 (K, h, w), on the device."""
+
+    predicted_iou: NDArray[np.float32]
+    measures: "MaskMeasures"
+    logits: "torch.Tensor"
+
+
+class AutomaticMasks:
+    """Masks at the points of a grid; proposer "sam2", "sam3", "edgetam" or "sam", by the model.
+
+    Each point gives three masks (a part, the thing, the whole). The image encoder runs once a frame; points of
+    several frames share the decoder's batches. Masks grow to the frame's size on the device, are measured there, and
+    only those that stay are coded as run lengths. The grid is spread over the whole frame, whatever its shape.
+
+    score: predicted IoU, in [0, 1].
+
+    Raises ModelError where the model is missing or is no segmenter.
+    """
+
+    def __init__(self, config: AutomaticMasksConfig) -> None:
+        from operators.masks.sam import HOW_TO_NAME_ONE, load_segmenter
+
+        if not config.model:
+            raise ModelError(f"the proposer masks needs a segmenter: set proposals.masks.model; {HOW_TO_NAME_ONE}")
+        self.config = config
+        self._segmenter: Segmenter = load_segmenter(
+            config.model, frames_per_batch=config.frames_per_batch, prompts_per_batch=config.points_per_batch
+        )
+        self._grid = point_grid(config.points_per_side)
+
+    def __call__(self, keyframes: Sequence[Keyframe]) -> list[Proposals]:
+        """One `Proposals` a keyframe."""
+        found: list[Proposals] = []
+        for start in range(0, len(keyframes), self.config.frames_per_batch):
+            images = [keyframe.image for keyframe in keyframes[start : start + self.config.frames_per_batch]]
+            frames = self._segmenter.embed(images)
+            candidates = self._candidates(frames)
+            found += [self._best(c, size) for c, size in zip(candidates, frames.sizes, strict=True)]
+        return found
+
+    def _candidates(self, frames: "Embedding") -> list[list[_Candidates]]:
+        """What is sure, stable and large enough, by frame."""
+        found: list[list[_Candidates]] = [[] for _ in frames.sizes]
+        for batch in self._segmenter.masks_at_points(frames, [self._grid] * len(frames)):
+            sure = batch.predicted_iou >= self.config.least_predicted_iou
+            prompt = sure.nonzero()[:, 0].cpu().numpy()
+            predicted_iou = batch.predicted_iou[sure].cpu().numpy()
+            logits, frame = batch.logits[sure], batch.frame[prompt]
+            for i in np.unique(frame):
+                here = np.flatnonzero(frame == i)
+                found[i].append(self._good(predicted_iou[here], logits[here[0] : here[-1] + 1], frames.sizes[i]))
+        return found
+
+    def _good(self, predicted_iou: NDArray[np.float32], logits: "torch.Tensor", size: tuple[int, int]) -> _Candidates:
+        measures = self._segmenter.measures(logits, size, offset=self.config.stability_offset)
+        least_px = max(1.0, self.config.min_area * size[0] * size[1])  # an empty mask is no region
+        kept = np.flatnonzero((measures.stability >= self.config.least_stability) & (measures.area_px >= least_px))
+        # low-resolution logits stay on the device: a sixteenth of the masks they would grow to
+        return _Candidates(predicted_iou[kept], measures.take(kept), logits[kept])
+
+    def _best(self, parts: Sequence[_Candidates], size: tuple[int, int]) -> Proposals:
+        import torch
+
+        if not parts:
+            return Proposals.concat([])
+        predicted_iou = np.concatenate([p.predicted_iou for p in parts])
+        stability = np.concatenate([p.measures.stability for p in parts])
+        boxes_px = np.concatenate([p.measures.boxes_px for p in parts])
+        order = np.lexsort((*boxes_px.T, -stability, -predicted_iou))  # ties by the mask, not by the order of points
+        boxes = Boxes.from_pixels(boxes_px[order], width_px=size[1], height_px=size[0])
+        kept = nms(boxes, max_iou=self.config.max_iou, limit=self.config.limit)
+        chosen = order[kept]
+        logits = torch.cat([p.logits for p in parts])[chosen]
+        return Proposals.of(
+            boxes[kept],
+            score=np.clip(predicted_iou[chosen], 0.0, 1.0),
+            proposer=self._segmenter.kind,
+            mask=self._segmenter.encode(logits, size),
+            stability=stability[chosen],
+        )
+
+
+def point_grid(per_side: int) -> NDArray[np.float32]:
+    """float32 (per_side², 2): x and y of the middles of as many equal cells, as shares of the frame, row by row."""
+    middles = ((np.arange(per_side) + 0.5) / per_side).astype(np.float32)
+    y, x = np.meshgrid(middles, middles, indexing="ij")
+    return np.stack([x, y], axis=-1).reshape(-1, 2)
