@@ -1,229 +1,305 @@
-"""From the name of a checkpoint (a folder, or an id of the hub) to its card and to a loaded encoder."""
+"""From the name of a checkpoint (a folder, a file, or an id of the hub) to its card and to a loaded encoder."""
 
-import json
 import math
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from operators.encoders.card import Ability, ModelCard
+from operators.encoders.checkpoint.files import (
+    OPEN_CLIP_CONFIG,
+    CheckpointFiles,
+    element_counts,
+    find_checkpoint,
+    fingerprint,
+    licence,
+)
+from operators.encoders.checkpoint.memory import free_bytes
+from operators.encoders.checkpoint.prompts import CLIP_PROMPTS, SIGLIP_PROMPTS, Prompts
+from operators.encoders.checkpoint.reasons import told
+from operators.encoders.checkpoint.tokenizer import load_tokenizer, require_tokenizer
 from operators.encoders.encoder import Encoder
 from operators.encoders.silence import no_progress_bars
 from schemas.errors import ModelError
 from schemas.vectors import VectorSpace
+
+if TYPE_CHECKING:
+    import torch
+
+    from operators.encoders.checkpoint.encoder import TextTower
+    from operators.encoders.checkpoint.open_clip import OpenClipConfig
+    from operators.encoders.checkpoint.towers import Tower
 
 _PADDED = "padded to a square"
 
 
 @dataclass(frozen=True, slots=True)
 class _Family:
-    """How a model type of `transformers` is used. tower: name of its class in towers.py."""
+    """How a model type of `transformers` is used. tower: name of its class in towers.py. prompts: None for a model of
+    pictures alone. fixed_length: texts are padded to the longest that the model reads."""
 
     tower: str
-    text: bool
+    prompts: Prompts | None = None
+    fixed_length: bool = False
 
 
 FAMILIES: dict[str, _Family] = {
-    "clip": _Family("ClipTower", True),
-    "metaclip_2": _Family("ClipTower", True),
-    "siglip": _Family("SiglipTower", True),
-    "siglip2": _Family("NaFlexTower", True),
-    "dinov2": _Family("DinoTower", False),
-    "dinov2_with_registers": _Family("DinoTower", False),
-    "dinov3_vit": _Family("DinoTower", False),
-    "ijepa": _Family("IJepaTower", False),
+    "clip": _Family("ClipTower", CLIP_PROMPTS),
+    "metaclip_2": _Family("ClipTower", CLIP_PROMPTS),
+    # SigLIP reads its last position, whatever stands there; CLIP reads the one that ends the text
+    "siglip": _Family("SiglipTower", SIGLIP_PROMPTS, fixed_length=True),
+    "siglip2": _Family("NaFlexTower", SIGLIP_PROMPTS, fixed_length=True),
+    "dinov2": _Family("DinoTower"),
+    "dinov2_with_registers": _Family("DinoTower"),
+    "dinov3_vit": _Family("DinoTower"),
+    "ijepa": _Family("IJepaTower"),
 }
 
 
-def is_checkpoint(name: str) -> bool:
-    """Whether a model's name is that of a folder or of a repository of the hub: both hold a slash."""
-    return "/" in name or os.sep in name or Path(name).is_dir()
-
-
 def checkpoint_card(name: str) -> ModelCard:
-    """What is known of a checkpoint before its weights are loaded. Raises ModelError where there is none."""
-    folder = _folder(name)
-    return _card(str(folder), _fingerprint(folder), str(folder) if Path(name).expanduser().is_dir() else name)
+    """What is known of a checkpoint before its weights are loaded. Raises ModelError where there is none, and where a
+    part of it is missing, cut off, or another model's."""
+    files = find_checkpoint(name)
+    return _card(files, fingerprint(files), str(files.path) if Path(name).expanduser().exists() else name)
 
 
 def checkpoint_text(name: str) -> Path:
     """Where a checkpoint's own README is, if it has one. Raises ModelError where there is no such checkpoint."""
-    return _folder(name) / "README.md"
+    return find_checkpoint(name).folder / "README.md"
 
 
-def load_checkpoint(name: str, *, threads: int | None = None) -> Encoder:
+def load_checkpoint(name: str, *, threads: int | None = None, templates: Sequence[str] | None = None) -> Encoder:
     """A loaded encoder: float32 on the CPU, bfloat16 on a GPU. Raises ModelError with the reason.
 
     threads: of torch in this process, where given.
+    templates: in place of the family's own prompts, for every text; see `Prompts`.
     """
     import torch
-    from transformers import AutoModel, AutoTokenizer
-    from transformers.image_processing_base import ImageProcessingMixin
 
-    from operators.encoders.checkpoint import towers
-    from operators.encoders.checkpoint.encoder import CheckpointEncoder, TextTower
+    from operators.encoders.checkpoint.encoder import CheckpointEncoder
     from operators.encoders.checkpoint.pixels import PixelConfig, Pixels
 
-    folder = _folder(name)
+    own = None if templates is None else Prompts(tuple(templates))
+    files = find_checkpoint(name)
     card = checkpoint_card(name)
-    config = _config(folder)
-    family = FAMILIES[config.model_type]
-    _require_memory(folder, name)
-    if threads is not None:
-        torch.set_num_threads(threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    with _told(name, "its weights"), no_progress_bars():
-        model, report = AutoModel.from_pretrained(folder, local_files_only=True, dtype=dtype, output_loading_info=True)
+    _require_memory(files, name, device=device, bytes_each=dtype.itemsize)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    load = _load_transformers if files.layout == "transformers" else _load_open_clip
+    tower, texts = load(files, name, own, device=device, dtype=dtype)
+    with told(name, "its image processor"):
+        prepared = PixelConfig.of(_image_settings(files), side_px=card.input_px)
+    return CheckpointEncoder(tower, Pixels(prepared, device=device, dtype=dtype), texts, card.space)
+
+
+def _load_transformers(
+    files: CheckpointFiles, name: str, own: Prompts | None, *, device: "torch.device", dtype: "torch.dtype"
+) -> "tuple[Tower, TextTower | None]":
+    from transformers import AutoModel
+
+    from operators.encoders.checkpoint import towers
+    from operators.encoders.checkpoint.encoder import TextTower
+
+    family = FAMILIES[_config(files.path).model_type]
+    with told(name, "its weights"), no_progress_bars():
+        model, report = AutoModel.from_pretrained(
+            files.path, local_files_only=True, dtype=dtype, output_loading_info=True, use_safetensors=True
+        )
     if report["missing_keys"]:
         missing = ", ".join(sorted(report["missing_keys"])[:3])
         raise ModelError(f"{name} lacks weights that its configuration names: {missing} …; fetch it again, whole")
     model = model.eval().to(device)
-    with _told(name, "its image processor"):
-        # the settings alone: the processors of some models need torchvision
-        settings, _ = ImageProcessingMixin.get_image_processor_dict(folder, local_files_only=True)
-        prepared = PixelConfig.of(settings, side_px=card.input_px)
-    texts = None
-    if family.text:
-        with _told(name, "its tokenizer"):
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        known, trained = len(tokenizer), int(model.config.text_config.vocab_size)
-        if known > trained:
-            raise ModelError(
-                f"the tokenizer of {name} knows {known} tokens, the model {trained}: it belongs to another model"
-            )
-        texts = TextTower(model, tokenizer)
-    pixels = Pixels(prepared, device=device, dtype=dtype)
-    return CheckpointEncoder(getattr(towers, family.tower)(model), pixels, texts, card.space)
+    tower: Tower = getattr(towers, family.tower)(model)
+    if family.prompts is None:
+        return tower, None
+    texts = TextTower(
+        lambda tokens: model.get_text_features(**tokens).pooler_output,
+        load_tokenizer(files, name),
+        device=device,
+        longest=int(model.config.text_config.max_position_embeddings),
+        fixed_length=family.fixed_length,
+        prompts=family.prompts if own is None else replace(own, lower=family.prompts.lower),
+    )
+    return tower, texts
 
 
-def _folder(name: str) -> Path:
-    """The folder of a checkpoint: the one named, or the cached copy of the hub's, fetched where it is not there."""
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return path.resolve()
-    if name.startswith((".", "/", "~")) or name.count("/") != 1:
-        raise ModelError(f"there is no folder {name}; a model of the hub is named owner/model")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+def _load_open_clip(
+    files: CheckpointFiles, name: str, own: Prompts | None, *, device: "torch.device", dtype: "torch.dtype"
+) -> "tuple[Tower, TextTower | None]":
+    from operators.encoders.checkpoint import open_clip, towers
+    from operators.encoders.checkpoint.encoder import TextTower
 
-    wanted = ["*.json", "*.safetensors", "*.txt", "*.model", "README.md"]
-    try:
-        return Path(snapshot_download(name, allow_patterns=wanted))
-    except LocalEntryNotFoundError as error:
-        raise ModelError(
-            f"{name} is not in the cache and the hub cannot be reached: fetch it on a machine that reaches it "
-            f"(hf download {name} --local-dir DIR), then --model DIR"
-        ) from error
-    except HFValidationError as error:
-        raise ModelError(f"{name} is no name that the hub takes: {error}") from error
-    except (HfHubHTTPError, OSError) as error:
-        raise ModelError(f"{name} cannot be fetched from the hub: {str(error).splitlines()[0]}") from error
+    (path,) = files.weights
+    tower: Tower
+    with told(name, "its weights"):
+        weights = open_clip.read_weights(path)
+        config = _open_clip_config(files, weights)
+        if config.patch_px is None:
+            picture, model = open_clip.build_resnet(config, weights)
+            tower, model = towers.ClipResNetTower(picture.to(device, dtype)), model.to(device, dtype)
+        else:
+            model = open_clip.build_vit(config, weights).to(device, dtype)
+            tower = towers.ClipTower(model)
+
+    def read(tokens: "Mapping[str, torch.Tensor]") -> "torch.Tensor":
+        vectors: torch.Tensor
+        if config.patch_px is None:
+            vectors = model(**tokens).text_embeds
+        else:
+            vectors = model.get_text_features(**tokens).pooler_output
+        return vectors
+
+    texts = TextTower(
+        read,
+        load_tokenizer(files, name),
+        device=device,
+        longest=config.context,
+        prompts=own or CLIP_PROMPTS,
+    )
+    return tower, texts
 
 
 @lru_cache(maxsize=8)
-def _card(folder: str, fingerprint: str, name: str) -> ModelCard:
-    path = Path(folder)
-    config = _config(path)
+def _card(files: CheckpointFiles, revision: str, name: str) -> ModelCard:
+    facts = (_transformers_facts if files.layout == "transformers" else _open_clip_facts)(files, name)
+    size = sum(path.stat().st_size for path in files.weights)
+    abilities: tuple[Ability, ...] = ("text", "image", "dense") if facts.text else ("image", "dense")
+    return ModelCard(
+        name=name,
+        summary=f"{facts.kind}, {size / 1e6:,.0f} MB of weights",
+        space=VectorSpace(
+            model=name,
+            revision=revision,
+            dimension=facts.dimension,
+            preprocessing=f"the checkpoint's own at {facts.input_px} px, {_PADDED}; maps with their shape",
+        ),
+        patch_px=facts.patch_px,
+        input_px=facts.input_px,
+        licence=licence(files),
+        abilities=abilities,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    kind: str
+    dimension: int
+    patch_px: int
+    input_px: int
+    text: bool
+
+
+def _transformers_facts(files: CheckpointFiles, name: str) -> _Facts:
+    config = _config(files.path)
     family = FAMILIES.get(config.model_type)
     if family is None:
         raise ModelError(
             f"{name} is a {config.model_type} model; known are {', '.join(FAMILIES)} (to add one: a tower in "
             "operators/encoders/checkpoint/towers.py and a line in loading.py)"
         )
-    weights = _weights(path)
-    if not weights:
-        raise ModelError(f"{name} has no *.safetensors in {folder}; other formats run code when they are read")
+    for path in files.weights:
+        element_counts(path, name)
+    if family.prompts is not None:
+        require_tokenizer(
+            files,
+            name,
+            trained=int(config.text_config.vocab_size),
+            end=None if family.fixed_length else _end_of_text(config),
+        )
     vision = getattr(config, "vision_config", config)
-    dimension = int(config.projection_dim if family.tower == "ClipTower" else vision.hidden_size)
-    input_px = _input_px(vision)
-    abilities: tuple[Ability, ...] = ("text", "image", "dense") if family.text else ("image", "dense")
-    return ModelCard(
-        name=name,
-        summary=f"{config.model_type}, {sum(w.stat().st_size for w in weights) / 1e6:,.0f} MB of weights",
-        space=VectorSpace(
-            model=name,
-            revision=fingerprint,
-            dimension=dimension,
-            preprocessing=f"the checkpoint's own at {input_px} px, {_PADDED}; maps with their shape",
-        ),
-        patch_px=int(vision.patch_size),
+    patch_px = int(vision.patch_size)
+    with told(name, "its image processor"):
+        input_px = _input_px(_image_settings(files), vision, patch_px=patch_px)
+    return _Facts(
+        kind=config.model_type,
+        dimension=int(config.projection_dim if family.tower == "ClipTower" else vision.hidden_size),
+        patch_px=patch_px,
         input_px=input_px,
-        licence=_licence(path),
-        abilities=abilities,
+        text=family.prompts is not None,
     )
 
 
-def _input_px(vision: Any) -> int:
+def _end_of_text(config: Any) -> int:
+    """The token at which CLIP's text tower reads its answer."""
+    text = config.text_config
+    if config.model_type == "clip" and text.eos_token_id == 2:  # as old configurations have it: then it is the highest
+        return int(text.vocab_size) - 1
+    return int(text.eos_token_id)
+
+
+def _open_clip_facts(files: CheckpointFiles, name: str) -> _Facts:
+    from operators.encoders.checkpoint.open_clip import read_weights
+
+    (path,) = files.weights
+    if path.suffix == ".safetensors":
+        element_counts(path, name)
+    with told(name, "its weights"):
+        config = _open_clip_config(files, read_weights(path))
+    require_tokenizer(files, name, trained=config.vocabulary, end=config.vocabulary - 1)
+    return _Facts(
+        kind="CLIP's ResNet" if config.patch_px is None else "CLIP's ViT, as open_clip keeps it",
+        dimension=config.dimension,
+        patch_px=config.cell_px,
+        input_px=config.side_px,
+        text=True,
+    )
+
+
+def _open_clip_config(files: CheckpointFiles, weights: "Mapping[str, torch.Tensor]") -> "OpenClipConfig":
+    from operators.encoders.checkpoint.open_clip import OpenClipConfig
+
+    if files.layout == "open_clip":
+        return OpenClipConfig.of_file(files.path / OPEN_CLIP_CONFIG)
+    return OpenClipConfig.of_weights(weights)
+
+
+def _input_px(settings: Mapping[str, Any], vision: Any, *, patch_px: int) -> int:
+    """As the checkpoint's own processor makes it: DINOv2 was trained at 518 px last, and is used at 224."""
+    stated = settings.get("crop_size") if settings.get("do_center_crop") else settings.get("size")
+    if isinstance(stated, Mapping) and stated.get("height") == stated.get("width"):
+        stated = stated.get("height")
+    if isinstance(stated, int) and stated > 0 and stated % patch_px == 0:
+        return stated
     if hasattr(vision, "image_size"):
         return int(vision.image_size)
-    return math.isqrt(int(vision.num_patches)) * int(vision.patch_size)  # NaFlex: a square of as many patches
+    return math.isqrt(int(vision.num_patches)) * patch_px  # NaFlex: a square of as many patches
+
+
+def _image_settings(files: CheckpointFiles) -> dict[str, Any]:
+    if files.layout != "transformers":
+        from operators.encoders.checkpoint.open_clip import image_settings
+
+        return image_settings(files.path / OPEN_CLIP_CONFIG if files.layout == "open_clip" else None)
+    from transformers.image_processing_base import ImageProcessingMixin
+
+    # the settings alone: the processors of some models need torchvision
+    settings: dict[str, Any]
+    settings, _ = ImageProcessingMixin.get_image_processor_dict(files.path, local_files_only=True)
+    return settings
 
 
 def _config(folder: Path) -> Any:
     from transformers import AutoConfig
 
-    if not (folder / "config.json").is_file():
-        raise ModelError(f"{folder} holds no config.json: it is no checkpoint of transformers")
-    with _told(str(folder), "its config.json"):
+    with told(str(folder), "its config.json"):
         return AutoConfig.from_pretrained(folder, local_files_only=True)
 
 
-def _weights(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.safetensors"))
+def _require_memory(files: CheckpointFiles, name: str, *, device: "torch.device", bytes_each: int) -> None:
+    """Raises ModelError where the weights alone, as they are computed with, exceed the free memory."""
+    import torch
 
-
-def _fingerprint(folder: Path) -> str:
-    """Twelve hexadecimal digits over all that vectors depend on: weights, configurations, tokenizer."""
-    files = sorted(
-        p for p in folder.iterdir() if p.is_file() and p.suffix in (".json", ".safetensors", ".txt", ".model")
-    )
-    stamps = tuple((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in files)
-    return _digest(stamps)
-
-
-@lru_cache(maxsize=8)
-def _digest(stamps: tuple[tuple[str, int, int], ...]) -> str:
-    total = blake2b(digest_size=6)
-    for path, _, _ in stamps:
-        with Path(path).open("rb") as file:
-            total.update(Path(path).name.encode())
-            while block := file.read(1 << 24):
-                total.update(block)
-    return total.hexdigest()
-
-
-def _licence(folder: Path) -> str:
-    """As the model's README says in its front matter."""
-    readme = folder / "README.md"
-    if readme.is_file():
-        for line in readme.read_text(errors="replace").splitlines()[:40]:
-            if line.startswith("license:"):
-                return line.partition(":")[2].strip()
-    return "not stated"
-
-
-def _require_memory(folder: Path, name: str) -> None:
-    """Raises ModelError where the weights alone exceed the free memory."""
-    needed = sum(path.stat().st_size for path in _weights(folder))
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if all(path.suffix == ".safetensors" for path in files.weights):
+        needed = sum(element_counts(path, name) for path in files.weights) * bytes_each
+    else:  # OpenAI's own are half as wide as what they are computed with
+        needed = sum(path.stat().st_size for path in files.weights) * bytes_each // 2
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_bytes()
     if needed > free:
-        raise ModelError(f"{name} needs {needed / 1e9:.1f} GB for its weights, {free / 1e9:.1f} GB of memory are free")
-
-
-@contextmanager
-def _told(name: str, what: str) -> Iterator[None]:
-    """Turns what `transformers` raises into a ModelError that says what could not be read."""
-    from safetensors import SafetensorError
-
-    try:
-        yield
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, json.JSONDecodeError) as error:
         raise ModelError(
-            f"{name}: {what} cannot be read: {str(error).splitlines()[0] if str(error) else error!r}"
-        ) from error
+            f"{name} needs {needed / 1e9:.1f} GB for its weights, {free / 1e9:.1f} GB of memory are free: "
+            "close what else runs, or take a smaller model (regionlake models)"
+        )

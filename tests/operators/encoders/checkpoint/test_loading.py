@@ -43,9 +43,9 @@ def test_other_weights_are_another_revision(copied: Path, checkpoints: Checkpoin
 def test_what_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="known models: everyday, and checkpoints"):
         model_card("clip")
-    with pytest.raises(ModelError, match="there is no folder"):
+    with pytest.raises(ModelError, match="there is no folder or file"):
         model_card(str(tmp_path / "nowhere"))
-    with pytest.raises(ModelError, match=r"no config\.json"):
+    with pytest.raises(ModelError, match=r"holds no config\.json and no open_clip_config\.json"):
         model_card(str(tmp_path))
 
 
@@ -58,7 +58,7 @@ def test_a_hub_out_of_reach_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 def test_weights_that_are_missing_are_told(copied: Path) -> None:
     (copied / "model.safetensors").unlink()
-    with pytest.raises(ModelError, match=r"no \*\.safetensors"):
+    with pytest.raises(ModelError, match=r"has no model\.safetensors .*; fetch it again, whole"):
         load_encoder(str(copied))
 
 
@@ -85,11 +85,11 @@ def test_an_architecture_that_is_not_known_is_told(copied: Path) -> None:
 
 def test_a_tokenizer_of_another_model_is_refused(copied: Path) -> None:
     write_tokenizer(copied, extra=tuple(f"word{i}</w>" for i in range(100)))
-    with pytest.raises(ModelError, match="knows 154 tokens, the model 96: it belongs to another model"):
+    with pytest.raises(ModelError, match="knows 154 tokens, the model 56: it belongs to another model"):
         load_encoder(str(copied))
 
 
 def test_too_little_memory_is_told_before_anything_is_loaded(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("operators.encoders.checkpoint.loading.os.sysconf", lambda _: 1)
-    with pytest.raises(ModelError, match=r"needs .* GB for its weights"):
+    monkeypatch.setattr("operators.encoders.checkpoint.loading.free_bytes", lambda: 1000)
+    with pytest.raises(ModelError, match=r"needs .* GB for its weights, 0.0 GB of memory are free"):
         load_encoder(str(copied))
