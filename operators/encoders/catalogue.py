@@ -8,6 +8,7 @@ from operators.encoders.checkpoint.files import is_checkpoint
 from operators.encoders.checkpoint.loading import FAMILIES, checkpoint_card, checkpoint_text, load_checkpoint
 from operators.encoders.encoder import Encoder
 from operators.encoders.everyday.encoder import EVERYDAY_CARD, EverydayEncoder, everyday_card
+from operators.encoders.known import KNOWN_CHECKPOINTS, KnownCheckpoint
 from schemas.errors import ModelError
 
 DEFAULT_MODEL = "everyday"
@@ -37,6 +38,11 @@ def model_text(name: str) -> str | None:
 def checkpoint_kinds() -> tuple[str, ...]:
     """Model types of `transformers` whose checkpoints can be named by folder or hub id, and CLIP as others keep it."""
     return (*FAMILIES, "CLIP (ViT and ResNet) as open_clip or OpenAI keep it")
+
+
+def known_checkpoints() -> tuple[KnownCheckpoint, ...]:
+    """Well-known checkpoints of these kinds; none is shipped."""
+    return KNOWN_CHECKPOINTS
 
 
 def _unknown(name: str) -> ModelError:

@@ -95,9 +95,10 @@ def licence(files: CheckpointFiles) -> str:
     """As the model's README says in its front matter."""
     readme = files.folder / "README.md"
     if files.layout != "openai" and readme.is_file():
-        for line in readme.read_text(errors="replace").splitlines()[:40]:
-            if line.startswith("license:"):
-                return line.partition(":")[2].strip()
+        lines = [line.partition(":") for line in readme.read_text(errors="replace").splitlines()[:60]]
+        stated = {key: value.strip() for key, _, value in lines}
+        named = stated.get("license", "not stated")
+        return stated.get("license_name", named) if named == "other" else named
     return "not stated"
 
 

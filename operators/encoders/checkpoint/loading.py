@@ -89,6 +89,8 @@ def load_checkpoint(name: str, *, threads: int | None = None, templates: Sequenc
     _require_memory(files, name, device=device, bytes_each=dtype.itemsize)
     if threads is not None:
         torch.set_num_threads(threads)
+    if own is not None and "text" not in card.abilities:
+        raise ModelError(f"{name} was trained on pictures alone and knows no words: it has no use for templates")
     load = _load_transformers if files.layout == "transformers" else _load_open_clip
     tower, texts = load(files, name, own, device=device, dtype=dtype)
     with told(name, "its image processor"):

@@ -93,7 +93,8 @@ def pooled_by_torch(w: Weights, query: torch.Tensor, keys: torch.Tensor) -> torc
     projections = {f"{letter}_proj_weight": w[f"{at}{letter}_proj.weight"] for letter in "qkv"}
     out, _ = F.multi_head_attention_forward(
         query, keys, keys, 256, HEADS, None, bias, None, None, False, 0.0,
-        w[f"{at}c_proj.weight"], w[f"{at}c_proj.bias"], training=False, need_weights=False, use_separate_proj_weight=True, **projections,
+        w[f"{at}c_proj.weight"], w[f"{at}c_proj.bias"], training=False, need_weights=False,
+        use_separate_proj_weight=True, **projections,
     )  # fmt: skip
     return out
 
