@@ -26,6 +26,14 @@ def search(
         str | None,
         typer.Option(metavar="X0,Y0,X1,Y1", help="Where in the frame, as fractions of it; hits overlap this box."),
     ] = None,
+    template: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEMPLATE",
+            help="Put TEXT into this sentence in place of {}; several are averaged. By default the model's own way.",
+            show_default=False,
+        ),
+    ] = None,
     image: Annotated[
         Path | None,
         typer.Option(help="Look for what this picture shows, instead of a text.", exists=True, dir_okay=False),
@@ -79,7 +87,7 @@ def search(
     from pipeline.lake.lake import Lake
 
     opened = Lake.open(lake)
-    result = _answer(query, lake=opened, model=model)
+    result = _answer(query, lake=opened, templates=template or None)
     if as_json:
         print_json(search_json(result))
     else:
@@ -96,13 +104,13 @@ def search(
             typer.echo(f"clip: {path}", err=True)
 
 
-def _answer(query: Query, *, lake: "Lake", model: str | None) -> SearchResult:
+def _answer(query: Query, *, lake: "Lake", templates: list[str] | None) -> SearchResult:
     from operators.encoders.catalogue import load_encoder
     from pipeline.search.searcher import Searcher
 
     if query.text is None and query.image is None:
         return Searcher(lake).search(query)  # a box alone needs no model
-    encoder = load_encoder(model or lake.space.model)
+    encoder = load_encoder(lake.space.model, templates=templates)
     try:
         searcher = Searcher(lake, encoder)  # before the model works: it may be none of the lake's
         if query.text is not None:

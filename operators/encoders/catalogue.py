@@ -1,17 +1,15 @@
 """The models that can be named, and how each is loaded."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from operators.checkpoint_files import is_checkpoint
 from operators.encoders.card import ModelCard
-from operators.encoders.checkpoint.loading import (
-    FAMILIES,
-    checkpoint_card,
-    checkpoint_text,
-    load_checkpoint,
-)
+from operators.encoders.checkpoint.files import is_checkpoint
+from operators.encoders.checkpoint.loading import FAMILIES, checkpoint_card, checkpoint_text, load_checkpoint
 from operators.encoders.encoder import Encoder
 from operators.encoders.everyday.encoder import EVERYDAY_CARD, EverydayEncoder, everyday_card
+from operators.encoders.known import KNOWN_CHECKPOINTS, KnownCheckpoint
 from schemas.errors import ModelError
 
 DEFAULT_MODEL = "everyday"
@@ -39,28 +37,43 @@ def model_text(name: str) -> str | None:
 
 
 def checkpoint_kinds() -> tuple[str, ...]:
-    """Model types of `transformers` whose checkpoints can be named by folder or hub id."""
-    return tuple(FAMILIES)
+    """Model types of `transformers` whose checkpoints can be named by folder or hub id, and CLIP as others keep it."""
+    return (*FAMILIES, "CLIP (ViT and ResNet) as open_clip or OpenAI keep it")
+
+
+def known_checkpoints() -> tuple[KnownCheckpoint, ...]:
+    """Well-known checkpoints of these kinds; none is shipped."""
+    return KNOWN_CHECKPOINTS
 
 
 def _unknown(name: str) -> ModelError:
     known = ", ".join(card.name for card in model_cards())
     return ModelError(
-        f"unknown model {name!r}; known models: {known}, and checkpoints by folder (./DIR) or hub id (owner/model)"
+        f"unknown model {name!r}; known models: {known}, and checkpoints by folder or file (./DIR, ./RN50.pt) or hub "
+        "id (owner/model)"
     )
 
 
-def load_encoder(name: str, *, cache_dir: Path | None = None, threads: int | None = None) -> Encoder:
+def load_encoder(
+    name: str,
+    *,
+    cache_dir: Path | None = None,
+    threads: int | None = None,
+    templates: Sequence[str] | None = None,
+) -> Encoder:
     """A loaded model, ready to encode.
 
     cache_dir: where what is derived from the weights is kept; by default `default_cache_dir()`.
     threads: of each forward pass on the CPU; by default one a core that this process may use.
-    Raises ModelError for an unknown name, and where a model's weights are not installed.
+    templates: a text's vector is the mean over them, `{}` being the text; by default the model's own way with words.
+    Raises ModelError for an unknown name, and where a model's weights are not installed or its words are its own.
     """
     if name == "everyday":
+        if templates is not None:
+            raise ModelError("everyday puts texts into sentences of its own: templates are for other models")
         return EverydayEncoder(cache_dir=cache_dir or default_cache_dir(), threads=threads)
     if is_checkpoint(name):
-        return load_checkpoint(name, threads=threads)
+        return load_checkpoint(name, threads=threads, templates=templates)
     raise _unknown(name)
 
 

@@ -1,12 +1,13 @@
 """A checkpoint of `transformers` as an Encoder: CLIP, MetaCLIP 2, SigLIP, SigLIP2, DINOv2, DINOv3 and I-JEPA."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from operators.encoders.checkpoint.pixels import Pixels
+from operators.encoders.checkpoint.prompts import CLIP_PROMPTS, Prompts
 from operators.encoders.checkpoint.towers import Tower
 from operators.encoders.map_size import map_size_px
 from schemas.boxes import Boxes
@@ -17,44 +18,54 @@ from schemas.vectors import FeatureMap, VectorArray, VectorSpace, normalise
 BATCH = 32  # pictures a forward pass, halved whenever the device runs out of memory
 
 
+ReadText = Callable[[Mapping[str, torch.Tensor]], torch.Tensor]
+
+
 class TextTower:
     """Sentences of an image-text model, tokenised as the model was trained.
 
-    model, tokenizer: of `transformers`. templates: a text's vector is the mean over them, `{}` being the text.
+    read: the inputs that the tokenizer makes of one sentence → its vector (1, D). tokenizer: of `transformers`.
+    longest: in tokens; what is beyond is cut off. fixed_length: shorter texts are padded to it, and read whole.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, *, templates: Sequence[str] = ("{}",)) -> None:
-        if not templates or any("{}" not in template for template in templates):
-            raise InvalidValueError(f"every template needs {{}} for the text, got {templates!r}")
-        self._model = model
+    def __init__(
+        self,
+        read: ReadText,
+        tokenizer: Any,
+        *,
+        device: torch.device,
+        longest: int,
+        fixed_length: bool = False,
+        prompts: Prompts = CLIP_PROMPTS,
+    ) -> None:
+        self._read = read
         self._tokenizer = tokenizer
-        self._templates = tuple(templates)
-        self._longest = int(model.config.text_config.max_position_embeddings)
-        # SigLIP reads its last position, whatever stands there; CLIP reads the one that ends the text
-        self._fixed_length = model.config.model_type in ("siglip", "siglip2")
+        self._device = device
+        self._longest = longest
+        self._fixed_length = fixed_length
+        self._prompts = prompts
 
     def __call__(self, texts: Sequence[str]) -> torch.Tensor:
-        """(N, D), not normalised unless there are several templates."""
-        if len(self._templates) == 1:
-            return self._vectors([self._templates[0].format(text) for text in texts])
-        ways = [self._vectors([template.format(text) for text in texts]) for template in self._templates]
-        return torch.stack([torch.nn.functional.normalize(way, dim=1) for way in ways]).mean(dim=0)
+        """(N, D), not normalised where one sentence stands for the text."""
+        return torch.cat([self._vector(self._prompts.of(text)) for text in texts])
 
-    def _vectors(self, texts: Sequence[str]) -> torch.Tensor:
-        rows = []
-        for text in texts:  # one by one: padding would change the last bits of the shorter ones
-            tokens = self._tokenizer(
-                [text],
-                padding="max_length" if self._fixed_length else False,
-                max_length=self._longest,
-                truncation=True,
-                return_tensors="pt",
-            )
-            inputs = {"input_ids": tokens["input_ids"].to(self._model.device)}
-            if not self._fixed_length and "attention_mask" in tokens:
-                inputs["attention_mask"] = tokens["attention_mask"].to(self._model.device)
-            rows.append(self._model.get_text_features(**inputs).pooler_output)
-        return torch.cat(rows)
+    def _vector(self, sentences: Sequence[str]) -> torch.Tensor:
+        ways = torch.cat([self._sentence(sentence) for sentence in sentences])
+        return ways if len(ways) == 1 else torch.nn.functional.normalize(ways, dim=1).mean(dim=0, keepdim=True)
+
+    def _sentence(self, sentence: str) -> torch.Tensor:
+        # one by one: padding would change the last bits of the shorter ones
+        tokens = self._tokenizer(
+            [sentence],
+            padding="max_length" if self._fixed_length else False,
+            max_length=self._longest,
+            truncation=True,
+            return_tensors="pt",
+        )
+        inputs = {"input_ids": tokens["input_ids"].to(self._device)}
+        if not self._fixed_length and "attention_mask" in tokens:
+            inputs["attention_mask"] = tokens["attention_mask"].to(self._device)
+        return self._read(inputs)
 
 
 class CheckpointEncoder:

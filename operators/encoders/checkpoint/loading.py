@@ -1,10 +1,11 @@
-"""From the name of a checkpoint (a folder, or an id of the hub) to its card and to a loaded encoder."""
+"""From the name of a checkpoint (a folder, a file, or an id of the hub) to its card and to a loaded encoder."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from operators.checkpoint_files import (
     checkpoint_folder,
@@ -17,118 +18,299 @@ from operators.checkpoint_files import (
     weight_files,
 )
 from operators.encoders.card import Ability, ModelCard
+from operators.encoders.checkpoint.files import (
+    OPEN_CLIP_CONFIG,
+    CheckpointFiles,
+    element_counts,
+    find_checkpoint,
+    fingerprint,
+    licence,
+)
+from operators.encoders.checkpoint.memory import free_bytes
+from operators.encoders.checkpoint.prompts import CLIP_PROMPTS, SIGLIP_PROMPTS, Prompts
+from operators.encoders.checkpoint.reasons import told
+from operators.encoders.checkpoint.tokenizer import load_tokenizer, require_tokenizer
 from operators.encoders.encoder import Encoder
 from schemas.errors import ModelError
 from schemas.vectors import VectorSpace
+
+if TYPE_CHECKING:
+    import torch
+
+    from operators.encoders.checkpoint.encoder import TextTower
+    from operators.encoders.checkpoint.open_clip import OpenClipConfig
+    from operators.encoders.checkpoint.towers import Tower
 
 _PADDED = "padded to a square"
 
 
 @dataclass(frozen=True, slots=True)
 class _Family:
-    """How a model type of `transformers` is used. tower: name of its class in towers.py."""
+    """How a model type of `transformers` is used. tower: name of its class in towers.py. prompts: None for a model of
+    pictures alone. fixed_length: texts are padded to the longest that the model reads."""
 
     tower: str
-    text: bool
+    prompts: Prompts | None = None
+    fixed_length: bool = False
 
 
 FAMILIES: dict[str, _Family] = {
-    "clip": _Family("ClipTower", True),
-    "metaclip_2": _Family("ClipTower", True),
-    "siglip": _Family("SiglipTower", True),
-    "siglip2": _Family("NaFlexTower", True),
-    "dinov2": _Family("DinoTower", False),
-    "dinov2_with_registers": _Family("DinoTower", False),
-    "dinov3_vit": _Family("DinoTower", False),
-    "ijepa": _Family("IJepaTower", False),
+    "clip": _Family("ClipTower", CLIP_PROMPTS),
+    "metaclip_2": _Family("ClipTower", CLIP_PROMPTS),
+    # SigLIP reads its last position, whatever stands there; CLIP reads the one that ends the text
+    "siglip": _Family("SiglipTower", SIGLIP_PROMPTS, fixed_length=True),
+    "siglip2": _Family("NaFlexTower", SIGLIP_PROMPTS, fixed_length=True),
+    "dinov2": _Family("DinoTower"),
+    "dinov2_with_registers": _Family("DinoTower"),
+    "dinov3_vit": _Family("DinoTower"),
+    "ijepa": _Family("IJepaTower"),
 }
 
 
 def checkpoint_card(name: str) -> ModelCard:
-    """What is known of a checkpoint before its weights are loaded. Raises ModelError where there is none."""
-    folder = checkpoint_folder(name)
-    return _card(str(folder), fingerprint(folder), str(folder) if Path(name).expanduser().is_dir() else name)
+    """What is known of a checkpoint before its weights are loaded. Raises ModelError where there is none, and where a
+    part of it is missing, cut off, or another model's."""
+    files = find_checkpoint(name)
+    return _card(files, fingerprint(files), str(files.path) if Path(name).expanduser().exists() else name)
 
 
 def checkpoint_text(name: str) -> Path:
     """Where a checkpoint's own README is, if it has one. Raises ModelError where there is no such checkpoint."""
-    return checkpoint_folder(name) / "README.md"
+    return find_checkpoint(name).folder / "README.md"
 
 
-def load_checkpoint(name: str, *, threads: int | None = None) -> Encoder:
+def load_checkpoint(name: str, *, threads: int | None = None, templates: Sequence[str] | None = None) -> Encoder:
     """A loaded encoder: float32 on the CPU, bfloat16 on a GPU. Raises ModelError with the reason.
 
     threads: of torch in this process, where given.
+    templates: in place of the family's own prompts, for every text; see `Prompts`.
     """
-    from transformers import AutoModel, AutoTokenizer
-    from transformers.image_processing_base import ImageProcessingMixin
+    import torch
 
-    from operators.encoders.checkpoint import towers
-    from operators.encoders.checkpoint.encoder import CheckpointEncoder, TextTower
+    from operators.encoders.checkpoint.encoder import CheckpointEncoder
     from operators.encoders.checkpoint.pixels import PixelConfig, Pixels
 
-    folder = checkpoint_folder(name)
+    own = None if templates is None else Prompts(tuple(templates))
+    files = find_checkpoint(name)
     card = checkpoint_card(name)
-    config = read_config(folder)
-    family = FAMILIES[config.model_type]
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    _require_memory(files, name, device=device, bytes_each=dtype.itemsize)
     if threads is not None:
-        import torch
-
         torch.set_num_threads(threads)
-    device, dtype = device_and_dtype()
-    model = load_weights(AutoModel, folder, name=name, dtype=dtype).to(device)
+    if own is not None and "text" not in card.abilities:
+        raise ModelError(f"{name} was trained on pictures alone and knows no words: it has no use for templates")
+    load = _load_transformers if files.layout == "transformers" else _load_open_clip
+    tower, texts = load(files, name, own, device=device, dtype=dtype)
     with told(name, "its image processor"):
-        # the settings alone: the processors of some models need torchvision
-        settings, _ = ImageProcessingMixin.get_image_processor_dict(folder, local_files_only=True)
-        prepared = PixelConfig.of(settings, side_px=card.input_px)
-    texts = None
-    if family.text:
-        with told(name, "its tokenizer"):
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        known, trained = len(tokenizer), int(model.config.text_config.vocab_size)
-        if known > trained:
-            raise ModelError(
-                f"the tokenizer of {name} knows {known} tokens, the model {trained}: it belongs to another model"
-            )
-        texts = TextTower(model, tokenizer)
-    pixels = Pixels(prepared, device=device, dtype=dtype)
-    return CheckpointEncoder(getattr(towers, family.tower)(model), pixels, texts, card.space)
+        prepared = PixelConfig.of(_image_settings(files), side_px=card.input_px)
+    return CheckpointEncoder(tower, Pixels(prepared, device=device, dtype=dtype), texts, card.space)
+
+
+def _load_transformers(
+    files: CheckpointFiles, name: str, own: Prompts | None, *, device: "torch.device", dtype: "torch.dtype"
+) -> "tuple[Tower, TextTower | None]":
+    from transformers import AutoModel
+
+    from operators.encoders.checkpoint import towers
+    from operators.encoders.checkpoint.encoder import TextTower
+
+    family = FAMILIES[_config(files.path).model_type]
+    with told(name, "its weights"), no_progress_bars():
+        model, report = AutoModel.from_pretrained(
+            files.path, local_files_only=True, dtype=dtype, output_loading_info=True, use_safetensors=True
+        )
+    if report["missing_keys"]:
+        missing = ", ".join(sorted(report["missing_keys"])[:3])
+        raise ModelError(f"{name} lacks weights that its configuration names: {missing} …; fetch it again, whole")
+    model = model.eval().to(device)
+    tower: Tower = getattr(towers, family.tower)(model)
+    if family.prompts is None:
+        return tower, None
+    texts = TextTower(
+        lambda tokens: model.get_text_features(**tokens).pooler_output,
+        load_tokenizer(files, name),
+        device=device,
+        longest=int(model.config.text_config.max_position_embeddings),
+        fixed_length=family.fixed_length,
+        prompts=family.prompts if own is None else replace(own, lower=family.prompts.lower),
+    )
+    return tower, texts
+
+
+def _load_open_clip(
+    files: CheckpointFiles, name: str, own: Prompts | None, *, device: "torch.device", dtype: "torch.dtype"
+) -> "tuple[Tower, TextTower | None]":
+    from operators.encoders.checkpoint import open_clip, towers
+    from operators.encoders.checkpoint.encoder import TextTower
+
+    (path,) = files.weights
+    tower: Tower
+    with told(name, "its weights"):
+        weights = open_clip.read_weights(path)
+        config = _open_clip_config(files, weights)
+        if config.patch_px is None:
+            picture, model = open_clip.build_resnet(config, weights)
+            tower, model = towers.ClipResNetTower(picture.to(device, dtype)), model.to(device, dtype)
+        else:
+            model = open_clip.build_vit(config, weights).to(device, dtype)
+            tower = towers.ClipTower(model)
+
+    def read(tokens: "Mapping[str, torch.Tensor]") -> "torch.Tensor":
+        vectors: torch.Tensor
+        if config.patch_px is None:
+            vectors = model(**tokens).text_embeds
+        else:
+            vectors = model.get_text_features(**tokens).pooler_output
+        return vectors
+
+    texts = TextTower(
+        read,
+        load_tokenizer(files, name),
+        device=device,
+        longest=config.context,
+        prompts=own or CLIP_PROMPTS,
+    )
+    return tower, texts
 
 
 @lru_cache(maxsize=8)
-def _card(folder: str, revision: str, name: str) -> ModelCard:
-    path = Path(folder)
-    config = read_config(path)
+def _card(files: CheckpointFiles, revision: str, name: str) -> ModelCard:
+    facts = (_transformers_facts if files.layout == "transformers" else _open_clip_facts)(files, name)
+    size = sum(path.stat().st_size for path in files.weights)
+    abilities: tuple[Ability, ...] = ("text", "image", "dense") if facts.text else ("image", "dense")
+    return ModelCard(
+        name=name,
+        summary=f"{facts.kind}, {size / 1e6:,.0f} MB of weights",
+        space=VectorSpace(
+            model=name,
+            revision=revision,
+            dimension=facts.dimension,
+            preprocessing=f"the checkpoint's own at {facts.input_px} px, {_PADDED}; maps with their shape",
+        ),
+        patch_px=facts.patch_px,
+        input_px=facts.input_px,
+        licence=licence(files),
+        abilities=abilities,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    kind: str
+    dimension: int
+    patch_px: int
+    input_px: int
+    text: bool
+
+
+def _transformers_facts(files: CheckpointFiles, name: str) -> _Facts:
+    config = _config(files.path)
     family = FAMILIES.get(config.model_type)
     if family is None:
         raise ModelError(
             f"{name} is a {config.model_type} model; known are {', '.join(FAMILIES)} (to add one: a tower in "
             "operators/encoders/checkpoint/towers.py and a line in loading.py)"
         )
-    weights = weight_files(path)
-    if not weights:
-        raise ModelError(f"{name} has no *.safetensors in {folder}; other formats run code when they are read")
+    for path in files.weights:
+        element_counts(path, name)
+    if family.prompts is not None:
+        require_tokenizer(
+            files,
+            name,
+            trained=int(config.text_config.vocab_size),
+            end=None if family.fixed_length else _end_of_text(config),
+        )
     vision = getattr(config, "vision_config", config)
-    dimension = int(config.projection_dim if family.tower == "ClipTower" else vision.hidden_size)
-    input_px = _input_px(vision)
-    abilities: tuple[Ability, ...] = ("text", "image", "dense") if family.text else ("image", "dense")
-    return ModelCard(
-        name=name,
-        summary=f"{config.model_type}, {sum(w.stat().st_size for w in weights) / 1e6:,.0f} MB of weights",
-        space=VectorSpace(
-            model=name,
-            revision=revision,
-            dimension=dimension,
-            preprocessing=f"the checkpoint's own at {input_px} px, {_PADDED}; maps with their shape",
-        ),
-        patch_px=int(vision.patch_size),
+    patch_px = int(vision.patch_size)
+    with told(name, "its image processor"):
+        input_px = _input_px(_image_settings(files), vision, patch_px=patch_px)
+    return _Facts(
+        kind=config.model_type,
+        dimension=int(config.projection_dim if family.tower == "ClipTower" else vision.hidden_size),
+        patch_px=patch_px,
         input_px=input_px,
-        licence=licence_of(path),
-        abilities=abilities,
+        text=family.prompts is not None,
     )
 
 
-def _input_px(vision: Any) -> int:
+def _end_of_text(config: Any) -> int:
+    """The token at which CLIP's text tower reads its answer."""
+    text = config.text_config
+    if config.model_type == "clip" and text.eos_token_id == 2:  # as old configurations have it: then it is the highest
+        return int(text.vocab_size) - 1
+    return int(text.eos_token_id)
+
+
+def _open_clip_facts(files: CheckpointFiles, name: str) -> _Facts:
+    from operators.encoders.checkpoint.open_clip import read_weights
+
+    (path,) = files.weights
+    if path.suffix == ".safetensors":
+        element_counts(path, name)
+    with told(name, "its weights"):
+        config = _open_clip_config(files, read_weights(path))
+    require_tokenizer(files, name, trained=config.vocabulary, end=config.vocabulary - 1)
+    return _Facts(
+        kind="CLIP's ResNet" if config.patch_px is None else "CLIP's ViT, as open_clip keeps it",
+        dimension=config.dimension,
+        patch_px=config.cell_px,
+        input_px=config.side_px,
+        text=True,
+    )
+
+
+def _open_clip_config(files: CheckpointFiles, weights: "Mapping[str, torch.Tensor]") -> "OpenClipConfig":
+    from operators.encoders.checkpoint.open_clip import OpenClipConfig
+
+    if files.layout == "open_clip":
+        return OpenClipConfig.of_file(files.path / OPEN_CLIP_CONFIG)
+    return OpenClipConfig.of_weights(weights)
+
+
+def _input_px(settings: Mapping[str, Any], vision: Any, *, patch_px: int) -> int:
+    """As the checkpoint's own processor makes it: DINOv2 was trained at 518 px last, and is used at 224."""
+    stated = settings.get("crop_size") if settings.get("do_center_crop") else settings.get("size")
+    if isinstance(stated, Mapping) and stated.get("height") == stated.get("width"):
+        stated = stated.get("height")
+    if isinstance(stated, int) and stated > 0 and stated % patch_px == 0:
+        return stated
     if hasattr(vision, "image_size"):
         return int(vision.image_size)
-    return math.isqrt(int(vision.num_patches)) * int(vision.patch_size)  # NaFlex: a square of as many patches
+    return math.isqrt(int(vision.num_patches)) * patch_px  # NaFlex: a square of as many patches
+
+
+def _image_settings(files: CheckpointFiles) -> dict[str, Any]:
+    if files.layout != "transformers":
+        from operators.encoders.checkpoint.open_clip import image_settings
+
+        return image_settings(files.path / OPEN_CLIP_CONFIG if files.layout == "open_clip" else None)
+    from transformers.image_processing_base import ImageProcessingMixin
+
+    # the settings alone: the processors of some models need torchvision
+    settings: dict[str, Any]
+    settings, _ = ImageProcessingMixin.get_image_processor_dict(files.path, local_files_only=True)
+    return settings
+
+
+def _config(folder: Path) -> Any:
+    from transformers import AutoConfig
+
+    with told(str(folder), "its config.json"):
+        return AutoConfig.from_pretrained(folder, local_files_only=True)
+
+
+def _require_memory(files: CheckpointFiles, name: str, *, device: "torch.device", bytes_each: int) -> None:
+    """Raises ModelError where the weights alone, as they are computed with, exceed the free memory."""
+    import torch
+
+    if all(path.suffix == ".safetensors" for path in files.weights):
+        needed = sum(element_counts(path, name) for path in files.weights) * bytes_each
+    else:  # OpenAI's own are half as wide as what they are computed with
+        needed = sum(path.stat().st_size for path in files.weights) * bytes_each // 2
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_bytes()
+    if needed > free:
+        raise ModelError(
+            f"{name} needs {needed / 1e9:.1f} GB for its weights, {free / 1e9:.1f} GB of memory are free: "
+            "close what else runs, or take a smaller model (regionlake models)"
+        )

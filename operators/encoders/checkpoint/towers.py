@@ -1,4 +1,5 @@
-"""Picture towers of `transformers` models: a global vector, and features patch by patch in the same space.
+"""Picture towers of `transformers` models and of CLIP's ResNets: a global vector, and features patch by patch in the
+same space.
 
 Each family pools its patches in its own way; what is said of one patch is what the pooling would make of that patch
 alone (Cluster-CLIP's dense vectors). Features are linear up to that point, so means over a box may be taken of them.
@@ -8,6 +9,8 @@ from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F  # noqa: N812  # the name everyone knows it by
+
+from operators.encoders.checkpoint.clip_resnet import CELL_PX, ClipResNet
 
 
 class Tower(Protocol):
@@ -134,6 +137,26 @@ class NaFlexTower:
             pixel_attention_mask=torch.ones((count, rows * cols), dtype=torch.int32, device=pixels.device),
             spatial_shapes=torch.tensor([[rows, cols]] * count, device=pixels.device),
         )
+
+
+class ClipResNetTower:
+    """CLIP's ResNets. A cell's feature is what the attention pool would say of it alone: its value and output
+    projections there (Cluster-CLIP), with the cell's position, as the pool reads it; it lies in the vectors' space."""
+
+    def __init__(self, model: ClipResNet) -> None:
+        self._model = model
+        self.patch_px = CELL_PX
+        self.dimension = model.attnpool.c_proj.out_features
+
+    def whole(self, pixels: torch.Tensor) -> torch.Tensor:
+        vectors: torch.Tensor = self._model(pixels)
+        return vectors
+
+    def cells(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self._model.attnpool.alone(self._model.last_layer(pixels))
+
+    def project(self, features: torch.Tensor) -> torch.Tensor:
+        return features
 
 
 class DinoTower:

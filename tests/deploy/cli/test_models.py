@@ -1,5 +1,6 @@
 """Models of one's own on the command line: catches a lake that forgets its model, or answers in another's words."""
 
+import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,26 @@ def test_models_lists_the_default_and_what_else_loads(regionlake: Run) -> None:
     done = regionlake("models")
     assert "everyday" in done.stdout
     assert "siglip2" in done.stdout
+    assert "checkpoints, not shipped" in done.stdout
+    assert "timm/resnet50x64_clip.openai" in done.stdout
+    assert max(len(line) for line in done.stdout.splitlines()) <= 160
+
+
+def test_models_tells_programs_the_same(regionlake: Run) -> None:
+    listed = json.loads(regionlake("models", "--json").stdout)
+    assert [model["name"] for model in listed["models"]] == ["everyday"]
+    (largest,) = [each for each in listed["checkpoints"] if each["name"].startswith("facebook/dinov3-vit7b16")]
+    assert largest == {
+        "name": "facebook/dinov3-vit7b16-pretrain-lvd1689m",
+        "summary": "DINOv3 ViT-7B/16",
+        "dimension": 4096,
+        "input_px": 224,
+        "patch_px": 16,
+        "parameters_m": 6716.0,
+        "memory_gb": 26.86,
+        "licence": "DINOv3 License",
+        "abilities": ["image", "dense"],
+    }
 
 
 def test_the_default_tells_what_it_was_trained_on_and_is_weak_at(regionlake: Run) -> None:
@@ -35,10 +56,18 @@ def test_a_lake_of_a_checkpoint_is_searched_with_it(
     options = ["--proposer", "grid", "--lake", tmp_path / "lake", "--model"]
     made = regionlake("ingest", clip, *options, checkpoints("clip"), "--set", "regions.mode=pool")
     assert made.returncode == 0, made.stderr
-    assert made.stderr == ""
+    # nothing of what libraries say; progress comes where the machine is slow
+    assert [line for line in made.stderr.splitlines() if not line.startswith("progress:")] == []
     found = regionlake("search", "a box", "--box", "0,0,0.5,0.5", "--lake", tmp_path / "lake", "-k", 2)
     assert found.returncode == 0, found.stderr
     assert "2 hits" in found.stdout
+    own = ["--template", "a drawing of the {}", "--template", "{}"]
+    drawn = regionlake("search", "a box", *own, "--box", "0,0,0.5,0.5", "--lake", tmp_path / "lake", "-k", 2)
+    assert drawn.returncode == 0, drawn.stderr
+    assert drawn.stdout != found.stdout
+    wrong = regionlake("search", "a box", "--template", "a drawing", "--lake", tmp_path / "lake")
+    assert wrong.returncode == 2
+    assert "every template needs one {}" in wrong.stderr
     again = regionlake("ingest", clip, *options, checkpoints("dinov2"))
     assert again.returncode == 2
     assert "cannot be compared" in again.stderr

@@ -1,9 +1,11 @@
 """Catches checkpoints that load although they are broken, and reasons that do not say what to do."""
 
+import importlib.util
 import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from operators.encoders.catalogue import load_encoder, model_card
@@ -32,6 +34,11 @@ def test_the_licence_is_read_from_its_readme(copied: Path) -> None:
     assert model_card(str(copied)).licence == "mit"
 
 
+def test_a_licence_of_its_own_is_told_by_its_name(copied: Path) -> None:
+    (copied / "README.md").write_text("---\nlicense: other\nlicense_name: dinov3-license\n---\n# A model\n")
+    assert model_card(str(copied)).licence == "dinov3-license"
+
+
 def test_other_weights_are_another_revision(copied: Path, checkpoints: Checkpoints) -> None:
     same = model_card(str(copied)).space.revision
     assert same == model_card(str(checkpoints("clip"))).space.revision
@@ -43,9 +50,9 @@ def test_other_weights_are_another_revision(copied: Path, checkpoints: Checkpoin
 def test_what_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="known models: everyday, and checkpoints"):
         model_card("clip")
-    with pytest.raises(ModelError, match="there is no folder"):
+    with pytest.raises(ModelError, match="there is no folder or file"):
         model_card(str(tmp_path / "nowhere"))
-    with pytest.raises(ModelError, match=r"no config\.json"):
+    with pytest.raises(ModelError, match=r"holds no config\.json and no open_clip_config\.json"):
         model_card(str(tmp_path))
 
 
@@ -56,9 +63,26 @@ def test_a_hub_out_of_reach_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         model_card("nobody/nothing")
 
 
+@pytest.mark.parametrize("kind", ["clip", "open_clip_resnet"])
+def test_a_checkpoint_in_the_hubs_cache_loads_without_a_network(
+    kind: str, checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    cached = tmp_path / "models--some--model"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs" / "main").write_text("0" * 40)
+    shutil.copytree(checkpoints(kind), cached / "snapshots" / ("0" * 40))
+    encoder = load_encoder("some/model")
+    assert encoder.space.model == "some/model"
+    here = load_encoder(str(checkpoints(kind)))
+    assert encoder.space.revision == here.space.revision
+    np.testing.assert_array_equal(encoder.encode_texts(["a dog"]), here.encode_texts(["a dog"]))
+
+
 def test_weights_that_are_missing_are_told(copied: Path) -> None:
     (copied / "model.safetensors").unlink()
-    with pytest.raises(ModelError, match=r"no \*\.safetensors"):
+    with pytest.raises(ModelError, match=r"has no model\.safetensors .*; fetch it again, whole"):
         load_encoder(str(copied))
 
 
@@ -67,6 +91,48 @@ def test_weights_that_are_cut_off_are_told(copied: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:5000])
     with pytest.raises(ModelError, match="its weights cannot be read"):
         load_encoder(str(copied))
+
+
+def test_what_is_cut_off_is_told_before_anything_is_loaded(copied: Path) -> None:
+    weights = copied / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1])
+    with pytest.raises(ModelError, match=r"is cut off, [\d,]+ of [\d,]+ bytes; fetch it again"):
+        model_card(str(copied))
+    weights.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(ModelError, match=r"model\.safetensors is no safetensors file"):
+        model_card(str(copied))
+
+
+def test_pickles_alone_are_refused_with_the_way_out(copied: Path) -> None:
+    (copied / "model.safetensors").rename(copied / "pytorch_model.bin")
+    with pytest.raises(ModelError, match=r"pytorch_model\.bin is a pickle, which can run code .*save_pretrained"):
+        model_card(str(copied))
+
+
+def test_a_missing_shard_is_told(copied: Path) -> None:
+    (copied / "model.safetensors").rename(copied / "model-00001-of-00002.safetensors")
+    shards = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
+    (copied / "model.safetensors.index.json").write_text(json.dumps({"weight_map": shards}))
+    with pytest.raises(ModelError, match=r"has no model-00002-of-00002\.safetensors"):
+        model_card(str(copied))
+
+
+def test_the_input_is_as_large_as_the_checkpoints_processor_makes_it(checkpoints: Checkpoints, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(checkpoints("dinov2"), tmp_path / "copy"))
+    settings = json.loads((folder / "preprocessor_config.json").read_text())
+    crop = {"size": {"shortest_edge": 20}, "do_center_crop": True, "crop_size": {"height": 16, "width": 16}}
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings | crop))
+    assert model_card(str(folder)).input_px == 16
+    settings |= {"size": {"height": 30, "width": 30}}  # no whole number of patches: then as the model was trained
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings))
+    assert model_card(str(folder)).input_px == 32
+
+
+def test_a_processor_that_is_missing_is_told(copied: Path) -> None:
+    (copied / "preprocessor_config.json").unlink()
+    with pytest.raises(ModelError, match="its image processor cannot be read"):
+        model_card(str(copied))
 
 
 def test_weights_of_another_shape_are_told(copied: Path) -> None:
@@ -85,11 +151,33 @@ def test_an_architecture_that_is_not_known_is_told(copied: Path) -> None:
 
 def test_a_tokenizer_of_another_model_is_refused(copied: Path) -> None:
     write_tokenizer(copied, extra=tuple(f"word{i}</w>" for i in range(100)))
-    with pytest.raises(ModelError, match="knows 154 tokens, the model 96: it belongs to another model"):
+    with pytest.raises(ModelError, match="knows 154 tokens, the model 56: it belongs to another model"):
         load_encoder(str(copied))
 
 
+def test_a_tokenizer_that_ends_texts_otherwise_is_refused(copied: Path) -> None:
+    write_tokenizer(copied, ends_last=True)
+    with pytest.raises(ModelError, match="ends a text with token 53, the model reads it at token 1"):
+        model_card(str(copied))
+
+
+def test_a_tokenizer_that_is_missing_is_told(copied: Path) -> None:
+    for name in ("vocab.json", "merges.txt", "tokenizer_config.json"):
+        (copied / name).unlink()
+    with pytest.raises(ModelError, match="tokenizer"):
+        model_card(str(copied))
+
+
+def test_a_tokenizer_that_needs_a_package_more_is_told(checkpoints: Checkpoints, tmp_path: Path) -> None:
+    if importlib.util.find_spec("sentencepiece") is not None:
+        pytest.skip("sentencepiece is installed")
+    folder = Path(shutil.copytree(checkpoints("siglip"), tmp_path / "copy"))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "SiglipTokenizer"}))
+    with pytest.raises(ModelError, match="pip install sentencepiece"):
+        model_card(str(folder))
+
+
 def test_too_little_memory_is_told_before_anything_is_loaded(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("operators.checkpoint_files._available_bytes", lambda: 1)
-    with pytest.raises(ModelError, match=r"needs .* GB for its weights"):
+    monkeypatch.setattr("operators.encoders.checkpoint.loading.free_bytes", lambda: 1000)
+    with pytest.raises(ModelError, match=r"needs .* GB for its weights, 0.0 GB of memory are free"):
         load_encoder(str(copied))

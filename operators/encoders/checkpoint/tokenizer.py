@@ -1,0 +1,47 @@
+"""The tokenizer that lies with a checkpoint, and whether it is the one that the model was trained with."""
+
+from typing import Any
+
+from operators.encoders.checkpoint.files import CheckpointFiles
+from operators.encoders.checkpoint.reasons import told
+from schemas.errors import ModelError
+
+_ADVICE = "put those of openai/clip-vit-base-patch32 (tokenizer.json, or vocab.json and merges.txt) beside it"
+
+
+def load_tokenizer(files: CheckpointFiles, name: str) -> Any:
+    """The tokenizer of `transformers` that lies with a checkpoint. Raises ModelError where there is none."""
+    from transformers import AutoTokenizer, CLIPTokenizer
+
+    if files.layout == "transformers":
+        with told(name, "its tokenizer"):
+            try:
+                return AutoTokenizer.from_pretrained(files.path, local_files_only=True)
+            except ImportError as error:  # SigLIP's, which has no other reader
+                raise ModelError("its tokenizer needs another package: pip install sentencepiece protobuf") from error
+    folder = files.folder
+    if not (folder / "tokenizer.json").is_file() and not (folder / "merges.txt").is_file():
+        raise ModelError(f"{name} has no tokenizer: {_ADVICE}")
+    with told(name, "its tokenizer"):
+        return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+
+
+def require_tokenizer(files: CheckpointFiles, name: str, *, trained: int, end: int | None) -> None:
+    """Raises ModelError for a tokenizer of another model.
+
+    trained: tokens that the model knows. end: the token at which it reads its answer, None for one that reads it in a
+    place of its own.
+    """
+    tokenizer = load_tokenizer(files, name)
+    known = len(tokenizer)
+    if not 0.9 * trained <= known <= trained:  # vocabularies are padded to round numbers, but not by a tenth
+        raise ModelError(
+            f"the tokenizer of {name} knows {known} tokens, the model {trained}: it belongs to another model; "
+            "fetch the checkpoint's own"
+        )
+    last = tokenizer("a")["input_ids"][-1]
+    if end is not None and last != end:
+        raise ModelError(
+            f"the tokenizer of {name} ends a text with token {last}, the model reads it at token {end}: it belongs to "
+            "another model; fetch the checkpoint's own"
+        )
