@@ -87,7 +87,7 @@ def search(
     from pipeline.lake.lake import Lake
 
     opened = Lake.open(lake)
-    result = _answer(query, lake=opened, templates=template or None)
+    result = _answer(query, lake=opened, model=model, templates=template or None)
     if as_json:
         print_json(search_json(result))
     else:
@@ -104,13 +104,13 @@ def search(
             typer.echo(f"clip: {path}", err=True)
 
 
-def _answer(query: Query, *, lake: "Lake", templates: list[str] | None) -> SearchResult:
+def _answer(query: Query, *, lake: "Lake", model: str | None, templates: list[str] | None) -> SearchResult:
     from operators.encoders.catalogue import load_encoder
     from pipeline.search.searcher import Searcher
 
     if query.text is None and query.image is None:
         return Searcher(lake).search(query)  # a box alone needs no model
-    encoder = load_encoder(lake.space.model, templates=templates)
+    encoder = load_encoder(model or lake.space.model, templates=templates)
     try:
         searcher = Searcher(lake, encoder)  # before the model works: it may be none of the lake's
         if query.text is not None:

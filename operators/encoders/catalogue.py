@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from operators.checkpoint_files import is_checkpoint
+from operators.checkpoints.files import is_checkpoint
 from operators.encoders.card import ModelCard
-from operators.encoders.checkpoint.files import is_checkpoint
 from operators.encoders.checkpoint.loading import FAMILIES, checkpoint_card, checkpoint_text, load_checkpoint
 from operators.encoders.encoder import Encoder
 from operators.encoders.everyday.encoder import EVERYDAY_CARD, EverydayEncoder, everyday_card

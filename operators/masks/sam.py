@@ -10,14 +10,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812  # the name everyone knows it by
 from numpy.typing import NDArray
 
-from operators.checkpoint_files import (
+from operators.checkpoints.loading import (
     checkpoint_folder,
     device_and_dtype,
     load_weights,
     read_config,
-    told,
-    weight_files,
 )
+from operators.checkpoints.reasons import told
 from operators.encoders.checkpoint.pixels import PixelConfig, Pixels
 from operators.masks.mask_logits import MaskMeasures, measure
 from operators.masks.rle import encode_masks
@@ -296,8 +295,6 @@ def _look_up(config: SegmenterConfig) -> tuple[Any, _Family]:
     family = FAMILIES.get(model_type)
     if family is None:
         raise ModelError(f"{name} is a {model_type} model and takes no prompts; known are {', '.join(FAMILIES)}")
-    if not weight_files(folder):
-        raise ModelError(f"{name} has no *.safetensors in {folder}; other formats run code when they are read")
     return folder, family
 
 

@@ -7,18 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from operators.checkpoint_files import (
-    checkpoint_folder,
-    device_and_dtype,
-    fingerprint,
-    licence_of,
-    load_weights,
-    read_config,
-    told,
-    weight_files,
-)
-from operators.encoders.card import Ability, ModelCard
-from operators.encoders.checkpoint.files import (
+from operators.checkpoints.files import (
     OPEN_CLIP_CONFIG,
     CheckpointFiles,
     element_counts,
@@ -26,9 +15,10 @@ from operators.encoders.checkpoint.files import (
     fingerprint,
     licence,
 )
-from operators.encoders.checkpoint.memory import free_bytes
+from operators.checkpoints.loading import device_and_dtype, load_weights, read_config, require_memory
+from operators.checkpoints.reasons import told
+from operators.encoders.card import Ability, ModelCard
 from operators.encoders.checkpoint.prompts import CLIP_PROMPTS, SIGLIP_PROMPTS, Prompts
-from operators.encoders.checkpoint.reasons import told
 from operators.encoders.checkpoint.tokenizer import load_tokenizer, require_tokenizer
 from operators.encoders.encoder import Encoder
 from schemas.errors import ModelError
@@ -93,9 +83,8 @@ def load_checkpoint(name: str, *, threads: int | None = None, templates: Sequenc
     own = None if templates is None else Prompts(tuple(templates))
     files = find_checkpoint(name)
     card = checkpoint_card(name)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    _require_memory(files, name, device=device, bytes_each=dtype.itemsize)
+    device, dtype = device_and_dtype()
+    require_memory(files, name, device=device, bytes_each=dtype.itemsize)
     if threads is not None:
         torch.set_num_threads(threads)
     if own is not None and "text" not in card.abilities:
@@ -115,15 +104,8 @@ def _load_transformers(
     from operators.encoders.checkpoint import towers
     from operators.encoders.checkpoint.encoder import TextTower
 
-    family = FAMILIES[_config(files.path).model_type]
-    with told(name, "its weights"), no_progress_bars():
-        model, report = AutoModel.from_pretrained(
-            files.path, local_files_only=True, dtype=dtype, output_loading_info=True, use_safetensors=True
-        )
-    if report["missing_keys"]:
-        missing = ", ".join(sorted(report["missing_keys"])[:3])
-        raise ModelError(f"{name} lacks weights that its configuration names: {missing} …; fetch it again, whole")
-    model = model.eval().to(device)
+    family = FAMILIES[read_config(files.path).model_type]
+    model = load_weights(AutoModel, files.path, name=name, dtype=dtype).to(device)
     tower: Tower = getattr(towers, family.tower)(model)
     if family.prompts is None:
         return tower, None
@@ -205,7 +187,7 @@ class _Facts:
 
 
 def _transformers_facts(files: CheckpointFiles, name: str) -> _Facts:
-    config = _config(files.path)
+    config = read_config(files.path)
     family = FAMILIES.get(config.model_type)
     if family is None:
         raise ModelError(
@@ -291,26 +273,3 @@ def _image_settings(files: CheckpointFiles) -> dict[str, Any]:
     settings: dict[str, Any]
     settings, _ = ImageProcessingMixin.get_image_processor_dict(files.path, local_files_only=True)
     return settings
-
-
-def _config(folder: Path) -> Any:
-    from transformers import AutoConfig
-
-    with told(str(folder), "its config.json"):
-        return AutoConfig.from_pretrained(folder, local_files_only=True)
-
-
-def _require_memory(files: CheckpointFiles, name: str, *, device: "torch.device", bytes_each: int) -> None:
-    """Raises ModelError where the weights alone, as they are computed with, exceed the free memory."""
-    import torch
-
-    if all(path.suffix == ".safetensors" for path in files.weights):
-        needed = sum(element_counts(path, name) for path in files.weights) * bytes_each
-    else:  # OpenAI's own are half as wide as what they are computed with
-        needed = sum(path.stat().st_size for path in files.weights) * bytes_each // 2
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_bytes()
-    if needed > free:
-        raise ModelError(
-            f"{name} needs {needed / 1e9:.1f} GB for its weights, {free / 1e9:.1f} GB of memory are free: "
-            "close what else runs, or take a smaller model (regionlake models)"
-        )

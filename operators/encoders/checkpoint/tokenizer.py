@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from operators.encoders.checkpoint.files import CheckpointFiles
-from operators.encoders.checkpoint.reasons import told
+from operators.checkpoints.files import CheckpointFiles
+from operators.checkpoints.reasons import told
 from schemas.errors import ModelError
 
 _ADVICE = "put those of openai/clip-vit-base-patch32 (tokenizer.json, or vocab.json and merges.txt) beside it"

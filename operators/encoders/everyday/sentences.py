@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from operators.encoders.silence import no_progress_bars
+from operators.checkpoints.silence import no_progress_bars
 from operators.torch_threads import one_torch_thread
 from schemas.errors import ModelError
 from schemas.vectors import VectorArray, normalise

@@ -178,6 +178,6 @@ def test_a_tokenizer_that_needs_a_package_more_is_told(checkpoints: Checkpoints,
 
 
 def test_too_little_memory_is_told_before_anything_is_loaded(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("operators.encoders.checkpoint.loading.free_bytes", lambda: 1000)
+    monkeypatch.setattr("operators.checkpoints.loading.free_bytes", lambda: 1000)
     with pytest.raises(ModelError, match=r"needs .* GB for its weights, 0.0 GB of memory are free"):
         load_encoder(str(copied))

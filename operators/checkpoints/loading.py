@@ -1,0 +1,68 @@
+"""Reading a checkpoint of `transformers`: its configuration and its weights, onto the device where models run."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from operators.checkpoints.files import CheckpointFiles, element_counts, find_checkpoint
+from operators.checkpoints.memory import free_bytes
+from operators.checkpoints.reasons import told
+from operators.checkpoints.silence import no_progress_bars
+from schemas.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def checkpoint_folder(name: str) -> Path:
+    """The folder of a checkpoint, fetched from the hub where it is not here. Raises ModelError."""
+    return find_checkpoint(name).folder
+
+
+def read_config(folder: Path) -> Any:
+    """The configuration of a checkpoint of `transformers`. Raises ModelError where it cannot be read."""
+    from transformers import AutoConfig
+
+    with told(str(folder), "its config.json"):
+        return AutoConfig.from_pretrained(folder, local_files_only=True)
+
+
+def device_and_dtype() -> "tuple[torch.device, torch.dtype]":
+    """Where models run and how they compute: bfloat16 on the GPU that this process sees, else float32 on the CPU."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.device("cuda"), torch.bfloat16
+    return torch.device("cpu"), torch.float32
+
+
+def load_weights(architecture: Any, folder: Path, *, name: str, dtype: "torch.dtype") -> Any:
+    """The model in `folder`, ready to infer. architecture: a class of `transformers` with `from_pretrained`.
+
+    Raises ModelError where there is too little memory, or weights cannot be read or are not all there.
+    """
+    device, _ = device_and_dtype()
+    require_memory(find_checkpoint(str(folder)), name, device=device, bytes_each=dtype.itemsize)
+    with told(name, "its weights"), no_progress_bars():
+        model, report = architecture.from_pretrained(
+            folder, local_files_only=True, dtype=dtype, output_loading_info=True, use_safetensors=True
+        )
+    if report["missing_keys"]:
+        missing = ", ".join(sorted(report["missing_keys"])[:3])
+        raise ModelError(f"{name} lacks weights that its configuration names: {missing} …; fetch it again, whole")
+    return model.eval()
+
+
+def require_memory(files: CheckpointFiles, name: str, *, device: "torch.device", bytes_each: int) -> None:
+    """Raises ModelError where the weights alone, as they are computed with, exceed the free memory."""
+    import torch
+
+    if all(path.suffix == ".safetensors" for path in files.weights):
+        needed = sum(element_counts(path, name) for path in files.weights) * bytes_each
+    else:  # OpenAI's own are half as wide as what they are computed with
+        needed = sum(path.stat().st_size for path in files.weights) * bytes_each // 2
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_bytes()
+    if needed > free:
+        raise ModelError(
+            f"{name} needs {needed / 1e9:.1f} GB for its weights, {free / 1e9:.1f} GB of memory are free: "
+            "close what else runs, or take a smaller model (regionlake models)"
+        )
