@@ -147,7 +147,13 @@ def _instead(folder: Path, layout: Layout) -> str:
 
 def _fetched(name: str, patterns: tuple[str, ...]) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
 
     try:
         return Path(snapshot_download(name, allow_patterns=list(patterns)))
@@ -158,6 +164,13 @@ def _fetched(name: str, patterns: tuple[str, ...]) -> Path:
         ) from error
     except HFValidationError as error:
         raise ModelError(f"{name} is no name that the hub takes: {error}") from error
+    except GatedRepoError as error:
+        raise ModelError(
+            f"{name} is given to those alone who accept its licence: do so at https://huggingface.co/{name}, "
+            "then hf auth login"
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise ModelError(f"the hub has no {name}, or it is private (then hf auth login)") from error
     except (HfHubHTTPError, OSError) as error:
         raise ModelError(f"{name} cannot be fetched from the hub: {str(error).splitlines()[0]}") from error
 

@@ -60,8 +60,7 @@ FAMILIES: dict[str, _Family] = {
 def checkpoint_card(name: str) -> ModelCard:
     """What is known of a checkpoint before its weights are loaded. Raises ModelError where there is none, and where a
     part of it is missing, cut off, or another model's."""
-    files = find_checkpoint(name)
-    return _card(files, fingerprint(files), str(files.path) if Path(name).expanduser().exists() else name)
+    return _card_of(find_checkpoint(name), name)
 
 
 def checkpoint_text(name: str) -> Path:
@@ -82,7 +81,7 @@ def load_checkpoint(name: str, *, threads: int | None = None, templates: Sequenc
 
     own = None if templates is None else Prompts(tuple(templates))
     files = find_checkpoint(name)
-    card = checkpoint_card(name)
+    card = _card_of(files, name)
     device, dtype = device_and_dtype()
     require_memory(files, name, device=device, bytes_each=dtype.itemsize)
     if threads is not None:
@@ -154,6 +153,10 @@ def _load_open_clip(
         prompts=own or CLIP_PROMPTS,
     )
     return tower, texts
+
+
+def _card_of(files: CheckpointFiles, name: str) -> ModelCard:
+    return _card(files, fingerprint(files), str(files.path) if Path(name).expanduser().exists() else name)
 
 
 @lru_cache(maxsize=8)

@@ -5,8 +5,10 @@ import json
 import shutil
 from pathlib import Path
 
+import httpx2
 import numpy as np
 import pytest
+from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
 
 from operators.encoders.catalogue import load_encoder, model_card
 from schemas.errors import ModelError
@@ -61,6 +63,25 @@ def test_a_hub_out_of_reach_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ModelError, match=r"nobody/nothing.*--local-dir DIR"):
         model_card("nobody/nothing")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (GatedRepoError, r"accept its licence: do so at https://huggingface\.co/some/model"),
+        (RepositoryNotFoundError, "the hub has no some/model"),
+        (HfHubHTTPError, "some/model cannot be fetched from the hub: it said no"),
+    ],
+)
+def test_what_the_hub_refuses_is_told(
+    error: type[HfHubHTTPError], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: object, **_kwargs: object) -> str:
+        raise error("it said no", response=httpx2.Response(404, request=httpx2.Request("GET", "http://localhost")))
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)  # no hub is in reach of the tests
+    with pytest.raises(ModelError, match=reason):
+        load_encoder("some/model")
 
 
 @pytest.mark.parametrize("kind", ["clip", "open_clip_resnet"])

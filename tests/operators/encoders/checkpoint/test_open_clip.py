@@ -18,10 +18,11 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 from safetensors.torch import load_file, save_file
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, CLIPConfig, CLIPModel
 
 from operators.encoders.catalogue import load_encoder, model_card
 from operators.encoders.checkpoint.encoder import CheckpointEncoder
+from operators.encoders.checkpoint.open_clip import OpenClipConfig
 from operators.encoders.checkpoint.torch_archive import read_torch_archive
 from schemas.errors import ModelError
 from tests.checkpoints import (
@@ -204,6 +205,13 @@ def test_its_card_tells_what_it_is(checkpoints: Checkpoints) -> None:
     np.testing.assert_allclose(np.linalg.norm(encoder.encode_images([wide]), axis=1), 1, rtol=1e-6)
 
 
+def test_a_vector_does_not_depend_on_its_neighbours(checkpoints: Checkpoints) -> None:
+    encoder = loaded(checkpoints("open_clip_resnet"))
+    images = [np.random.default_rng(i).integers(0, 256, (40 + 9 * i, 90, 3), np.uint8) for i in range(3)]
+    alone = np.concatenate([encoder.encode_images([image]) for image in images])
+    np.testing.assert_allclose(encoder.encode_images(images), alone, rtol=0, atol=2e-6)
+
+
 def named_by_openai(model: Any) -> dict[str, torch.Tensor]:
     """The weights of a ViT of transformers by OpenAI's names."""
     named = {}
@@ -276,6 +284,20 @@ def test_a_vit_of_open_clip_is_that_of_transformers(prefix: str, tmp_path: Path)
     np.testing.assert_allclose(encoder.encode_texts(["a dog"]), expected.numpy(), rtol=0, atol=6e-8)
 
 
+def test_sizes_are_read_off_the_weights_of_openais_files() -> None:
+    with torch.device("meta"):
+        model = CLIPModel(CLIPConfig())  # transformers' defaults are ViT-B/32
+    config = OpenClipConfig.of_weights(named_by_openai(model))
+    vision, text = model.config.vision_config, model.config.text_config
+    assert (config.dimension, config.side_px, config.patch_px) == (512, vision.image_size, vision.patch_size)
+    assert (config.width, config.blocks, config.heads, config.mlp_width) == (768, (12,), 12, 3072)
+    assert (config.text_width, config.text_blocks, config.text_heads, config.text_mlp_width) == (512, 12, 8, 2048)
+    assert (config.context, config.vocabulary) == (text.max_position_embeddings, text.vocab_size)
+    resnet = OpenClipConfig.of_weights(WEIGHTS)
+    assert (resnet.dimension, resnet.side_px, resnet.patch_px, resnet.blocks) == (24, 64, None, (1, 2, 1, 1))
+    assert (resnet.width, resnet.heads, resnet.text_heads) == (8, HEADS, 2)
+
+
 def write_torchscript(path: Path, weights: Weights) -> None:
     """As OpenAI's files: a compiled module whose parts have these names, with settings among them."""
 
@@ -296,6 +318,7 @@ def write_torchscript(path: Path, weights: Weights) -> None:
     torch.jit.trace(whole, torch.zeros(1)).save(str(path))
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # but OpenAI's files are what they are
 def test_openais_own_file_is_read_without_running_it(
     checkpoints: Checkpoints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -390,6 +413,7 @@ def test_weights_that_do_not_fit_are_told(copied: Path) -> None:
         load_encoder(str(copied))
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 def test_what_is_missing_is_told(copied: Path, tmp_path: Path) -> None:
     write_torchscript(tmp_path / "RN50.pt", WEIGHTS)
     with pytest.raises(ModelError, match=r"RN50\.pt has no tokenizer: put those of openai/clip"):
