@@ -15,6 +15,7 @@ import transformers as t
 from transformers.modeling_outputs import BaseModelOutput
 
 SIDE_PX = 64
+HIDDEN = 128  # memories have 64 channels whatever the configuration says, and object pointers are split to as many
 PIXELS = {
     "do_resize": True,
     "size": {"height": SIDE_PX, "width": SIDE_PX},
@@ -30,24 +31,24 @@ PADDED_PIXELS = PIXELS | {
     "do_pad": True,
     "pad_size": {"height": SIDE_PX, "width": SIDE_PX},
 }
-PROMPTS = {"hidden_size": 32, "image_size": SIDE_PX, "patch_size": 16}
+PROMPTS = {"hidden_size": HIDDEN, "image_size": SIDE_PX, "patch_size": 16}
 DECODER = {
-    "hidden_size": 32,
+    "hidden_size": HIDDEN,
     "mlp_dim": 64,
     "num_attention_heads": 2,
     "iou_head_hidden_dim": 32,
 }
 MEMORY = {
     "image_size": SIDE_PX,
-    "memory_attention_hidden_size": 32,
+    "memory_attention_hidden_size": HIDDEN,
     "memory_attention_num_layers": 1,
     "memory_attention_num_attention_heads": 1,
     "memory_attention_downsample_rate": 1,
     "memory_attention_feed_forward_hidden_size": 64,
-    "memory_encoder_hidden_size": 32,
-    "memory_encoder_output_channels": 16,
-    "mask_downsampler_embed_dim": 32,
-    "memory_fuser_embed_dim": 32,
+    "memory_encoder_hidden_size": HIDDEN,
+    "memory_encoder_output_channels": 64,
+    "mask_downsampler_embed_dim": HIDDEN,
+    "memory_fuser_embed_dim": HIDDEN,
     "memory_fuser_intermediate_dim": 64,
     "memory_fuser_num_layers": 1,
     "num_maskmem": 3,
@@ -56,8 +57,8 @@ TEXT = {
     "vocab_size": 96, "hidden_size": 32, "intermediate_size": 64, "projection_dim": 32, "num_hidden_layers": 1,
     "num_attention_heads": 2, "max_position_embeddings": 16, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1,
 }  # fmt: skip
-DETR = {"hidden_size": 32, "num_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
-PYRAMID = {"fpn_hidden_size": 32, "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]]}
+DETR = {"hidden_size": HIDDEN, "num_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+PYRAMID = {"fpn_hidden_size": HIDDEN, "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]]}
 CHANNELS = [64, 32, 16, 8]  # the coarsest first
 STILL = ("sam", "sam2", "edgetam", "sam3_tracker")
 VIDEO = ("sam2_video", "edgetam_video", "sam3_tracker_video", "sam3_video")
@@ -134,9 +135,9 @@ def model_of(kind: str) -> Any:
     match kind:
         case "sam":
             vision = {
-                "hidden_size": 32, "output_channels": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
+                "hidden_size": 32, "output_channels": HIDDEN, "num_hidden_layers": 2, "num_attention_heads": 2,
                 "image_size": SIDE_PX, "patch_size": 16, "window_size": 2, "global_attn_indexes": [1], "mlp_dim": 64,
-                "num_pos_feats": 16,
+                "num_pos_feats": HIDDEN // 2,
             }  # fmt: skip
             model: Any = t.SamModel(t.SamConfig(
                 vision_config=vision, prompt_encoder_config=PROMPTS, mask_decoder_config=DECODER
@@ -157,6 +158,9 @@ def model_of(kind: str) -> Any:
         case "edgetam_video":
             model = t.EdgeTamVideoModel(t.EdgeTamVideoConfig(
                 vision_config=_edge(), prompt_encoder_config=PROMPTS, mask_decoder_config=DECODER, **MEMORY,
+                memory_attention_rope_feat_sizes=[4, 4], memory_attention_rope_k_sizes=[2, 2],
+                memory_attention_mlp_hidden_size=64, perceiver_resampler_num_latents=4,
+                perceiver_resampler_num_latents_2d=4,
             ))  # fmt: skip
         case "sam3_tracker":
             model = t.Sam3TrackerModel(t.Sam3TrackerConfig(
@@ -170,7 +174,7 @@ def model_of(kind: str) -> Any:
         case "sam3_video":
             detector = t.Sam3Config(
                 vision_config=_vit(), text_config=TEXT, geometry_encoder_config=DETR, detr_encoder_config=DETR,
-                detr_decoder_config=DETR | {"num_queries": 4}, mask_decoder_config={"hidden_size": 32,
+                detr_decoder_config=DETR | {"num_queries": 4}, mask_decoder_config={"hidden_size": HIDDEN,
                 "num_attention_heads": 2},
             )  # fmt: skip
             model = t.Sam3VideoModel(t.Sam3VideoConfig(
@@ -182,6 +186,8 @@ def model_of(kind: str) -> Any:
         for name, weight in model.named_parameters():
             if weight.ndim > 1:
                 weight.normal_(std=0.3 if "embed" in name or "token" in name else weight[0].numel() ** -0.5)
+            elif name.endswith("pred_obj_score_head.proj_out.bias"):
+                weight.fill_(9.0)  # a thing that is followed is in sight: else its mask would be empty
             elif "bias" in name:
                 weight.normal_(std=0.1)
     return model.eval()

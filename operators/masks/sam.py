@@ -1,8 +1,9 @@
 """Promptable segmenters of `transformers` (SAM, SAM 2, SAM 3's tracker, EdgeTAM) behind one interface."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -10,16 +11,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812  # the name everyone knows it by
 from numpy.typing import NDArray
 
-from operators.checkpoints.loading import (
-    checkpoint_folder,
-    device_and_dtype,
-    load_weights,
-    read_config,
-)
+from operators.checkpoints.loading import device_and_dtype, load_weights
 from operators.checkpoints.reasons import told
 from operators.encoders.checkpoint.pixels import PixelConfig, Pixels
 from operators.masks.mask_logits import MaskMeasures, measure
 from operators.masks.rle import encode_masks
+from operators.masks.segmenter_files import find_segmenter, needed_packages
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError, ModelError
 from schemas.frames import ImageArray
@@ -29,30 +26,6 @@ PointArray = NDArray[np.float32]
 T = TypeVar("T")
 
 _UPSCALED_PX = 1 << 26  # of masks at the frame's size at a time: 256 MB of float32
-
-
-@dataclass(frozen=True, slots=True)
-class _Family:
-    """How a model type is used. kind: its name on rows. architecture: the class of `transformers` that takes prompts.
-
-    padded: pictures keep their shape and are padded to the right and below; else they are stretched to a square.
-    """
-
-    kind: str
-    architecture: str = "AutoModelForMaskGeneration"
-    padded: bool = False
-
-
-FAMILIES: dict[str, _Family] = {
-    "sam": _Family("sam", padded=True),
-    "sam2": _Family("sam2"),
-    "sam2_video": _Family("sam2"),
-    "edgetam": _Family("edgetam"),
-    "edgetam_video": _Family("edgetam"),
-    "sam3_tracker": _Family("sam3"),
-    "sam3_tracker_video": _Family("sam3", "Sam3TrackerModel"),
-    "sam3_video": _Family("sam3"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +42,8 @@ class SegmenterConfig:
     prompts_per_batch: int = 64
 
     def __post_init__(self) -> None:
-        if not self.model:
-            raise ModelError(f"no segmenter is named; {HOW_TO_NAME_ONE}")
         if self.frames_per_batch < 1 or self.prompts_per_batch < 1:
             raise InvalidValueError(f"batches must hold at least one, got {self}")
-
-
-HOW_TO_NAME_ONE = (
-    "name a folder or an id of the hub, e.g. facebook/sam2.1-hiera-tiny, facebook/sam3 or yonigozlan/EdgeTAM-hf"
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -263,48 +229,29 @@ class Segmenter:
         return torch.autocast(self._device.type, self._dtype)
 
 
-def segmenter_kind(name: str) -> str:
-    """ "sam2", "sam3", "edgetam" or "sam", without loading weights. Raises ModelError where `name` is no segmenter."""
-    _, family = _look_up(SegmenterConfig(name))
-    return family.kind
-
-
 def load_segmenter(name: str, *, frames_per_batch: int = 4, prompts_per_batch: int = 64) -> Segmenter:
     """name: a folder or an id of the hub. Raises ModelError with the reason where it cannot be loaded."""
     import transformers
-    from transformers.image_processing_base import ImageProcessingMixin
 
     config = SegmenterConfig(name, frames_per_batch, prompts_per_batch)
-    folder, family = _look_up(config)
+    folder, family = find_segmenter(name)
     device, dtype = device_and_dtype()
-    with told(name, "its image processor"):
-        # the settings alone: the processors need torchvision
-        settings, _ = ImageProcessingMixin.get_image_processor_dict(folder, local_files_only=True)
-    with _packages(name):
+    settings = pixel_settings(folder, name=name)  # before weights of gigabytes are read
+    with needed_packages(name):
         model = load_weights(getattr(transformers, family.architecture), folder, name=name, dtype=torch.float32)
-    side_px = int(model.prompt_encoder.input_image_size)
-    pixels = Pixels(PixelConfig.of(settings, side_px=side_px), device=device, dtype=torch.float32)
+    prepared = PixelConfig.of(settings, side_px=int(model.prompt_encoder.input_image_size))
+    pixels = Pixels(prepared, device=device, dtype=torch.float32)
     return Segmenter(model.to(device), pixels, config, kind=family.kind, padded=family.padded, dtype=dtype)
 
 
-def _look_up(config: SegmenterConfig) -> tuple[Any, _Family]:
-    name = config.model
-    folder = checkpoint_folder(name)
-    with _packages(name):
-        model_type = read_config(folder).model_type
-    family = FAMILIES.get(model_type)
-    if family is None:
-        raise ModelError(f"{name} is a {model_type} model and takes no prompts; known are {', '.join(FAMILIES)}")
-    return folder, family
+def pixel_settings(folder: Path, *, name: str) -> dict[str, Any]:
+    """Of the image processor of the checkpoint in `folder`. Raises ModelError where there are none."""
+    from transformers.image_processing_base import ImageProcessingMixin
 
-
-@contextmanager
-def _packages(name: str) -> Iterator[None]:
-    """EdgeTAM's image encoder is timm's, and even its configuration asks for it."""
-    try:
-        yield
-    except ImportError as error:
-        raise ModelError(f"{name} needs a package more: {' '.join(str(error).split())}") from error
+    with told(name, "its image processor"):
+        # the settings alone: the processors need torchvision
+        settings, _ = ImageProcessingMixin.get_image_processor_dict(folder, local_files_only=True)
+    return dict(settings)
 
 
 def _numbered(frames: Embedding, counts: Sequence[int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.masks.segmenter_files import HOW_TO_NAME_ONE
 from operators.proposals.refine import nms
 from schemas.boxes import Boxes
 from schemas.errors import ModelError, PlanError
@@ -83,7 +84,7 @@ class AutomaticMasks:
     """
 
     def __init__(self, config: AutomaticMasksConfig) -> None:
-        from operators.masks.sam import HOW_TO_NAME_ONE, load_segmenter
+        from operators.masks.sam import load_segmenter
 
         if not config.model:
             raise ModelError(f"the proposer masks needs a segmenter: set proposals.masks.model; {HOW_TO_NAME_ONE}")

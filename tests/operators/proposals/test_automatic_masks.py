@@ -25,7 +25,6 @@ from operators.proposals.refine import RefineConfig
 from schemas.boxes import Boxes
 from schemas.errors import ModelError, PlanError
 from schemas.frames import Keyframe
-from schemas.regions import Proposals
 from tests.segmenters import Segmenters
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -37,7 +36,7 @@ LOW = AutomaticMasksConfig(
     least_predicted_iou=0.1,
     least_stability=0.2,
     stability_offset=0.05,
-    max_iou=0.95,
+    max_iou=0.937,
     min_area=0.01,
 )
 
@@ -80,7 +79,8 @@ def local(logits: torch.Tensor, predicted_iou: torch.Tensor) -> tuple[torch.Tens
 def test_masks_are_those_that_transformers_filter_and_a_plain_suppression_keep(
     kind: str, name: str, segmenters: Segmenters, segmenter: Get, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    proposer, ours = build(segmenters, kind), segmenter(kind)
+    # batches as the segmenter is asked below: in others, last bits of logits may lift a mask over a threshold
+    proposer, ours = build(segmenters, kind, replace(LOW, points_per_batch=9, frames_per_batch=1)), segmenter(kind)
     answers(monkeypatch, proposer._segmenter, local)
     answers(monkeypatch, ours, local)
     found = proposer(FRAMES)
@@ -98,20 +98,19 @@ def test_masks_are_those_that_transformers_filter_and_a_plain_suppression_keep(
         order = sorted(large, key=lambda i: -float(scores[i]))
         chosen: list[int] = []
         for i in order:
-            if all(box_iou(boxes[i], boxes[j]) <= 0.95 for j in chosen):
+            if all(box_iou(boxes[i], boxes[j]) <= 0.937 for j in chosen):
                 chosen.append(i)
 
         assert len(chosen) > 1  # else the test would show nothing
         assert proposals.proposer == (name,) * len(chosen)
-        # batches of other sizes change the last bits of the logits, and so at most a pixel or two of a mask
-        np.testing.assert_allclose(proposals.score, [float(scores[i]) for i in chosen], atol=1e-5)
+        np.testing.assert_allclose(proposals.score, [float(scores[i]) for i in chosen], atol=1e-6)
         px = proposals.boxes.to_pixels(width_px=width, height_px=height)
-        np.testing.assert_allclose(px, boxes[chosen], atol=1)
+        np.testing.assert_array_equal(px, boxes[chosen])
         for mask, stability, i in zip(proposals.mask, proposals.stability, chosen, strict=True):
             assert mask is not None
-            assert (decode_mask(mask) != masks[i]).sum() <= 2
+            np.testing.assert_array_equal(decode_mask(mask), masks[i])
             plane = next(p for p in logits.flatten(0, 1) if np.array_equal((p > 0).numpy(), masks[i])).numpy()
-            assert stability == pytest.approx((plane > 0.05).sum() / (plane > -0.05).sum(), abs=1e-2)
+            assert stability == pytest.approx((plane > 0.05).sum() / (plane > -0.05).sum(), abs=1e-6)
 
 
 def to_pixels(counts: list[int], height: int, width: int) -> np.ndarray:
@@ -125,18 +124,20 @@ def box_iou(a: np.ndarray, b: np.ndarray) -> float:
     return float(shared / ((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod() - shared))
 
 
-def same(one: Proposals, other: Proposals) -> None:
-    np.testing.assert_allclose(one.boxes.xyxy, other.boxes.xyxy, atol=1.5 / 31)  # a pixel of the smallest side
-    np.testing.assert_allclose(one.score, other.score, atol=1e-5)
-    np.testing.assert_allclose(one.stability, other.stability, atol=1e-2)
-
-
 @pytest.mark.parametrize("kind", ["sam2", "sam"])
 def test_a_frames_masks_depend_on_neither_batch_nor_neighbours(kind: str, segmenters: Segmenters) -> None:
-    together = build(segmenters, kind)(FRAMES)
-    other = build(segmenters, kind, replace(LOW, points_per_batch=64, frames_per_batch=1))
+    # everything passes: last bits of logits, which depend on the batch, would lift a mask over a threshold or not
+    every = replace(LOW, least_predicted_iou=0.0, least_stability=0.0, min_area=0.0, max_iou=1.0)
+    together = build(segmenters, kind, every)(FRAMES)
+    other = build(segmenters, kind, replace(every, points_per_batch=64, frames_per_batch=1))
     for frame, proposals in zip(FRAMES, together, strict=True):
-        same(proposals, other([frame])[0])
+        (alone,) = other([frame])
+        assert len(proposals) > 8
+        np.testing.assert_allclose(proposals.score, alone.score, atol=3e-5)
+        height, width = frame.image.shape[:2]
+        areas = np.array([[mask.area_px for mask in p.mask if mask is not None] for p in (proposals, alone)])
+        assert np.abs(areas[0] - areas[1]).max() <= 0.002 * height * width
+        np.testing.assert_allclose(proposals.stability, alone.stability, atol=0.01)
 
 
 def test_boxes_are_the_tightest_around_masks_of_the_frames_size(segmenters: Segmenters) -> None:
@@ -162,7 +163,8 @@ def test_at_most_so_many_masks_a_frame(segmenters: Segmenters, monkeypatch: pyte
         answers(monkeypatch, each._segmenter, local)
     every, first = proposer(FRAMES[:1])[0], limited(FRAMES[:1])[0]
     assert len(first) == 2 < len(every)
-    same(first, every.take(np.arange(2)))
+    assert first.score.tolist() == every.score[:2].tolist()
+    assert first.mask == every.mask[:2]
 
 
 def test_where_nothing_is_sure_there_are_no_proposals(segmenters: Segmenters) -> None:

@@ -1,0 +1,110 @@
+"""From boxes to masks: a segmenter is asked what each box holds (Grounded SAM, arXiv 2401.14159)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.boxes import Boxes
+from schemas.errors import InvalidValueError, PlanError
+from schemas.frames import Keyframe
+from schemas.regions import WHOLE_FRAME, Proposals
+
+if TYPE_CHECKING:  # plans are read without torch
+    from operators.masks.sam import Embedding, Segmenter
+
+_STATIC = ("grid-", "cover-", WHOLE_FRAME)  # windows that follow no thing: there is nothing to cut out
+
+
+@dataclass(frozen=True, slots=True)
+class BoxMasksConfig:
+    """model: a folder or an id of the hub: SAM 2.1, SAM 3, EdgeTAM or SAM.
+
+    boxes_per_batch, frames_per_batch: through the model at once; no mask depends on them.
+    least_predicted_iou: a mask that the model itself thinks less of is not kept; the region keeps its box alone.
+    stability_offset: how far the threshold of logits moves up and down for the stability.
+    """
+
+    model: str = ""
+    boxes_per_batch: int = 64
+    frames_per_batch: int = 4
+    least_predicted_iou: float = 0.5
+    stability_offset: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.boxes_per_batch < 1 or self.frames_per_batch < 1:
+            raise PlanError(
+                "masks of boxes need boxes_per_batch and frames_per_batch >= 1, got "
+                f"{self.boxes_per_batch} and {self.frames_per_batch}"
+            )
+        if not 0.0 <= self.least_predicted_iou <= 1.0:
+            raise PlanError(f"least_predicted_iou must lie in [0, 1], got {self.least_predicted_iou}")
+        if self.stability_offset <= 0.0:
+            raise PlanError(f"stability_offset must be positive, got {self.stability_offset}")
+
+
+class BoxMasks:
+    """Gives regions that have only a box a mask of what it holds, with its stability.
+
+    Of the three masks that a box gives (a part, the thing, the whole) the one of the highest predicted IoU is taken.
+    Regions that have a mask keep it; static windows and empty boxes are left alone, and so is a region whose mask is
+    empty or unsure. Boxes, scores, labels and order stay as they are.
+
+    Raises ModelError where the model is missing or is no segmenter.
+    """
+
+    def __init__(self, config: BoxMasksConfig) -> None:
+        from operators.masks.sam import load_segmenter
+
+        self.config = config
+        self._segmenter: Segmenter = load_segmenter(
+            config.model, frames_per_batch=config.frames_per_batch, prompts_per_batch=config.boxes_per_batch
+        )
+
+    def __call__(self, keyframes: Sequence[Keyframe], proposals: Sequence[Proposals]) -> list[Proposals]:
+        """proposals: of each keyframe, whose image must be as it was when they were found."""
+        if len(keyframes) != len(proposals):
+            raise InvalidValueError(
+                f"each keyframe needs its proposals: got {len(keyframes)} keyframes and {len(proposals)} proposals"
+            )
+        result = list(proposals)
+        wanted = [without_mask(p) for p in proposals]
+        busy = [i for i, index in enumerate(wanted) if index.size]  # frames with nothing to do are not even embedded
+        for start in range(0, len(busy), self.config.frames_per_batch):
+            batch = busy[start : start + self.config.frames_per_batch]
+            frames = self._segmenter.embed([keyframes[i].image for i in batch])
+            self._fill(result, frames, batch, wanted)
+        return result
+
+    def _fill(
+        self, result: list[Proposals], frames: "Embedding", batch: Sequence[int], wanted: Sequence[NDArray[np.intp]]
+    ) -> None:
+        masks = [list(result[i].mask) for i in batch]
+        stability = [result[i].stability.copy() for i in batch]
+        boxes: list[Boxes] = [result[i].boxes[wanted[i]] for i in batch]
+        for answer in self._segmenter.masks_in_boxes(frames, boxes):
+            predicted_iou, best = answer.predicted_iou.max(dim=1)
+            sure = (predicted_iou >= self.config.least_predicted_iou).cpu().numpy()
+            for place in np.unique(answer.frame[sure]):
+                here = np.flatnonzero(sure & (answer.frame == place))
+                size = frames.sizes[place]
+                logits = answer.logits[here, best.cpu().numpy()[here]]
+                measures = self._segmenter.measures(logits, size, offset=self.config.stability_offset)
+                regions = wanted[batch[place]][answer.prompt[here]]
+                for k, mask in enumerate(self._segmenter.encode(logits, size)):
+                    if mask.area_px:
+                        masks[place][regions[k]] = mask
+                        stability[place][regions[k]] = measures.stability[k]
+        for place, i in enumerate(batch):
+            result[i] = replace(result[i], mask=tuple(masks[place]), stability=stability[place])
+
+
+def without_mask(proposals: Proposals) -> NDArray[np.intp]:
+    """int (K,): which regions have a box around some thing, and no mask of it."""
+    bare = [
+        mask is None and not name.startswith(_STATIC)
+        for mask, name in zip(proposals.mask, proposals.proposer, strict=True)
+    ]
+    return np.flatnonzero(np.array(bare, bool) & (proposals.boxes.area() > 0))

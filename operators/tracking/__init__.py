@@ -1,0 +1,1 @@
+"""Which region of one keyframe is which of the next."""

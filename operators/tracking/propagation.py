@@ -1,0 +1,195 @@
+"""Masks carried from keyframe to keyframe by a segmenter with a memory (SAM 2, arXiv 2408.00714, §4)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812  # the name everyone knows it by
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from operators.checkpoints.loading import device_and_dtype, load_weights
+from operators.encoders.checkpoint.pixels import PixelConfig, Pixels
+from operators.masks.rle import decode_mask, encode_masks, mask_iou
+from operators.masks.sam import pixel_settings
+from operators.masks.segmenter_files import find_segmenter, needed_packages
+from schemas.errors import InvalidValueError, ModelError, PlanError
+from schemas.frames import ImageArray, Keyframe
+from schemas.masks import Mask
+from schemas.regions import Proposals
+
+_OBJECT = 1  # the only one of its session
+
+
+@dataclass(frozen=True, slots=True)
+class PropagationConfig:
+    """model: a folder or an id of the hub, of a segmenter with a memory: SAM 2.1, SAM 3 or EdgeTAM as published (model
+        types sam2_video, sam3_video, sam3_tracker_video, edgetam_video).
+    least_iou: a carried mask and a region that overlap less are not the same thing.
+    """
+
+    model: str = ""
+    least_iou: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.least_iou <= 1.0:
+            raise PlanError(f"least_iou must lie in (0, 1], got {self.least_iou}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Links:
+    """L pairs of regions of two keyframes that are one thing; no region is in two of them.
+
+    before, after: int (L,), index of the region in the earlier and in the later keyframe; `after` rises.
+    iou: float32 (L,), of the earlier region's mask as it was carried over, with the later region's.
+    """
+
+    before: NDArray[np.intp]
+    after: NDArray[np.intp]
+    iou: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        if not len(self.before) == len(self.after) == len(self.iou):
+            raise InvalidValueError(
+                f"links need as many of each, got {len(self.before)}, {len(self.after)} and {len(self.iou)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.before)
+
+
+@dataclass(slots=True)
+class _Carried:
+    """A thing that is followed: its session of `transformers`, and which region it was in the keyframe before."""
+
+    session: Any
+    region: int
+
+
+class MaskPropagation:
+    """Links the regions of each keyframe to those of the one before, by where their masks are carried to.
+
+    Every region with a mask is followed by a session of its own, whose memory holds its first keyframe and the last
+    few (the model's `num_maskmem`). In the next keyframe the model says where the thing is now; what overlaps best is
+    linked, one to one, and the region's own mask then goes into the memory in place of the model's guess, so that
+    errors do not add up. A thing that finds no region is let go. Regions without a mask are not followed.
+
+    Two passes of memory and decoder per region and keyframe; the image encoder runs once per keyframe.
+
+    Raises ModelError where the model is missing or has no memory.
+    """
+
+    def __init__(self, config: PropagationConfig) -> None:
+        import transformers
+
+        self.config = config
+        name = config.model
+        folder, family = find_segmenter(name)
+        if family.video is None:
+            raise ModelError(
+                f"{name} has no memory to carry masks with; name a model of type sam2_video or edgetam_video"
+            )
+        settings = pixel_settings(folder, name=name)
+        self._device, self._dtype = device_and_dtype()
+        with needed_packages(name):
+            model = load_weights(getattr(transformers, f"{family.video}Model"), folder, name=name, dtype=self._dtype)
+        self._model = model.to(self._device)
+        self._new_session = getattr(transformers, f"{family.video}InferenceSession")
+        prepared = PixelConfig.of(settings, side_px=int(model.prompt_encoder.input_image_size))
+        self._pixels = Pixels(prepared, device=self._device, dtype=self._dtype)
+        # what the model looks back at: older outputs would only pile up
+        self._remembered = max(int(model.config.num_maskmem), int(model.config.max_object_pointers_in_encoder))
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets all that is followed: at a cut, or when another source begins."""
+        self._things: list[_Carried] = []
+        self._time = 0
+        self._features: Any = None  # of the image encoder, shared by all sessions
+
+    @torch.inference_mode()
+    def __call__(self, keyframe: Keyframe, proposals: Proposals) -> Links:
+        """Links from the regions of the keyframe that came before to those of this one; none for the first.
+
+        proposals: of this keyframe, with masks of its size.
+        """
+        height, width, _ = keyframe.image.shape
+        known = [i for i, mask in enumerate(proposals.mask) if mask is not None]
+        masks = [mask for mask in proposals.mask if mask is not None]
+        for mask in masks:
+            if (mask.height_px, mask.width_px) != (height, width):
+                raise InvalidValueError(f"masks must be as large as their keyframe of {width}x{height} px, got {mask}")
+        pixels = self._pixel_values(keyframe.image)
+        carried = encode_masks(self._carry(pixels, (height, width)))
+        rows, columns, iou = _matched(mask_iou(carried, masks), least_iou=self.config.least_iou)
+        links = Links(np.array([self._things[r].region for r in rows], np.intp), np.array(known, np.intp)[columns], iou)
+        followed = {int(c): self._things[r].session for r, c in zip(rows, columns, strict=True)}
+        self._things = [_Carried(followed.get(k) or self._session(), region) for k, region in enumerate(known)]
+        for thing, mask in zip(self._things, masks, strict=True):
+            self._remember(thing.session, pixels, mask)
+        self._time += 1
+        return links
+
+    def _pixel_values(self, image: ImageArray) -> torch.Tensor:
+        side = self._pixels.config.side_px
+        return self._pixels.stretched(image, height_px=side, width_px=side)[None]
+
+    def _carry(self, pixels: torch.Tensor, size: tuple[int, int]) -> NDArray[np.bool_]:
+        """bool (T, H, W): where each thing is now."""
+        masks = np.zeros((len(self._things), *size), np.bool_)
+        for i, thing in enumerate(self._things):
+            # no memory of the guess: it is replaced by a region's mask, or the thing is let go
+            found = self._model(thing.session, frame_idx=self._time, frame=pixels, run_mem_encoder=False)
+            logits = found.pred_masks.float().view(1, 1, *found.pred_masks.shape[-2:])
+            full = F.interpolate(logits, size, mode="bilinear", align_corners=False)
+            masks[i] = (full[0, 0] > 0).cpu().numpy()
+        return masks
+
+    def _remember(self, session: Any, pixels: torch.Tensor, mask: Mask) -> None:
+        side = self._pixels.config.side_px
+        plane = torch.from_numpy(decode_mask(mask)).to(self._device).float()[None, None]
+        if plane.shape[2:] != (side, side):  # as the model's own processor does it
+            plane = F.interpolate(plane, (side, side), mode="bilinear", align_corners=False, antialias=True)
+            plane = (plane >= 0.5).float()
+        session.add_mask_inputs(0, self._time, plane)
+        session.obj_with_new_inputs = [_OBJECT]
+        self._model(session, frame_idx=self._time, frame=pixels)
+        self._forget(session)
+
+    def _session(self) -> Any:
+        session = self._new_session(
+            inference_device=self._device,
+            inference_state_device=self._device,
+            video_storage_device=self._device,
+            dtype=self._dtype,
+        )
+        if self._features is None:
+            self._features = session.cache
+        session.cache = self._features
+        session.obj_id_to_idx(_OBJECT)
+        return session
+
+    def _forget(self, session: Any) -> None:
+        """Drops what the model will not look at again: pixels, masks at the input's size, outputs of long ago."""
+        session.processed_frames = None
+        session.mask_inputs_per_obj[0].clear()
+        outputs = session.output_dict_per_obj[0]
+        for by_time in outputs.values():
+            for output in by_time.values():
+                output.pop("high_res_masks", None)
+        guesses = outputs["non_cond_frame_outputs"]
+        for time in [t for t in guesses if t <= self._time - self._remembered]:
+            del guesses[time]
+
+
+def _matched(
+    iou: NDArray[np.float32], *, least_iou: float
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    """One to one, of the greatest total IoU. Returns rows, columns (rising) and their IoU."""
+    enough = np.where(iou >= least_iou, iou, 0.0)
+    rows, columns = linear_sum_assignment(enough, maximize=True)
+    kept = enough[rows, columns] > 0
+    rows, columns = rows[kept], columns[kept]
+    order = np.argsort(columns)
+    return rows[order], columns[order], iou[rows[order], columns[order]]

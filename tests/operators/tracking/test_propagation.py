@@ -1,0 +1,214 @@
+"""Masks carried between keyframes, against one session of transformers that follows all things at once.
+
+Weights are random, so that masks go anywhere: the regions of the next keyframe are put where `transformers` carries
+those of the one before. These tests show that links are what the model says, and nothing of how well a trained one
+follows things.
+
+Catches a memory that is lost or mixed up between things, links that count regions without a mask, and outputs that
+pile up until a long feed fills the device.
+"""
+
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+import transformers as t
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from operators.masks.rle import encode_masks
+from operators.tracking.propagation import MaskPropagation, PropagationConfig, _matched
+from schemas.boxes import Boxes
+from schemas.errors import InvalidValueError, ModelError, PlanError
+from schemas.frames import Keyframe
+from schemas.regions import Proposals
+from tests.segmenters import PIXELS, SIDE_PX, Segmenters
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+TOLERANCE = 0.004  # of IoU: memories are rounded to bfloat16, so that a sum in another order may move a few pixels
+CLASSES = {
+    "sam2_video": (t.Sam2VideoModel, t.Sam2VideoInferenceSession),
+    "edgetam_video": (t.EdgeTamVideoModel, t.EdgeTamVideoInferenceSession),
+    "sam3_video": (t.Sam3TrackerVideoModel, t.Sam3TrackerVideoInferenceSession),
+}
+
+
+def keyframe(seed: int, height: int = SIDE_PX, width: int = SIDE_PX) -> Keyframe:
+    """A coarse random picture, so that neighbouring pixels belong together."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), np.uint8)
+    image = coarse.repeat(-(-height // 4), axis=0).repeat(-(-width // 4), axis=1)[:height, :width]
+    return Keyframe(seed, image, None, "interval")
+
+
+def regions(masks: np.ndarray) -> Proposals:
+    boxes = Boxes(np.tile(np.array([0, 0, 1, 1], np.float32), (len(masks), 1)))
+    return Proposals.of(boxes, score=1.0, proposer="masks", mask=encode_masks(masks))
+
+
+def first_masks(height: int = SIDE_PX, width: int = SIDE_PX) -> np.ndarray:
+    masks = np.zeros((3, height, width), bool)
+    masks[0, : height // 2, : width // 3] = True
+    masks[1, height // 3 :, width // 2 :] = True
+    masks[2, :, width // 3 : width // 2] = True
+    return masks
+
+
+def pixels_of(frame: Keyframe) -> torch.Tensor:
+    mean, std = (torch.tensor(PIXELS[key]).view(1, 3, 1, 1) for key in ("image_mean", "image_std"))
+    return (torch.from_numpy(np.ascontiguousarray(frame.image)).permute(2, 0, 1)[None] / 255 - mean) / std
+
+
+class ByTransformers:
+    """All things in one session, as its documentation shows for streams; masks of SIDE_PX need no resizing."""
+
+    def __init__(self, kind: str, folder: Path) -> None:
+        model, session = CLASSES[kind]
+        self.model = model.from_pretrained(folder).eval()
+        self.session: Any = session(dtype=torch.float32)
+        self.time = -1
+
+    def carry(self, frame: Keyframe) -> np.ndarray:
+        """bool (things, H, W)."""
+        self.time += 1
+        out = self.model(self.session, frame_idx=self.time, frame=pixels_of(frame))
+        full = F.interpolate(out.pred_masks, (SIDE_PX, SIDE_PX), mode="bilinear", align_corners=False)
+        return (full[:, 0] > 0).numpy()
+
+    def correct(self, frame: Keyframe, masks: np.ndarray) -> None:
+        self.time = max(self.time, 0)
+        for thing, mask in enumerate(masks):
+            index = self.session.obj_id_to_idx(thing)
+            self.session.add_mask_inputs(index, self.time, torch.from_numpy(mask).float()[None, None])
+        self.session.obj_with_new_inputs = list(range(len(masks)))
+        self.model(self.session, frame_idx=self.time, frame=pixels_of(frame))
+
+
+def iou_of(masks: np.ndarray, others: np.ndarray) -> np.ndarray:
+    shared = (masks[:, None] & others[None]).sum(axis=(2, 3))
+    return shared / (masks[:, None] | others[None]).sum(axis=(2, 3))
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+@torch.inference_mode()
+def test_links_are_those_of_masks_that_transformers_carries(kind: str, segmenters: Segmenters) -> None:
+    config = PropagationConfig(str(segmenters(kind)), least_iou=0.001)
+    theirs, together = ByTransformers(kind, segmenters(kind)), MaskPropagation(config)
+    single = [MaskPropagation(config) for _ in range(2)]  # each follows one thing, which can only be linked to itself
+    forgetful = MaskPropagation(config)
+    home = first_masks()
+    elsewhere = np.roll(home, 1, axis=0) | np.roll(home, 2, axis=0)
+    before, frame = home, keyframe(0)
+    theirs.correct(frame, before)
+    together(frame, regions(before))
+    for i, carry in enumerate(single):
+        assert len(carry(frame, regions(before[i : i + 1]))) == 0
+    remembered = 0.0
+    for time in range(1, 4):
+        forgetful.reset()
+        forgetful(frame, regions(before[:1]))
+        frame = keyframe(time)
+        carried = theirs.carry(frame)
+        after = (carried | home) & ~elsewhere  # random weights carry all to the same place; they are sent home
+        theirs.correct(frame, after)
+        iou = iou_of(carried, after)
+        assert iou.max() < 1.0  # else the test would show nothing
+        for i, carry in enumerate(single):
+            links = carry(frame, regions(after[i : i + 1]))
+            assert (links.before.tolist(), links.after.tolist()) == ([0], [0])
+            assert links.iou[0] == pytest.approx(iou[i, i], abs=TOLERANCE)
+        if time == 1:  # later it may have taken one thing for another, with which its memory differs
+            best = max(sum(iou[row, i] for i, row in enumerate(rows)) for rows in permutations(range(3)))
+            assert together(frame, regions(after[::-1])).iou.sum() == pytest.approx(best, abs=2 * TOLERANCE)
+        remembered = max(remembered, abs(forgetful(frame, regions(after[:1])).iou[0] - iou[0, 0]))
+        before = after
+    assert remembered > 2 * TOLERANCE  # what lies further back than one keyframe has its say
+
+
+@given(arrays(np.float32, st.tuples(st.integers(0, 4), st.integers(0, 4)), elements=st.floats(0, 1, width=32)))
+def test_regions_are_paired_one_to_one_for_the_greatest_total_overlap(iou: np.ndarray) -> None:
+    rows, columns, found = _matched(iou, least_iou=0.5)
+    enough = np.where(iou >= 0.5, iou, 0)
+    wide = enough if enough.shape[0] <= enough.shape[1] else enough.T
+    best = max(
+        (sum(wide[i, c] for i, c in enumerate(chosen)) for chosen in permutations(range(wide.shape[1]), wide.shape[0])),
+        default=0,
+    )
+    assert found.sum() == pytest.approx(best, abs=1e-5)
+    assert (found >= 0.5).all()
+    assert len(set(rows.tolist())) == len(rows)
+    assert columns.tolist() == sorted(set(columns.tolist()))
+    np.testing.assert_array_equal(found, iou[rows, columns])
+
+
+def small(segmenters: Segmenters, kind: str = "edgetam_video", *, least_iou: float = 0.01) -> MaskPropagation:
+    return MaskPropagation(PropagationConfig(str(segmenters(kind)), least_iou=least_iou))
+
+
+def test_what_is_not_there_is_not_linked(segmenters: Segmenters) -> None:
+    carry = small(segmenters)
+    bare = Proposals.of(Boxes(np.array([[0, 0, 1, 1]], np.float32)), score=1.0, proposer="moving")
+    everywhere = regions(np.ones((1, SIDE_PX, SIDE_PX), bool))
+    assert len(carry(keyframe(0), Proposals.concat([bare, everywhere, bare]))) == 0  # the first keyframe
+    links = carry(keyframe(1), Proposals.concat([everywhere, bare, bare]))
+    assert (links.before.tolist(), links.after.tolist()) == (
+        [1],
+        [0],
+    )  # regions without a mask are counted, not followed
+    assert len(carry(keyframe(2), bare)) == 0
+    assert len(carry(keyframe(3), everywhere)) == 0  # what found no region was let go
+    carry.reset()
+    assert len(carry(keyframe(4), everywhere)) == 0
+    strict = small(segmenters, least_iou=1.0)
+    strict(keyframe(0), regions(first_masks()[:1]))
+    assert len(strict(keyframe(1), regions(~first_masks()[:1]))) == 0
+    assert len(carry(keyframe(5), Proposals.concat([]))) == 0
+
+
+@pytest.mark.parametrize("size", [(40, 90), (1, 1), (90, 31)])
+def test_frames_of_any_shape_are_taken(size: tuple[int, int], segmenters: Segmenters) -> None:
+    carry = small(segmenters)
+    whole = regions(np.ones((2, *size), bool))
+    carry(keyframe(0, *size), whole)
+    links = carry(keyframe(1, *size), whole)
+    assert len(set(links.before.tolist())) == len(set(links.after.tolist())) == len(links)
+    assert ((links.iou > 0) & (links.iou <= 1)).all()
+
+
+def test_a_long_feed_does_not_pile_up_and_pictures_are_encoded_once(
+    segmenters: Segmenters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carry = small(segmenters)
+    monkeypatch.setattr(carry, "_remembered", 3)
+    encoder, calls = carry._model.vision_encoder, []
+    plain = encoder.forward
+    monkeypatch.setattr(encoder, "forward", lambda *a, **k: (calls.append(1), plain(*a, **k))[1])
+    everywhere = regions(np.ones((2, SIDE_PX, SIDE_PX), bool))
+    for time in range(8):
+        carry(keyframe(time), everywhere)
+    assert len(calls) == 8
+    outputs = [thing.session.output_dict_per_obj[0] for thing in carry._things]
+    assert max(len(o["cond_frame_outputs"]) + len(o["non_cond_frame_outputs"]) for o in outputs) <= 4
+    assert not any("high_res_masks" in o for by in outputs for times in by.values() for o in times.values())
+    assert all(thing.session.processed_frames is None for thing in carry._things)
+
+
+def test_a_tracker_alone_is_taken_like_one_within_sam_3(segmenters: Segmenters) -> None:
+    assert isinstance(small(segmenters, "sam3_tracker_video")._model, t.Sam3TrackerVideoModel)
+
+
+def test_what_cannot_be_carried_is_refused_with_the_reason(segmenters: Segmenters, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="has no memory to carry masks with; name a model of type sam2_video"):
+        small(segmenters, "sam2")
+    with pytest.raises(ModelError, match="no segmenter is named"):
+        MaskPropagation(PropagationConfig())
+    with pytest.raises(ModelError, match="there is no folder"):
+        MaskPropagation(PropagationConfig(str(tmp_path / "nowhere")))
+    with pytest.raises(InvalidValueError, match="masks must be as large as their keyframe of 64x64 px"):
+        small(segmenters)(keyframe(0), regions(first_masks(32, 64)))
+    with pytest.raises(PlanError, match="least_iou"):
+        PropagationConfig(least_iou=0.0)
