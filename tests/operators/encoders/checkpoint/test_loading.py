@@ -1,6 +1,7 @@
 """Catches checkpoints that load although they are broken, and reasons that do not say what to do."""
 
 import importlib.util
+import io
 import json
 import shutil
 from pathlib import Path
@@ -12,7 +13,7 @@ from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNot
 
 from operators.encoders.catalogue import load_encoder, model_card
 from schemas.errors import ModelError
-from tests.checkpoints import KINDS, Checkpoints, write_tokenizer
+from tests.checkpoints import KINDS, LETTERS, Checkpoints, write_tokenizer
 
 
 @pytest.fixture
@@ -196,6 +197,33 @@ def test_a_tokenizer_that_needs_a_package_more_is_told(checkpoints: Checkpoints,
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "SiglipTokenizer"}))
     with pytest.raises(ModelError, match="pip install sentencepiece"):
         model_card(str(folder))
+
+
+def test_siglips_own_tokenizer_reads_words(checkpoints: Checkpoints, tmp_path: Path) -> None:
+    sentencepiece = pytest.importorskip("sentencepiece")
+    folder = Path(shutil.copytree(checkpoints("siglip"), tmp_path / "copy"))
+    for name in ("vocab.json", "merges.txt"):
+        (folder / name).unlink()
+    made = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter([" ".join(LETTERS)]),
+        model_writer=made,
+        model_type="char",
+        vocab_size=54,
+        user_defined_symbols=[f"<{i}>" for i in range(24)],
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+        minloglevel=2,
+    )
+    (folder / "spiece.model").write_bytes(made.getvalue())
+    signs = {"eos_token": "</s>", "pad_token": "</s>", "unk_token": "<unk>", "model_max_length": 64}
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "SiglipTokenizer", **signs}))
+    encoder = load_encoder(str(folder))
+    red, bare, other = encoder.encode_texts(["A red, car!", "a red car", "a big horse"])
+    np.testing.assert_array_equal(red, bare)  # it was trained without capitals and signs
+    assert not np.allclose(red, other, atol=1e-3)
 
 
 def test_too_little_memory_is_told_before_anything_is_loaded(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
