@@ -78,6 +78,9 @@ class BoxMasks:
             self._fill(result, frames, batch, wanted)
         return result
 
+    def close(self) -> None:
+        self._segmenter.close()
+
     def _fill(
         self, result: list[Proposals], frames: "Embedding", batch: Sequence[int], wanted: Sequence[NDArray[np.intp]]
     ) -> None:

@@ -104,6 +104,9 @@ class AutomaticMasks:
             found += [self._best(c, size) for c, size in zip(candidates, frames.sizes, strict=True)]
         return found
 
+    def close(self) -> None:
+        self._segmenter.close()
+
     def _candidates(self, frames: "Embedding") -> list[list[_Candidates]]:
         """What is sure, stable and large enough, by frame."""
         found: list[list[_Candidates]] = [[] for _ in frames.sizes]

@@ -108,6 +108,13 @@ class MaskPropagation:
         self._time = 0
         self._features: Any = None  # of the image encoder, shared by all sessions
 
+    def close(self) -> None:
+        """Gives the device's memory back."""
+        self.reset()
+        del self._model
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
     @torch.inference_mode()
     def __call__(self, keyframe: Keyframe, proposals: Proposals) -> Links:
         """Links from the regions of the keyframe that came before to those of this one; none for the first.

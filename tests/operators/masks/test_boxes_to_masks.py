@@ -130,6 +130,7 @@ def test_frames_without_bare_boxes_are_not_even_looked_at(
     before = [proposals().take(np.array([0, 2, 6])), Proposals.concat([])]
     assert [a is b for a, b in zip(masks([keyframe()] * 2, before), before, strict=True)] == [True, True]
     assert masks([], []) == []
+    masks.close()
 
 
 def test_what_cannot_be_done_is_refused(segmenters: Segmenters, tmp_path: Path) -> None:
