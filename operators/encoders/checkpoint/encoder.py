@@ -1,6 +1,6 @@
 """A checkpoint of `transformers` as an Encoder: CLIP, MetaCLIP 2, SigLIP, SigLIP2, DINOv2, DINOv3 and I-JEPA."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -81,7 +81,7 @@ class CheckpointEncoder:
         self._tower = tower
         self._pixels = pixels
         self._texts = texts
-        self._whole = tower.whole
+        self._compiled: Callable[[torch.Tensor], torch.Tensor] | None = None
         self._batches = Batches(start, largest=max(start, LARGEST_BATCH) if on_gpu else start, device=device)
         self.space = space
 
@@ -94,7 +94,7 @@ class CheckpointEncoder:
 
         The first two batches then wait for the compiler, for tens of seconds.
         """
-        self._whole = torch.compile(self._tower.whole)
+        self._compiled = torch.compile(self._tower.whole)
 
     def held(self, images: Sequence[ImageArray]) -> DeviceFrames:
         """The pictures, uploaded once for several calls."""
@@ -161,7 +161,7 @@ class CheckpointEncoder:
         return normalise(_numpy(self._tower.project(self._pixels.tensor(features))))
 
     def close(self) -> None:
-        del self._tower, self._texts, self._pixels, self._whole
+        del self._tower, self._texts, self._pixels, self._compiled
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
@@ -173,11 +173,10 @@ class CheckpointEncoder:
         return normalise(_numpy(torch.cat([vectors for _, vectors in batches])))
 
     def _forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        if len(pixels) == 1:  # the compiler would make a pass for this size alone
+        if self._compiled is None or len(pixels) == 1:  # the compiler would make a pass for this size alone
             return self._tower.whole(pixels)
-        if self._whole is not self._tower.whole:
-            torch._dynamo.mark_dynamic(pixels, 0)  # the last batch is a smaller one
-        return self._whole(pixels)
+        torch._dynamo.mark_dynamic(pixels, 0)  # the last batch is a smaller one
+        return self._compiled(pixels)
 
     def _maps(self, frames: DeviceFrames) -> Iterator[tuple[list[int], torch.Tensor]]:
         """Which pictures, and their cells (N, rows, cols, C): pictures of one size go together."""
