@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from operators.encoders.encoder import Encoder
+from operators.encoders.encoder import Encoder, require_boxes
 from operators.encoders.pooling import pool_boxes
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError
@@ -57,44 +57,19 @@ class RegionVectors:
 
         A vector depends on its own frame and box alone.
         """
-        if len(images) != len(boxes):
-            raise InvalidValueError(f"one Boxes an image: got {len(images)} images and {len(boxes)} boxes")
+        require_boxes(images, boxes)
         if not images:
             return []
         parts = []
         if self._config.mode != "crop":
-            parts.append(self._pooled(maps or self._encoder.feature_maps(images), boxes))
+            parts.append(self._encoder.pool_regions(images, boxes) if maps is None else self._pooled(maps, boxes))
         if self._config.mode != "pool":
-            parts.append(self._crops(images, boxes))
+            parts.append(
+                self._encoder.encode_regions(images, boxes, context=self._config.context, side_px=self._config.crop_px)
+            )
         vectors = parts[0] if len(parts) == 1 else normalise(parts[0] + parts[1])
         ends = np.cumsum([len(b) for b in boxes])
         return np.split(vectors, ends[:-1])
 
     def _pooled(self, maps: Sequence[FeatureMap], boxes: Sequence[Boxes]) -> VectorArray:
         return self._encoder.project(np.concatenate([pool_boxes(m, b) for m, b in zip(maps, boxes, strict=True)]))
-
-    def _crops(self, images: Sequence[ImageArray], boxes: Sequence[Boxes]) -> VectorArray:
-        crops: list[ImageArray] = []
-        places = []
-        for image, part in zip(images, boxes, strict=True):
-            views, inner = cropped(image, part, context=self._config.context)
-            crops += views
-            places.append(inner)
-        return self._encoder.encode_regions(crops, Boxes.concat(places), side_px=self._config.crop_px)
-
-
-def cropped(image: ImageArray, boxes: Boxes, *, context: float) -> tuple[list[ImageArray], Boxes]:
-    """Views of `image`, one a box, each grown by `context` in whole pixels; and where the box lies in its view."""
-    height, width, _ = image.shape
-    corners = grown(boxes, context).to_pixels(width_px=width, height_px=height)
-    views = [image[y0:y1, x0:x1] for x0, y0, x1, y1 in corners.tolist()]
-    origin, size = corners[:, :2], corners[:, 2:] - corners[:, :2]
-    inner = (boxes.xyxy.reshape(-1, 2, 2) * [width, height] - origin[:, None]) / size[:, None]
-    return views, Boxes.clipped(inner.reshape(-1, 4))
-
-
-def grown(boxes: Boxes, factor: float) -> Boxes:
-    """Boxes grown about their centre by `factor` a side, cut to the frame."""
-    centre = (boxes.xyxy[:, :2] + boxes.xyxy[:, 2:]) / 2
-    half = (boxes.xyxy[:, 2:] - boxes.xyxy[:, :2]) / 2 * np.float32(factor)
-    return Boxes.clipped(np.concatenate([centre - half, centre + half], axis=1))

@@ -1,11 +1,14 @@
-"""`--engine local`: every stage in this process, one after the other, beside the reader's child process."""
+"""`--engine local`: every stage in this process, one after the other, beside the reader's child process, which a thread
+empties."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from types import TracebackType
 from typing import Self
 
 from pipeline.engine import LakeWriter
-from pipeline.packets import RowPacket, Work
+from pipeline.packet_groups import grouped
+from pipeline.packets import FramePacket, RowPacket, Work
 from pipeline.plan import Plan
 from pipeline.reader_process import ReaderProcess
 from pipeline.sources import Failure, Location
@@ -22,6 +25,7 @@ class LocalEngine:
         self._embed = EmbedStage(plan)
         self.writer = make_writer()  # holds the lake's lock: after all that may be refused
         self._reader = ReaderProcess(plan.read, timeout_s=plan.run.read_timeout_s)
+        self._groups: Generator[list[FramePacket]] | None = None
 
     def probe(self, locations: Sequence[Location]) -> Iterator[tuple[Location, Source] | Failure]:
         for location in locations:
@@ -31,15 +35,21 @@ class LocalEngine:
                 yield Failure(location.uri, str(error))
 
     def run(self, works: Sequence[Work]) -> Iterator[RowPacket]:
+        self._groups = grouped(self._read(works), stop=self._reader.stop)
+        with closing(self._groups):
+            for group in self._groups:
+                yield from self._embed(self._propose(group))
+
+    def _read(self, works: Sequence[Work]) -> Generator[FramePacket]:
         for work in works:
-            for packet in self._reader.read(work):
-                for proposed in self._propose(packet):
-                    yield from self._embed(proposed)
+            yield from self._reader.read(work)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if self._groups is not None:
+            self._groups.close()  # whoever took our packets may still hold their generator: its thread uses the reader
         self._reader.close()
         self._embed.close()
         self.writer.close()

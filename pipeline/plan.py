@@ -37,7 +37,10 @@ class RunConfig:
 
     segment_s: length of the pieces in which a video is read, retried and committed.
     read_timeout_s: a decoder without progress for this long is killed.
-    readers, proposers, embedders: Ray actors of each stage; 0 means: from the cluster's CPUs.
+    readers, proposers, embedders: Ray actors of each stage; 0 means: from the cluster's CPUs, and from its GPUs for
+        stages that hold models.
+    compile: torch.compile makes the passes of a checkpoint on a GPU; the first batches wait for it. The embedded
+        model, and any model on a CPU, run as they are.
     """
 
     segment_s: float = 300.0
@@ -45,6 +48,7 @@ class RunConfig:
     readers: int = 0
     proposers: int = 0
     embedders: int = 0
+    compile: bool = False
 
     def __post_init__(self) -> None:
         if self.segment_s <= 0 or self.read_timeout_s <= 0:

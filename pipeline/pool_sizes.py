@@ -1,8 +1,12 @@
 """How many actors each Ray stage gets, so that they all start and Ray's own tasks still find a CPU."""
 
+import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from pipeline.plan import RunConfig
+from operators.checkpoints.files import is_checkpoint
+from pipeline.packets import StageName
+from pipeline.plan import Plan, RunConfig
 from schemas.errors import PlanError
 
 # CPUs asked of Ray by one actor. They are shares for scheduling, not limits: decoders and models use threads.
@@ -13,31 +17,69 @@ EMBEDDER_CPUS = 0.5
 SPARE_CPUS = 0.5
 
 
+# Proposers without a model that a GPU would help.
+WITHOUT_MODEL = frozenset({"moving", "selective-search", "grid", "complete-cover"})
+
+
 @dataclass(frozen=True, slots=True)
 class PoolSizes:
-    """Actors of each stage."""
+    """Actors of each stage. proposer_gpus, embedder_gpus: share of a GPU that one of them asks for; 0 for none."""
 
     readers: int
     proposers: int
     embedders: int
+    proposer_gpus: float = 0.0
+    embedder_gpus: float = 0.0
 
     @property
     def cpus(self) -> float:
         return self.readers * READER_CPUS + self.proposers * PROPOSER_CPUS + self.embedders * EMBEDDER_CPUS
 
 
-def pool_sizes(run: RunConfig, *, cluster_cpus: float, works: int) -> PoolSizes:
+def stages_with_models(plan: Plan) -> frozenset[StageName]:
+    """Stages whose models run on a GPU where the process sees one. The embedded model runs on the CPU."""
+    stages: set[StageName] = set()
+    if is_checkpoint(plan.model):
+        stages.add("embed")
+    if set(plan.proposals.use) - WITHOUT_MODEL:
+        stages.add("propose")
+    return frozenset(stages)
+
+
+def pool_sizes(
+    run: RunConfig,
+    *,
+    cluster_cpus: float,
+    works: int,
+    cluster_gpus: float = 0.0,
+    models: Collection[StageName] = (),
+) -> PoolSizes:
     """Sizes from the plan where it names them, else shared out by what each stage costs.
 
     works: pieces of work there are; more readers than that would idle.
+    models: stages that hold models. Where the cluster has GPUs each of them has one actor a GPU, and they share it
+        evenly; Ray hides the GPUs from actors that ask for none.
     Raises PlanError for a plan that could never start on this cluster.
     """
     unit = READER_CPUS + PROPOSER_CPUS + EMBEDDER_CPUS
     units = max(1, int((cluster_cpus - SPARE_CPUS) / unit))
+    gpus = int(cluster_gpus)
+
+    def actors(named: int, stage: StageName) -> tuple[int, float]:
+        """How many, and the share of a GPU of each."""
+        if gpus == 0 or stage not in models:
+            return named or units, 0.0
+        count = named or min(units, gpus)
+        return count, 1 / (len(models) * math.ceil(count / gpus))
+
+    proposers, proposer_gpus = actors(run.proposers, "propose")
+    embedders, embedder_gpus = actors(run.embedders, "embed")
     sizes = PoolSizes(
         readers=run.readers or min(units, max(1, works)),
-        proposers=run.proposers or units,
-        embedders=run.embedders or units,
+        proposers=proposers,
+        embedders=embedders,
+        proposer_gpus=proposer_gpus,
+        embedder_gpus=embedder_gpus,
     )
     if sizes.cpus + SPARE_CPUS > cluster_cpus:
         raise PlanError(

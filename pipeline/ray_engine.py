@@ -16,7 +16,14 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from pipeline.engine import LakeWriter
 from pipeline.packets import FramePacket, ProposalPacket, RowPacket, Work
 from pipeline.plan import Plan
-from pipeline.pool_sizes import EMBEDDER_CPUS, PROPOSER_CPUS, READER_CPUS, pool_sizes
+from pipeline.pool_sizes import (
+    EMBEDDER_CPUS,
+    PROPOSER_CPUS,
+    READER_CPUS,
+    PoolSizes,
+    pool_sizes,
+    stages_with_models,
+)
 from pipeline.reader_process import ReaderProcess
 from pipeline.remote import call
 from pipeline.rows import SegmentRows
@@ -30,6 +37,8 @@ from schemas.sources import Segment, Source
 # by value. Blocks of about one packet keep every stage busy; Ray's default of 128 MiB waits for five.
 BLOCK_BYTES = 16 * 2**20
 PICTURES_PER_WORK = 16
+VIDEO_S_PER_WORK = 60.0
+PIECES_PER_READER = 4
 
 Batch = dict[str, NDArray[np.object_]]
 
@@ -47,8 +56,9 @@ class RayEngine:
                 warnings.filterwarnings("ignore", "lancedb fork support", RuntimeWarning)
                 ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
         try:
-            self._cpus = ray.cluster_resources().get("CPU", 0.0)  # type: ignore[no-untyped-call]
-            pool_sizes(plan.run, cluster_cpus=self._cpus, works=1)  # refuse before any file is opened
+            resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
+            self._cpus, self._gpus = resources.get("CPU", 0.0), resources.get("GPU", 0.0)
+            self._pool_sizes(works=1)  # refuse before any file is opened
             self.writer: LakeWriter = _ActorWriter(make_writer, on_this_node=on_this_node)
         except BaseException:
             if self._started:
@@ -70,19 +80,21 @@ class RayEngine:
         context.target_max_block_size = BLOCK_BYTES
         context.enable_progress_bars = False  # our own progress counts frames, not blocks
         logging.getLogger("ray.data").setLevel(logging.ERROR)
-        items = [{"works": pickle.dumps(group)} for group in _groups(works)]
-        sizes = pool_sizes(self._plan.run, cluster_cpus=self._cpus, works=len(items))
+        readers = self._pool_sizes(works=len(works)).readers
+        items = [{"works": pickle.dumps(group)} for group in _groups(works, readers=readers)]
+        sizes = self._pool_sizes(works=len(items))
         dataset: ray.data.Dataset = ray.data.from_items(items, override_num_blocks=len(items))
-        for actor, size, cpus in (
-            (_ReadActor, sizes.readers, READER_CPUS),
-            (_ProposeActor, sizes.proposers, PROPOSER_CPUS),
-            (_EmbedActor, sizes.embedders, EMBEDDER_CPUS),
+        for actor, size, cpus, gpus in (
+            (_ReadActor, sizes.readers, READER_CPUS, 0.0),
+            (_ProposeActor, sizes.proposers, PROPOSER_CPUS, sizes.proposer_gpus),
+            (_EmbedActor, sizes.embedders, EMBEDDER_CPUS, sizes.embedder_gpus),
         ):
             dataset = dataset.map_batches(
                 actor,
                 fn_constructor_args=(self._plan,),
-                batch_size=1,
+                batch_size=None,  # a block, of about BLOCK_BYTES: its packets are embedded together
                 num_cpus=cpus,
+                num_gpus=gpus,
                 compute=ray.data.ActorPoolStrategy(min_size=1, max_size=size),
             )
         for batch in dataset.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=1):
@@ -90,6 +102,15 @@ class RayEngine:
                 packet = pickle.loads(cell)
                 assert isinstance(packet, RowPacket)
                 yield packet
+
+    def _pool_sizes(self, *, works: int) -> PoolSizes:
+        return pool_sizes(
+            self._plan.run,
+            cluster_cpus=self._cpus,
+            cluster_gpus=self._gpus,
+            works=works,
+            models=stages_with_models(self._plan),
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -179,7 +200,7 @@ class _ReadActor:
         for cell in batch["works"]:
             for work in pickle.loads(cell):
                 for packet in self._reader.read(work):
-                    yield _cell(packet)
+                    yield _cells([packet])
 
 
 class _ProposeActor:
@@ -187,9 +208,7 @@ class _ProposeActor:
         self._stage = ProposeStage(plan)
 
     def __call__(self, batch: Batch) -> Iterator[Batch]:
-        for cell in batch["packet"]:
-            for packet in self._stage(pickle.loads(cell)):
-                yield _cell(packet)
+        yield _cells(self._stage([pickle.loads(cell) for cell in batch["packet"]]))
 
 
 class _EmbedActor:
@@ -197,22 +216,32 @@ class _EmbedActor:
         self._stage = EmbedStage(plan)
 
     def __call__(self, batch: Batch) -> Iterator[Batch]:
-        for cell in batch["packet"]:
-            for packet in self._stage(pickle.loads(cell)):
-                yield _cell(packet)
+        yield _cells(self._stage([pickle.loads(cell) for cell in batch["packet"]]))
 
 
-def _cell(packet: FramePacket | ProposalPacket | RowPacket) -> Batch:
-    cell = np.empty(1, object)
-    cell[0] = pickle.dumps(packet, protocol=pickle.HIGHEST_PROTOCOL)
-    return {"packet": cell}
+def _cells(packets: Sequence[FramePacket] | Sequence[ProposalPacket] | Sequence[RowPacket]) -> Batch:
+    cells = np.empty(len(packets), object)
+    for i, packet in enumerate(packets):
+        cells[i] = pickle.dumps(packet, protocol=pickle.HIGHEST_PROTOCOL)
+    return {"packet": cells}
 
 
-def _groups(works: Sequence[Work]) -> Iterator[list[Work]]:
-    """One video segment, or several pictures, a piece of work: a picture alone is too small for a task."""
+def _groups(works: Sequence[Work], *, readers: int) -> Iterator[list[Work]]:
+    """Several pictures, or several short segments of videos, a piece of work: what one reader reads in a row is
+    embedded together. Every reader still gets some pieces, and the last of them does not keep the others waiting."""
     pictures = [w for w in works if w.segment.source.kind == "picture"]
     for start in range(0, len(pictures), PICTURES_PER_WORK):
         yield pictures[start : start + PICTURES_PER_WORK]
-    for work in works:
-        if work.segment.source.kind == "video":
-            yield [work]
+    videos = [(w, w.segment.source.clock.seconds(w.segment.span.stop - w.segment.span.start)) for w in works]
+    videos = [(work, length_s) for work, length_s in videos if work.segment.source.kind == "video"]
+    most_s = min(VIDEO_S_PER_WORK, sum(s for _, s in videos) / (PIECES_PER_READER * readers))
+    group: list[Work] = []
+    group_s = 0.0
+    for work, length_s in videos:
+        if group and group_s + length_s > most_s:
+            yield group
+            group, group_s = [], 0.0
+        group.append(work)
+        group_s += length_s
+    if group:
+        yield group

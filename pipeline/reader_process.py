@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, Pipe
 from types import TracebackType
@@ -27,7 +28,7 @@ STARTS_PER_REQUEST = 3  # a crash may be the machine's fault (memory); three in 
 class ReaderProcess:
     """A child that probes and reads files; restarted when it dies or makes no progress for `timeout_s`.
 
-    Use from one thread at a time, and close it (or use it in a `with`).
+    Use from one thread at a time, but for `stop`, and close it (or use it in a `with`).
     """
 
     def __init__(self, config: ReadConfig, *, timeout_s: float) -> None:
@@ -36,6 +37,8 @@ class ReaderProcess:
         self._child: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
         self._lifeline: int | None = None
+        self._starting = threading.Lock()
+        self._stopped = False
 
     @property
     def pid(self) -> int | None:
@@ -72,6 +75,8 @@ class ReaderProcess:
                 error = str(timeout)
                 break
             except WorkerDiedError as death:
+                if self._stopped:
+                    return
                 error = f"{death}, {start + 1} times"  # a new child begins again; equal numbers replace each other
             else:
                 return
@@ -89,6 +94,13 @@ class ReaderProcess:
                     yield message.images
         except (ReadTimeoutError, WorkerDiedError) as error:
             raise DecodeError(f"{location.uri}: {error}") from error
+
+    def stop(self) -> None:
+        """From any thread: a segment that is being read ends where it is, and none is read after it."""
+        with self._starting:
+            self._stopped = True
+            if self._child is not None:
+                self._child.kill()
 
     def close(self) -> None:
         """Ends the child."""
@@ -140,9 +152,12 @@ class ReaderProcess:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
         command = [sys.executable, "-c", CHILD_CODE, str(theirs.fileno()), str(lifeline_read)]
         try:
-            self._child = subprocess.Popen(
-                command, pass_fds=(theirs.fileno(), lifeline_read), env=environment, stdin=subprocess.DEVNULL
-            )
+            with self._starting:
+                if self._stopped:
+                    raise WorkerDiedError("the reader was stopped")
+                self._child = subprocess.Popen(
+                    command, pass_fds=(theirs.fileno(), lifeline_read), env=environment, stdin=subprocess.DEVNULL
+                )
         finally:
             theirs.close()
             os.close(lifeline_read)

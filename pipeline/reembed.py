@@ -64,10 +64,11 @@ class ReembedStage:
             for images in self._reader.frames(work.location, todo.source_id, todo.pts):
                 here = slice(at, at + len(images))
                 at += len(images)
-                regions = self._regions(images, todo.boxes[here])
+                held = self._encoder.held(images)
+                regions = self._regions(held, todo.boxes[here])
                 yield NewVectors(
                     frame_ids=todo.frame_ids[here],
-                    frames=self._encoder.encode_images(images),
+                    frames=self._encoder.encode_images(held),
                     region_ids=tuple(i for ids in todo.region_ids[here] for i in ids),
                     regions=np.concatenate(regions),
                 )

@@ -32,22 +32,36 @@ class SegmentRows:
     patches: pa.Table | None
 
 
+def thumbnail(image: ImageArray, config: ThumbnailConfig) -> bytes:
+    """JPEG of a keyframe. image: uint8 (H, W, 3) RGB."""
+    height, width, _ = image.shape
+    scale = min(1.0, config.max_side_px / max(height, width))
+    if scale < 1.0:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    else:
+        resized = image
+    done, data = cv2.imencode(".jpg", resized[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, config.quality])
+    assert done
+    return bytes(data)
+
+
 def frame_rows(
     source: Source,
     keyframes: Sequence[Keyframe],
     vectors: VectorArray,
     *,
-    thumbnails: ThumbnailConfig,
+    thumbnails: Sequence[bytes],
     space: VectorSpace,
 ) -> pa.Table:
-    """vectors: float32 (keyframes, D), the global vector of each. One row a keyframe."""
+    """vectors: float32 (keyframes, D), the global vector of each. thumbnails: JPEG of each. One row a keyframe."""
     columns = {
         "id": [frame_id(source.id, k.pts) for k in keyframes],
         **_place(source, keyframes, [1] * len(keyframes)),
         "width_px": [source.width_px] * len(keyframes),
         "height_px": [source.height_px] * len(keyframes),
         "reason": [k.reason for k in keyframes],
-        "thumbnail": [_jpeg(k.image, thumbnails) for k in keyframes],
+        "thumbnail": list(thumbnails),
         "vector": _vectors(vectors, space),
     }
     return pa.table(columns, schema=frames_schema(space))
@@ -126,16 +140,3 @@ def _place(source: Source, keyframes: Sequence[Keyframe], counts: Sequence[int])
 def _vectors(vectors: VectorArray, space: VectorSpace) -> pa.FixedSizeListArray:
     half = np.ascontiguousarray(vectors, dtype=np.float16)
     return pa.FixedSizeListArray.from_arrays(pa.array(half.reshape(-1)), space.dimension)
-
-
-def _jpeg(image: ImageArray, config: ThumbnailConfig) -> bytes:
-    height, width, _ = image.shape
-    scale = min(1.0, config.max_side_px / max(height, width))
-    if scale < 1.0:
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    else:
-        resized = image
-    done, data = cv2.imencode(".jpg", resized[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, config.quality])
-    assert done
-    return bytes(data)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from schemas.boxes import Boxes
+from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray
 from schemas.vectors import FeatureMap, VectorArray, VectorSpace
 
@@ -21,12 +22,23 @@ class Encoder(Protocol):
         """images: uint8 (H, W, 3) RGB each, of any sizes. Returns float32 (N, D), L2-normalised."""
         ...
 
-    def encode_regions(self, crops: Sequence[ImageArray], boxes: Boxes, *, side_px: int) -> VectorArray:
-        """What lies in box i of crop i; the rest of the crop are its surroundings, which may help to tell it.
+    def held(self, images: Sequence[ImageArray]) -> Sequence[ImageArray]:
+        """The same pictures, kept where the model runs, for several calls with them; they must not be changed."""
+        ...
 
+    def encode_regions(
+        self, images: Sequence[ImageArray], boxes: Sequence[Boxes], *, context: float, side_px: int
+    ) -> VectorArray:
+        """What lies in each box of each picture, box by box, picture by picture. boxes: one `Boxes` a picture.
+
+        context: a model that is helped by it sees a box with its surroundings, grown about its centre by this factor.
         side_px: wanted side of the model's input, ignored by a model that has one size only.
-        Returns float32 (N, D), L2-normalised.
+        Returns float32 (sum of boxes, D), L2-normalised.
         """
+        ...
+
+    def pool_regions(self, images: Sequence[ImageArray], boxes: Sequence[Boxes]) -> VectorArray:
+        """Each box as the mean of the cells under it in its picture's map, projected; order and shape as above."""
         ...
 
     def encode_texts(self, texts: Sequence[str]) -> VectorArray:
@@ -44,3 +56,9 @@ class Encoder(Protocol):
     def close(self) -> None:
         """Frees the model; no other method may be called after it."""
         ...
+
+
+def require_boxes(images: Sequence[ImageArray], boxes: Sequence[Boxes]) -> None:
+    """Raises InvalidValueError unless there is one `Boxes` a picture."""
+    if len(images) != len(boxes):
+        raise InvalidValueError(f"one Boxes an image: got {len(images)} images and {len(boxes)} boxes")

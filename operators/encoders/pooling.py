@@ -13,12 +13,19 @@ def pool_boxes(feature_map: FeatureMap, boxes: Boxes) -> VectorArray:
     A box without area takes the cell (or the neighbours) at its place.
     """
     rows, cols, channels = feature_map.features.shape
-    x0, y0, x1, y1 = feature_map.extent
-    down = _cover((boxes.xyxy[:, 1] - y0) / (y1 - y0) * rows, (boxes.xyxy[:, 3] - y0) / (y1 - y0) * rows, rows)
-    across = _cover((boxes.xyxy[:, 0] - x0) / (x1 - x0) * cols, (boxes.xyxy[:, 2] - x0) / (x1 - x0) * cols, cols)
-    weight = (down[:, :, None] * across[:, None, :]).reshape(len(boxes), rows * cols)
+    weight = cell_weights(boxes, rows=rows, cols=cols, extent=feature_map.extent)
     cells = feature_map.features.reshape(rows * cols, channels).astype(np.float64)
     return (weight @ cells).astype(np.float32)
+
+
+def cell_weights(
+    boxes: Boxes, *, rows: int, cols: int, extent: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+) -> NDArray[np.float64]:
+    """float64 (N, rows * cols): the share of each cell of a grid in the mean under each box; rows sum to 1."""
+    x0, y0, x1, y1 = extent
+    down = _cover((boxes.xyxy[:, 1] - y0) / (y1 - y0) * rows, (boxes.xyxy[:, 3] - y0) / (y1 - y0) * rows, rows)
+    across = _cover((boxes.xyxy[:, 0] - x0) / (x1 - x0) * cols, (boxes.xyxy[:, 2] - x0) / (x1 - x0) * cols, cols)
+    return (down[:, :, None] * across[:, None, :]).reshape(len(boxes), rows * cols)
 
 
 def _cover(low: NDArray[np.float32], high: NDArray[np.float32], cells: int) -> NDArray[np.float64]:

@@ -140,7 +140,8 @@ class MaskPropagation:
 
     def _pixel_values(self, image: ImageArray) -> torch.Tensor:
         side = self._pixels.config.side_px
-        return self._pixels.stretched(image, height_px=side, width_px=side)[None]
+        frames = self._pixels.frames([image])
+        return self._pixels.stretched(frames, frames.whole(), height_px=side, width_px=side)
 
     def _carry(self, pixels: torch.Tensor, size: tuple[int, int]) -> NDArray[np.bool_]:
         """bool (T, H, W): where each thing is now."""

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.encoders.crops import cropped
 from operators.encoders.everyday.backbone import STRIDE_PX, Backbone
 from operators.encoders.everyday.encoder import MAP_SHORT_SIDE_PX, region_features
 from operators.encoders.everyday.resize import resize
 from operators.encoders.map_size import map_size_px
 from operators.encoders.pooling import pool_boxes
-from operators.region_vectors import cropped
 from operators.training.coco import LabelledPicture
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators.encoders.catalogue import default_cache_dir
+from operators.encoders.crops import cropped
 from operators.encoders.everyday.encoder import EverydayEncoder
-from operators.region_vectors import RegionMode, RegionVectors, RegionVectorsConfig, cropped
+from operators.region_vectors import RegionMode, RegionVectors, RegionVectorsConfig
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray

@@ -6,16 +6,22 @@ from typing import Any
 import numpy as np
 import torch
 
+from operators.batches import Batches
+from operators.encoders.checkpoint.device_frames import Cuts, DeviceFrames
 from operators.encoders.checkpoint.pixels import Pixels
 from operators.encoders.checkpoint.prompts import CLIP_PROMPTS, Prompts
 from operators.encoders.checkpoint.towers import Tower
+from operators.encoders.encoder import require_boxes
 from operators.encoders.map_size import map_size_px
+from operators.encoders.pooling import cell_weights
 from schemas.boxes import Boxes
-from schemas.errors import InvalidValueError, ModelError
+from schemas.errors import ModelError
 from schemas.frames import ImageArray
 from schemas.vectors import FeatureMap, VectorArray, VectorSpace, normalise
 
-BATCH = 32  # pictures a forward pass, halved whenever the device runs out of memory
+BATCH = 32  # pictures of a forward pass on the CPU, where more of them gain nothing
+GPU_BATCH = 64  # to begin with
+LARGEST_BATCH = 512
 
 
 ReadText = Callable[[Mapping[str, torch.Tensor]], torch.Tensor]
@@ -77,37 +83,68 @@ class CheckpointEncoder:
     """
 
     def __init__(
-        self, tower: Tower, pixels: Pixels, texts: TextTower | None, space: VectorSpace, *, batch: int = BATCH
+        self, tower: Tower, pixels: Pixels, texts: TextTower | None, space: VectorSpace, *, batch: int | None = None
     ) -> None:
+        """batch: pictures of a forward pass to begin with; what memory allows is found from there."""
+        device = pixels.device
+        on_gpu = device.type != "cpu"
+        start = batch or (GPU_BATCH if on_gpu else BATCH)
         self._tower = tower
         self._pixels = pixels
         self._texts = texts
-        self._batch = batch
+        self._compiled: Callable[[torch.Tensor], torch.Tensor] | None = None
+        self._batches = Batches(start, largest=max(start, LARGEST_BATCH) if on_gpu else start, device=device)
         self.space = space
+
+    @property
+    def on_gpu(self) -> bool:
+        return self._pixels.device.type != "cpu"
+
+    def compile(self) -> None:
+        """Has torch.compile make the model's pass over whole pictures and crops; maps stay as they are (hooks).
+
+        The first two batches then wait for the compiler, for tens of seconds.
+        """
+        self._compiled = torch.compile(self._tower.whole)
+
+    def held(self, images: Sequence[ImageArray]) -> DeviceFrames:
+        """The pictures, uploaded once for several calls."""
+        return self._pixels.frames(images)
 
     @torch.inference_mode()
     def encode_images(self, images: Sequence[ImageArray]) -> VectorArray:
         """images: uint8 (H, W, 3) RGB. Returns float32 (N, D), L2-normalised."""
-        vectors = np.empty((len(images), self.space.dimension), np.float32)
-        for rows, pixels in self._batches(images):
-            vectors[rows] = _numpy(self._tower.whole(pixels))
-        return normalise(vectors)
+        frames = self._pixels.frames(images)
+        return self._encode(frames, frames.whole())
 
+    @torch.inference_mode()
     def encode_regions(
         self,
-        crops: Sequence[ImageArray],
-        boxes: Boxes,
+        images: Sequence[ImageArray],
+        boxes: Sequence[Boxes],
         *,
+        context: float,  # noqa: ARG002  # a global vector would mix the surroundings in
         side_px: int,  # noqa: ARG002  # these models were trained for one size
     ) -> VectorArray:
-        """The box alone, without its surroundings: a global vector would mix them in."""
-        if len(crops) != len(boxes):
-            raise InvalidValueError(f"one box a crop: got {len(crops)} crops and {len(boxes)} boxes")
-        inner = []
-        for crop, i in zip(crops, range(len(boxes)), strict=True):
-            x0, y0, x1, y1 = boxes[i : i + 1].to_pixels(width_px=crop.shape[1], height_px=crop.shape[0])[0]
-            inner.append(crop[y0:y1, x0:x1])
-        return self.encode_images(inner)
+        """The box alone, without its surroundings, as it is at a size of its own."""
+        require_boxes(images, boxes)
+        frames = self._pixels.frames(images)
+        return self._encode(frames, frames.boxes(boxes))
+
+    @torch.inference_mode()
+    def pool_regions(self, images: Sequence[ImageArray], boxes: Sequence[Boxes]) -> VectorArray:
+        """Means of the cells of each picture's map under its boxes, taken where the map is."""
+        require_boxes(images, boxes)
+        means: dict[int, torch.Tensor] = {}
+        for members, cells in self._maps(self._pixels.frames(images)):
+            for i, grid in zip(members, cells.float(), strict=True):
+                weights = cell_weights(boxes[i], rows=grid.shape[0], cols=grid.shape[1])
+                on_device = torch.from_numpy(weights.astype(np.float32)).to(self._pixels.device, non_blocking=True)
+                means[i] = on_device @ grid.flatten(0, 1)
+        if sum(len(part) for part in boxes) == 0:
+            return np.zeros((0, self.space.dimension), np.float32)
+        together = torch.cat([means[i] for i in range(len(boxes))])
+        return normalise(_numpy(self._tower.project(self._pixels.as_computed(together))))
 
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> VectorArray:
@@ -124,14 +161,10 @@ class CheckpointEncoder:
     @torch.inference_mode()
     def feature_maps(self, images: Sequence[ImageArray]) -> list[FeatureMap]:
         """One map a picture, float32 (rows, cols, C); it covers the whole frame."""
-        maps = []
-        for image in images:
-            height_px, width_px = map_size_px(
-                image, short_side_px=self._pixels.config.side_px, cell_px=self._tower.patch_px
-            )
-            pixels = self._pixels.stretched(image, height_px=height_px, width_px=width_px)[None]
-            maps.append(FeatureMap(_numpy(self._tower.cells(pixels)[0])))
-        return maps
+        maps: dict[int, FeatureMap] = {}
+        for members, cells in self._maps(self._pixels.frames(images)):
+            maps.update(zip(members, map(FeatureMap, _numpy(cells)), strict=True))
+        return [maps[i] for i in range(len(images))]
 
     @torch.inference_mode()
     def project(self, features: VectorArray) -> VectorArray:
@@ -139,14 +172,40 @@ class CheckpointEncoder:
         return normalise(_numpy(self._tower.project(self._pixels.tensor(features))))
 
     def close(self) -> None:
-        del self._tower, self._texts, self._pixels
+        del self._tower, self._texts, self._pixels, self._compiled
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _batches(self, images: Sequence[ImageArray]) -> Iterator[tuple[slice, torch.Tensor]]:
-        for start in range(0, len(images), self._batch):
-            rows = slice(start, min(start + self._batch, len(images)))
-            yield rows, self._pixels.squares(images[rows])
+    def _encode(self, frames: DeviceFrames, cuts: Cuts) -> VectorArray:
+        """One vector a cut, by batches that cross pictures. They come from the device together: a copy waits for it."""
+        if len(cuts) == 0:
+            return np.zeros((0, self.space.dimension), np.float32)
+        batches = self._batches(len(cuts), lambda rows: self._forward(self._pixels.squares(frames, cuts[rows])))
+        return normalise(_numpy(torch.cat([vectors for _, vectors in batches])))
+
+    def _forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        if self._compiled is None or len(pixels) == 1:  # the compiler would make a pass for this size alone
+            return self._tower.whole(pixels)
+        torch._dynamo.mark_dynamic(pixels, 0)  # the last batch is a smaller one
+        return self._compiled(pixels)
+
+    def _maps(self, frames: DeviceFrames) -> Iterator[tuple[list[int], torch.Tensor]]:
+        """Which pictures, and their cells (N, rows, cols, C): pictures of one size go together."""
+        side_px = self._pixels.config.side_px
+        alike: dict[tuple[int, int], list[int]] = {}
+        for i, image in enumerate(frames):
+            size = map_size_px(image, short_side_px=side_px, cell_px=self._tower.patch_px)
+            alike.setdefault(size, []).append(i)
+        for (height_px, width_px), members in alike.items():
+
+            def run(
+                rows: slice, members: list[int] = members, height_px: int = height_px, width_px: int = width_px
+            ) -> torch.Tensor:
+                cuts = frames.whole()[members[rows]]
+                return self._tower.cells(self._pixels.stretched(frames, cuts, height_px=height_px, width_px=width_px))
+
+            for rows, cells in self._batches(len(members), run, cost=height_px * width_px / side_px**2):
+                yield members[rows], cells
 
 
 def _numpy(vectors: torch.Tensor) -> VectorArray:

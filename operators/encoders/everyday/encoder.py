@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from operators.encoders.card import ModelCard
+from operators.encoders.crops import cropped
+from operators.encoders.encoder import require_boxes
 from operators.encoders.everyday.backbone import CHANNELS, STRIDE_PX, Backbone, BackboneName
 from operators.encoders.everyday.head import ConSE, Head, joined, unit
 from operators.encoders.everyday.resize import resize
@@ -52,13 +54,29 @@ class EverydayEncoder:
         other._use(head)
         return other
 
+    def held(self, images: Sequence[ImageArray]) -> Sequence[ImageArray]:
+        """The pictures as they are: the model runs beside them."""
+        return images
+
     def encode_images(self, images: Sequence[ImageArray]) -> VectorArray:
         """Each picture squashed to 224×224 px. images: uint8 (H, W, 3) RGB. Returns float32 (N, 768)."""
-        return self.encode_regions(images, Boxes(np.tile(_WHOLE, (len(images), 1))), side_px=INPUT_PX)
+        return self.encode_regions(images, [Boxes(_WHOLE)] * len(images), context=1.0)
 
-    def encode_regions(self, crops: Sequence[ImageArray], boxes: Boxes, *, side_px: int = INPUT_PX) -> VectorArray:
-        """Each crop squashed to a square, the cells under its box pooled. Returns float32 (N, 768)."""
-        return self.project(region_features(crops, boxes, self._backbone, side_px=side_px))
+    def encode_regions(
+        self, images: Sequence[ImageArray], boxes: Sequence[Boxes], *, context: float, side_px: int = INPUT_PX
+    ) -> VectorArray:
+        """Each box with its surroundings squashed to a square, the cells under the box pooled. Returns (N, 768)."""
+        require_boxes(images, boxes)
+        views = [cropped(image, part, context=context) for image, part in zip(images, boxes, strict=True)]
+        crops = [crop for part, _ in views for crop in part]
+        inner = Boxes.concat([part for _, part in views])
+        return self.project(region_features(crops, inner, self._backbone, side_px=side_px))
+
+    def pool_regions(self, images: Sequence[ImageArray], boxes: Sequence[Boxes]) -> VectorArray:
+        """Returns float32 (N, 768)."""
+        require_boxes(images, boxes)
+        means = [pool_boxes(self.feature_maps([image])[0], part) for image, part in zip(images, boxes, strict=True)]
+        return self.project(np.concatenate([np.zeros((0, CHANNELS), np.float32), *means]))
 
     def encode_texts(self, texts: Sequence[str]) -> VectorArray:
         """Returns float32 (N, 768), L2-normalised. A name of one or two words is the mean of three ways to say it."""

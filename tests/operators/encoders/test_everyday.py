@@ -108,7 +108,8 @@ def test_surroundings_are_seen_but_do_not_count_as_the_region(everyday: Everyday
     rng = np.random.default_rng(1)
     crop = rng.integers(0, 256, (7, 7, 3), np.uint8).repeat(32, axis=0).repeat(32, axis=1)
     boxes = Boxes(np.array([[0, 0, 0.5, 1], [0.5, 0, 1, 1], [0, 0, 1, 1]], np.float32))
-    left, right, whole = everyday.encode_regions([crop] * 3, boxes, side_px=224)
+    views = [boxes[i : i + 1] for i in range(3)]
+    left, right, whole = everyday.encode_regions([crop] * 3, views, context=9.0, side_px=224)
     assert left @ right < min(left @ whole, right @ whole)
 
 
@@ -128,8 +129,8 @@ def test_wrong_arrays_are_refused(everyday: EverydayEncoder) -> None:
         everyday.project(np.zeros((2, 3), np.float32))
     with pytest.raises(InvalidValueError, match="uint8"):
         everyday.encode_images([np.zeros((8, 8), np.uint8)])
-    with pytest.raises(InvalidValueError, match="one box a crop"):
-        everyday.encode_regions([], Boxes(np.array([[0, 0, 1, 1]], np.float32)), side_px=224)
+    with pytest.raises(InvalidValueError, match="one Boxes an image"):
+        everyday.encode_regions([], [Boxes(np.array([[0, 0, 1, 1]], np.float32))], context=1.0)
 
 
 def test_processes_that_export_at_once_leave_one_whole_file(tmp_path: Path) -> None:

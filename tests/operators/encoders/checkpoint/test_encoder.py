@@ -185,10 +185,10 @@ def test_a_vector_does_not_depend_on_its_neighbours(kind: str, checkpoints: Chec
 def test_a_region_is_the_crop_of_its_box(checkpoints: Checkpoints) -> None:
     encoder = load_encoder(str(checkpoints("clip")))
     boxes = Boxes(np.array([[0.5, 0, 1, 0.5]], np.float32))
-    found = encoder.encode_regions([WIDE], boxes, side_px=160)
+    found = encoder.encode_regions([WIDE], [boxes], context=1.4, side_px=160)
     np.testing.assert_array_equal(found, encoder.encode_images([WIDE[:20, 45:]]))
-    with pytest.raises(InvalidValueError, match="one box a crop"):
-        encoder.encode_regions([], boxes, side_px=160)
+    with pytest.raises(InvalidValueError, match="one Boxes an image"):
+        encoder.encode_regions([], [boxes], context=1.4, side_px=160)
 
 
 @pytest.mark.parametrize(("name", "resample"), [("bilinear", 2), ("bicubic", 3)])
@@ -202,7 +202,8 @@ def test_pixels_are_those_of_transformers_processor(name: str, resample: int, si
     assert config.filter == name
     found = Pixels(config, device=torch.device("cpu"), dtype=torch.float32).squares([picture])
     levels = (found - expected).abs() * torch.tensor(config.std).view(1, 3, 1, 1) / config.scale
-    assert levels.max() <= 1.5
+    assert levels.max() <= 2.01  # two passes, each rounded by weights whose last bits are others
+    assert (levels > 0.5).float().mean() <= 0.02
 
 
 def test_a_wide_picture_is_padded_and_not_distorted() -> None:

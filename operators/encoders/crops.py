@@ -1,0 +1,24 @@
+"""Boxes of a frame as crops, with some of what lies around them."""
+
+import numpy as np
+
+from schemas.boxes import Boxes
+from schemas.frames import ImageArray, require_image
+
+
+def cropped(image: ImageArray, boxes: Boxes, *, context: float) -> tuple[list[ImageArray], Boxes]:
+    """Views of `image`, one a box, each grown by `context` in whole pixels; and where the box lies in its view."""
+    require_image(image)
+    height, width, _ = image.shape
+    corners = grown(boxes, context).to_pixels(width_px=width, height_px=height)
+    views = [image[y0:y1, x0:x1] for x0, y0, x1, y1 in corners.tolist()]
+    origin, size = corners[:, :2], corners[:, 2:] - corners[:, :2]
+    inner = (boxes.xyxy.reshape(-1, 2, 2) * [width, height] - origin[:, None]) / size[:, None]
+    return views, Boxes.clipped(inner.reshape(-1, 4))
+
+
+def grown(boxes: Boxes, factor: float) -> Boxes:
+    """Boxes grown about their centre by `factor` a side, cut to the frame."""
+    centre = (boxes.xyxy[:, :2] + boxes.xyxy[:, 2:]) / 2
+    half = (boxes.xyxy[:, 2:] - boxes.xyxy[:, :2]) / 2 * np.float32(factor)
+    return Boxes.clipped(np.concatenate([centre - half, centre + half], axis=1))
