@@ -5,16 +5,27 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from operators.proposals.complete_cover import CompleteCover, CompleteCoverConfig
+from operators.proposals.detector import Detector, DetectorConfig
+from operators.proposals.fastsam import FastSam, FastSamConfig
 from operators.proposals.grid import GridConfig, StaticGrid
 from operators.proposals.moving import MovingConfig, MovingRegions
+from operators.proposals.open_set import OpenSet, OpenSetConfig
 from operators.proposals.refine import RefineConfig, refine
 from operators.proposals.selective_search import SelectiveSearch, SelectiveSearchConfig
 from schemas.errors import PlanError
 from schemas.frames import Keyframe
 from schemas.regions import Proposals
 
-ProposerName = Literal["moving", "selective-search", "grid", "complete-cover"]
-ProposerConfig = MovingConfig | SelectiveSearchConfig | GridConfig | CompleteCoverConfig
+ProposerName = Literal["moving", "selective-search", "grid", "complete-cover", "detector", "open-set", "fastsam"]
+ProposerConfig = (
+    MovingConfig
+    | SelectiveSearchConfig
+    | GridConfig
+    | CompleteCoverConfig
+    | DetectorConfig
+    | OpenSetConfig
+    | FastSamConfig
+)
 Proposer = Callable[[Sequence[Keyframe]], list[Proposals]]
 
 
@@ -30,6 +41,9 @@ class ProposalConfig:
     selective_search: SelectiveSearchConfig = field(default_factory=SelectiveSearchConfig)
     grid: GridConfig = field(default_factory=GridConfig)
     complete_cover: CompleteCoverConfig = field(default_factory=CompleteCoverConfig)
+    detector: DetectorConfig = field(default_factory=DetectorConfig)
+    open_set: OpenSetConfig = field(default_factory=OpenSetConfig)
+    fastsam: FastSamConfig = field(default_factory=FastSamConfig)
     refine: RefineConfig = field(default_factory=RefineConfig)
 
     def __post_init__(self) -> None:
@@ -50,9 +64,16 @@ class ProposalConfig:
                 return self.grid
             case "complete-cover":
                 return self.complete_cover
+            case "detector":
+                return self.detector
+            case "open-set":
+                return self.open_set
+            case "fastsam":
+                return self.fastsam
 
 
 def build_proposer(config: ProposerConfig) -> Proposer:
+    """Raises ModelError where a model is missing or of another kind, PlanError where it cannot do what is asked."""
     match config:
         case MovingConfig():
             return _each(MovingRegions(config))
@@ -62,6 +83,12 @@ def build_proposer(config: ProposerConfig) -> Proposer:
             return _each(StaticGrid(config))
         case CompleteCoverConfig():
             return _each(CompleteCover(config))
+        case DetectorConfig():
+            return Detector(config)
+        case OpenSetConfig():
+            return OpenSet(config)
+        case FastSamConfig():
+            return FastSam(config)
 
 
 def _each(propose: Callable[[Keyframe], Proposals]) -> Proposer:
