@@ -15,6 +15,8 @@ def told(name: str, what: str) -> Iterator[None]:
         yield
     except ModelError as error:
         raise ModelError(f"{name}: {error}") from error
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError) as error:
+    except ImportError as error:  # backbones and tokenizers of other packages: timm, sentencepiece
+        raise ModelError(f"{name} needs a package that is not installed: {' '.join(str(error).split())}") from error
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         said = next((line for line in str(error).splitlines() if line.strip()), repr(error))
         raise ModelError(f"{name}: {what} cannot be read: {said}") from error

@@ -16,7 +16,7 @@ from operators.checkpoints.reasons import told
 from operators.encoders.checkpoint.pixels import PixelConfig, Pixels
 from operators.masks.mask_logits import MaskMeasures, measure
 from operators.masks.rle import encode_masks
-from operators.masks.segmenter_files import find_segmenter, needed_packages
+from operators.masks.segmenter_files import find_segmenter
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError, ModelError
 from schemas.frames import ImageArray
@@ -247,8 +247,7 @@ def load_segmenter(name: str, *, frames_per_batch: int = 4, prompts_per_batch: i
     folder, family = find_segmenter(name)
     device, dtype = device_and_dtype()
     settings = pixel_settings(folder, name=name)  # before weights of gigabytes are read
-    with needed_packages(name):
-        model = load_weights(getattr(transformers, family.architecture), folder, name=name, dtype=torch.float32)
+    model = load_weights(getattr(transformers, family.architecture), folder, name=name, dtype=torch.float32)
     prepared = PixelConfig.of(settings, side_px=int(model.prompt_encoder.input_image_size))
     pixels = Pixels(prepared, device=device, dtype=torch.float32)
     return Segmenter(model.to(device), pixels, config, kind=family.kind, padded=family.padded, dtype=dtype)

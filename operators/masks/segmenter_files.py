@@ -1,7 +1,5 @@
 """Which checkpoints are promptable segmenters, told from their files before any weight is read."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,8 +43,7 @@ def find_segmenter(name: str) -> tuple[Path, Family]:
     if not name:
         raise ModelError(f"no segmenter is named; {HOW_TO_NAME_ONE}")
     folder = checkpoint_folder(name)
-    with needed_packages(name):
-        model_type = read_config(folder).model_type
+    model_type = read_config(folder).model_type
     family = FAMILIES.get(model_type)
     if family is None:
         raise ModelError(f"{name} is a {model_type} model and takes no prompts; known are {', '.join(FAMILIES)}")
@@ -56,12 +53,3 @@ def find_segmenter(name: str) -> tuple[Path, Family]:
 def segmenter_kind(name: str) -> str:
     """ "sam2", "sam3", "edgetam" or "sam". Raises ModelError as `find_segmenter` does."""
     return find_segmenter(name)[1].kind
-
-
-@contextmanager
-def needed_packages(name: str) -> Iterator[None]:
-    """An ImportError becomes a ModelError: EdgeTAM's image encoder is timm's, and its configuration asks for it."""
-    try:
-        yield
-    except ImportError as error:
-        raise ModelError(f"{name} needs a package more: {' '.join(str(error).split())}") from error

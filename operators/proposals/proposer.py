@@ -6,16 +6,30 @@ from typing import Literal, get_args
 
 from operators.proposals.automatic_masks import AutomaticMasks, AutomaticMasksConfig
 from operators.proposals.complete_cover import CompleteCover, CompleteCoverConfig
+from operators.proposals.detector import Detector, DetectorConfig
+from operators.proposals.fastsam import FastSam, FastSamConfig
 from operators.proposals.grid import GridConfig, StaticGrid
 from operators.proposals.moving import MovingConfig, MovingRegions
+from operators.proposals.open_set import OpenSet, OpenSetConfig
 from operators.proposals.refine import RefineConfig, refine
 from operators.proposals.selective_search import SelectiveSearch, SelectiveSearchConfig
 from schemas.errors import PlanError
 from schemas.frames import Keyframe
 from schemas.regions import Proposals
 
-ProposerName = Literal["moving", "selective-search", "grid", "complete-cover", "masks"]
-ProposerConfig = MovingConfig | SelectiveSearchConfig | GridConfig | CompleteCoverConfig | AutomaticMasksConfig
+ProposerName = Literal[
+    "moving", "selective-search", "grid", "complete-cover", "masks", "detector", "open-set", "fastsam"
+]
+ProposerConfig = (
+    MovingConfig
+    | SelectiveSearchConfig
+    | GridConfig
+    | CompleteCoverConfig
+    | AutomaticMasksConfig
+    | DetectorConfig
+    | OpenSetConfig
+    | FastSamConfig
+)
 Proposer = Callable[[Sequence[Keyframe]], list[Proposals]]
 
 
@@ -32,6 +46,9 @@ class ProposalConfig:
     grid: GridConfig = field(default_factory=GridConfig)
     complete_cover: CompleteCoverConfig = field(default_factory=CompleteCoverConfig)
     masks: AutomaticMasksConfig = field(default_factory=AutomaticMasksConfig)
+    detector: DetectorConfig = field(default_factory=DetectorConfig)
+    open_set: OpenSetConfig = field(default_factory=OpenSetConfig)
+    fastsam: FastSamConfig = field(default_factory=FastSamConfig)
     refine: RefineConfig = field(default_factory=RefineConfig)
 
     def __post_init__(self) -> None:
@@ -54,9 +71,16 @@ class ProposalConfig:
                 return self.complete_cover
             case "masks":
                 return self.masks
+            case "detector":
+                return self.detector
+            case "open-set":
+                return self.open_set
+            case "fastsam":
+                return self.fastsam
 
 
 def build_proposer(config: ProposerConfig) -> Proposer:
+    """Raises ModelError where a model is missing or of another kind, PlanError where it cannot do what is asked."""
     match config:
         case MovingConfig():
             return _each(MovingRegions(config))
@@ -68,6 +92,12 @@ def build_proposer(config: ProposerConfig) -> Proposer:
             return _each(CompleteCover(config))
         case AutomaticMasksConfig():
             return AutomaticMasks(config)
+        case DetectorConfig():
+            return Detector(config)
+        case OpenSetConfig():
+            return OpenSet(config)
+        case FastSamConfig():
+            return FastSam(config)
 
 
 def _each(propose: Callable[[Keyframe], Proposals]) -> Proposer:

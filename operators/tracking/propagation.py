@@ -13,7 +13,7 @@ from operators.checkpoints.loading import device_and_dtype, load_weights
 from operators.encoders.checkpoint.pixels import PixelConfig, Pixels
 from operators.masks.rle import decode_mask, encode_masks, mask_iou
 from operators.masks.sam import pixel_settings
-from operators.masks.segmenter_files import find_segmenter, needed_packages
+from operators.masks.segmenter_files import find_segmenter
 from schemas.errors import InvalidValueError, ModelError, PlanError
 from schemas.frames import ImageArray, Keyframe
 from schemas.masks import Mask
@@ -92,8 +92,7 @@ class MaskPropagation:
             )
         settings = pixel_settings(folder, name=name)
         self._device, self._dtype = device_and_dtype()
-        with needed_packages(name):
-            model = load_weights(getattr(transformers, f"{family.video}Model"), folder, name=name, dtype=self._dtype)
+        model = load_weights(getattr(transformers, f"{family.video}Model"), folder, name=name, dtype=self._dtype)
         self._model = model.to(self._device)
         self._new_session = getattr(transformers, f"{family.video}InferenceSession")
         prepared = PixelConfig.of(settings, side_px=int(model.prompt_encoder.input_image_size))

@@ -15,10 +15,7 @@ def load_tokenizer(files: CheckpointFiles, name: str) -> Any:
 
     if files.layout == "transformers":
         with told(name, "its tokenizer"):
-            try:
-                return AutoTokenizer.from_pretrained(files.path, local_files_only=True)
-            except ImportError as error:  # SigLIP's, which has no other reader
-                raise ModelError("its tokenizer needs another package: pip install sentencepiece protobuf") from error
+            return AutoTokenizer.from_pretrained(files.path, local_files_only=True)
     folder = files.folder
     if not (folder / "tokenizer.json").is_file() and not (folder / "merges.txt").is_file():
         raise ModelError(f"{name} has no tokenizer: {_ADVICE}")

@@ -1,6 +1,5 @@
 """Catches checkpoints that load although they are broken, and reasons that do not say what to do."""
 
-import importlib.util
 import io
 import json
 import shutil
@@ -9,6 +8,7 @@ from pathlib import Path
 import httpx2
 import numpy as np
 import pytest
+import sentencepiece
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
 
 from operators.encoders.catalogue import load_encoder, model_card
@@ -190,17 +190,7 @@ def test_a_tokenizer_that_is_missing_is_told(copied: Path) -> None:
         model_card(str(copied))
 
 
-def test_a_tokenizer_that_needs_a_package_more_is_told(checkpoints: Checkpoints, tmp_path: Path) -> None:
-    if importlib.util.find_spec("sentencepiece") is not None:
-        pytest.skip("sentencepiece is installed")
-    folder = Path(shutil.copytree(checkpoints("siglip"), tmp_path / "copy"))
-    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "SiglipTokenizer"}))
-    with pytest.raises(ModelError, match="pip install sentencepiece"):
-        model_card(str(folder))
-
-
 def test_siglips_own_tokenizer_reads_words(checkpoints: Checkpoints, tmp_path: Path) -> None:
-    sentencepiece = pytest.importorskip("sentencepiece")
     folder = Path(shutil.copytree(checkpoints("siglip"), tmp_path / "copy"))
     for name in ("vocab.json", "merges.txt"):
         (folder / name).unlink()

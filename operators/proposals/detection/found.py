@@ -1,0 +1,99 @@
+"""What a detector finds in a frame, and the batches of frames that it looks at."""
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.boxes import Boxes, FloatArray
+from schemas.frames import ImageArray
+from schemas.regions import Proposals
+
+if TYPE_CHECKING:  # plans are read without torch
+    import torch
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """N objects of one frame.
+
+    xyxy: float32 (N, 4), shares of the frame; may reach beyond it.
+    score: float32 (N,), in [0, 1].
+    name: intp (N,), places in the list of names that the detector was asked for.
+    """
+
+    xyxy: FloatArray
+    score: NDArray[np.float32]
+    name: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, xyxy: "torch.Tensor", score: "torch.Tensor", name: "torch.Tensor") -> "Found":
+        """From tensors of any device and float type."""
+        return cls(
+            xyxy.float().cpu().numpy().reshape(-1, 4), score.float().cpu().numpy(), name.cpu().numpy().astype(np.intp)
+        )
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    def take(self, index: NDArray[np.intp] | NDArray[np.bool_]) -> "Found":
+        return Found(self.xyxy[index], self.score[index], self.name[index])
+
+    def best_first(self) -> "Found":
+        """By falling score; ties keep their order."""
+        return self.take(np.argsort(-self.score, kind="stable"))
+
+    def proposals(self, names: Sequence[str | None], *, proposer: str, limit: int) -> Proposals:
+        """At most `limit`, the best first, cut to the frame. Boxes turned inside out hold nothing and are left out:
+        D-FINE's distances to the sides can cross."""
+        upright = (self.xyxy[:, 0] <= self.xyxy[:, 2]) & (self.xyxy[:, 1] <= self.xyxy[:, 3])
+        best = self.take(upright).best_first().take(np.arange(min(limit, int(upright.sum()))))
+        return Proposals.of(
+            Boxes.clipped(best.xyxy), score=best.score, proposer=proposer, label=[names[i] for i in best.name]
+        )
+
+
+def corners(boxes: "torch.Tensor") -> "torch.Tensor":
+    """(…, 4) centre x and y, width and height → (…, 4) x0, y0, x1, y1."""
+    import torch
+
+    x, y, width, height = boxes.unbind(-1)
+    return torch.stack([x - 0.5 * width, y - 0.5 * height, x + 0.5 * width, y + 0.5 * height], dim=-1)
+
+
+def in_batches(
+    images: Sequence[ImageArray],
+    run: Callable[[list[ImageArray]], list[Result]],
+    *,
+    alike: Callable[[ImageArray], Hashable],
+    size: int,
+) -> list[Result]:
+    """One result an image, in their order; `run` sees at most `size` images at once, all of one `alike`.
+
+    Nothing is ever padded to the size of its neighbours: that would let what is found in a frame depend on them.
+    A batch that exceeds the device's memory is halved, and so are those that follow.
+    """
+    import torch
+
+    groups: dict[Hashable, list[int]] = {}
+    for i, image in enumerate(images):
+        groups.setdefault(alike(image), []).append(i)
+    found: dict[int, Result] = {}
+    for places in groups.values():
+        start = 0
+        while start < len(places):
+            part = places[start : start + size]
+            try:
+                found.update(zip(part, run([images[i] for i in part]), strict=True))
+            except torch.OutOfMemoryError:
+                if len(part) == 1:
+                    raise
+                size = (len(part) + 1) // 2
+                torch.cuda.empty_cache()
+                continue
+            start += len(part)
+    return [found[i] for i in range(len(images))]

@@ -1,0 +1,97 @@
+"""A detector's checkpoint of `transformers`, loaded as its user would: from a folder, the cache or the hub."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from operators.checkpoints.loading import (
+    checkpoint_folder,
+    device_and_dtype,
+    load_weights,
+    read_config,
+)
+from operators.checkpoints.reasons import told
+from schemas.errors import ModelError
+
+if TYPE_CHECKING:  # plans are read without torch
+    import torch
+
+    from operators.proposals.detection.pixels import FramePixels
+
+Resize = Literal["pillow", "interpolated", "padded square"]  # see FramePixels
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """How a model type of `transformers` is used.
+
+    processor: its image processor that needs no torchvision. text: whether it reads words.
+    """
+
+    processor: str
+    resize: Resize = "pillow"
+    text: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedDetector:
+    """kind: its model type. model, processor, tokenizer: of `transformers`; tokenizer: None where it reads no words."""
+
+    name: str
+    kind: str
+    device: "torch.device"
+    model: Any
+    processor: Any
+    tokenizer: Any
+    pixels: "FramePixels"
+
+    @property
+    def proposer(self) -> str:
+        """What its regions are said to be proposed by, e.g. "rt-detr"."""
+        return self.kind.replace("_", "-")
+
+
+def load_detector(
+    name: str,
+    *,
+    setting: str,
+    example: str,
+    architecture: Literal["AutoModelForObjectDetection", "AutoModelForZeroShotObjectDetection"],
+    families: Mapping[str, Family],
+) -> LoadedDetector:
+    """In float32, on the GPU where there is one: bfloat16 knows 256 steps between 0.5 and 1, so boxes would lie on a
+    grid of 1/256 of the frame.
+
+    setting: of the plan, that names the model; example: a model that fits it. Both are for the errors.
+    Raises ModelError with the reason.
+    """
+    if not name:
+        raise ModelError(f"{setting} names no model: set it to a folder or a name of the hub, such as {example}")
+    import torch
+    import transformers
+
+    from operators.proposals.detection.pixels import FramePixels
+
+    folder = checkpoint_folder(name)
+    kind = str(read_config(folder).model_type)
+    if kind not in families:
+        raise ModelError(f"{name} is a {kind} model; {setting} takes {', '.join(families)}")
+    device, _ = device_and_dtype()
+    model = load_weights(getattr(transformers, architecture), folder, name=name, dtype=torch.float32).to(device)
+    family = families[kind]
+    with told(name, "its image processor"):
+        processor = getattr(transformers, family.processor).from_pretrained(folder, local_files_only=True)
+        pixels = FramePixels(processor, resize=family.resize, device=device)
+    tokenizer = None
+    if family.text:
+        # transformers makes a tokenizer of nothing where there are no files: one that knows no word
+        if not any((folder / file).is_file() for file in ("tokenizer.json", "vocab.json", "vocab.txt")):
+            raise ModelError(f"{name} holds no tokenizer: fetch it again, with tokenizer.json or its vocabulary")
+        with told(name, "its tokenizer"):
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        known, trained = len(tokenizer), int(model.config.text_config.vocab_size)
+        if known > trained:
+            raise ModelError(
+                f"the tokenizer of {name} knows {known} tokens, the model {trained}: it belongs to another model"
+            )
+    return LoadedDetector(name, kind, device, model, processor, tokenizer, pixels)

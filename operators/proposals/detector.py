@@ -1,0 +1,98 @@
+"""Objects of the classes that a detector was trained for: RT-DETR, D-FINE, RF-DETR and the DETR family."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from operators.proposals.detection.found import Found, in_batches
+from operators.proposals.detection.loading import Family, load_detector
+from schemas.errors import PlanError
+from schemas.frames import ImageArray, Keyframe
+from schemas.regions import Proposals
+
+FAMILIES: dict[str, Family] = {
+    "rt_detr": Family("RTDetrImageProcessorPil"),
+    "rt_detr_v2": Family("RTDetrImageProcessorPil"),
+    "d_fine": Family("RTDetrImageProcessorPil"),
+    # RF-DETR's own processor exists for torchvision alone; this one has the same settings and picks boxes alike
+    "rf_detr": Family("DeformableDetrImageProcessorPil", "interpolated"),
+    "deformable_detr": Family("DeformableDetrImageProcessorPil"),
+    "conditional_detr": Family("ConditionalDetrImageProcessorPil"),
+    "detr": Family("DetrImageProcessorPil"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorConfig:
+    """model: a folder or a name of the hub; RT-DETR, RT-DETRv2, D-FINE, RF-DETR, (Deformable, Conditional) DETR.
+
+    least_score: what scores no more is left out.
+    classes: only these of the model's; empty means all.
+    limit: most boxes a frame.
+    batch: frames a forward pass; halved where they exceed the device's memory.
+    """
+
+    model: str = ""
+    least_score: float = 0.3
+    classes: tuple[str, ...] = ()
+    limit: int = 64
+    batch: int = 8
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.least_score <= 1.0:
+            raise PlanError(f"least_score must lie in [0, 1], got {self.least_score}")
+        if self.limit < 1 or self.batch < 1:
+            raise PlanError(f"a detector needs limit >= 1 and batch >= 1, got {self.limit} and {self.batch}")
+
+
+class Detector:
+    """One forward pass a batch; scores, classes and boxes by `transformers`' own post-processing. label: the class.
+
+    proposer: the model's type, "rt-detr", "rt-detr-v2", "d-fine", "rf-detr" …
+    Raises ModelError for a model that is missing or another, PlanError for classes that it does not know.
+    """
+
+    def __init__(self, config: DetectorConfig) -> None:
+        self.config = config
+        self._loaded = load_detector(
+            config.model,
+            setting="proposals.detector.model",
+            example="PekingU/rtdetr_v2_r50vd",
+            architecture="AutoModelForObjectDetection",
+            families=FAMILIES,
+        )
+        labels: dict[int, str] = {int(i): str(label) for i, label in self._loaded.model.config.id2label.items()}
+        self._names: list[str | None] = [labels.get(i) for i in range(max(labels, default=-1) + 1)]
+        self._wanted = np.array(_places(config.classes, self._names, model=config.model), np.intp)
+
+    def __call__(self, keyframes: Sequence[Keyframe]) -> list[Proposals]:
+        found = in_batches(
+            [keyframe.image for keyframe in keyframes],
+            self._detect,
+            alike=self._loaded.pixels.size_of,
+            size=self.config.batch,
+        )
+        return [each.proposals(self._names, proposer=self._loaded.proposer, limit=self.config.limit) for each in found]
+
+    def _detect(self, images: Sequence[ImageArray]) -> list[Found]:
+        import torch
+
+        with torch.inference_mode():
+            outputs = self._loaded.model(pixel_values=self._loaded.pixels(images))
+            more = {"top_k": outputs.logits.shape[1]} if self._loaded.kind == "rf_detr" else {}  # as its own processor
+            results = self._loaded.processor.post_process_object_detection(
+                outputs, threshold=self.config.least_score, **more
+            )
+        found = [Found.of(result["boxes"], result["scores"], result["labels"]) for result in results]
+        return [each.take(np.isin(each.name, self._wanted)) for each in found] if self.config.classes else found
+
+
+def _places(classes: Sequence[str], names: Sequence[str | None], *, model: str) -> list[int]:
+    known = {name: i for i, name in enumerate(names) if name is not None}
+    for name in classes:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=5, cutoff=0.5) or sorted(known)[:5]
+            raise PlanError(f"{model} knows no class {name!r}; near are {', '.join(map(repr, near))}")
+    return [known[name] for name in classes]

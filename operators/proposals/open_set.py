@@ -1,0 +1,119 @@
+"""Objects of whatever names are asked for: Grounding DINO, OWLv2 and OmDet-Turbo with a vocabulary."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from operators.proposals.detection.found import Found, in_batches
+from operators.proposals.detection.loading import Family, LoadedDetector, load_detector
+from operators.training.coco_classes import COCO_CLASSES
+from schemas.errors import PlanError
+from schemas.frames import ImageArray, Keyframe
+from schemas.regions import Proposals
+
+FAMILIES: dict[str, Family] = {
+    "grounding-dino": Family("GroundingDinoImageProcessorPil", text=True),
+    "mm-grounding-dino": Family("GroundingDinoImageProcessorPil", text=True),
+    "owlv2": Family("Owlv2ImageProcessorPil", "padded square", text=True),
+    "owlvit": Family("OwlViTImageProcessorPil", text=True),
+    "omdet-turbo": Family("DetrImageProcessorPil", text=True),
+}
+# below what `transformers` keeps nothing by default, model by model
+LEAST_SCORES = {"grounding-dino": 0.25, "mm-grounding-dino": 0.25, "owlv2": 0.1, "owlvit": 0.1, "omdet-turbo": 0.3}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSetConfig:
+    """model: a folder or a name of the hub; Grounding DINO, MM Grounding DINO, OWLv2, OWL-ViT or OmDet-Turbo.
+
+    vocabulary: what is looked for, in words: "red car", "person with a backpack"; empty means COCO's 80 classes.
+    vocabulary_file: a text file with a phrase a line, in place of `vocabulary`. It is read when the plan is made; from
+        then on its lines are the plan's vocabulary, so that the plan says what was looked for.
+    least_score: what scores no more is left out; None means the model's usual: 0.25 for Grounding DINO, 0.1 for OWL,
+        0.3 for OmDet-Turbo.
+    least_text_score: of Grounding DINO: how probable one of its words must be for a phrase to name a box.
+    limit: most boxes a frame.
+    batch: frames a forward pass; halved where they exceed the device's memory.
+    """
+
+    model: str = ""
+    vocabulary: tuple[str, ...] = ()
+    vocabulary_file: str | None = None
+    least_score: float | None = None
+    least_text_score: float = 0.25
+    limit: int = 64
+    batch: int = 4
+
+    def __post_init__(self) -> None:
+        if self.vocabulary_file is not None:
+            if self.vocabulary:
+                raise PlanError("vocabulary and vocabulary_file are two answers to one question; give one of them")
+            object.__setattr__(self, "vocabulary", _phrases_in(Path(self.vocabulary_file).expanduser()))
+            object.__setattr__(self, "vocabulary_file", None)
+        object.__setattr__(self, "vocabulary", tuple(phrase.strip() for phrase in self.vocabulary))
+        if "" in self.vocabulary or len(set(self.vocabulary)) != len(self.vocabulary):
+            raise PlanError(f"vocabulary has an empty phrase, or one twice: {', '.join(map(repr, self.vocabulary))}")
+        if not 0.0 <= (self.least_score or 0.0) <= 1.0 or not 0.0 <= self.least_text_score <= 1.0:
+            raise PlanError(
+                "least_score and least_text_score must lie in [0, 1], "
+                f"got {self.least_score} and {self.least_text_score}"
+            )
+        if self.limit < 1 or self.batch < 1:
+            raise PlanError(f"an open set needs limit >= 1 and batch >= 1, got {self.limit} and {self.batch}")
+
+
+class OpenSet:
+    """What of a vocabulary is in each frame. label: the phrase of the vocabulary, as it was given.
+
+    proposer: the model's type, "grounding-dino", "mm-grounding-dino", "owlv2", "owlvit", "omdet-turbo".
+    Raises ModelError for a model that is missing or another, PlanError for a phrase that it cannot read.
+    """
+
+    def __init__(self, config: OpenSetConfig) -> None:
+        self.config = config
+        self._vocabulary = config.vocabulary or COCO_CLASSES
+        self._loaded = load_detector(
+            config.model,
+            setting="proposals.open_set.model",
+            example="IDEA-Research/grounding-dino-tiny",
+            architecture="AutoModelForZeroShotObjectDetection",
+            families=FAMILIES,
+        )
+        self._detect = _model(config, self._loaded, self._vocabulary)
+
+    def __call__(self, keyframes: Sequence[Keyframe]) -> list[Proposals]:
+        found = in_batches(
+            [keyframe.image for keyframe in keyframes],
+            self._detect,
+            alike=self._loaded.pixels.size_of,
+            size=self.config.batch,
+        )
+        return [
+            each.proposals(self._vocabulary, proposer=self._loaded.proposer, limit=self.config.limit) for each in found
+        ]
+
+
+def _model(
+    config: OpenSetConfig, loaded: LoadedDetector, vocabulary: Sequence[str]
+) -> Callable[[Sequence[ImageArray]], list[Found]]:
+    from operators.proposals.detection.grounding import Grounding
+    from operators.proposals.detection.omdet import OmDet
+    from operators.proposals.detection.owl import Owl
+
+    least_score = LEAST_SCORES[loaded.kind] if config.least_score is None else config.least_score
+    if loaded.kind in ("owlv2", "owlvit"):
+        return Owl(loaded, vocabulary, least_score=least_score)
+    if loaded.kind == "omdet-turbo":
+        return OmDet(loaded, vocabulary, least_score=least_score)
+    return Grounding(loaded, vocabulary, least_score=least_score, least_text_score=config.least_text_score)
+
+
+def _phrases_in(path: Path) -> tuple[str, ...]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlanError(f"vocabulary_file {path} cannot be read: {error}") from error
+    phrases = tuple(line.strip() for line in lines if line.strip())
+    if not phrases:
+        raise PlanError(f"vocabulary_file {path} holds no phrase; write one a line")
+    return phrases
