@@ -5,7 +5,7 @@ Learning by Convex Combination of Semantic Embeddings", ICLR 2014): the sentence
 ten likeliest class names, mixed by their probability. It knows nouns that the trained part never saw.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from schemas.vectors import VectorArray
 
 CONSE_CLASSES = 10
 _NORM_EPSILON = 1e-5
+_SAVED = ("image_weight", "image_bias", "text_weight", "text_bias", "conse_names")
 
 Doubles = NDArray[np.float64]
 
@@ -35,8 +36,10 @@ class Head:
     text_bias: VectorArray
     conse_names: VectorArray
     conse_share: float
+    _image_weight: Doubles = field(init=False, repr=False)  # transposed
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_image_weight", self.image_weight.T.astype(np.float64))
         rows = len(self.image_bias)
         if {len(self.image_weight), len(self.text_weight), len(self.text_bias)} != {rows}:
             raise InvalidValueError("the four weights of a head must have one number of rows")
@@ -47,7 +50,7 @@ class Head:
         """Writes float16 weights; what is loaded again is what was rounded."""
         from safetensors.numpy import save
 
-        arrays = {f.name: getattr(self, f.name).astype(np.float16) for f in fields(self) if f.name != "conse_share"}
+        arrays = {name: getattr(self, name).astype(np.float16) for name in _SAVED}
         path.write_bytes(save(arrays, metadata={"conse_share": repr(self.conse_share)}))
 
     @classmethod
@@ -65,7 +68,7 @@ class Head:
 
     def images(self, features: VectorArray) -> Doubles:
         """features: float32 (N, C), as pooled from the backbone. Returns (N, D), L2-normalised."""
-        return unit(layer_norm(features) @ self.image_weight.T.astype(np.float64) + self.image_bias)
+        return unit(layer_norm(features) @ self._image_weight + self.image_bias)
 
     def texts(self, sentences: VectorArray) -> Doubles:
         """sentences: float32 (N, S). Returns (N, D), L2-normalised."""
@@ -79,10 +82,17 @@ class ConSE:
     weight: VectorArray
     bias: VectorArray
     names: VectorArray
+    # casting the weights takes longer than multiplying a hundred vectors with them
+    _weight: Doubles = field(init=False, repr=False)  # transposed
+    _names: Doubles = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_weight", self.weight.T.astype(np.float64))
+        object.__setattr__(self, "_names", self.names.astype(np.float64))
 
     def images(self, features: VectorArray) -> Doubles:
         """features: float32 (N, C), as pooled from the backbone. Returns (N, S), L2-normalised."""
-        logits = features.astype(np.float64) @ self.weight.T.astype(np.float64) + self.bias
+        logits = features.astype(np.float64) @ self._weight + self.bias
         likeliest = np.argpartition(-logits, CONSE_CLASSES, axis=1)[:, :CONSE_CLASSES]
         top = np.take_along_axis(logits, likeliest, axis=1)
         share = np.exp(top - top.max(axis=1, keepdims=True))
@@ -90,7 +100,7 @@ class ConSE:
         # classes in a fixed order: a sum in another order has other last bits
         weights = np.zeros_like(logits)
         np.put_along_axis(weights, likeliest, share, axis=1)
-        return unit(weights @ self.names.astype(np.float64))
+        return unit(weights @ self._names)
 
 
 def joined(head: Doubles, conse: Doubles, *, conse_share: float) -> VectorArray:
