@@ -10,6 +10,7 @@ import cattrs
 import tomli_w
 from cattrs.v import format_exception
 
+from operators.checkpoints.files import find_checkpoint, fingerprint, is_checkpoint
 from operators.encoders.catalogue import model_card
 from operators.proposals.proposer import ProposalConfig, ProposerName
 from operators.region_vectors import RegionVectorsConfig
@@ -83,14 +84,32 @@ class Plan:
         """12 hexadecimal digits; equal plans give equal rows from equal bytes."""
         content = asdict(self)
         del content["run"], content["read"]["decode_threads"], content["model"]
+        proposals = content["proposals"]
         for name in set(get_args(ProposerName)) - set(self.proposals.use):
-            del content["proposals"][name.replace("-", "_")]
+            del proposals[name.replace("-", "_")]
+        for name in {"grabcut", "sam"} - {self.proposals.box_masks.by}:
+            del proposals["box_masks"][name]
+        _weights_for_names(proposals)
         weights = replace(self.space, model="")  # the same ones in another folder make the same vectors
         return digest("plan", repr(content), weights.to_json())[:12]
 
     def to_toml(self) -> str:
         """The plan as the TOML file that makes it."""
         return tomli_w.dumps(_without_none(_converter.unstructure(self)))
+
+
+def _weights_for_names(settings: dict[str, object]) -> None:
+    """Puts the weights in place of the models' names, and drops how many go through them at once.
+
+    Raises ModelError for a model that is not there.
+    """
+    for key, value in list(settings.items()):
+        if isinstance(value, dict):
+            _weights_for_names(value)
+        elif key == "model" and isinstance(value, str) and is_checkpoint(value):
+            settings[key] = fingerprint(find_checkpoint(value))
+        elif key == "batch" or key.endswith("_per_batch"):
+            del settings[key]
 
 
 def load_plan(path: Path | None = None, *, overrides: Sequence[str] = ()) -> Plan:

@@ -111,3 +111,21 @@ def proposals(
         print_json({"datasets": [asdict(recall) for recall in recalls]})
     else:
         console().print(recall_table(recalls), soft_wrap=True, highlight=False)
+
+
+@app.command()
+def masks(
+    folder: Annotated[
+        Path, typer.Argument(help="A COCO folder: instances_*.json and images/.", exists=True, file_okay=False)
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Measure masks: segments of whole pictures, and GrabCut in true boxes, beside simple ones."""
+    from pipeline.evaluation.masks import mask_recalls, mask_table
+
+    with shown_steps() as on_progress:
+        recalls = mask_recalls(folder, on_progress=on_progress)
+    if as_json:
+        print_json({"folder": folder.name, "masks": [asdict(recall) for recall in recalls]})
+    else:
+        console().print(mask_table(recalls), soft_wrap=True, highlight=False)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from operators.masks.config import MaskConfig, build_masks
 from operators.proposals.automatic_masks import AutomaticMasks, AutomaticMasksConfig
 from operators.proposals.complete_cover import CompleteCover, CompleteCoverConfig
 from operators.proposals.detector import Detector, DetectorConfig
@@ -12,19 +13,21 @@ from operators.proposals.grid import GridConfig, StaticGrid
 from operators.proposals.moving import MovingConfig, MovingRegions
 from operators.proposals.open_set import OpenSet, OpenSetConfig
 from operators.proposals.refine import RefineConfig, refine
+from operators.proposals.segments import Segments, SegmentsConfig
 from operators.proposals.selective_search import SelectiveSearch, SelectiveSearchConfig
 from schemas.errors import PlanError
 from schemas.frames import Keyframe
 from schemas.regions import Proposals
 
 ProposerName = Literal[
-    "moving", "selective-search", "grid", "complete-cover", "masks", "detector", "open-set", "fastsam"
+    "moving", "selective-search", "grid", "complete-cover", "segments", "masks", "detector", "open-set", "fastsam"
 ]
 ProposerConfig = (
     MovingConfig
     | SelectiveSearchConfig
     | GridConfig
     | CompleteCoverConfig
+    | SegmentsConfig
     | AutomaticMasksConfig
     | DetectorConfig
     | OpenSetConfig
@@ -37,6 +40,7 @@ Proposer = Callable[[Sequence[Keyframe]], list[Proposals]]
 class ProposalConfig:
     """use: which proposers run; the first named have the first claim on the limit per frame.
 
+    box_masks: what gives the regions that are kept a mask where their proposer gave none.
     The other fields are the settings of each proposer, used where it is named.
     """
 
@@ -45,11 +49,13 @@ class ProposalConfig:
     selective_search: SelectiveSearchConfig = field(default_factory=SelectiveSearchConfig)
     grid: GridConfig = field(default_factory=GridConfig)
     complete_cover: CompleteCoverConfig = field(default_factory=CompleteCoverConfig)
+    segments: SegmentsConfig = field(default_factory=SegmentsConfig)
     masks: AutomaticMasksConfig = field(default_factory=AutomaticMasksConfig)
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     open_set: OpenSetConfig = field(default_factory=OpenSetConfig)
     fastsam: FastSamConfig = field(default_factory=FastSamConfig)
     refine: RefineConfig = field(default_factory=RefineConfig)
+    box_masks: MaskConfig = field(default_factory=MaskConfig)
 
     def __post_init__(self) -> None:
         known = get_args(ProposerName)
@@ -69,6 +75,8 @@ class ProposalConfig:
                 return self.grid
             case "complete-cover":
                 return self.complete_cover
+            case "segments":
+                return self.segments
             case "masks":
                 return self.masks
             case "detector":
@@ -90,6 +98,8 @@ def build_proposer(config: ProposerConfig) -> Proposer:
             return _each(StaticGrid(config))
         case CompleteCoverConfig():
             return _each(CompleteCover(config))
+        case SegmentsConfig():
+            return _each(Segments(config))
         case AutomaticMasksConfig():
             return AutomaticMasks(config)
         case DetectorConfig():
@@ -106,16 +116,18 @@ def _each(propose: Callable[[Keyframe], Proposals]) -> Proposer:
 
 
 class FrameProposer:
-    """Runs every proposer of a plan on keyframes and refines what they find in each."""
+    """Runs every proposer of a plan on keyframes, refines what they find in each, and gives it masks."""
 
     def __init__(self, config: ProposalConfig) -> None:
         self.config = config
         self._proposers = [build_proposer(config.config_of(name)) for name in config.use]
+        self._masks = build_masks(config.box_masks)
 
     def __call__(self, keyframes: Sequence[Keyframe]) -> list[Proposals]:
         """One `Proposals` a keyframe."""
         found = [propose(keyframes) for propose in self._proposers]
-        return [
+        refined = [
             refine(Proposals.concat([by_frame[i] for by_frame in found]), self.config.refine)
             for i in range(len(keyframes))
         ]
+        return self._masks(keyframes, refined)

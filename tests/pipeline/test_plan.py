@@ -1,12 +1,16 @@
 """Catches plans that ignore a misspelt key, or whose hash does not follow the rows."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from operators.proposals.detector import DetectorConfig
+from operators.proposals.proposer import ProposalConfig
 from pipeline.plan import Plan, RunConfig, load_plan
 from schemas.errors import ModelError, PlanError
+from tests.checkpoints import Checkpoints
 
 
 def test_the_printed_plan_makes_the_same_plan(tmp_path: Path) -> None:
@@ -29,13 +33,26 @@ def test_the_hash_follows_what_rows_depend_on_and_nothing_else() -> None:
     assert replace(plan, run=RunConfig(segment_s=7, readers=3)).hash == plan.hash
     assert load_plan(overrides=["read.decode_threads=2"]).hash == plan.hash
     assert load_plan(overrides=["proposals.complete_cover.k=3"]).hash == plan.hash  # which is not in use
+    assert load_plan(overrides=["proposals.box_masks.grabcut.side_px=64"]).hash == plan.hash  # nor is this
     changed = [
         replace(plan, patches=True),
+        load_plan(overrides=["proposals.box_masks.by=grabcut"]),
         load_plan(overrides=["read.shots.threshold=20.0"]),
         load_plan(overrides=['proposals.use=["grid"]']),
         load_plan(overrides=["thumbnails.quality=80"]),
     ]
     assert len({plan.hash, *(p.hash for p in changed)}) == 1 + len(changed)
+
+
+def test_a_proposers_weights_count_and_not_where_they_are(checkpoints: Checkpoints, tmp_path: Path) -> None:
+    def plan(folder: Path, *, batch: int = 8) -> str:
+        detector = DetectorConfig(model=str(folder), batch=batch)
+        return Plan(proposals=ProposalConfig(use=("detector",), detector=detector)).hash
+
+    first = checkpoints("dinov2")
+    moved = Path(shutil.copytree(first, tmp_path / "moved"))
+    assert plan(moved, batch=2) == plan(first)
+    assert plan(checkpoints("clip")) != plan(first)
 
 
 @pytest.mark.parametrize(

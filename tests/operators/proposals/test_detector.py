@@ -158,7 +158,7 @@ def test_a_model_that_is_missing_or_wrong_is_told_before_any_frame(
         build(str(checkpoints("clip")))
     for name in ("config.json", "preprocessor_config.json"):
         (tmp_path / name).write_bytes((detectors("rt_detr") / name).read_bytes())
-    with pytest.raises(ModelError, match="has no model.safetensors"):
+    with pytest.raises(ModelError, match=r"has no model\.safetensors"):
         build(str(tmp_path))
     save_file({"model.nothing": torch.zeros(1)}, tmp_path / "model.safetensors")
     with pytest.raises(ModelError, match="lacks weights"):

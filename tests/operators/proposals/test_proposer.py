@@ -1,18 +1,22 @@
 """Catches proposers that are named and do not run, and frames that one of them cannot take."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from operators.masks.config import MaskConfig
 from operators.proposals.proposer import FrameProposer, ProposalConfig, ProposerName
 from operators.proposals.refine import RefineConfig
 from schemas.errors import PlanError
 from schemas.frames import Keyframe
 
-EVERY: tuple[ProposerName, ...] = ("moving", "selective-search", "grid", "complete-cover")
+EVERY: tuple[ProposerName, ...] = ("moving", "selective-search", "segments", "grid", "complete-cover")
 
 
 def frame(*, moving: bool) -> Keyframe:
     image = np.random.default_rng(0).integers(0, 256, (90, 160, 3), dtype=np.uint8)
+    image[30:70, 95:135] = (200, 30, 30)
     motion = np.zeros((90, 160), np.uint8)
     motion[20:60, 50:70] = 100
     return Keyframe(0, image, motion if moving else None, "change")
@@ -23,7 +27,8 @@ def kinds(config: ProposalConfig, keyframe: Keyframe) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("moving", "expected"), [(True, ["moving", "grid", "cover"]), (False, ["selective", "grid", "cover"])]
+    ("moving", "expected"),
+    [(True, ["moving", "segments", "grid", "cover"]), (False, ["selective", "segments", "grid", "cover"])],
 )
 def test_every_proposer_that_is_named_has_boxes_in_the_order_named(moving: bool, expected: list[str]) -> None:
     config = ProposalConfig(use=EVERY, refine=RefineConfig(max_iou=0.99))
@@ -57,3 +62,13 @@ def test_a_proposer_named_twice_is_refused() -> None:
 
 def test_no_proposer_gives_no_boxes() -> None:
     assert [len(p) for p in FrameProposer(ProposalConfig(use=()))([frame(moving=True)] * 2)] == [0, 0]
+
+
+def test_regions_get_masks_where_the_plan_asks_for_them() -> None:
+    config = ProposalConfig(use=("selective-search", "grid"), box_masks=MaskConfig(by="grabcut"))
+    (plain,) = FrameProposer(replace(config, box_masks=MaskConfig()))([frame(moving=False)])
+    (found,) = FrameProposer(config)([frame(moving=False)])
+    np.testing.assert_array_equal(found.boxes.xyxy, plain.boxes.xyxy)
+    assert set(plain.mask) == {None}
+    with_mask = {name for name, mask in zip(found.proposer, found.mask, strict=True) if mask is not None}
+    assert with_mask == {"selective"}

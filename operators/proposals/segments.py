@@ -1,0 +1,140 @@
+"""Segments: masks of what looks like one thing, from a hierarchy of merged pieces; needs no weights."""
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.masks.hierarchy import Hierarchy, MergeConfig, segment_hierarchy
+from operators.masks.label_masks import encode_unions
+from operators.masks.rle import mask_boxes
+from operators.motion.background import background_known
+from schemas.errors import PlanError
+from schemas.frames import Keyframe
+from schemas.regions import Proposals
+
+_STILL, _MOVING = 6, 24  # motion that counts 0 and 1, as of moving regions
+_MOVING_BONUS = 0.3
+
+# The IoU to expect of a segment with its best object: least squares over the segments of 80 pictures of COCO
+# (coco-mini), good ones weighing more. Made for ranking; it explains little of a single segment.
+_CONSTANT = 0.238
+_LOG_AREA = 0.046
+_PERSISTENCE = 0.0145
+_LOG_APART = 0.047
+_ROOT_CONTRAST = 0.174
+_ROUNDNESS = 0.128
+_TOUCHED_SIDE = -0.026
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentsConfig:
+    """long_side_px: the picture is scaled down to this; the time grows with its square.
+    least_area, most_area: of a segment, as shares of the picture.
+    max_iou: of two masks that overlap more than this, the better stays.
+    limit: most masks a picture.
+    merge: how the hierarchy is made.
+    """
+
+    long_side_px: int = 320
+    least_area: float = 0.0005
+    most_area: float = 0.9
+    max_iou: float = 0.5
+    limit: int = 64
+    merge: MergeConfig = field(default_factory=MergeConfig)
+
+    def __post_init__(self) -> None:
+        if self.long_side_px < 32 or self.limit < 1:
+            raise PlanError(f"segments need long_side_px >= 32 and limit >= 1, got {self}")
+        if not 0.0 <= self.max_iou <= 1.0:
+            raise PlanError(f"max_iou must lie in [0, 1], got {self.max_iou}")
+        if not 0.0 <= self.least_area < self.most_area <= 1.0:
+            raise PlanError(
+                f"segments need 0 <= least_area < most_area <= 1, got {self.least_area} and {self.most_area}"
+            )
+
+
+class Segments:
+    """Masks of one hierarchy of segments, the likeliest objects first; proposer "segments".
+
+    Any two masks of a frame are nested or share no pixel. Boxes are the tightest around the masks. Where a background
+    is known, what moves together is merged first and ranks higher.
+
+    score: in [0, 1], the IoU to expect with an object, by size, outline, contrast and persistence.
+    stability: the persistence of the segment: 1 − the cost at which it came to be / that at which it is merged.
+    """
+
+    def __init__(self, config: SegmentsConfig) -> None:
+        self.config = config
+
+    def __call__(self, keyframe: Keyframe) -> Proposals:
+        height, width, _ = keyframe.image.shape
+        scale = min(1.0, self.config.long_side_px / max(width, height))
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        small = np.asarray(cv2.resize(keyframe.image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        tree = segment_hierarchy(small, self.config.merge, moves=_moves(keyframe, size))
+        score = _expected_iou(tree)
+        kept = self._best(tree, score)
+        if not kept.size:
+            return Proposals.concat([])
+        masks = encode_unions(_enlarged(tree.pieces, width=width, height=height), tree.members[kept])
+        return Proposals.of(
+            mask_boxes(masks),
+            score=score[kept],
+            proposer="segments",
+            mask=masks,
+            stability=tree.persistence[kept].astype(np.float32),
+        )
+
+    def _best(self, tree: Hierarchy, score: NDArray[np.float32]) -> NDArray[np.intp]:
+        """Segments of the allowed sizes by falling score, after non-maximum suppression of their masks."""
+        share = tree.area_px / tree.pieces.size
+        left = np.argsort(-score, kind="stable")  # ties by the order of merging
+        left = left[(share[left] >= self.config.least_area) & (share[left] <= self.config.most_area)]
+        some_piece = tree.members.argmax(axis=1)
+        kept: list[int] = []
+        while left.size and len(kept) < self.config.limit:
+            best, left = int(left[0]), left[1:]
+            kept.append(best)
+            # segments of one hierarchy are nested or apart: one piece of the smaller tells
+            nested = tree.members[left, some_piece[best]] | tree.members[best, some_piece[left]]
+            iou = np.minimum(share[left], share[best]) / np.maximum(share[left], share[best])
+            left = left[~nested | (iou <= self.config.max_iou)]
+        return np.array(kept, np.intp)
+
+
+def _expected_iou(tree: Hierarchy) -> NDArray[np.float32]:
+    """float32 (2N − 1,), in [0, 1]."""
+    height, width = tree.pieces.shape
+    touched = (tree.box[:, :2] <= 0).sum(axis=1) + (tree.box[:, 2:] >= np.array([width, height])).sum(axis=1)
+    # 1 for a disc; the picture's border hides a part of the outline, about half of what touches it
+    outline = np.where(touched > 0, 2 * np.pi, 4 * np.pi) * tree.area_px / np.maximum(tree.border, 1.0) ** 2
+    still = (
+        _CONSTANT
+        + _LOG_AREA * np.log(tree.area_px / tree.pieces.size)
+        + _PERSISTENCE * tree.persistence
+        + _LOG_APART * np.log(np.maximum(tree.apart, 1e-3))
+        + _ROOT_CONTRAST * np.sqrt(tree.contrast)
+        + _ROUNDNESS * np.sqrt(np.minimum(outline, 2.0))
+        + _TOUCHED_SIDE * touched
+    )
+    return np.asarray(np.clip(still + _MOVING_BONUS * tree.moves, 0.0, 1.0), np.float32)
+
+
+def _moves(keyframe: Keyframe, size: tuple[int, int]) -> NDArray[np.float32] | None:
+    """float32 (h, w), in [0, 1], at the size to work at; None where no background is known."""
+    motion = keyframe.motion
+    if motion is None or not background_known(motion):
+        return None
+    still = max(_STILL, 1.5 * float(np.median(motion[::2, ::2])))  # this camera's noise
+    share = np.clip((motion - np.float32(still)) / (_MOVING - _STILL), 0.0, 1.0).astype(np.float32)
+    return np.asarray(cv2.resize(share, size, interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _enlarged(pieces: NDArray[np.int32], *, width: int, height: int) -> NDArray[np.int32]:
+    """int32 (height, width): the label of the nearest pixel; cv2's own takes no int32."""
+    small_height, small_width = pieces.shape
+    rows = ((np.arange(height) + 0.5) * small_height / height).astype(np.intp)
+    columns = ((np.arange(width) + 0.5) * small_width / width).astype(np.intp)
+    return np.asarray(pieces[rows[:, None], columns], np.int32)
