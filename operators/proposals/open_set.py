@@ -79,7 +79,7 @@ class OpenSet:
             architecture="AutoModelForZeroShotObjectDetection",
             families=FAMILIES,
         )
-        self._detect = _model(config, self._loaded, self._vocabulary)
+        self._detect = model_for(config, self._loaded, self._vocabulary)
 
     def __call__(self, keyframes: Sequence[Keyframe]) -> list[Proposals]:
         found = in_batches(
@@ -93,9 +93,10 @@ class OpenSet:
         ]
 
 
-def _model(
+def model_for(
     config: OpenSetConfig, loaded: LoadedDetector, vocabulary: Sequence[str]
 ) -> Callable[[Sequence[ImageArray]], list[Found]]:
+    """What looks for the vocabulary in frames of one input size, by a model of that kind."""
     from operators.proposals.detection.grounding import Grounding
     from operators.proposals.detection.omdet import OmDet
     from operators.proposals.detection.owl import Owl
