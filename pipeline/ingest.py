@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Literal
 
 from operators.shots.cuts import fold_shots
+from operators.tracking.tracker import Tracker
 from pipeline.assemble import SegmentAssembler
 from pipeline.engine import Engine
 from pipeline.lake.committer import Committer
@@ -63,7 +64,8 @@ def _engine(name: EngineName, plan: Plan, lake: str) -> Engine:
 def open_committer(lake: str, plan: Plan) -> Committer:
     """The committer of a lake, made if it does not exist. Raises LakeError, ModelError."""
     fold = partial(fold_shots, config=plan.read.shots)
-    return Committer(Lake.create_or_open(lake, plan.space), plan_hash=plan.hash, fold_shots=fold)
+    opened = Lake.create_or_open(lake, plan.space)
+    return Committer(opened, plan_hash=plan.hash, fold_shots=fold, new_tracker=partial(Tracker, plan.tracks))
 
 
 class _Run:

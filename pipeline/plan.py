@@ -14,6 +14,7 @@ from operators.checkpoints.files import find_checkpoint, fingerprint, is_checkpo
 from operators.encoders.catalogue import model_card
 from operators.proposals.proposer import ProposalConfig, ProposerName
 from operators.region_vectors import RegionVectorsConfig
+from operators.tracking.tracker import TrackConfig
 from pipeline.read_segment import ReadConfig
 from schemas.errors import PlanError, RegionLakeError
 from schemas.ids import digest
@@ -72,6 +73,7 @@ class Plan:
     proposals: ProposalConfig = field(default_factory=ProposalConfig)
     regions: RegionVectorsConfig = field(default_factory=RegionVectorsConfig)
     thumbnails: ThumbnailConfig = field(default_factory=ThumbnailConfig)
+    tracks: TrackConfig = field(default_factory=TrackConfig)
     run: RunConfig = field(default_factory=RunConfig)
 
     @property

@@ -129,3 +129,40 @@ def masks(
         print_json({"folder": folder.name, "masks": [asdict(recall) for recall in recalls]})
     else:
         console().print(mask_table(recalls), soft_wrap=True, highlight=False)
+
+
+@app.command()
+def tracks(
+    datasets: Annotated[
+        list[Path],
+        typer.Argument(help="Folders with a video and its gt.txt (MOT Challenge).", exists=True, file_okay=False),
+    ],
+    plan: PlanOption = None,
+    proposer: ProposerOption = None,
+    settings: SetOption = None,
+    lake: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep the lake here, to measure again in seconds.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how long the regions of a person keep one track from keyframe to keyframe."""
+    made = chosen_plan(plan, model=None, proposer=proposer, settings=settings)
+    from rich.table import Table
+
+    from pipeline.evaluation.tracks import evaluate_tracks
+
+    with TemporaryDirectory() as temporary, shown_progress() as on_progress:
+        folder = lake or Path(temporary)
+        scores = [evaluate_tracks(each, made, lake=folder, on_progress=on_progress) for each in datasets]
+    if as_json:
+        print_json({"videos": [{by: asdict(score) for by, score in found.items()} for found in scores]})
+        return
+    out = console()
+    for found in scores:
+        first = next(iter(found.values()))
+        out.print(f"{first.video}: {first.keyframes} keyframes, {first.true_boxes} true boxes of {first.people} people")
+        table = Table("tracked by", "recall", "identity recall", "switches", "fragments", "tracks", box=None)
+        for by, s in found.items():
+            shares = (f"{s.recall:.3f}", f"{s.identity_recall:.3f}")
+            table.add_row(by, *shares, *map(str, (s.switches, s.fragments, s.tracks)))
+        out.print(table)

@@ -1,11 +1,12 @@
 """Videos with ground-truth boxes in MOT Challenge format: a clip, and `gt.txt` beside it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from operators.readers.probe import probe
 from operators.readers.video import VideoReader
@@ -22,10 +23,12 @@ class MotSequence:
     """A video and where people stand in it.
 
     boxes: PTS → the boxes of the frame shown then; every frame of the video is there, most with several boxes.
+    identities: PTS → int64 (N,), who stands in each of these boxes.
     """
 
     source: Source
     boxes: dict[int, Boxes]
+    identities: dict[int, NDArray[np.int64]] = field(default_factory=dict)
 
     def peopled_frames(self, *, every: int) -> Iterator[tuple[ImageArray, Boxes]]:
         """Every `every`-th frame, counted from the first, if it shows somebody: uint8 (H, W, 3) RGB, and its boxes."""
@@ -48,12 +51,14 @@ def read_sequence(folder: Path) -> MotSequence:
     source = probe(path, uri=path)
     rows = np.loadtxt(truth, delimiter=",", usecols=range(7), ndmin=2)
     rows = rows[rows[:, 6] > 0]
-    boxes = {}
+    boxes, identities = {}, {}
     for number, pts in enumerate(_shown(path, source), start=1):
-        x, y, width, height = rows[rows[:, 0] == number, 2:6].T
+        here = rows[rows[:, 0] == number]
+        x, y, width, height = here[:, 2:6].T
+        identities[pts] = here[:, 1].astype(np.int64)
         corners = np.stack([x, y, x + width, y + height], axis=1)
         boxes[pts] = Boxes.from_pixels(corners, width_px=source.width_px, height_px=source.height_px)
-    return MotSequence(source, boxes)
+    return MotSequence(source, boxes, identities)
 
 
 def _shown(path: str, source: Source) -> Iterator[int]:

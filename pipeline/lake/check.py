@@ -101,6 +101,7 @@ class _Audit:
         yield self._lost_frames
         yield self._boxes
         yield self._shots
+        yield self._tracks
         yield self._vectors
 
     def _duplicates(self) -> Iterator[Problem]:
@@ -274,6 +275,23 @@ class _Audit:
                     f"shots: those of {row['source']} do not cover [{row['start']}, {row['stop']}) without gap or "
                     f"overlap, got {has[:5]}{' …' if len(has) > 5 else ''}; {_REPLACE}",
                 )
+
+    def _tracks(self) -> Iterator[Problem]:
+        regions = self.tables["regions"]
+        tracked = regions.filter(pc.is_valid(regions["track"]))
+        first = pc.index_in(tracked["track"], value_set=regions["id"])
+        lost = tracked.filter(pc.is_null(first))
+        for source, track in sorted({*_pairs(lost, "source_id", "track")}):
+            yield source, f"regions: track {track} of {self._named(source)} begins with no region; {_REPLACE}"
+        held = tracked.filter(pc.is_valid(first))
+        begins = regions.take(first.combine_chunks().drop_null())
+        stray = pc.or_(pc.not_equal(held["source_id"], begins["source_id"]), pc.less(held["pts"], begins["pts"]))
+        for source, track in sorted({*_pairs(held.filter(stray), "source_id", "track")}):
+            yield (
+                source,
+                f"regions: track {track} of {self._named(source)} begins in another source, or later than its "
+                f"regions; {_REPLACE}",
+            )
 
     def _vectors(self) -> Iterator[Problem]:
         columns = [(name, column) for name in _ROW_TABLES for column in vector_spaces(self._datasets[name].schema)]

@@ -27,6 +27,7 @@ from pipeline.lake.ledger import (
     sql_in,
 )
 from pipeline.lake.lock import WriterLock
+from pipeline.lake.tracks import NewTracker, track_regions
 from pipeline.lake.upkeep import MANY_FRAGMENTS, Compaction, compact
 from pipeline.rows import SegmentRows
 from schemas.clock import Span
@@ -45,16 +46,26 @@ class Committer:
     """Writes a lake under one plan. Holds the lake's writer lock from construction to `close()`.
 
     fold_shots: (source, its cut events in order, first PTS, last PTS) → its shots.
+    new_tracker: makes what follows the regions of one source; None leaves the tracks unknown.
     wait_s: how long to wait for another writer to end.
     Opening repairs what a killed writer left behind. Every method may be called again with the same arguments,
     by the same or the next committer, when it is not known whether the first call got through.
     Raises LakeError when another writer holds the lake, or the storage refuses.
     """
 
-    def __init__(self, lake: Lake, *, plan_hash: str, fold_shots: FoldShots, wait_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        *,
+        plan_hash: str,
+        fold_shots: FoldShots,
+        new_tracker: NewTracker | None = None,
+        wait_s: float = 10.0,
+    ) -> None:
         self.lake = lake
         self.plan_hash = plan_hash
         self._fold_shots = fold_shots
+        self._new_tracker = new_tracker
         # a bucket has no lock to take: its single writer is a rule for whoever runs the ingest
         self._lock = WriterLock(lake.folder, wait_s=wait_s) if lake.folder is not None else None
         self._entries: dict[str, SourceEntry] = {}
@@ -352,6 +363,7 @@ class Committer:
                 shots += [(entry.source, shot) for shot in found]
         covered = [name for name in covered if name not in unfolded]
         self._append("shots", shots_table(shots))
+        self._track(covered, shots)
         complete = sources_table(
             [(e.source, e.plan, "complete") for e in map(self._entries.__getitem__, covered) if e.source is not None]
         )
@@ -359,6 +371,19 @@ class Committer:
         for name in covered:
             self._entries[name].state = "complete"
         self._damaged = False
+
+    def _track(self, source_ids: Sequence[str], shots: Sequence[tuple[Source, Shot]]) -> None:
+        """Fills the tracks of sources that are covered; done again after a kill, they are the same."""
+        for name in source_ids:
+            entry = self._entries[name]
+            assert entry.source is not None
+            if self._new_tracker is None or entry.source.kind == "picture":
+                continue
+            of_source = [shot for source, shot in shots if source.id == name]
+            rows = track_regions(self.lake, name, self._new_tracker(), spans=entry.spans("done"), shots=of_source)
+            if rows.num_rows:
+                with lake_errors(f"writing the tracks of {entry.uri} to {self.lake.uri}"):
+                    self.lake.table("regions").merge_insert("id").when_matched_update_all().execute(rows)
 
     def _append(self, name: TableName, rows: pa.Table) -> None:
         """Adds rows, and compares the rows that went in with the rows that are there."""

@@ -112,7 +112,7 @@ def test_the_plan_chooses_what_makes_masks() -> None:
     frame, found = Keyframe(0, image, None, "picture"), regions(mask_boxes([truth]))
     assert build_masks(MaskConfig())([frame], [found]) == [found]
     assert build_masks(MaskConfig(by="grabcut"))([frame], [found])[0].mask[0] is not None
-    with pytest.raises(PlanError, match="need box_masks.sam.model"):
+    with pytest.raises(PlanError, match=r"need box_masks\.sam\.model"):
         MaskConfig(by="sam")
 
 

@@ -83,6 +83,11 @@ def with_patch(fill_value: float) -> Callable[[Lake], None]:
     return change
 
 
+def region_of(lake: Lake, world: World, pts: int) -> str:
+    where = f"source_id = '{world.source.id}' AND pts = {pts}"
+    return str(lake.read("regions", columns=["id"], where=where)["id"][0].as_py())
+
+
 CLIP = WORLD.source.uri
 HERE = f"source_id = '{WORLD.source.id}'"
 FIRST = f"{HERE} AND start = 0"
@@ -111,6 +116,18 @@ DAMAGES = {
         "frames: 1 rows of .* lie in no segment that is",
     ),
     "moved region": (updated("regions", f"{HERE} AND pts = 5", pts=10), r"regions: a row of frame \w+ has PTS 10"),
+    "lost track": (
+        updated("regions", f"{HERE} AND pts = 5", track="nowhere"),
+        "regions: track nowhere of .* begins with no region",
+    ),
+    "track of another source": (
+        lambda lake: updated("regions", f"{HERE} AND pts = 5", track=region_of(lake, OTHER, 0))(lake),
+        "begins in another source, or later",
+    ),
+    "track that begins later": (
+        lambda lake: updated("regions", f"{HERE} AND pts = 5", track=region_of(lake, WORLD, 90))(lake),
+        "begins in another source, or later",
+    ),
     "lost ledger": (deleted("segments", FIRST), "frames: 10 rows of .* lie in no segment"),
     "complete, not covered": (deleted("segments", FIRST), r"is complete, but \[0, 50\) is not done"),
     "covered, still open": (updated("sources", f"source = '{CLIP}'", state="open"), "done as a whole, but still open"),
