@@ -144,3 +144,14 @@ def test_the_child_ends_when_its_parent_is_killed(clip: Location) -> None:
     while Path(f"/proc/{child}").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not Path(f"/proc/{child}").exists()
+
+
+def test_a_reader_that_is_stopped_ends_where_it_is_and_starts_no_child_again(clip: Location) -> None:
+    with ReaderProcess(ReadConfig(), timeout_s=30) as reader:
+        work = whole(reader.probe(clip), clip)
+        threading.Timer(0.2, reader.stop).start()
+        packets = [packet for _ in range(50) for packet in reader.read(work)]
+        assert [p for p in packets if isinstance(p.head.end, SegmentFailure)] == []  # the file is not to blame
+        assert len(packets) < 50
+        assert reader.pid is None
+        assert list(reader.read(work)) == []

@@ -1,7 +1,7 @@
 """Pictures where a model runs, so that whole frames, maps and crops are cut from one copy of their pixels."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -11,6 +11,13 @@ from schemas.boxes import Boxes
 from schemas.frames import ImageArray, require_image
 
 Cuts = NDArray[np.int64]
+
+
+def uploaded(array: NDArray[Any], device: torch.device) -> torch.Tensor:
+    """The array on the device, without waiting for what the device is doing: from memory that is not pinned a copy
+    begins when all work before it is done."""
+    host = torch.from_numpy(np.require(array, requirements=("C", "W")))
+    return host if device.type == "cpu" else host.pin_memory().to(device, non_blocking=True)
 
 
 class DeviceFrames(Sequence[ImageArray]):
@@ -32,8 +39,7 @@ class DeviceFrames(Sequence[ImageArray]):
         self.first = np.concatenate([np.zeros(1, np.int64), ends])[: len(self._images)]
         self.pixels = torch.empty((int(ends[-1]) if len(ends) else 0, 3), dtype=torch.uint8, device=device)
         for image, start, stop in zip(self._images, self.first, ends, strict=True):
-            flat = torch.from_numpy(np.require(image, requirements=("C", "W"))).reshape(-1, 3)
-            self.pixels[start:stop].copy_(flat, non_blocking=True)
+            self.pixels[start:stop] = uploaded(np.ascontiguousarray(image).reshape(-1, 3), device)
 
     def whole(self) -> Cuts:
         """One cut a picture: all of it."""

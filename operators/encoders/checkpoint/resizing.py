@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  # the name everyone knows it by
 from numpy.typing import NDArray
 
-from operators.encoders.checkpoint.device_frames import Cuts, DeviceFrames
+from operators.encoders.checkpoint.device_frames import Cuts, DeviceFrames, uploaded
 from schemas.errors import InvalidValueError
 
 Filter = Literal["bilinear", "bicubic"]
@@ -55,7 +55,7 @@ class Places:
 
     def outside(self, device: torch.device) -> torch.Tensor:
         """bool (N, 1, H, W): true where a canvas is not filled."""
-        top, left, rows, cols = torch.from_numpy(self.spots).to(device, non_blocking=True).T[:, :, None]
+        top, left, rows, cols = uploaded(self.spots, device).T[:, :, None]
         down = torch.arange(self.height_px, device=device)
         across = torch.arange(self.width_px, device=device)
         filled_down = (down >= top) & (down < top + rows)
@@ -96,7 +96,7 @@ def by_matrices(
     # cuts of about one size together: what is smaller is filled up to the largest of them
     doubling = np.ceil(np.log2(np.stack([heights, widths], axis=1))).astype(np.int64)
     order = np.lexsort((heights, doubling[:, 0], doubling[:, 1]))
-    on_device = torch.from_numpy(rows[order]).to(device, non_blocking=True)
+    on_device = uploaded(rows[order], device)
     done = 0
     while done < len(order):
         stop = _chunk(doubling[order], heights[order], widths[order], done)

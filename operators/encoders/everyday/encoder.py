@@ -3,12 +3,12 @@
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from operators.encoders.card import ModelCard
 from operators.encoders.crops import crop_corners
@@ -19,6 +19,7 @@ from operators.encoders.everyday.resize import resize, resized_crops
 from operators.encoders.everyday.sentences import SentenceEncoder
 from operators.encoders.map_size import map_size_px
 from operators.encoders.pooling import cell_weights, pool_boxes
+from operators.one_ahead import one_ahead
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray
@@ -76,7 +77,7 @@ class EverydayEncoder:
     def pool_regions(self, images: Sequence[ImageArray], boxes: Sequence[Boxes]) -> VectorArray:
         """Returns float32 (N, 768)."""
         require_boxes(images, boxes)
-        means = [pool_boxes(self.feature_maps([image])[0], part) for image, part in zip(images, boxes, strict=True)]
+        means = [pool_boxes(of_image, part) for of_image, part in zip(self._maps(images), boxes, strict=True)]
         return self.project(np.concatenate([np.zeros((0, CHANNELS), np.float32), *means]))
 
     def encode_texts(self, texts: Sequence[str]) -> VectorArray:
@@ -95,18 +96,21 @@ class EverydayEncoder:
     def feature_maps(self, images: Sequence[ImageArray]) -> list[FeatureMap]:
         """Each picture with its shorter side at 448 px, its longer one rounded to whole cells (32 px), so that
         nothing is padded and the grid covers the frame; features (14, 14…, 1280)."""
-        return [self.feature_map(image, short_side_px=MAP_SHORT_SIDE_PX) for image in images]
+        return list(self._maps(images))
 
     def feature_map(self, image: ImageArray, *, short_side_px: int) -> FeatureMap:
         """The same at another size: detail against time, which grows with the square of it."""
-        height_px, width_px = map_size_px(image, short_side_px=short_side_px, cell_px=STRIDE_PX)
-        return FeatureMap(self._backbone(resize(image, width_px=width_px, height_px=height_px)[None])[0])
+        return FeatureMap(self._backbone(_map_input(image, short_side_px=short_side_px))[0])
 
     def project(self, features: VectorArray) -> VectorArray:
         """features: float32 (N, 1280), cells or means of cells. Returns float32 (N, 768), L2-normalised."""
         if features.ndim != 2 or features.shape[1] != CHANNELS:
             raise InvalidValueError(f"features must be (N, {CHANNELS}), got {features.shape}")
         return joined(self._head.images(features), self._conse.images(features), conse_share=self._head.conse_share)
+
+    def _maps(self, images: Sequence[ImageArray]) -> Iterator[FeatureMap]:
+        for pixels in one_ahead(_map_input(image, short_side_px=MAP_SHORT_SIDE_PX) for image in images):
+            yield FeatureMap(self._backbone(pixels)[0])
 
     def _use(self, head: Head) -> None:
         self._head = head
@@ -169,21 +173,18 @@ def region_features(
     return _features((resize(crop, width_px=side_px, height_px=side_px) for crop in crops), boxes, backbone)
 
 
+def _map_input(image: ImageArray, *, short_side_px: int) -> NDArray[np.uint8]:
+    """uint8 (1, H, W, 3)."""
+    height_px, width_px = map_size_px(image, short_side_px=short_side_px, cell_px=STRIDE_PX)
+    return resize(image, width_px=width_px, height_px=height_px)[None]
+
+
 def _features(squares: Iterator[ImageArray], boxes: Boxes, backbone: Backbone) -> VectorArray:
-    """float32 (N, 1280): cells under each box in the map of its square. Squares are made in a thread, a batch ahead:
-    Pillow works outside of the interpreter's lock, and in the gaps that the backbone's threads leave."""
+    """float32 (N, 1280): cells under each box in the map of its square."""
     features = np.empty((len(boxes), CHANNELS), np.float32)
-    with ThreadPoolExecutor(1, "squares") as ahead:
-
-        def following() -> Future[list[ImageArray]]:
-            return ahead.submit(lambda: list(islice(squares, _BATCH)))
-
-        waiting = following()
-        for start in range(0, len(boxes), _BATCH):
-            batch = np.stack(waiting.result())
-            waiting = following()
-            part = boxes[start : start + _BATCH]
-            features[start : start + len(batch)] = _pooled(backbone(batch), part)
+    stacks = (np.stack(list(islice(squares, min(_BATCH, len(boxes) - at)))) for at in range(0, len(boxes), _BATCH))
+    for start, batch in zip(range(0, len(boxes), _BATCH), one_ahead(stacks), strict=True):
+        features[start : start + len(batch)] = _pooled(backbone(batch), boxes[start : start + len(batch)])
     return features
 
 

@@ -4,6 +4,7 @@ Catches a tower that takes another path than the model, patches that are not wha
 are tokenised otherwise, pictures that are distorted, and vectors that depend on their neighbours.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -222,3 +223,32 @@ def test_saliency_looks_where_the_grid_changes() -> None:
     # the cell itself weighs 4, its four neighbours 1 each, all others nothing
     torch.testing.assert_close(saliency_mean(grid), torch.tensor([[4.5, 0.0, 0.0]]))
     torch.testing.assert_close(saliency_mean(torch.ones(1, 4, 4, 2)), torch.ones(1, 2))
+
+
+def test_a_compiled_model_gives_the_same_vectors_in_batches_of_any_size(
+    checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # traced as by the compiler, without its minutes
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    encoder = load_encoder(str(checkpoints("clip")))
+    assert isinstance(encoder, CheckpointEncoder)
+    images = [SQUARE, WIDE, 255 - SQUARE] * 6
+    expected = encoder.encode_images(images)
+    encoder.compile()
+    for count in (len(images), 3, 1):
+        np.testing.assert_allclose(encoder.encode_images(images[:count]), expected[:count], rtol=0, atol=1e-5)
+
+
+def test_pictures_of_many_sizes_each_have_their_own_map_and_means(checkpoints: Checkpoints) -> None:
+    encoder = load_encoder(str(checkpoints("clip")))
+    images = [SQUARE, WIDE, 255 - SQUARE, WIDE.transpose(1, 0, 2), 255 - WIDE]
+    boxes = [
+        Boxes(np.array([[0.1, 0.2, 0.7, 0.6], [0, 0, 1, 1]][: i % 3], np.float32).reshape(-1, 4)) for i in range(5)
+    ]
+    together = encoder.feature_maps(encoder.held(images))
+    for image, found in zip(images, together, strict=True):
+        (alone,) = encoder.feature_maps([image])
+        np.testing.assert_allclose(found.features, alone.features, rtol=0, atol=1e-5)
+    expected = encoder.project(np.concatenate([pool_boxes(m, b) for m, b in zip(together, boxes, strict=True)]))
+    np.testing.assert_allclose(encoder.pool_regions(images, boxes), expected, rtol=0, atol=1e-6)
+    assert encoder.pool_regions(images, [Boxes.empty()] * 5).shape == (0, encoder.space.dimension)
