@@ -108,7 +108,7 @@ def _weights_for_names(settings: dict[str, object]) -> None:
     for key, value in list(settings.items()):
         if isinstance(value, dict):
             _weights_for_names(value)
-        elif key == "model" and isinstance(value, str) and is_checkpoint(value):
+        elif key == "model" and isinstance(value, str) and value and is_checkpoint(value):
             settings[key] = fingerprint(find_checkpoint(value))
         elif key == "batch" or key.endswith("_per_batch"):
             del settings[key]

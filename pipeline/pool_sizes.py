@@ -16,9 +16,8 @@ EMBEDDER_CPUS = 0.5
 # Left for Ray Data's own tasks: pools that take every CPU wait for ever for a task that waits for a CPU.
 SPARE_CPUS = 0.5
 
-
 # Proposers without a model that a GPU would help.
-WITHOUT_MODEL = frozenset({"moving", "selective-search", "grid", "complete-cover"})
+WITHOUT_MODEL = frozenset({"moving", "selective-search", "grid", "complete-cover", "segments"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ def stages_with_models(plan: Plan) -> frozenset[StageName]:
     stages: set[StageName] = set()
     if is_checkpoint(plan.model):
         stages.add("embed")
-    if set(plan.proposals.use) - WITHOUT_MODEL:
+    if set(plan.proposals.use) - WITHOUT_MODEL or plan.proposals.box_masks.by == "sam":
         stages.add("propose")
     return frozenset(stages)
 

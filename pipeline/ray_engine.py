@@ -2,8 +2,8 @@
 
 import logging
 import pickle
-import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -24,6 +24,7 @@ from pipeline.pool_sizes import (
     pool_sizes,
     stages_with_models,
 )
+from pipeline.ray_session import ray_session
 from pipeline.reader_process import ReaderProcess
 from pipeline.remote import call
 from pipeline.rows import SegmentRows
@@ -49,21 +50,13 @@ class RayEngine:
     def __init__(self, plan: Plan, make_writer: Callable[[], LakeWriter], *, on_this_node: bool) -> None:
         """on_this_node: the lake is a folder of this machine, and its writer must run here."""
         self._plan = plan
-        self._started = not ray.is_initialized()
-        if self._started:
-            with warnings.catch_warnings():
-                # Ray forks only to start other programs, before which LanceDB's threads do not matter
-                warnings.filterwarnings("ignore", "lancedb fork support", RuntimeWarning)
-                ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
-        try:
+        with ExitStack() as opened:
+            opened.enter_context(ray_session())
             resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
             self._cpus, self._gpus = resources.get("CPU", 0.0), resources.get("GPU", 0.0)
             self._pool_sizes(works=1)  # refuse before any file is opened
             self.writer: LakeWriter = _ActorWriter(make_writer, on_this_node=on_this_node)
-        except BaseException:
-            if self._started:
-                ray.shutdown()
-            raise
+            self._session = opened.pop_all()
         self._probes = [
             ray.remote(_ProbeActor).options(num_cpus=0, max_restarts=-1, max_task_retries=2).remote(plan)
             for _ in range(max(1, int(self._cpus) // 2))
@@ -119,8 +112,7 @@ class RayEngine:
         try:
             self.writer.close()
         finally:
-            if self._started:
-                ray.shutdown()
+            self._session.close()
 
 
 class _ActorWriter:

@@ -2,9 +2,7 @@
 
 import logging
 import pickle
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +12,8 @@ from numpy.typing import NDArray
 
 from pipeline.lake.further_vectors import NewVectors
 from pipeline.plan import Plan
-from pipeline.pool_sizes import EMBEDDER_CPUS, READER_CPUS, SPARE_CPUS
+from pipeline.pool_sizes import EMBEDDER_CPUS, READER_CPUS, SPARE_CPUS, stages_with_models
+from pipeline.ray_session import ray_session
 from pipeline.sources import Failure
 from schemas.errors import PlanError
 
@@ -29,9 +28,12 @@ def run_on_ray(works: "Sequence[ReembedWork]", plan: Plan) -> Iterator[NewVector
     """What comes of all pieces of work, in any order. Raises PlanError where no actor would find room."""
     if not works:
         return
-    with _ray_session():
-        cpus = ray.cluster_resources().get("CPU", 0.0)  # type: ignore[no-untyped-call]
-        actors = plan.run.embedders or min(len(works), max(1, int((cpus - SPARE_CPUS) / ACTOR_CPUS)))
+    with ray_session():
+        resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        cpus = resources.get("CPU", 0.0)
+        gpus = resources.get("GPU", 0.0) if "embed" in stages_with_models(plan) else 0.0
+        room = max(1, int((cpus - SPARE_CPUS) / ACTOR_CPUS))
+        actors = plan.run.embedders or min(len(works), room, int(gpus) or room)
         if actors * ACTOR_CPUS + SPARE_CPUS > cpus:
             raise PlanError(
                 f"{actors} actors ask for {actors * ACTOR_CPUS:g} CPUs and {SPARE_CPUS:g} for Ray itself, the cluster "
@@ -45,6 +47,7 @@ def run_on_ray(works: "Sequence[ReembedWork]", plan: Plan) -> Iterator[NewVector
             fn_constructor_args=(plan,),
             batch_size=1,
             num_cpus=ACTOR_CPUS,
+            num_gpus=min(1.0, gpus / actors),
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors),
         )
         for batch in dataset.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=1):
@@ -66,19 +69,3 @@ class _ReembedActor:
                 out = np.empty(1, object)
                 out[0] = pickle.dumps(found, protocol=pickle.HIGHEST_PROTOCOL)
                 yield {"found": out}
-
-
-@contextmanager
-def _ray_session() -> Iterator[None]:
-    """The Ray that is running, or one started here and ended with the block."""
-    if ray.is_initialized():
-        yield
-        return
-    with warnings.catch_warnings():
-        # Ray forks only to start other programs, before which LanceDB's threads do not matter
-        warnings.filterwarnings("ignore", "lancedb fork support", RuntimeWarning)
-        ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
-    try:
-        yield
-    finally:
-        ray.shutdown()

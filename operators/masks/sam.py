@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  # the name everyone knows it by
 from numpy.typing import NDArray
 
+from operators.batches import Batches
 from operators.checkpoints.loading import device_and_dtype, load_weights
 from operators.checkpoints.reasons import told
 from operators.encoders.checkpoint.pixels import PixelConfig, Pixels
@@ -111,7 +112,9 @@ class Segmenter:
                 levels = self._model.get_image_embeddings(pixels)
             return tuple(level.to(self._dtype) for level in ([levels] if self._padded else levels))
 
-        batches = list(_halving(len(images), self.config.frames_per_batch, run, what=self.config.model))
+        batches = list(
+            _halving(len(images), self.config.frames_per_batch, run, device=self._device, what=self.config.model)
+        )
         sizes = tuple((image.shape[0], image.shape[1]) for image in images)
         return Embedding(tuple(torch.cat(level) for level in zip(*batches, strict=True)), sizes)
 
@@ -144,7 +147,7 @@ class Segmenter:
             labels = torch.ones(at.shape[:3], dtype=torch.int32, device=self._device)
             return self._decode(frames, frame[rows], prompt[rows], input_points=at, input_labels=labels)
 
-        return _halving(len(flat), self.config.prompts_per_batch, run, what=self.config.model)
+        return _halving(len(flat), self.config.prompts_per_batch, run, device=self._device, what=self.config.model)
 
     def masks_in_boxes(self, frames: Embedding, boxes: Sequence[Boxes]) -> Iterator[PromptedMasks]:
         """One prompt a box. boxes: of each frame. Otherwise as `masks_at_points`."""
@@ -156,7 +159,7 @@ class Segmenter:
             around = self._input_px(frames, frame[rows].repeat(2), corners).view(-1, 1, 4)
             return self._decode(frames, frame[rows], prompt[rows], input_boxes=around)
 
-        return _halving(len(flat), self.config.prompts_per_batch, run, what=self.config.model)
+        return _halving(len(flat), self.config.prompts_per_batch, run, device=self._device, what=self.config.model)
 
     @torch.inference_mode()
     def full_size(self, logits: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
@@ -197,7 +200,11 @@ class Segmenter:
         largest = max(size[0] * size[1], self.side_px**2 if self._padded else 0)
         batch = max(1, _UPSCALED_PX // largest)
         return _halving(
-            len(logits), batch, lambda rows: use(self.full_size(logits[rows], size)), what=self.config.model
+            len(logits),
+            batch,
+            lambda rows: use(self.full_size(logits[rows], size)),
+            device=self._device,
+            what=self.config.model,
         )
 
     @torch.inference_mode()
@@ -274,17 +281,10 @@ def _flat(prompts: Sequence[NDArray[np.float32]], width: int) -> NDArray[np.floa
     return np.concatenate([np.zeros((0, width), np.float32), *prompts]).astype(np.float32, copy=False)
 
 
-def _halving(count: int, batch: int, run: Callable[[slice], T], *, what: str) -> Iterator[T]:
+def _halving(count: int, batch: int, run: Callable[[slice], T], *, device: torch.device, what: str) -> Iterator[T]:
     """`run` over slices of `count` items; a slice that the device has no memory for is tried again by halves."""
-    start = 0
-    while start < count:
-        rows = slice(start, min(start + batch, count))
-        try:
-            result = run(rows)
-        except torch.OutOfMemoryError as error:
-            if rows.stop - start == 1:
-                raise ModelError(f"{what} does not fit the device's memory, even one at a time: {error}") from error
-            batch = (rows.stop - start) // 2
-            continue
-        yield result
-        start = rows.stop
+    try:
+        for _, made in Batches(batch, largest=batch, device=device)(count, run):
+            yield made
+    except torch.OutOfMemoryError as error:
+        raise ModelError(f"{what} does not fit the device's memory, even one at a time: {error}") from error

@@ -73,6 +73,7 @@ class Detector:
             self._detect,
             alike=self._loaded.pixels.size_of,
             size=self.config.batch,
+            device=self._loaded.device,
         )
         return [each.proposals(self._names, proposer=self._loaded.proposer, limit=self.config.limit) for each in found]
 

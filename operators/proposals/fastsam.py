@@ -73,13 +73,14 @@ class FastSam:
             self._model = package.FastSAM(str(path))
         except Exception as error:  # whatever unpickling a file raises
             raise ModelError(f"{config.model} cannot be read as FastSAM's weights: {error}") from error
-        device, _ = device_and_dtype()
-        self._device = str(device)
+        self._device, _ = device_and_dtype()
 
     def __call__(self, keyframes: Sequence[Keyframe]) -> list[Proposals]:
         # frames of one size only: others would be padded to their neighbours'
         images = [keyframe.image for keyframe in keyframes]
-        return in_batches(images, self._segment, alike=lambda image: image.shape, size=self.config.batch)
+        return in_batches(
+            images, self._segment, alike=lambda image: image.shape, size=self.config.batch, device=self._device
+        )
 
     def _segment(self, images: list[ImageArray]) -> list[Proposals]:
         results = self._model.predict(
@@ -89,7 +90,7 @@ class FastSam:
             iou=self.config.max_iou,
             max_det=self.config.limit,
             retina_masks=True,  # of the frame's size
-            device=self._device,
+            device=str(self._device),
             verbose=False,
         )
         return [_proposals(result, image) for result, image in zip(results, images, strict=True)]

@@ -87,6 +87,7 @@ class OpenSet:
             self._detect,
             alike=self._loaded.pixels.size_of,
             size=self.config.batch,
+            device=self._loaded.device,
         )
         return [
             each.proposals(self._vocabulary, proposer=self._loaded.proposer, limit=self.config.limit) for each in found

@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from operators.masks.boxes_to_masks import BoxMasksConfig
+from operators.masks.config import MaskConfig
 from operators.proposals.proposer import ProposalConfig
 from pipeline.packets import StageName
 from pipeline.plan import Plan, RunConfig
@@ -60,3 +62,7 @@ def test_the_embedded_model_and_proposers_without_one_need_no_gpu() -> None:
     assert stages_with_models(Plan()) == set()
     assert stages_with_models(Plan(model="owner/model")) == {"embed"}
     assert stages_with_models(Plan(proposals=ProposalConfig(use=("grid",)))) == set()
+    assert stages_with_models(Plan(proposals=ProposalConfig(use=("segments",)))) == set()
+    assert stages_with_models(Plan(proposals=ProposalConfig(use=("detector",)))) == {"propose"}
+    sam = MaskConfig(by="sam", sam=BoxMasksConfig(model="owner/model"))
+    assert stages_with_models(Plan(proposals=ProposalConfig(box_masks=sam))) == {"propose"}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -71,29 +72,27 @@ def in_batches(
     *,
     alike: Callable[[ImageArray], Hashable],
     size: int,
+    device: "torch.device",
 ) -> list[Result]:
     """One result an image, in their order; `run` sees at most `size` images at once, all of one `alike`.
 
     Nothing is ever padded to the size of its neighbours: that would let what is found in a frame depend on them.
     A batch that exceeds the device's memory is halved, and so are those that follow.
     """
-    import torch
+    from operators.batches import Batches  # torch: plans are read without it
 
     groups: dict[Hashable, list[int]] = {}
     for i, image in enumerate(images):
         groups.setdefault(alike(image), []).append(i)
     found: dict[int, Result] = {}
+    batches = Batches(size, largest=size, device=device)
     for places in groups.values():
-        start = 0
-        while start < len(places):
-            part = places[start : start + size]
-            try:
-                found.update(zip(part, run([images[i] for i in part]), strict=True))
-            except torch.OutOfMemoryError:
-                if len(part) == 1:
-                    raise
-                size = (len(part) + 1) // 2
-                torch.cuda.empty_cache()
-                continue
-            start += len(part)
+        results = [r for _, part in batches(len(places), partial(_run, run, images, places)) for r in part]
+        found.update(zip(places, results, strict=True))
     return [found[i] for i in range(len(images))]
+
+
+def _run(
+    run: Callable[[list[ImageArray]], list[Result]], images: Sequence[ImageArray], places: list[int], rows: slice
+) -> list[Result]:
+    return run([images[i] for i in places[rows]])

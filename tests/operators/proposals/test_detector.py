@@ -190,7 +190,6 @@ def test_a_plan_names_the_model_and_the_classes() -> None:
         ]
     )
     assert plan.proposals.detector == DetectorConfig(model="a/b", classes=("car",))
-    assert plan.hash != load_plan(overrides=['proposals.use=["detector", "grid"]']).hash
 
 
 @pytest.mark.parametrize("wrong", [{"least_score": 1.1}, {"limit": 0}, {"batch": 0}])

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from operators.proposals.detection.found import Found, corners, in_batches
 from schemas.frames import ImageArray
 
+CPU = torch.device("cpu")
+
 
 def images(widths: list[int]) -> list[ImageArray]:
     return [np.full((2, width, 3), i, np.uint8) for i, width in enumerate(widths)]
@@ -25,7 +27,7 @@ def test_every_image_has_its_own_result_whatever_the_batches(widths: list[int], 
         seen.append(tuple(image.shape[1] for image in batch))
         return [int(image[0, 0, 0]) for image in batch]
 
-    found = in_batches(images(widths), run, alike=lambda image: image.shape, size=size)
+    found = in_batches(images(widths), run, alike=lambda image: image.shape, size=size, device=CPU)
     assert found == list(range(len(widths)))
     assert all(len(set(batch)) == 1 and len(batch) <= size for batch in seen)
 
@@ -35,7 +37,7 @@ def test_one_image_that_does_not_fit_is_an_error() -> None:
         raise torch.OutOfMemoryError("too large")
 
     with pytest.raises(torch.OutOfMemoryError):
-        in_batches(images([1, 1]), run, alike=lambda image: image.shape, size=2)
+        in_batches(images([1, 1]), run, alike=lambda image: image.shape, size=2, device=CPU)
 
 
 def test_proposals_are_the_best_and_cut_to_the_frame() -> None:

@@ -1,0 +1,24 @@
+"""A connection to Ray: the cluster that is running, or one started on this machine and ended afterwards."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+
+
+@contextmanager
+def ray_session() -> Iterator[None]:
+    """Ray runs in the block; what was started here ends with it."""
+    if ray.is_initialized():
+        yield
+        return
+    with warnings.catch_warnings():
+        # Ray forks only to start other programs, before which LanceDB's threads do not matter
+        warnings.filterwarnings("ignore", "lancedb fork support", RuntimeWarning)
+        ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
+    try:
+        yield
+    finally:
+        ray.shutdown()
