@@ -1,0 +1,1 @@
+"""Regions that show the same thing from keyframe to keyframe."""
