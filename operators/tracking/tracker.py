@@ -179,7 +179,7 @@ class Tracker:
 
     def __init__(self, config: TrackConfig) -> None:
         self._config = config
-        self._weights = np.array([config.iou, config.appearance, config.distance, config.shape])
+        self._weights = np.array([config.iou, config.appearance, config.distance, config.shape], np.float64)
         self._weights /= self._weights.sum()
         self._last_s = -math.inf
         self._spread = 0.5  # usual 1 − cosine of two things in one frame, until a frame tells
