@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deploy.cli.options import JsonOption, PlanOption, ProposerOption, SetOption, chosen_plan
+from deploy.cli.options import JsonOption, ModelOption, PlanOption, ProposerOption, SetOption, chosen_plan
 from deploy.cli.output import console, print_json
-from deploy.cli.progress import shown_progress, shown_steps
+from deploy.cli.progress import shown_count, shown_progress, shown_steps
 
 if TYPE_CHECKING:
     from pipeline.evaluation.subregion import SubregionTable
@@ -111,3 +111,30 @@ def proposals(
         print_json({"datasets": [asdict(recall) for recall in recalls]})
     else:
         console().print(recall_table(recalls), soft_wrap=True, highlight=False)
+
+
+@app.command()
+def tracks(
+    datasets: Annotated[
+        list[Path],
+        typer.Argument(help="Folders with a video and its gt.txt (MOT Challenge).", exists=True, file_okay=False),
+    ],
+    plan: PlanOption = None,
+    model: ModelOption = None,
+    proposer: ProposerOption = None,
+    settings: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how well tracks keep to true identities: switches, recall, IDF1, beside simpler trackers."""
+    made = chosen_plan(plan, model=model, proposer=proposer, settings=settings)
+    from operators.encoders.catalogue import load_encoder
+    from pipeline.evaluation.tracks import evaluate_tracks, tracks_table
+
+    encoder = load_encoder(made.model)
+    with shown_count("frames") as on_progress:
+        found = [evaluate_tracks(folder, made, encoder=encoder, on_progress=on_progress) for folder in datasets]
+    encoder.close()
+    if as_json:
+        print_json({"datasets": [evaluation.to_json() for evaluation in found]})
+    else:
+        console().print(tracks_table(found), soft_wrap=True, highlight=False)

@@ -1,7 +1,7 @@
 """Videos with ground-truth boxes in MOT Challenge format: a clip, and `gt.txt` beside it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -22,10 +22,12 @@ class MotSequence:
     """A video and where people stand in it.
 
     boxes: PTS → the boxes of the frame shown then; every frame of the video is there, most with several boxes.
+    identities: PTS → who stands in each of these boxes, by number.
     """
 
     source: Source
     boxes: dict[int, Boxes]
+    identities: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
     def peopled_frames(self, *, every: int) -> Iterator[tuple[ImageArray, Boxes]]:
         """Every `every`-th frame, counted from the first, if it shows somebody: uint8 (H, W, 3) RGB, and its boxes."""
@@ -48,12 +50,14 @@ def read_sequence(folder: Path) -> MotSequence:
     source = probe(path, uri=path)
     rows = np.loadtxt(truth, delimiter=",", usecols=range(7), ndmin=2)
     rows = rows[rows[:, 6] > 0]
-    boxes = {}
+    boxes, identities = {}, {}
     for number, pts in enumerate(_shown(path, source), start=1):
-        x, y, width, height = rows[rows[:, 0] == number, 2:6].T
+        shown = rows[rows[:, 0] == number]
+        x, y, width, height = shown[:, 2:6].T
         corners = np.stack([x, y, x + width, y + height], axis=1)
         boxes[pts] = Boxes.from_pixels(corners, width_px=source.width_px, height_px=source.height_px)
-    return MotSequence(source, boxes)
+        identities[pts] = tuple(int(identity) for identity in shown[:, 1])
+    return MotSequence(source, boxes, identities)
 
 
 def _shown(path: str, source: Source) -> Iterator[int]:
