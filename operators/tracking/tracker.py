@@ -1,176 +1,197 @@
-"""From regions of keyframes to tracks: which of them show the same thing, keyframe after keyframe."""
+"""Follows regions from keyframe to keyframe: the same track for what is most likely the same thing."""
 
-from dataclasses import dataclass, field
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
-from schemas.boxes import Boxes, FloatArray
-from schemas.errors import InvalidValueError, PlanError
-from schemas.regions import WHOLE_FRAME
+from operators.tracking.association import CostArray, cheapest_pairs, geometry
+from operators.tracking.config import ProposerRule, TrackConfig
+from operators.tracking.live import LiveTracks, Seen
+from operators.tracking.motion import predicted, state_of
+from schemas.boxes import Boxes
+from schemas.errors import InvalidValueError
 from schemas.vectors import VectorArray
 
-_STATIC = ("grid-", "cover-", WHOLE_FRAME)  # windows that follow no thing
-_LEAST_SIDE = 1e-4  # of the frame: a box without area has a size to divide by, too
+__all__ = ["Link", "ProposerRule", "TrackConfig", "TrackFrame", "Tracker"]
 
-
-@dataclass(frozen=True, slots=True)
-class TrackConfig:
-    """How regions of two keyframes are told to be the same.
-
-    appearance: share of what a region looks like in the score of a pair; the rest is where it is.
-    reach: how far a region may be from where it is expected, in sides (the root of its area in the frame), and
-        `reach_per_s` further for each second since it was seen.
-    least_cosine: of two vectors; below it two regions look like different things. A cosine of 1 scores 1, this one 0.
-    least_score: of a pair, in [0, 1].
-    sleep_s: a track that was not seen for longer has ended.
-    fade_s: how long a speed is believed: it fades by 1/e in this time.
-    """
-
-    appearance: float = 0.5
-    reach: float = 0.5
-    reach_per_s: float = 1.0
-    least_cosine: float = 0.3
-    least_score: float = 0.3
-    sleep_s: float = 4.0
-    fade_s: float = 2.0
-
-    def __post_init__(self) -> None:
-        for name in ("appearance", "least_score"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise PlanError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
-        if not -1.0 <= self.least_cosine < 1.0:
-            raise PlanError(f"least_cosine must lie in [-1, 1), got {self.least_cosine}")
-        if min(self.reach, self.reach_per_s) < 0 or min(self.sleep_s, self.fade_s) <= 0:
-            raise PlanError(f"reach must not be negative, sleep_s and fade_s must be positive, got {self}")
+_FEWEST_PAIRS = 10  # of vectors, to tell how far apart those of different things lie
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackFrame:
-    """The regions of one keyframe.
+    """The N regions of one keyframe.
 
-    ids: of the N regions. boxes, score, proposer, label: as in `Proposals`. vectors: float32 (N, D), L2-normalised.
+    pts_s: its time in the source, in seconds.
+    ids: of the regions, all different. vectors: float16 or float32 (N, D), L2-normalised.
+    score: float32 (N,), in [0, 1]. proposer: N names. label: N names, None where there is none.
     """
 
     pts_s: float
     ids: tuple[str, ...]
     boxes: Boxes
-    vectors: VectorArray
-    score: FloatArray
+    vectors: NDArray[np.float16] | VectorArray
+    score: NDArray[np.float32]
     proposer: tuple[str, ...]
     label: tuple[str | None, ...]
 
     def __post_init__(self) -> None:
-        lengths = [len(v) for v in (self.ids, self.boxes, self.vectors, self.score, self.proposer, self.label)]
-        if len(set(lengths)) != 1:
-            raise InvalidValueError(f"all parts of a frame of regions must be of one length, got {lengths}")
+        n = len(self.ids)
+        lengths = [len(getattr(self, name)) for name in ("boxes", "vectors", "score", "proposer", "label")]
+        if set(lengths) != {n}:
+            raise InvalidValueError(f"a frame of {n} ids has boxes, vectors, score, proposer, label of {lengths}")
+        if len(set(self.ids)) != n:
+            raise InvalidValueError(f"ids of regions must differ within a frame, got {n - len(set(self.ids))} twice")
+        if not math.isfinite(self.pts_s):
+            raise InvalidValueError(f"pts_s must be a number of seconds, got {self.pts_s}")
+        if self.vectors.ndim != 2:
+            raise InvalidValueError(f"vectors must be (N, D), got {self.vectors.shape}")
+
+    def __repr__(self) -> str:
+        return f"TrackFrame(pts_s={self.pts_s:g}, n={len(self.ids)})"
 
 
-@dataclass(slots=True, eq=False)
-class _Track:
-    """id: of its first region. box: float64 (4,), centre x, y, width, height, when it was last seen; speed: of the
-    centre, a second."""
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A region of an earlier frame that a model of motion found again as a region of this one.
 
-    id: str
-    box: NDArray[np.float64]
-    vector: VectorArray
-    label: str | None
-    seen_s: float
-    speed: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
+    start, stop: their ids. score: in [0, 1], e.g. IoU of the propagated mask and the region's.
+    """
+
+    start: str
+    stop: str
+    score: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.score <= 1:
+            raise InvalidValueError(f"a link's score must lie in [0, 1], got {self.score}")
 
 
 class Tracker:
-    """Keyframes of one source in PTS order; returns the track of each region, None for windows that follow no thing.
+    """The keyframes of one source in, in order of time; the track of each region out.
 
-    A track is named by the id of the region with which it begins. A keyframe gives each track at most one region, and
-    each region at most one track: the pairs of the highest total score, where a score is the mean of how much two
-    regions look alike and how well one lies where the other is expected by now. Labels that differ make no pair.
-    Overlapping regions of one thing (the person, and the person with a bicycle) are tracks of their own.
+    A track is named by the id of the region with which it begins. A region has one track at most, a track one region a
+    frame at most. Regions that show one thing several times (a person found by two proposers, and the head alone) have
+    a track each, side by side: sizes and places keep these apart, for all of a frame are assigned at once.
 
-    What it remembers are the tracks seen in the last `sleep_s`; the result does not depend on the order of the regions
-    of a keyframe.
+    Tracks depend on the frames given and nothing else: not on how a source was cut into segments, nor on the order of
+    regions in a frame. Memory: the tracks that may go on, at most the regions of the frames within which they sleep.
     """
 
     def __init__(self, config: TrackConfig) -> None:
         self._config = config
-        self._live: list[_Track] = []
+        self._weights = np.array([config.iou, config.appearance, config.distance, config.shape], np.float64)
+        self._weights /= self._weights.sum()
+        self._last_s = -math.inf
+        self._spread = 0.5  # usual 1 − cosine of two things in one frame, until a frame tells
+        self._tracks = LiveTracks.none()
+
+    @property
+    def live(self) -> int:
+        """How many tracks may still go on."""
+        return len(self._tracks.ids)
 
     def cut(self) -> None:
-        """Ends all tracks: what comes next is another shot."""
-        self._live = []
+        """The next frame is of another shot: no track goes on in it."""
+        self._tracks = LiveTracks.none()
 
-    def __call__(self, frame: TrackFrame) -> list[str | None]:
-        config = self._config
-        self._live = [t for t in self._live if frame.pts_s - t.seen_s <= config.sleep_s]
-        things = sorted(
-            (i for i, name in enumerate(frame.proposer) if not name.startswith(_STATIC)), key=frame.ids.__getitem__
-        )
-        boxes = _centred(frame.boxes.xyxy[things])
-        vectors = frame.vectors[things]
-        labels = [frame.label[i] for i in things]
+    def __call__(self, frame: TrackFrame, *, links: Sequence[Link] = ()) -> list[str | None]:
+        """The track of each region in the order of the frame's; None for those that are not tracked.
+
+        links: from regions of earlier frames to regions of this one; those that name others are passed over.
+        Raises InvalidValueError for a frame that is not later than the one before.
+        """
+        if frame.pts_s <= self._last_s:
+            raise InvalidValueError(
+                f"frames must come in order of time, got {frame.pts_s} s after {self._last_s} s; "
+                "a new source needs a new Tracker"
+            )
+        self._last_s = frame.pts_s
+        rules = {name: self._config.rule_of(name) for name in set(frame.proposer)}
+        # by id: sums of floats and ties must not depend on the order in which regions come
+        index = sorted((i for i, name in enumerate(frame.proposer) if rules[name].tracked), key=lambda i: frame.ids[i])
+        seen = _seen(frame, index)
+        spread = _spread(seen)
+        self._spread = self._spread if spread is None else spread
+        pairs = cheapest_pairs(self._cost(seen, frame.pts_s, links), most=self._config.most_cost)
         found: list[str | None] = [None] * len(frame.ids)
-        score = self._scores(frame.pts_s, boxes, vectors, labels)
-        rows, columns = linear_sum_assignment(score, maximize=True)
-        of_region = {int(c): self._live[r] for r, c in zip(rows, columns, strict=True) if score[r, c] > 0}
-        for k, i in enumerate(things):
-            track = of_region.get(k)
-            if track is None:
-                track = _Track(frame.ids[i], boxes[k], vectors[k], labels[k], frame.pts_s)
-                self._live.append(track)
-            else:
-                self._move(track, frame.pts_s, boxes[k], vectors[k], labels[k])
-            found[i] = track.id
+        for track, region in pairs:
+            found[index[region]] = self._tracks.ids[track]
+        taken = {region for _, region in pairs}
+        begun = [
+            place
+            for place, i in enumerate(index)
+            if place not in taken and frame.score[i] >= rules[frame.proposer[i]].begin_score
+        ]
+        for place in begun:
+            found[index[place]] = seen.ids[place]
+        self._tracks = self._tracks.gone_on(pairs, begun, seen, now_s=frame.pts_s, config=self._config)
         return found
 
-    def _scores(
-        self, now_s: float, boxes: NDArray[np.float64], vectors: VectorArray, labels: list[str | None]
-    ) -> NDArray[np.float64]:
-        """float64 (tracks, regions), 0 where a pair is out of the question."""
-        config = self._config
-        if not self._live or not len(boxes):
-            return np.zeros((len(self._live), len(boxes)))
-        elapsed_s = np.array([now_s - t.seen_s for t in self._live])
-        expected = np.stack([t.box for t in self._live])
-        speed = np.stack([t.speed for t in self._live])
-        expected[:, :2] += speed * (config.fade_s * -np.expm1(-elapsed_s / config.fade_s))[:, None]
-        near = _nearness(expected, boxes, reach=config.reach + config.reach_per_s * elapsed_s)
-        cosine = np.stack([t.vector for t in self._live]).astype(np.float64) @ vectors.T.astype(np.float64)
-        alike = np.clip((cosine - config.least_cosine) / (1.0 - config.least_cosine), 0.0, 1.0)
-        score = config.appearance * alike + (1.0 - config.appearance) * near
-        known = np.array([[t.label is None or name is None or t.label == name for name in labels] for t in self._live])
-        score[(near <= 0) | (cosine < config.least_cosine) | ~known | (score < config.least_score)] = 0.0
-        return np.asarray(score, np.float64)
+    def _cost(self, seen: "Seen", now_s: float, links: Sequence[Link]) -> CostArray:
+        """float64 (tracks, regions); inf where a gate is shut."""
+        config, tracks = self._config, self._tracks
+        if not tracks.ids or not seen.ids:
+            return np.zeros((len(tracks.ids), len(seen.ids)))
+        elapsed_s = now_s - tracks.seen_s
+        place = geometry(predicted(tracks.state, tracks.velocity, elapsed_s, fade_s=config.fade_s), seen.state)
+        cosine = (tracks.vectors @ seen.vectors.T).astype(np.float64)
+        reach = np.minimum(config.gate_sides + config.gate_sides_per_s * elapsed_s, config.most_gate_sides)[:, None]
+        gate_shape = math.log(config.gate_shape)
+        parts = [
+            1 - place.iou,
+            np.clip((1 - cosine) / self._spread, 0, 1),
+            np.minimum(place.distance / reach, 1),
+            np.minimum(place.shape / gate_shape, 1),
+        ]
+        cost: CostArray = sum(weight * part for weight, part in zip(self._weights, parts, strict=True))
+        same = tracks.proposer[:, None] == seen.proposer[None]
+        cost += np.where(
+            same, config.other_score * np.abs(tracks.score[:, None] - seen.score[None]), config.other_proposer
+        )
+        known = (tracks.label[:, None] != "") & (seen.label[None] != "")
+        cost += config.other_label * (known & (tracks.label[:, None] != seen.label[None]))
+        cost += config.asleep * np.minimum(tracks.missed, 3)[:, None]
+        cost += config.young * (1 - np.minimum(tracks.regions - 1, 4) / 4)[:, None]
+        shut = (place.distance > reach) | (place.shape > gate_shape) | (cosine < config.gate_cosine)
+        linked = self._links(seen, links)
+        cost[shut & (linked == 0)] = np.inf
+        return cost - config.link * linked
 
-    def _move(
-        self, track: _Track, now_s: float, box: NDArray[np.float64], vector: VectorArray, label: str | None
-    ) -> None:
-        elapsed_s = now_s - track.seen_s
-        if elapsed_s > 0:
-            # half of what was seen just now: the edges of a region jitter, and a short time makes much of that
-            track.speed = (track.speed + (box[:2] - track.box[:2]) / elapsed_s) / 2
-        blend = track.vector + vector  # half of it new: one bad view (hidden, cut off) is not all that is remembered
-        track.vector = blend / max(float(np.linalg.norm(blend)), 1e-9)
-        track.box, track.seen_s = box, now_s
-        track.label = track.label or label
+    def _links(self, seen: "Seen", links: Sequence[Link]) -> CostArray:
+        """float64 (tracks, regions): the best score of a link between each, 0 without one."""
+        rows = {name: i for i, name in enumerate(self._tracks.last)}
+        columns = {name: i for i, name in enumerate(seen.ids)}
+        score = np.zeros((len(rows), len(columns)))
+        for link in links:
+            if link.start in rows and link.stop in columns:
+                at = rows[link.start], columns[link.stop]
+                score[at] = max(score[at], link.score)
+        return score
 
 
-def _centred(xyxy: FloatArray) -> NDArray[np.float64]:
-    """float32 (N, 4) corners → float64 (N, 4) centre x, y, width, height."""
-    x = np.asarray(xyxy, np.float64).reshape(-1, 4)
-    return np.concatenate([(x[:, :2] + x[:, 2:]) / 2, np.maximum(x[:, 2:] - x[:, :2], _LEAST_SIDE)], axis=1)
+def _spread(seen: Seen) -> float | None:
+    """The median 1 − cosine of regions of one frame that do not touch; None where too few tell.
 
-
-def _nearness(a: NDArray[np.float64], b: NDArray[np.float64], *, reach: NDArray[np.float64]) -> NDArray[np.float64]:
-    """float64 (N, M) in [0, 1]: 1 for equal boxes, 0 where one is out of reach of the other.
-
-    Centres may be `reach` (N,) sides apart (of the square of a box's area: who walks upright moves by several widths a
-    second), and sides may differ by a factor of two. Both fall off linearly, unlike the IoU of two boxes, which says
-    nothing once a small one has moved by its own width.
+    Cosines of unlike things lie near 0 in one model and near 0.7 in another, so that 1 − cosine alone weighs
+    differently with each.
     """
-    side = (np.sqrt(a[:, 2] * a[:, 3])[:, None] + np.sqrt(b[:, 2] * b[:, 3])[None]) / 2
-    away = np.linalg.norm(a[:, None, :2] - b[None, :, :2], axis=2) / side
-    size = np.abs(np.log2(a[:, None, 2:] / b[None, :, 2:])).max(axis=2)
-    close = np.clip(1.0 - away / np.maximum(reach[:, None], 1e-9), 0.0, 1.0)
-    same: NDArray[np.float64] = close * np.clip(1.0 - size, 0.0, 1.0)
-    return same
+    if len(seen.ids) < 2:
+        return None
+    apart = (geometry(seen.state, seen.state).iou == 0) & np.tri(len(seen.ids), k=-1, dtype=np.bool_)
+    if apart.sum() < _FEWEST_PAIRS:
+        return None
+    return max(float(np.median(1 - (seen.vectors @ seen.vectors.T)[apart])), 1e-3)
+
+
+def _seen(frame: TrackFrame, index: list[int]) -> Seen:
+    return Seen(
+        [frame.ids[i] for i in index],
+        state_of(frame.boxes.xyxy[index]),
+        frame.vectors[index].astype(np.float32),
+        np.array([frame.proposer[i] for i in index], np.str_),
+        np.array([frame.label[i] or "" for i in index], np.str_),
+        frame.score[index].astype(np.float64),
+    )

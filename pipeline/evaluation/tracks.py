@@ -68,8 +68,16 @@ def evaluate_tracks(
     if not report.ok:
         raise SourceError("; ".join(f.error for f in (*report.quarantined, *report.failed)))
     opened = Lake.open(str(lake))
-    position = replace(plan.tracks, appearance=0.0, least_cosine=-1.0)
-    appearance = replace(plan.tracks, appearance=1.0, reach=_EVERYWHERE)
+    position = replace(plan.tracks, appearance=0.0, gate_cosine=-1.0)
+    appearance = replace(
+        plan.tracks,
+        iou=0.0,
+        distance=0.0,
+        shape=0.0,
+        gate_sides=_EVERYWHERE,
+        most_gate_sides=_EVERYWHERE,
+        gate_shape=_EVERYWHERE,
+    )
     return {
         "position and appearance": stored_score(opened, sequence),
         "position alone": tracked_score(opened, sequence, position),

@@ -133,7 +133,13 @@ def test_an_interrupted_ingest_ends_cleanly_and_goes_on(regionlake: Run, tmp_pat
     arguments = ["ingest", str(long), "--lake", str(lake), "--engine", "local", "--proposer", "grid"]
     arguments += ["--set", "run.segment_s=1"]
     command = [sys.executable, "-m", "deploy.cli.main", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    # a test run in the background ignores Ctrl-C, and whatever it starts would ignore it too
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
         deadline = time.monotonic() + 60
         while not (lake / "segments.lance").exists() and time.monotonic() < deadline:
             time.sleep(0.05)  # until it is at work

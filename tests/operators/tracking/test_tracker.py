@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators.tracking.tracker import TrackConfig, Tracker, TrackFrame
+from operators.tracking.tracker import Link, TrackConfig, Tracker, TrackFrame
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError, PlanError
 
@@ -64,13 +64,26 @@ def test_a_thing_that_is_hidden_for_a_moment_goes_on_where_it_would_be() -> None
     assert run(seen + hidden + again)[-1] == ["0.0-0"]
 
 
-def test_what_stays_away_too_long_or_looks_or_is_called_otherwise_is_another_thing() -> None:
-    first = frame(0, [at(0.5)], [RED], label=["person"])
-    assert run([first, frame(5, [at(0.5)], [RED])])[-1] == ["5-0"]
-    assert run([first, frame(1, [at(0.5)], [BLUE])])[-1] == ["1-0"]
-    assert run([first, frame(1, [at(0.9)], [RED])], TrackConfig(reach_per_s=1.0))[-1] == ["1-0"]
-    assert run([first, frame(1, [at(0.5)], [RED], label=["dog"])])[-1] == ["1-0"]
-    assert run([first, frame(1, [at(0.5)], [RED], label=["person"])])[-1] == ["0-0"]
+def test_what_stays_away_too_long_or_appears_too_far_away_is_another_thing() -> None:
+    first = [frame(t, [at(0.5)], [RED]) for t in range(2)]
+    away = [frame(2 + t, [], []) for t in range(6)]
+    assert run([*first, *away[:2], frame(9, [at(0.5)], [RED])])[-1] == ["0-0"], "few keyframes without it"
+    assert run([*first, *away, frame(9, [at(0.5)], [RED])])[-1] == ["9-0"]
+    assert run([*first, frame(2, [at(0.95)], [RED])])[-1] == ["2-0"]
+
+
+def test_labels_decide_between_things_that_look_alike_side_by_side() -> None:
+    frames = [
+        frame(t, [at(0.50 + 0.03 * (t % 2)), at(0.53 - 0.03 * (t % 2))], [RED, RED], label=["person", "dog"])
+        for t in range(4)
+    ]
+    assert run(frames) == [["0-0", "0-1"]] * 4
+
+
+def test_a_link_of_a_motion_model_outweighs_place() -> None:
+    tracker = Tracker(TrackConfig())
+    assert tracker(frame(0, [at(0.1)], [RED])) == ["0-0"]
+    assert tracker(frame(1, [at(0.9)], [RED]), links=[Link("0-0", "1-0", 0.9)]) == ["0-0"]
 
 
 def test_no_track_goes_on_past_a_cut() -> None:
@@ -128,8 +141,14 @@ def test_the_order_of_regions_changes_nothing_and_no_track_has_two_in_a_frame(
 
 
 def test_parts_of_different_lengths_and_settings_that_mean_nothing_are_refused() -> None:
-    with pytest.raises(InvalidValueError, match="one length"):
+    with pytest.raises(InvalidValueError, match="a frame of 1 ids"):
         TrackFrame(0.0, ("a",), Boxes.empty(), np.zeros((0, 4), np.float32), np.zeros(0, np.float32), (), ())
-    for wrong in ({"appearance": 1.5}, {"least_cosine": 1.0}, {"sleep_s": 0.0}, {"reach": -1.0}):
+    for wrong in (
+        {"appearance": -0.1},
+        {"gate_cosine": 1.5},
+        {"sleep_s": -1.0},
+        {"gate_shape": 1.0},
+        {"most_cost": 0.0},
+    ):
         with pytest.raises(PlanError):
             TrackConfig(**wrong)

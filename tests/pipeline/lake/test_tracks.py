@@ -14,7 +14,9 @@ from schemas.errors import LakeError
 from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots
 
 WORLD = World(0)
-NEW = partial(Tracker, TrackConfig(least_score=0.0, least_cosine=-1.0, reach=50.0, sleep_s=1e6))
+NEW = partial(
+    Tracker, TrackConfig(gate_cosine=-1.0, gate_sides=50.0, most_gate_sides=50.0, gate_shape=1e6, most_cost=1.0)
+)
 
 
 @pytest.fixture
