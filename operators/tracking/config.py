@@ -41,7 +41,8 @@ class TrackConfig:
     asleep: added for every keyframe without the track, but never more than three times.
     young: added for a track of one region, and ever less up to five, so that what was followed for long goes on and
         not what began beside it a moment ago.
-    link: taken away for a pair that a model of motion links with full score; gates do not hold for it.
+    link: taken away for a pair that a model of motion links with full score, in proportion for less; gates do not hold
+        for it. Above 1 a sure link outweighs all that speaks for other pairs.
     most_cost: a pair that costs this or more is none.
     gate_sides, gate_sides_per_s, most_gate_sides: how far a centre may lie from where it is predicted, in sides of the
         region (square root of its area): so much at once, so much more each second, never more than the last.
@@ -67,7 +68,7 @@ class TrackConfig:
     other_score: float = 1.0
     asleep: float = 0.03
     young: float = 0.05
-    link: float = 0.5
+    link: float = 1.5
     most_cost: float = 0.75
     gate_sides: float = 1.0
     gate_sides_per_s: float = 1.5

@@ -89,6 +89,14 @@ def test_rows_in_any_order_and_beyond_the_picture_are_read(dataset: Callable[[li
     assert [len(boxes) for boxes in (second, *rest)] == [0] * (FRAMES - 2)
 
 
+def test_identities_stand_in_the_order_of_their_boxes(dataset: Callable[[list[str]], Path]) -> None:
+    rows = ["2,7,8,6,16,12,1", "1,3,40,30,16,12,1", "1,7,0,6,16,12,1", "1,9,0,6,16,12,0"]
+    sequence = read_sequence(dataset(rows))
+    first, second, third, *_ = sorted(sequence.boxes)
+    assert [sequence.identities[pts].tolist() for pts in (first, second, third)] == [[3, 7], [7], []]
+    np.testing.assert_allclose(sequence.boxes[first].xyxy[:, 0], [40 / WIDTH, 0])
+
+
 def test_truth_that_marks_nothing_is_read_as_frames_without_boxes(dataset: Callable[[list[str]], Path]) -> None:
     sequence = read_sequence(dataset(["1,1,0,0,10,10,0"]))
     assert [len(boxes) for boxes in sequence.boxes.values()] == [0] * FRAMES
