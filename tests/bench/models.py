@@ -37,6 +37,8 @@ import torch
 import transformers as t
 from PIL import Image
 
+from operators.proposals.detector import DetectorConfig
+from operators.proposals.proposer import ProposalConfig
 from pipeline.packets import FramePacket, PacketHead, ProposalPacket
 from pipeline.plan import Plan
 from pipeline.stages import EmbedStage, ProposeStage
@@ -71,6 +73,13 @@ def dinov2_s14(folder: Path, layers: int) -> None:
     t.Dinov2Model(t.Dinov2Config(**small, num_hidden_layers=layers)).save_pretrained(folder)
 
 
+def rt_detr(folder: Path, _layers: int) -> None:
+    t.RTDetrForObjectDetection(t.RTDetrConfig()).save_pretrained(folder)  # by default of the size of R50
+    size = {"height": 640, "width": 640}
+    settings = PIXELS | {"image_processor_type": "RTDetrImageProcessor", "size": size, "do_normalize": False}
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings))
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """write: the checkpoint, where there is one. plan: with that folder. stage: what holds the model. calls: on it."""
@@ -90,12 +99,20 @@ def checkpoint(name: str, write: Callable[[Path, int], None]) -> Entry:
     return Entry(name, write, lambda folder: Plan(model=folder), EmbedStage, towers)
 
 
+def detector(stage: Any) -> Calls:
+    return [(stage._propose._proposers[0]._loaded.model, "forward")]
+
+
+def proposing(folder: str) -> Plan:
+    return Plan(proposals=ProposalConfig(use=("detector",), detector=DetectorConfig(model=folder)))
+
+
 ENTRIES = [
     Entry("everyday", None, lambda _: Plan(), EmbedStage, lambda stage: [(stage._encoder, "_backbone")]),
     checkpoint("CLIP ViT-B/32", clip_b32),
     checkpoint("SigLIP B/16", siglip_b16),
     checkpoint("DINOv2 S/14", dinov2_s14),
-    # A proposer is one more line: its checkpoint, its plan, ProposeStage, and the method of it that is the bare model.
+    Entry("RT-DETR R50", rt_detr, proposing, ProposeStage, detector),
 ]
 
 
@@ -106,9 +123,10 @@ class Recorder:
     model: Callable[..., Any]
     batches: list[Any] = field(default_factory=list)
 
-    def __call__(self, batch: Any) -> Any:
-        self.batches.append(batch.copy() if isinstance(batch, np.ndarray) else batch.clone())
-        return self.model(batch)
+    def __call__(self, batch: Any = None, *, pixel_values: Any = None) -> Any:
+        given = batch if pixel_values is None else pixel_values
+        self.batches.append(given.copy() if isinstance(given, np.ndarray) else given.clone())
+        return self.model(given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,8 +255,9 @@ def measure(entry: Entry, args: argparse.Namespace, folder: Path) -> None:
         torch.manual_seed(0)
         folder.mkdir()
         entry.write(folder, args.layers)
-        settings = PIXELS | {"size": {"height": 224, "width": 224}}
-        (folder / "preprocessor_config.json").write_text(json.dumps(settings))
+        settings = folder / "preprocessor_config.json"
+        if not settings.exists():
+            settings.write_text(json.dumps(PIXELS | {"size": {"height": 224, "width": 224}}))
     plan = entry.plan(str(folder))
     if args.mode is not None:
         plan = replace(plan, regions=replace(plan.regions, mode=args.mode))
