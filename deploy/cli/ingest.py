@@ -10,7 +10,7 @@ from deploy.wording import reason
 
 if TYPE_CHECKING:
     from pipeline.plan import Plan
-    from pipeline.progress import IngestReport
+    from pipeline.progress import IngestReport, Progress
 
 
 def ingest(
@@ -50,10 +50,16 @@ def ingest(
         return
     if not sources:
         raise typer.BadParameter("name at least one file, folder, glob or URL", param_hint="SOURCES")
+    from deploy.cli.interrupt import interruptible
     from deploy.cli.progress import shown_progress
     from pipeline.ingest import ingest as run
 
-    with shown_progress() as on_progress:
+    with shown_progress() as show, interruptible() as check:
+
+        def on_progress(progress: "Progress") -> None:
+            check()
+            show(progress)
+
         report = run(sources, lake, made, engine=engine, replace=replace, on_progress=on_progress)
     if as_json:
         print_json(ingest_json(report))
@@ -64,10 +70,16 @@ def ingest(
 
 
 def _reembed(names: list[str], lake: str, plan: "Plan", *, engine: Literal["local", "ray"], as_json: bool) -> None:
+    from deploy.cli.interrupt import interruptible
     from deploy.cli.progress import shown_count
     from pipeline.reembed import reembed
 
-    with shown_count("keyframes") as on_progress:
+    with shown_count("keyframes") as show, interruptible() as check:
+
+        def on_progress(done: int, total: int) -> None:
+            check()
+            show(done, total)
+
         report = reembed(lake, plan, names=names, engine=engine, on_progress=on_progress)
     if as_json:
         print_json(
