@@ -101,10 +101,11 @@ def tracked_score(lake: Lake, sequence: MotSequence, config: TrackConfig) -> Tra
     """The same for the tracks that `config` would have made of the regions in a lake, as if there were no cuts."""
     tracker = Tracker(config)
     found = {}
-    for pts, frame in frames_of_regions(lake, sequence.source.id, sequence.source.span):
-        tracks = tracker(frame)
-        kept = np.array([i for i, track in enumerate(tracks) if track is not None], np.intp)
-        found[pts] = frame.boxes[kept], tuple(str(tracks[i]) for i in kept)
+    for _, frames in frames_of_regions(lake, [sequence.source.id]):
+        for pts, _, frame in frames:
+            tracks = tracker(frame)
+            kept = np.array([i for i, track in enumerate(tracks) if track is not None], np.intp)
+            found[pts] = frame.boxes[kept], tuple(str(tracks[i]) for i in kept)
     return _score(sequence, found)
 
 

@@ -27,7 +27,7 @@ from pipeline.lake.ledger import (
     sql_in,
 )
 from pipeline.lake.lock import WriterLock
-from pipeline.lake.tracks import NewTracker, track_regions
+from pipeline.lake.tracks import NewTracker, write_tracks
 from pipeline.lake.upkeep import MANY_FRAGMENTS, Compaction, compact
 from pipeline.rows import SegmentRows
 from schemas.clock import Span
@@ -363,7 +363,12 @@ class Committer:
                 shots += [(entry.source, shot) for shot in found]
         covered = [name for name in covered if name not in unfolded]
         self._append("shots", shots_table(shots))
-        self._track(covered, shots)
+        if self._new_tracker is not None:
+            videos: dict[str, list[Shot]] = {}
+            for source, shot in shots:
+                if source.kind == "video":
+                    videos.setdefault(source.id, []).append(shot)
+            write_tracks(self.lake, videos, self._new_tracker)
         complete = sources_table(
             [(e.source, e.plan, "complete") for e in map(self._entries.__getitem__, covered) if e.source is not None]
         )
@@ -371,19 +376,6 @@ class Committer:
         for name in covered:
             self._entries[name].state = "complete"
         self._damaged = False
-
-    def _track(self, source_ids: Sequence[str], shots: Sequence[tuple[Source, Shot]]) -> None:
-        """Fills the tracks of sources that are covered; done again after a kill, they are the same."""
-        for name in source_ids:
-            entry = self._entries[name]
-            assert entry.source is not None
-            if self._new_tracker is None or entry.source.kind == "picture":
-                continue
-            of_source = [shot for source, shot in shots if source.id == name]
-            rows = track_regions(self.lake, name, self._new_tracker(), spans=entry.spans("done"), shots=of_source)
-            if rows.num_rows:
-                with lake_errors(f"writing the tracks of {entry.uri} to {self.lake.uri}"):
-                    self.lake.table("regions").merge_insert("id").when_matched_update_all().execute(rows)
 
     def _append(self, name: TableName, rows: pa.Table) -> None:
         """Adds rows, and compares the rows that went in with the rows that are there."""
