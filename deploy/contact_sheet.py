@@ -131,9 +131,13 @@ def _draw_header(draw: ImageDraw.ImageDraw, result: SearchResult, *, width: int)
 
 def title(query: Query) -> str:
     """What the query asks for, in a line."""
-    what = f"“{query.text}”" if query.text else f"what {Path(query.image).name} shows" if query.image else "anything"
+    sought = [f"“{query.text}”"] if query.text else []
+    sought += [f"what {Path(query.image).name} shows"] if query.image else []
+    what = " and ".join(sought) or "anything"
+    what += f" without {', '.join(f'“{text}”' for text in query.not_text)}" if query.not_text else ""
     where = f" at {', '.join(f'{side:g}' for side in query.box)}" if query.box else ""
-    return what + where
+    then = f", then “{query.then.text}” within {query.then.within_s:g} s" if query.then else ""
+    return what + where + then
 
 
 def _draw_caption(draw: ImageDraw.ImageDraw, hit: Hit, *, name: str, x: int, y: int) -> None:

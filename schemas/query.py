@@ -1,15 +1,19 @@
 """A question to the lake, and its answer."""
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from schemas.boxes import Boxes
 from schemas.errors import QueryError
+from schemas.masks import Mask
 
 BoxTuple = tuple[float, float, float, float]
 Geometry = Literal["iou", "giou", "centroid", "shape", "area"]
 Normalisation = Literal["raw", "minmax", "zscore", "rrf"]
+MethodName = Literal["regions", "global"]
+Fusion = Literal["rrf", "weighted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +35,50 @@ class Ranking:
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """What to look for (text, or a picture's vector by path and ROI), where (box), and in what (filters).
+class RankTerm:
+    """One of the ways in which a query's frames are ranked, and its share where there are several.
 
-    text: words; or image: path of a picture, of which roi (fractions of that picture) is sought.
+    method: "regions", the regions that overlap the box, and whole frames, by meaning and geometry; "global", whole
+        frames by meaning.
+    """
+
+    method: MethodName = "regions"
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.weight < math.inf:
+            raise QueryError(f"the weight of {self.method} must be positive, got {self.weight}")
+
+
+@dataclass(frozen=True, slots=True)
+class Then:
+    """What must follow in the same source: `text` (in `box`, where one is given) within `within_s` seconds."""
+
+    text: str
+    within_s: float
+    box: BoxTuple | None = None
+
+    def __post_init__(self) -> None:
+        if not self.text.strip():
+            raise QueryError("the text of what is to follow is empty")
+        if not 0.0 < self.within_s < math.inf:
+            raise QueryError(f"what follows must do so within some seconds, got {self.within_s}")
+        _require_area("box", self.box)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to look for (words, a picture, or both), where (box), and in what (filters).
+
+    text: words. image: path of a picture, of which roi (fractions of that picture) is sought.
+    text_weight: share of the words where both are given.
+    not_text, not_rois: what a hit should not show: words, and parts of the picture; not_weight times their likeness
+        is taken off.
     box: region of the frame that a hit must overlap, `(x0, y0, x1, y1)`; see schemas.boxes.
+    rank: the ways in which frames are ranked; several are fused by reciprocal ranks ("rrf"), or by the weighted sum of
+        their distances, each scaled to [0, 1] over the frames found ("weighted").
+    candidates: how many of the nearest frames those ways look at that cost too much for all.
+    then: what must follow.
     source: keeps sources whose URI matches this glob, or contains it where it has no wildcard.
     since, until: UTC bounds, `since <= time < until`; sources without a recording time never match.
     since_s, until_s: the same on presentation time within each source, seconds.
@@ -44,6 +87,10 @@ class Query:
     text: str | None = None
     image: str | None = None
     roi: BoxTuple | None = None
+    text_weight: float = 0.5
+    not_text: tuple[str, ...] = ()
+    not_rois: tuple[BoxTuple, ...] = ()
+    not_weight: float = 0.5
     box: BoxTuple | None = None
     source: str | None = None
     since: datetime | None = None
@@ -52,26 +99,52 @@ class Query:
     until_s: float | None = None
     k: int = 10
     ranking: Ranking = Ranking()
+    rank: tuple[RankTerm, ...] = (RankTerm(),)
+    fusion: Fusion = "rrf"
+    candidates: int = 50
+    then: Then | None = None
 
     def __post_init__(self) -> None:
         if self.text is not None and not self.text.strip():
             raise QueryError("the query text is empty; give words, or leave it out and give --box or --image")
-        if self.text is not None and self.image is not None:
-            raise QueryError("give a text or an image, not both")
+        if not all(text.strip() for text in self.not_text):
+            raise QueryError("a text of what is not to be shown is empty")
         if self.text is None and self.image is None and self.box is None:
             raise QueryError("the query asks for nothing; give a text, a box (--box x0,y0,x1,y1) or an image")
-        if self.roi is not None and self.image is None:
-            raise QueryError("--roi is a part of --image; give the image too")
-        if self.k < 1:
-            raise QueryError(f"k must be at least 1, got {self.k}")
-        for name, box in (("box", self.box), ("roi", self.roi)):
-            if box is not None and Boxes([box]).area()[0] <= 0:  # type: ignore[arg-type]
-                raise QueryError(f"{name} must have an area, got {box}")
+        if (self.roi is not None or self.not_rois) and self.image is None:
+            raise QueryError("--roi and --not-roi are parts of --image; give the image too")
+        if self.not_text and not self.by_meaning:
+            raise QueryError("--not says what a text or an image should not mean; give one of these too")
+        if self.k < 1 or self.candidates < 1:
+            raise QueryError(f"k and candidates must be at least 1, got {self.k} and {self.candidates}")
+        if not 0.0 <= self.text_weight <= 1.0 or not 0.0 <= self.not_weight <= 1.0:
+            raise QueryError(
+                f"text_weight and not_weight must lie in [0, 1], got {self.text_weight} and {self.not_weight}"
+            )
+        methods = [term.method for term in self.rank]
+        if not methods or len(set(methods)) < len(methods):
+            raise QueryError(f"rank must name each way once, and at least one, got {methods}")
+        for name, box in (("box", self.box), ("roi", self.roi), *(("not_roi", box) for box in self.not_rois)):
+            _require_area(name, box)
+
+    @property
+    def by_meaning(self) -> bool:
+        """Whether something is sought, and not only a place."""
+        return self.text is not None or self.image is not None
+
+
+def _require_area(name: str, box: BoxTuple | None) -> None:
+    if box is not None and Boxes([box]).area()[0] <= 0:  # type: ignore[arg-type]
+        raise QueryError(f"{name} must have an area, got {box}")
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One frame of the answer with its best region; distances are lower for better."""
+    """One frame of the answer with its best region; distances are lower for better.
+
+    mask: of what was found, where the way of ranking cuts it out.
+    then: what followed, where that was asked for.
+    """
 
     rank: int
     distance: float
@@ -87,6 +160,8 @@ class Hit:
     frame_id: str
     region_id: str | None
     proposer: str
+    mask: Mask | None = None
+    then: "Hit | None" = None
 
 
 @dataclass(frozen=True, slots=True)

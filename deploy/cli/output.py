@@ -1,6 +1,7 @@
 """How results are printed: tables for people, JSON for programs; and what exit codes mean."""
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from schemas.query import Hit, Query, SearchResult
@@ -42,12 +43,15 @@ def _query_json(query: Query) -> Json:
         "text": query.text,
         "image": query.image,
         "roi": query.roi,
+        "not": [*query.not_text, *query.not_rois],
         "box": query.box,
         "source": query.source,
         "since": query.since.isoformat() if query.since else query.since_s,
         "until": query.until.isoformat() if query.until else query.until_s,
         "k": query.k,
-        "rank": query.ranking.geometry,
+        "rank": {term.method: term.weight for term in query.rank},
+        "then": query.then and asdict(query.then),
+        "geometry": query.ranking.geometry,
         "norm": query.ranking.normalisation,
         "weight": query.ranking.semantic_weight,
     }
@@ -67,4 +71,5 @@ def _hit_json(hit: Hit) -> Json:
         "frame_id": hit.frame_id,
         "region_id": hit.region_id,
         "proposer": hit.proposer,
+        **({} if hit.then is None else {"then": _hit_json(hit.then)}),
     }

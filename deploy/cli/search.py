@@ -2,15 +2,15 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from deploy.cli.options import JsonOption, LakeOption
 from deploy.cli.output import console, print_json, search_json
-from deploy.cli.values import parse_box, parse_time
+from deploy.cli.values import parse_box, parse_rank, parse_time
 from deploy.wording import clock_time, is_picture, short_names
-from schemas.query import Geometry, Normalisation, Query, Ranking, SearchResult
+from schemas.query import Fusion, Geometry, MethodName, Normalisation, Query, Ranking, RankTerm, SearchResult, Then
 
 if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
@@ -39,7 +39,33 @@ def search(
         typer.Option(help="Look for what this picture shows, instead of a text.", exists=True, dir_okay=False),
     ] = None,
     roi: Annotated[str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="The part of --image that is sought.")] = None,
-    rank: Annotated[Geometry, typer.Option(help="How a hit's box is compared with --box.")] = DEFAULT.geometry,
+    not_text: Annotated[
+        list[str] | None,
+        typer.Option("--not", metavar="TEXT", help="What hits should not show, in words.", show_default=False),
+    ] = None,
+    not_roi: Annotated[
+        list[str] | None,
+        typer.Option(metavar="X0,Y0,X1,Y1", help="A part of --image that hits should not show.", show_default=False),
+    ] = None,
+    then: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="What must follow in the same source, in words.", show_default=False),
+    ] = None,
+    then_box: Annotated[str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="Where that must be.")] = None,
+    within: Annotated[float, typer.Option(metavar="SECONDS", help="How soon --then must follow.")] = 10.0,
+    rank: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WAY[:WEIGHT]",
+            help=f"How frames are ranked, once or several times: {', '.join(get_args(MethodName))}.",
+            show_default="regions",
+        ),
+    ] = None,
+    fuse: Annotated[Fusion, typer.Option(help="How several --rank become one.")] = "rrf",
+    candidates: Annotated[
+        int, typer.Option(min=1, help="How many frames the ways look at that re-rank the nearest of the others.")
+    ] = 50,
+    geometry: Annotated[Geometry, typer.Option(help="How a hit's box is compared with --box.")] = DEFAULT.geometry,
     norm: Annotated[
         Normalisation, typer.Option(help="How both distances are made comparable.")
     ] = DEFAULT.normalisation,
@@ -82,7 +108,13 @@ def search(
         until=ended if isinstance(ended, datetime) else None,
         until_s=ended if isinstance(ended, float) else None,
         k=k,
-        ranking=Ranking(semantic_weight=weight, geometry=rank, normalisation=norm),
+        ranking=Ranking(semantic_weight=weight, geometry=geometry, normalisation=norm),
+        not_text=tuple(not_text or ()),
+        not_rois=tuple(filter(None, (parse_box(each, option="--not-roi") for each in not_roi or ()))),
+        rank=tuple(parse_rank(each) for each in rank) if rank else (RankTerm(),),
+        fusion=fuse,
+        candidates=candidates,
+        then=None if then is None else Then(then, within_s=within, box=parse_box(then_box, option="--then-box")),
     )
     from pipeline.lake.lake import Lake
 
@@ -108,13 +140,15 @@ def _answer(query: Query, *, lake: "Lake", model: str | None, templates: list[st
     from operators.encoders.catalogue import load_encoder
     from pipeline.search.searcher import Searcher
 
-    if query.text is None and query.image is None:
+    if not query.by_meaning and query.then is None:
         return Searcher(lake).search(query)  # a box alone needs no model
     encoder = load_encoder(model or lake.space.model, templates=templates)
     try:
         searcher = Searcher(lake, encoder)  # before the model works: it may be none of the lake's
-        if query.text is not None:
-            encoder.encode_texts([query.text])  # models load on first use, and `took_ms` is to be the search's own
+        if query.text is not None or query.then is not None:
+            encoder.encode_texts(
+                [query.text or ""]
+            )  # models load on first use, and `took_ms` is to be the search's own
         result = searcher.search(query)
         if searcher.without_vector:
             typer.echo(
@@ -133,7 +167,21 @@ def _print_table(result: SearchResult) -> None:
     table = Table(box=None, pad_edge=False)
     with_time = any(hit.time for hit in result.hits)
     clock = ("time (UTC)",) if with_time else ()
-    for column in ("rank", "distance", "semantic", "geometric", "source", "at", *clock, "shot", "box", "proposer"):
+    following = ("then at",) if result.query.then else ()
+    columns = (
+        "rank",
+        "distance",
+        "semantic",
+        "geometric",
+        "source",
+        "at",
+        *following,
+        *clock,
+        "shot",
+        "box",
+        "proposer",
+    )
+    for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column not in ("source", "shot"))
     names = short_names([hit.source for hit in result.hits])
     for hit in result.hits:
@@ -142,6 +190,7 @@ def _print_table(result: SearchResult) -> None:
             *("–" if d is None else f"{d:.3f}" for d in (hit.distance, hit.semantic, hit.geometric)),
             names[hit.source],
             "–" if is_picture(hit.source) else clock_time(hit.pts_s),
+            *([clock_time(hit.then.pts_s)] if hit.then else []),
             *([f"{hit.time:%Y-%m-%d %H:%M:%S}" if hit.time else "–"] if with_time else []),
             "–"
             if hit.shot_s is None or is_picture(hit.source)

@@ -1,11 +1,12 @@
-"""What options hold, from text: boxes and times. Anything else is wrong usage and says how it is written."""
+"""What options hold, from text: boxes, times, ways of ranking. Anything else is wrong usage, and says what is right."""
 
 import re
 from datetime import UTC, datetime
+from typing import get_args
 
 import typer
 
-from schemas.query import BoxTuple
+from schemas.query import BoxTuple, MethodName, RankTerm
 
 _SECONDS = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?)")
 
@@ -42,3 +43,17 @@ def parse_time(text: str | None, *, option: str) -> datetime | float | None:
             param_hint=option,
         ) from None
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def parse_rank(text: str) -> RankTerm:
+    """`regions` or `regions:0.5`: a way of ranking, and its weight among several."""
+    name, colon, weight = text.partition(":")
+    for method in get_args(MethodName):
+        if name == method:
+            break
+    else:
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(get_args(MethodName))}", param_hint="--rank")
+    try:
+        return RankTerm(method, float(weight) if colon else 1.0)
+    except ValueError:
+        raise typer.BadParameter(f"{weight!r} is no weight; write {name}:0.5", param_hint="--rank") from None

@@ -29,6 +29,7 @@ class HotColumns:
     A row is visible when its segment is done by the ledger (what a writer is about to commit, or left behind when it
     was killed, is not found) and it has a vector in `column`: the lake's own "vector", or one that was filled later.
     without_vector: frames that are done, and have none.
+    generation: another number after every refresh that found a change; rows may have moved.
     """
 
     def __init__(self, lake: Lake, *, column: str = "vector") -> None:
@@ -73,6 +74,7 @@ class HotColumns:
         self._shots: tuple[SpanIndex, NDArray[np.float64]] | None = None
         self.visible: NDArray[np.bool_] = np.zeros(0, np.bool_)
         self.without_vector = 0
+        self.generation = 0
 
     def refresh(self) -> bool:
         """Follows the lake to its newest versions; returns whether anything had changed.
@@ -99,6 +101,7 @@ class HotColumns:
         self.visible = committed & self._frames["embedded"]
         self.without_vector = int(committed.sum() - self.visible.sum())
         self._versions = versions
+        self.generation += 1
         return True
 
     @property

@@ -3,26 +3,37 @@
 import math
 import threading
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from operators.encoders.encoder import Encoder
-from operators.ranking.fusion import contenders, fuse, rank_frames
-from operators.ranking.geometry import geometric_distance
-from operators.readers.picture import read_picture
-from operators.region_vectors import RegionVectors, RegionVectorsConfig
+from operators.ranking.fusion import contenders, rank_frames
+from operators.region_vectors import RegionVectorsConfig
 from pipeline.lake.lake import Lake
-from pipeline.search.filters import frames_in_filter, overlapping
+from pipeline.search.filters import frames_in_filter
+from pipeline.search.frame_scores import FrameScores, Place, fused
 from pipeline.search.hot_columns import HotColumns
-from pipeline.search.scoring import Scorer, float32_error
-from schemas.boxes import Boxes, FloatArray
-from schemas.errors import QueryError
-from schemas.query import Hit, Query, SearchResult
-from schemas.regions import WHOLE_FRAME
-from schemas.vectors import VectorArray
+from pipeline.search.methods.boxed import Regions, nearest_frames
+from pipeline.search.methods.catalogue import METHODS
+from pipeline.search.methods.method import Asked, Method, SearchState
+from pipeline.search.scoring import Scorer
+from pipeline.search.sequences import followed
+from pipeline.search.target import Target, TargetMaker
+from schemas.query import Hit, MethodName, Query, SearchResult
 
-_FRAME_BOX = np.array([[0, 0, 1, 1]], np.float32)
+Found = tuple[int, float, Place]  # row of a frame, its distance, where in it
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """found: best first. then: row of a frame → what followed it."""
+
+    found: list[Found]
+    candidates: int
+    exact: bool = True
+    then: Mapping[int, Found] = field(default_factory=dict)
 
 
 class Searcher:
@@ -51,12 +62,11 @@ class Searcher:
         threads: int | None = None,
         max_age_s: float = 0.0,
     ) -> None:
-        self._lake = lake
-        self._encoder = encoder
-        self._regions = regions
-        self._proposers = proposers
         self._columns = HotColumns(lake, column="vector" if encoder is None else lake.column_of(encoder.space))
         self._scorer = Scorer(threads=threads)
+        self._targets = TargetMaker(encoder, regions=regions)
+        self._state = SearchState(lake, self._columns, self._scorer, encoder, proposers)
+        self._methods: dict[MethodName, Method] = {}
         self._lock = threading.Lock()
         self._max_age_s = max_age_s
         self._looked_at = -math.inf
@@ -67,20 +77,28 @@ class Searcher:
             return self._refresh()
 
     def search(self, query: Query) -> SearchResult:
-        """The top k frames for a query, each with its best box. No candidates: no hits.
+        """The top k frames for a query, each with its best place. No candidates: no hits.
 
-        Raises QueryError when the query needs an encoder and there is none, DecodeError when its
-        picture cannot be read.
+        Raises QueryError when the query needs an encoder and there is none, or a way of ranking for which the lake has
+        nothing; DecodeError when its picture cannot be read.
         """
         start = time.perf_counter()
-        vector = self._vector(query)
+        target = self._targets(query)
+        then = None if query.then is None else Target(self._targets.of_text(query.then.text))
         with self._lock:
             if time.monotonic() - self._looked_at >= self._max_age_s:
                 self._refresh()
-            candidates = _Candidates.of(self._columns, query, self._proposers)
-            hits = candidates.rank(query, vector, self._scorer)
+            frames = frames_in_filter(self._columns, query)
+            asked = Asked(query, target, frames, np.zeros(0, np.intp))
+            if then is not None:
+                answer = self._sequence(asked, then)
+            elif [term.method for term in query.rank] == ["regions"]:
+                answer = self._by_regions(asked)
+            else:
+                answer = self._of(self._scores(asked), query.k)
+            hits = self._hits(answer)
         took_ms = (time.perf_counter() - start) * 1000
-        return SearchResult(query, took_ms, exact=True, candidates=len(candidates), hits=hits)
+        return SearchResult(query, took_ms, exact=answer.exact, candidates=answer.candidates, hits=hits)
 
     @property
     def without_vector(self) -> int:
@@ -96,135 +114,94 @@ class Searcher:
         self._looked_at = time.monotonic()
         return changed
 
-    def _vector(self, query: Query) -> VectorArray | None:
-        """float32 (D,): what is looked for; None where only a box is given."""
-        if query.text is None and query.image is None:
-            return None
-        if self._encoder is None:
-            raise QueryError("a query by text or image needs a model; give one, or ask with a box alone")
-        if query.text is not None:
-            of_text: VectorArray = self._encoder.encode_texts([query.text])[0]
-            return of_text
-        assert query.image is not None
-        image = read_picture(query.image)
-        if query.roi is None:
-            of_image: VectorArray = self._encoder.encode_images([image])[0]
-            return of_image
-        # as the stored regions were made: a region that is asked for by its own box has distance 0
-        ((of_region,),) = RegionVectors(self._regions, self._encoder)(
-            [image], [Boxes(np.array([query.roi], np.float32))]
+    def _by_regions(self, asked: Asked) -> "_Answer":
+        """Sub-region search alone: exact without an exact distance for every candidate."""
+        candidates = Regions(self._state).candidates(asked)
+        query = asked.query
+        found = candidates.rank(
+            asked.target.vector,
+            query.box,
+            ranking=query.ranking,
+            k=query.k,
+            ids=self._columns.frame_id,
+            scorer=self._scorer,
         )
-        return np.asarray(of_region, np.float32)
+        return _Answer(found, len(candidates))
 
+    def _scores(self, asked: Asked) -> FrameScores:
+        """All ways of ranking as one; those that only re-rank see the nearest frames by the others."""
+        made = [(term, self._method(term.method)) for term in asked.query.rank]
+        scores = [(term.weight, way(asked)) for term, way in made if not way.reranks]
+        if any(way.reranks for _, way in made):
+            first = fused(scores, fusion=asked.query.fusion) if scores else self._method("global")(asked)
+            near = replace(asked, nearest=nearest_frames(first, count=asked.query.candidates))
+            scores += [(term.weight, way(near)) for term, way in made if way.reranks]
+        return fused(scores, fusion=asked.query.fusion)
 
-class _Candidates:
-    """The regions and whole frames that pass a query's filters: regions first, then frames.
-
-    regions: rows of regions. frames: rows of frames that are candidates themselves.
-    """
-
-    def __init__(self, columns: HotColumns, regions: NDArray[np.intp], frames: NDArray[np.intp]) -> None:
-        self._columns = columns
-        self._regions = regions
-        self._frames = frames
-
-    @classmethod
-    def of(cls, columns: HotColumns, query: Query, proposers: frozenset[str] | None) -> "_Candidates":
-        frame_passes = frames_in_filter(columns, query)
-        # row −1 is that of a region whose frame is gone
-        passes = columns.region_alive & np.append(frame_passes, False)[columns.frame]
-        if query.box is not None:
-            passes &= overlapping(columns.boxes, query.box)
-        if proposers is not None:
-            passes &= np.array([name in proposers for name in columns.proposers] + [False])[columns.proposer]
-        frames = np.flatnonzero(frame_passes)
-        if proposers is not None and WHOLE_FRAME not in proposers:
-            frames = frames[:0]
-        return cls(columns, np.flatnonzero(passes), frames)
-
-    def __len__(self) -> int:
-        return len(self._regions) + len(self._frames)
-
-    def take(self, index: NDArray[np.intp]) -> "_Candidates":
-        """Those at `index`, ascending."""
-        split = len(self._regions)
-        return _Candidates(
-            self._columns, self._regions[index[index < split]], self._frames[index[index >= split] - split]
-        )
-
-    @property
-    def frame(self) -> NDArray[np.intp]:
-        """intp (N,): row of each candidate's frame."""
-        return np.concatenate([self._columns.frame[self._regions], self._frames])
-
-    def semantic(self, vector: VectorArray, scorer: Scorer, *, exact: bool) -> FloatArray:
-        regions = scorer.distances(self._columns.region_vectors, vector, self._regions, exact=exact)
-        frames = scorer.distances(self._columns.frame_vectors, vector, self._frames, exact=exact)
-        return np.concatenate([regions, frames])
-
-    def geometric(self, query: Query) -> FloatArray:
-        assert query.box is not None
-        box = Boxes(np.array([query.box]))
-        geometry = query.ranking.geometry
-        regions = geometric_distance(Boxes(self._boxes()), box, geometry=geometry)
-        frame = geometric_distance(Boxes(_FRAME_BOX), box, geometry=geometry)
-        return np.concatenate([regions, np.repeat(frame, len(self._frames))])
-
-    def _boxes(self) -> FloatArray:
-        return np.stack([column[self._regions] for column in self._columns.boxes], axis=1)
-
-    def rank(self, query: Query, vector: VectorArray | None, scorer: Scorer) -> tuple[Hit, ...]:
-        """The query's hits: all candidates scored in float32, and exactly those that can be among the top k."""
-        if not len(self):
-            return ()
-        geometric = None if query.box is None else self.geometric(query)
-        # normalisations look at all candidates, so all must be exact; a raw sum needs only the best to be
-        only_best = vector is not None and (geometric is None or query.ranking.normalisation == "raw")
-        semantic = None if vector is None else self.semantic(vector, scorer, exact=not only_best)
-        distance = fuse(semantic, geometric, ranking=query.ranking)
-        weight = 1.0 if geometric is None else query.ranking.semantic_weight
-        slack = weight * float32_error(self._columns.dimension) + 2.0**-23 if only_best else 0.0
-        kept = contenders(distance, self.frame, k=query.k, slack=slack)
-        best = self.take(kept)
-        distance = distance[kept]
-        semantic = None if semantic is None else semantic[kept]
-        geometric = None if geometric is None else geometric[kept]
-        if only_best and vector is not None:
-            semantic = best.semantic(vector, scorer, exact=True)
-            distance = fuse(semantic, geometric, ranking=query.ranking)
-        return best.hits(distance, semantic, geometric, k=query.k)
-
-    def hits(
-        self, distance: FloatArray, semantic: FloatArray | None, geometric: FloatArray | None, *, k: int
-    ) -> tuple[Hit, ...]:
+    def _sequence(self, asked: Asked, then: Target) -> "_Answer":
+        """What is sought and then what follows it; the hit is the first of both frames."""
+        wanted = asked.query.then
+        assert wanted is not None
+        first = self._scores(asked)
+        second = self._scores(replace(asked, query=replace(asked.query, box=wanted.box), target=then))
         columns = self._columns
-        frame = self.frame
-        # a whole frame comes after regions at the same distance: "~" sorts behind every hexadecimal digit
-        ids = np.concatenate([columns.region_id[self._regions], np.full(len(self._frames), b"~", "S32")])
-        boxes = np.concatenate([self._boxes(), np.repeat(_FRAME_BOX, len(self._frames), axis=0)])
-        order = rank_frames(distance, frame_id=columns.frame_id[frame], candidate_id=ids, k=k)
-        shots = columns.shots_s(frame[order])
-        hits = []
-        for rank, (i, shot_s) in enumerate(zip(order.tolist(), shots, strict=True), start=1):
-            row = int(frame[i])
-            is_region = i < len(self._regions)
-            x0, y0, x1, y1 = boxes[i].tolist()
-            hits.append(
-                Hit(
-                    rank=rank,
-                    distance=float(distance[i]),
-                    semantic=None if semantic is None else float(semantic[i]),
-                    geometric=None if geometric is None else float(geometric[i]),
-                    source=columns.uris[columns.source[row]],
-                    source_id=columns.source_ids[columns.source[row]],
-                    pts=int(columns.pts[row]),
-                    pts_s=float(columns.pts_s[row]),
-                    time=columns.utc(row),
-                    shot_s=shot_s,
-                    box=(x0, y0, x1, y1),
-                    frame_id=columns.frame_id[row].decode(),
-                    region_id=ids[i].decode() if is_region else None,
-                    proposer=columns.proposers[columns.proposer[self._regions[i]]] if is_region else WHOLE_FRAME,
-                )
+        distance, follower = followed(
+            first.distance, second.distance, source=columns.source, pts_s=columns.pts_s, within_s=wanted.within_s
+        )
+        both = replace(first, distance=distance, exact=first.exact and second.exact)
+        answer = self._of(both, asked.query.k)
+        follows = {row: int(follower[row]) for row, _, _ in answer.found}
+        return replace(
+            answer, then={row: (b, float(second.distance[b]), second.place(b)) for row, b in follows.items()}
+        )
+
+    def _of(self, scores: FrameScores, k: int) -> "_Answer":
+        rows = np.flatnonzero(np.isfinite(scores.distance))
+        kept = rows[contenders(scores.distance[rows], rows, k=k)]
+        ids = self._columns.frame_id[kept]
+        best = kept[rank_frames(scores.distance[kept], frame_id=ids, candidate_id=ids, k=k)]
+        found = [(row, float(scores.distance[row]), scores.place(row)) for row in best.tolist()]
+        return _Answer(found, scores.candidates, exact=scores.exact)
+
+    def _method(self, name: MethodName) -> Method:
+        if name not in self._methods:
+            self._methods[name] = METHODS[name](self._state)
+        return self._methods[name]
+
+    def _hits(self, answer: _Answer) -> tuple[Hit, ...]:
+        shown = [*answer.found, *answer.then.values()]
+        shots = dict(
+            zip(
+                (row for row, _, _ in shown),
+                self._columns.shots_s(np.array([row for row, _, _ in shown], np.intp)),
+                strict=True,
             )
+        )
+        hits = []
+        for rank, (row, distance, place) in enumerate(answer.found, start=1):
+            hit = self._hit(rank, row, distance, place, shots[row])
+            if row in answer.then:
+                after, its_distance, its_place = answer.then[row]
+                hit = replace(hit, then=self._hit(rank, after, its_distance, its_place, shots[after]))
+            hits.append(hit)
         return tuple(hits)
+
+    def _hit(self, rank: int, row: int, distance: float, place: Place, shot_s: tuple[float, float] | None) -> Hit:
+        columns = self._columns
+        return Hit(
+            rank=rank,
+            distance=distance,
+            semantic=place.semantic,
+            geometric=place.geometric,
+            source=columns.uris[columns.source[row]],
+            source_id=columns.source_ids[columns.source[row]],
+            pts=int(columns.pts[row]),
+            pts_s=float(columns.pts_s[row]),
+            time=columns.utc(row),
+            shot_s=shot_s,
+            box=place.box,
+            frame_id=columns.frame_id[row].decode(),
+            region_id=place.region_id,
+            proposer=place.proposer,
+            mask=place.mask,
+        )

@@ -3,7 +3,7 @@
 import pytest
 
 from schemas.errors import InvalidValueError, QueryError
-from schemas.query import Query, Ranking
+from schemas.query import Query, Ranking, RankTerm, Then
 
 
 @pytest.mark.parametrize(
@@ -11,9 +11,14 @@ from schemas.query import Query, Ranking
     [
         ({}, "asks for nothing"),
         ({"text": "  "}, "is empty"),
-        ({"text": "dog", "image": "dog.jpg"}, "not both"),
+        ({"text": "dog", "not_text": (" ",)}, "is empty"),
+        ({"box": (0, 0, 1, 1), "not_text": ("cat",)}, "give one of these too"),
+        ({"text": "dog", "not_rois": ((0, 0, 1, 1),)}, "give the image too"),
+        ({"text": "dog", "not_weight": 1.5}, "not_weight"),
+        ({"text": "dog", "rank": ()}, "at least one"),
+        ({"text": "dog", "rank": (RankTerm(), RankTerm())}, "each way once"),
         ({"text": "dog", "roi": (0, 0, 1, 1)}, "--roi"),
-        ({"text": "dog", "k": 0}, "k must be"),
+        ({"text": "dog", "k": 0}, "at least 1, got 0"),
         ({"box": (0.2, 0.2, 0.2, 0.8)}, "must have an area"),
     ],
 )
@@ -30,3 +35,15 @@ def test_a_box_outside_the_frame_is_refused() -> None:
 def test_a_weight_beyond_1_is_refused() -> None:
     with pytest.raises(QueryError, match="semantic_weight"):
         Ranking(semantic_weight=1.5)
+
+
+def test_what_follows_needs_words_and_a_time() -> None:
+    with pytest.raises(QueryError, match="empty"):
+        Then(" ", within_s=1)
+    with pytest.raises(QueryError, match="within some seconds"):
+        Then("a dog", within_s=0)
+
+
+def test_a_way_of_ranking_without_weight_is_refused() -> None:
+    with pytest.raises(QueryError, match="must be positive"):
+        RankTerm("global", 0.0)

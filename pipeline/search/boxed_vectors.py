@@ -1,0 +1,64 @@
+"""Vectors that stand somewhere in a frame: regions, whole frames, and whatever else is ranked like them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from operators.ranking.fusion import IdArray
+from pipeline.search.hot_columns import HotColumns
+from schemas.regions import WHOLE_FRAME
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoxedVectors:
+    """N vectors with their places.
+
+    vectors: float16 (N, D), contiguous. frame: int (N,), row of each one's frame in HotColumns, −1 where it is gone.
+    boxes: x0, y0, x1, y1, float32 (N,) each. alive: bool (N,).
+    ids: rows → bytes, unique within a frame; ties are broken by them. proposer: row → name shown with a hit.
+    are_regions: whether ids are those of the table of regions.
+    """
+
+    vectors: torch.Tensor
+    frame: NDArray[np.int64]
+    boxes: tuple[NDArray[np.float32], ...]
+    alive: NDArray[np.bool_]
+    ids: Callable[[NDArray[np.intp]], IdArray]
+    proposer: Callable[[int], str]
+    are_regions: bool = False
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @classmethod
+    def of_regions(cls, columns: HotColumns, *, proposers: frozenset[str] | None = None) -> "BoxedVectors":
+        """proposers: whose regions count; None for all."""
+        alive = columns.region_alive
+        if proposers is not None:
+            alive = alive & np.array([name in proposers for name in columns.proposers] + [False])[columns.proposer]
+        return cls(
+            vectors=columns.region_vectors,
+            frame=columns.frame,
+            boxes=columns.boxes,
+            alive=alive,
+            ids=lambda rows: columns.region_id[rows],
+            proposer=lambda row: columns.proposers[columns.proposer[row]],
+            are_regions=True,
+        )
+
+    @classmethod
+    def of_frames(cls, columns: HotColumns) -> "BoxedVectors":
+        count = len(columns.pts)
+        sides = np.array([0, 0, 1, 1], np.float32)
+        return cls(
+            vectors=columns.frame_vectors,
+            frame=np.arange(count),
+            boxes=tuple(np.broadcast_to(side, count) for side in sides),
+            alive=columns.visible,
+            # after regions at the same distance: "~" sorts behind every hexadecimal digit
+            ids=lambda rows: np.full(len(rows), b"~", "S32"),
+            proposer=lambda _: WHOLE_FRAME,
+        )

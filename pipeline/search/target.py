@@ -1,0 +1,71 @@
+"""What a query looks for, as a vector that candidates are compared with."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from operators.encoders.encoder import Encoder
+from operators.readers.picture import read_picture
+from operators.region_vectors import RegionVectors, RegionVectorsConfig
+from schemas.boxes import Boxes
+from schemas.errors import QueryError
+from schemas.frames import ImageArray
+from schemas.query import BoxTuple, Query
+from schemas.vectors import VectorArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """What candidates are compared with.
+
+    vector: float32 (D,); the semantic distance of a candidate v is `1 − v · vector`. Of unit length for words or a
+        picture alone; else the weighted sum of what is sought, less what is not. None where only a place is asked for.
+    picture: the query's, where it has one. roi: the part of it that is sought; None for all of it.
+    """
+
+    vector: VectorArray | None
+    picture: ImageArray | None = None
+    roi: BoxTuple | None = None
+
+
+class TargetMaker:
+    """Makes targets with a model. regions: how a part of a picture becomes a vector, best as those of the lake."""
+
+    def __init__(self, encoder: Encoder | None, *, regions: RegionVectorsConfig) -> None:
+        self._encoder = encoder
+        self._regions = regions
+
+    def __call__(self, query: Query) -> Target:
+        """Raises QueryError when the query needs a model and there is none, DecodeError for an unreadable picture."""
+        if not query.by_meaning:
+            return Target(None)
+        encoder = self._need()
+        wanted: list[tuple[float, VectorArray]] = []
+        picture = None
+        if query.text is not None:
+            wanted.append((1.0 if query.image is None else query.text_weight, self.of_text(query.text)))
+        if query.image is not None:
+            picture = read_picture(query.image)
+            of_picture = encoder.encode_images([picture])[0] if query.roi is None else self._of_roi(picture, query.roi)
+            wanted.append((1.0 if query.text is None else 1.0 - query.text_weight, of_picture))
+        unwanted = [self.of_text(text) for text in query.not_text]
+        if picture is not None:
+            unwanted += [self._of_roi(picture, roi) for roi in query.not_rois]
+        wanted += [(-query.not_weight / len(unwanted), vector) for vector in unwanted]
+        vector = np.sum([weight * vector for weight, vector in wanted], axis=0).astype(np.float32)
+        return Target(vector, picture, query.roi)
+
+    def of_text(self, text: str) -> VectorArray:
+        """float32 (D,), of unit length."""
+        vector: VectorArray = self._need().encode_texts([text])[0]
+        return vector
+
+    def _of_roi(self, picture: ImageArray, roi: BoxTuple) -> VectorArray:
+        # as the stored regions were made: a region that is asked for by its own box has distance 0
+        ((vector,),) = RegionVectors(self._regions, self._need())([picture], [Boxes(np.array([roi], np.float32))])
+        return np.asarray(vector, np.float32)
+
+    def _need(self) -> Encoder:
+        if self._encoder is None:
+            raise QueryError("a query by text or image needs a model; give one, or ask with a box alone")
+        return self._encoder
