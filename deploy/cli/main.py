@@ -16,6 +16,7 @@ from deploy.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
 from schemas.errors import InvalidValueError, ModelError, PlanError, QueryError, RegionLakeError
 
 USAGE_ERRORS = (InvalidValueError, ModelError, PlanError, QueryError)
+INTERRUPTED = "regionlake: interrupted; an ingest goes on from its last commit when run again"
 
 app = typer.Typer(
     name="regionlake",
@@ -67,9 +68,11 @@ def main() -> None:
         _leave(f"regionlake: {error}", EXIT_USAGE)
     except RegionLakeError as error:
         _leave(f"regionlake: {error}", EXIT_FAILED)
+    except KeyboardInterrupt:  # where click does not stand: before a command begins, or after it has ended
+        _leave(INTERRUPTED, EXIT_INTERRUPTED)
     except SystemExit as leaving:
         if leaving.code == EXIT_INTERRUPTED:
-            print("regionlake: interrupted; an ingest goes on from its last commit when run again", file=sys.stderr)
+            print(INTERRUPTED, file=sys.stderr)
         raise
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from deploy.cli.main import INTERRUPTED
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 SUBCOMMANDS = ["ingest", "search", "status", "check", "plan", "models", "doctor", "eval", "train"]
 
@@ -81,3 +83,11 @@ def test_the_printed_plan_is_the_plan(regionlake: Run, tmp_path: Path) -> None:
     assert first.returncode == again.returncode == 0
     assert again.stdout == first.stdout
     assert "segment_s = 7.5" in first.stdout
+
+
+def test_an_interrupt_outside_of_any_command_leaves_no_traceback() -> None:
+    """After a command has ended, or before it began, nobody but the entry point is there to take it."""
+    code = "import deploy.cli.main as m, signal; m.app = lambda: signal.raise_signal(signal.SIGINT); m.main()"
+    restored = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # a job may ignore it
+    done = subprocess.run([sys.executable, "-c", restored + code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.strip()) == (130, INTERRUPTED)
