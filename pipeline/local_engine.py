@@ -51,5 +51,6 @@ class LocalEngine:
         if self._groups is not None:
             self._groups.close()  # whoever took our packets may still hold their generator: its thread uses the reader
         self._reader.close()
+        self._propose.close()
         self._embed.close()
         self.writer.close()

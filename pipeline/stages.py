@@ -41,6 +41,10 @@ class ProposeStage:
             for head, packet, part in zip(heads, packets, proposals, strict=True)
         ]
 
+    def close(self) -> None:
+        """Frees the models of proposers. Actors of Ray need not: their process ends, and all that it holds with it."""
+        self._propose.close()
+
 
 class EmbedStage:
     """Turns the keyframes and regions of some packets into rows with vectors. Holds the model."""

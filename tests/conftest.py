@@ -2,11 +2,15 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.checkpoints import Checkpoints
 from tests.clips import Clips
+
+if TYPE_CHECKING:  # most tests need neither torch nor transformers
+    from tests.segmenters import Segmenters
 
 ROOT = Path(__file__).parent.parent
 
@@ -30,6 +34,14 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Checkpoints:
     """Writes a small model with random weights by its type, e.g. `checkpoints("clip")`."""
     return Checkpoints(tmp_path_factory.mktemp("checkpoints"))
+
+
+@pytest.fixture(scope="session")
+def segmenters(tmp_path_factory: pytest.TempPathFactory) -> "Segmenters":
+    """Writes a small segmenter with random weights by its type, e.g. `segmenters("sam2")`."""
+    from tests.segmenters import Segmenters
+
+    return Segmenters(tmp_path_factory.mktemp("segmenters"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

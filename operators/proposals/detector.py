@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from operators.proposals.detection.found import Found, in_batches
-from operators.proposals.detection.loading import Family, load_detector
+from operators.proposals.detection.found import Found
+from operators.proposals.detection.loading import Family, give_memory_back, load_detector
 from schemas.errors import PlanError
 from schemas.frames import ImageArray, Keyframe
 from schemas.regions import Proposals
@@ -68,14 +68,15 @@ class Detector:
         self._wanted = np.array(_places(config.classes, self._names, model=config.model), np.intp)
 
     def __call__(self, keyframes: Sequence[Keyframe]) -> list[Proposals]:
-        found = in_batches(
-            [keyframe.image for keyframe in keyframes],
-            self._detect,
-            alike=self._loaded.pixels.size_of,
-            size=self.config.batch,
-            device=self._loaded.device,
+        """One `Proposals` a keyframe."""
+        return self._loaded.proposals(
+            keyframes, self._detect, names=self._names, batch=self.config.batch, limit=self.config.limit
         )
-        return [each.proposals(self._names, proposer=self._loaded.proposer, limit=self.config.limit) for each in found]
+
+    def close(self) -> None:
+        """Gives the device's memory back."""
+        del self._loaded
+        give_memory_back()
 
     def _detect(self, images: Sequence[ImageArray]) -> list[Found]:
         import torch

@@ -11,6 +11,7 @@ import numpy as np
 from operators.checkpoints.loading import device_and_dtype
 from operators.masks.rle import encode_masks
 from operators.proposals.detection.found import in_batches
+from operators.proposals.detection.loading import give_memory_back
 from schemas.boxes import Boxes
 from schemas.errors import ModelError, PlanError
 from schemas.frames import ImageArray, Keyframe
@@ -81,6 +82,11 @@ class FastSam:
         return in_batches(
             images, self._segment, alike=lambda image: image.shape, size=self.config.batch, device=self._device
         )
+
+    def close(self) -> None:
+        """Gives the device's memory back."""
+        del self._model
+        give_memory_back()
 
     def _segment(self, images: list[ImageArray]) -> list[Proposals]:
         results = self._model.predict(

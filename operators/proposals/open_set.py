@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from operators.proposals.detection.found import Found, in_batches
-from operators.proposals.detection.loading import Family, LoadedDetector, load_detector
+from operators.proposals.detection.found import Found
+from operators.proposals.detection.loading import Family, LoadedDetector, give_memory_back, load_detector
 from operators.training.coco_classes import COCO_CLASSES
 from schemas.errors import PlanError
 from schemas.frames import ImageArray, Keyframe
@@ -82,16 +82,15 @@ class OpenSet:
         self._detect = model_for(config, self._loaded, self._vocabulary)
 
     def __call__(self, keyframes: Sequence[Keyframe]) -> list[Proposals]:
-        found = in_batches(
-            [keyframe.image for keyframe in keyframes],
-            self._detect,
-            alike=self._loaded.pixels.size_of,
-            size=self.config.batch,
-            device=self._loaded.device,
+        """One `Proposals` a keyframe."""
+        return self._loaded.proposals(
+            keyframes, self._detect, names=self._vocabulary, batch=self.config.batch, limit=self.config.limit
         )
-        return [
-            each.proposals(self._vocabulary, proposer=self._loaded.proposer, limit=self.config.limit) for each in found
-        ]
+
+    def close(self) -> None:
+        """Gives the device's memory back."""
+        del self._loaded, self._detect
+        give_memory_back()
 
 
 def model_for(
@@ -99,6 +98,7 @@ def model_for(
 ) -> Callable[[Sequence[ImageArray]], list[Found]]:
     """What looks for the vocabulary in frames of one input size, by a model of that kind."""
     from operators.proposals.detection.grounding import Grounding
+    from operators.proposals.detection.known_texts import know_texts
     from operators.proposals.detection.omdet import OmDet
     from operators.proposals.detection.owl import Owl
 
@@ -107,6 +107,7 @@ def model_for(
         return Owl(loaded, vocabulary, least_score=least_score)
     if loaded.kind == "omdet-turbo":
         return OmDet(loaded, vocabulary, least_score=least_score)
+    know_texts(loaded.model)
     return Grounding(loaded, vocabulary, least_score=least_score, least_text_score=config.least_text_score)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 from operators.masks.config import MaskConfig, build_masks
 from operators.proposals.automatic_masks import AutomaticMasks, AutomaticMasksConfig
@@ -34,6 +34,13 @@ ProposerConfig = (
     | FastSamConfig
 )
 Proposer = Callable[[Sequence[Keyframe]], list[Proposals]]
+
+
+@runtime_checkable
+class HoldsModel(Protocol):
+    """A proposer, or a maker of masks, that has memory of a device to give back."""
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +138,9 @@ class FrameProposer:
             for i in range(len(keyframes))
         ]
         return self._masks(keyframes, refined)
+
+    def close(self) -> None:
+        """Gives the device's memory back, of proposers that hold models."""
+        for part in (*self._proposers, self._masks):
+            if isinstance(part, HoldsModel):
+                part.close()

@@ -1,4 +1,4 @@
-"""Small segmenters, written and loaded once for all tests of operators that use one."""
+"""Small segmenters, loaded once for all tests of operators that use one."""
 
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -9,14 +9,6 @@ import pytest
 if TYPE_CHECKING:  # most tests here need neither torch nor transformers
     from operators.masks.sam import Segmenter
     from tests.segmenters import Segmenters
-
-
-@pytest.fixture(scope="session")
-def segmenters(tmp_path_factory: pytest.TempPathFactory) -> "Segmenters":
-    """Writes a small segmenter with random weights by its type, e.g. `segmenters("sam2")`."""
-    from tests.segmenters import Segmenters
-
-    return Segmenters(tmp_path_factory.mktemp("segmenters"))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """A detector's checkpoint of `transformers`, loaded as its user would: from a folder, the cache or the hub."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,7 +11,10 @@ from operators.checkpoints.loading import (
     read_config,
 )
 from operators.checkpoints.reasons import told
+from operators.proposals.detection.found import Found, in_batches
 from schemas.errors import ModelError
+from schemas.frames import ImageArray, Keyframe
+from schemas.regions import Proposals
 
 if TYPE_CHECKING:  # plans are read without torch
     import torch
@@ -49,6 +52,31 @@ class LoadedDetector:
     def proposer(self) -> str:
         """What its regions are said to be proposed by, e.g. "rt-detr"."""
         return self.kind.replace("_", "-")
+
+    def proposals(
+        self,
+        keyframes: Sequence[Keyframe],
+        detect: Callable[[list[ImageArray]], list[Found]],
+        *,
+        names: Sequence[str | None],
+        batch: int,
+        limit: int,
+    ) -> list[Proposals]:
+        """What `detect` finds in each keyframe, at most `limit`; it sees `batch` frames of one input size at once.
+
+        names: of what `Found.name` counts.
+        """
+        images = [keyframe.image for keyframe in keyframes]
+        found = in_batches(images, detect, alike=self.pixels.size_of, size=batch, device=self.device)
+        return [each.proposals(names, proposer=self.proposer, limit=limit) for each in found]
+
+
+def give_memory_back() -> None:
+    """To the device, of models that nobody holds any more."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def load_detector(

@@ -121,6 +121,27 @@ def test_grounding_dino_finds_what_transformers_does(
 
 
 @pytest.mark.parametrize("kind", GROUNDING)
+@torch.inference_mode()
+def test_words_are_read_once_and_what_follows_is_the_models_own_forward_pass(
+    kind: str, detectors: Detectors, model_of: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_set, frames = OpenSet(low(kind, detectors)), keyframes([(90, 160, 3)] * 3)
+    model, pixels = open_set._loaded.model, open_set._loaded.pixels([frame.image for frame in frames])
+    backbone, read = model.model.text_backbone.backbone, []
+    plain = backbone.forward
+    monkeypatch.setattr(backbone, "forward", lambda *a, **k: (read.append(len(a[0])), plain(*a, **k))[1])
+    for phrases, texts in ((VOCABULARY, [1]), (VOCABULARY[:1], [1, 1])):  # a second prompt is not the first
+        (prompt,) = Grounding(open_set._loaded, phrases, least_score=0.3, least_text_score=0.25)._prompts
+        for count in (1, 3, 2):
+            inputs = {name: value.expand(count, -1) for name, value in prompt.inputs.items()}
+            own = model(pixel_values=pixels[:count], **inputs)
+            theirs = model_of(kind)(pixel_values=pixels[:count], **inputs)
+            assert torch.equal(own.logits, theirs.logits)
+            assert torch.equal(own.pred_boxes, theirs.pred_boxes)
+        assert read == texts
+
+
+@pytest.mark.parametrize("kind", GROUNDING)
 def test_a_box_is_named_after_the_phrase_whose_words_it_matches(
     kind: str, open_set_of: Callable[[str], OpenSet]
 ) -> None:

@@ -1,15 +1,26 @@
-"""Catches proposers that are named and do not run, and frames that one of them cannot take."""
+"""Catches proposers that are named and do not run, frames that one of them cannot take, and models that stay in a
+device's memory after a run."""
 
+import gc
+import weakref
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from operators.masks.boxes_to_masks import BoxMasksConfig
 from operators.masks.config import MaskConfig
+from operators.proposals.automatic_masks import AutomaticMasksConfig
+from operators.proposals.detector import DetectorConfig
+from operators.proposals.open_set import OpenSetConfig
 from operators.proposals.proposer import FrameProposer, ProposalConfig, ProposerName
 from operators.proposals.refine import RefineConfig
 from schemas.errors import PlanError
 from schemas.frames import Keyframe
+from tests.detectors import Detectors
+from tests.segmenters import Segmenters
 
 EVERY: tuple[ProposerName, ...] = ("moving", "selective-search", "segments", "grid", "complete-cover")
 
@@ -72,3 +83,22 @@ def test_regions_get_masks_where_the_plan_asks_for_them() -> None:
     assert set(plain.mask) == {None}
     with_mask = {name for name, mask in zip(found.proposer, found.mask, strict=True) if mask is not None}
     assert with_mask == {"selective"}
+
+
+def test_closing_lets_go_of_every_model(tmp_path: Path, segmenters: Segmenters) -> None:
+    detectors = Detectors(tmp_path)
+    config = ProposalConfig(
+        use=("grid", "masks", "detector", "open-set"),
+        masks=AutomaticMasksConfig(model=str(segmenters("sam2"))),
+        detector=DetectorConfig(model=str(detectors("rt_detr"))),
+        open_set=OpenSetConfig(model=str(detectors("owlv2")), vocabulary=("dog",)),
+        box_masks=MaskConfig(by="sam", sam=BoxMasksConfig(model=str(segmenters("sam2")))),
+    )
+    proposer = FrameProposer(config)
+    _, masks, detector, open_set = proposer._proposers
+    parts: list[Any] = [masks, proposer._masks, detector, open_set]
+    models = [weakref.ref(p._segmenter._model if hasattr(p, "_segmenter") else p._loaded.model) for p in parts]
+    assert all(model() is not None for model in models)
+    proposer.close()
+    gc.collect()
+    assert all(model() is None for model in models)

@@ -1,0 +1,43 @@
+"""Grounding DINO reads its prompts once: its forward pass would put the same words through BERT for every batch."""
+
+from typing import Any
+
+import torch
+from torch import nn
+from transformers.modeling_outputs import BaseModelOutput
+
+
+class KnownTexts(nn.Module):
+    """In place of a model's text backbone: answers from memory what it was asked before.
+
+    All rows of a batch hold one prompt, and it goes through the backbone by itself: what it gives does not depend on
+    how many pictures share a batch, and equals the backbone's own answer to one row bit for bit.
+    """
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self._known: dict[tuple[int, ...], torch.Tensor] = {}
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        token_type_ids: torch.Tensor,
+        position_ids: torch.Tensor,
+        *,
+        return_dict: bool = True,
+    ) -> BaseModelOutput | tuple[torch.Tensor]:
+        """input_ids: int64 (N, L), equal rows; the others as the backbone takes them. Returns float (N, L, D)."""
+        key = tuple(input_ids[0].tolist())
+        if key not in self._known:
+            one = (input_ids[:1], attention_mask[:1], token_type_ids[:1], position_ids[:1])
+            self._known[key] = self.backbone(*one, return_dict=True).last_hidden_state
+        states: Any = self._known[key].expand(len(input_ids), -1, -1)
+        return BaseModelOutput(last_hidden_state=states) if return_dict else (states,)
+
+
+def know_texts(model: Any) -> None:
+    """model: GroundingDinoForObjectDetection, or that of MM Grounding DINO; it looks at one prompt a batch from now."""
+    if not isinstance(model.model.text_backbone, KnownTexts):
+        model.model.text_backbone = KnownTexts(model.model.text_backbone)
