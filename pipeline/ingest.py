@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Literal
 
 from operators.shots.cuts import fold_shots
+from operators.tracking.links import Linker
 from operators.tracking.tracker import Tracker
 from pipeline.assemble import SegmentAssembler
 from pipeline.engine import Engine
@@ -61,11 +62,22 @@ def _engine(name: EngineName, plan: Plan, lake: str) -> Engine:
     return RayEngine(plan, partial(open_committer, lake, plan), on_this_node=local_folder(lake) is not None)
 
 
-def open_committer(lake: str, plan: Plan) -> Committer:
-    """The committer of a lake, made if it does not exist. Raises LakeError, ModelError."""
-    fold = partial(fold_shots, config=plan.read.shots)
-    opened = Lake.create_or_open(lake, plan.space)
-    return Committer(opened, plan_hash=plan.hash, fold_shots=fold, new_tracker=partial(Tracker, plan.tracks))
+def open_committer(lake: str, plan: Plan, *, linker: Linker | None = None) -> Committer:
+    """The committer of a lake, made if it does not exist. Raises LakeError, ModelError.
+
+    linker: carries masks for the tracks; where the plan asks for one and none is given, this process loads it.
+    """
+    if linker is None and plan.tracks.propagation.model:
+        from operators.tracking.propagation import MaskPropagation  # torch: most plans carry no masks
+
+        linker = MaskPropagation(plan.tracks.propagation)
+    return Committer(
+        Lake.create_or_open(lake, plan.space),
+        plan_hash=plan.hash,
+        fold_shots=partial(fold_shots, config=plan.read.shots),
+        new_tracker=partial(Tracker, plan.tracks),
+        linker=linker,
+    )
 
 
 class _Run:

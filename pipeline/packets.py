@@ -10,7 +10,7 @@ from schemas.frames import Keyframe
 from schemas.regions import Proposals
 from schemas.sources import Segment, SegmentReport
 
-StageName = Literal["probe", "read", "propose", "embed", "commit"]
+StageName = Literal["probe", "read", "propose", "embed", "track", "commit"]
 
 
 @dataclass(frozen=True, slots=True)

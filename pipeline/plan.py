@@ -91,7 +91,10 @@ class Plan:
             del proposals[name.replace("-", "_")]
         for name in {"grabcut", "sam"} - {self.proposals.box_masks.by}:
             del proposals["box_masks"][name]
+        if not self.tracks.propagation.model:
+            del content["tracks"]["propagation"]
         _weights_for_names(proposals)
+        _weights_for_names(content["tracks"])
         weights = replace(self.space, model="")  # the same ones in another folder make the same vectors
         return digest("plan", repr(content), weights.to_json())[:12]
 

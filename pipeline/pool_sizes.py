@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from operators.checkpoints.files import is_checkpoint
 from pipeline.packets import StageName
@@ -13,35 +13,46 @@ from schemas.errors import PlanError
 READER_CPUS = 0.5
 PROPOSER_CPUS = 0.25
 EMBEDDER_CPUS = 0.5
+LINKER_CPUS = 0.25
 # Left for Ray Data's own tasks: pools that take every CPU wait for ever for a task that waits for a CPU.
 SPARE_CPUS = 0.5
-
-# Proposers without a model that a GPU would help.
-WITHOUT_MODEL = frozenset({"moving", "selective-search", "grid", "complete-cover", "segments"})
 
 
 @dataclass(frozen=True, slots=True)
 class PoolSizes:
-    """Actors of each stage. proposer_gpus, embedder_gpus: share of a GPU that one of them asks for; 0 for none."""
+    """Actors of each stage. proposer_gpus, …: share of a GPU that one of them asks for; 0 for none.
+
+    linkers: one where masks are carried from keyframe to keyframe, for tracks are written one source after the other;
+        else none.
+    """
 
     readers: int
     proposers: int
     embedders: int
+    linkers: int = 0
     proposer_gpus: float = 0.0
     embedder_gpus: float = 0.0
+    linker_gpus: float = 0.0
 
     @property
     def cpus(self) -> float:
-        return self.readers * READER_CPUS + self.proposers * PROPOSER_CPUS + self.embedders * EMBEDDER_CPUS
+        stages = self.readers * READER_CPUS + self.proposers * PROPOSER_CPUS + self.embedders * EMBEDDER_CPUS
+        return stages + self.linkers * LINKER_CPUS
 
 
 def stages_with_models(plan: Plan) -> frozenset[StageName]:
-    """Stages whose models run on a GPU where the process sees one. The embedded model runs on the CPU."""
+    """Stages whose models run on a GPU where the process sees one. The embedded model runs on the CPU.
+
+    What proposes holds a model where its settings name one.
+    """
     stages: set[StageName] = set()
     if is_checkpoint(plan.model):
         stages.add("embed")
-    if set(plan.proposals.use) - WITHOUT_MODEL or plan.proposals.box_masks.by == "sam":
+    proposing = [*map(plan.proposals.config_of, plan.proposals.use), plan.proposals.box_masks.chosen]
+    if any(field.name == "model" for config in proposing if config is not None for field in fields(config)):
         stages.add("propose")
+    if plan.tracks.propagation.model:
+        stages.add("track")
     return frozenset(stages)
 
 
@@ -61,7 +72,8 @@ def pool_sizes(
     Raises PlanError for a plan that could never start on this cluster.
     """
     unit = READER_CPUS + PROPOSER_CPUS + EMBEDDER_CPUS
-    units = max(1, int((cluster_cpus - SPARE_CPUS) / unit))
+    linkers = int("track" in models)
+    units = max(1, int((cluster_cpus - SPARE_CPUS - linkers * LINKER_CPUS) / unit))
     gpus = int(cluster_gpus)
 
     def actors(named: int, stage: StageName) -> tuple[int, float]:
@@ -73,12 +85,15 @@ def pool_sizes(
 
     proposers, proposer_gpus = actors(run.proposers, "propose")
     embedders, embedder_gpus = actors(run.embedders, "embed")
+    _, linker_gpus = actors(linkers, "track")
     sizes = PoolSizes(
         readers=run.readers or min(units, max(1, works)),
         proposers=proposers,
         embedders=embedders,
+        linkers=linkers,
         proposer_gpus=proposer_gpus,
         embedder_gpus=embedder_gpus,
+        linker_gpus=linker_gpus,
     )
     if sizes.cpus + SPARE_CPUS > cluster_cpus:
         raise PlanError(

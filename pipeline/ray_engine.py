@@ -4,6 +4,7 @@ import logging
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -18,12 +19,14 @@ from pipeline.packets import FramePacket, ProposalPacket, RowPacket, Work
 from pipeline.plan import Plan
 from pipeline.pool_sizes import (
     EMBEDDER_CPUS,
+    LINKER_CPUS,
     PROPOSER_CPUS,
     READER_CPUS,
     PoolSizes,
     pool_sizes,
     stages_with_models,
 )
+from pipeline.ray_linker import ActorLinker
 from pipeline.ray_session import ray_session
 from pipeline.reader_process import ReaderProcess
 from pipeline.remote import call
@@ -47,14 +50,19 @@ Batch = dict[str, NDArray[np.object_]]
 class RayEngine:
     """The plan on a Ray cluster: the one that is running, or one started here for the run."""
 
-    def __init__(self, plan: Plan, make_writer: Callable[[], LakeWriter], *, on_this_node: bool) -> None:
-        """on_this_node: the lake is a folder of this machine, and its writer must run here."""
+    def __init__(self, plan: Plan, make_writer: Callable[..., LakeWriter], *, on_this_node: bool) -> None:
+        """make_writer: is given `linker` where the plan's tracks need one: the writer's actor has no CPU and no GPU.
+        on_this_node: the lake is a folder of this machine, and its writer must run here.
+        """
         self._plan = plan
         with ExitStack() as opened:
             opened.enter_context(ray_session())
             resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
             self._cpus, self._gpus = resources.get("CPU", 0.0), resources.get("GPU", 0.0)
-            self._pool_sizes(works=1)  # refuse before any file is opened
+            sizes = self._pool_sizes(works=1)  # refuse before any file is opened
+            if sizes.linkers:
+                linker = ActorLinker(plan.tracks.propagation, cpus=LINKER_CPUS, gpus=sizes.linker_gpus)
+                make_writer = partial(make_writer, linker=linker)
             self.writer: LakeWriter = _ActorWriter(make_writer, on_this_node=on_this_node)
             self._session = opened.pop_all()
         self._probes = [

@@ -25,6 +25,17 @@ class MaskConfig:
         if self.by == "sam" and not self.sam.model:
             raise PlanError('masks by "sam" need box_masks.sam.model, a folder or an id of the hub')
 
+    @property
+    def chosen(self) -> GrabCutConfig | BoxMasksConfig | None:
+        """The settings of what makes masks; None where nothing does."""
+        match self.by:
+            case "none":
+                return None
+            case "grabcut":
+                return self.grabcut
+            case "sam":
+                return self.sam
+
 
 def build_masks(config: MaskConfig) -> MaskMaker:
     """What takes keyframes with their regions, and returns the regions with masks. Raises ModelError."""

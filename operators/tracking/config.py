@@ -1,6 +1,6 @@
 """When a region goes on with a track: every setting of tracking."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from schemas.errors import PlanError
 from schemas.regions import WHOLE_FRAME
@@ -22,6 +22,21 @@ class ProposerRule:
     def __post_init__(self) -> None:
         if not self.kind:
             raise PlanError("a rule needs the kind of a proposer, e.g. 'moving', got ''")
+
+
+@dataclass(frozen=True, slots=True)
+class PropagationConfig:
+    """model: a folder or an id of the hub, of a segmenter with a memory: SAM 2.1, SAM 3 or EdgeTAM as published (model
+        types sam2_video, sam3_video, sam3_tracker_video, edgetam_video). "" carries no masks.
+    least_iou: a carried mask and a region that overlap less are not the same thing.
+    """
+
+    model: str = ""
+    least_iou: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.least_iou <= 1.0:
+            raise PlanError(f"least_iou must lie in (0, 1], got {self.least_iou}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +72,7 @@ class TrackConfig:
         times a second or, where nothing happens, once in a minute.
     new_sleep_keyframes: the same for a track of a single region, whatever the time.
     rules: of proposers; those without a rule are tracked from any score.
+    propagation: what carries masks from keyframe to keyframe and so makes links; nothing unless it names a model.
     """
 
     iou: float = 0.3
@@ -87,6 +103,7 @@ class TrackConfig:
         ProposerRule("cover", tracked=False),
         ProposerRule(WHOLE_FRAME, tracked=False),
     )
+    propagation: PropagationConfig = field(default_factory=PropagationConfig)
 
     def __post_init__(self) -> None:
         weights = (self.iou, self.appearance, self.distance, self.shape)

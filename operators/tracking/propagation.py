@@ -14,66 +14,34 @@ from operators.encoders.checkpoint.pixels import PixelConfig, Pixels
 from operators.masks.rle import decode_mask, encode_masks, mask_iou
 from operators.masks.sam import pixel_settings
 from operators.masks.segmenter_files import find_segmenter
-from schemas.errors import InvalidValueError, ModelError, PlanError
-from schemas.frames import ImageArray, Keyframe
+from operators.tracking.config import PropagationConfig
+from operators.tracking.links import Link, MaskedFrame
+from schemas.errors import ModelError
+from schemas.frames import ImageArray
 from schemas.masks import Mask
-from schemas.regions import Proposals
 
 _OBJECT = 1  # the only one of its session
 
 
-@dataclass(frozen=True, slots=True)
-class PropagationConfig:
-    """model: a folder or an id of the hub, of a segmenter with a memory: SAM 2.1, SAM 3 or EdgeTAM as published (model
-        types sam2_video, sam3_video, sam3_tracker_video, edgetam_video).
-    least_iou: a carried mask and a region that overlap less are not the same thing.
-    """
-
-    model: str = ""
-    least_iou: float = 0.5
-
-    def __post_init__(self) -> None:
-        if not 0.0 < self.least_iou <= 1.0:
-            raise PlanError(f"least_iou must lie in (0, 1], got {self.least_iou}")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Links:
-    """L pairs of regions of two keyframes that are one thing; no region is in two of them.
-
-    before, after: int (L,), index of the region in the earlier and in the later keyframe; `after` rises.
-    iou: float32 (L,), of the earlier region's mask as it was carried over, with the later region's.
-    """
-
-    before: NDArray[np.intp]
-    after: NDArray[np.intp]
-    iou: NDArray[np.float32]
-
-    def __post_init__(self) -> None:
-        if not len(self.before) == len(self.after) == len(self.iou):
-            raise InvalidValueError(
-                f"links need as many of each, got {len(self.before)}, {len(self.after)} and {len(self.iou)}"
-            )
-
-    def __len__(self) -> int:
-        return len(self.before)
-
-
 @dataclass(slots=True)
 class _Carried:
-    """A thing that is followed: its session of `transformers`, and which region it was in the keyframe before."""
+    """A thing that is followed: its session of `transformers`, and the id of its region in the keyframe before."""
 
     session: Any
-    region: int
+    region: str
 
 
 class MaskPropagation:
     """Links the regions of each keyframe to those of the one before, by where their masks are carried to.
 
-    Every region with a mask is followed by a session of its own, whose memory holds its first keyframe and the last
+    No region is in two links of a keyframe; their score is the IoU of the carried mask and the region's. Picture and
+    masks are each stretched to the model's square, so that they need not be of one size; carried masks are compared
+    at the size of the regions'.
+
+    Every region is followed by a session of its own, whose memory holds its first keyframe and the last
     few (the model's `num_maskmem`). In the next keyframe the model says where the thing is now; what overlaps best is
     linked, one to one, and the region's own mask then goes into the memory in place of the model's guess, so that
-    errors do not add up. A thing that finds no region is let go. Regions without a mask are not followed.
+    errors do not add up. A thing that finds no region is let go.
 
     Two passes of memory and decoder per region and keyframe; the image encoder runs once per keyframe.
 
@@ -99,9 +67,9 @@ class MaskPropagation:
         self._pixels = Pixels(prepared, device=self._device, dtype=self._dtype)
         # what the model looks back at: older outputs would only pile up
         self._remembered = max(int(model.config.num_maskmem), int(model.config.max_object_pointers_in_encoder))
-        self.reset()
+        self.cut()
 
-    def reset(self) -> None:
+    def cut(self) -> None:
         """Forgets all that is followed: at a cut, or when another source begins."""
         self._things: list[_Carried] = []
         self._time = 0
@@ -109,30 +77,39 @@ class MaskPropagation:
 
     def close(self) -> None:
         """Gives the device's memory back."""
-        self.reset()
-        del self._model
+        self.cut()
+        self._model = None
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
     @torch.inference_mode()
-    def __call__(self, keyframe: Keyframe, proposals: Proposals) -> Links:
+    def __call__(self, frame: MaskedFrame) -> list[Link]:
         """Links from the regions of the keyframe that came before to those of this one; none for the first.
 
-        proposals: of this keyframe, with masks of its size.
+        Raises ModelError where the device's memory does not hold what is followed.
         """
-        height, width, _ = keyframe.image.shape
-        known = [i for i, mask in enumerate(proposals.mask) if mask is not None]
-        masks = [mask for mask in proposals.mask if mask is not None]
-        for mask in masks:
-            if (mask.height_px, mask.width_px) != (height, width):
-                raise InvalidValueError(f"masks must be as large as their keyframe of {width}x{height} px, got {mask}")
-        pixels = self._pixel_values(keyframe.image)
-        carried = encode_masks(self._carry(pixels, (height, width)))
-        rows, columns, iou = _matched(mask_iou(carried, masks), least_iou=self.config.least_iou)
-        links = Links(np.array([self._things[r].region for r in rows], np.intp), np.array(known, np.intp)[columns], iou)
+        if not frame.masks:
+            self.cut()  # nothing finds a region: all is let go
+            return []
+        try:
+            return self._link(frame)
+        except torch.OutOfMemoryError as error:
+            raise ModelError(
+                f"{self.config.model} cannot follow {len(frame.masks)} masks in the device's memory; propose fewer "
+                f"regions (proposals.refine.limit), or leave tracks.propagation.model empty: {error}"
+            ) from error
+
+    def _link(self, frame: MaskedFrame) -> list[Link]:
+        pixels = self._pixel_values(frame.image)
+        carried = self._carry(pixels, (frame.masks[0].height_px, frame.masks[0].width_px))
+        rows, columns, iou = _matched(mask_iou(carried, frame.masks), least_iou=self.config.least_iou)
+        links = [
+            Link(self._things[r].region, frame.ids[c], float(min(score, 1.0)))
+            for r, c, score in zip(rows, columns, iou, strict=True)
+        ]
         followed = {int(c): self._things[r].session for r, c in zip(rows, columns, strict=True)}
-        self._things = [_Carried(followed.get(k) or self._session(), region) for k, region in enumerate(known)]
-        for thing, mask in zip(self._things, masks, strict=True):
+        self._things = [_Carried(followed.get(k) or self._session(), region) for k, region in enumerate(frame.ids)]
+        for thing, mask in zip(self._things, frame.masks, strict=True):
             self._remember(thing.session, pixels, mask)
         self._time += 1
         return links
@@ -142,15 +119,15 @@ class MaskPropagation:
         frames = self._pixels.frames([image])
         return self._pixels.stretched(frames, frames.whole(), height_px=side, width_px=side)
 
-    def _carry(self, pixels: torch.Tensor, size: tuple[int, int]) -> NDArray[np.bool_]:
-        """bool (T, H, W): where each thing is now."""
-        masks = np.zeros((len(self._things), *size), np.bool_)
-        for i, thing in enumerate(self._things):
+    def _carry(self, pixels: torch.Tensor, size: tuple[int, int]) -> list[Mask]:
+        """Where each thing is now, in a frame of (height, width) pixels."""
+        masks: list[Mask] = []
+        for thing in self._things:
             # no memory of the guess: it is replaced by a region's mask, or the thing is let go
             found = self._model(thing.session, frame_idx=self._time, frame=pixels, run_mem_encoder=False)
             logits = found.pred_masks.float().view(1, 1, *found.pred_masks.shape[-2:])
             full = F.interpolate(logits, size, mode="bilinear", align_corners=False)
-            masks[i] = (full[0, 0] > 0).cpu().numpy()
+            masks += encode_masks((full[0] > 0).cpu().numpy())  # at once: 64 planes of 4K are half a gigabyte
         return masks
 
     def _remember(self, session: Any, pixels: torch.Tensor, mask: Mask) -> None:

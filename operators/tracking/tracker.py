@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from operators.tracking.association import CostArray, cheapest_pairs, geometry
 from operators.tracking.config import ProposerRule, TrackConfig
+from operators.tracking.links import Link
 from operators.tracking.live import LiveTracks, Seen
 from operators.tracking.motion import predicted, state_of
 from schemas.boxes import Boxes
@@ -51,22 +52,6 @@ class TrackFrame:
 
     def __repr__(self) -> str:
         return f"TrackFrame(pts_s={self.pts_s:g}, n={len(self.ids)})"
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A region of an earlier frame that a model of motion found again as a region of this one.
-
-    start, stop: their ids. score: in [0, 1], e.g. IoU of the propagated mask and the region's.
-    """
-
-    start: str
-    stop: str
-    score: float
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.score <= 1:
-            raise InvalidValueError(f"a link's score must lie in [0, 1], got {self.score}")
 
 
 class Tracker:

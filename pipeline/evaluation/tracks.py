@@ -60,7 +60,8 @@ def evaluate_tracks(
 ) -> dict[str, TrackScore]:
     """Ingests the video in `folder` (MOT Challenge format) into `lake` and scores the tracks that are there then.
 
-    Beside them the same regions tracked by position alone and by appearance alone.
+    Beside them the same regions tracked by position alone and by appearance alone; and by both, without the links of
+    carried masks, where the plan has those.
     Raises SourceError where the folder holds no such data, or the video cannot be read.
     """
     sequence = read_sequence(folder)
@@ -78,8 +79,14 @@ def evaluate_tracks(
         most_gate_sides=_EVERYWHERE,
         gate_shape=_EVERYWHERE,
     )
+    both = "position and appearance"
+    stored = stored_score(opened, sequence)
+    if plan.tracks.propagation.model:
+        first = {f"{both}, carried masks": stored, both: tracked_score(opened, sequence, plan.tracks)}
+    else:
+        first = {both: stored}
     return {
-        "position and appearance": stored_score(opened, sequence),
+        **first,
         "position alone": tracked_score(opened, sequence, position),
         "appearance alone": tracked_score(opened, sequence, appearance),
     }

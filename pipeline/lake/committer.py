@@ -12,6 +12,7 @@ from typing import Literal, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from operators.tracking.links import Linker
 from pipeline.lake.check import check
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.ledger import (
@@ -47,6 +48,7 @@ class Committer:
 
     fold_shots: (source, its cut events in order, first PTS, last PTS) → its shots.
     new_tracker: makes what follows the regions of one source; None leaves the tracks unknown.
+    linker: carries masks from keyframe to keyframe for the tracker; closed with the committer.
     wait_s: how long to wait for another writer to end.
     Opening repairs what a killed writer left behind. Every method may be called again with the same arguments,
     by the same or the next committer, when it is not known whether the first call got through.
@@ -60,12 +62,14 @@ class Committer:
         plan_hash: str,
         fold_shots: FoldShots,
         new_tracker: NewTracker | None = None,
+        linker: Linker | None = None,
         wait_s: float = 10.0,
     ) -> None:
         self.lake = lake
         self.plan_hash = plan_hash
         self._fold_shots = fold_shots
         self._new_tracker = new_tracker
+        self._linker = linker
         # a bucket has no lock to take: its single writer is a rule for whoever runs the ingest
         self._lock = WriterLock(lake.folder, wait_s=wait_s) if lake.folder is not None else None
         self._entries: dict[str, SourceEntry] = {}
@@ -95,6 +99,8 @@ class Committer:
         finally:
             if self._lock is not None:
                 self._lock.release()
+            if self._linker is not None:
+                self._linker.close()
 
     def register(self, source: Source, *, replace: bool = False) -> list[Span]:
         """Makes a source known; returns the spans of it that are still to be read, in order.
@@ -368,7 +374,7 @@ class Committer:
             for source, shot in shots:
                 if source.kind == "video":
                     videos.setdefault(source.id, []).append(shot)
-            write_tracks(self.lake, videos, self._new_tracker)
+            write_tracks(self.lake, videos, self._new_tracker, linker=self._linker)
         complete = sources_table(
             [(e.source, e.plan, "complete") for e in map(self._entries.__getitem__, covered) if e.source is not None]
         )

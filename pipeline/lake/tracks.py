@@ -9,21 +9,25 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from operators.tracking.links import Link, Linker
 from operators.tracking.tracker import TrackFrame
+from pipeline.lake.keyframe_masks import KeyframeMasks
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.ledger import sql_in
 from schemas.boxes import Boxes
+from schemas.errors import WorkerDiedError
 from schemas.shots import Shot
 
 _COLUMNS = ["id", "pts", "pts_s", "x0", "y0", "x1", "y1", "score", "proposer", "label", "vector"]
 _ROWS_AT_ONCE = 4096  # of one source in memory with their vectors
+_TRIES = 3  # of a source whose linker died
 RowIds = NDArray[np.uint64]
 
 
 class Tracker(Protocol):
     """Keyframes of one source in PTS order; returns each region's track, None where it has none."""
 
-    def __call__(self, frame: TrackFrame) -> list[str | None]: ...
+    def __call__(self, frame: TrackFrame, *, links: Sequence[Link] = ()) -> list[str | None]: ...
 
     def cut(self) -> None:
         """Ends all tracks: what comes next is another shot."""
@@ -33,38 +37,74 @@ class Tracker(Protocol):
 NewTracker = Callable[[], Tracker]
 
 
-def write_tracks(lake: Lake, shots_of: Mapping[str, Sequence[Shot]], new_tracker: NewTracker) -> None:
+def write_tracks(
+    lake: Lake, shots_of: Mapping[str, Sequence[Shot]], new_tracker: NewTracker, *, linker: Linker | None = None
+) -> None:
     """Fills the tracks of sources that are covered, by source id; done again after a kill, they are the same.
 
     Call it with the writer's lock. Regions are seen in the order of PTS and id, so tracks do not depend on how a
     source was cut, nor on the order in which its segments were committed.
+    linker: says which masks go on where, in the keyframes that have any; it sees their thumbnails.
     """
-    rows: list[int] = []
+    rows: list[RowIds] = []
     tracks: list[str] = []
     for source_id, frames in frames_of_regions(lake, list(shots_of)):
-        tracker = new_tracker()
-        starts = np.array([shot.span.start for shot in shots_of[source_id]], np.int64)
-        shot = -1
-        for pts, row_ids, frame in frames:
-            before, shot = shot, int(np.searchsorted(starts, pts, "right"))
-            if shot != before:
-                tracker.cut()
-            for row, track in zip(row_ids.tolist(), tracker(frame), strict=True):
-                if track is not None:
-                    rows.append(row)
-                    tracks.append(track)
+        masks = None if linker is None else KeyframeMasks(lake, source_id)
+        for tried in range(1, _TRIES + 1):
+            try:
+                found = list(_tracks(frames, shots_of[source_id], new_tracker(), linker, masks))
+            except WorkerDiedError:  # and took along what it followed: the source is begun anew
+                if tried == _TRIES:
+                    raise
+            else:
+                break
+        rows.append(np.array([row for row, _ in found], np.uint64))
+        tracks += [track for _, track in found]
     with lake_errors(f"writing the tracks of {len(shots_of)} sources to {lake.uri}"):
-        _write(lake, np.array(rows, np.uint64), tracks)
+        _write(lake, np.concatenate([*rows, np.zeros(0, np.uint64)]), tracks)
 
 
-def frames_of_regions(
-    lake: Lake, source_ids: Sequence[str]
-) -> Iterator[tuple[str, Iterator[tuple[int, RowIds, TrackFrame]]]]:
-    """Each source that has regions, with its keyframes in order: PTS, row ids of the regions, regions by their id.
+def _tracks(
+    frames: "SourceFrames",
+    shots: Sequence[Shot],
+    tracker: Tracker,
+    linker: Linker | None,
+    masks: KeyframeMasks | None,
+) -> Iterator[tuple[int, str]]:
+    """Row and track of each region that has one, of one source."""
+    starts = np.array([shot.span.start for shot in shots], np.int64)
+    shot = -1
+    for pts, row_ids, frame in frames:
+        before, shot = shot, int(np.searchsorted(starts, pts, "right"))
+        if shot != before:
+            tracker.cut()
+        links: list[Link] = []
+        if linker is not None and masks is not None:
+            masked = masks.at(pts, row_ids)
+            if shot != before or masked is None:
+                linker.cut()
+            if masked is not None:
+                links = linker(masked)
+        for row, track in zip(row_ids.tolist(), tracker(frame, links=links), strict=True):
+            if track is not None:
+                yield row, track
 
-    Row ids are those of Lance: they hold until the table is compacted. The keyframes of a source are to be taken
-    before the next source.
-    """
+
+class SourceFrames:
+    """The keyframes of one source in order of time, read anew by every loop: PTS, row ids of the regions, regions by
+    their id. Row ids are those of Lance: they hold until the table is compacted."""
+
+    def __init__(self, lake: Lake, places: pa.Table) -> None:
+        """places: pts and _rowid of the source's regions, by pts."""
+        self._lake = lake
+        self._places = places
+
+    def __iter__(self) -> Iterator[tuple[int, RowIds, TrackFrame]]:
+        return _frames(self._lake, self._places)
+
+
+def frames_of_regions(lake: Lake, source_ids: Sequence[str]) -> Iterator[tuple[str, SourceFrames]]:
+    """Each source that has regions, with its keyframes."""
     if not source_ids:
         return
     with lake_errors(f"reading the regions of {lake.uri}"):
@@ -79,7 +119,7 @@ def frames_of_regions(
     edges = [0, *(i for i in range(1, len(sources)) if sources[i] != sources[i - 1]), len(sources)]
     for start, stop in pairwise(edges):
         if stop > start:
-            yield sources[start], _frames(lake, places.slice(start, stop - start))
+            yield sources[start], SourceFrames(lake, places.slice(start, stop - start))
 
 
 def _frames(lake: Lake, places: pa.Table) -> Iterator[tuple[int, RowIds, TrackFrame]]:

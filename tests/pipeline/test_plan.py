@@ -34,6 +34,7 @@ def test_the_hash_follows_what_rows_depend_on_and_nothing_else() -> None:
     assert load_plan(overrides=["read.decode_threads=2"]).hash == plan.hash
     assert load_plan(overrides=["proposals.complete_cover.k=3"]).hash == plan.hash  # which is not in use
     assert load_plan(overrides=["proposals.box_masks.grabcut.side_px=64"]).hash == plan.hash  # nor is this
+    assert load_plan(overrides=["tracks.propagation.least_iou=0.7"]).hash == plan.hash  # nor this
     changed = [
         replace(plan, patches=True),
         load_plan(overrides=["proposals.box_masks.by=grabcut"]),
@@ -53,6 +54,12 @@ def test_a_proposers_weights_count_and_not_where_they_are(checkpoints: Checkpoin
     moved = Path(shutil.copytree(first, tmp_path / "moved"))
     assert plan(moved, batch=2) == plan(first)
     assert plan(checkpoints("clip")) != plan(first)
+
+    def carrying(folder: Path) -> str:
+        return load_plan(overrides=[f"tracks.propagation.model={folder}"]).hash
+
+    assert carrying(moved) == carrying(first)
+    assert len({carrying(checkpoints("clip")), carrying(first), Plan().hash}) == 3
 
 
 @pytest.mark.parametrize(

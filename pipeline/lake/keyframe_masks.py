@@ -1,0 +1,44 @@
+"""What carries masks from keyframe to keyframe looks at: the masks of each, and its picture as the lake keeps it."""
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from operators.tracking.links import MaskedFrame
+from pipeline.lake.lake import Lake, lake_errors
+from pipeline.lake.ledger import sql_in
+from pipeline.lake.mask_rows import masks_of
+
+
+class KeyframeMasks:
+    """The keyframes of one source that have masks, each read when it is asked for.
+
+    The picture is the keyframe's thumbnail: no frame is decoded twice, and models look at squares of 1024 px or less.
+    """
+
+    def __init__(self, lake: Lake, source_id: str) -> None:
+        self._lake = lake
+        with lake_errors(f"reading the frames of {lake.uri}"):
+            scanner = (
+                lake.table("frames")
+                .to_lance()
+                .scanner(columns=["pts"], filter=sql_in("source_id", [source_id]), with_row_id=True)
+            )
+            places = scanner.to_table()
+        self._frame_at = dict(zip(places["pts"].to_pylist(), places["_rowid"].to_pylist(), strict=True))
+
+    def at(self, pts: int, regions: NDArray[np.uint64]) -> MaskedFrame | None:
+        """regions: row ids of the keyframe's. None where none of them has a mask."""
+        with lake_errors(f"reading masks of {self._lake.uri}"):
+            query = self._lake.table("regions").take_row_ids(regions.tolist())
+            rows = query.select(["id", "mask", "mask_area"]).to_arrow()
+            masks = masks_of(rows)
+            if not masks:
+                return None
+            frame = self._lake.table("frames").take_row_ids([self._frame_at[pts]]).select(["thumbnail"]).to_arrow()
+        with Image.open(io.BytesIO(frame["thumbnail"][0].as_py())) as picture:
+            image = np.asarray(picture.convert("RGB"))
+        ids = sorted(masks)
+        return MaskedFrame(image, tuple(ids), tuple(masks[name] for name in ids))
