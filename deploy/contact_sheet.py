@@ -1,15 +1,18 @@
-"""A picture of an answer: every hit's frame with the hit's box and the query's box drawn on it."""
+"""A picture of an answer: every hit's frame with the hit's box, its mask and the query's box drawn on it."""
 
 import io
 from collections.abc import Mapping
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
 from deploy.wording import clock_time, is_picture, short_names
+from operators.masks.rle import decode_mask
 from pipeline.lake.lake import Lake
 from pipeline.lake.ledger import sql_in
+from pipeline.lake.mask_rows import masks_of
 from schemas.errors import RegionLakeError
+from schemas.masks import Mask
 from schemas.query import BoxTuple, Hit, Query, SearchResult
 
 Colour = tuple[int, int, int]
@@ -26,16 +29,21 @@ TILE_HIGHEST_PX = 360
 GAP_PX = 16
 CAPTION_PX = 50
 HEADER_PX = 84
+MASK_OPACITY = 0.35
 
 
 def write_contact_sheet(result: SearchResult, *, lake: Lake, path: Path) -> None:
-    """Draws the hits from the lake's thumbnails and writes the picture; its suffix names the format."""
+    """Draws the hits from the lake's thumbnails and masks and writes the picture; its suffix names the format."""
     thumbnails: dict[str, bytes] = {}
+    masks: dict[str, Mask] = {}
     if result.hits:
         wanted = sql_in("id", [hit.frame_id for hit in result.hits])
         rows = lake.read("frames", columns=["id", "thumbnail"], where=wanted)
         thumbnails = dict(zip(rows["id"].to_pylist(), rows["thumbnail"].to_pylist(), strict=True))
-    sheet = draw_contact_sheet(result, thumbnails)
+    regions = [hit.region_id for hit in result.hits if hit.region_id is not None]
+    if regions:
+        masks = masks_of(lake.read("regions", columns=["id", "mask", "mask_area"], where=sql_in("id", regions)))
+    sheet = draw_contact_sheet(result, thumbnails, masks)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sheet.save(path)
@@ -43,8 +51,11 @@ def write_contact_sheet(result: SearchResult, *, lake: Lake, path: Path) -> None
         raise RegionLakeError(f"the contact sheet {path} cannot be written: {error}") from error
 
 
-def draw_contact_sheet(result: SearchResult, thumbnails: Mapping[str, bytes]) -> Image.Image:
-    """thumbnails: frame id → JPEG, for every hit. Tiles in order of rank, left to right, then down."""
+def draw_contact_sheet(
+    result: SearchResult, thumbnails: Mapping[str, bytes], masks: Mapping[str, Mask] | None = None
+) -> Image.Image:
+    """thumbnails: frame id → JPEG, for every hit. masks: region id → mask, where there is one; a hit that brings a mask
+    of its own is drawn with that. Tiles in order of rank, left to right, then down."""
     pictures = [_scaled(Image.open(io.BytesIO(thumbnails[hit.frame_id])).convert("RGB")) for hit in result.hits]
     columns = _columns(len(pictures))
     tiles = list(zip(result.hits, pictures, strict=True))
@@ -60,7 +71,8 @@ def draw_contact_sheet(result: SearchResult, thumbnails: Mapping[str, bytes]) ->
         for i, (hit, picture) in enumerate(row):
             x = GAP_PX + i * (TILE_PX + GAP_PX)
             draw.rectangle((x, y, x + TILE_PX - 1, y + height - 1), fill=MAT)
-            tile = draw_hit(picture, hit, asked=result.query.box)
+            mask = hit.mask or (masks or {}).get(hit.region_id or "")
+            tile = draw_hit(picture, hit, asked=result.query.box, mask=mask)
             sheet.paste(tile, (x + (TILE_PX - tile.width) // 2, y + (height - tile.height) // 2))
             _draw_caption(draw, hit, name=names[hit.source], x=x, y=y + height + 6)
         y += height + CAPTION_PX + GAP_PX
@@ -74,9 +86,12 @@ def _scaled(picture: Image.Image) -> Image.Image:
     return picture.resize(size, Image.Resampling.LANCZOS)
 
 
-def draw_hit(picture: Image.Image, hit: Hit, *, asked: BoxTuple | None) -> Image.Image:
-    """A copy of the picture with the query's box dashed, the hit's box in full and its rank in the corner."""
+def draw_hit(picture: Image.Image, hit: Hit, *, asked: BoxTuple | None, mask: Mask | None = None) -> Image.Image:
+    """A copy of the picture with the query's box dashed, the hit's box in full, its mask tinted and outlined, and its
+    rank in the corner."""
     tile = picture.copy()
+    if mask is not None:
+        _tint(tile, mask)
     draw = ImageDraw.Draw(tile)
     if asked is not None:
         x0, y0, x1, y1 = _pixels(asked, tile)
@@ -91,6 +106,15 @@ def draw_hit(picture: Image.Image, hit: Hit, *, asked: BoxTuple | None) -> Image
     draw.rectangle(badge, fill=HIT)
     draw.text(((badge[2] + 1) / 2, 14), label, fill=SHADOW, font=font, anchor="mm")
     return tile
+
+
+def _tint(tile: Image.Image, mask: Mask) -> None:
+    plane = Image.fromarray(decode_mask(mask)).convert("L").resize(tile.size, Image.Resampling.BILINEAR)
+    inside = plane.point([0] * 128 + [255] * 128)
+    tile.paste(HIT, mask=inside.point([round(level * MASK_OPACITY) for level in range(256)]))
+    near, deep = inside.filter(ImageFilter.MaxFilter(3)), inside.filter(ImageFilter.MinFilter(3))
+    tile.paste(SHADOW, mask=ImageChops.subtract(near, inside))
+    tile.paste(HIT, mask=ImageChops.subtract(inside, deep))
 
 
 def _pixels(box: BoxTuple, tile: Image.Image) -> tuple[int, int, int, int]:
@@ -149,7 +173,7 @@ def _draw_caption(draw: ImageDraw.ImageDraw, hit: Hit, *, name: str, x: int, y: 
         for word, value in (("meaning", hit.semantic), ("place", hit.geometric))
         if value is not None
     ]
-    measured = f"distance {hit.distance:.3f} ({', '.join(parts)}) · {hit.proposer}"
+    measured = f"distance {hit.distance:.3f} ({', '.join(parts)}) · {hit.label or hit.proposer}"
     draw.text((x, y + 22), _fitted(measured, _font(14), TILE_PX), fill=FAINT, font=_font(14))
 
 

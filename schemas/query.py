@@ -142,6 +142,7 @@ def _require_area(name: str, box: BoxTuple | None) -> None:
 class Hit:
     """One frame of the answer with its best region; distances are lower for better.
 
+    label: of the region, where its proposer knows one. track: the region's, once its source is complete.
     mask: of what was found, where the way of ranking cuts it out.
     then: what followed, where that was asked for.
     """
@@ -160,6 +161,8 @@ class Hit:
     frame_id: str
     region_id: str | None
     proposer: str
+    label: str | None = None
+    track: str | None = None
     mask: Mask | None = None
     then: "Hit | None" = None
 

@@ -71,5 +71,7 @@ def _hit_json(hit: Hit) -> Json:
         "frame_id": hit.frame_id,
         "region_id": hit.region_id,
         "proposer": hit.proposer,
+        "label": hit.label,
+        "track": hit.track,
         **({} if hit.then is None else {"then": _hit_json(hit.then)}),
     }

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
 
 DEFAULT = Ranking()
+_SHOWN = {"label": 32, "track": 8}  # characters: enough of an id to tell which hits are one thing
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
@@ -168,6 +169,7 @@ def _print_table(result: SearchResult) -> None:
     with_time = any(hit.time for hit in result.hits)
     clock = ("time (UTC)",) if with_time else ()
     following = ("then at",) if result.query.then else ()
+    known = [name for name in ("label", "track") if any(getattr(hit, name) for hit in result.hits)]
     columns = (
         "rank",
         "distance",
@@ -180,6 +182,7 @@ def _print_table(result: SearchResult) -> None:
         "shot",
         "box",
         "proposer",
+        *known,
     )
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column not in ("source", "shot"))
@@ -197,6 +200,7 @@ def _print_table(result: SearchResult) -> None:
             else f"{clock_time(hit.shot_s[0])} to {clock_time(hit.shot_s[1])}",
             " ".join(f"{side:.2f}" for side in hit.box),
             hit.proposer,
+            *((getattr(hit, name) or "–")[: _SHOWN[name]] for name in known),
         )
     out = console()
     if result.hits:

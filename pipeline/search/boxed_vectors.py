@@ -19,6 +19,7 @@ class BoxedVectors:
     vectors: float16 (N, D), contiguous. frame: int (N,), row of each one's frame in HotColumns, −1 where it is gone.
     boxes: x0, y0, x1, y1, float32 (N,) each. alive: bool (N,).
     ids: rows → bytes, unique within a frame; ties are broken by them. proposer: row → name shown with a hit.
+    label_and_track: row → both, where they are known.
     are_regions: whether ids are those of the table of regions.
     """
 
@@ -28,6 +29,7 @@ class BoxedVectors:
     alive: NDArray[np.bool_]
     ids: Callable[[NDArray[np.intp]], IdArray]
     proposer: Callable[[int], str]
+    label_and_track: Callable[[int], tuple[str | None, str | None]] = lambda _: (None, None)
     are_regions: bool = False
 
     def __len__(self) -> int:
@@ -46,6 +48,7 @@ class BoxedVectors:
             alive=alive,
             ids=lambda rows: columns.region_id[rows],
             proposer=lambda row: columns.proposers[columns.proposer[row]],
+            label_and_track=columns.label_and_track,
             are_regions=True,
         )
 

@@ -123,12 +123,15 @@ class Candidates:
         number = int(np.searchsorted(self._starts, index, "right")) - 1
         each, row = self._sets[number], int(self._rows[number][index - self._starts[number]])
         x0, y0, x1, y1 = (float(side[row]) for side in each.boxes)
+        label, track = each.label_and_track(row)
         return Place(
             box=(x0, y0, x1, y1),
             proposer=each.proposer(row),
             region_id=each.ids(np.array([row]))[0].decode() if each.are_regions else None,
             semantic=None if semantic is None else float(semantic[index]),
             geometric=None if geometric is None else float(geometric[index]),
+            label=label,
+            track=track,
         )
 
     def _each(self) -> list[tuple[BoxedVectors, IndexArray]]:

@@ -23,6 +23,8 @@ class Place:
     region_id: str | None = None
     semantic: float | None = None
     geometric: float | None = None
+    label: str | None = None
+    track: str | None = None
     mask: Mask | None = None
 
 

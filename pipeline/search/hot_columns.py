@@ -24,7 +24,8 @@ class HotColumns:
     Frames, F rows: frame_id bytes (F,), source int64 (F,) into `uris` and `source_ids`, pts int64, pts_s float64, time
     int64 in µs of UTC (NO_TIME where unknown), frame_vectors float16 tensor (F, D), visible bool (F,).
     Regions, R rows: region_id bytes (R,), frame int64 (R,) row of its frame or −1, boxes float32 (4, R),
-    proposer int64 (R,) into `proposers`, region_vectors float16 tensor (R, D).
+    proposer int64 (R,) into `proposers`, region_vectors float16 tensor (R, D); what else a hit shows of its region by
+    `label_and_track`.
 
     A row is visible when its segment is done by the ledger (what a writer is about to commit, or left behind when it
     was killed, is not found) and it has a vector in `column`: the lake's own "vector", or one that was filled later.
@@ -41,6 +42,8 @@ class HotColumns:
         self._source_codes: dict[str, int] = {}
         self.proposers: list[str] = []
         self._proposer_codes: dict[str, int] = {}
+        self.labels: list[str] = []
+        self._label_codes: dict[str, int] = {}
         self.dimension = dimension = lake.spaces()[column].dimension
         self._frames = ColumnStore(
             shapes={
@@ -64,11 +67,13 @@ class HotColumns:
                 "x1": (np.float32, ()),
                 "y1": (np.float32, ()),
                 "proposer": (np.int64, ()),
+                "label": (np.int32, ()),
+                "track": ("S32", ()),
                 "vector": (np.float16, (dimension,)),
                 "embedded": (np.bool_, ()),
             },
             decode=self._decode_regions,
-            read=["id", "frame", "x0", "y0", "x1", "y1", "proposer", column],
+            read=["id", "frame", "x0", "y0", "x1", "y1", "proposer", "label", "track", column],
         )
         self._frame_of_region = np.zeros(0, np.int64)
         self._shots: tuple[SpanIndex, NDArray[np.float64]] | None = None
@@ -150,6 +155,11 @@ class HotColumns:
     def proposer(self) -> NDArray[np.int64]:
         return self._regions["proposer"]
 
+    def label_and_track(self, region: int) -> tuple[str | None, str | None]:
+        """Of a row of regions; None where there is none."""
+        code, track = int(self._regions["label"][region]), self._regions["track"][region]
+        return None if code < 0 else self.labels[code], track.decode() or None
+
     @property
     def region_vectors(self) -> torch.Tensor:
         return torch.from_numpy(self._regions["vector"])
@@ -210,19 +220,27 @@ class HotColumns:
         }
 
     def _decode_regions(self, rows: pa.Table) -> Columns:
-        proposers = pc.dictionary_encode(rows["proposer"].combine_chunks())
-        for name in proposers.dictionary.to_pylist():
-            if name not in self._proposer_codes:
-                self._proposer_codes[name] = len(self.proposers)
-                self.proposers.append(name)
-        codes = np.array([self._proposer_codes[name] for name in proposers.dictionary.to_pylist()], np.int64)
         return {
             "id": _ids(rows["id"]),
             "frame_id": _ids(rows["frame"]),
             **{name: rows[name].to_numpy() for name in ("x0", "y0", "x1", "y1")},
-            "proposer": codes[proposers.indices.to_numpy()],
+            "proposer": _numbers(rows["proposer"], self.proposers, self._proposer_codes),
+            "label": _numbers(rows["label"], self.labels, self._label_codes),
+            "track": _ids(pc.fill_null(rows["track"], "")),
             **_vectors(rows[self._column]),
         }
+
+
+def _numbers(column: pa.ChunkedArray, names: list[str], numbers: dict[str, int]) -> NDArray[np.int64]:
+    """The place of each in `names`, −1 where it is null; new names get the next ones, in `numbers` as well."""
+    coded = pc.dictionary_encode(column.combine_chunks())
+    for name in coded.dictionary.to_pylist():
+        if name not in numbers:
+            numbers[name] = len(names)
+            names.append(name)
+    places = np.array([numbers[name] for name in coded.dictionary.to_pylist()] + [-1], np.int64)
+    found: NDArray[np.int64] = places[pc.fill_null(coded.indices, -1).to_numpy()]
+    return found
 
 
 def _int64(column: pa.ChunkedArray) -> NDArray[np.int64]:

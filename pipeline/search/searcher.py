@@ -203,5 +203,7 @@ class Searcher:
             frame_id=columns.frame_id[row].decode(),
             region_id=place.region_id,
             proposer=place.proposer,
+            label=place.label,
+            track=place.track,
             mask=place.mask,
         )

@@ -1,7 +1,8 @@
-"""Contact sheets: catches boxes drawn in the wrong place or colour, tiles that overlap, and answers without hits."""
+"""Contact sheets: catches boxes and masks in the wrong place or colour, overlapping tiles, and answers without hits."""
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from deploy.contact_sheet import ASKED, HEADER_PX, HIT, TILE_PX, draw_contact_sheet, draw_hit
+from deploy.contact_sheet import ASKED, HEADER_PX, HIT, MASK_OPACITY, TILE_PX, draw_contact_sheet, draw_hit
+from operators.masks.rle import encode_masks
 from schemas.query import BoxTuple, Hit, SearchResult
 
 GREY = (90, 90, 90)
@@ -39,6 +41,33 @@ def test_the_hit_box_is_drawn_where_the_hit_is(make_hit: Callable[..., Hit]) -> 
 def test_the_query_box_is_drawn_in_its_own_colour(make_hit: Callable[..., Hit]) -> None:
     tile = draw_hit(Image.new("RGB", (400, 200), GREY), make_hit(), asked=(0.5, 0.2, 0.75, 0.9))
     assert extent(tile, ASKED) == (200, 40, 300, 180)
+
+
+def test_a_mask_is_tinted_and_outlined_whatever_its_size(make_hit: Callable[..., Hit]) -> None:
+    plane = np.zeros((400, 800), bool)  # of the keyframe; the tile is half as large
+    plane[120:280, 240:360] = True
+    (mask,) = encode_masks(plane[None])
+    hit = make_hit(box=(0.25, 0.25, 0.5, 0.75))
+    tile = np.asarray(draw_hit(Image.new("RGB", (400, 200), GREY), hit, asked=None, mask=mask)).astype(int)
+    tint = np.array(GREY) + MASK_OPACITY * (np.array(HIT) - GREY)
+    np.testing.assert_allclose(tile[65:135, 125:175], np.broadcast_to(tint, (70, 50, 3)), atol=1.5)
+    assert (tile[100, [120, 179]] == HIT).all(), "the outline lies inside of the mask"
+    assert (tile[100, 185:190] == GREY).all()
+    assert (tile[100, 110:115] == GREY).all()
+
+
+def test_a_hits_own_mask_wins_over_its_regions(make_result: Callable[..., SearchResult]) -> None:
+    left, right = np.zeros((2, 1, 90, 160), bool)
+    left[:, 45:, :40], right[:, 45:, 120:] = True, True
+    (of_region,), (of_hit,) = encode_masks(left), encode_masks(right)
+    result = make_result(hits=2, box=None)
+    own = replace(result, hits=(result.hits[0], replace(result.hits[1], mask=of_hit)))
+    thumbnails = {hit.frame_id: jpeg(160, 90) for hit in own.hits}
+    masks = {hit.region_id: of_region for hit in own.hits if hit.region_id}
+    sheet = np.asarray(draw_contact_sheet(own, thumbnails, masks)).astype(int)
+    y = HEADER_PX + TILE_PX * 9 // 16 * 3 // 4
+    tinted = [bool(sheet[y, 16 + x, 2] < GREY[2] - 10) for x in (60, 420, 496 + 60, 496 + 420)]
+    assert tinted == [True, False, False, True]
 
 
 @settings(deadline=None, max_examples=60)

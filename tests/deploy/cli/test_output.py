@@ -7,7 +7,7 @@ from deploy.cli.output import search_json
 from schemas.query import SearchResult
 
 HIT_KEYS = ["rank", "distance", "semantic", "geometric", "source", "pts_s", "time", "shot_s", "box"]
-HIT_KEYS += ["frame_id", "region_id", "proposer"]
+HIT_KEYS += ["frame_id", "region_id", "proposer", "label", "track"]
 
 
 def test_the_json_of_a_search_has_the_promised_keys(make_result: Callable[..., SearchResult]) -> None:

@@ -1,0 +1,55 @@
+"""What a hit says of its region beside where it is: catches labels of other regions, and tracks that are never seen
+because they are written after the regions."""
+
+from dataclasses import replace
+from functools import partial
+
+import pyarrow as pa
+
+from operators.tracking.tracker import TrackConfig, Tracker
+from pipeline.lake.committer import Committer
+from pipeline.lake.lake import Lake
+from pipeline.rows import SegmentRows
+from pipeline.search.searcher import Searcher
+from schemas.query import Query
+from schemas.sources import Segment
+from tests.pipeline.lake.synthetic import PLAN, World, fold_shots
+from tests.pipeline.search.drawn import DrawnEncoder
+
+NEW = partial(Tracker, TrackConfig(gate_cosine=-1.0, most_gate_sides=50.0, gate_sides=50.0, gate_shape=1e6))
+NAMES = ("dog", "red car", None)
+
+
+class NamedWorld(World):
+    """Regions with labels, and every third without."""
+
+    def rows(self, segment: Segment, *, patches: bool = False) -> SegmentRows:
+        rows = super().rows(segment, patches=patches)
+        labels = pa.array([NAMES[(i + segment.span.start) % 3] for i in range(rows.regions.num_rows)])
+        place = rows.regions.schema.get_field_index("label")
+        named = rows.regions.set_column(place, rows.regions.schema.field("label"), labels)
+        return replace(rows, regions=named)
+
+
+def test_hits_know_the_label_and_the_track_of_their_region(empty_lake: Lake) -> None:
+    searcher = Searcher(Lake.open(empty_lake.uri), DrawnEncoder())
+    query = Query(text="anything", box=(0.1, 0.1, 0.9, 0.9), k=10_000)
+    with Committer(empty_lake, plan_hash=PLAN, fold_shots=fold_shots, new_tracker=NEW) as writer:
+        for world in (NamedWorld(0), NamedWorld(1)):
+            for segment in world.segments(2):
+                writer.commit([world.rows(segment)])
+                stored = {
+                    row["id"]: (row["label"], row["track"])
+                    for row in empty_lake.read("regions", columns=["id", "label", "track"]).to_pylist()
+                }
+                hits = [hit for hit in searcher.search(query).hits if hit.region_id is not None]
+                assert {hit.region_id: (hit.label, hit.track) for hit in hits} == {
+                    hit.region_id: stored[hit.region_id] for hit in hits
+                }
+    assert {hit.label for hit in hits} == set(NAMES)
+    assert {hit.track is None for hit in hits} == {True, False}  # windows of a grid have none
+
+
+def test_a_whole_frame_has_neither(random_lake: Lake) -> None:
+    found = Searcher(random_lake, DrawnEncoder(), proposers=frozenset({"frame"})).search(Query(text="anything"))
+    assert {(hit.label, hit.track) for hit in found.hits} == {(None, None)}
