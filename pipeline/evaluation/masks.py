@@ -1,9 +1,7 @@
 """Masks against COCO's: how well segments find every object's mask, and GrabCut's masks of the true boxes."""
 
-import json
 import math
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,13 +9,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
-from pycocotools import mask as coco
 
 from operators.masks.grabcut import GrabCutConfig, GrabCutMasks
 from operators.masks.rle import encode_masks, mask_boxes, mask_iou
 from operators.proposals.segments import Segments, SegmentsConfig
 from operators.proposals.selective_search import SelectiveSearch, SelectiveSearchConfig
+from operators.readers.picture import read_picture
+from pipeline.evaluation.datasets.read import read_dataset
 from schemas.boxes import Boxes, FloatArray
 from schemas.errors import SourceError
 from schemas.frames import ImageArray, Keyframe
@@ -176,23 +174,13 @@ def _graph(image: ImageArray) -> list[Mask]:
 
 
 def _read(folder: Path) -> list[_Picture]:
-    paths = sorted(folder.glob("instances_*.json"))
-    if not paths:
-        raise SourceError(f"{folder} holds no instances_*.json, the masks of a COCO folder")
-    document = json.loads(paths[0].read_text())
-    outlines: dict[int, list[list[list[float]]]] = defaultdict(list)
-    for entry in document["annotations"]:
-        if not entry.get("iscrowd"):
-            outlines[entry["image_id"]].append(entry["segmentation"])
+    dataset = read_dataset(folder, layout="coco", masks=True)
     pictures = []
-    for image in sorted(document["images"], key=lambda image: str(image["file_name"])):
-        height, width = image["height"], image["width"]
-        coded = [coco.merge(coco.frPyObjects(o, height, width)) for o in outlines[image["id"]]]
-        masks = [Mask(height, width, c["counts"], int(coco.area(c))) for c in coded if coco.area(c)]
+    for frame in dataset.frames:
+        known = zip(frame.objects.masks, frame.objects.counted.tolist(), strict=True)
+        masks = [mask for mask, counted in known if counted and mask is not None and mask.area_px]
         if masks:
-            with Image.open(folder / "images" / Path(image["file_name"]).name) as file:
-                pixels = np.array(file.convert("RGB"))
-            pictures.append(_Picture(Keyframe(0, pixels, None, "picture"), masks))
+            pictures.append(_Picture(Keyframe(0, read_picture(str(frame.path)), None, "picture"), masks))
     if not pictures:
-        raise SourceError(f"{paths[0]} names no mask")
+        raise SourceError(f"{folder} names no mask")
     return pictures

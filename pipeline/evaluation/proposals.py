@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from operators.proposals.proposer import FrameProposer
-from pipeline.evaluation.mot import read_sequence
+from pipeline.evaluation.datasets.mot import read_sequence
 from pipeline.plan import Plan
 from pipeline.read_segment import SegmentReader
 from schemas.boxes import Boxes, FloatArray

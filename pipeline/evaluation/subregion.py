@@ -20,7 +20,7 @@ from operators.proposals.grid import GridConfig
 from operators.proposals.proposer import ProposalConfig
 from operators.ranking.fusion import fuse
 from operators.ranking.geometry import geometric_distance
-from pipeline.evaluation.mot import MotSequence, read_sequence
+from pipeline.evaluation.datasets.mot import MotSequence, read_sequence
 from pipeline.ingest import ingest
 from pipeline.lake.lake import Lake
 from pipeline.plan import Plan

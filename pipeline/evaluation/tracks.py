@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from operators.tracking.tracker import TrackConfig, Tracker
-from pipeline.evaluation.mot import MotSequence, read_sequence
+from pipeline.evaluation.datasets.mot import MotSequence, read_sequence
 from pipeline.ingest import ingest
 from pipeline.lake.lake import Lake
 from pipeline.lake.tracks import frames_of_regions

@@ -7,8 +7,8 @@ import pytest
 
 from operators.encoders.catalogue import load_encoder
 from operators.region_vectors import RegionVectors, RegionVectorsConfig
+from pipeline.evaluation.datasets.mot import read_sequence
 from pipeline.evaluation.everyday import UNSEEN, EverydayTable, Row
-from pipeline.evaluation.mot import read_sequence
 from pipeline.evaluation.person_boxes import SEQUENCES, person_average_precision
 
 

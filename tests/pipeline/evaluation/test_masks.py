@@ -22,7 +22,7 @@ def part_of(folder: Path, into: Path, *, pictures: int) -> Path:
     for image in images:
         name = Path(image["file_name"]).name
         shutil.copy(folder / "images" / name, into / "images" / name)
-    (into / "instances_part.json").write_text(json.dumps({"images": images, "annotations": annotations}))
+    (into / "instances_part.json").write_text(json.dumps({**document, "images": images, "annotations": annotations}))
     return into
 
 
@@ -45,10 +45,17 @@ def square(tmp_path: Path) -> Path:
     image[30:70, 50:90] = (200, 30, 30)
     (tmp_path / "images").mkdir()
     Image.fromarray(image).save(tmp_path / "images" / "a.png")
-    outline = {"image_id": 1, "iscrowd": 0, "segmentation": [[50, 30, 90, 30, 90, 70, 50, 70]]}
+    outline = {
+        "image_id": 1,
+        "category_id": 1,
+        "bbox": [50, 30, 40, 40],
+        "iscrowd": 0,
+        "segmentation": [[50, 30, 90, 30, 90, 70, 50, 70]],
+    }
     document = {
         "images": [{"id": 1, "file_name": "a.png", "width": 120, "height": 100}],
-        "annotations": [outline, {**outline, "iscrowd": 1, "segmentation": {"size": [1, 1], "counts": [1]}}],
+        "categories": [{"id": 1, "name": "square"}],
+        "annotations": [outline, {**outline, "iscrowd": 1, "segmentation": {"size": [100, 120], "counts": [0, 12000]}}],
     }
     (tmp_path / "instances_one.json").write_text(json.dumps(document))
     return tmp_path
@@ -71,6 +78,6 @@ def test_a_square_is_its_box_and_its_ellipse_covers_a_quarter_of_pi(square: Path
 def test_a_folder_without_masks_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="instances_"):
         mask_recalls(tmp_path)
-    (tmp_path / "instances_none.json").write_text('{"images": [], "annotations": []}')
+    (tmp_path / "instances_none.json").write_text('{"images": [], "annotations": [], "categories": []}')
     with pytest.raises(SourceError, match="names no mask"):
         mask_recalls(tmp_path)

@@ -8,7 +8,7 @@ import pytest
 
 from operators.encoders.catalogue import load_encoder
 from operators.readers.probe import probe
-from pipeline.evaluation.mot import MotSequence
+from pipeline.evaluation.datasets.mot import MotSequence
 from pipeline.evaluation.subregion import (
     DEFAULT,
     Queries,

@@ -7,9 +7,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from operators.readers.video import VideoReader
-from pipeline.evaluation.mot import read_sequence
+from pipeline.evaluation.datasets.mot import read_mot, read_sequence
 from schemas.errors import SourceError
 
 WIDTH, HEIGHT, SQUARE, FRAMES = 160, 120, 24, 30
@@ -114,3 +115,47 @@ def test_two_videos_are_refused(dataset: Callable[[list[str]], Path]) -> None:
     (folder / "other.AVI").write_bytes(b"")
     with pytest.raises(SourceError, match="it has 2 videos"):
         read_sequence(folder)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("1,1,0,0,10", r"gt\.txt:2: a row is frame, identity, .* got '1,1,0,0,10'"),
+        ("1,1,0,zero,10,10,1", r"gt\.txt:2: a row is"),
+        ("1,1,0,0,-10,10,1", r"gt\.txt:2: a row is"),
+        ("31,1,0,0,10,10,1", r"gt\.txt: row 2 is of frame 31 of 30"),
+        ("1,1,0,0,10,10,1,14,1", r"gt\.txt:2: class 14 is none"),
+        ("1,1,0,0,10,10,1,3,1", r"gt\.txt:2: has 9 columns, other than"),
+    ],
+)
+def test_a_row_that_is_none_is_named(dataset: Callable[[list[str]], Path], row: str, message: str) -> None:
+    with pytest.raises(SourceError, match=message):
+        read_mot(dataset(["1,1,8,6,16,12,1,-1,-1,-1", row]))
+
+
+def test_numbered_pictures_and_classes_of_later_years_are_read(tmp_path: Path) -> None:
+    for part in ("img1", "gt"):
+        (tmp_path / part).mkdir()
+    for number in (1, 2):
+        Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "img1" / f"{number:06}.jpg")
+    (tmp_path / "gt" / "gt.txt").write_text("2,5,16,12,32,24,1,3,0.5\n2,6,0,0,16,12,0,8,1\n")
+    found = read_mot(tmp_path)
+    assert found.video is None
+    assert [frame.path.name for frame in found.frames] == ["000001.jpg", "000002.jpg"]
+    objects = found.frames[1].objects
+    assert [found.classes[n].name for n in objects.labels] == ["car", "distractor"]
+    assert objects.counted.tolist() == [True, False]
+    assert objects.identities.tolist() == [5, 6]
+    np.testing.assert_allclose(objects.boxes.xyxy[0], [0.1, 0.1, 0.3, 0.3], rtol=1e-6)
+    with pytest.raises(SourceError, match="has no split 'val'"):
+        read_mot(tmp_path, split="val")
+
+
+@pytest.mark.data
+def test_a_real_sequence_has_the_rows_of_its_file(data_dir: Path) -> None:
+    rows = np.loadtxt(data_dir / "pets09-s2l1" / "gt.txt", delimiter=",")
+    found = read_mot(data_dir / "pets09-s2l1")
+    assert len(found.frames) == 795
+    assert found.objects == len(rows)
+    assert sum(int(f.objects.counted.sum()) for f in found.frames) == (rows[:, 6] > 0).sum() == 4476
+    assert [len(f.objects) for f in found.frames] == [int((rows[:, 0] == n).sum()) for n in range(1, 796)]

@@ -1,0 +1,35 @@
+"""Files of pictures that annotations name."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from operators.readers.picture import picture_header
+from schemas.errors import SourceError
+
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+
+
+def named_picture(name: str, folders: Sequence[Path], *, place: str) -> Path:
+    """The picture `name` in the first of `folders` that holds it, absolute.
+
+    place: of the entry that names it. Raises SourceError, with that, where no folder does.
+    """
+    for folder in folders:
+        if (path := folder / name).is_file():
+            return path.absolute()
+    raise SourceError(f"{place} names {name}, which is in none of {', '.join(map(str, folders))}")
+
+
+def shown_size(path: Path, *, said: tuple[int, int] | None = None, place: str = "") -> tuple[int, int]:
+    """(width, height) in pixels of a picture as it is shown, that is with its EXIF orientation applied.
+
+    said: what the entry at `place` says of it. Raises SourceError where the two differ, for its boxes would lie
+    elsewhere, and for a file that is no picture.
+    """
+    header = picture_header(str(path))
+    if header is None:
+        raise SourceError(f"{path} is no picture that can be read")
+    _, width_px, height_px = header
+    if said is not None and said != (width_px, height_px):
+        raise SourceError(f"{place}: says {said[0]}x{said[1]} px, {path} is shown with {width_px}x{height_px} px")
+    return width_px, height_px
