@@ -22,8 +22,8 @@ from operators.training.coco_classes import COCO_CLASSES
 from operators.training.fit import FitConfig, fit_head
 from operators.training.prompts import Prompts, everyday_prompts
 from operators.training.views import ViewConfig, Views, training_views
+from pipeline.evaluation.metrics import mean_average_precision, ranks_of_truth
 from pipeline.evaluation.person_boxes import SEQUENCES, person_average_precision
-from pipeline.evaluation.ranking_measures import mean_average_precision, ranks_of_truth
 from schemas.boxes import Boxes
 from schemas.errors import SourceError
 from schemas.vectors import VectorArray

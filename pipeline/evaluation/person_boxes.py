@@ -8,7 +8,7 @@ import numpy as np
 from operators.encoders.encoder import Encoder
 from operators.region_vectors import RegionVectors
 from pipeline.evaluation.datasets.mot import read_sequence
-from pipeline.evaluation.ranking_measures import average_precision
+from pipeline.evaluation.metrics import average_precision
 from schemas.boxes import Boxes
 
 

@@ -21,6 +21,7 @@ from operators.proposals.proposer import ProposalConfig
 from operators.ranking.fusion import fuse
 from operators.ranking.geometry import geometric_distance
 from pipeline.evaluation.datasets.mot import MotSequence, read_sequence
+from pipeline.evaluation.metrics import recall_at, reciprocal_rank
 from pipeline.ingest import ingest
 from pipeline.lake.lake import Lake
 from pipeline.plan import Plan
@@ -230,9 +231,9 @@ def _figures(distance: FloatArray, frame: IndexArray, relevant: NDArray[np.bool_
     np.minimum.at(best, frame, distance)
     # frames at the same distance: any order but that of time, in which neighbours look alike
     order = np.lexsort((np.random.default_rng(0).permutation(len(best)), best))
-    ranks = np.flatnonzero(relevant[order] & np.isfinite(best[order]))
-    recall = [float((ranks < k).sum() / min(k, relevant.sum())) for k in RECALL_AT]
-    return [*recall, 1.0 / (1 + int(ranks[0])) if len(ranks) else 0.0]
+    found = relevant[order] & np.isfinite(best[order])
+    recall = [recall_at(found, relevant=int(relevant.sum()), k=k) for k in RECALL_AT]
+    return [*recall, reciprocal_rank(found)]
 
 
 def _by_time(pts: NDArray[np.int64]) -> IndexArray:

@@ -28,8 +28,8 @@ from operators.training.fit import FitConfig, fit_head
 from operators.training.prompts import everyday_prompts
 from operators.training.views import ViewConfig, training_views
 from pipeline.evaluation.datasets.mot import read_sequence
+from pipeline.evaluation.metrics import mean_average_precision, ranks_of_truth
 from pipeline.evaluation.person_boxes import SEQUENCES, person_average_precision
-from pipeline.evaluation.ranking_measures import mean_average_precision, ranks_of_truth
 from schemas.boxes import Boxes
 
 MODES = {
