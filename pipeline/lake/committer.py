@@ -5,22 +5,20 @@ ledger rows as `done`. Whoever opens the lake to write next deletes the rows of 
 still `writing`: a commit happened wholly or not at all.
 """
 
-import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, Self
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from operators.tracking.links import Linker
 from pipeline.lake.check import check
+from pipeline.lake.folding import FoldShots, fold_sources
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.ledger import (
     LedgerEntry,
     SourceEntry,
     done_table,
     failed_table,
-    load_cut_events,
     load_entries,
     quarantined_source_table,
     shots_table,
@@ -28,19 +26,18 @@ from pipeline.lake.ledger import (
     sql_in,
 )
 from pipeline.lake.lock import WriterLock
+from pipeline.lake.sound_rows import require_sound
+from pipeline.lake.table_writer import TableWriter
 from pipeline.lake.tracks import NewTracker, write_tracks
 from pipeline.lake.upkeep import MANY_FRAGMENTS, Compaction, compact
 from pipeline.rows import SegmentRows
 from schemas.clock import Span
 from schemas.errors import LakeError, PlanConflictError
 from schemas.ids import digest
-from schemas.shots import CutEvent, Shot
 from schemas.sources import Segment, Source
 from schemas.tables import TableName
 
-FoldShots = Callable[[Source, Sequence[CutEvent], int, int], list[Shot]]
 _ROW_TABLES: tuple[TableName, ...] = ("frames", "regions", "patches")
-_log = logging.getLogger(__name__)
 
 
 class Committer:
@@ -66,6 +63,7 @@ class Committer:
         wait_s: float = 10.0,
     ) -> None:
         self.lake = lake
+        self._tables = TableWriter(lake)
         self.plan_hash = plan_hash
         self._fold_shots = fold_shots
         self._new_tracker = new_tracker
@@ -146,7 +144,7 @@ class Committer:
         self._recover()
         new = self._new_segments(rows)
         for item in new:
-            self._require_sound(item)
+            require_sound(item, lake=self.lake)
         if new:
             self._damaged = True
             self._write_sources()
@@ -168,7 +166,7 @@ class Committer:
         self._damaged = True
         self._write_sources()
         self._forget_failures([segment])
-        self._upsert("segments", failed_table(segment, plan=self.plan_hash, state=state, error=error))
+        self._tables.upsert("segments", failed_table(segment, plan=self.plan_hash, state=state, error=error))
         entry.segments[segment.id] = LedgerEntry(segment.span, state)
         self._damaged = False
 
@@ -183,7 +181,9 @@ class Committer:
         if entry is not None and entry.state == "complete":
             return
         self._damaged = True
-        self._upsert("sources", quarantined_source_table(source_id=name, uri=uri, plan=self.plan_hash, error=error))
+        self._tables.upsert(
+            "sources", quarantined_source_table(source_id=name, uri=uri, plan=self.plan_hash, error=error)
+        )
         segments = entry.segments if entry is not None else {}
         self._know(name, SourceEntry(uri, self.plan_hash, "quarantined", None, segments))
         self._damaged = False
@@ -244,47 +244,20 @@ class Committer:
                 )
         return new
 
-    def _require_sound(self, item: SegmentRows) -> None:
-        """Raises LakeError unless the rows fit their tables, their segment, and each other."""
-        segment, span = item.segment, item.segment.span
-        where = f"rows of [{span.start}, {span.stop}) of {segment.source.uri}"
-        parts: dict[TableName, pa.Table | None] = {
-            "frames": item.frames,
-            "regions": item.regions,
-            "patches": item.patches,
-        }
-        for name, table in parts.items():
-            if table is None:
-                continue
-            if not table.schema.equals(self.lake.schema(name)):
-                raise LakeError(f"{where}: {name} has schema {table.schema}, the lake has {self.lake.schema(name)}")
-            if table.num_rows == 0:
-                continue
-            pts = pc.min_max(table["pts"]).as_py()
-            if pts["min"] not in span or pts["max"] not in span:
-                raise LakeError(f"{where}: {name} has PTS {pts['min']} to {pts['max']}, outside the segment")
-            if pc.unique(table["source_id"]).to_pylist() != [segment.source.id]:
-                raise LakeError(f"{where}: {name} has rows of other sources")
-            key = "frame" if name == "patches" else "id"
-            if pc.count_distinct(table[key]).as_py() != table.num_rows:
-                raise LakeError(f"{where}: {name} has the same {key} twice")
-            if name != "frames" and not pc.all(pc.is_in(table["frame"], value_set=item.frames["id"])).as_py():
-                raise LakeError(f"{where}: {name} has rows of frames that are not among the segment's")
-
     def _write_segments(self, new: Sequence[SegmentRows]) -> None:
         self._forget_failures(item.segment for item in new)
-        self._append("segments", done_table(new, state="writing"))
+        self._tables.append("segments", done_table(new, state="writing"))
         for item in new:
             report = item.report
             self._entries[item.segment.source.id].segments[item.segment.id] = LedgerEntry(
                 item.segment.span, "writing", report.first_pts, report.last_pts
             )
-        self._append("frames", pa.concat_tables([item.frames for item in new]))
-        self._append("regions", pa.concat_tables([item.regions for item in new]))
+        self._tables.append("frames", pa.concat_tables([item.frames for item in new]))
+        self._tables.append("regions", pa.concat_tables([item.regions for item in new]))
         patches = [item.patches for item in new if item.patches is not None]
         if patches:
-            self._append("patches", pa.concat_tables(patches))
-        self._upsert("segments", done_table(new, state="done"))
+            self._tables.append("patches", pa.concat_tables(patches))
+        self._tables.upsert("segments", done_table(new, state="done"))
         for item in new:
             self._entries[item.segment.source.id].segments[item.segment.id].state = "done"
 
@@ -298,7 +271,7 @@ class Committer:
                 if old.state in ("failed", "quarantined") and overlaps:
                     gone.append(name)
                     del segments[name]
-        self._delete("segments", "id", gone)
+        self._tables.delete("segments", "id", gone)
 
     def _write_sources(self) -> None:
         pending = [entry for entry in self._entries.values() if not entry.stored and entry.source is not None]
@@ -306,7 +279,7 @@ class Committer:
             return
         self._forget_quarantined({entry.uri for entry in pending})
         table = sources_table([(e.source, e.plan, e.state) for e in pending if e.source is not None])
-        self._upsert("sources", table)
+        self._tables.upsert("sources", table)
         for entry in pending:
             entry.stored = True
 
@@ -314,7 +287,7 @@ class Committer:
         """An input that was unreadable and now is not had an id of its URI, or of other bytes."""
         held = [(name, self._entries[name]) for uri in uris for name in self._standing_at(uri)]
         stale = [name for name, entry in held if entry.stored and entry.state == "quarantined"]
-        self._delete("sources", "id", stale)
+        self._tables.delete("sources", "id", stale)
         for name in stale:
             del self._entries[name]
 
@@ -350,63 +323,21 @@ class Committer:
         if not covered:
             return
         self._damaged = True
-        events = load_cut_events(self.lake, covered)
-        shots: list[tuple[Source, Shot]] = []
-        unfolded: set[str] = set()
-        for name in covered:
-            entry = self._entries[name]
-            assert entry.source is not None  # covered() looked
-            done = [s for s in entry.segments.values() if s.state == "done"]
-            firsts = [s.first_pts for s in done if s.first_pts is not None]
-            lasts = [s.last_pts for s in done if s.last_pts is not None]
-            if firsts:
-                try:
-                    found = self._fold_shots(entry.source, events[name], min(firsts), max(lasts))
-                except Exception:  # of one source: it stays open, and the lake can be written
-                    _log.exception("the shots of %s cannot be folded; it is left open", entry.uri)
-                    unfolded.add(name)
-                    continue
-                shots += [(entry.source, shot) for shot in found]
-        covered = [name for name in covered if name not in unfolded]
-        self._append("shots", shots_table(shots))
+        shots = fold_sources(self.lake, {name: self._entries[name] for name in covered}, self._fold_shots)
+        covered = [name for name in covered if name in shots]
+        self._tables.append(
+            "shots", shots_table([(source, shot) for source, found in shots.values() for shot in found])
+        )
         if self._new_tracker is not None:
-            videos: dict[str, list[Shot]] = {}
-            for source, shot in shots:
-                if source.kind == "video":
-                    videos.setdefault(source.id, []).append(shot)
+            videos = {name: found for name, (source, found) in shots.items() if source.kind == "video"}
             write_tracks(self.lake, videos, self._new_tracker, linker=self._linker)
         complete = sources_table(
             [(e.source, e.plan, "complete") for e in map(self._entries.__getitem__, covered) if e.source is not None]
         )
-        self._upsert("sources", complete)
+        self._tables.upsert("sources", complete)
         for name in covered:
             self._entries[name].state = "complete"
         self._damaged = False
-
-    def _append(self, name: TableName, rows: pa.Table) -> None:
-        """Adds rows, and compares the rows that went in with the rows that are there."""
-        if rows.num_rows == 0:
-            return
-        with lake_errors(f"writing {rows.num_rows} rows to {name} of {self.lake.uri}"):
-            table = self.lake.table(name)
-            before = table.count_rows()
-            table.add(rows)
-            after = table.count_rows()
-        if after - before != rows.num_rows:
-            raise LakeError(
-                f"{name} of {self.lake.uri} grew by {after - before} rows where {rows.num_rows} were written; "
-                "is another writer at work? run: regionlake check"
-            )
-
-    def _upsert(self, name: TableName, rows: pa.Table) -> None:
-        with lake_errors(f"updating {name} of {self.lake.uri}"):
-            table = self.lake.table(name)
-            table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all().execute(rows)
-
-    def _delete(self, name: TableName, column: str, values: Sequence[str]) -> None:
-        with lake_errors(f"deleting from {name} of {self.lake.uri}"):
-            for at in range(0, len(values), 500):
-                self.lake.table(name).delete(sql_in(column, values[at : at + 500]))
 
     def _entry(self, source: Source) -> SourceEntry:
         """What is known of a source; registered here where the committer to which it was registered has died."""
@@ -446,10 +377,10 @@ class Committer:
             with lake_errors(f"undoing an interrupted commit to {self.lake.uri}"):
                 for table in _ROW_TABLES:
                     self.lake.table(table).delete(" OR ".join(ranges))
-        self._delete("segments", "id", [name for _, name, _ in torn])
+        self._tables.delete("segments", "id", [name for _, name, _ in torn])
         for source_id, name, _ in torn:
             del self._entries[source_id].segments[name]
-        self._delete("shots", "source_id", [name for name, e in self._entries.items() if e.state == "open"])
+        self._tables.delete("shots", "source_id", [name for name, e in self._entries.items() if e.state == "open"])
         for entry in registered:
             assert entry.source is not None
             known = self._entries.get(entry.source.id)

@@ -24,9 +24,9 @@ from operators.tracking.propagation import MaskPropagation
 from operators.tracking.tracker import Tracker
 from pipeline.ingest import ingest
 from pipeline.lake.check import check
-from pipeline.lake.committer import Committer
 from pipeline.lake.compare import compare
 from pipeline.lake.lake import Lake
+from pipeline.lake.table_writer import TableWriter
 from pipeline.lake.tracks import write_tracks
 from pipeline.plan import Plan, RunConfig
 from schemas.clock import Span
@@ -135,14 +135,14 @@ def test_a_source_is_begun_anew_where_the_linker_dies(whole: Lake, plan: Plan) -
 def test_a_kill_before_the_source_is_complete_is_made_good_by_the_next_run(
     whole: Lake, plan: Plan, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written = Committer._upsert
+    written = TableWriter.upsert
 
-    def refuse(self: Committer, name: TableName, rows: pa.Table) -> None:
+    def refuse(self: TableWriter, name: TableName, rows: pa.Table) -> None:
         if name == "sources" and "complete" in rows["state"].to_pylist():
             raise LakeError("the disk is full")
         written(self, name, rows)
 
-    monkeypatch.setattr(Committer, "_upsert", refuse)
+    monkeypatch.setattr(TableWriter, "upsert", refuse)
     with pytest.raises(LakeError, match="the disk is full"):
         ingest([str(clip)], str(tmp_path / "lake"), plan)
     monkeypatch.undo()

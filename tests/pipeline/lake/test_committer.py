@@ -325,8 +325,8 @@ def tear(writer: Committer, monkeypatch: pytest.MonkeyPatch, *, at: int) -> None
 
         return wrapped
 
-    for name in ("_append", "_upsert", "_delete"):
-        monkeypatch.setattr(writer, name, stop(getattr(writer, name)))
+    for name in ("append", "upsert", "delete"):
+        monkeypatch.setattr(writer._tables, name, stop(getattr(writer._tables, name)))
 
 
 @pytest.mark.parametrize("again", ["same writer", "next writer"])

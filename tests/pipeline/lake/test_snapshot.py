@@ -25,8 +25,8 @@ class Stepped:
     def __init__(self, writer: Committer, commit: Callable[[], object]) -> None:
         self._go, self._stands = Event(), Event()
         self.ended = False
-        for name in ("_append", "_upsert", "_delete"):
-            setattr(writer, name, self._after_a_step(getattr(writer, name)))
+        for name in ("append", "upsert", "delete"):
+            setattr(writer._tables, name, self._after_a_step(getattr(writer._tables, name)))
         self._thread = Thread(target=self._run, args=(commit,))
         self._thread.start()
         self._stands.wait()

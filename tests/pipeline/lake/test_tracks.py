@@ -10,6 +10,7 @@ from operators.tracking.tracker import TrackConfig, Tracker
 from pipeline.lake.check import check, compare
 from pipeline.lake.committer import Committer
 from pipeline.lake.lake import Lake
+from pipeline.lake.table_writer import TableWriter
 from schemas.errors import LakeError
 from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots
 
@@ -71,14 +72,14 @@ def test_a_kill_before_the_source_is_complete_is_made_good_by_the_next_opening(
     lake: Lake, other: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     undisturbed = fill(other, 2)
-    written = Committer._upsert
+    written = TableWriter.upsert
 
-    def refuse(self: Committer, name: str, rows: object) -> None:
+    def refuse(self: TableWriter, name: str, rows: object) -> None:
         if name == "sources" and "complete" in rows["state"].to_pylist():  # type: ignore[index]
             raise LakeError("the disk is full")
         written(self, name, rows)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Committer, "_upsert", refuse)
+    monkeypatch.setattr(TableWriter, "upsert", refuse)
     with pytest.raises(LakeError, match="the disk is full"):
         fill(lake, 2)
     monkeypatch.undo()
