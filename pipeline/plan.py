@@ -76,6 +76,13 @@ class Plan:
     tracks: TrackConfig = field(default_factory=TrackConfig)
     run: RunConfig = field(default_factory=RunConfig)
 
+    def __post_init__(self) -> None:
+        if self.tracks.propagation.model and not self.proposals.masks_are_made:
+            raise PlanError(
+                f"tracks.propagation.model carries masks, and none are made by {', '.join(self.proposals.use)}: add a "
+                "proposer such as segments or masks, or set proposals.box_masks.by"
+            )
+
     @property
     def space(self) -> VectorSpace:
         """The vector space of the plan's model. Raises ModelError for an unknown one."""

@@ -160,7 +160,7 @@ def _fetched(name: str, patterns: tuple[str, ...]) -> Path:
     except LocalEntryNotFoundError as error:
         raise ModelError(
             f"{name} is not in the cache and the hub cannot be reached: fetch it on a machine that reaches it "
-            f"(hf download {name} --local-dir DIR), then --model DIR"
+            f"(hf download {name} --local-dir DIR), and name DIR in its place"
         ) from error
     except HFValidationError as error:
         raise ModelError(f"{name} is no name that the hub takes: {error}") from error

@@ -34,6 +34,7 @@ ProposerConfig = (
     | FastSamConfig
 )
 Proposer = Callable[[Sequence[Keyframe]], list[Proposals]]
+_WITH_MASKS: frozenset[ProposerName] = frozenset({"segments", "masks", "fastsam"})
 
 
 @runtime_checkable
@@ -71,6 +72,11 @@ class ProposalConfig:
                 raise PlanError(f"unknown proposer {name!r}; choose from {', '.join(known)}")
         if len(set(self.use)) != len(self.use):
             raise PlanError(f"a proposer is named twice in use={self.use}")
+
+    @property
+    def masks_are_made(self) -> bool:
+        """Whether any region can have a mask."""
+        return self.box_masks.chosen is not None or not _WITH_MASKS.isdisjoint(self.use)
 
     def config_of(self, name: ProposerName) -> ProposerConfig:
         match name:

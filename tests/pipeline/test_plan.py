@@ -56,16 +56,19 @@ def test_a_proposers_weights_count_and_not_where_they_are(checkpoints: Checkpoin
     assert plan(checkpoints("clip")) != plan(first)
 
     def carrying(folder: Path) -> str:
-        return load_plan(overrides=[f"tracks.propagation.model={folder}"]).hash
+        overrides = ["proposals.box_masks.by=grabcut", f"tracks.propagation.model={folder}"]
+        return load_plan(overrides=overrides).hash
 
     assert carrying(moved) == carrying(first)
-    assert len({carrying(checkpoints("clip")), carrying(first), Plan().hash}) == 3
+    plain = load_plan(overrides=["proposals.box_masks.by=grabcut"]).hash
+    assert len({carrying(checkpoints("clip")), carrying(first), plain}) == 3
 
 
 @pytest.mark.parametrize(
     ("override", "said"),
     [
         ("nosuch=1", "nosuch"),
+        ("tracks.propagation.model=owner/model", "none are made by moving, selective-search, grid: add a proposer"),
         ("thumbnails.qualty=80", "qualty"),
         ("thumbnails.quality=500", "quality"),
         ("run.segment_s=-1", "positive"),

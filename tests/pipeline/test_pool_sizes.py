@@ -80,7 +80,8 @@ def test_the_embedded_model_and_proposers_without_one_need_no_gpu() -> None:
 
 def test_one_actor_carries_masks_where_the_plan_asks_for_it() -> None:
     assert pool_sizes(RunConfig(), cluster_cpus=16, works=100).linkers == 0
-    plan = Plan(tracks=TrackConfig(propagation=PropagationConfig(model="owner/model")))
+    tracks = TrackConfig(propagation=PropagationConfig(model="owner/model"))
+    plan = Plan(proposals=ProposalConfig(use=("segments",)), tracks=tracks)
     assert stages_with_models(plan) == {"track"}
     sizes = pool_sizes(RunConfig(), cluster_cpus=16, cluster_gpus=4, works=100, models={"track", "embed"})
     assert (sizes.linkers, sizes.linker_gpus, sizes.embedder_gpus) == (1, 0.5, 0.5)

@@ -150,8 +150,10 @@ def test_a_kill_before_the_source_is_complete_is_made_good_by_the_next_run(
     assert compare(whole, Lake.open(str(tmp_path / "lake"))) == ()
 
 
-def test_a_model_without_memory_is_refused_before_anything_is_made(segmenters: Segmenters, tmp_path: Path) -> None:
-    plan = Plan(tracks=TrackConfig(propagation=PropagationConfig(str(segmenters("sam2")))))
+def test_a_model_without_memory_is_refused_before_anything_is_made(
+    plan: Plan, segmenters: Segmenters, tmp_path: Path
+) -> None:
+    plan = replace(plan, tracks=TrackConfig(propagation=PropagationConfig(str(segmenters("sam2")))))
     with pytest.raises(ModelError, match="has no memory to carry masks with"):
         ingest(["nowhere.mp4"], str(tmp_path / "lake"), plan)
     assert not (tmp_path / "lake").exists()
