@@ -22,6 +22,7 @@ from operators.tracking.config import PropagationConfig, TrackConfig
 from operators.tracking.links import Link, MaskedFrame
 from operators.tracking.propagation import MaskPropagation
 from operators.tracking.tracker import Tracker
+from pipeline.evaluation.tracks import evaluate_tracks
 from pipeline.ingest import ingest
 from pipeline.lake.check import check
 from pipeline.lake.compare import compare
@@ -115,6 +116,17 @@ def test_many_segments_give_the_tracks_of_one(whole: Lake, plan: Plan, clip: Pat
     report = ingest([str(clip)], str(tmp_path / "cut"), replace(plan, run=RunConfig(segment_s=1.0)))
     assert report.segments >= 2
     assert compare(whole, Lake.open(str(tmp_path / "cut"))) == ()
+
+
+def test_the_evaluation_shows_the_same_regions_with_links_and_without(
+    whole: Lake, plan: Plan, clip: Path, tmp_path: Path
+) -> None:
+    (tmp_path / clip.name).write_bytes(clip.read_bytes())
+    (tmp_path / "gt.txt").write_text("\n".join(f"{n},1,0,0,160,240,1,1,1" for n in range(1, 37)))
+    found = evaluate_tracks(tmp_path, plan, lake=Path(whole.uri))  # which holds the clip already
+    both = "position and appearance"
+    assert list(found) == [f"{both}, carried masks", both, "position alone", "appearance alone"]
+    assert {score.keyframes for score in found.values()} == {whole.count("frames")}
 
 
 @pytest.mark.ray
