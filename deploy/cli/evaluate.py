@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from deploy.cli.evaluate_search import search
 from deploy.cli.options import JsonOption, PlanOption, ProposerOption, SetOption, chosen_plan
 from deploy.cli.output import console, print_json
 from deploy.cli.progress import shown_progress, shown_steps
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pipeline.evaluation.subregion import SubregionTable
 
 app = typer.Typer(name="eval", help="Measure models, proposals and search on local folders.", no_args_is_help=True)
+app.command()(search)
 
 
 @app.command()

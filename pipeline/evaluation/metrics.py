@@ -31,8 +31,8 @@ class Estimate:
 
     def __str__(self) -> str:
         """`.512 [.447, .580]`"""
-        interval = "" if self.low is None or self.high is None else f" [{_short(self.low)}, {_short(self.high)}]"
-        return _short(self.value) + interval
+        interval = "" if self.low is None or self.high is None else f" [{short(self.low)}, {short(self.high)}]"
+        return short(self.value) + interval
 
 
 def bootstrapped(values: Sequence[float] | NDArray[np.floating], *, seed: int = 0, resamples: int = 2000) -> Estimate:
@@ -129,6 +129,6 @@ def _check(found: BoolArray, relevant: int) -> None:
         raise InvalidValueError(f"a ranking needs at least one relevant item, and all that were found; got {relevant}")
 
 
-def _short(value: float) -> str:
-    """Three decimals without the nought before them."""
+def short(value: float) -> str:
+    """Three decimals without the nought before them, as tables have it: `.512`, `-.250`, `1.000`."""
     return f"{value:.3f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.3f}"

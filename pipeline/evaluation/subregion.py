@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.encoders.encoder import Encoder
-from operators.keyframes.selector import KeyframeConfig
 from operators.proposals.grid import GridConfig
 from operators.proposals.proposer import ProposalConfig
 from operators.ranking.fusion import fuse
 from operators.ranking.geometry import geometric_distance
 from pipeline.evaluation.datasets.mot import MotSequence, read_sequence
 from pipeline.evaluation.metrics import recall_at, reciprocal_rank
+from pipeline.evaluation.plans import with_every_nth_frame
 from pipeline.ingest import ingest
 from pipeline.lake.lake import Lake
 from pipeline.plan import Plan
@@ -85,13 +85,7 @@ class SubregionTable:
 
 def plans(evaluation: SubregionEvaluation, *, frame_rate: float, base: Plan) -> dict[str, Plan]:
     """Name of the candidates → the plan that makes them: every n-th frame is kept, whatever it shows."""
-    interval_s = evaluation.every / frame_rate
-    keyframes = KeyframeConfig(
-        candidate_interval_s=interval_s, longest_interval_s=interval_s, settle_s=0.0, change=0.0, near_duplicate=0.0
-    )
-    # short segments: a measurement that was stopped goes on where it was
-    run = replace(base.run, segment_s=10.0)
-    dense = replace(base, read=replace(base.read, keyframes=keyframes), run=run)
+    dense = with_every_nth_frame(base, every=evaluation.every, frame_rate=frame_rate)
     grid = ProposalConfig(
         use=("grid",), grid=GridConfig(cells=(4, 8)), refine=replace(base.proposals.refine, limit=4 * 4 + 8 * 8)
     )

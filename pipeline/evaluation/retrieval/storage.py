@@ -1,0 +1,31 @@
+"""What a way of search keeps of a frame in the lake."""
+
+from collections.abc import Sequence
+
+from pipeline.lake.lake import Lake
+from schemas.query import RankTerm
+from schemas.tables import TableName
+
+_COLUMNS: dict[str, tuple[tuple[TableName, str], ...]] = {
+    "global": (("frames", "vector"),),
+    "regions": (("regions", "vector"), ("frames", "vector")),
+    "parts": (("frames", "parts"),),
+    "patches": (("patches", "vectors"),),
+    "votes": (("patches", "vectors"),),
+    "growing": (("patches", "vectors"),),
+    "detail": (("frames", "detail"),),
+    "codes": (("regions", "code"),),
+}
+
+
+def bytes_a_frame(lake: Lake, rank: Sequence[RankTerm]) -> float:
+    """Mean size of the vectors and codes that these ways of ranking read, without ids, boxes and thumbnails.
+
+    A column that two of them read counts once. What re-rankers take from the first search is that one's.
+    """
+    columns = dict.fromkeys(column for term in rank for column in _COLUMNS.get(term.method, ()))
+    total = 0
+    for table, name in columns:
+        if name in lake.schema(table).names:
+            total += int(lake.read(table, columns=[name])[name].nbytes)
+    return total / max(1, lake.count("frames"))
