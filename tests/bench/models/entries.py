@@ -1,0 +1,115 @@
+"""The models that are measured: how each is made, planned for, and called.
+
+Not among them are proposers that have no model (moving, selective-search, grid, complete-cover, segments), what is one
+architecture under two names (SigLIP2 of a fixed size is SigLIP's, open_clip's ViTs are read into `CLIPModel`), and what
+needs a package that is not installed (EdgeTAM, OmDet-Turbo, FastSAM).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from operators.proposals.automatic_masks import AutomaticMasksConfig
+from operators.proposals.detector import DetectorConfig
+from operators.proposals.open_set import OpenSetConfig
+from operators.proposals.proposer import ProposalConfig
+from pipeline.plan import Plan
+from pipeline.stages import EmbedStage, ProposeStage
+from tests.bench.models import encoders, proposers
+from tests.bench.models.given import Call
+
+Stage = EmbedStage | ProposeStage
+Write = Callable[[Path, int], None]
+
+VOCABULARY = ("a dog", "a red car", "a kite")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """write: the checkpoint of so many layers into a folder, where there is one. plan: with that folder. stage: what
+    holds the model. calls: of the model, on the stage. frames: at most, of models that take seconds for one."""
+
+    name: str
+    write: Write | None
+    plan: Callable[[str], Plan]
+    stage: Callable[[Plan], Stage]
+    calls: Callable[[Any], Sequence[Call]]
+    frames: int = 1 << 30
+
+
+def encoder(name: str, write: Write) -> Entry:
+    return Entry(name, write, lambda folder: Plan(model=folder), EmbedStage, _towers)
+
+
+def detector(name: str, write: Write) -> Entry:
+    def plan(folder: str) -> Plan:
+        return Plan(proposals=ProposalConfig(use=("detector",), detector=DetectorConfig(model=folder)))
+
+    return Entry(name, write, plan, ProposeStage, lambda stage: [Call(_proposer(stage)._loaded.model, "forward")])
+
+
+def open_set(name: str, write: Write, calls: Callable[[Any], Sequence[Call]]) -> Entry:
+    def plan(folder: str) -> Plan:
+        config = OpenSetConfig(model=folder, vocabulary=VOCABULARY)
+        return Plan(proposals=ProposalConfig(use=("open-set",), open_set=config))
+
+    return Entry(name, write, plan, ProposeStage, calls)
+
+
+def masks(name: str, write: Write) -> Entry:
+    def plan(folder: str) -> Plan:
+        # random weights are sure of nothing, and stable nowhere: every mask is measured, and none is coded
+        config = AutomaticMasksConfig(model=folder, points_per_side=4, least_predicted_iou=0.0)
+        return Plan(proposals=ProposalConfig(use=("masks",), masks=config))
+
+    return Entry(name, write, plan, ProposeStage, _segmenter, frames=1)
+
+
+def _everyday(stage: Any) -> Sequence[Call]:
+    """Alone the model has every core for each pass: the bare one is that, whatever the stage makes of its cores."""
+    backbone = stage._encoder._backbone
+    return [Call(backbone, "_wide", backbone._wide), Call(backbone, "_narrow", backbone._wide)]
+
+
+def _towers(stage: Any) -> Sequence[Call]:
+    return [Call(stage._encoder._tower, "whole"), Call(stage._encoder._tower, "cells")]
+
+
+def _owl(stage: Any) -> Sequence[Call]:
+    """With the text encoded beforehand, in the bare model as well."""
+    return [Call(_proposer(stage)._detect, "raw")]
+
+
+def _grounding(stage: Any) -> Sequence[Call]:
+    return [Call(_proposer(stage)._loaded.model, "forward")]
+
+
+def _segmenter(stage: Any) -> Sequence[Call]:
+    model = _proposer(stage)._segmenter._model
+    return [Call(model, "get_image_embeddings"), Call(model.mask_decoder, "forward")]
+
+
+def _proposer(stage: Any) -> Any:
+    return stage._propose._proposers[0]
+
+
+ENTRIES = (
+    Entry("everyday", None, lambda _: Plan(), EmbedStage, _everyday),
+    encoder("CLIP ViT-B/32", encoders.clip_b32),
+    encoder("CLIP RN50", encoders.clip_rn50),
+    encoder("MetaCLIP 2 B/32", encoders.metaclip2_b32),
+    encoder("SigLIP B/16", encoders.siglip_b16),
+    encoder("SigLIP2 NaFlex", encoders.siglip2_naflex),
+    encoder("DINOv2 S/14", encoders.dinov2_s14),
+    encoder("DINOv3 S/16", encoders.dinov3_s16),
+    encoder("I-JEPA H/14", encoders.ijepa_h14),
+    detector("RT-DETR R50", proposers.rt_detr),
+    detector("D-FINE L", proposers.d_fine),
+    detector("RF-DETR", proposers.rf_detr),
+    open_set("Grounding DINO", proposers.grounding_dino_tiny, _grounding),
+    open_set("OWLv2 B/16", proposers.owlv2_b16, _owl),
+    open_set("OWL-ViT B/32", proposers.owlvit_b32, _owl),
+    masks("SAM 2.1 tiny", proposers.sam2_tiny),
+    masks("SAM B/16", proposers.sam_b16),
+)
