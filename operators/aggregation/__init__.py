@@ -1,0 +1,1 @@
+"""Many vectors of a frame as few."""
