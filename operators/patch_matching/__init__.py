@@ -1,0 +1,1 @@
+"""Where a part of one frame is found in others, by their patch vectors."""
