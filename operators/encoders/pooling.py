@@ -1,4 +1,6 @@
-"""Means of a feature map under boxes."""
+"""Means of a feature map under boxes and under masks."""
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,33 @@ def pool_boxes(feature_map: FeatureMap, boxes: Boxes) -> VectorArray:
         covered = np.flatnonzero(weight)
         means[i] = np.einsum("k,kc->c", weight[covered], cells[covered])
     return means
+
+
+def pool_masks(feature_map: FeatureMap, masks: Sequence[NDArray[np.bool_]]) -> VectorArray:
+    """float32 (N, C): mean of the cells under each mask, weighted by how many of its pixels lie in each cell.
+
+    masks: bool (H, W) each, of the whole frame, none of them empty. The mask of a box is pooled as the box is.
+    """
+    rows, cols, channels = feature_map.features.shape
+    x0, y0, x1, y1 = feature_map.extent
+    cells = feature_map.features.reshape(rows * cols, channels).astype(np.float64)
+    means = np.zeros((len(masks), channels), np.float32)
+    for i, mask in enumerate(masks):
+        top, left = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        inner = mask[top[0] : top[-1] + 1, left[0] : left[-1] + 1].astype(np.float64)
+        down = _pixel_cover(top[0], len(inner), mask.shape[0], start=y0, stop=y1, cells=rows)
+        across = _pixel_cover(left[0], inner.shape[1], mask.shape[1], start=x0, stop=x1, cells=cols)
+        weight = down.T @ inner @ across
+        means[i] = weight.reshape(-1) @ cells / weight.sum()
+    return means
+
+
+def _pixel_cover(
+    first: np.intp, count: int, pixels: int, *, start: float, stop: float, cells: int
+) -> NDArray[np.float64]:
+    """float64 (count, cells): the share of each pixel of a row of `pixels`, from `first` on, that lies in each cell."""
+    edges = ((first + np.arange(count + 1)) / pixels - start) / (stop - start) * cells
+    return _cover(edges[:-1].astype(np.float32), edges[1:].astype(np.float32), cells)
 
 
 def cell_weights(

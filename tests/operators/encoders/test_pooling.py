@@ -1,10 +1,10 @@
-"""Means of cells under boxes. Catches boxes that take the wrong cells, or a wrong share of those at their border."""
+"""Means of cells under boxes and masks. Catches what takes the wrong cells, or a wrong share of those at its border."""
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.encoders.pooling import pool_boxes
+from operators.encoders.pooling import pool_boxes, pool_masks
 from schemas.boxes import Boxes
 from schemas.vectors import FeatureMap
 
@@ -53,3 +53,23 @@ def test_every_box_is_pooled_alone(boxes: list[tuple[float, float, float, float]
     together = pool_boxes(GRID, Boxes(np.array(boxes, np.float32)))
     alone = [pool_boxes(GRID, Boxes(np.array([b], np.float32)))[0] for b in boxes]
     np.testing.assert_array_equal(together, alone)
+
+
+@given(st.integers(1, 6), st.integers(1, 7), st.data())
+def test_the_mask_of_a_box_is_pooled_as_the_box_is(rows: int, cols: int, data: st.DataObject) -> None:
+    height, width = 24, 30
+    y0, x0 = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
+    y1, x1 = data.draw(st.integers(y0 + 1, height)), data.draw(st.integers(x0 + 1, width))
+    mask = np.zeros((height, width), bool)
+    mask[y0:y1, x0:x1] = True
+    features = np.random.default_rng(0).normal(size=(rows, cols, 5)).astype(np.float32)
+    feature_map = FeatureMap(features, extent=(-0.1, 0.0, 1.1, 1.0))
+    boxes = Boxes.from_pixels([[x0, y0, x1, y1]], width_px=width, height_px=height)
+    np.testing.assert_allclose(pool_masks(feature_map, [mask]), pool_boxes(feature_map, boxes), atol=1e-4)
+
+
+def test_a_mask_takes_the_mean_of_the_cells_under_its_pixels() -> None:
+    features = np.arange(4, dtype=np.float32).reshape(2, 2, 1)
+    mask = np.zeros((4, 4), bool)
+    mask[0, 0] = mask[3, 3] = mask[2, 3] = True  # one pixel in cell 0, two in cell 3
+    np.testing.assert_allclose(pool_masks(FeatureMap(features), [mask]), [[2.0]], atol=1e-6)

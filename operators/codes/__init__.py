@@ -1,0 +1,1 @@
+"""Binary codes of regions: what is coded, how bits are chosen, and their Hamming distance."""

@@ -1,0 +1,92 @@
+"""What a region's code is made of: its features under the mask, and the vector of its masked crop."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from operators.encoders.encoder import Encoder
+from operators.encoders.pooling import pool_boxes, pool_masks
+from operators.masks.masked_crops import masked_crops
+from operators.masks.rle import decode_mask
+from schemas.errors import InvalidValueError
+from schemas.frames import ImageArray
+from schemas.regions import Proposals
+from schemas.vectors import FeatureMap, VectorArray
+
+
+@dataclass(frozen=True, slots=True)
+class RegionFeaturesConfig:
+    """How `x = f_M ⊕ f_I` is made (Search Anything, section 2.2).
+
+    least_masked_area: share of the frame; the crop of a smaller region is not masked, it keeps what lies around it.
+    context: the crop is the box with its surroundings, grown about its centre by this factor.
+    crop_px: side of the model's input for a crop; a model with one size ignores it.
+    crop_share: of f_I in the cosine of two x; the rest is f_M.
+
+    By objects of coco-mini and coco-tiny (mAP of the class among objects of other pictures): x .69, of crops that are
+    always masked .67, never .67; f_M before its projection .63; the vector of the box (region_vectors.py) .69.
+    """
+
+    least_masked_area: float = 0.02
+    context: float = 1.4
+    crop_px: int = 160
+    crop_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.least_masked_area <= 1.0 or not 0.0 <= self.crop_share <= 1.0:
+            raise InvalidValueError(
+                "least_masked_area and crop_share must lie in [0, 1], got "
+                f"{self.least_masked_area} and {self.crop_share}"
+            )
+        if self.context < 1.0 or self.crop_px < 32:
+            raise InvalidValueError(
+                f"context must be at least 1 and crop_px at least 32, got {self.context} and {self.crop_px}"
+            )
+
+
+class RegionFeatures:
+    """frames with their regions → x of every region, float32 (regions, 2 D), of unit length.
+
+    f_M: the mean of the frame's feature map under the mask, projected into the vector space. f_I: the vector of the
+    masked crop. Both are of unit length, so that the cosine of two x is the weighted mean of both parts' cosines. A
+    region without a mask is its box.
+
+    An x depends on its own frame and region alone.
+    """
+
+    def __init__(self, config: RegionFeaturesConfig, encoder: Encoder) -> None:
+        self._config = config
+        self._encoder = encoder
+
+    def __call__(
+        self,
+        images: Sequence[ImageArray],
+        proposals: Sequence[Proposals],
+        *,
+        maps: Sequence[FeatureMap] | None = None,
+    ) -> list[VectorArray]:
+        """images: uint8 (H, W, 3) RGB each; proposals: of each image; maps: of the images, where they are at hand."""
+        if len(images) != len(proposals):
+            raise InvalidValueError(f"one Proposals an image: got {len(images)} images and {len(proposals)} proposals")
+        if maps is None:
+            maps = self._encoder.feature_maps(images)
+        return [self._of_frame(*each) for each in zip(images, proposals, maps, strict=True)]
+
+    def _of_frame(self, image: ImageArray, regions: Proposals, feature_map: FeatureMap) -> VectorArray:
+        masks = [None if m is None or not m.area_px else decode_mask(m) for m in regions.mask]
+        pooled = pool_boxes(feature_map, regions.boxes)
+        masked = [i for i, mask in enumerate(masks) if mask is not None]
+        pooled[masked] = pool_masks(feature_map, [mask for mask in masks if mask is not None])
+        large = [m is not None and m.area >= self._config.least_masked_area for m in regions.mask]
+        crops, inner = masked_crops(
+            image,
+            regions.boxes,
+            [mask if seen else None for mask, seen in zip(masks, large, strict=True)],
+            context=self._config.context,
+        )
+        each = [inner[np.array([i])] for i in range(len(inner))]
+        vectors = self._encoder.encode_regions(crops, each, context=self._config.context, side_px=self._config.crop_px)
+        share = self._config.crop_share
+        parts = [np.sqrt(1.0 - share) * self._encoder.project(pooled), np.sqrt(share) * vectors]
+        return np.concatenate(parts, axis=1).astype(np.float32)

@@ -1,0 +1,34 @@
+"""Crops of regions in which nothing but the region is seen."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.encoders.crops import crop_corners
+from schemas.boxes import Boxes
+from schemas.errors import InvalidValueError
+from schemas.frames import ImageArray
+
+BACKGROUND = 127  # of every channel: a grey that is close to no colour for every model here
+
+
+def masked_crops(
+    image: ImageArray, boxes: Boxes, masks: Sequence[NDArray[np.bool_] | None], *, context: float
+) -> tuple[list[ImageArray], Boxes]:
+    """Crops of `image`, one a box, grown by `context`, grey outside the mask; and where each box lies in its crop.
+
+    masks: bool (H, W) of the image's size, one a box; None leaves a crop as it is, a view of the image.
+    """
+    if len(boxes) != len(masks):
+        raise InvalidValueError(f"one mask or None a box: got {len(boxes)} boxes and {len(masks)} masks")
+    corners, inner = crop_corners(image, boxes, context=context)
+    crops = []
+    for (x0, y0, x1, y1), mask in zip(corners.tolist(), masks, strict=True):
+        crop = image[y0:y1, x0:x1]
+        if mask is not None:
+            if mask.shape != image.shape[:2]:
+                raise InvalidValueError(f"a mask {mask.shape} must be of the image's size, {image.shape[:2]}")
+            crop = np.where(mask[y0:y1, x0:x1, None], crop, np.uint8(BACKGROUND))
+        crops.append(crop)
+    return crops, inner

@@ -1,0 +1,1 @@
+"""Prompts: points, boxes and words that choose among the masks of one picture."""

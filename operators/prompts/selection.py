@@ -1,0 +1,136 @@
+"""Prompt-guided selection: one region out of the masks of a picture, without running the segmenter again.
+
+Source: Search Anything, section 2.1, after FastSAM (Zhao et al., arXiv 2306.12156).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.masks.rle import decode_mask, encode_masks, mask_boxes
+from schemas.boxes import Boxes
+from schemas.errors import InvalidValueError, QueryError
+from schemas.masks import Mask
+from schemas.prompts import PointTuple, RegionPrompts
+
+REACH = 0.03  # of the picture's diagonal: a point that lies on no mask takes the nearest one within it
+SAME_BOX = 0.8  # of the best IoU with the box: masks that fit it about as well, among which words decide
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The region that the prompts mean. box: one, the tightest around the mask. chosen: which masks it is made of."""
+
+    mask: Mask
+    box: Boxes
+    chosen: tuple[int, ...]
+
+
+def select_region(
+    masks: Sequence[Mask],
+    prompts: RegionPrompts,
+    *,
+    similarity: NDArray[np.float32] | None = None,
+) -> Selection:
+    """The region that all prompts together mean.
+
+    masks: of one picture, all of one size; empty ones are never chosen.
+    similarity: float32 (N,), cosine of each mask's masked crop with the words; needed when the prompts hold some.
+
+    1. A mask that holds a background point is out.
+    2. Each foreground point asks for one of the masks that hold it; a point on none of them takes the nearest within
+       3 % of the picture's diagonal. Without points every mask is asked for.
+    3. Which of them: the highest IoU with the box; with words, the highest cosine; with both, the highest cosine among
+       those that fit the box about as well as the best (IoU of at least 0.8 of its); with neither, the smallest.
+    4. The masks of several foreground points are merged into one.
+
+    Ties go to the smaller mask, then to the first. Of nested segments under a point in the middle of an object, the
+    smallest had a mean IoU of .30 with it, the middle one of .16, the highest scored of .07; the best of all masks .41,
+    the one of highest IoU with its box .37 (296 objects of 40 pictures of coco-mini).
+    Raises QueryError where no mask fits, and says which prompt none did.
+    """
+    if prompts.text is not None and (similarity is None or similarity.shape != (len(masks),)):
+        got = "none" if similarity is None else f"{similarity.shape}"
+        raise InvalidValueError(f"words need their similarity with each of the {len(masks)} masks, got {got}")
+    usable = [i for i, mask in enumerate(masks) if mask.area_px]
+    if not usable:
+        raise QueryError("the picture has no masks to choose from; use a plan or proposer that makes some (segments)")
+    height, width = masks[usable[0]].height_px, masks[usable[0]].width_px
+    pixels = {i: decode_mask(masks[i]) for i in usable} if prompts.points or prompts.not_points else {}
+
+    def at(point: PointTuple) -> tuple[int, int]:
+        return min(int(point[1] * height), height - 1), min(int(point[0] * width), width - 1)
+
+    left = [i for i in usable if not any(pixels[i][at(p)] for p in prompts.not_points)]
+    if not left:
+        raise QueryError("every mask of the picture holds one of the points that are to lie outside the region")
+    choose = _Choice(masks, prompts, similarity)
+    if not prompts.points:
+        chosen = {choose.best(left)}
+    else:
+        chosen = set()
+        for point in prompts.points:
+            row, column = at(point)
+            holding = [i for i in left if pixels[i][row, column]]
+            if not holding and any(pixels[i][row, column] for i in usable):
+                raise QueryError(
+                    f"every mask that holds the point {point} holds a point that is to lie outside the region too; "
+                    "move one of them"
+                )
+            chosen.add(choose.best(holding or _nearest(pixels, left, point)))
+    merged = masks[next(iter(chosen))]
+    if len(chosen) > 1:
+        merged = encode_masks(np.logical_or.reduce([pixels[i] for i in chosen])[None])[0]
+    return Selection(merged, mask_boxes([merged]), tuple(sorted(chosen)))
+
+
+class _Choice:
+    """Which of several masks the box and the words prefer."""
+
+    def __init__(
+        self,
+        masks: Sequence[Mask],
+        prompts: RegionPrompts,
+        similarity: NDArray[np.float32] | None,
+    ) -> None:
+        self._area = np.array([mask.area_px for mask in masks])
+        self._box = prompts.box
+        self._fit = None if prompts.box is None else _box_iou(masks, prompts.box)
+        self._words = similarity if prompts.text is not None else None
+
+    def best(self, among: list[int]) -> int:
+        left = np.array(among)
+        wanted = np.zeros(len(left)) if self._words is None else self._words[left]
+        if self._fit is not None:
+            fit = self._fit[left]
+            if fit.max() <= 0.0:
+                raise QueryError(f"no mask that the other prompts allow meets the box {self._box}")
+            close = fit >= SAME_BOX * fit.max()
+            wanted = fit[close] if self._words is None else wanted[close]
+            left = left[close]
+        return int(left[np.lexsort((left, self._area[left], -wanted))[0]])
+
+
+def _box_iou(masks: Sequence[Mask], box: tuple[float, float, float, float]) -> NDArray[np.float32]:
+    """float32 (N,): IoU of the box around each mask with the box that was drawn."""
+    return mask_boxes(masks).iou(Boxes([box]))[:, 0]  # type: ignore[arg-type]
+
+
+def _nearest(pixels: dict[int, NDArray[np.bool_]], among: list[int], point: PointTuple) -> list[int]:
+    """The masks nearest to a point that lies on none of them. Raises QueryError beyond REACH."""
+    height, width = next(iter(pixels.values())).shape
+    row, column = min(int(point[1] * height), height - 1), min(int(point[0] * width), width - 1)
+    distance = []
+    for i in among:
+        outside = (~pixels[i]).astype(np.uint8)
+        distance.append(float(cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[row, column]))
+    least, reach = min(distance), REACH * float(np.hypot(height, width))
+    if least > reach:
+        raise QueryError(
+            f"the point {point} lies on no mask, and the nearest is {least:.0f} px away ({reach:.0f} px count); "
+            "point at something that a mask covers, or draw a box"
+        )
+    return [i for i, d in zip(among, distance, strict=True) if d <= least]

@@ -1,0 +1,30 @@
+"""Words as a prompt: how like each mask's masked crop is to a text."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.encoders.encoder import Encoder
+from operators.masks.masked_crops import masked_crops
+from operators.masks.rle import decode_mask, mask_boxes
+from schemas.frames import ImageArray
+from schemas.masks import Mask
+
+CONTEXT = 1.1  # a thin grey border around the region
+CROP_PX = 160
+
+
+def word_similarity(image: ImageArray, masks: Sequence[Mask], text: str, encoder: Encoder) -> NDArray[np.float32]:
+    """float32 (N,): cosine of each masked crop with the text; −1 for an empty mask.
+
+    image: uint8 (H, W, 3) RGB, of the size of the masks. Takes one pass of the model a mask.
+    """
+    shown = [i for i, mask in enumerate(masks) if mask.area_px]
+    boxes = mask_boxes([masks[i] for i in shown])
+    crops, inner = masked_crops(image, boxes, [decode_mask(masks[i]) for i in shown], context=CONTEXT)
+    each = [inner[np.array([i])] for i in range(len(inner))]
+    vectors = encoder.encode_regions(crops, each, context=CONTEXT, side_px=CROP_PX)
+    similarity = np.full(len(masks), -1.0, np.float32)
+    similarity[shown] = vectors @ encoder.encode_texts([text])[0]
+    return similarity

@@ -1,0 +1,36 @@
+"""Region prompts: what a person points at in one picture."""
+
+from dataclasses import dataclass
+
+from schemas.boxes import Boxes
+from schemas.errors import QueryError
+from schemas.query import BoxTuple
+
+PointTuple = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class RegionPrompts:
+    """Points, a box and words that together mean one region of a picture.
+
+    points, not_points: `(x, y)`, fractions of the picture, from its upper left corner: what lies inside the region, and
+    what lies outside it. box: around it. text: what it shows.
+    Raises QueryError where nothing says what is meant, or a point or box lies outside the picture.
+    """
+
+    points: tuple[PointTuple, ...] = ()
+    not_points: tuple[PointTuple, ...] = ()
+    box: BoxTuple | None = None
+    text: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.points and self.box is None and self.text is None:
+            alone = "points outside a region do not say where it is; " if self.not_points else ""
+            raise QueryError(f"{alone}give a point inside the region, a box around it, or words for it")
+        for x, y in (*self.points, *self.not_points):
+            if not (0.0 <= x <= 1.0 and 0.0 <= y <= 1.0):
+                raise QueryError(f"point ({x}, {y}) is outside the picture: x and y are fractions of its sides")
+        if self.box is not None and Boxes([self.box]).area()[0] <= 0:  # type: ignore[arg-type]
+            raise QueryError(f"the box of a region must have an area, got {self.box}")
+        if self.text is not None and not self.text.strip():
+            raise QueryError("the words for a region are empty; leave them out or write some")
