@@ -1,0 +1,59 @@
+"""`regionlake generate`: fully annotated pictures, made of real objects of local COCO folders."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deploy.cli.output import console
+from deploy.cli.progress import shown_count
+
+
+def generate(
+    out: Annotated[Path, typer.Argument(metavar="DIR", help="Where the folders go.", file_okay=False)],
+    objects: Annotated[
+        list[Path],
+        typer.Option(
+            metavar="FOLDER",
+            help="A COCO folder with masks, or a folder of them, to cut objects out of; repeatable.",
+            exists=True,
+            file_okay=False,
+        ),
+    ],
+    train: Annotated[int, typer.Option(min=1, help="Pictures for training.")] = 600,
+    test: Annotated[
+        int, typer.Option(min=1, help="Pictures for test, of mixed sizes, small and large ones each.")
+    ] = 200,
+    size: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT", help="Of the pictures, in pixels.")] = "512x512",
+    most_objects: Annotated[int, typer.Option(min=1, help="At most so many objects a picture.")] = 50,
+    small: Annotated[
+        tuple[float, float], typer.Option(help="Longer side of small objects, in shares of a picture's shorter side.")
+    ] = (0.08, 0.16),
+    large: Annotated[tuple[float, float], typer.Option(help="The same of large ones.")] = (0.35, 0.6),
+    test_share: Annotated[float, typer.Option(help="Share of FOLDER's pictures kept for test.")] = 0.4,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, other pictures.")] = 0,
+) -> None:
+    """Make pictures of real objects on plain and real backgrounds, with boxes and masks, as COCO folders.
+
+    DIR/train, DIR/test, DIR/test-small and DIR/test-large; training and test share no object and no background.
+    """
+    from operators.scenes.cut_outs import folders_with_masks
+    from operators.scenes.folder import GenerateConfig
+    from operators.scenes.folder import generate as write
+    from operators.scenes.scene import SceneConfig
+    from schemas.errors import InvalidValueError
+
+    width, _, height = size.partition("x")
+    if not (width.isdigit() and height.isdigit()):
+        raise InvalidValueError(f"--size must be WIDTHxHEIGHT, e.g. 640x480, got {size!r}")
+    scene = SceneConfig(
+        width_px=int(width), height_px=int(height), objects=(1, most_objects), small_side=small, large_side=large
+    )
+    folders = tuple(folder for named in objects for folder in folders_with_masks(named))
+    config = GenerateConfig(folders, train=train, test=test, test_share=test_share, seed=seed, scene=scene)
+    with shown_count("pictures") as on_progress:
+        parts = write(out, config, on_progress=on_progress)
+    for part in parts:
+        console().print(
+            f"{part.folder}: {part.pictures} pictures with {part.objects:,} objects of {part.classes} classes"
+        )
