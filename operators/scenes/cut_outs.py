@@ -44,8 +44,7 @@ class CutOut:
 
     @property
     def longer_side_px(self) -> int:
-        height, width = self.mask.shape
-        return max(height, width)
+        return max(map(int, self.mask.shape))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
