@@ -112,7 +112,7 @@ def compiled_row(parts: Sequence[Part], *, rounds: int) -> str:
     return f"torch.compile: {clock:.2f} times as fast ({cpu:.2f} by CPU time), after {wait_s:.0f} s of compiling"
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", default=[], help="entries whose name holds this; several times")
     parser.add_argument("--frames", type=int, default=4)
@@ -123,7 +123,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--mode", choices=["both", "crop", "pool"], help="how regions become vectors")
     parser.add_argument("--compile", action="store_true", help="measure torch.compile of checkpoints as well")
-    args = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+def main() -> None:
+    args = arguments()
     t.utils.logging.disable_progress_bar()
     print(f"{machine()}; {args.frames} frames of {args.width}×{args.height} with {args.regions} regions, ", end="")
     print(f"{args.layers} layers, medians of {args.rounds} rounds in turns")
