@@ -1,0 +1,61 @@
+"""Pictures as the fusion sees them: vectors of the windows of Complete Cover, and one of the whole picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from operators.encoders.encoder import Encoder
+from operators.proposals.complete_cover import cover_windows
+from schemas.errors import InvalidValueError
+from schemas.frames import ImageArray
+from schemas.vectors import VectorArray
+
+
+@dataclass(frozen=True, slots=True)
+class CoverConfig:
+    """k: of Complete Cover; 30 windows on a square frame at 4. crop_px: side of the model's input for a window; a model
+    with one size ignores it."""
+
+    k: int = 4
+    crop_px: int = 160
+
+    def __post_init__(self) -> None:
+        if self.k < 1 or self.crop_px < 32:
+            raise InvalidValueError(f"k must be at least 1 and crop_px at least 32, got {self.k} and {self.crop_px}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Covered:
+    """A picture's vectors, L2-normalised. windows: float32 (P, D), largest windows first. whole: float32 (D,)."""
+
+    windows: VectorArray
+    whole: VectorArray
+
+    def __post_init__(self) -> None:
+        if self.windows.ndim != 2 or self.whole.shape != self.windows.shape[1:]:
+            raise InvalidValueError(
+                f"windows must be (P, D) and whole (D,), got {self.windows.shape} and {self.whole.shape}"
+            )
+
+
+class CoverVectors:
+    """pictures → `Covered`, in their order. A picture's vectors depend on it alone."""
+
+    def __init__(self, config: CoverConfig, encoder: Encoder) -> None:
+        self.config = config
+        self._encoder = encoder
+
+    def __call__(self, images: Sequence[ImageArray], *, whole: VectorArray | None = None) -> list[Covered]:
+        """images: uint8 (H, W, 3) RGB each; those of `Encoder.held` save moving them again.
+        whole: float32 (N, D), vectors of the whole pictures, where they are at hand."""
+        if not images:
+            return []
+        if whole is None:
+            whole = self._encoder.encode_images(images)
+        boxes = [
+            cover_windows(self.config.k, width_px=image.shape[1], height_px=image.shape[0]).boxes for image in images
+        ]
+        vectors = self._encoder.encode_regions(images, boxes, context=1.0, side_px=self.config.crop_px)
+        parts = np.split(vectors, np.cumsum([len(b) for b in boxes])[:-1])
+        return [Covered(part, one) for part, one in zip(parts, whole, strict=True)]
