@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from deploy.cli.command_line import command_line
-from deploy.cli.options import JsonOption, ModelOption, PlanOption, ProposerOption, SetOption, chosen_plan
+from deploy.cli.options import JsonOption, ModelOption, PlanOption, SetOption, chosen_plan
 from deploy.cli.output import console, print_json
 from deploy.cli.progress import shown_progress, shown_steps
 
@@ -50,7 +50,6 @@ def search(
     seed: Annotated[int, typer.Option(help="Of the questions that are drawn, and of the bootstrap.")] = 0,
     plan: PlanOption = None,
     model: ModelOption = None,
-    proposer: ProposerOption = None,
     settings: SetOption = None,
     engine: Annotated[Literal["local", "ray"], typer.Option(help="What ingests.")] = "local",
     lake: Annotated[
@@ -64,8 +63,8 @@ def search(
     from pipeline.evaluation.retrieval.prepare import prepare
     from pipeline.evaluation.retrieval.ways import parse_ways
 
-    def plan_of(needed: tuple[str, ...]) -> "Plan":
-        return chosen_plan(plan, model=model, proposer=proposer, settings=[*needed, *(settings or [])])
+    def plan_of(needed: tuple[str, ...], own: tuple[str, ...]) -> "Plan":
+        return chosen_plan(plan, model=model, proposer=None, settings=[*needed, *(settings or []), *own])
 
     ways = parse_ways(methods)
     asked = parse_tasks(tasks) if tasks else None

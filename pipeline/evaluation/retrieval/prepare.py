@@ -39,14 +39,15 @@ def prepare(
     ways: Sequence[Way],
     *,
     every: int,
-    plan_of: Callable[[tuple[str, ...]], Plan],
+    plan_of: Callable[[tuple[str, ...], tuple[str, ...]], Plan],
     lakes: Path,
     engine: EngineName = "local",
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Prepared:
     """Ingests the data set for every way; ways with the same plan share a lake.
 
-    every: of how many frames of a video one is indexed. plan_of: settings that a way needs → the plan with them.
+    every: of how many frames of a video one is indexed.
+    plan_of: settings that a way cannot do without, and its own → the plan; the user's settings come between them.
     lakes: folder that keeps them, so that measuring again, or going on after a stop, takes only what is missing.
     Raises SourceError where a file of the data set cannot be ingested, LakeError where the lakes of two ways hold
     different frames.
@@ -57,7 +58,7 @@ def prepare(
     done: dict[str, tuple[Lake, Gallery]] = {}
     prepared = []
     for way in ways:
-        plan = plan_of((*(shared if way.needs or not way.settings else ()), *way.settings))
+        plan = plan_of(shared if way.needs or not way.settings else (), way.settings)
         if dataset.video is not None:
             plan = with_every_nth_frame(plan, every=every, frame_rate=dataset.video.frame_rate)
         if plan.hash not in done:

@@ -90,8 +90,8 @@ def test_answers_are_judged_by_the_frame_that_was_found(tmp_path: Path) -> None:
     dataset = Dataset("colours", "coco", (ClassName("red wall"),), tuple(frames))
     assert len(set(source_ids(dataset).values())) == 6
 
-    def plan_of(needed: tuple[str, ...]) -> Plan:
-        return load_plan(overrides=[*SETTINGS, *needed])
+    def plan_of(needed: tuple[str, ...], own: tuple[str, ...]) -> Plan:
+        return load_plan(overrides=[*needed, *SETTINGS, *own])
 
     prepared = prepare(dataset, parse_ways("regions"), every=1, plan_of=plan_of, lakes=tmp_path / "lakes")
     table = measure(prepared, Draw(), tasks=("rois",))
