@@ -25,7 +25,7 @@ SETTINGS = ('proposals.use=["grid"]', "proposals.grid.cells=[2]", "regions.mode=
 
 @pytest.fixture(scope="module")
 def folder(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five real pictures of cats, giraffes and pizzas, and a copy of one."""
+    """Five real pictures with their cats, giraffes and pizzas, and a copy of one without."""
     document = json.loads((data_dir / "coco-mini" / "instances_train2017.json").read_text())
     names = {c["id"]: c["name"] for c in document["categories"]}
     shown: dict[int, set[str]] = {}
@@ -41,7 +41,9 @@ def folder(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (into / "images" / name).write_bytes((data_dir / "coco-mini" / "images" / name).read_bytes())
     copy = {**images[0], "id": 1, "file_name": "z-copy.jpg"}
     (into / "images" / "z-copy.jpg").write_bytes((into / "images" / Path(images[0]["file_name"]).name).read_bytes())
-    annotations = [entry for entry in document["annotations"] if entry["image_id"] in ids]
+    annotations = [
+        entry for entry in document["annotations"] if entry["image_id"] in ids and names[entry["category_id"]] in wanted
+    ]
     part = {**document, "images": [*images, copy], "annotations": annotations}
     (into / "instances_part.json").write_text(json.dumps(part))
     return into
