@@ -48,6 +48,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kill-rounds", type=int, default=5, help="kills in tests/integration/test_kill.py")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For several workers (`-n 2 --dist loadgroup`): files stay whole, for their fixtures, and one worker has all
+    clusters of Ray. These files take longest and come first; the other worker fills its time with the rest."""
+    with_ray = {item.path for item in items if item.get_closest_marker("ray") is not None}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("ray" if item.path in with_ray else str(item.path)))
+    items.sort(key=lambda item: item.path not in with_ray)
+
+
 @pytest.fixture(scope="session")
 def kill_rounds(request: pytest.FixtureRequest) -> int:
     """How many processes the kill tests kill."""
