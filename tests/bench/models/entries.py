@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from operators.encoders.checkpoint.towers import IJepaTower
 from operators.proposals.automatic_masks import AutomaticMasksConfig
 from operators.proposals.detector import DetectorConfig
 from operators.proposals.open_set import OpenSetConfig
@@ -73,7 +74,9 @@ def _everyday(stage: Any) -> Sequence[Call]:
 
 
 def _towers(stage: Any) -> Sequence[Call]:
-    return [Call(stage._encoder._tower, "whole"), Call(stage._encoder._tower, "cells")]
+    """I-JEPA's vectors are made of its cells: what `whole` is given, `cells` is given by it."""
+    tower = stage._encoder._tower
+    return [Call(tower, name) for name in ("whole", "cells") if name == "cells" or not isinstance(tower, IJepaTower)]
 
 
 def _owl(stage: Any) -> Sequence[Call]:
