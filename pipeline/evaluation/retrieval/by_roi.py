@@ -4,8 +4,6 @@ In a video it is the same individual, by the identities of its ground truth; amo
 says which individuals they show.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,90 +14,68 @@ from pipeline.evaluation.datasets.dataset import Dataset
 from pipeline.evaluation.retrieval.by_box import MOST_RELEVANT
 from pipeline.evaluation.retrieval.by_class import ALL, judged_for
 from pipeline.evaluation.retrieval.gallery import Gallery
-from pipeline.evaluation.retrieval.question import IRRELEVANT, RELEVANT, UNJUDGED, JudgementArray, Question, drawn
+from pipeline.evaluation.retrieval.question import IRRELEVANT, RELEVANT, UNJUDGED, Question, drawn
 from schemas.boxes import Boxes
 from schemas.query import Query
 
 LEAST_AREA = 0.01  # of the frame: less is hardly a patch of any model
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Seen:
-    """The object number `index` of frame `own`, and where it is seen again."""
-
-    own: int
-    index: int
-    judged: JudgementArray
-    places: Mapping[int, Boxes]
-
-
 def roi_questions(gallery: Gallery, dataset: Dataset, *, pictures: Path, most: int, seed: int) -> list[Question]:
-    """At most so many, drawn by the seed, of objects that some, and at most 40 %, of the other frames show again.
+    """At most so many, drawn by the seed, of the objects that some, and at most 40 %, of the other frames show again.
 
     pictures: folder for the frames of a video that are asked with, as PNG.
     """
-    seen = _by_identity(gallery) if dataset.video is not None else _by_class(gallery, len(dataset.classes))
-    chosen = drawn(seen, most=most, seed=seed)
-    paths = _pictures(gallery, dataset, sorted({each.own for each in chosen}), folder=pictures)
-    questions = []
-    for each in chosen:
-        x0, y0, x1, y1 = gallery.frames[each.own].objects.boxes.xyxy[each.index].tolist()
-        query = Query(image=str(paths[each.own]), roi=(x0, y0, x1, y1))
-        questions.append(Question(query, ALL, each.judged, each.places))
-    return questions
+    judged_of, shown = judged_for(gallery, len(dataset.classes))
+    where = _whereabouts(gallery)
+    picture = _Pictures(gallery, dataset, folder=pictures)
+
+    def question(item: tuple[int, int]) -> Question | None:
+        own, index = item
+        objects = gallery.frames[own].objects
+        label, identity = int(objects.labels[index]), int(objects.identities[index])
+        everywhere = shown[label] if dataset.video is None else where.get(identity, {})
+        places = {number: boxes for number, boxes in everywhere.items() if number != own}
+        if not 0 < len(places) <= MOST_RELEVANT * len(gallery):
+            return None
+        if dataset.video is None:
+            judged = judged_of[label].copy()
+        else:
+            judged = np.full(len(gallery), IRRELEVANT, np.int8)
+            judged[list(places)] = RELEVANT
+        judged[own] = UNJUDGED
+        x0, y0, x1, y1 = objects.boxes.xyxy[index].tolist()
+        return Question(Query(image=str(picture(own)), roi=(x0, y0, x1, y1)), ALL, judged, places)
+
+    large = [frame.objects.counted & (frame.objects.boxes.area() >= LEAST_AREA) for frame in gallery.frames]
+    askable = [(own, index) for own, fits in enumerate(large) for index in np.flatnonzero(fits).tolist()]
+    return drawn(askable, question, most=most, seed=seed)
 
 
-def _by_identity(gallery: Gallery) -> list[_Seen]:
+def _whereabouts(gallery: Gallery) -> dict[int, dict[int, Boxes]]:
+    """Identity → number of a frame that shows it → its box there."""
     where: dict[int, dict[int, Boxes]] = {}
     for number, frame in enumerate(gallery.frames):
         objects = frame.objects
         for index in np.flatnonzero(objects.counted & (objects.identities >= 0)).tolist():
             where.setdefault(int(objects.identities[index]), {})[number] = objects.boxes[index : index + 1]
-    seen = []
-    for own, index in _askable(gallery):
-        everywhere = where.get(int(gallery.frames[own].objects.identities[index]), {})
-        places = {number: boxes for number, boxes in everywhere.items() if number != own}
-        if not 0 < len(places) <= MOST_RELEVANT * len(gallery):
-            continue
-        judged = np.full(len(gallery), IRRELEVANT, np.int8)
-        judged[list(places)] = RELEVANT
-        judged[own] = UNJUDGED
-        seen.append(_Seen(own, index, judged, places))
-    return seen
+    return where
 
 
-def _by_class(gallery: Gallery, classes: int) -> list[_Seen]:
-    judged, shown = judged_for(gallery, classes)
-    seen = []
-    for own, index in _askable(gallery):
-        label = int(gallery.frames[own].objects.labels[index])
-        places = {number: boxes for number, boxes in shown[label].items() if number != own}
-        if 0 < len(places) <= MOST_RELEVANT * len(gallery):
-            others = judged[label].copy()
-            others[own] = UNJUDGED
-            seen.append(_Seen(own, index, others, places))
-    return seen
+class _Pictures:
+    """Number of a frame → a file with its picture; those of a video are written when they are asked for."""
 
+    def __init__(self, gallery: Gallery, dataset: Dataset, *, folder: Path) -> None:
+        self._frames = gallery.frames
+        self._reader = None if dataset.video is None else DecordReader(dataset.video.uri, dataset.video)
+        self._folder = folder
 
-def _askable(gallery: Gallery) -> list[tuple[int, int]]:
-    """Frame and number of the objects that count and are large enough."""
-    return [
-        (own, index)
-        for own, frame in enumerate(gallery.frames)
-        for index in np.flatnonzero(frame.objects.counted & (frame.objects.boxes.area() >= LEAST_AREA)).tolist()
-    ]
-
-
-def _pictures(gallery: Gallery, dataset: Dataset, numbers: list[int], *, folder: Path) -> dict[int, Path]:
-    """Number of a frame → a file with its picture."""
-    frames = {number: gallery.frames[number] for number in numbers}
-    if dataset.video is None:
-        return {number: frame.path for number, frame in frames.items()}
-    reader = DecordReader(dataset.video.uri, dataset.video)
-    paths = {}
-    for number, frame in frames.items():  # one by one: a long video at full size would not fit into memory
-        assert frame.pts is not None
-        paths[number] = folder / f"{frame.pts}.png"
-        (image,) = reader.frames_at([frame.pts])
-        Image.fromarray(image).save(paths[number], compress_level=1)
-    return paths
+    def __call__(self, number: int) -> Path:
+        frame = self._frames[number]
+        if self._reader is None or frame.pts is None:
+            return frame.path
+        path = self._folder / f"{frame.pts}.png"
+        if not path.exists():
+            (image,) = self._reader.frames_at([frame.pts])
+            Image.fromarray(image).save(path, compress_level=1)
+        return path

@@ -19,7 +19,7 @@ from pipeline.evaluation.retrieval.by_roi import roi_questions
 from pipeline.evaluation.retrieval.gallery import Gallery
 from pipeline.evaluation.retrieval.judge import MEASURES, judge
 from pipeline.evaluation.retrieval.prepare import Prepared, PreparedWay
-from pipeline.evaluation.retrieval.question import Question, Task, drawn
+from pipeline.evaluation.retrieval.question import Question, Task
 from pipeline.evaluation.retrieval.storage import bytes_a_frame
 from pipeline.evaluation.retrieval.tables import RetrievalTable, Row, TaskTable
 from pipeline.search.searcher import Searcher
@@ -104,9 +104,9 @@ def _questions(task: Task, prepared: Prepared, draw: Draw, *, pictures: Path) ->
         case "classes":
             questions = class_questions(gallery, dataset.classes)
         case "captions":
-            questions = drawn(caption_questions(gallery), most=draw.queries, seed=draw.seed)
+            questions = caption_questions(gallery, most=draw.queries, seed=draw.seed)
         case "boxes":
-            questions = drawn(box_questions(gallery, dataset.classes), most=draw.queries, seed=draw.seed)
+            questions = box_questions(gallery, dataset.classes, most=draw.queries, seed=draw.seed)
         case "rois":
             questions = roi_questions(gallery, dataset, pictures=pictures, most=draw.queries, seed=draw.seed)
     if not questions:

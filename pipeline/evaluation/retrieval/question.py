@@ -1,6 +1,6 @@
 """One question to a lake, and which frames are the right answer to it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -41,7 +41,16 @@ class Question:
         return int((self.judged == RELEVANT).sum())
 
 
-def drawn(items: list[T], *, most: int, seed: int) -> list[T]:
-    """At most so many of them, in their order, always the same under a seed."""
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(items))[:most])
-    return [items[i] for i in chosen]
+def drawn(items: Sequence[T], make: Callable[[T], Question | None], *, most: int, seed: int) -> list[Question]:
+    """At most so many questions, in the order of the items that they are made of, always the same under a seed.
+
+    make: an item → its question, None where it gives none; not called for more items than needed, because finding the
+    answers takes time.
+    """
+    made: dict[int, Question] = {}
+    for number in np.random.default_rng(seed).permutation(len(items)).tolist():
+        if len(made) == most:
+            break
+        if (question := make(items[number])) is not None:
+            made[number] = question
+    return [made[number] for number in sorted(made)]

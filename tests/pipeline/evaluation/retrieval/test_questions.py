@@ -6,12 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from operators.readers.picture import read_picture
 from pipeline.evaluation.datasets.dataset import ClassName, Dataset, Flag
+from pipeline.evaluation.datasets.mot import read_sequence
+from pipeline.evaluation.datasets.read import read_dataset
 from pipeline.evaluation.retrieval.by_box import box_questions
 from pipeline.evaluation.retrieval.by_caption import caption_questions
 from pipeline.evaluation.retrieval.by_class import ALL, RARE, class_questions
 from pipeline.evaluation.retrieval.by_roi import roi_questions
-from pipeline.evaluation.retrieval.question import Question, drawn
+from pipeline.evaluation.retrieval.gallery import Gallery
+from pipeline.evaluation.retrieval.question import Question
+from pipeline.evaluation.subregion import Queries, SubregionEvaluation
 from schemas.errors import InvalidValueError
 from schemas.query import Query
 from tests.pipeline.evaluation.retrieval.galleries import frame_of, gallery_of
@@ -69,7 +74,7 @@ def test_rare_classes_are_those_that_the_data_set_names_else_those_in_fewest_fra
 
 def test_a_caption_is_answered_by_its_picture_alone() -> None:
     gallery = gallery_of(frame_of(0, [], captions=("One.", "A first.")), frame_of(1, [], captions=("Two.",)))
-    assert of(caption_questions(gallery), ALL) == {"One.": [1, 0], "A first.": [1, 0], "Two.": [0, 1]}
+    assert of(caption_questions(gallery, most=9, seed=0), ALL) == {"One.": [1, 0], "A first.": [1, 0], "Two.": [0, 1]}
 
 
 def test_a_place_is_answered_by_other_frames_with_that_class_there() -> None:
@@ -80,7 +85,7 @@ def test_a_place_is_answered_by_other_frames_with_that_class_there() -> None:
         frame_of(3, [(0, ELSEWHERE), (0, LARGE, Flag.IGNORE)]),
         frame_of(4, []),
     )
-    questions = box_questions(gallery, CLASSES)
+    questions = box_questions(gallery, CLASSES, most=9, seed=0)
     assert [(q.query.text, q.judged.tolist()) for q in questions] == [
         ("cat", [-1, 1, 0, 0, 0]),
         ("cat", [1, -1, 0, 0, 0]),
@@ -90,7 +95,21 @@ def test_a_place_is_answered_by_other_frames_with_that_class_there() -> None:
 
 
 def test_places_that_most_frames_answer_are_not_asked_for() -> None:
-    assert box_questions(gallery_of(*(frame_of(n, [(0, LARGE)]) for n in range(5))), CLASSES) == []
+    everywhere = gallery_of(*(frame_of(n, [(0, LARGE)]) for n in range(5)))
+    assert box_questions(everywhere, CLASSES, most=9, seed=0) == []
+
+
+@pytest.mark.data
+def test_places_of_a_video_are_those_of_the_sub_region_protocol(data_dir: Path) -> None:
+    sequence, dataset = read_sequence(data_dir / "tud-stadtmitte"), read_dataset(data_dir / "tud-stadtmitte")
+    frames = dataset.frames[::6]
+    pts = np.array([frame.pts for frame in frames], np.int64)
+    expected = Queries.drawn(sequence, pts, SubregionEvaluation(queries=10_000))
+    gallery = Gallery(frames, {(sequence.source.id, int(p)): n for n, p in enumerate(pts)}, copies=0)
+    questions = box_questions(gallery, dataset.classes, most=10_000, seed=0)
+    np.testing.assert_allclose([q.query.box for q in questions], expected.boxes.xyxy)
+    np.testing.assert_array_equal([q.judged == 1 for q in questions], expected.relevant)
+    assert [int(np.flatnonzero(q.judged == -1)[0]) for q in questions] == expected.own.tolist()
 
 
 def test_a_region_of_a_picture_is_answered_by_others_of_its_class(tmp_path: Path) -> None:
@@ -110,10 +129,6 @@ def test_a_region_of_a_picture_is_answered_by_others_of_its_class(tmp_path: Path
 
 @pytest.mark.data
 def test_individuals_of_a_video_are_asked_for_by_a_frame_of_it(data_dir: Path, tmp_path: Path) -> None:
-    from operators.readers.picture import read_picture
-    from pipeline.evaluation.datasets.read import read_dataset
-    from pipeline.evaluation.retrieval.gallery import Gallery
-
     dataset = read_dataset(data_dir / "tud-stadtmitte")
     frames = dataset.frames[::10]
     assert dataset.video is not None
@@ -136,5 +151,7 @@ def test_individuals_of_a_video_are_asked_for_by_a_frame_of_it(data_dir: Path, t
 def test_a_question_without_an_answer_is_refused_and_a_draw_is_repeated() -> None:
     with pytest.raises(InvalidValueError, match="no frame answers"):
         Question(Query(text="cat"), ALL, np.zeros(3, np.int8), {})
-    assert drawn(list(range(50)), most=5, seed=1) == drawn(list(range(50)), most=5, seed=1)
-    assert sorted(drawn(list(range(4)), most=5, seed=1)) == [0, 1, 2, 3]
+    gallery = gallery_of(*(frame_of(n, [], captions=(f"{n}",)) for n in range(20)))
+    texts = [[q.query.text for q in caption_questions(gallery, most=most, seed=1)] for most in (5, 5, 50)]
+    assert texts[0] == texts[1] == sorted(texts[0], key=lambda text: int(text or 0))
+    assert texts[2] == [f"{n}" for n in range(20)]
