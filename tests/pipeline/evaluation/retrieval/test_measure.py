@@ -3,6 +3,7 @@ lakes that are ingested again, and a printed command that makes other figures.""
 
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,12 @@ from typer.testing import CliRunner
 
 from deploy.cli.main import app
 from pipeline.evaluation.datasets.dataset import ClassName, Dataset
-from pipeline.evaluation.retrieval.gallery import source_ids
+from pipeline.evaluation.retrieval.gallery import Gallery, source_ids
 from pipeline.evaluation.retrieval.measure import Draw, measure
 from pipeline.evaluation.retrieval.prepare import prepare
 from pipeline.evaluation.retrieval.ways import parse_ways
 from pipeline.plan import Plan, load_plan
-from schemas.errors import QueryError
+from schemas.errors import LakeError, QueryError
 from tests.pipeline.evaluation.retrieval.galleries import frame_of
 
 SETTINGS = ('proposals.use=["grid"]', "proposals.grid.cells=[2]", "regions.mode=pool")
@@ -88,7 +89,7 @@ def test_answers_are_judged_by_the_frame_that_was_found(tmp_path: Path) -> None:
             pixels[:, :100] = (250, 20, 20)
         path = tmp_path / f"{number}.png"
         Image.fromarray(pixels).save(path)
-        frames.append(type(frame)(path, None, 200, 200, frame.objects))
+        frames.append(replace(frame, path=path))
     dataset = Dataset("colours", "coco", (ClassName("red wall"),), tuple(frames))
     assert len(set(source_ids(dataset).values())) == 6
 
@@ -103,3 +104,8 @@ def test_answers_are_judged_by_the_frame_that_was_found(tmp_path: Path) -> None:
     assert row.measures["IoU"].value > 0.4  # a cell or two of the red half
     with pytest.raises(QueryError, match="colours gives no question of the task 'captions'"):
         measure(prepared, Draw(), tasks=("captions",))
+    further = tmp_path / "further.png"
+    Image.fromarray(np.zeros((200, 200, 3), np.uint8)).save(further)
+    larger = replace(dataset, frames=(*frames, replace(frames[1], path=further)))
+    with pytest.raises(LakeError, match=r"further\.png is not in .*ingest it anew"):
+        Gallery.of(larger, source_ids(larger), prepared.ways[0].lake)
