@@ -11,6 +11,7 @@ import tomli_w
 from cattrs.v import format_exception
 
 from operators.checkpoints.files import find_checkpoint, fingerprint, is_checkpoint
+from operators.detail.config import DetailConfig, file_revision
 from operators.encoders.catalogue import model_card
 from operators.proposals.proposer import ProposalConfig, ProposerName
 from operators.region_vectors import RegionVectorsConfig
@@ -65,10 +66,12 @@ class Plan:
 
     model: name of a model card (`regionlake models`).
     patches: whether the dense grid of patch vectors of each keyframe is kept as well.
+    detail: what fuses the details of a keyframe into one vector, for searches by it.
     """
 
     model: str = "everyday"
     patches: bool = False
+    detail: DetailConfig = field(default_factory=DetailConfig)
     read: ReadConfig = field(default_factory=ReadConfig)
     proposals: ProposalConfig = field(default_factory=ProposalConfig)
     regions: RegionVectorsConfig = field(default_factory=RegionVectorsConfig)
@@ -98,6 +101,10 @@ class Plan:
             del proposals[name.replace("-", "_")]
         for name in {"grabcut", "sam"} - {self.proposals.box_masks.by}:
             del proposals["box_masks"][name]
+        if self.detail.model:
+            content["detail"] = file_revision(Path(self.detail.model))
+        else:
+            del content["detail"]
         if not self.tracks.propagation.model:
             del content["tracks"]["propagation"]
         _weights_for_names(proposals)

@@ -17,6 +17,14 @@ from schemas.vectors import FeatureMap, VectorArray, VectorSpace
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class FusedVectors:
+    """vectors: float32 (keyframes, D). revision: of the fusion that made them."""
+
+    vectors: VectorArray
+    revision: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class SegmentRows:
     """All that one segment adds to the lake, ready to commit.
 
@@ -52,9 +60,12 @@ def frame_rows(
     vectors: VectorArray,
     *,
     thumbnails: Sequence[bytes],
+    detail: FusedVectors | None = None,
     space: VectorSpace,
 ) -> pa.Table:
-    """vectors: float32 (keyframes, D), the global vector of each. thumbnails: JPEG of each. One row a keyframe."""
+    """vectors: float32 (keyframes, D), the global vector of each. thumbnails: JPEG of each. detail: the fused vector of
+    each, where they are wanted. One row a keyframe."""
+    schema = frames_schema(space)
     columns = {
         "id": [frame_id(source.id, k.pts) for k in keyframes],
         **_place(source, keyframes, [1] * len(keyframes)),
@@ -63,8 +74,13 @@ def frame_rows(
         "reason": [k.reason for k in keyframes],
         "thumbnail": list(thumbnails),
         "vector": _vectors(vectors, space),
+        "detail": pa.nulls(len(keyframes), schema.field("detail").type),
+        "detail_model": pa.nulls(len(keyframes), pa.string()),
     }
-    return pa.table(columns, schema=frames_schema(space))
+    if detail is not None:
+        columns["detail"] = _vectors(detail.vectors, space)
+        columns["detail_model"] = [detail.revision] * len(keyframes)
+    return pa.table(columns, schema=schema)
 
 
 def region_rows(

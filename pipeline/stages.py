@@ -18,7 +18,7 @@ from operators.proposals.proposer import FrameProposer
 from operators.region_vectors import RegionVectors
 from pipeline.packets import FramePacket, PacketHead, ProposalPacket, RowPacket, StageName
 from pipeline.plan import Plan
-from pipeline.rows import frame_rows, patch_rows, region_rows, thumbnail
+from pipeline.rows import FusedVectors, frame_rows, patch_rows, region_rows, thumbnail
 
 _THUMBNAIL_THREADS = 4
 
@@ -58,6 +58,11 @@ class EmbedStage:
             if isinstance(self._encoder, CheckpointEncoder) and self._encoder.on_gpu:
                 self._encoder.compile()
         self._regions = RegionVectors(plan.regions, self._encoder)
+        self._detail = None
+        if plan.detail.model:
+            from operators.detail.detail_vectors import DetailVectors  # torch: the embedded model needs none
+
+            self._detail = DetailVectors(plan.detail, self._encoder)
         # OpenCV works outside of the interpreter's lock: beside a model on a GPU its time does not count
         self._threads = ThreadPoolExecutor(min(_THUMBNAIL_THREADS, os.cpu_count() or 1), "thumbnail")
 
@@ -68,6 +73,7 @@ class EmbedStage:
         images = self._encoder.held([k.image for k in keyframes])
         space = self._encoder.space
         whole = self._encoder.encode_images(images)
+        fused = None if self._detail is None else self._detail(images, whole=whole)
         maps = self._encoder.feature_maps(images) if self._plan.patches else None
         boxes = [proposals.boxes for packet in packets for proposals in packet.proposals]
         vectors = _split(self._regions(images, boxes, maps=maps), packets)
@@ -77,7 +83,12 @@ class EmbedStage:
         made = []
         for n, (packet, (first, stop)) in enumerate(zip(packets, pairwise(ends), strict=True)):
             source = packet.head.segment.source
-            frames = frame_rows(source, packet.keyframes, whole[first:stop], thumbnails=thumbnails[n], space=space)
+            detail = None
+            if self._detail is not None and fused is not None:
+                detail = FusedVectors(fused[first:stop], self._detail.revision)
+            frames = frame_rows(
+                source, packet.keyframes, whole[first:stop], thumbnails=thumbnails[n], detail=detail, space=space
+            )
             regions = region_rows(source, packet.keyframes, packet.proposals, vectors[n], space=space)
             patches = None
             if maps_of is not None:

@@ -12,7 +12,7 @@ from schemas.masks import Mask
 BoxTuple = tuple[float, float, float, float]
 Geometry = Literal["iou", "giou", "centroid", "shape", "area"]
 Normalisation = Literal["raw", "minmax", "zscore", "rrf"]
-MethodName = Literal["regions", "global"]
+MethodName = Literal["regions", "global", "detail"]
 Fusion = Literal["rrf", "weighted"]
 
 
@@ -39,7 +39,7 @@ class RankTerm:
     """One of the ways in which a query's frames are ranked, and its share where there are several.
 
     method: "regions", the regions that overlap the box, and whole frames, by meaning and geometry; "global", whole
-        frames by meaning.
+        frames by meaning; "detail", whole frames by the vector into which their details are fused.
     """
 
     method: MethodName = "regions"

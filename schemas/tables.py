@@ -9,7 +9,7 @@ from schemas.errors import LakeError
 from schemas.ids import digest
 from schemas.vectors import VectorSpace
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 TableName = Literal["sources", "segments", "shots", "frames", "regions", "patches"]
 TABLE_NAMES: tuple[TableName, ...] = ("sources", "segments", "shots", "frames", "regions", "patches")
 
@@ -131,6 +131,9 @@ def frames_schema(space: VectorSpace) -> pa.Schema:
             pa.field("reason", pa.string(), nullable=False),
             pa.field("thumbnail", pa.binary(), nullable=False),  # JPEG
             _vector("vector", space),
+            # the fused vector, in the same space, and the revision of the fusion that made it; null: none wanted
+            _vector("detail", space, nullable=True),
+            pa.field("detail_model", pa.string()),
         ]
     )
 

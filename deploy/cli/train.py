@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from deploy.cli.options import ModelOption
 from deploy.cli.output import console
 from deploy.cli.progress import shown_count
 
@@ -38,3 +39,72 @@ def everyday(
         f"{report.out}: revision {report.revision}, trained in {report.seconds:.0f} s from {report.pictures} pictures "
         f"with {report.objects:,} objects ({report.views:,} crops) of {', '.join(map(str, folders))}"
     )
+
+
+@app.command()
+def detail(
+    out: Annotated[Path, typer.Option(metavar="FILE.safetensors", help="Where the weights go.", dir_okay=False)],
+    lake: Annotated[
+        str | None, typer.Option(metavar="DIR|s3://…", help="Train from its keyframes, read again from their sources.")
+    ] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FOLDER", help="Train from all pictures in it; repeatable.", exists=True, file_okay=False),
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,NAME…|FILE", help="What will be searched for.", show_default="the 80 classes of COCO"
+        ),
+    ] = None,
+    model: ModelOption = None,
+    pictures: Annotated[int, typer.Option(min=2, help="At most so many pictures.")] = 2000,
+    k: Annotated[int, typer.Option(min=1, help="Of Complete Cover: the smallest windows are 1/k of a side.")] = 4,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the pictures.")] = 60,
+    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 0,
+) -> None:
+    """Train what fuses the windows of a frame into one vector; killed, the same command goes on."""
+    from operators.detail.cover import CoverConfig
+    from operators.detail.fit import DetailFitConfig
+    from operators.encoders.catalogue import DEFAULT_MODEL, default_cache_dir
+    from operators.training.coco_classes import COCO_CLASSES
+    from pipeline.train_detail import TrainDetailConfig, train_detail
+
+    config = TrainDetailConfig(
+        out=out,
+        classes=COCO_CLASSES if classes is None else _names(classes),
+        cache_dir=default_cache_dir(),
+        model=model or DEFAULT_MODEL,
+        lake=lake,
+        folders=tuple(data or ()),
+        pictures=pictures,
+        cover=CoverConfig(k),
+        fit=DetailFitConfig(epochs=epochs, warm_up_epochs=min(DetailFitConfig().warm_up_epochs, epochs), seed=seed),
+    )
+    with shown_count("pictures and epochs") as on_progress:
+        total = pictures + epochs
+
+        def on_picture(done: int, of: int) -> None:
+            nonlocal total
+            total = of + epochs
+            on_progress(done, total)
+
+        report = train_detail(
+            config,
+            on_picture=on_picture,
+            on_epoch=lambda epoch: on_progress(total - epochs + epoch.number, total),
+        )
+    held_out = "" if report.held_out_loss is None else f", {report.held_out_loss:.3f} on pictures kept out"
+    console().print(
+        f"{report.out}: revision {report.revision}, trained in {report.seconds:.0f} s from {report.pictures} pictures "
+        f"({report.windows:,} windows) and {report.classes} names; loss {report.loss:.3f}{held_out}; curve in "
+        f"{report.out.with_suffix('.csv')}",
+        soft_wrap=True,
+    )
+
+
+def _names(classes: str) -> tuple[str, ...]:
+    """Names from a file, one a line, or between commas; each once."""
+    path = Path(classes)
+    lines = path.read_text().splitlines() if path.is_file() else classes.split(",")
+    return tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))

@@ -9,7 +9,7 @@ from operators.encoders.encoder import Encoder
 from operators.proposals.complete_cover import cover_windows
 from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray
-from schemas.vectors import VectorArray
+from schemas.vectors import VectorArray, VectorSpace
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,11 @@ class CoverVectors:
     def __init__(self, config: CoverConfig, encoder: Encoder) -> None:
         self.config = config
         self._encoder = encoder
+
+    @property
+    def space(self) -> VectorSpace:
+        """Of the vectors made here."""
+        return self._encoder.space
 
     def __call__(self, images: Sequence[ImageArray], *, whole: VectorArray | None = None) -> list[Covered]:
         """images: uint8 (H, W, 3) RGB each; those of `Encoder.held` save moving them again.

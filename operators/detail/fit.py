@@ -162,7 +162,7 @@ class _Run:
     def epoch(self, number: int) -> float:
         """One pass over the training pictures; the mean loss. number: from 1."""
         config, draw = self._config, _generator(self._config.seed, number)
-        batches = torch.randperm(len(self._training), generator=draw).split(config.batch)
+        batches = torch.split(torch.randperm(len(self._training), generator=draw), config.batch)
         total = 0.0
         for step, rows in enumerate(batches):
             self._set_rate((number - 1) * len(batches) + step, len(batches))
@@ -178,7 +178,7 @@ class _Run:
 
     @torch.inference_mode()
     def loss_on(self, pictures: _Pictures) -> float:
-        batches = torch.arange(len(pictures)).split(self._config.batch)
+        batches = torch.split(torch.arange(len(pictures)), self._config.batch)
         return sum(float(self._loss(pictures.at(rows))) * len(rows) for rows in batches) / len(pictures)
 
     def _loss(self, batch: _Pictures) -> torch.Tensor:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from operators.detail.config import file_revision
 from operators.detail.cover import CoverConfig, Covered
 from operators.detail.fusion import Fusion, FusionShape
 from operators.torch_threads import one_torch_thread
 from schemas.errors import ModelError
-from schemas.ids import digest
 from schemas.vectors import VectorArray, VectorSpace
 
 _FORMAT = "regionlake-detail-1"
@@ -59,7 +59,7 @@ def save_detail_model(path: Path, fusion: Fusion, *, space: VectorSpace, cover: 
     partial = path.with_name(f".{path.name}.partial")
     partial.write_bytes(data)
     partial.replace(path)
-    return digest(data)[:12]
+    return file_revision(path)
 
 
 def load_detail_model(path: Path) -> DetailModel:
@@ -77,7 +77,7 @@ def load_detail_model(path: Path) -> DetailModel:
         fusion = Fusion(FusionShape(**about["shape"]))
         fusion.load_state_dict(load(data))
         return DetailModel(
-            fusion.eval(), VectorSpace(**about["space"]), CoverConfig(**about["cover"]), digest(data)[:12]
+            fusion.eval(), VectorSpace(**about["space"]), CoverConfig(**about["cover"]), file_revision(path)
         )
     except (OSError, SafetensorError, KeyError, TypeError, RuntimeError) as error:
         raise ModelError(f"{path} is no detail model: {error}") from error

@@ -100,7 +100,7 @@ class HotColumns:
             if versions["shots"] != before.get("shots"):
                 self._shots = self._read_shots()
         start = len(self._frame_of_region) if before and not moved else 0
-        found = _positions(self._regions["frame_id"][start:], self._frames["id"], self._frames.alive)
+        found = positions(self._regions["frame_id"][start:], self._frames["id"], self._frames.alive)
         self._frame_of_region = np.concatenate([self._frame_of_region[:start], found])
         committed = self._frames.alive & (done.find(source=self.source, pts=self.pts) >= 0)
         self.visible = committed & self._frames["embedded"]
@@ -211,23 +211,23 @@ class HotColumns:
     def _decode_frames(self, rows: pa.Table) -> Columns:
         time = pc.fill_null(rows["time"].cast(pa.int64()), NO_TIME)
         return {
-            "id": _ids(rows["id"]),
+            "id": ids_of(rows["id"]),
             "source": self._codes(rows),
             "pts": _int64(rows["pts"]),
             "pts_s": rows["pts_s"].to_numpy(),
             "time": _int64(time),
-            **_vectors(rows[self._column]),
+            **vectors_of(rows[self._column]),
         }
 
     def _decode_regions(self, rows: pa.Table) -> Columns:
         return {
-            "id": _ids(rows["id"]),
-            "frame_id": _ids(rows["frame"]),
+            "id": ids_of(rows["id"]),
+            "frame_id": ids_of(rows["frame"]),
             **{name: rows[name].to_numpy() for name in ("x0", "y0", "x1", "y1")},
             "proposer": _numbers(rows["proposer"], self.proposers, self._proposer_codes),
             "label": _numbers(rows["label"], self.labels, self._label_codes),
-            "track": _ids(pc.fill_null(rows["track"], "")),
-            **_vectors(rows[self._column]),
+            "track": ids_of(pc.fill_null(rows["track"], "")),
+            **vectors_of(rows[self._column]),
         }
 
 
@@ -247,12 +247,12 @@ def _int64(column: pa.ChunkedArray) -> NDArray[np.int64]:
     return np.asarray(column.to_numpy(), np.int64)
 
 
-def _ids(column: pa.ChunkedArray) -> IdArray:
+def ids_of(column: pa.ChunkedArray) -> IdArray:
     """Ids as bytes (N,): fixed width, so that they sort and compare in NumPy."""
     return np.asarray(column.cast(pa.binary()).to_numpy(zero_copy_only=False), "S32")
 
 
-def _vectors(column: pa.ChunkedArray) -> Columns:
+def vectors_of(column: pa.ChunkedArray) -> Columns:
     """vector: float16 (N, D) of a column of fixed-size lists, zero where there is none; embedded: bool (N,)."""
     values = column.combine_chunks()
     embedded = values.is_valid().to_numpy(zero_copy_only=False)
@@ -265,7 +265,7 @@ def _vectors(column: pa.ChunkedArray) -> Columns:
     return {"vector": vector, "embedded": embedded}
 
 
-def _positions(wanted: IdArray, ids: IdArray, alive: NDArray[np.bool_]) -> NDArray[np.int64]:
+def positions(wanted: IdArray, ids: IdArray, alive: NDArray[np.bool_]) -> NDArray[np.int64]:
     """int64 (N,): row of each wanted id among the living `ids`, −1 where it is not."""
     rows = np.flatnonzero(alive)
     if not len(rows) or not len(wanted):
