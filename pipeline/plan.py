@@ -10,6 +10,7 @@ import cattrs
 import tomli_w
 from cattrs.v import format_exception
 
+from operators.aggregation.config import RepresentativesConfig
 from operators.checkpoints.files import find_checkpoint, fingerprint, is_checkpoint
 from operators.detail.config import DetailConfig, file_revision
 from operators.encoders.catalogue import model_card
@@ -67,11 +68,13 @@ class Plan:
     model: name of a model card (`regionlake models`).
     patches: whether the dense grid of patch vectors of each keyframe is kept as well.
     detail: what fuses the details of a keyframe into one vector, for searches by it.
+    representatives: what stands for the patches of a keyframe, for a search among a few vectors of each.
     """
 
     model: str = "everyday"
     patches: bool = False
     detail: DetailConfig = field(default_factory=DetailConfig)
+    representatives: RepresentativesConfig = field(default_factory=RepresentativesConfig)
     read: ReadConfig = field(default_factory=ReadConfig)
     proposals: ProposalConfig = field(default_factory=ProposalConfig)
     regions: RegionVectorsConfig = field(default_factory=RegionVectorsConfig)
@@ -105,6 +108,9 @@ class Plan:
             content["detail"] = file_revision(Path(self.detail.model))
         else:
             del content["detail"]
+        content["representatives"] = self.representatives.in_use()
+        if not content["representatives"]:
+            del content["representatives"]
         if not self.tracks.propagation.model:
             del content["tracks"]["propagation"]
         _weights_for_names(proposals)

@@ -7,13 +7,15 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
+from operators.aggregation.representatives import Representatives
 from pipeline.plan import ThumbnailConfig
 from schemas.frames import ImageArray, Keyframe
 from schemas.ids import frame_id, region_ids
+from schemas.patches import PatchGrid
 from schemas.regions import Proposals
 from schemas.sources import Segment, SegmentReport, Source
 from schemas.tables import frames_schema, patches_schema, regions_schema
-from schemas.vectors import FeatureMap, VectorArray, VectorSpace
+from schemas.vectors import VectorArray, VectorSpace
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,10 +63,11 @@ def frame_rows(
     *,
     thumbnails: Sequence[bytes],
     detail: FusedVectors | None = None,
+    parts: Sequence[Representatives] | None = None,
     space: VectorSpace,
 ) -> pa.Table:
-    """vectors: float32 (keyframes, D), the global vector of each. thumbnails: JPEG of each. detail: the fused vector of
-    each, where they are wanted. One row a keyframe."""
+    """vectors: float32 (keyframes, D), the global vector of each. thumbnails: JPEG of each. detail, parts: the fused
+    vector and the representatives of each, where they are wanted. One row a keyframe."""
     schema = frames_schema(space)
     columns = {
         "id": [frame_id(source.id, k.pts) for k in keyframes],
@@ -80,6 +83,15 @@ def frame_rows(
     if detail is not None:
         columns["detail"] = _vectors(detail.vectors, space)
         columns["detail_model"] = [detail.revision] * len(keyframes)
+    if parts is None:
+        for name in ("parts", "part_boxes", "part_counts"):
+            columns[name] = pa.nulls(len(keyframes), schema.field(name).type)
+    else:
+        counts = [len(p) for p in parts]
+        columns["parts"] = _lists([_vectors(p.vectors, space) for p in parts], counts, schema.field("parts"))
+        boxes = [pa.FixedSizeListArray.from_arrays(pa.array(p.boxes.xyxy.reshape(-1)), 4) for p in parts]
+        columns["part_boxes"] = _lists(boxes, counts, schema.field("part_boxes"))
+        columns["part_counts"] = _lists([pa.array(p.counts) for p in parts], counts, schema.field("part_counts"))
     return pa.table(columns, schema=schema)
 
 
@@ -120,23 +132,20 @@ def region_rows(
 def patch_rows(
     source: Source,
     keyframes: Sequence[Keyframe],
-    maps: Sequence[FeatureMap],
-    vectors: Sequence[VectorArray],
+    grids: Sequence[PatchGrid],
     *,
     space: VectorSpace,
 ) -> pa.Table:
-    """vectors: one float32 (rows * cols, D) a keyframe, row by row of its map. One row a keyframe."""
+    """One row a keyframe, its patches row by row of its grid."""
     schema = patches_schema(space)
-    per_frame = [pa.array(_vectors(v, space)) for v in vectors]
-    offsets = np.concatenate([[0], np.cumsum([len(v) for v in vectors])]).astype(np.int32)
-    values = pa.concat_arrays(per_frame) if per_frame else _vectors(np.zeros((0, space.dimension), np.float32), space)
+    vectors = [_vectors(grid.flat(), space) for grid in grids]
     columns = {
         "frame": [frame_id(source.id, k.pts) for k in keyframes],
         **_place(source, keyframes, [1] * len(keyframes)),
-        "rows": [m.features.shape[0] for m in maps],
-        "cols": [m.features.shape[1] for m in maps],
-        "extent": [list(m.extent) for m in maps],
-        "vectors": pa.ListArray.from_arrays(pa.array(offsets), values),
+        "rows": [grid.rows for grid in grids],
+        "cols": [grid.cols for grid in grids],
+        "extent": [list(grid.extent) for grid in grids],
+        "vectors": _lists(vectors, [len(grid) for grid in grids], schema.field("vectors")),
     }
     return pa.table(columns, schema=schema)
 
@@ -151,6 +160,13 @@ def _place(source: Source, keyframes: Sequence[Keyframe], counts: Sequence[int])
         "pts_s": [source.clock.seconds(p) for p in pts],
         "time": [source.clock.utc(p) for p in pts],
     }
+
+
+def _lists(values: Sequence[pa.Array], counts: Sequence[int], field: pa.Field) -> pa.ListArray:
+    """One list a row of a column, of so many values each."""
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+    together = pa.concat_arrays(values) if values else pa.array([], field.type.value_type)
+    return pa.ListArray.from_arrays(pa.array(offsets), together)
 
 
 def _vectors(vectors: VectorArray, space: VectorSpace) -> pa.FixedSizeListArray:

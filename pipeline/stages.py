@@ -12,8 +12,10 @@ from dataclasses import replace
 from itertools import accumulate, pairwise
 from typing import TypeVar
 
+from operators.aggregation.aggregator import build_aggregator
 from operators.checkpoints.files import is_checkpoint
 from operators.encoders.catalogue import load_encoder
+from operators.encoders.patch_grids import projected
 from operators.proposals.proposer import FrameProposer
 from operators.region_vectors import RegionVectors
 from pipeline.packets import FramePacket, PacketHead, ProposalPacket, RowPacket, StageName
@@ -63,6 +65,8 @@ class EmbedStage:
             from operators.detail.detail_vectors import DetailVectors  # torch: the embedded model needs none
 
             self._detail = DetailVectors(plan.detail, self._encoder)
+        wanted = plan.representatives
+        self._represent = None if wanted.method == "none" else build_aggregator(wanted)
         # OpenCV works outside of the interpreter's lock: beside a model on a GPU its time does not count
         self._threads = ThreadPoolExecutor(min(_THUMBNAIL_THREADS, os.cpu_count() or 1), "thumbnail")
 
@@ -74,7 +78,7 @@ class EmbedStage:
         space = self._encoder.space
         whole = self._encoder.encode_images(images)
         fused = None if self._detail is None else self._detail(images, whole=whole)
-        maps = self._encoder.feature_maps(images) if self._plan.patches else None
+        maps = self._encoder.feature_maps(images) if self._plan.patches or self._represent else None
         boxes = [proposals.boxes for packet in packets for proposals in packet.proposals]
         vectors = _split(self._regions(images, boxes, maps=maps), packets)
         thumbnails = _split([future.result() for future in waiting], packets)
@@ -86,14 +90,23 @@ class EmbedStage:
             detail = None
             if self._detail is not None and fused is not None:
                 detail = FusedVectors(fused[first:stop], self._detail.revision)
+            grids = None if maps_of is None else [projected(self._encoder, m) for m in maps_of[n]]
+            parts = None
+            if self._represent is not None and grids is not None:
+                parts = [self._represent(g, p.boxes) for g, p in zip(grids, packet.proposals, strict=True)]
             frames = frame_rows(
-                source, packet.keyframes, whole[first:stop], thumbnails=thumbnails[n], detail=detail, space=space
+                source,
+                packet.keyframes,
+                whole[first:stop],
+                thumbnails=thumbnails[n],
+                detail=detail,
+                parts=parts,
+                space=space,
             )
             regions = region_rows(source, packet.keyframes, packet.proposals, vectors[n], space=space)
             patches = None
-            if maps_of is not None:
-                cells = [self._encoder.project(m.features.reshape(-1, m.features.shape[2])) for m in maps_of[n]]
-                patches = patch_rows(source, packet.keyframes, maps_of[n], cells, space=space)
+            if self._plan.patches and grids is not None:
+                patches = patch_rows(source, packet.keyframes, grids, space=space)
             made.append(RowPacket(packet.head, frames, regions, patches))
         heads = _worked(packets, "embed", time.perf_counter() - start)
         return [replace(packet, head=head) for head, packet in zip(heads, made, strict=True)]

@@ -9,6 +9,15 @@ from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError
 from schemas.vectors import VectorArray
 
+Extent = tuple[float, float, float, float]
+
+
+def cell_boxes(*, rows: int, cols: int, extent: Extent = (0.0, 0.0, 1.0, 1.0)) -> Boxes:
+    """The boxes of all cells of a grid, row by row, cut to the frame. extent: where the grid lies in the frame."""
+    row, col = np.divmod(np.arange(rows * cols), cols)
+    first = np.stack([row, col], axis=1)
+    return _boxes(_edges(rows, cols, extent), first, first)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PatchGrid:
@@ -20,7 +29,7 @@ class PatchGrid:
     """
 
     vectors: VectorArray
-    extent: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+    extent: Extent = (0.0, 0.0, 1.0, 1.0)
 
     def __post_init__(self) -> None:
         if self.vectors.dtype != np.float32 or self.vectors.ndim != 3 or 0 in self.vectors.shape:
@@ -53,8 +62,7 @@ class PatchGrid:
 
     def edges(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Borders of the cells in fractions of the frame: float64 (cols + 1,) along x and (rows + 1,) along y."""
-        x0, y0, x1, y1 = self.extent
-        return np.linspace(x0, x1, self.cols + 1), np.linspace(y0, y1, self.rows + 1)
+        return _edges(self.rows, self.cols, self.extent)
 
     def part(self, rows: slice, cols: slice) -> "PatchGrid":
         """The cells of some neighbouring rows and columns, at their place in the frame."""
@@ -67,6 +75,17 @@ class PatchGrid:
 
     def boxes_of(self, first: NDArray[np.intp], last: NDArray[np.intp]) -> Boxes:
         """Boxes from cell to cell, cut to the frame. first, last: intp (N, 2), row and column, both inside."""
-        x, y = self.edges()
-        corners = [x[first[:, 1]], y[first[:, 0]], x[last[:, 1] + 1], y[last[:, 0] + 1]]
-        return Boxes.clipped(np.stack(corners, axis=1))
+        return _boxes(self.edges(), first, last)
+
+
+def _edges(rows: int, cols: int, extent: Extent) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    x0, y0, x1, y1 = extent
+    return np.linspace(x0, x1, cols + 1), np.linspace(y0, y1, rows + 1)
+
+
+def _boxes(
+    edges: tuple[NDArray[np.float64], NDArray[np.float64]], first: NDArray[np.intp], last: NDArray[np.intp]
+) -> Boxes:
+    x, y = edges
+    corners = [x[first[:, 1]], y[first[:, 0]], x[last[:, 1] + 1], y[last[:, 0] + 1]]
+    return Boxes.clipped(np.stack(corners, axis=1))

@@ -12,7 +12,19 @@ from schemas.masks import Mask
 BoxTuple = tuple[float, float, float, float]
 Geometry = Literal["iou", "giou", "centroid", "shape", "area"]
 Normalisation = Literal["raw", "minmax", "zscore", "rrf"]
-MethodName = Literal["regions", "global", "detail"]
+MethodName = Literal[
+    "regions",
+    "global",
+    "detail",
+    "parts",
+    "parts-global",
+    "patches",
+    "votes",
+    "votes-unique",
+    "votes-weighted",
+    "votes-weighted-unique",
+    "growing",
+]
 Fusion = Literal["rrf", "weighted"]
 
 
@@ -39,7 +51,11 @@ class RankTerm:
     """One of the ways in which a query's frames are ranked, and its share where there are several.
 
     method: "regions", the regions that overlap the box, and whole frames, by meaning and geometry; "global", whole
-        frames by meaning; "detail", whole frames by the vector into which their details are fused.
+        frames by meaning; "detail", by the vector into which their details are fused; "parts", representatives of
+        frames, and "patches", all their patches, by meaning and geometry; "parts-global", the representatives with
+        whole frames among them; "votes", "votes-unique", "votes-weighted", "votes-weighted-unique", votes of the
+        patches of the sought part of a picture for the frames in which their nearest patches lie; "growing", by the
+        largest region of a frame that matches that part patch by patch. The votes and "growing" re-rank.
     """
 
     method: MethodName = "regions"

@@ -40,6 +40,12 @@ def _vector(name: str, space: VectorSpace, *, nullable: bool = False) -> pa.Fiel
     return pa.field(name, pa.list_(pa.float16(), space.dimension), nullable=nullable, metadata=metadata)
 
 
+def _vectors(name: str, space: VectorSpace, *, nullable: bool = False) -> pa.Field:
+    """As many vectors as a row has."""
+    one = _vector(name, space, nullable=nullable)
+    return pa.field(name, pa.list_(one.type), nullable=nullable, metadata=one.metadata)
+
+
 def further_vector(space: VectorSpace) -> pa.Field:
     """The column of `frames` and `regions` that another model fills later; null in the rows that it has not seen.
 
@@ -134,6 +140,10 @@ def frames_schema(space: VectorSpace) -> pa.Schema:
             # the fused vector, in the same space, and the revision of the fusion that made it; null: none wanted
             _vector("detail", space, nullable=True),
             pa.field("detail_model", pa.string()),
+            # representatives: their vectors, the extents of their patches, and how many these are; null: none wanted
+            _vectors("parts", space, nullable=True),
+            pa.field("part_boxes", pa.list_(pa.list_(pa.float32(), 4))),
+            pa.field("part_counts", pa.list_(pa.int32())),
         ]
     )
 
@@ -167,12 +177,7 @@ def patches_schema(space: VectorSpace) -> pa.Schema:
             pa.field("rows", pa.int32(), nullable=False),
             pa.field("cols", pa.int32(), nullable=False),
             pa.field("extent", pa.list_(pa.float32(), 4), nullable=False),
-            pa.field(
-                "vectors",
-                pa.list_(pa.list_(pa.float16(), space.dimension)),
-                nullable=False,
-                metadata={_SPACE_KEY: space.to_json().encode()},
-            ),
+            _vectors("vectors", space),
         ]
     )
 

@@ -39,6 +39,9 @@ def _print(found: "LakeStatus") -> None:
     for name, size in found.tables.items():
         table.add_row(name, f"{size.rows:,}", _size(size.data_bytes), str(size.fragments), str(size.version))
     out.print(table)
+    held = {name: size for name, size in found.vector_bytes.items() if size}
+    if held:
+        out.print(f"vectors of a keyframe: {', '.join(f'{name} {_size(size)}' for name, size in held.items())}")
     if found.disk_bytes is not None:
         out.print(f"on disk, old versions included: {_size(found.disk_bytes)}")
     out.print(f"being written by: {found.writer}" if found.writer else "nobody is writing it")
@@ -55,5 +58,7 @@ def _counts(states: dict[str, int]) -> str:
     return ", ".join(f"{count:,} {state}" for state, count in sorted(states.items())) or "none"
 
 
-def _size(size_bytes: int) -> str:
-    return f"{size_bytes / 1e6:,.1f} MB" if size_bytes >= 1e6 else f"{size_bytes / 1e3:,.0f} kB"
+def _size(size_bytes: float) -> str:
+    if size_bytes >= 1e6:
+        return f"{size_bytes / 1e6:,.1f} MB"
+    return f"{size_bytes / 1e3:,.0f} kB" if size_bytes >= 1e4 else f"{size_bytes / 1e3:,.1f} kB"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from operators.aggregation.agglomerative import AgglomerativeAggregator
-from operators.aggregation.config import AggregationConfig
+from operators.aggregation.config import RepresentativesConfig
 from operators.aggregation.kmeans import KMeansAggregator
 from operators.aggregation.region_means import RegionMeans
 from operators.aggregation.representatives import Representatives, of_clusters
@@ -16,7 +16,7 @@ from schemas.patches import PatchGrid
 Aggregate = Callable[[PatchGrid, Boxes], Representatives]
 
 
-def build_aggregator(config: AggregationConfig) -> Aggregate:
+def build_aggregator(config: RepresentativesConfig) -> Aggregate:
     """What takes a frame's grid and its proposed boxes, and gives its representatives.
 
     The same grid and boxes give the same. Raises PlanError for the method "none".

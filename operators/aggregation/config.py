@@ -9,7 +9,7 @@ AggregationMethod = Literal["none", "all", "kmeans", "agglomerative-count", "agg
 
 
 @dataclass(frozen=True, slots=True)
-class AggregationConfig:
+class RepresentativesConfig:
     """What stands for a frame beside its one global vector. Source: Cluster-CLIP; methods.md §4.2.
 
     method: "none"; "all", every patch itself; "kmeans" (K.M.), `count` clusters; "agglomerative-count" (AG-F), the
@@ -30,3 +30,15 @@ class AggregationConfig:
             raise PlanError(f"count must be at least 1, got {self.count}")
         if not 0 <= self.threshold <= 2:
             raise PlanError(f"threshold must be in [0, 2], a distance 1 − cos, got {self.threshold}")
+
+    def in_use(self) -> dict[str, str | int | float]:
+        """The settings on which representatives depend; none where none are made."""
+        match self.method:
+            case "none":
+                return {}
+            case "all":
+                return {"method": self.method}
+            case "agglomerative-threshold":
+                return {"method": self.method, "threshold": self.threshold}
+            case _:
+                return {"method": self.method, "count": self.count}

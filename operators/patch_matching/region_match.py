@@ -41,18 +41,20 @@ def match_region(
 ) -> list[RegionMatch | None]:
     """The best match of a ROI's patches in every target, over all levels of its pyramid; None where no patch matches.
 
-    levels: the ROI as it is first. The mean of fewer patches is longer, so the score of another level is scaled
-    by what the ROI scores with itself there and on the first: what is found whole counts the same at any size.
+    levels: the ROI as it is first. The mean of fewer patches is longer, so the likeness on another level is scaled by
+    that of the ROI with itself there and on the first, which it cannot exceed: what is found whole counts the same at
+    any size.
     """
     config = config or GrowingConfig()
     best: list[RegionMatch | None] = [None] * len(targets)
     alike: dict[tuple[int, int], list[int]] = defaultdict(list)
     for i, target in enumerate(targets):
         alike[target.rows, target.cols].append(i)
+    itself = _with_itself(levels[0])
     for level in levels:
-        even = _with_itself(levels[0]) / _with_itself(level)
+        most, scaled = (np.inf, 1.0) if level is levels[0] else (itself, itself / _with_itself(level))
         for shape, members in alike.items():
-            found = _matches(level, [targets[i] for i in members], shape, even=even, config=config)
+            found = _matches(level, [targets[i] for i in members], shape, most=most, scaled=scaled, config=config)
             for i, match in zip(members, found, strict=True):
                 before = best[i]
                 if match is not None and (before is None or match.score > before.score):
@@ -61,7 +63,13 @@ def match_region(
 
 
 def _matches(
-    level: Level, targets: Sequence[PatchGrid], shape: tuple[int, int], *, even: float, config: GrowingConfig
+    level: Level,
+    targets: Sequence[PatchGrid],
+    shape: tuple[int, int],
+    *,
+    most: float,
+    scaled: float,
+    config: GrowingConfig,
 ) -> list[RegionMatch | None]:
     """targets: all of one shape."""
     query = level.patches
@@ -80,7 +88,7 @@ def _matches(
         target_cells = query_cells + shift
         mean_target = target_vectors[target_cells[:, 0] * shape[1] + target_cells[:, 1]].mean(axis=0)
         coverage = len(query_cells) / len(query)
-        score = even * float(mean_query @ mean_target) * coverage**config.coverage_power
+        score = min(most, scaled * float(mean_query @ mean_target)) * coverage**config.coverage_power
         mask = np.zeros(shape, np.bool_)
         mask[tuple(target_cells.T)] = True
         box = target.boxes_of(target_cells.min(axis=0)[None], target_cells.max(axis=0)[None])
@@ -89,6 +97,6 @@ def _matches(
 
 
 def _with_itself(level: Level) -> float:
-    """What a ROI scores in its own picture: the squared length of the mean of its patches."""
+    """The likeness of a ROI with itself: the squared length of the mean of its patches."""
     mean = level.patches.flat().mean(axis=0, dtype=np.float64)
     return max(float(mean @ mean), 1e-12)

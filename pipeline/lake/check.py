@@ -328,6 +328,7 @@ def _lengths(vectors: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.float32]]
     """Row and length of every vector that is there, of a column of vectors or of lists of vectors."""
     rows = np.flatnonzero(vectors.is_valid().to_numpy(zero_copy_only=False))
     if pa.types.is_list(vectors.type):
+        vectors = vectors.drop_null()
         rows = np.repeat(rows, vectors.value_lengths().to_numpy(zero_copy_only=False))
         vectors = vectors.flatten()
     flat = vectors.flatten().to_numpy(zero_copy_only=False).astype(np.float32)

@@ -3,6 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass
 
+import pyarrow.compute as pc
+
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.lock import writer_of
 from schemas.tables import TABLE_NAMES, TableName
@@ -35,6 +37,8 @@ class Refusal:
 @dataclass(frozen=True, slots=True)
 class LakeStatus:
     """spaces: vector columns with what made them. embedded: keyframes that have a vector, by column.
+    vector_bytes: of a keyframe on average, by what searches look at: "frames" (their own vectors), "parts"
+    (representatives), "regions" and "patches", before compression.
     sources, segments: how many are in each state. refusals: sources first, then segments.
 
     disk_bytes: all files of a local lake, old versions included; None for a bucket.
@@ -44,6 +48,7 @@ class LakeStatus:
     uri: str
     spaces: dict[str, VectorSpace]
     embedded: dict[str, int]
+    vector_bytes: dict[str, float]
     tables: dict[TableName, TableStatus]
     sources: dict[str, int]
     segments: dict[str, int]
@@ -78,6 +83,7 @@ def status(lake: Lake) -> LakeStatus:
         uri=lake.uri,
         spaces=spaces,
         embedded={column: lake.count("frames", where=f"{column} IS NOT NULL") for column in spaces},
+        vector_bytes=_vector_bytes(lake),
         tables={name: _table(lake, name) for name in TABLE_NAMES},
         sources=dict(Counter(sources["state"].to_pylist())),
         segments=dict(Counter(row["state"] for row in segments)),
@@ -87,6 +93,20 @@ def status(lake: Lake) -> LakeStatus:
         disk_bytes=_disk_bytes(lake),
         writer=None if lake.folder is None else writer_of(lake.folder),
     )
+
+
+def _vector_bytes(lake: Lake) -> dict[str, float]:
+    frames = max(1, lake.count("frames"))
+    parts = lake.read("frames", columns=["part_counts"])["part_counts"]
+    grids = lake.read("patches", columns=["rows", "cols"])
+    counts = {
+        "frames": lake.count("frames"),
+        "parts": pc.sum(pc.list_value_length(parts)).as_py() or 0,
+        "regions": lake.count("regions"),
+        "patches": pc.sum(pc.multiply(grids["rows"], grids["cols"])).as_py() or 0,
+    }
+    bytes_each = 2 * lake.space.dimension  # float16
+    return {name: count * bytes_each / frames for name, count in counts.items()}
 
 
 def _table(lake: Lake, name: TableName) -> TableStatus:

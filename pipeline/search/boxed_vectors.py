@@ -36,6 +36,19 @@ class BoxedVectors:
         return len(self.frame)
 
     @classmethod
+    def none(cls, columns: HotColumns) -> "BoxedVectors":
+        """No vectors, as long as those of the columns."""
+        nothing = np.zeros(0, np.float32)
+        return cls(
+            vectors=columns.frame_vectors[:0],
+            frame=np.zeros(0, np.int64),
+            boxes=(nothing, nothing, nothing, nothing),
+            alive=np.zeros(0, np.bool_),
+            ids=lambda rows: np.zeros(len(rows), "S32"),
+            proposer=lambda _: "",
+        )
+
+    @classmethod
     def of_regions(cls, columns: HotColumns, *, proposers: frozenset[str] | None = None) -> "BoxedVectors":
         """proposers: whose regions count; None for all."""
         alive = columns.region_alive

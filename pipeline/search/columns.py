@@ -53,7 +53,7 @@ class ColumnStore:
 
     def refresh(self, dataset: Any) -> bool:
         """Follows a Lance dataset to its version. Returns whether rows moved or died (else they only grew)."""
-        fragments = {_key(f): f for f in dataset.get_fragments()}
+        fragments = {fragment_key(f): f for f in dataset.get_fragments()}
         gone = [key for key in self._slices if key not in fragments]
         for key in gone:
             place = self._slices.pop(key)
@@ -100,6 +100,6 @@ class ColumnStore:
         self._alive = alive
 
 
-def _key(fragment: Any) -> FragmentKey:
+def fragment_key(fragment: Any) -> FragmentKey:
     metadata = fragment.metadata
     return (fragment.fragment_id, ",".join(f.path for f in metadata.files), repr(metadata.deletion_file))

@@ -35,7 +35,10 @@ def test_the_hash_follows_what_rows_depend_on_and_nothing_else() -> None:
     assert load_plan(overrides=["proposals.complete_cover.k=3"]).hash == plan.hash  # which is not in use
     assert load_plan(overrides=["proposals.box_masks.grabcut.side_px=64"]).hash == plan.hash  # nor is this
     assert load_plan(overrides=["tracks.propagation.least_iou=0.7"]).hash == plan.hash  # nor this
+    assert load_plan(overrides=["representatives.count=7"]).hash == plan.hash  # nor this
     changed = [
+        load_plan(overrides=["representatives.method=kmeans"]),
+        load_plan(overrides=["representatives.method=kmeans", "representatives.count=10"]),
         replace(plan, patches=True),
         load_plan(overrides=["proposals.box_masks.by=grabcut"]),
         load_plan(overrides=["read.shots.threshold=20.0"]),

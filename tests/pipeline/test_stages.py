@@ -6,12 +6,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from operators.aggregation.aggregator import build_aggregator
+from operators.aggregation.config import RepresentativesConfig
 from operators.proposals.proposer import ProposalConfig
 from operators.region_vectors import RegionVectorsConfig
 from pipeline.packets import FramePacket, PacketHead, RowPacket
 from pipeline.plan import Plan, RunConfig
 from pipeline.stages import EmbedStage, ProposeStage
+from schemas.boxes import Boxes
 from schemas.frames import Keyframe
+from schemas.patches import PatchGrid
 from tests.checkpoints import Checkpoints
 from tests.pipeline.lake.synthetic import World
 
@@ -83,3 +87,27 @@ def test_a_checkpoints_rows_differ_in_their_last_bits_at_most(
         for a, b in ((both.frames["vector"], one.frames["vector"]), (both.regions["vector"], one.regions["vector"])):
             # float16 of values below 1 whose float32 differ in the order of sums
             np.testing.assert_allclose(vectors(a), vectors(b), rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("patches", [False, True])
+def test_representatives_are_those_of_the_patches(packets: list[FramePacket], patches: bool) -> None:
+    config = RepresentativesConfig(method="kmeans", count=5)
+    together, alone = rows(replace(PLAN, patches=patches, representatives=config), packets)
+    dense, _ = rows(replace(PLAN, patches=True), packets)
+    aggregate = build_aggregator(config)
+    for made, one, cells in zip(together, alone, dense, strict=True):
+        assert made.frames.equals(one.frames)
+        assert (made.patches is not None) == patches
+        assert cells.patches is not None
+        for frame, grid in zip(made.frames.to_pylist(), cells.patches.to_pylist(), strict=True):
+            vectors = np.array(grid["vectors"], np.float32).reshape(grid["rows"], grid["cols"], -1)
+            expected = aggregate(PatchGrid(vectors), Boxes.empty())
+            assert frame["part_counts"] == expected.counts.tolist()
+            np.testing.assert_allclose(frame["part_boxes"], expected.boxes.xyxy, atol=1e-6)
+            np.testing.assert_allclose(np.array(frame["parts"], np.float32), expected.vectors, atol=2e-3)  # float16
+
+
+def test_without_representatives_their_columns_are_empty(packets: list[FramePacket]) -> None:
+    together, _ = rows(PLAN, packets)
+    assert together[0].frames["parts"].null_count == 2
+    assert together[0].frames["part_boxes"].null_count == 2

@@ -1,9 +1,12 @@
 """The ways of ranking by their names."""
 
 from collections.abc import Callable
+from functools import partial
 
 from pipeline.search.methods.boxed import Regions, WholeFrames
 from pipeline.search.methods.detail import Detail
+from pipeline.search.methods.listed import Parts, Patches
+from pipeline.search.methods.matched import Growing, Votes
 from pipeline.search.methods.method import Method, SearchState
 from schemas.query import MethodName
 
@@ -11,4 +14,12 @@ METHODS: dict[MethodName, Callable[[SearchState], Method]] = {
     "regions": Regions,
     "global": WholeFrames,
     "detail": Detail,
+    "parts": Parts,
+    "parts-global": partial(Parts, with_frames=True),
+    "patches": Patches,
+    "votes": partial(Votes, kind="majority"),
+    "votes-unique": partial(Votes, kind="unique"),
+    "votes-weighted": partial(Votes, kind="weighted"),
+    "votes-weighted-unique": partial(Votes, kind="weighted-unique"),
+    "growing": Growing,
 }

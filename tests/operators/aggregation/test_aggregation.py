@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from operators.aggregation.aggregator import build_aggregator
-from operators.aggregation.config import AggregationConfig, AggregationMethod
+from operators.aggregation.config import AggregationMethod, RepresentativesConfig
 from operators.aggregation.representatives import Representatives
 from operators.encoders.pooling import pool_boxes
 from schemas.boxes import Boxes
@@ -22,7 +22,7 @@ THREE_THINGS = ["aaab", "aaab", "cccb"]
 
 
 def made(grid: PatchGrid, method: AggregationMethod, *, count: int = 3, threshold: float = 0.4) -> Representatives:
-    return build_aggregator(AggregationConfig(method=method, count=count, threshold=threshold))(grid, Boxes.empty())
+    return build_aggregator(RepresentativesConfig(method=method, count=count, threshold=threshold))(grid, Boxes.empty())
 
 
 @pytest.mark.parametrize("method", CLUSTERING)
@@ -102,14 +102,14 @@ def test_the_same_grid_gives_the_same_bits(method: AggregationMethod) -> None:
 def test_regions_are_the_means_under_their_boxes() -> None:
     grid = random_grid(rows=4, cols=8)
     boxes = Boxes(np.array([[0, 0, 1, 1], [1 / 8, 0, 2.5 / 8, 1 / 4], [0.5, 0.5, 0.5, 0.5]], np.float32))
-    few = build_aggregator(AggregationConfig(method="regions", count=50))(grid, boxes)
+    few = build_aggregator(RepresentativesConfig(method="regions", count=50))(grid, boxes)
     assert_allclose(few.vectors, normalise(pool_boxes(FeatureMap(grid.vectors), boxes)), atol=1e-6)
     assert few.counts.tolist() == [32, 2, 1]
     assert_array_equal(few.boxes.xyxy, boxes.xyxy)
 
 
 def test_regions_stop_at_the_count_and_may_be_none() -> None:
-    regions = build_aggregator(AggregationConfig(method="regions", count=2))
+    regions = build_aggregator(RepresentativesConfig(method="regions", count=2))
     grid = random_grid(rows=4, cols=8)
     assert len(regions(grid, Boxes(np.tile(np.array([[0, 0, 1, 1]], np.float32), (5, 1))))) == 2
     assert regions(grid, Boxes.empty()).vectors.shape == (0, 16)
@@ -117,10 +117,10 @@ def test_regions_stop_at_the_count_and_may_be_none() -> None:
 
 def test_wrong_settings_are_refused() -> None:
     with pytest.raises(PlanError, match="count must be at least 1, got 0"):
-        AggregationConfig(count=0)
+        RepresentativesConfig(count=0)
     with pytest.raises(PlanError, match="threshold"):
-        AggregationConfig(threshold=-0.1)
+        RepresentativesConfig(threshold=-0.1)
     with pytest.raises(PlanError, match='"none"'):
-        build_aggregator(AggregationConfig())
+        build_aggregator(RepresentativesConfig())
     with pytest.raises(InvalidValueError, match="vectors must be float32"):
         PatchGrid(np.zeros((2, 3), np.float32))

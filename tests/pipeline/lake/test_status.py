@@ -30,6 +30,7 @@ def test_status_counts_rows_states_and_names_what_was_refused(lake: Lake, open_w
         Refusal(partly.source.uri, (5.0, 10.0), "failed", "the decoder hung"),
     )
     assert found.tables["frames"].fragments == 2
+    assert found.vector_bytes == {"frames": 32, "parts": 0, "regions": 6 * 32, "patches": 0}  # 16 dimensions of 2 bytes
 
 
 def test_bytes_are_those_on_disk(lake: Lake, open_writer: OpenWriter) -> None:

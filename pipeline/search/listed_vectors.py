@@ -1,0 +1,126 @@
+"""Vectors of which a row holds a list, kept in memory for search: representatives of frames, and their patches."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+
+from operators.ranking.fusion import IdArray
+from pipeline.lake.lake import Lake, lake_errors
+from pipeline.search.boxed_vectors import BoxedVectors
+from pipeline.search.columns import FragmentKey, fragment_key
+from pipeline.search.hot_columns import HotColumns, ids_of, positions
+from schemas.boxes import FloatArray
+from schemas.tables import TableName
+
+_ROWS = 64  # of a batch: a row may hold a whole grid
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lists:
+    """vectors: float16 (N, D). boxes: float32 (4, N), sides. frame_id: bytes (R,) and counts: int (R,), by row."""
+
+    vectors: NDArray[np.float16]
+    boxes: FloatArray
+    frame_id: IdArray
+    counts: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class ListColumn:
+    """Where such vectors lie. boxes: rows → float32 (N, 4) of all their vectors. name: shown as a hit's proposer."""
+
+    name: str
+    table: TableName
+    frame_id: str
+    vectors: str
+    read: tuple[str, ...]
+    boxes: Callable[[pa.Table], FloatArray]
+
+
+class ListedVectors:
+    """Loaded when it is first asked for; then it follows the lake. Fragments that are in memory are not read again."""
+
+    def __init__(self, lake: Lake, columns: HotColumns, column: ListColumn) -> None:
+        self._lake = lake
+        self._columns = columns
+        self._column = column
+        self._pieces: dict[FragmentKey, Lists] = {}
+        self._generation = -1
+        self._vectors = BoxedVectors.none(columns)
+
+    def __call__(self) -> BoxedVectors:
+        """All that the lake has for the rows of its columns in memory."""
+        if self._generation != self._columns.generation:
+            with lake_errors(f"loading {self._column.vectors} of {self._lake.uri} into memory"):
+                self._follow(self._lake.table(self._column.table).to_lance())
+            self._generation = self._columns.generation
+        return self._vectors
+
+    def _follow(self, dataset: Any) -> None:
+        pieces = {}
+        for fragment in dataset.get_fragments():
+            key = fragment_key(fragment)
+            pieces[key] = self._pieces.get(key) or self._read(dataset, fragment)
+        together = _joined(list(pieces.values()), dimension=self._columns.dimension)
+        self._pieces = _shared(pieces, together)  # views: the vectors are in memory once
+        row = positions(together.frame_id, self._columns.frame_id, self._columns.visible)
+        frame = np.repeat(row, together.counts)
+        first = np.repeat(np.cumsum(together.counts) - together.counts, together.counts)
+        number = np.arange(len(frame)) - first
+        self._vectors = BoxedVectors(
+            vectors=torch.from_numpy(together.vectors),
+            frame=frame,
+            boxes=tuple(together.boxes),
+            alive=frame >= 0,
+            ids=lambda rows: np.char.zfill(number[rows].astype("S8"), 8).astype("S32"),
+            proposer=lambda _: self._column.name,
+        )
+
+    def _read(self, dataset: Any, fragment: Any) -> Lists:
+        column = self._column
+        scanner = dataset.scanner(
+            columns=[column.frame_id, column.vectors, *column.read],
+            fragments=[fragment],
+            scan_in_order=True,
+            batch_size=_ROWS,
+        )
+        parts = [self._decode(pa.Table.from_batches([batch])) for batch in scanner.to_reader() if batch.num_rows]
+        return _joined(parts, dimension=self._columns.dimension)
+
+    def _decode(self, rows: pa.Table) -> Lists:
+        column = self._column
+        rows = rows.filter(rows[column.vectors].is_valid())
+        lists = rows[column.vectors].combine_chunks()
+        flat = lists.flatten().flatten().to_numpy(zero_copy_only=False)
+        return Lists(
+            np.asarray(flat, np.float16).reshape(-1, self._columns.dimension),
+            np.ascontiguousarray(column.boxes(rows).T),
+            ids_of(rows[column.frame_id]),
+            np.asarray(lists.value_lengths().to_numpy(zero_copy_only=False), np.int64),
+        )
+
+
+def _joined(parts: list[Lists], *, dimension: int) -> Lists:
+    return Lists(
+        np.concatenate([np.zeros((0, dimension), np.float16), *(p.vectors for p in parts)]),
+        np.concatenate([np.zeros((4, 0), np.float32), *(p.boxes for p in parts)], axis=1),
+        np.concatenate([np.zeros(0, "S32"), *(p.frame_id for p in parts)]),
+        np.concatenate([np.zeros(0, np.int64), *(p.counts for p in parts)]),
+    )
+
+
+def _shared(pieces: dict[FragmentKey, Lists], together: Lists) -> dict[FragmentKey, Lists]:
+    """The pieces as views of what they were joined to."""
+    at, row, shared = 0, 0, {}
+    for key, piece in pieces.items():
+        wide, rows = slice(at, at + len(piece.vectors)), slice(row, row + len(piece.counts))
+        shared[key] = Lists(
+            together.vectors[wide], together.boxes[:, wide], together.frame_id[rows], together.counts[rows]
+        )
+        at, row = wide.stop, rows.stop
+    return shared

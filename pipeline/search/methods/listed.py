@@ -1,0 +1,76 @@
+"""Ways of ranking by the nearest of a frame's representatives or patches (Cluster-CLIP, methods.md §4.3)."""
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.search.boxed_vectors import BoxedVectors
+from pipeline.search.candidates import Candidates
+from pipeline.search.frame_scores import FrameScores
+from pipeline.search.listed_vectors import ListColumn, ListedVectors
+from pipeline.search.methods.boxed import require_meaning, scores_of
+from pipeline.search.methods.method import Asked, SearchState
+from pipeline.search.stored_grids import no_patches, require_space
+from schemas.boxes import FloatArray
+from schemas.errors import QueryError
+from schemas.patches import cell_boxes
+
+
+def _part_boxes(rows: pa.Table) -> FloatArray:
+    flat = rows["part_boxes"].combine_chunks().flatten().flatten().to_numpy(zero_copy_only=False)
+    return np.asarray(flat, np.float32).reshape(-1, 4)
+
+
+def _patch_boxes(rows: pa.Table) -> FloatArray:
+    places = rows.select(["rows", "cols", "extent"]).to_pylist()
+    boxes = [cell_boxes(rows=p["rows"], cols=p["cols"], extent=tuple(p["extent"])).xyxy for p in places]
+    return np.concatenate([np.zeros((0, 4), np.float32), *boxes])
+
+
+PARTS = ListColumn("part", "frames", "id", "parts", ("part_boxes",), _part_boxes)
+PATCHES = ListColumn("patch", "patches", "frame", "vectors", ("rows", "cols", "extent"), _patch_boxes)
+
+
+class Parts:
+    """The representatives of frames: a few vectors each, by meaning and by geometry.
+
+    with_frames: whether each frame's own vector stands beside them.
+    """
+
+    reranks = False
+
+    def __init__(self, state: SearchState, *, with_frames: bool = False) -> None:
+        self._state = state
+        self._with_frames = with_frames
+        self._stored = ListedVectors(state.lake, state.columns, PARTS)
+
+    def __call__(self, asked: Asked) -> FrameScores:
+        require_meaning(asked, "parts")
+        require_space(self._state)
+        found = self._stored()
+        if not len(found):
+            raise QueryError(
+                "this lake holds no representatives; make one that does: regionlake ingest … --set "
+                "representatives.method=kmeans"
+            )
+        sets = [found, BoxedVectors.of_frames(self._state.columns)] if self._with_frames else [found]
+        candidates = Candidates.of(sets, frames=asked.frames, box=asked.query.box)
+        return scores_of(candidates, asked, self._state, with_box=True)
+
+
+class Patches:
+    """Every patch of every frame, by meaning and by geometry: what representatives are compared with."""
+
+    reranks = False
+
+    def __init__(self, state: SearchState) -> None:
+        self._state = state
+        self._stored = ListedVectors(state.lake, state.columns, PATCHES)
+
+    def __call__(self, asked: Asked) -> FrameScores:
+        require_meaning(asked, "patches")
+        require_space(self._state)
+        found = self._stored()
+        if not len(found):
+            raise no_patches()
+        candidates = Candidates.of([found], frames=asked.frames, box=asked.query.box)
+        return scores_of(candidates, asked, self._state, with_box=True)

@@ -1,0 +1,98 @@
+"""Ways of re-ranking frames by matching a part of a picture patch by patch (RIS, methods.md §5)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from operators.encoders.encoder import Encoder
+from operators.encoders.patch_grids import patch_grids
+from operators.patch_matching.cell_mask import cell_mask
+from operators.patch_matching.config import VoteKind
+from operators.patch_matching.pyramid import roi_pyramid
+from operators.patch_matching.region_match import RegionMatch, match_region
+from operators.patch_matching.roi import roi_patches
+from operators.patch_matching.voting import votes
+from pipeline.search.frame_scores import FrameScores, Place
+from pipeline.search.methods.method import Asked, SearchState
+from pipeline.search.stored_grids import no_patches, read_grids, require_space
+from schemas.boxes import Boxes
+from schemas.errors import QueryError
+from schemas.frames import ImageArray
+from schemas.patches import PatchGrid
+from schemas.query import BoxTuple
+
+_WHOLE: BoxTuple = (0.0, 0.0, 1.0, 1.0)
+
+
+class Votes:
+    """Every patch of the ROI votes for the frames in which its nearest patches lie; the distance is the share of the
+    votes that a frame has not got."""
+
+    reranks = True
+
+    def __init__(self, state: SearchState, *, kind: VoteKind) -> None:
+        self._state = state
+        self._kind: VoteKind = kind
+
+    def __call__(self, asked: Asked) -> FrameScores:
+        encoder, picture, roi = _sought(asked, self._state)
+        rows, grids = _grids(asked, self._state)
+        (grid,) = patch_grids(encoder, [picture])
+        cast = votes(roi_patches(grid, roi).flat(), grids, kind=self._kind)
+        distance = np.full(len(asked.frames), np.inf, np.float32)
+        if len(rows):
+            distance[rows] = np.where(cast > 0, 1 - cast / cast.sum(), np.inf)
+        return FrameScores(distance, lambda _: Place(), candidates=len(rows))
+
+
+class Growing:
+    """Frames by the largest region that matches the ROI in step, over a pyramid of its views; the distance is 1 less
+    the score. A hit's box and mask are those of its region; frames in which no patch matches are not found."""
+
+    reranks = True
+
+    def __init__(self, state: SearchState) -> None:
+        self._state = state
+
+    def __call__(self, asked: Asked) -> FrameScores:
+        encoder, picture, roi = _sought(asked, self._state)
+        rows, grids = _grids(asked, self._state)
+        matches = match_region(roi_pyramid(encoder, picture, roi), grids)
+        distance = np.full(len(asked.frames), np.inf, np.float32)
+        found: dict[int, tuple[RegionMatch, PatchGrid]] = {}
+        for row, grid, match in zip(rows, grids, matches, strict=True):
+            if match is not None:
+                distance[row] = 1 - match.score
+                found[row] = (match, grid)
+        return FrameScores(distance, lambda row: self._place(row, *found[row]), candidates=len(rows))
+
+    def _place(self, row: int, match: RegionMatch, grid: PatchGrid) -> Place:
+        frame_id = self._state.columns.frame_id[row].decode()
+        size = self._state.lake.read("frames", columns=["width_px", "height_px"], where=f"id = '{frame_id}'")
+        width_px, height_px = (size[name][0].as_py() for name in ("width_px", "height_px"))
+        x0, y0, x1, y1 = match.box.xyxy[0].tolist()
+        return Place(
+            box=(x0, y0, x1, y1),
+            proposer="growing",
+            mask=cell_mask(match.mask, extent=grid.extent, width_px=width_px, height_px=height_px),
+        )
+
+
+def _sought(asked: Asked, state: SearchState) -> tuple[Encoder, ImageArray, Boxes]:
+    """The model, the query's picture, and the part of it that is sought."""
+    if asked.target.picture is None or state.encoder is None:
+        raise QueryError("--rank votes and growing match the patches of a picture; give --image, best with --roi")
+    require_space(state)
+    return state.encoder, asked.target.picture, Boxes(np.array([asked.target.roi or _WHOLE], np.float32))
+
+
+def _grids(asked: Asked, state: SearchState) -> tuple[list[int], Sequence[PatchGrid]]:
+    """The nearest frames that have a grid: their rows, and the grids."""
+    names = {state.columns.frame_id[row].decode(): row for row in asked.nearest.tolist()}
+    if not names:
+        return [], []
+    stored = read_grids(state.lake, list(names))
+    if not stored and not state.lake.count("patches"):
+        raise no_patches()
+    here = [name for name in names if name in stored]
+    return [names[name] for name in here], [stored[name] for name in here]
