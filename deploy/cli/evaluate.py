@@ -42,6 +42,33 @@ def everyday(
 
 
 @app.command()
+def representatives(
+    data: Annotated[Path, typer.Option(help="Folder of COCO folders.", exists=True, file_okay=False)],
+    folds: Annotated[int, typer.Option(min=2, help="Heads that are trained, each without its part.")] = 5,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the backbone and of the training.")] = 2,
+    limit: Annotated[int | None, typer.Option(min=2, help="At most so many pictures.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure search by class names among patches and representatives, on pictures kept out of training."""
+    from rich.table import Table
+
+    from operators.encoders.catalogue import default_cache_dir
+    from pipeline.evaluation.representatives import RepresentativesEvaluation, evaluate_representatives
+
+    config = RepresentativesEvaluation(data, default_cache_dir(), folds=folds, threads=threads, limit=limit)
+    with shown_steps() as on_progress:
+        rows = evaluate_representatives(config, on_progress=on_progress)
+    if as_json:
+        print_json({"representatives": [asdict(row) for row in rows]})
+        return
+    printed = Table("what stands for a picture", "vectors", "bytes", "mAP@50", "small to medium", "Δ", box=None)
+    for row in rows:
+        gain = "–" if row.gain is None else str(row.gain)
+        printed.add_row(row.way, f"{row.vectors:.0f}", f"{row.bytes:,.0f}", str(row.all), str(row.small), gain)
+    console().print(printed)
+
+
+@app.command()
 def subregion(
     folder: Annotated[
         Path, typer.Argument(help="A video and gt.txt, in MOT Challenge format.", exists=True, file_okay=False)

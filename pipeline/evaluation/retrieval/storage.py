@@ -1,17 +1,19 @@
 """What a way of search keeps of a frame in the lake."""
 
 from collections.abc import Sequence
+from typing import get_args
 
 from pipeline.lake.lake import Lake
-from schemas.query import RankTerm
+from schemas.query import MethodName, RankTerm
 from schemas.tables import TableName
 
 _COLUMNS: dict[str, tuple[tuple[TableName, str], ...]] = {
     "global": (("frames", "vector"),),
     "regions": (("regions", "vector"), ("frames", "vector")),
     "parts": (("frames", "parts"),),
+    "parts-global": (("frames", "parts"), ("frames", "vector")),
     "patches": (("patches", "vectors"),),
-    "votes": (("patches", "vectors"),),
+    **{name: (("patches", "vectors"),) for name in get_args(MethodName) if name.startswith("votes")},
     "growing": (("patches", "vectors"),),
     "detail": (("frames", "detail"),),
     "codes": (("regions", "code"),),

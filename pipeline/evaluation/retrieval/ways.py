@@ -11,9 +11,10 @@ from schemas.query import Geometry, MethodName, Normalisation, Ranking, RankTerm
 _NEEDS: dict[str, tuple[str, ...]] = {
     "grid": GRID_SETTINGS,
     "patches": ("patches=true",),
-    "votes": ("patches=true",),
+    **{name: ("patches=true",) for name in get_args(MethodName) if name.startswith("votes")},
     "growing": ("patches=true",),
     "parts": ("representatives.method=kmeans",),
+    "parts-global": ("representatives.method=kmeans",),
 }
 _GRID = "grid"  # "regions" in a lake of cells
 _RANKING = "ranking."
