@@ -5,13 +5,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import Literal
 
+from operators.codes.model import CodeModel
 from operators.shots.cuts import fold_shots
 from operators.tracking.links import Linker
 from operators.tracking.tracker import Tracker
 from pipeline.assemble import SegmentAssembler
 from pipeline.engine import Engine
+from pipeline.lake.code_model import keep_code_model
 from pipeline.lake.committer import Committer
 from pipeline.lake.lake import Lake, local_folder
 from pipeline.local_engine import LocalEngine
@@ -71,13 +74,21 @@ def open_committer(lake: str, plan: Plan, *, linker: Linker | None = None) -> Co
         from operators.tracking.propagation import MaskPropagation  # torch: most plans carry no masks
 
         linker = MaskPropagation(plan.tracks.propagation)
-    return Committer(
-        Lake.create_or_open(lake, plan.space),
+    opened = Lake.create_or_open(lake, plan.space)
+    committer = Committer(
+        opened,
         plan_hash=plan.hash,
         fold_shots=partial(fold_shots, config=plan.read.shots),
         new_tracker=partial(Tracker, plan.tracks),
         linker=linker,
     )
+    if plan.codes.model:
+        try:
+            keep_code_model(opened, CodeModel.load(Path(plan.codes.model)))
+        except BaseException:
+            committer.close()
+            raise
+    return committer
 
 
 class _Run:

@@ -12,6 +12,7 @@ from cattrs.v import format_exception
 
 from operators.aggregation.config import RepresentativesConfig
 from operators.checkpoints.files import find_checkpoint, fingerprint, is_checkpoint
+from operators.codes.config import CodesConfig
 from operators.detail.config import DetailConfig, file_revision
 from operators.encoders.catalogue import model_card
 from operators.proposals.proposer import ProposalConfig, ProposerName
@@ -80,6 +81,7 @@ class Plan:
     regions: RegionVectorsConfig = field(default_factory=RegionVectorsConfig)
     thumbnails: ThumbnailConfig = field(default_factory=ThumbnailConfig)
     tracks: TrackConfig = field(default_factory=TrackConfig)
+    codes: CodesConfig = field(default_factory=CodesConfig)
     run: RunConfig = field(default_factory=RunConfig)
 
     def __post_init__(self) -> None:
@@ -113,6 +115,12 @@ class Plan:
             del content["representatives"]
         if not self.tracks.propagation.model:
             del content["tracks"]["propagation"]
+        if self.codes.model:
+            from operators.codes.model import CodeModel  # its features need a model's code: most plans have no codes
+
+            content["codes"]["model"] = CodeModel.load(Path(self.codes.model)).fingerprint
+        else:
+            del content["codes"]
         _weights_for_names(proposals)
         _weights_for_names(content["tracks"])
         weights = replace(self.space, model="")  # the same ones in another folder make the same vectors

@@ -8,13 +8,14 @@ import numpy as np
 import pyarrow as pa
 
 from operators.aggregation.representatives import Representatives
+from operators.codes.coder import RegionCodes
 from pipeline.plan import ThumbnailConfig
 from schemas.frames import ImageArray, Keyframe
 from schemas.ids import frame_id, region_ids
 from schemas.patches import PatchGrid
 from schemas.regions import Proposals
 from schemas.sources import Segment, SegmentReport, Source
-from schemas.tables import frames_schema, patches_schema, regions_schema
+from schemas.tables import CODE_BYTES, frames_schema, patches_schema, regions_schema
 from schemas.vectors import VectorArray, VectorSpace
 
 
@@ -102,8 +103,9 @@ def region_rows(
     vectors: Sequence[VectorArray],
     *,
     space: VectorSpace,
+    codes: Sequence[RegionCodes] | None = None,
 ) -> pa.Table:
-    """vectors: one float32 (regions, D) a keyframe. One row a region, frame by frame."""
+    """vectors: one float32 (regions, D) a keyframe; codes: of its regions. One row a region, frame by frame."""
     frames = [frame_id(source.id, k.pts) for k in keyframes]
     counts = [len(p) for p in proposals]
     together = Proposals.concat(proposals)
@@ -125,6 +127,7 @@ def region_rows(
         "stability": pa.array(together.stability, from_pandas=True),  # NaN: unknown
         "track": [None] * len(together),  # known once the source is complete
         "vector": _vectors(np.concatenate([*vectors, np.zeros((0, space.dimension), np.float32)]), space),
+        "code": _codes(codes, count=len(together)),
     }
     return pa.table(columns, schema=regions_schema(space))
 
@@ -167,6 +170,16 @@ def _lists(values: Sequence[pa.Array], counts: Sequence[int], field: pa.Field) -
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
     together = pa.concat_arrays(values) if values else pa.array([], field.type.value_type)
     return pa.ListArray.from_arrays(pa.array(offsets), together)
+
+
+def _codes(codes: Sequence[RegionCodes] | None, *, count: int) -> pa.Array:
+    """Null where a region has no code."""
+    kind = pa.list_(pa.uint8(), CODE_BYTES)
+    if not codes:
+        return pa.nulls(count, kind)
+    bits = np.concatenate([each.codes for each in codes]).reshape(-1)
+    missing = ~np.concatenate([each.coded for each in codes])
+    return pa.FixedSizeListArray.from_arrays(pa.array(bits), type=kind, mask=pa.array(missing))
 
 
 def _vectors(vectors: VectorArray, space: VectorSpace) -> pa.FixedSizeListArray:

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from operators.aggregation.aggregator import build_aggregator
 from operators.checkpoints.files import is_checkpoint
+from operators.codes.coder import RegionCoder, RegionCodes
 from operators.encoders.catalogue import load_encoder
 from operators.encoders.patch_grids import projected
 from operators.proposals.proposer import FrameProposer
@@ -21,6 +22,7 @@ from operators.region_vectors import RegionVectors
 from pipeline.packets import FramePacket, PacketHead, ProposalPacket, RowPacket, StageName
 from pipeline.plan import Plan
 from pipeline.rows import FusedVectors, frame_rows, patch_rows, region_rows, thumbnail
+from schemas.vectors import FeatureMap
 
 _THUMBNAIL_THREADS = 4
 
@@ -67,6 +69,7 @@ class EmbedStage:
             self._detail = DetailVectors(plan.detail, self._encoder)
         wanted = plan.representatives
         self._represent = None if wanted.method == "none" else build_aggregator(wanted)
+        self._codes = RegionCoder(plan.codes, self._encoder) if plan.codes.model else None
         # OpenCV works outside of the interpreter's lock: beside a model on a GPU its time does not count
         self._threads = ThreadPoolExecutor(min(_THUMBNAIL_THREADS, os.cpu_count() or 1), "thumbnail")
 
@@ -81,6 +84,7 @@ class EmbedStage:
         maps = self._encoder.feature_maps(images) if self._plan.patches or self._represent else None
         boxes = [proposals.boxes for packet in packets for proposals in packet.proposals]
         vectors = _split(self._regions(images, boxes, maps=maps), packets)
+        codes = None if self._codes is None else _split(self._coded(packets, maps), packets)
         thumbnails = _split([future.result() for future in waiting], packets)
         maps_of = None if maps is None else _split(maps, packets)
         ends = list(accumulate((len(packet.keyframes) for packet in packets), initial=0))
@@ -103,13 +107,25 @@ class EmbedStage:
                 parts=parts,
                 space=space,
             )
-            regions = region_rows(source, packet.keyframes, packet.proposals, vectors[n], space=space)
+            regions = region_rows(
+                source,
+                packet.keyframes,
+                packet.proposals,
+                vectors[n],
+                space=space,
+                codes=None if codes is None else codes[n],
+            )
             patches = None
             if self._plan.patches and grids is not None:
                 patches = patch_rows(source, packet.keyframes, grids, space=space)
             made.append(RowPacket(packet.head, frames, regions, patches))
         heads = _worked(packets, "embed", time.perf_counter() - start)
         return [replace(packet, head=head) for head, packet in zip(heads, made, strict=True)]
+
+    def _coded(self, packets: Sequence[ProposalPacket], maps: Sequence[FeatureMap] | None) -> list[RegionCodes]:
+        assert self._codes is not None
+        images = [keyframe.image for packet in packets for keyframe in packet.keyframes]
+        return self._codes(images, [regions for packet in packets for regions in packet.proposals], maps=maps)
 
     def close(self) -> None:
         """Frees the model."""

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from schemas.boxes import Boxes
 from schemas.errors import QueryError
-from schemas.query import BoxTuple
 
 PointTuple = tuple[float, float]
+_BoxTuple = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class RegionPrompts:
 
     points: tuple[PointTuple, ...] = ()
     not_points: tuple[PointTuple, ...] = ()
-    box: BoxTuple | None = None
+    box: _BoxTuple | None = None
     text: str | None = None
 
     def __post_init__(self) -> None:

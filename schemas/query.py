@@ -8,6 +8,7 @@ from typing import Literal
 from schemas.boxes import Boxes
 from schemas.errors import QueryError
 from schemas.masks import Mask
+from schemas.prompts import RegionPrompts
 
 BoxTuple = tuple[float, float, float, float]
 Geometry = Literal["iou", "giou", "centroid", "shape", "area"]
@@ -15,6 +16,7 @@ Normalisation = Literal["raw", "minmax", "zscore", "rrf"]
 MethodName = Literal[
     "regions",
     "global",
+    "codes",
     "detail",
     "parts",
     "parts-global",
@@ -51,11 +53,13 @@ class RankTerm:
     """One of the ways in which a query's frames are ranked, and its share where there are several.
 
     method: "regions", the regions that overlap the box, and whole frames, by meaning and geometry; "global", whole
-        frames by meaning; "detail", by the vector into which their details are fused; "parts", representatives of
-        frames, and "patches", all their patches, by meaning and geometry; "parts-global", the representatives with
-        whole frames among them; "votes", "votes-unique", "votes-weighted", "votes-weighted-unique", votes of the
-        patches of the sought part of a picture for the frames in which their nearest patches lie; "growing", by the
-        largest region of a frame that matches that part patch by patch. The votes and "growing" re-rank.
+        frames by meaning; "codes", the regions whose codes are nearest to that of the region sought (Search Anything,
+        methods.md §2), two for each of the query's `candidates`, by meaning and geometry;
+        "detail", by the vector into which the details of a frame are fused; "parts", representatives of frames, and
+        "patches", all their patches, by meaning and geometry; "parts-global", the representatives with whole frames
+        among them; "votes", "votes-unique", "votes-weighted", "votes-weighted-unique", votes of the patches of the
+        sought part of a picture for the frames in which their nearest patches lie; "growing", by the largest region of
+        a frame that matches that part patch by patch. The votes and "growing" re-rank.
     """
 
     method: MethodName = "regions"
@@ -86,7 +90,8 @@ class Then:
 class Query:
     """What to look for (words, a picture, or both), where (box), and in what (filters).
 
-    text: words. image: path of a picture, of which roi (fractions of that picture) is sought.
+    text: words. image: path of a picture, or frame: id of a keyframe of the lake, of which a part is sought: roi
+        (fractions of that picture), or the region that prompts choose.
     text_weight: share of the words where both are given.
     not_text, not_rois: what a hit should not show: words, and parts of the picture; not_weight times their likeness
         is taken off.
@@ -102,7 +107,9 @@ class Query:
 
     text: str | None = None
     image: str | None = None
+    frame: str | None = None
     roi: BoxTuple | None = None
+    prompts: RegionPrompts | None = None
     text_weight: float = 0.5
     not_text: tuple[str, ...] = ()
     not_rois: tuple[BoxTuple, ...] = ()
@@ -125,10 +132,17 @@ class Query:
             raise QueryError("the query text is empty; give words, or leave it out and give --box or --image")
         if not all(text.strip() for text in self.not_text):
             raise QueryError("a text of what is not to be shown is empty")
-        if self.text is None and self.image is None and self.box is None:
+        if not self.by_meaning and self.box is None:
             raise QueryError("the query asks for nothing; give a text, a box (--box x0,y0,x1,y1) or an image")
-        if (self.roi is not None or self.not_rois) and self.image is None:
-            raise QueryError("--roi and --not-roi are parts of --image; give the image too")
+        if self.image is not None and self.frame is not None:
+            raise QueryError("give a picture (--image) or a keyframe of the lake (--frame), not both")
+        if (self.roi is not None or self.not_rois or self.prompts is not None) and not self.has_picture:
+            raise QueryError(
+                "--roi, --not-roi, --point, --not-point, --prompt and --prompt-box are parts of a picture; "
+                "give the image too, or --frame"
+            )
+        if self.roi is not None and self.prompts is not None:
+            raise QueryError("--roi is the part that is sought; without it, points, words and a box choose one")
         if self.not_text and not self.by_meaning:
             raise QueryError("--not says what a text or an image should not mean; give one of these too")
         if self.k < 1 or self.candidates < 1:
@@ -146,7 +160,12 @@ class Query:
     @property
     def by_meaning(self) -> bool:
         """Whether something is sought, and not only a place."""
-        return self.text is not None or self.image is not None
+        return self.text is not None or self.has_picture
+
+    @property
+    def has_picture(self) -> bool:
+        """Whether what is sought is shown, by a picture or a keyframe."""
+        return self.image is not None or self.frame is not None
 
 
 def _require_area(name: str, box: BoxTuple | None) -> None:
@@ -189,6 +208,7 @@ class SearchResult:
 
     exact: whether the hits are the exact top k of the ranking, or an index may have missed some.
     candidates: how many regions and whole frames passed the filters.
+    region: the part of the query's picture that its prompts chose.
     """
 
     query: Query
@@ -196,3 +216,4 @@ class SearchResult:
     exact: bool
     candidates: int
     hits: tuple[Hit, ...]
+    region: BoxTuple | None = None

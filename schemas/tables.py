@@ -15,6 +15,8 @@ TABLE_NAMES: tuple[TableName, ...] = ("sources", "segments", "shots", "frames", 
 
 _VERSION_KEY = b"regionlake.schema_version"
 _SPACE_KEY = b"regionlake.vector_space"
+CODE_MODEL_KEY = "regionlake.code_model"
+CODE_BYTES = 32
 _TIME = pa.timestamp("us", tz="UTC")
 
 # Where a row stands in its source: the same six columns lead every table of rows found in frames.
@@ -164,6 +166,8 @@ def regions_schema(space: VectorSpace) -> pa.Schema:
             pa.field("stability", pa.float32()),
             pa.field("track", pa.string()),  # id of the region with which its track begins
             _vector("vector", space),
+            # 256 bits, of the code model that the field's metadata names once there is one
+            pa.field("code", pa.list_(pa.uint8(), CODE_BYTES)),
         ]
     )
 
@@ -210,6 +214,12 @@ def vector_space(schema: pa.Schema, column: str = "vector") -> VectorSpace:
 def vector_spaces(schema: pa.Schema) -> dict[str, VectorSpace]:
     """The space of every vector column, by its name: the lake's own first, then those that were filled later."""
     return {f.name: vector_space(schema, f.name) for f in schema if _SPACE_KEY in (f.metadata or {})}
+
+
+def code_model_fingerprint(schema: pa.Schema) -> str | None:
+    """Which code model made the codes of `regions`; None where there are none."""
+    found = (schema.field("code").metadata or {}).get(CODE_MODEL_KEY.encode())
+    return None if found is None else str(found.decode())
 
 
 def require_version(schema: pa.Schema, *, lake: str) -> None:

@@ -34,6 +34,7 @@ def search_json(result: SearchResult) -> Json:
         "query": _query_json(result.query),
         "took_ms": round(result.took_ms, 3),
         "exact": result.exact,
+        **({} if result.region is None else {"region": result.region}),
         "hits": [_hit_json(hit) for hit in result.hits],
     }
 
@@ -43,6 +44,8 @@ def _query_json(query: Query) -> Json:
         "text": query.text,
         "image": query.image,
         "roi": query.roi,
+        **({} if query.frame is None else {"frame": query.frame}),
+        **({} if query.prompts is None else {"prompts": asdict(query.prompts)}),
         "not": [*query.not_text, *query.not_rois],
         "box": query.box,
         "source": query.source,

@@ -8,8 +8,9 @@ import typer
 
 from deploy.cli.options import JsonOption, LakeOption
 from deploy.cli.output import console, print_json, search_json
-from deploy.cli.values import parse_box, parse_rank, parse_time
+from deploy.cli.values import parse_box, parse_point, parse_rank, parse_time
 from deploy.wording import clock_time, is_picture, short_names
+from schemas.prompts import RegionPrompts
 from schemas.query import Fusion, Geometry, MethodName, Normalisation, Query, Ranking, RankTerm, SearchResult, Then
 
 if TYPE_CHECKING:
@@ -40,6 +41,21 @@ def search(
         typer.Option(help="Look for what this picture shows, instead of a text.", exists=True, dir_okay=False),
     ] = None,
     roi: Annotated[str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="The part of --image that is sought.")] = None,
+    frame: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Look for what this keyframe of the lake shows: frame_id of a hit in --json."),
+    ] = None,
+    point: Annotated[
+        list[str] | None,
+        typer.Option(metavar="X,Y", help="A point in the region of --image that is sought.", show_default=False),
+    ] = None,
+    not_point: Annotated[
+        list[str] | None, typer.Option(metavar="X,Y", help="A point outside that region.", show_default=False)
+    ] = None,
+    prompt: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What that region of --image shows, in words.")
+    ] = None,
+    prompt_box: Annotated[str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="A box around that region.")] = None,
     not_text: Annotated[
         list[str] | None,
         typer.Option("--not", metavar="TEXT", help="What hits should not show, in words.", show_default=False),
@@ -101,7 +117,9 @@ def search(
     query = Query(
         text=text,
         image=str(image) if image else None,
+        frame=frame,
         roi=parse_box(roi, option="--roi"),
+        prompts=_prompts(point, not_point, prompt, prompt_box),
         box=parse_box(box, option="--box"),
         source=source,
         since=began if isinstance(began, datetime) else None,
@@ -135,6 +153,19 @@ def search(
 
         for path in export_clips(result, lake=opened, folder=clips):
             typer.echo(f"clip: {path}", err=True)
+
+
+def _prompts(
+    points: list[str] | None, not_points: list[str] | None, text: str | None, box: str | None
+) -> RegionPrompts | None:
+    if not (points or not_points or text is not None or box is not None):
+        return None
+    return RegionPrompts(
+        points=tuple(parse_point(each, option="--point") for each in points or ()),
+        not_points=tuple(parse_point(each, option="--not-point") for each in not_points or ()),
+        box=parse_box(box, option="--prompt-box"),
+        text=text,
+    )
 
 
 def _answer(query: Query, *, lake: "Lake", model: str | None, templates: list[str] | None) -> SearchResult:

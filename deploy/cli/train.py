@@ -1,13 +1,15 @@
 """`regionlake train`: makes the weights that this project trains itself."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from deploy.cli.options import ModelOption
+from deploy.cli.options import LakeOption, ModelOption
 from deploy.cli.output import console
 from deploy.cli.progress import shown_count
+
+CodeWay = Literal["random", "itq", "learnt"]  # as of operators.codes.model, which `--help` must not wait for
 
 app = typer.Typer(name="train", help="Train the parts of models that are RegionLake's own.", no_args_is_help=True)
 
@@ -108,3 +110,30 @@ def _names(classes: str) -> tuple[str, ...]:
     path = Path(classes)
     lines = path.read_text().splitlines() if path.is_file() else classes.split(",")
     return tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
+
+
+@app.command()
+def codes(
+    lake: LakeOption,
+    out: Annotated[Path, typer.Option(metavar="FILE.safetensors", help="Where the code model goes.", dir_okay=False)],
+    way: Annotated[
+        CodeWay, typer.Option(help="How bits are chosen: learnt, or one of those it is to beat.")
+    ] = "learnt",
+    regions: Annotated[int, typer.Option(min=1, help="About so many regions are looked at.")] = 20_000,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over them.")] = 40,
+    seed: Annotated[int, typer.Option(help="Of the sample, the start and the order.")] = 0,
+) -> None:
+    """Learn the 256-bit codes of a lake's regions, for search by codes."""
+    from operators.training.codes import CodeTraining
+    from pipeline.train_codes import CodesFromLake, train_lake_codes
+
+    config = CodesFromLake(out, way=way, regions=regions, training=CodeTraining(epochs=epochs, seed=seed))
+    with shown_count("frames") as on_frames:
+        report = train_lake_codes(lake, config, on_frames=on_frames)
+    curve = [epoch.neighbours for epoch in report.epochs]
+    learnt = f"; neighbours' loss {curve[0]:.3f} to {curve[-1]:.3f} in {len(curve)} epochs" if curve else ""
+    console().print(
+        f"{report.out}: code model {report.fingerprint}, {way}, in {report.seconds:.0f} s from {report.regions:,} "
+        f"regions of {report.frames:,} frames of {lake}{learnt}\n"
+        f"use it with: regionlake ingest SOURCE... --lake LAKE --set codes.model={report.out}"
+    )

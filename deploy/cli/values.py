@@ -6,6 +6,7 @@ from typing import get_args
 
 import typer
 
+from schemas.prompts import PointTuple
 from schemas.query import BoxTuple, MethodName, RankTerm
 
 _SECONDS = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?)")
@@ -26,6 +27,19 @@ def parse_box(text: str | None, *, option: str) -> BoxTuple | None:
             param_hint=option,
         )
     return x0, y0, x1, y1
+
+
+def parse_point(text: str, *, option: str) -> PointTuple:
+    """`0.4,0.6` → the point `(x, y)`, fractions of the picture."""
+    try:
+        x, y = map(float, text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no point; write x,y", param_hint=option) from None
+    if not (0 <= x <= 1 and 0 <= y <= 1):
+        raise typer.BadParameter(
+            f"{text!r} is no point of the picture; x,y are fractions of its width and height", param_hint=option
+        )
+    return x, y
 
 
 def parse_time(text: str | None, *, option: str) -> datetime | float | None:

@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.errors import InvalidValueError
+from schemas.tables import CODE_BYTES
 
-CODE_BITS = 256
-CODE_BYTES = CODE_BITS // 8
+CODE_BITS = CODE_BYTES * 8
 CodeArray = NDArray[np.uint8]
 _CHUNK = 16384  # rows at a time: their words and counts stay in the cache; 1 M codes: 20 ms at once, 9 ms in chunks
 

@@ -9,8 +9,8 @@ from typing import Literal, get_args
 import numpy as np
 
 from operators.codes.features import RegionFeaturesConfig
-from operators.codes.hamming import CODE_BITS, CodeArray, pack_signs
-from operators.codes.projections import Projection
+from operators.codes.hamming import CodeArray, pack_signs
+from operators.codes.projection import Projection
 from schemas.errors import InvalidValueError, ModelError
 from schemas.vectors import VectorArray, VectorSpace
 
@@ -42,30 +42,42 @@ class CodeModel:
     @property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits of the hash of its file: equal codes come from equal fingerprints."""
-        return hashlib.blake2b(self._bytes(), digest_size=6).hexdigest()
+        return hashlib.blake2b(self.to_bytes(), digest_size=6).hexdigest()
 
     def save(self, path: Path) -> None:
         """Writes a safetensors file: weight and bias, and the rest as metadata."""
-        path.write_bytes(self._bytes())
+        path.write_bytes(self.to_bytes())
 
     @classmethod
     def load(cls, path: Path) -> "CodeModel":
         """Raises ModelError where the file is absent or is no code model."""
-        from safetensors import SafetensorError, safe_open
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise ModelError(
+                f"{path} is no code model: {error}; make one with: regionlake train codes --lake L --out {path}"
+            ) from error
+        return cls.from_bytes(data, name=str(path))
+
+    @classmethod
+    def from_bytes(cls, data: bytes, *, name: str) -> "CodeModel":
+        """The content of a file, wherever it lies; `name` is for the error. Raises ModelError."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
 
         try:
-            with safe_open(path, framework="numpy") as file:
-                settings = json.loads((file.metadata() or {})[_FORMAT])
-                projection = Projection(file.get_tensor("weight"), file.get_tensor("bias"))
+            arrays = load(data)
+            header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+            settings = json.loads(header["__metadata__"][_FORMAT])
             return cls(
-                projection,
+                Projection(arrays["weight"], arrays["bias"]),
                 settings["way"],
                 VectorSpace(**settings["space"]),
                 RegionFeaturesConfig(**settings["features"]),
             )
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise ModelError(
-                f"{path} is no code model: {error}; make one with: regionlake train codes --lake L --out {path}"
+                f"{name} is no code model: {error}; make one with: regionlake train codes --lake L --out FILE"
             ) from error
 
     def require_space(self, space: VectorSpace) -> None:
@@ -76,9 +88,11 @@ class CodeModel:
                 "(regionlake train codes), or use the other"
             )
 
-    def _bytes(self) -> bytes:
+    def to_bytes(self) -> bytes:
+        """The content of its file."""
         from safetensors.numpy import save
 
         settings = {"way": self.way, "space": asdict(self.space), "features": asdict(self.features)}
         arrays = {"weight": self.projection.weight, "bias": self.projection.bias}
-        return save(arrays, metadata={_FORMAT: json.dumps(settings, sort_keys=True), "bits": str(CODE_BITS)})
+        # one entry: of several, safetensors writes them in an order that differs from run to run
+        return save(arrays, metadata={_FORMAT: json.dumps(settings, sort_keys=True)})

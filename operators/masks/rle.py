@@ -46,5 +46,14 @@ def mask_boxes(masks: Sequence[Mask]) -> Boxes:
     return Boxes.clipped(xyxy)
 
 
+def resized_mask(mask: Mask, height_px: int, width_px: int) -> Mask:
+    """The same region of a picture of another size, by the nearest pixels."""
+    if (mask.height_px, mask.width_px) == (height_px, width_px):
+        return mask
+    rows = (np.arange(height_px) * 2 + 1) * mask.height_px // (2 * height_px)
+    columns = (np.arange(width_px) * 2 + 1) * mask.width_px // (2 * width_px)
+    return encode_masks(decode_mask(mask)[rows[:, None], columns][None])[0]
+
+
 def _coco(mask: Mask) -> dict[str, object]:
     return {"size": [mask.height_px, mask.width_px], "counts": mask.counts}

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from operators.codes.hamming import CODE_BITS
-from operators.codes.projections import Projection, itq, require_features
+from operators.codes.itq import itq
+from operators.codes.projection import Projection, require_features
 from operators.torch_threads import one_torch_thread
 from schemas.errors import InvalidValueError, ModelError
 from schemas.vectors import VectorArray

@@ -12,7 +12,7 @@ from operators.ranking.fusion import IdArray
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.spans import SpanIndex
 from pipeline.search.columns import Columns, ColumnStore
-from schemas.tables import TableName
+from schemas.tables import CODE_BYTES, TableName
 
 NO_TIME = np.iinfo(np.int64).min
 _FOLLOWED: tuple[TableName, ...] = ("segments", "shots", "regions", "frames")
@@ -69,11 +69,13 @@ class HotColumns:
                 "proposer": (np.int64, ()),
                 "label": (np.int32, ()),
                 "track": ("S32", ()),
+                "code": (np.uint8, (CODE_BYTES,)),
+                "coded": (np.bool_, ()),
                 "vector": (np.float16, (dimension,)),
                 "embedded": (np.bool_, ()),
             },
             decode=self._decode_regions,
-            read=["id", "frame", "x0", "y0", "x1", "y1", "proposer", "label", "track", column],
+            read=["id", "frame", "x0", "y0", "x1", "y1", "proposer", "label", "track", "code", column],
         )
         self._frame_of_region = np.zeros(0, np.int64)
         self._shots: tuple[SpanIndex, NDArray[np.float64]] | None = None
@@ -164,6 +166,16 @@ class HotColumns:
     def region_vectors(self) -> torch.Tensor:
         return torch.from_numpy(self._regions["vector"])
 
+    @property
+    def region_codes(self) -> NDArray[np.uint8]:
+        """uint8 (R, 32); zeros where a region has none."""
+        return self._regions["code"]
+
+    @property
+    def region_coded(self) -> NDArray[np.bool_]:
+        """bool (R,): regions that have a code."""
+        return self._regions["coded"]
+
     def shots_s(self, frames: NDArray[np.intp]) -> list[tuple[float, float] | None]:
         """Start and stop in seconds of the shot of each of these frames; None while its source is not complete."""
         if self._shots is None:
@@ -226,6 +238,7 @@ class HotColumns:
             **{name: rows[name].to_numpy() for name in ("x0", "y0", "x1", "y1")},
             "proposer": _numbers(rows["proposer"], self.proposers, self._proposer_codes),
             "label": _numbers(rows["label"], self.labels, self._label_codes),
+            **_codes(rows["code"]),
             "track": ids_of(pc.fill_null(rows["track"], "")),
             **vectors_of(rows[self._column]),
         }
@@ -250,6 +263,15 @@ def _int64(column: pa.ChunkedArray) -> NDArray[np.int64]:
 def ids_of(column: pa.ChunkedArray) -> IdArray:
     """Ids as bytes (N,): fixed width, so that they sort and compare in NumPy."""
     return np.asarray(column.cast(pa.binary()).to_numpy(zero_copy_only=False), "S32")
+
+
+def _codes(column: pa.ChunkedArray) -> Columns:
+    """code: uint8 (N, 32) of a column of fixed-size lists, zero where there is none; coded: bool (N,)."""
+    values = column.combine_chunks()
+    coded = values.is_valid().to_numpy(zero_copy_only=False)
+    codes = np.zeros((len(values), CODE_BYTES), np.uint8)
+    codes[coded] = values.flatten().to_numpy(zero_copy_only=False).reshape(-1, CODE_BYTES)
+    return {"code": codes, "coded": coded}
 
 
 def vectors_of(column: pa.ChunkedArray) -> Columns:

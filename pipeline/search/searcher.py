@@ -64,7 +64,7 @@ class Searcher:
     ) -> None:
         self._columns = HotColumns(lake, column="vector" if encoder is None else lake.column_of(encoder.space))
         self._scorer = Scorer(threads=threads)
-        self._targets = TargetMaker(encoder, regions=regions)
+        self._targets = TargetMaker(encoder, lake=lake, regions=regions)
         self._state = SearchState(lake, self._columns, self._scorer, encoder, proposers)
         self._methods: dict[MethodName, Method] = {}
         self._lock = threading.Lock()
@@ -98,7 +98,8 @@ class Searcher:
                 answer = self._of(self._scores(asked), query.k)
             hits = self._hits(answer)
         took_ms = (time.perf_counter() - start) * 1000
-        return SearchResult(query, took_ms, exact=answer.exact, candidates=answer.candidates, hits=hits)
+        region = None if query.prompts is None else target.roi
+        return SearchResult(query, took_ms, answer.exact, answer.candidates, hits, region)
 
     @property
     def without_vector(self) -> int:

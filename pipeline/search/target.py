@@ -5,11 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from operators.encoders.encoder import Encoder
-from operators.readers.picture import read_picture
 from operators.region_vectors import RegionVectors, RegionVectorsConfig
+from pipeline.lake.lake import Lake
+from pipeline.search.query_picture import prompted_region, query_picture, region_vector
 from schemas.boxes import Boxes
 from schemas.errors import QueryError
 from schemas.frames import ImageArray
+from schemas.masks import Mask
 from schemas.query import BoxTuple, Query
 from schemas.vectors import VectorArray
 
@@ -21,39 +23,55 @@ class Target:
     vector: float32 (D,); the semantic distance of a candidate v is `1 − v · vector`. Of unit length for words or a
         picture alone; else the weighted sum of what is sought, less what is not. None where only a place is asked for.
     picture: the query's, where it has one. roi: the part of it that is sought; None for all of it.
+    mask: of the picture, where prompts chose a region; roi is then the box around it.
     """
 
     vector: VectorArray | None
     picture: ImageArray | None = None
     roi: BoxTuple | None = None
+    mask: Mask | None = None
 
 
 class TargetMaker:
-    """Makes targets with a model. regions: how a part of a picture becomes a vector, best as those of the lake."""
+    """Makes targets with a model. lake: where keyframes come from that a query shows.
 
-    def __init__(self, encoder: Encoder | None, *, regions: RegionVectorsConfig) -> None:
+    regions: how a part of a picture becomes a vector, best as those of the lake.
+    """
+
+    def __init__(self, encoder: Encoder | None, *, lake: Lake, regions: RegionVectorsConfig) -> None:
+        self._lake = lake
         self._encoder = encoder
         self._regions = regions
 
     def __call__(self, query: Query) -> Target:
-        """Raises QueryError when the query needs a model and there is none, DecodeError for an unreadable picture."""
+        """Raises QueryError when the query needs a model and there is none, or its prompts choose nothing; DecodeError
+        for an unreadable picture."""
         if not query.by_meaning:
             return Target(None)
         encoder = self._need()
         wanted: list[tuple[float, VectorArray]] = []
-        picture = None
+        shown = query_picture(query, self._lake)
+        picture = None if shown is None else shown.image
+        roi, mask = query.roi, None
         if query.text is not None:
-            wanted.append((1.0 if query.image is None else query.text_weight, self.of_text(query.text)))
-        if query.image is not None:
-            picture = read_picture(query.image)
-            of_picture = encoder.encode_images([picture])[0] if query.roi is None else self._of_roi(picture, query.roi)
+            wanted.append((1.0 if shown is None else query.text_weight, self.of_text(query.text)))
+        if shown is not None:
+            if query.prompts is not None:
+                region = prompted_region(shown, query.prompts, encoder)
+                x0, y0, x1, y1 = region.box.xyxy[0].tolist()
+                roi, mask = (x0, y0, x1, y1), region.mask
+                of_picture = region_vector(shown.image, region, encoder)
+            elif roi is not None:
+                of_picture = self._of_roi(shown.image, roi)
+            else:
+                of_picture = encoder.encode_images([shown.image])[0]
             wanted.append((1.0 if query.text is None else 1.0 - query.text_weight, of_picture))
         unwanted = [self.of_text(text) for text in query.not_text]
         if picture is not None:
             unwanted += [self._of_roi(picture, roi) for roi in query.not_rois]
         wanted += [(-query.not_weight / len(unwanted), vector) for vector in unwanted]
         vector = np.sum([weight * vector for weight, vector in wanted], axis=0).astype(np.float32)
-        return Target(vector, picture, query.roi)
+        return Target(vector, picture, roi, mask)
 
     def of_text(self, text: str) -> VectorArray:
         """float32 (D,), of unit length."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from pipeline.search.methods.boxed import Regions, WholeFrames
+from pipeline.search.methods.codes import Codes
 from pipeline.search.methods.detail import Detail
 from pipeline.search.methods.listed import Parts, Patches
 from pipeline.search.methods.matched import Growing, Votes
@@ -13,6 +14,7 @@ from schemas.query import MethodName
 METHODS: dict[MethodName, Callable[[SearchState], Method]] = {
     "regions": Regions,
     "global": WholeFrames,
+    "codes": Codes,
     "detail": Detail,
     "parts": Parts,
     "parts-global": partial(Parts, with_frames=True),

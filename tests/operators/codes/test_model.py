@@ -10,7 +10,7 @@ import pytest
 from operators.codes.features import RegionFeaturesConfig
 from operators.codes.hamming import unpack_signs
 from operators.codes.model import CodeModel
-from operators.codes.projections import Projection
+from operators.codes.projection import Projection
 from schemas.errors import InvalidValueError, ModelError
 from schemas.vectors import VectorSpace
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from operators.codes.hamming import hamming_distances, pack_signs
-from operators.codes.projections import Projection, itq, quantisation_loss, random_projection
+from operators.codes.itq import itq, quantisation_loss
+from operators.codes.projection import Projection, random_projection
 from schemas.errors import InvalidValueError
 from schemas.vectors import VectorArray, normalise
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from operators.codes.hamming import hamming_distances, pack_signs, unpack_signs
-from operators.codes.projections import Projection, itq, random_projection
+from operators.codes.itq import itq
+from operators.codes.projection import Projection, random_projection
 from operators.training.codes import CodeEpoch, CodeTraining, train_codes
 from schemas.errors import InvalidValueError, ModelError
 from schemas.vectors import VectorArray, normalise

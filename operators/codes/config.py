@@ -1,0 +1,21 @@
+"""Whether the regions of a plan get codes, and of which model."""
+
+from dataclasses import dataclass
+
+from schemas.errors import PlanError
+
+
+@dataclass(frozen=True, slots=True)
+class CodesConfig:
+    """model: a file of `regionlake train codes`; none: regions get no codes.
+
+    regions_per_frame: how many get one: those with masks first, the largest of them first (Search Anything, section
+        3.1, indexes 25). Each takes one more pass of the plan's model.
+    """
+
+    model: str = ""
+    regions_per_frame: int = 25
+
+    def __post_init__(self) -> None:
+        if self.regions_per_frame < 1:
+            raise PlanError(f"codes.regions_per_frame must be at least 1, got {self.regions_per_frame}")

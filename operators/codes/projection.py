@@ -1,0 +1,53 @@
+"""The hash of a vector: signs of a projection; and one drawn at random (Charikar, STOC 2002)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.codes.hamming import CODE_BITS
+from schemas.errors import InvalidValueError
+from schemas.vectors import VectorArray
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Projection:
+    """The hash of a vector: the signs of `weight · x + bias`. weight: float32 (256, D). bias: float32 (256,)."""
+
+    weight: VectorArray
+    bias: VectorArray
+
+    def __post_init__(self) -> None:
+        if self.weight.ndim != 2 or self.weight.shape[0] != CODE_BITS or self.bias.shape != (CODE_BITS,):
+            raise InvalidValueError(
+                f"a projection needs weight ({CODE_BITS}, D) and bias ({CODE_BITS},), "
+                f"got {self.weight.shape} and {self.bias.shape}"
+            )
+
+    @classmethod
+    def about(cls, mean: Doubles, directions: Doubles) -> "Projection":
+        """Signs along each of 256 directions, (256, D), seen from the mean, (D,)."""
+        return cls(directions.astype(np.float32), (-directions @ mean).astype(np.float32))
+
+    @property
+    def dimension(self) -> int:
+        """D, of the vectors that are hashed."""
+        return int(self.weight.shape[1])
+
+
+def random_projection(features: VectorArray, *, seed: int) -> Projection:
+    """256 directions drawn from a normal distribution, about the mean of `features`, float32 (N, D).
+
+    Two vectors at an angle θ about the mean differ in a bit with probability θ / π.
+    """
+    require_features(features)
+    directions = np.random.default_rng(seed).normal(size=(CODE_BITS, features.shape[1]))
+    return Projection.about(features.mean(axis=0, dtype=np.float64), directions)
+
+
+def require_features(features: VectorArray) -> None:
+    """Raises InvalidValueError unless features are float (N, D), finite, of at least two rows."""
+    if features.ndim != 2 or len(features) < 2 or not np.isfinite(features).all():
+        raise InvalidValueError(f"a hash is made from finite features (N >= 2, D), got {features.shape}")

@@ -1,0 +1,52 @@
+"""The code model of a lake: kept beside its tables, because whoever searches by codes needs it too."""
+
+import fsspec
+
+from operators.codes.model import CodeModel
+from pipeline.lake.lake import Lake, lake_errors
+from schemas.errors import LakeError, QueryError
+from schemas.tables import CODE_MODEL_KEY, code_model_fingerprint
+
+
+def keep_code_model(lake: Lake, model: CodeModel) -> None:
+    """Puts a code model into a lake whose regions will get its codes; for the lake's one writer. Safe to repeat.
+
+    Raises LakeError where regions hold codes of another model: codes of two models cannot be compared.
+    """
+    regions = lake.table("regions")
+    held = code_model_fingerprint(regions.schema)
+    if held not in (None, model.fingerprint) and lake.count("regions", where="code IS NOT NULL"):
+        raise LakeError(
+            f"{lake.uri} holds codes of the code model {held}, the plan's is {model.fingerprint}: "
+            "use that one (codes.model), or ingest into another lake"
+        )
+    with lake_errors(f"keeping the code model in {lake.uri}"):
+        filesystem, path = fsspec.core.url_to_fs(_place(lake, model.fingerprint))
+        if not filesystem.exists(path):
+            filesystem.pipe_file(path + ".part", model.to_bytes())
+            filesystem.mv(path + ".part", path)
+        if held != model.fingerprint:
+            regions.replace_field_metadata("code", {CODE_MODEL_KEY: model.fingerprint})
+
+
+def load_code_model(lake: Lake) -> CodeModel:
+    """Raises QueryError where the lake has no codes, LakeError where its code model is gone or damaged."""
+    fingerprint = code_model_fingerprint(lake.table("regions").schema)
+    if fingerprint is None:
+        raise QueryError(
+            f"{lake.uri} holds no codes: train some (regionlake train codes --lake {lake.uri} --out codes.safetensors) "
+            "and ingest with --set codes.model=codes.safetensors"
+        )
+    place = _place(lake, fingerprint)
+    with lake_errors(f"reading the code model {place}"):
+        filesystem, path = fsspec.core.url_to_fs(place)
+        model = CodeModel.from_bytes(filesystem.cat_file(path), name=place)
+    if model.fingerprint != fingerprint:
+        raise LakeError(
+            f"{place} is not the code model {fingerprint} that made the lake's codes; restore it from a copy"
+        )
+    return model
+
+
+def _place(lake: Lake, fingerprint: str) -> str:
+    return f"{lake.uri.rstrip('/')}/codes-{fingerprint}.safetensors"

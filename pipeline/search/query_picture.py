@@ -1,0 +1,78 @@
+"""The picture of a query, and the region of it that prompts choose."""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from operators.codes.features import RegionFeatures, RegionFeaturesConfig
+from operators.encoders.encoder import Encoder
+from operators.masks.rle import resized_mask
+from operators.prompts.selection import Selection, select_region
+from operators.prompts.words import word_similarity
+from operators.proposals.segments import Segments, SegmentsConfig
+from operators.readers.picture import read_picture
+from pipeline.lake.lake import Lake
+from pipeline.lake.ledger import sql_in
+from pipeline.lake.mask_rows import masks_of
+from schemas.errors import QueryError
+from schemas.frames import ImageArray, Keyframe
+from schemas.masks import Mask
+from schemas.prompts import RegionPrompts
+from schemas.query import Query
+from schemas.regions import Proposals
+from schemas.vectors import VectorArray, normalise
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QueryPicture:
+    """image: uint8 (H, W, 3) RGB. masks: of its size, where the lake has them; empty for a picture that is new."""
+
+    image: ImageArray
+    masks: tuple[Mask, ...] = ()
+
+
+def query_picture(query: Query, lake: Lake) -> QueryPicture | None:
+    """The file, or the lake's thumbnail of the keyframe with its masks; None where a query shows nothing.
+
+    Raises DecodeError for an unreadable file, QueryError for a keyframe that the lake does not have.
+    """
+    if query.image is not None:
+        return QueryPicture(read_picture(query.image))
+    if query.frame is None:
+        return None
+    found = lake.read("frames", columns=["thumbnail"], where=sql_in("id", [query.frame]))
+    if not found.num_rows:
+        raise QueryError(f"{lake.uri} has no frame {query.frame}; ids of frames are `frame_id` in hits of --json")
+    with Image.open(io.BytesIO(found["thumbnail"][0].as_py())) as thumbnail:
+        image = np.array(thumbnail.convert("RGB"))
+    rows = lake.read("regions", columns=["id", "mask", "mask_area"], where=sql_in("frame", [query.frame]))
+    height_px, width_px, _ = image.shape
+    masks = masks_of(rows)
+    return QueryPicture(image, tuple(resized_mask(masks[i], height_px, width_px) for i in sorted(masks)))
+
+
+def prompted_region(picture: QueryPicture, prompts: RegionPrompts, encoder: Encoder) -> Selection:
+    """The region that the prompts mean, among the masks that the lake has of the picture, else among its segments."""
+    masks = picture.masks or tuple(
+        mask
+        for mask in Segments(SegmentsConfig())(Keyframe(0, picture.image, None, "picture")).mask
+        if mask is not None
+    )
+    similarity = None
+    if prompts.text is not None:
+        similarity = word_similarity(picture.image, masks, prompts.text, encoder)
+    return select_region(masks, prompts, similarity=similarity)
+
+
+def region_vector(image: ImageArray, region: Selection, encoder: Encoder) -> VectorArray:
+    """float32 (D,), of unit length: the mean of the region's features under its mask and of its masked crop's vector.
+
+    Comparable with the vectors of regions, which are the same without a mask.
+    """
+    proposals = Proposals.of(region.box, score=1.0, proposer="prompts", mask=[region.mask])
+    ((x,),) = RegionFeatures(RegionFeaturesConfig(), encoder)([image], [proposals])
+    pooled, crop = np.split(x, 2)
+    vector: VectorArray = normalise((pooled + crop)[None])[0]
+    return vector
