@@ -33,7 +33,9 @@ def generate(
     test_share: Annotated[float, typer.Option(help="Share of FOLDER's pictures kept for test.")] = 0.4,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other pictures.")] = 0,
 ) -> None:
-    """Make pictures of real objects on plain and real backgrounds, with boxes and masks, as COCO folders.
+    """Make annotated pictures of real objects on backgrounds.
+
+    With boxes and masks, as COCO folders:
 
     DIR/train, DIR/test, DIR/test-small and DIR/test-large; training and test share no object and no background.
     """
