@@ -1,4 +1,7 @@
-"""Ways of re-ranking frames by matching a part of a picture patch by patch (RIS, methods.md §5)."""
+"""Ways of re-ranking frames by matching a part of a picture patch by patch (RIS, methods.md §5).
+
+Frames of which nothing matches keep the order of the first search, after all others: at distances above 1.
+"""
 
 from collections.abc import Sequence
 
@@ -15,7 +18,7 @@ from operators.patch_matching.voting import votes
 from pipeline.search.frame_scores import FrameScores, Place
 from pipeline.search.methods.method import Asked, SearchState
 from pipeline.search.stored_grids import no_patches, read_grids, require_space
-from schemas.boxes import Boxes
+from schemas.boxes import Boxes, FloatArray
 from schemas.errors import QueryError
 from schemas.frames import ImageArray
 from schemas.patches import PatchGrid
@@ -39,15 +42,16 @@ class Votes:
         rows, grids = _grids(asked, self._state)
         (grid,) = patch_grids(encoder, [picture])
         cast = votes(roi_patches(grid, roi).flat(), grids, kind=self._kind)
-        distance = np.full(len(asked.frames), np.inf, np.float32)
-        if len(rows):
-            distance[rows] = np.where(cast > 0, 1 - cast / cast.sum(), np.inf)
+        distance = _unmatched(asked, rows)
+        for row, own in zip(rows, cast.tolist(), strict=True):
+            if own > 0:
+                distance[row] = 1 - own / cast.sum()
         return FrameScores(distance, lambda _: Place(), candidates=len(rows))
 
 
 class Growing:
     """Frames by the largest region that matches the ROI in step, over a pyramid of its views; the distance is 1 less
-    the score. A hit's box and mask are those of its region; frames in which no patch matches are not found."""
+    the score. A hit's box and mask are those of its region."""
 
     reranks = True
 
@@ -58,15 +62,18 @@ class Growing:
         encoder, picture, roi = _sought(asked, self._state)
         rows, grids = _grids(asked, self._state)
         matches = match_region(roi_pyramid(encoder, picture, roi), grids)
-        distance = np.full(len(asked.frames), np.inf, np.float32)
+        distance = _unmatched(asked, rows)
         found: dict[int, tuple[RegionMatch, PatchGrid]] = {}
         for row, grid, match in zip(rows, grids, matches, strict=True):
             if match is not None:
                 distance[row] = 1 - match.score
                 found[row] = (match, grid)
-        return FrameScores(distance, lambda row: self._place(row, *found[row]), candidates=len(rows))
+        return FrameScores(distance, lambda row: self._place(row, found.get(row)), candidates=len(rows))
 
-    def _place(self, row: int, match: RegionMatch, grid: PatchGrid) -> Place:
+    def _place(self, row: int, found: tuple[RegionMatch, PatchGrid] | None) -> Place:
+        if found is None:
+            return Place()
+        match, grid = found
         frame_id = self._state.columns.frame_id[row].decode()
         size = self._state.lake.read("frames", columns=["width_px", "height_px"], where=f"id = '{frame_id}'")
         width_px, height_px = (size[name][0].as_py() for name in ("width_px", "height_px"))
@@ -76,6 +83,13 @@ class Growing:
             proposer="growing",
             mask=cell_mask(match.mask, extent=grid.extent, width_px=width_px, height_px=height_px),
         )
+
+
+def _unmatched(asked: Asked, rows: Sequence[int]) -> FloatArray:
+    """float32 (F,): above 1 in the order of `rows`; inf for frames that are not among them."""
+    distance = np.full(len(asked.frames), np.inf, np.float32)
+    distance[list(rows)] = 1 + np.arange(1, len(rows) + 1, dtype=np.float32) / max(1, len(rows))
+    return distance
 
 
 def _sought(asked: Asked, state: SearchState) -> tuple[Encoder, ImageArray, Boxes]:

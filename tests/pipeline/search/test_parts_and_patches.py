@@ -144,7 +144,8 @@ def test_votes_and_growing_rank_the_nearest_frames_by_the_stored_patches(
     query = Query(image=image, roi=ROI, candidates=12, k=100)
 
     grown = match_region(roi_pyramid(encoder, shown, roi), targets)
-    expected = {h.frame_id: 1 - m.score for h, m in zip(first, grown, strict=True) if m is not None}
+    expected = {h.frame_id: 1 + n / 12 for n, h in enumerate(first, start=1)}  # as they stood, where nothing matches
+    expected |= {h.frame_id: 1 - m.score for h, m in zip(first, grown, strict=True) if m is not None}
     hits = searcher.search(replace(query, rank=by("growing"))).hits
     assert by_frame(hits) == pytest.approx(expected, abs=1e-5)
 
@@ -152,7 +153,8 @@ def test_votes_and_growing_rank_the_nearest_frames_by_the_stored_patches(
     for method, kind in (("votes", "majority"), ("votes-weighted-unique", "weighted-unique")):
         cast = votes(patches, targets, kind=kind)
         hits = searcher.search(replace(query, rank=by(method))).hits
-        expected = {h.frame_id: 1 - n / cast.sum() for h, n in zip(first, cast.tolist(), strict=True) if n > 0}
+        expected = {h.frame_id: 1 + n / 12 for n, h in enumerate(first, start=1)}
+        expected |= {h.frame_id: 1 - n / cast.sum() for h, n in zip(first, cast.tolist(), strict=True) if n > 0}
         assert by_frame(hits) == pytest.approx(expected, abs=1e-5)
 
 
