@@ -26,7 +26,7 @@ def keep_code_model(lake: Lake, model: CodeModel) -> None:
             filesystem.pipe_file(path + ".part", model.to_bytes())
             filesystem.mv(path + ".part", path)
         if held != model.fingerprint:
-            regions.replace_field_metadata("code", {CODE_MODEL_KEY: model.fingerprint})
+            regions.update_field_metadata({"path": "code", "metadata": {CODE_MODEL_KEY: model.fingerprint}})
 
 
 def load_code_model(lake: Lake) -> CodeModel:
