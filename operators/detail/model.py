@@ -80,4 +80,4 @@ def load_detail_model(path: Path) -> DetailModel:
             fusion.eval(), VectorSpace(**about["space"]), CoverConfig(**about["cover"]), file_revision(path)
         )
     except (OSError, SafetensorError, KeyError, TypeError, RuntimeError) as error:
-        raise ModelError(f"{path} is no detail model: {error}") from error
+        raise ModelError(f"{path} is no detail model; make one with regionlake train detail: {error}") from error

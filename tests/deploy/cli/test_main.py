@@ -52,6 +52,9 @@ def test_every_subcommand_has_its_help(regionlake: Run, subcommand: str) -> None
         (["ingest", "a.mp4", "--lake", "L", "--plan", "absent.toml"], "absent.toml"),
         (["plan", "--set", "no.such.key=1"], "no"),
         (["plan", "--set", "run.segment_s=-1"], "segment_s"),
+        (["generate", "out", "--objects", ".", "--size", "big"], "WIDTHxHEIGHT"),
+        (["train", "detail", "--out", "f.safetensors"], "--data"),
+        (["ingest", "a.mp4", "--lake", "L", "--set", "detail.model=absent"], "regionlake train detail"),
         (["drown"], "drown"),
     ],
 )
