@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812  # the name everyone knows it by
 
 from operators.detail.checkpoint import Epoch, load_checkpoint, save_checkpoint
 from operators.detail.cover import Covered
@@ -26,22 +27,26 @@ class DetailFitConfig:
     straight line.
 
     mixed: share of the pictures of a batch that are put together from windows of up to five pictures: some hundreds
-    of pictures then teach what else takes thousands. held_out: share of the pictures that the loss is only watched on.
+    of pictures then teach what else takes thousands. blended: share of windows that are mixed with another one,
+    noise: length of what is drawn and added to all of them: more windows than were ever seen, and the loss follows
+    from the windows whatever they are. held_out: share of the pictures that the loss is only watched on.
     scale: of the cosines that are to be reached; the higher, the more the best pictures of a text count.
     """
 
-    epochs: int = 40
-    warm_up_epochs: int = 5
+    epochs: int = 60
+    warm_up_epochs: int = 8
     batch: int = 30
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     weight_decay: float = 1e-3
     clip_norm: float = 1.0
-    mixed: float = 0.7
+    mixed: float = 0.6
+    blended: float = 0.2
+    noise: float = 0.3
     held_out: float = 0.1
-    scale: float = 20.0
+    scale: float = 30.0
     width: int = 128
-    heads: int = 8
-    hidden: int = 256
+    heads: int = 16
+    hidden: int = 512
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -52,8 +57,11 @@ class DetailFitConfig:
             )
         if min(self.learning_rate, self.clip_norm, self.scale) <= 0 or self.weight_decay < 0:
             raise InvalidValueError("learning_rate, clip_norm and scale must be positive, weight_decay not negative")
-        if not 0 <= self.mixed <= 1 or not 0 <= self.held_out < 1:
-            raise InvalidValueError(f"mixed and held_out must be shares, got {self.mixed} and {self.held_out}")
+        if not (0 <= self.mixed <= 1 and 0 <= self.blended <= 1 and 0 <= self.held_out < 1) or self.noise < 0:
+            raise InvalidValueError(
+                f"mixed, blended and held_out must be shares and noise not negative, got {self.mixed}, {self.blended}, "
+                f"{self.held_out} and {self.noise}"
+            )
 
 
 @one_torch_thread()
@@ -135,6 +143,27 @@ class _Pictures:
         place = torch.arange(places)
         return _Pictures(self.windows[row, place], self.present[row, place], self.whole[sources[:, 0]])
 
+    def thinned(self, places: int, draw: torch.Generator) -> "_Pictures":
+        """At most so many windows of each, drawn: a few wide pictures would make every batch as wide as they are."""
+        if self.present.shape[1] <= places:
+            return self
+        order = (self.present + torch.rand(self.present.shape, generator=draw)).argsort(dim=1, descending=True)
+        row, kept = torch.arange(len(self))[:, None], order[:, :places]
+        return _Pictures(self.windows[row, kept], self.present[row, kept], self.whole)
+
+    def drawn_about(self, batch: "_Pictures", config: DetailFitConfig, draw: torch.Generator) -> "_Pictures":
+        """The batch with some of its windows blended with windows of any picture, and noise on all of them."""
+        count, places, dimension = batch.windows.shape
+        picture = torch.randint(len(self), (count, places), generator=draw)
+        place = torch.randint(int(self.present.sum(dim=1).min()), (count, places), generator=draw)
+        share = torch.rand(count, places, 1, generator=draw)
+        chosen = torch.rand(count, places, 1, generator=draw) < config.blended
+        other = self.windows[picture, place]
+        windows = torch.where(chosen, share * batch.windows + (1 - share) * other, batch.windows)
+        length = config.noise * torch.rand(count, 1, 1, generator=draw) / dimension**0.5
+        windows = F.normalize(windows + length * torch.randn(windows.shape, generator=draw), dim=-1)
+        return _Pictures(windows, batch.present, batch.whole)
+
 
 class _Run:
     """A fusion in training."""
@@ -158,6 +187,7 @@ class _Run:
             lr=config.learning_rate,
         )
         self.learning_rate = 0.0
+        self._places = int(training.present.sum(dim=1).median())
 
     def epoch(self, number: int) -> float:
         """One pass over the training pictures; the mean loss. number: from 1."""
@@ -168,6 +198,7 @@ class _Run:
             self._set_rate((number - 1) * len(batches) + step, len(batches))
             mixed = torch.rand((), generator=draw) < config.mixed
             batch = self._training.mixed(len(rows), draw) if mixed else self._training.at(rows)
+            batch = self._training.drawn_about(batch.thinned(self._places, draw), config, draw)
             loss = self._loss(batch)
             self.optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
