@@ -13,6 +13,8 @@ from deploy.cli.output import console, print_json
 from deploy.cli.progress import shown_progress, shown_steps
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from pipeline.evaluation.metrics import Estimate
     from pipeline.evaluation.retrieval.tables import RetrievalTable, TaskTable
     from pipeline.plan import Plan
@@ -91,17 +93,19 @@ def _print(table: "RetrievalTable", line: str) -> None:
     out.print(f"{table.dataset} ({table.layout}): {table.frames} frames{copies}; {table.model}; 95 % intervals")
     for task in table.tasks:
         out.print()
-        out.print(_rendered(task, table.bytes_a_frame))
+        out.print(_rendered(task))
         for way, why in task.unanswered.items():
             out.print(f"{way} does not answer {task.task}: {why}", soft_wrap=True)
+    out.print()
+    out.print(_costs(table))
 
 
-def _rendered(task: "TaskTable", bytes_a_frame: dict[str, float]) -> object:
+def _rendered(task: "TaskTable") -> "Table":
     from rich.table import Table
 
     names = list(dict.fromkeys(name for row in task.rows for name in row.measures))
     first = names[0] if names else ""
-    printed = Table(task.task, "way", "n", *names, f"Δ {first}", "bytes a frame", "ms", box=None, pad_edge=False)
+    printed = Table(task.task, "way", "n", *names, f"Δ {first}", box=None, pad_edge=False)
     printed.columns[1].overflow = "fold"  # a way is copied from here into the next command
     subset = ""
     for row in task.rows:
@@ -112,10 +116,19 @@ def _rendered(task: "TaskTable", bytes_a_frame: dict[str, float]) -> object:
             str(task.questions[row.subset]),
             *values,
             _value(row.gain, whole=True),
-            f"{bytes_a_frame[row.way]:,.0f}",
-            f"{task.ms[row.way]:.0f}",
         )
         subset = row.subset
+    return printed
+
+
+def _costs(table: "RetrievalTable") -> "Table":
+    from rich.table import Table
+
+    asked = [f"ms, {task.task}" for task in table.tasks]
+    printed = Table("way", "bytes a frame", *asked, "plan", box=None, pad_edge=False)
+    for way, plan in table.plans.items():
+        took = [f"{task.ms[way]:.0f}" if way in task.ms else "–" for task in table.tasks]
+        printed.add_row(way, f"{table.bytes_a_frame[way]:,.0f}", *took, plan)
     return printed
 
 

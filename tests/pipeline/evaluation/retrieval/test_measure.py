@@ -96,12 +96,15 @@ def test_answers_are_judged_by_the_frame_that_was_found(tmp_path: Path) -> None:
     def plan_of(needed: tuple[str, ...], own: tuple[str, ...]) -> Plan:
         return load_plan(overrides=[*needed, *SETTINGS, *own])
 
-    prepared = prepare(dataset, parse_ways("regions"), every=1, plan_of=plan_of, lakes=tmp_path / "lakes")
-    table = measure(prepared, Draw(), tasks=("rois",))
-    (row,) = table.tasks[0].rows
-    assert table.tasks[0].questions == {"all": 2}
+    prepared = prepare(dataset, parse_ways("regions,growing"), every=1, plan_of=plan_of, lakes=tmp_path / "lakes")
+    classes, rois = measure(prepared, Draw(), tasks=("classes", "rois")).tasks
+    row, grown = rois.rows
+    assert (row.way, grown.way, rois.questions) == ("regions", "growing", {"all": 2})
     assert row.measures["R@1"].value == row.measures["MRR"].value == 1.0
     assert row.measures["IoU"].value > 0.4  # a cell or two of the red half
+    # words have no patches to grow a region of: named, and the other way is measured
+    assert list(classes.ms) == ["regions"]
+    assert list(classes.unanswered) == ["growing"]
     with pytest.raises(QueryError, match="colours gives no question of the task 'captions'"):
         measure(prepared, Draw(), tasks=("captions",))
     further = tmp_path / "further.png"
