@@ -77,8 +77,10 @@ def _matches(
     count, cells, dimension = vectors.shape
     likeness = (vectors.reshape(-1, dimension) @ query.flat().T).reshape(count, cells, len(query))
     likeness = np.ascontiguousarray(likeness.transpose(0, 2, 1)).reshape(count, query.rows, query.cols, *shape)
+    if level.inside is not None:
+        likeness[:, ~level.inside] = -np.inf
     grown = grow(likeness, threshold=config.threshold, seeds=config.seeds)
-    mean_query = query.flat().mean(axis=0)
+    mean_query = level.vectors.mean(axis=0)
     found: list[RegionMatch | None] = []
     for target, target_vectors, members, shift in zip(targets, vectors, grown.members, grown.shift, strict=True):
         query_cells = np.argwhere(members)
@@ -87,7 +89,7 @@ def _matches(
             continue
         target_cells = query_cells + shift
         mean_target = target_vectors[target_cells[:, 0] * shape[1] + target_cells[:, 1]].mean(axis=0)
-        coverage = len(query_cells) / len(query)
+        coverage = len(query_cells) / len(level.vectors)
         score = min(most, scaled * float(mean_query @ mean_target)) * coverage**config.coverage_power
         mask = np.zeros(shape, np.bool_)
         mask[tuple(target_cells.T)] = True
@@ -98,5 +100,5 @@ def _matches(
 
 def _with_itself(level: Level) -> float:
     """The likeness of a ROI with itself: the squared length of the mean of its patches."""
-    mean = level.patches.flat().mean(axis=0, dtype=np.float64)
+    mean = level.vectors.mean(axis=0, dtype=np.float64)
     return max(float(mean @ mean), 1e-12)

@@ -7,20 +7,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from operators.encoders.encoder import Encoder
-from operators.encoders.patch_grids import patch_grids
+from operators.masks.rle import decode_mask
 from operators.patch_matching.cell_mask import cell_mask
 from operators.patch_matching.config import VoteKind
-from operators.patch_matching.pyramid import roi_pyramid
+from operators.patch_matching.pyramid import SCALES, Level, roi_pyramid
 from operators.patch_matching.region_match import RegionMatch, match_region
-from operators.patch_matching.roi import roi_patches
 from operators.patch_matching.voting import votes
 from pipeline.search.frame_scores import FrameScores, Place
 from pipeline.search.methods.method import Asked, SearchState
 from pipeline.search.stored_grids import no_patches, read_grids, require_space
 from schemas.boxes import Boxes, FloatArray
 from schemas.errors import QueryError
-from schemas.frames import ImageArray
 from schemas.patches import PatchGrid
 from schemas.query import BoxTuple
 
@@ -38,10 +35,9 @@ class Votes:
         self._kind: VoteKind = kind
 
     def __call__(self, asked: Asked) -> FrameScores:
-        encoder, picture, roi = _sought(asked, self._state)
+        (level,) = _levels(asked, self._state, scales=(1.0,))
         rows, grids = _grids(asked, self._state)
-        (grid,) = patch_grids(encoder, [picture])
-        cast = votes(roi_patches(grid, roi).flat(), grids, kind=self._kind)
+        cast = votes(level.vectors, grids, kind=self._kind)
         distance = _unmatched(asked, rows)
         for row, own in zip(rows, cast.tolist(), strict=True):
             if own > 0:
@@ -59,9 +55,9 @@ class Growing:
         self._state = state
 
     def __call__(self, asked: Asked) -> FrameScores:
-        encoder, picture, roi = _sought(asked, self._state)
+        levels = _levels(asked, self._state, scales=SCALES)
         rows, grids = _grids(asked, self._state)
-        matches = match_region(roi_pyramid(encoder, picture, roi), grids)
+        matches = match_region(levels, grids)
         distance = _unmatched(asked, rows)
         found: dict[int, tuple[RegionMatch, PatchGrid]] = {}
         for row, grid, match in zip(rows, grids, matches, strict=True):
@@ -92,12 +88,17 @@ def _unmatched(asked: Asked, rows: Sequence[int]) -> FloatArray:
     return distance
 
 
-def _sought(asked: Asked, state: SearchState) -> tuple[Encoder, ImageArray, Boxes]:
-    """The model, the query's picture, and the part of it that is sought."""
+def _levels(asked: Asked, state: SearchState, *, scales: Sequence[float]) -> list[Level]:
+    """The patches of the sought part of the query's picture, by size."""
     if asked.target.picture is None or state.encoder is None:
-        raise QueryError("--rank votes and growing match the patches of a picture; give --image, best with --roi")
+        raise QueryError("--rank votes and growing match the patches of a picture; give one, best with --roi")
     require_space(state)
-    return state.encoder, asked.target.picture, Boxes(np.array([asked.target.roi or _WHOLE], np.float32))
+    target = asked.target
+    mask = None if target.mask is None else decode_mask(target.mask)
+    if mask is not None and mask.shape != asked.target.picture.shape[:2]:
+        raise QueryError(f"a mask of {mask.shape} px does not fit a picture of {asked.target.picture.shape[:2]} px")
+    roi = Boxes(np.array([target.roi or _WHOLE], np.float32))
+    return roi_pyramid(state.encoder, asked.target.picture, roi, mask=mask, scales=scales)
 
 
 def _grids(asked: Asked, state: SearchState) -> tuple[list[int], Sequence[PatchGrid]]:

@@ -121,3 +121,21 @@ def test_levels_of_few_patches_and_regions_larger_than_the_frame_are_left_out() 
     assert [(level.scale, len(level.patches)) for level in tiny] == [(1.0, 1)]
     with pytest.raises(InvalidValueError, match="scales must be positive"):
         roi_pyramid(Colours(), picture, box(0, 0, 1, 1), scales=())
+
+
+def test_patches_of_the_subject_are_those_in_its_mask_at_any_scale() -> None:
+    """A subject that fills the upper left triangle of its box."""
+    picture = np.random.default_rng(0).integers(0, 256, (320, 480, 3), np.uint8)
+    mask = np.zeros((320, 480), np.bool_)
+    mask[80:240, 120:280] = np.tri(160, dtype=np.bool_)[::-1]
+    roi = box(120 / 480, 80 / 320, 280 / 480, 240 / 320)
+    full, half = roi_pyramid(Colours(), picture, roi, mask=mask, scales=(1.0, 0.5))
+    assert full.inside is not None
+    assert half.inside is not None
+    # centres of 8 by 8 cells of 20 px: those on the diagonal lie on its border
+    expected = np.add.outer(np.arange(8), np.arange(8)) < 7
+    assert (full.inside == expected)[np.add.outer(np.arange(8), np.arange(8)) != 7].all()
+    assert half.inside.mean() == pytest.approx(0.5, abs=0.15)
+    assert len(full.vectors) == full.inside.sum()
+    nothing = roi_pyramid(Colours(), picture, roi, mask=np.zeros_like(mask), scales=(1.0,))
+    assert len(nothing[0].vectors) == 64

@@ -111,6 +111,21 @@ def test_the_level_at_which_most_is_found_is_the_match() -> None:
     assert_allclose(as_small.box.xyxy, [[4 / 8, 5 / 8, 7 / 8, 7 / 8]], atol=1e-6)
 
 
+def test_patches_beside_the_subject_take_no_part() -> None:
+    """The lower row of the ROI is background, which stands under another subject as well."""
+    grid = random_grid(rows=2, cols=3, seed=1)
+    subject = Level(1.0, grid, np.array([[1, 1, 1], [0, 0, 0]], np.bool_))
+    itself, background = (
+        pasted(grid, rows=6, cols=8, at=(1, 2)),
+        pasted(grid.part(slice(1, 2), slice(0, 3)), rows=6, cols=8, at=(2, 2)),
+    )
+    match, other = match_region([subject], [itself, background])
+    assert other is None or len(other.query_cells) == 1
+    assert found(match).query_cells.tolist() == [[0, 0], [0, 1], [0, 2]]
+    mean = grid.flat()[:3].mean(axis=0)
+    assert found(match).score == pytest.approx(float(mean @ mean), abs=1e-6)
+
+
 def test_wrong_settings_are_refused() -> None:
     for wrong in ({"threshold": 1.5}, {"seeds": 0}, {"coverage_power": -1.0}):
         with pytest.raises(InvalidValueError):

@@ -176,7 +176,7 @@ def test_a_lake_without_parts_or_patches_says_how_to_make_one_that_has_them(rand
 
 
 def test_words_have_no_patches_to_match(searcher: Searcher) -> None:
-    with pytest.raises(QueryError, match="give --image"):
+    with pytest.raises(QueryError, match="patches of a picture; give one"):
         searcher.search(Query(text="a dog", rank=by("growing")))
     with pytest.raises(QueryError, match="ranks by meaning"):
         searcher.search(Query(box=BOX, rank=by("parts")))
