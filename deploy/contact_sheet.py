@@ -173,7 +173,8 @@ def _draw_caption(draw: ImageDraw.ImageDraw, hit: Hit, *, name: str, x: int, y: 
         for word, value in (("meaning", hit.semantic), ("place", hit.geometric))
         if value is not None
     ]
-    measured = f"distance {hit.distance:.3f} ({', '.join(parts)}) · {hit.label or hit.proposer}"
+    of = f" ({', '.join(parts)})" if parts else ""  # re-rankers and fused ways have a distance of neither
+    measured = f"distance {hit.distance:.3f}{of} · {hit.label or hit.proposer}"
     draw.text((x, y + 22), _fitted(measured, _font(14), TILE_PX), fill=FAINT, font=_font(14))
 
 
