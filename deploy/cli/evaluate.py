@@ -161,6 +161,32 @@ def masks(
 
 
 @app.command()
+def codes(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(help="Folders of labelled pictures: COCO, VOC or YOLO.", exists=True, file_okay=False),
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Measure 256-bit codes of regions: random projections, ITQ and learnt ones, beside float vectors."""
+    from operators.encoders.catalogue import DEFAULT_MODEL, load_encoder
+    from pipeline.evaluation.codes import codes_table, evaluate_codes
+
+    encoder = load_encoder(DEFAULT_MODEL)
+    with shown_steps() as on_progress:
+        table = evaluate_codes(folders, encoder, on_progress=on_progress)
+    encoder.close()
+    if as_json:
+        print_json(asdict(table))
+        return
+    console().print(
+        f"{table.pictures} pictures; bits from {table.trained:,} regions, asked of {table.tested:,} others with "
+        f"{table.objects:,} objects\n{codes_table(table)}",
+        soft_wrap=True,
+    )
+
+
+@app.command()
 def tracks(
     datasets: Annotated[
         list[Path],

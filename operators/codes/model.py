@@ -6,10 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-import numpy as np
-
 from operators.codes.features import RegionFeaturesConfig
-from operators.codes.hamming import CodeArray, pack_signs
+from operators.codes.hamming import CodeArray
 from operators.codes.projection import Projection
 from schemas.errors import InvalidValueError, ModelError
 from schemas.vectors import VectorArray, VectorSpace
@@ -33,11 +31,7 @@ class CodeModel:
 
     def __call__(self, features: VectorArray) -> CodeArray:
         """features: float32 (N, D), x of each region. Returns uint8 (N, 32): the bits of `sign(tanh(W x + b))`."""
-        if features.ndim != 2 or features.shape[1] != self.projection.dimension:
-            raise InvalidValueError(f"features must be (N, {self.projection.dimension}), got {features.shape}")
-        # float64: BLAS picks other kernels for other batch sizes, and a bit must not turn with its company
-        values = features.astype(np.float64) @ self.projection.weight.T.astype(np.float64) + self.projection.bias
-        return pack_signs(values)
+        return self.projection(features)
 
     @property
     def fingerprint(self) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.codes.hamming import CODE_BITS
+from operators.codes.hamming import CODE_BITS, CodeArray, pack_signs
 from schemas.errors import InvalidValueError
 from schemas.vectors import VectorArray
 
@@ -25,6 +25,13 @@ class Projection:
                 f"a projection needs weight ({CODE_BITS}, D) and bias ({CODE_BITS},), "
                 f"got {self.weight.shape} and {self.bias.shape}"
             )
+
+    def __call__(self, features: VectorArray) -> CodeArray:
+        """features: float32 (N, D). Returns uint8 (N, 32)."""
+        if features.ndim != 2 or features.shape[1] != self.dimension:
+            raise InvalidValueError(f"features must be (N, {self.dimension}), got {features.shape}")
+        # float64: BLAS picks other kernels for other batch sizes, and a bit must not turn with its company
+        return pack_signs(features.astype(np.float64) @ self.weight.T.astype(np.float64) + self.bias)
 
     @classmethod
     def about(cls, mean: Doubles, directions: Doubles) -> "Projection":

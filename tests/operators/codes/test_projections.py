@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from operators.codes.hamming import hamming_distances, pack_signs
+from operators.codes.hamming import hamming_distances
 from operators.codes.itq import itq, quantisation_loss
 from operators.codes.projection import Projection, random_projection
 from schemas.errors import InvalidValueError
@@ -21,13 +21,9 @@ def features(seed: int, n: int = 400, dimension: int = 320) -> VectorArray:
     return normalise((rng.normal(size=(n, dimension)) * spread + 0.2).astype(np.float32))
 
 
-def codes_of(projection: Projection, x: VectorArray) -> np.ndarray:
-    return pack_signs(x.astype(np.float64) @ projection.weight.T.astype(np.float64) + projection.bias)
-
-
 def test_a_bit_of_a_random_projection_differs_as_often_as_the_angle_says() -> None:
     x = features(0)
-    codes = codes_of(random_projection(x, seed=0), x)
+    codes = random_projection(x, seed=0)(x)
     about = normalise(x - x.mean(axis=0))
     angle = np.arccos(np.clip(about @ about[0], -1, 1)) / np.pi
     share = hamming_distances(codes, codes[0]) / 256
@@ -64,7 +60,7 @@ def test_itq_keeps_neighbours_better_than_random_projections() -> None:
     true = np.argsort(-(y @ y.T), axis=1)[:, 1:11]
     found = []
     for projection in (random_projection(x, seed=0), itq(x, seed=0, rounds=20)):
-        codes = codes_of(projection, y)
+        codes = projection(y)
         near = np.stack([np.argsort(hamming_distances(codes, c), kind="stable")[1:11] for c in codes])
         found.append(np.mean([len(set(a) & set(b)) for a, b in zip(true.tolist(), near.tolist(), strict=True)]))
     assert found[1] > 1.1 * found[0]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from operators.codes.hamming import hamming_distances, pack_signs, unpack_signs
+from operators.codes.hamming import hamming_distances, unpack_signs
 from operators.codes.itq import itq
 from operators.codes.projection import Projection, random_projection
 from operators.training.codes import CodeEpoch, CodeTraining, train_codes
@@ -23,13 +23,9 @@ def features(seed: int, n: int) -> VectorArray:
     return normalise((x + 0.2).astype(np.float32))
 
 
-def codes_of(projection: Projection, x: VectorArray) -> np.ndarray:
-    return pack_signs(x.astype(np.float64) @ projection.weight.T.astype(np.float64) + projection.bias)
-
-
 def average_precision(projection: Projection, y: VectorArray, *, neighbours: int = 10) -> float:
     """Mean over the rows of y of the AP of their float neighbours in the order of Hamming distance."""
-    codes = codes_of(projection, y)
+    codes = projection(y)
     precisions = []
     for i in range(len(y)):
         others = np.delete(np.arange(len(y)), i)
@@ -113,7 +109,7 @@ def test_a_steep_tanh_leaves_bits() -> None:
     x = features(7, 400)
     steep = train_codes(x, replace(SMALL, steepest=20.0))
     assert steep.epochs[-1].quantisation < 0.1
-    balance = np.abs(unpack_signs(codes_of(steep.projection, x)).mean(axis=0))
+    balance = np.abs(unpack_signs(steep.projection(x)).mean(axis=0))
     assert balance.mean() < 0.2
 
 
