@@ -80,7 +80,7 @@ def train_detail(
     """Writes the fusion. Killed, the same call goes on with the pictures and the epochs that are left, and writes the
     same bytes.
 
-    on_picture: told (pictures encoded, pictures in all). on_epoch: told every epoch that is trained.
+    on_picture: told (pictures that are encoded, pictures in all), first of all how many are already. on_epoch: told every epoch that is trained.
     Raises SourceError where no picture is found or one cannot be read, ModelError and LakeError before.
     """
     started = time.perf_counter()
@@ -142,6 +142,7 @@ def _of_lake(lake: Lake) -> dict[str, _Frame]:
 def _encode(frames: dict[str, _Frame], cache: CoverCache, on_picture: Callable[[int, int], None]) -> None:
     missing = {key: frame for key, frame in frames.items() if key not in cache}
     done = len(frames) - len(missing)
+    on_picture(done, len(frames))
     waiting: list[tuple[str, ImageArray]] = []
     for number, (key, image) in enumerate(_read(missing), start=1):
         waiting.append((key, image))

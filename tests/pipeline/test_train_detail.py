@@ -78,10 +78,10 @@ def test_training_again_encodes_nothing_and_writes_the_same_file(trained: Path, 
     assert curve.splitlines()[0] == "number,learning_rate,loss,held_out_loss"
     assert len(curve.splitlines()) == 1 + FIT.epochs
     assert not trained.with_suffix(".checkpoint").exists()
-    encoded: list[int] = []
+    told: list[tuple[int, int]] = []
     again = config(trained, model, folders=(pictures,))
-    train_detail(again, on_picture=lambda done, _: encoded.append(done))
-    assert encoded == []
+    train_detail(again, on_picture=lambda done, total: told.append((done, total)))
+    assert told == [(6, 6)]  # all at the start
     assert trained.read_bytes() == first
 
 
