@@ -101,6 +101,8 @@ class Query:
     candidates: how many of the nearest frames those ways look at that cost too much for all.
     then: what must follow.
     source: keeps sources whose URI matches this glob, or contains it where it has no wildcard.
+    not_frames: ids of keyframes that are left out, such as the one from which what is sought was taken: votes of
+        patches would nearly all go to it.
     since, until: UTC bounds, `since <= time < until`; sources without a recording time never match.
     since_s, until_s: the same on presentation time within each source, seconds.
     """
@@ -116,6 +118,7 @@ class Query:
     not_weight: float = 0.5
     box: BoxTuple | None = None
     source: str | None = None
+    not_frames: tuple[str, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
     since_s: float | None = None

@@ -60,6 +60,10 @@ def search(
         list[str] | None,
         typer.Option("--not", metavar="TEXT", help="What hits should not show, in words.", show_default=False),
     ] = None,
+    not_frame: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="A keyframe to leave out, such as that of --frame.", show_default=False),
+    ] = None,
     not_roi: Annotated[
         list[str] | None,
         typer.Option(metavar="X0,Y0,X1,Y1", help="A part of --image that hits should not show.", show_default=False),
@@ -129,6 +133,7 @@ def search(
         k=k,
         ranking=Ranking(semantic_weight=weight, geometry=geometry, normalisation=norm),
         not_text=tuple(not_text or ()),
+        not_frames=tuple(not_frame or ()),
         not_rois=tuple(filter(None, (parse_box(each, option="--not-roi") for each in not_roi or ()))),
         rank=tuple(parse_rank(each) for each in rank) if rank else (RankTerm(),),
         fusion=fuse,

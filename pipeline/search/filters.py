@@ -13,11 +13,13 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 def frames_in_filter(columns: HotColumns, query: Query) -> NDArray[np.bool_]:
-    """bool (F,): visible frames of the sources and times that the query asks for."""
+    """bool (F,): visible frames of the sources and times that the query asks for, less those it leaves out."""
     passes = columns.visible.copy()
     if query.source is not None:
         fits = [source_matches(uri, query.source) for uri in columns.uris]
         passes &= np.array([*fits, False])[columns.source]
+    for frame in query.not_frames:
+        passes &= columns.frame_id != frame.encode()
     if query.since is not None or query.until is not None:
         passes &= columns.time != NO_TIME
     if query.since is not None:

@@ -22,7 +22,7 @@ def box_questions(gallery: Gallery, classes: tuple[ClassName, ...], *, most: int
     labels = np.concatenate([f.objects.labels[c] for f, c in zip(gallery.frames, counted, strict=True)])
 
     def question(asked: int) -> Question | None:
-        own, label = frame_of[asked], labels[asked]
+        own, label = int(frame_of[asked]), int(labels[asked])
         fits = (boxes.iou(boxes[asked : asked + 1])[:, 0] >= LEAST_IOU) & (labels == label) & (frame_of != own)
         answers = np.unique(frame_of[fits])
         if not 0 < len(answers) <= MOST_RELEVANT * len(gallery):
@@ -31,6 +31,7 @@ def box_questions(gallery: Gallery, classes: tuple[ClassName, ...], *, most: int
         judged[answers], judged[own] = RELEVANT, UNJUDGED
         x0, y0, x1, y1 = boxes.xyxy[asked].tolist()
         places = {number: boxes[fits & (frame_of == number)] for number in answers.tolist()}
-        return Question(Query(text=classes[label].name, box=(x0, y0, x1, y1)), ALL, judged, places)
+        query = Query(text=classes[label].name, box=(x0, y0, x1, y1), not_frames=(gallery.frame_id(own),))
+        return Question(query, ALL, judged, places)
 
     return drawn(range(len(boxes)), question, most=most, seed=seed)

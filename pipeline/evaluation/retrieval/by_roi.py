@@ -45,7 +45,8 @@ def roi_questions(gallery: Gallery, dataset: Dataset, *, pictures: Path, most: i
             judged[list(places)] = RELEVANT
         judged[own] = UNJUDGED
         x0, y0, x1, y1 = objects.boxes.xyxy[index].tolist()
-        return Question(Query(image=str(picture(own)), roi=(x0, y0, x1, y1)), ALL, judged, places)
+        query = Query(image=str(picture(own)), roi=(x0, y0, x1, y1), not_frames=(gallery.frame_id(own),))
+        return Question(query, ALL, judged, places)
 
     large = [frame.objects.counted & (frame.objects.boxes.area() >= LEAST_AREA) for frame in gallery.frames]
     askable = [(own, index) for own, fits in enumerate(large) for index in np.flatnonzero(fits).tolist()]

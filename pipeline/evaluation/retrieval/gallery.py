@@ -1,13 +1,14 @@
 """The frames that can be found: those of a data set that a lake has indexed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from operators.readers.probe import probe
 from pipeline.evaluation.datasets.dataset import Dataset, LabelledFrame
 from pipeline.lake.lake import Lake
 from schemas.errors import LakeError
+from schemas.ids import frame_id
 from schemas.query import Hit
 
 Key = tuple[str, int]  # id of the source, PTS
@@ -20,6 +21,11 @@ class Gallery:
     frames: tuple[LabelledFrame, ...]
     index: Mapping[Key, int]
     copies: int
+    _ids: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        ids = {number: frame_id(*key) for key, number in self.index.items()}
+        object.__setattr__(self, "_ids", tuple(ids[number] for number in range(len(self.frames))))
 
     @classmethod
     def of(cls, dataset: Dataset, ids: Mapping[Path, str], lake: Lake) -> "Gallery":
@@ -50,6 +56,10 @@ class Gallery:
 
     def __len__(self) -> int:
         return len(self.frames)
+
+    def frame_id(self, number: int) -> str:
+        """The id in the lake of the frame with that number."""
+        return self._ids[number]
 
     def number(self, hit: Hit) -> int | None:
         """Of the frame that was hit; None where it is none of these."""

@@ -32,6 +32,11 @@ def test_without_filters_every_frame_is_a_hit(find: Find) -> None:
     assert len(find()) == 100
 
 
+def test_frames_that_are_left_out_are_not_found_and_all_others_are(find: Find) -> None:
+    first, second, *others = [hit.frame_id for hit in find()]
+    assert [hit.frame_id for hit in find(not_frames=(second, first))] == others
+
+
 def test_presentation_time_takes_its_start_and_leaves_its_end(find: Find) -> None:
     assert {h.pts_s for h in find(since_s=2.0, until_s=3.0)} == {2.0, 2.5}
 

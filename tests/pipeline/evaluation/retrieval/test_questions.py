@@ -18,6 +18,7 @@ from pipeline.evaluation.retrieval.gallery import Gallery
 from pipeline.evaluation.retrieval.question import Question
 from pipeline.evaluation.subregion import Queries, SubregionEvaluation
 from schemas.errors import InvalidValueError
+from schemas.ids import frame_id
 from schemas.query import Query
 from tests.pipeline.evaluation.retrieval.galleries import frame_of, gallery_of
 
@@ -91,6 +92,7 @@ def test_a_place_is_answered_by_other_frames_with_that_class_there() -> None:
         ("cat", [1, -1, 0, 0, 0]),
     ]
     assert questions[0].query.box == pytest.approx(LARGE)
+    assert questions[0].query.not_frames == (frame_id("0", 0),)
     np.testing.assert_allclose(questions[0].places[1].xyxy, [(0.0, 0.0, 0.6, 0.5)], rtol=1e-6)
 
 
@@ -124,6 +126,7 @@ def test_a_region_of_a_picture_is_answered_by_others_of_its_class(tmp_path: Path
         ("/1.png", [1, -1, 0, -1, -1]),
     ]
     assert questions[0].query.roi == pytest.approx(LARGE)
+    assert questions[1].query.not_frames == (frame_id("1", 0),)
     assert len(roi_questions(gallery, dataset, pictures=tmp_path, most=1, seed=0)) == 1
 
 
