@@ -13,17 +13,17 @@ from operators.shots.cuts import fold_shots
 from operators.tracking.links import Linker
 from operators.tracking.tracker import Tracker
 from pipeline.assemble import SegmentAssembler
-from pipeline.engine import Engine
+from pipeline.engines.engine import Engine
+from pipeline.engines.local_engine import LocalEngine
 from pipeline.lake.code_model import keep_code_model
-from pipeline.lake.committer import Committer
 from pipeline.lake.lake import Lake, local_folder
-from pipeline.local_engine import LocalEngine
+from pipeline.lake.writing.committer import Committer
 from pipeline.packets import SegmentFailure, StageName, Work
 from pipeline.plan import Plan
 from pipeline.progress import IngestReport, Progress
+from pipeline.reading.segments import split_source
+from pipeline.reading.sources import Failure, Location, find_sources
 from pipeline.rows import SegmentRows
-from pipeline.segments import split_source
-from pipeline.sources import Failure, Location, find_sources
 from schemas.errors import PlanConflictError
 from schemas.sources import Segment, Source
 
@@ -60,7 +60,7 @@ def ingest(
 def _engine(name: EngineName, plan: Plan, lake: str) -> Engine:
     if name == "local":
         return LocalEngine(plan, partial(open_committer, lake, plan))
-    from pipeline.ray_engine import RayEngine  # importing Ray takes a second that local runs need not wait
+    from pipeline.engines.ray_engine import RayEngine  # importing Ray takes a second that local runs need not wait
 
     return RayEngine(plan, partial(open_committer, lake, plan), on_this_node=local_folder(lake) is not None)
 

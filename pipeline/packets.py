@@ -5,7 +5,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-from pipeline.sources import Location
+from pipeline.reading.sources import Location
 from schemas.frames import Keyframe
 from schemas.regions import Proposals
 from schemas.sources import Segment, SegmentReport

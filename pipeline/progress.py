@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from pipeline.sources import Failure
+from pipeline.reading.sources import Failure
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ import numpy as np
 from operators.encoders.catalogue import load_encoder
 from operators.region_vectors import RegionVectors
 from pipeline.ingest import EngineName
-from pipeline.lake.further_vectors import FurtherVectors, NewVectors, UnseenFrames
 from pipeline.lake.lake import Lake
 from pipeline.lake.ledger import sql_in
+from pipeline.lake.writing.further_vectors import FurtherVectors, NewVectors, UnseenFrames
 from pipeline.plan import Plan
-from pipeline.reader_process import ReaderProcess
-from pipeline.sources import Failure, Location, find_sources
+from pipeline.reading.reader_process import ReaderProcess
+from pipeline.reading.sources import Failure, Location, find_sources
 from schemas.errors import DecodeError, PlanError, SourceError
 
 FILL_INTERVAL_S = 10.0
@@ -183,7 +183,9 @@ def _run(
 
 def _outcomes(works: Sequence[ReembedWork], plan: Plan, engine: EngineName) -> Iterator[NewVectors | Failure]:
     if engine == "ray":
-        from pipeline.ray_reembed import run_on_ray  # importing Ray takes a second that local runs need not wait
+        from pipeline.engines.ray_reembed import (
+            run_on_ray,  # importing Ray takes a second that local runs need not wait
+        )
 
         yield from run_on_ray(works, plan)
         return

@@ -18,9 +18,9 @@ from operators.detail.model import save_detail_model
 from operators.encoders.catalogue import load_encoder
 from operators.readers.picture import read_picture
 from pipeline.lake.lake import Lake
-from pipeline.read_segment import ReadConfig
-from pipeline.reader_process import ReaderProcess
-from pipeline.sources import Location
+from pipeline.reading.read_segment import ReadConfig
+from pipeline.reading.reader_process import ReaderProcess
+from pipeline.reading.sources import Location
 from schemas.errors import InvalidValueError, SourceError
 from schemas.frames import ImageArray
 from schemas.ids import digest
@@ -80,7 +80,8 @@ def train_detail(
     """Writes the fusion. Killed, the same call goes on with the pictures and the epochs that are left, and writes the
     same bytes.
 
-    on_picture: told (pictures that are encoded, pictures in all), first of all how many are already. on_epoch: told every epoch that is trained.
+    on_picture: told (pictures that are encoded, pictures in all), first of all how many are already.
+    on_epoch: told every epoch that is trained.
     Raises SourceError where no picture is found or one cannot be read, ModelError and LakeError before.
     """
     started = time.perf_counter()

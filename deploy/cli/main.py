@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.cli import check, doctor, evaluate, generate, ingest, models, plan, search, status, train
+from deploy.cli.commands import check, doctor, evaluate, generate, ingest, models, plan, search, status, train
 from deploy.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
 from schemas.errors import InvalidValueError, ModelError, PlanError, QueryError, RegionLakeError
 

@@ -9,7 +9,7 @@ import numpy as np
 from operators.proposals.proposer import FrameProposer
 from pipeline.evaluation.datasets.mot import read_sequence
 from pipeline.plan import Plan
-from pipeline.read_segment import SegmentReader
+from pipeline.reading.read_segment import SegmentReader
 from schemas.boxes import Boxes, FloatArray
 from schemas.errors import SourceError
 from schemas.frames import Keyframe

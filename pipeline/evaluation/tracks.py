@@ -12,7 +12,7 @@ from operators.tracking.tracker import TrackConfig, Tracker
 from pipeline.evaluation.datasets.mot import MotSequence, read_sequence
 from pipeline.ingest import ingest
 from pipeline.lake.lake import Lake
-from pipeline.lake.tracks import frames_of_regions
+from pipeline.lake.writing.tracks import frames_of_regions
 from pipeline.plan import Plan
 from pipeline.progress import Progress
 from schemas.boxes import Boxes

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from lancedb.table import LanceTable
 
-from pipeline.lake.lock import writer_of
+from pipeline.lake.writing.lock import writer_of
 from schemas.clock import Span
 from schemas.errors import LakeError, ModelError, RegionLakeError
 from schemas.tables import TABLE_NAMES, TableName, require_version, schema_of, vector_space, vector_spaces

@@ -9,8 +9,8 @@ import ray
 
 from operators.encoders.catalogue import load_encoder
 from operators.encoders.encoder import Encoder
+from pipeline.engines.remote import call
 from pipeline.lake.lake import Lake, local_folder
-from pipeline.remote import call
 from pipeline.search.searcher import Searcher
 from schemas.errors import QueryError, RegionLakeError, WorkerDiedError
 from schemas.query import Query, SearchResult

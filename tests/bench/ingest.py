@@ -35,7 +35,7 @@ def prepare_reader(path: str, *, background: bool) -> Callable[[], int]:
     """Like the others: imports and opens what is not timed; returns what is, which counts its frames."""
     from operators.motion.background import BackgroundConfig
     from operators.readers.probe import probe
-    from pipeline.read_segment import ReadConfig, SegmentReader
+    from pipeline.reading.read_segment import ReadConfig, SegmentReader
     from schemas.sources import Segment, SegmentReport
 
     source = probe(path, uri=path)

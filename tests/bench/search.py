@@ -22,8 +22,8 @@ import lancedb
 import numpy as np
 import pyarrow as pa
 
-from pipeline.lake.committer import Committer
 from pipeline.lake.lake import Lake
+from pipeline.lake.writing.committer import Committer
 from pipeline.rows import SegmentRows
 from pipeline.search.searcher import Searcher
 from schemas.clock import Clock, Span

@@ -13,8 +13,8 @@ import pytest
 
 from deploy.clips import clip_span, cut_clip, export_clips, find_video
 from operators.readers.probe import probe
-from pipeline.lake.committer import Committer
 from pipeline.lake.lake import Lake
+from pipeline.lake.writing.committer import Committer
 from schemas.errors import RegionLakeError, SourceError
 from schemas.query import Hit, Query, SearchResult
 from schemas.sources import Source

@@ -7,7 +7,7 @@ import pytest
 
 from operators.region_vectors import RegionVectorsConfig
 from pipeline.ingest import ingest
-from pipeline.lake.check import check, compare
+from pipeline.lake.audit.check import check, compare
 from pipeline.lake.lake import Lake
 from pipeline.plan import Plan, RunConfig
 

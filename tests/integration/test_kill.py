@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.lake.check import check, compare
+from pipeline.lake.audit.check import check, compare
 from pipeline.lake.lake import Lake
 
 VICTIMS = {
-    "decoder": "pipeline.reader_child",
+    "decoder": "pipeline.reading.reader_child",
     "reader": "_ReadActor",
     "embedder": "_EmbedActor",
     "committer": "_WriterActor",

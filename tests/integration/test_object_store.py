@@ -9,10 +9,10 @@ from moto.server import ThreadedMotoServer
 
 from operators.region_vectors import RegionVectorsConfig
 from pipeline.ingest import ingest
-from pipeline.lake.check import check, compare
+from pipeline.lake.audit.check import check, compare
 from pipeline.lake.lake import Lake
 from pipeline.plan import Plan
-from pipeline.sources import Failure, Location, find_sources
+from pipeline.reading.sources import Failure, Location, find_sources
 
 PLAN = Plan(regions=RegionVectorsConfig(mode="pool"))
 

@@ -9,11 +9,11 @@ import pytest
 from operators.proposals.proposer import ProposalConfig
 from operators.region_vectors import RegionVectorsConfig
 from pipeline import ingest as module
+from pipeline.engines.local_engine import LocalEngine
 from pipeline.ingest import ingest
-from pipeline.lake.check import check
+from pipeline.lake.audit.check import check
 from pipeline.lake.lake import Lake
-from pipeline.lake.lock import writer_of
-from pipeline.local_engine import LocalEngine
+from pipeline.lake.writing.lock import writer_of
 from pipeline.packets import RowPacket, Work
 from pipeline.plan import Plan, RunConfig
 from pipeline.progress import Progress

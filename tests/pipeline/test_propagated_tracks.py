@@ -24,11 +24,11 @@ from operators.tracking.propagation import MaskPropagation
 from operators.tracking.tracker import Tracker
 from pipeline.evaluation.tracks import evaluate_tracks
 from pipeline.ingest import ingest, open_committer
-from pipeline.lake.check import check
-from pipeline.lake.compare import compare
+from pipeline.lake.audit.check import check
+from pipeline.lake.audit.compare import compare
 from pipeline.lake.lake import Lake
-from pipeline.lake.table_writer import TableWriter
-from pipeline.lake.tracks import write_tracks
+from pipeline.lake.writing.table_writer import TableWriter
+from pipeline.lake.writing.tracks import write_tracks
 from pipeline.plan import Plan, RunConfig
 from schemas.clock import Span
 from schemas.errors import LakeError, ModelError, WorkerDiedError
@@ -170,8 +170,8 @@ def test_a_model_without_memory_is_refused_before_anything_is_made(
 
 @pytest.mark.ray
 def test_an_actor_refuses_a_model_at_once_and_says_when_it_has_lost_what_it_followed(segmenters: Segmenters) -> None:
-    from pipeline.ray_linker import ActorLinker
-    from pipeline.ray_session import ray_session
+    from pipeline.engines.ray_linker import ActorLinker
+    from pipeline.engines.ray_session import ray_session
 
     masks = np.zeros((1, SIDE_PX, SIDE_PX), bool)
     masks[:, 8:40, 8:40] = True

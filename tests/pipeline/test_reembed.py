@@ -11,10 +11,10 @@ from operators.proposals.proposer import ProposalConfig
 from operators.region_vectors import RegionVectorsConfig
 from pipeline import reembed as module
 from pipeline.ingest import ingest
-from pipeline.lake.check import check
-from pipeline.lake.further_vectors import FurtherVectors, NewVectors
+from pipeline.lake.audit.check import check
 from pipeline.lake.lake import Lake
-from pipeline.lake.lock import writer_of
+from pipeline.lake.writing.further_vectors import FurtherVectors, NewVectors
+from pipeline.lake.writing.lock import writer_of
 from pipeline.plan import Plan, RunConfig
 from pipeline.reembed import ReembedReport, reembed
 from pipeline.search.searcher import Searcher
@@ -89,7 +89,7 @@ def test_the_vectors_are_those_of_an_ingest_with_that_model(
 def test_an_interrupted_run_goes_on_with_what_is_left(lake: str, other: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FILL_INTERVAL_S", 0.0)
     monkeypatch.setattr(module, "FILL_SHARE", 1e9)
-    monkeypatch.setattr("pipeline.reader_child.PACKET_FRAMES", 1)
+    monkeypatch.setattr("pipeline.reading.reader_child.PACKET_FRAMES", 1)
 
     def stop(_done: int, _total: int) -> None:
         raise KeyboardInterrupt

@@ -10,7 +10,7 @@ from PIL import Image
 
 from deploy.cli.output import search_json
 from deploy.contact_sheet import draw_contact_sheet, write_contact_sheet
-from pipeline.lake.check import check
+from pipeline.lake.audit.check import check
 from pipeline.lake.lake import Lake
 from pipeline.search.searcher import Searcher
 from schemas.query import Query

@@ -7,7 +7,7 @@ import pytest
 
 from operators.region_vectors import RegionVectorsConfig
 from pipeline.evaluation.tracks import TrackedFrame, TrackScore, evaluate_tracks, score_frames
-from pipeline.lake.check import check
+from pipeline.lake.audit.check import check
 from pipeline.lake.lake import Lake
 from pipeline.plan import Plan
 from schemas.boxes import Boxes

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.lake.committer import Committer
 from pipeline.lake.lake import Lake
+from pipeline.lake.writing.committer import Committer
 from tests.pipeline.lake.synthetic import PLAN, SPACE, fold_shots
 
 OpenWriter = Callable[..., Committer]

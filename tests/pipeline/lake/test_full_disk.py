@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.lake.check import check, compare
-from pipeline.lake.committer import Committer
+from pipeline.lake.audit.check import check, compare
 from pipeline.lake.lake import Lake
+from pipeline.lake.writing.committer import Committer
 from schemas.errors import LakeError
 from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots
 

@@ -6,7 +6,7 @@ import signal
 import time
 from pathlib import Path
 
-from pipeline.lake.check import check, compare
+from pipeline.lake.audit.check import check, compare
 from pipeline.lake.lake import Lake
 from tests.pipeline.lake.victim import write
 

@@ -2,8 +2,8 @@
 
 from multiprocessing.connection import Connection
 
-from pipeline.lake.committer import Committer
 from pipeline.lake.lake import Lake
+from pipeline.lake.writing.committer import Committer
 from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots
 
 WORLDS = [World(n, length=60, step=10, regions=2) for n in range(16)]

@@ -10,7 +10,7 @@ from operators.aggregation.aggregator import build_aggregator
 from operators.aggregation.config import RepresentativesConfig
 from operators.encoders.patch_grids import patch_grids
 from operators.encoders.pooling import pool_boxes
-from pipeline.lake.committer import Committer
+from pipeline.lake.writing.committer import Committer
 from pipeline.rows import SegmentRows
 from schemas.boxes import Boxes
 from schemas.frames import ImageArray

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.lake.committer import Committer
 from pipeline.lake.lake import Lake
+from pipeline.lake.writing.committer import Committer
 from tests.pipeline.lake.synthetic import PLAN, SPACE, fold_shots
 from tests.pipeline.search.drawn import WORLDS, DrawnEncoder, add
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.lake.committer import Committer
+from pipeline.lake.writing.committer import Committer
 from schemas.frames import ImageArray
 from schemas.ids import digest
 from schemas.vectors import FeatureMap, VectorArray, VectorSpace, normalise

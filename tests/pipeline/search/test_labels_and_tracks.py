@@ -7,8 +7,8 @@ from functools import partial
 import pyarrow as pa
 
 from operators.tracking.tracker import TrackConfig, Tracker
-from pipeline.lake.committer import Committer
 from pipeline.lake.lake import Lake
+from pipeline.lake.writing.committer import Committer
 from pipeline.rows import SegmentRows
 from pipeline.search.searcher import Searcher
 from schemas.query import Query

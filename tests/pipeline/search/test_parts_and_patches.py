@@ -13,10 +13,10 @@ from operators.patch_matching.pyramid import roi_pyramid
 from operators.patch_matching.region_match import match_region
 from operators.patch_matching.roi import roi_patches
 from operators.patch_matching.voting import votes
-from pipeline.lake.check import check
-from pipeline.lake.committer import Committer
+from pipeline.lake.audit.check import check
+from pipeline.lake.audit.status import status
 from pipeline.lake.lake import Lake
-from pipeline.lake.status import status
+from pipeline.lake.writing.committer import Committer
 from pipeline.search.searcher import Searcher
 from schemas.boxes import Boxes
 from schemas.errors import QueryError

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.lake.committer import Committer
 from pipeline.lake.lake import Lake
+from pipeline.lake.writing.committer import Committer
 from pipeline.search.query_actor import QueryActor, QueryClient
 from pipeline.search.searcher import Searcher
 from schemas.errors import LakeError, ModelError, QueryError, WorkerDiedError

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.lake.committer import Committer
 from pipeline.lake.lake import Lake
 from pipeline.lake.ledger import done_table
+from pipeline.lake.writing.committer import Committer
 from pipeline.search.hot_columns import HotColumns
 from pipeline.search.searcher import Searcher
 from schemas.errors import LakeError

@@ -1,0 +1,247 @@
+"""`--engine ray`: the same stages as pools of actors under Ray Data, which streams, backpressures and retries."""
+
+import logging
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import numpy as np
+import ray
+import ray.data
+from numpy.typing import NDArray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from pipeline.engines.engine import LakeWriter
+from pipeline.engines.pool_sizes import (
+    EMBEDDER_CPUS,
+    LINKER_CPUS,
+    PROPOSER_CPUS,
+    READER_CPUS,
+    PoolSizes,
+    pool_sizes,
+    stages_with_models,
+)
+from pipeline.engines.ray_linker import ActorLinker
+from pipeline.engines.ray_session import ray_session
+from pipeline.engines.remote import call
+from pipeline.packets import FramePacket, ProposalPacket, RowPacket, Work
+from pipeline.plan import Plan
+from pipeline.reading.reader_process import ReaderProcess
+from pipeline.reading.sources import Failure, Location
+from pipeline.rows import SegmentRows
+from pipeline.stages import EmbedStage, ProposeStage
+from schemas.clock import Span
+from schemas.errors import SourceError
+from schemas.sources import Segment, Source
+
+# A packet travels as one pickle in one Arrow cell: pixels and boxes in columns of objects would be pickled value
+# by value. Blocks of about one packet keep every stage busy; Ray's default of 128 MiB waits for five.
+BLOCK_BYTES = 16 * 2**20
+PICTURES_PER_WORK = 16
+VIDEO_S_PER_WORK = 60.0
+PIECES_PER_READER = 4
+
+Batch = dict[str, NDArray[np.object_]]
+
+
+class RayEngine:
+    """The plan on a Ray cluster: the one that is running, or one started here for the run."""
+
+    def __init__(self, plan: Plan, make_writer: Callable[..., LakeWriter], *, on_this_node: bool) -> None:
+        """make_writer: is given `linker` where the plan's tracks need one: the writer's actor has no CPU and no GPU.
+        on_this_node: the lake is a folder of this machine, and its writer must run here.
+        """
+        self._plan = plan
+        with ExitStack() as opened:
+            opened.enter_context(ray_session())
+            resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
+            self._cpus, self._gpus = resources.get("CPU", 0.0), resources.get("GPU", 0.0)
+            sizes = self._pool_sizes(works=1)  # refuse before any file is opened
+            if sizes.linkers:
+                linker = ActorLinker(plan.tracks.propagation, cpus=LINKER_CPUS, gpus=sizes.linker_gpus)
+                make_writer = partial(make_writer, linker=linker)
+            self.writer: LakeWriter = _ActorWriter(make_writer, on_this_node=on_this_node)
+            self._session = opened.pop_all()
+        self._probes = [
+            ray.remote(_ProbeActor).options(num_cpus=0, max_restarts=-1, max_task_retries=2).remote(plan)
+            for _ in range(max(1, int(self._cpus) // 2))
+        ]
+
+    def probe(self, locations: Sequence[Location]) -> Iterator[tuple[Location, Source] | Failure]:
+        pool = ray.util.ActorPool(self._probes)
+        yield from pool.map_unordered(lambda actor, location: actor.probe.remote(location), list(locations))
+
+    def run(self, works: Sequence[Work]) -> Iterator[RowPacket]:
+        if not works:
+            return
+        context = ray.data.DataContext.get_current()
+        context.target_max_block_size = BLOCK_BYTES
+        context.enable_progress_bars = False  # our own progress counts frames, not blocks
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        readers = self._pool_sizes(works=len(works)).readers
+        items = [{"works": pickle.dumps(group)} for group in _groups(works, readers=readers)]
+        sizes = self._pool_sizes(works=len(items))
+        dataset: ray.data.Dataset = ray.data.from_items(items, override_num_blocks=len(items))
+        for actor, size, cpus, gpus in (
+            (_ReadActor, sizes.readers, READER_CPUS, 0.0),
+            (_ProposeActor, sizes.proposers, PROPOSER_CPUS, sizes.proposer_gpus),
+            (_EmbedActor, sizes.embedders, EMBEDDER_CPUS, sizes.embedder_gpus),
+        ):
+            dataset = dataset.map_batches(
+                actor,
+                fn_constructor_args=(self._plan,),
+                batch_size=None,  # a block, of about BLOCK_BYTES: its packets are embedded together
+                num_cpus=cpus,
+                num_gpus=gpus,
+                compute=ray.data.ActorPoolStrategy(min_size=1, max_size=size),
+            )
+        for batch in dataset.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=1):
+            for cell in batch["packet"]:
+                packet = pickle.loads(cell)
+                assert isinstance(packet, RowPacket)
+                yield packet
+
+    def _pool_sizes(self, *, works: int) -> PoolSizes:
+        return pool_sizes(
+            self._plan.run,
+            cluster_cpus=self._cpus,
+            cluster_gpus=self._gpus,
+            works=works,
+            models=stages_with_models(self._plan),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        try:
+            self.writer.close()
+        finally:
+            self._session.close()
+
+
+class _ActorWriter:
+    """The committer in an actor: restarted when it dies and asked again, which commits once all the same."""
+
+    def __init__(self, make_writer: Callable[[], LakeWriter], *, on_this_node: bool) -> None:
+        options: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
+        if on_this_node:
+            here = ray.get_runtime_context().get_node_id()
+            options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(here, soft=False)
+        self._actor = ray.remote(_WriterActor).options(**options).remote(make_writer)
+        call(self._actor, "ready")  # a lake that cannot be opened is told before any file is read
+
+    def register(self, source: Source, *, replace: bool) -> list[Span]:
+        spans: list[Span] = call(self._actor, "register", source, replace=replace)
+        return spans
+
+    def commit(self, rows: Sequence[SegmentRows]) -> int:
+        new: int = call(self._actor, "commit", rows)
+        return new
+
+    def fail(self, segment: Segment, *, state: Literal["failed", "quarantined"], error: str) -> None:
+        call(self._actor, "fail", segment, state=state, error=error)
+
+    def quarantine(self, uri: str, *, error: str) -> None:
+        call(self._actor, "quarantine", uri, error=error)
+
+    def close(self) -> None:
+        call(self._actor, "close")
+
+
+class _WriterActor:
+    def __init__(self, make_writer: Callable[[], LakeWriter]) -> None:
+        self._make_writer = make_writer
+        self._opened: LakeWriter | None = None
+
+    def _writer(self) -> LakeWriter:
+        # opened by the first call and not by the constructor, whose errors Ray hides behind its own
+        self._opened = self._opened or self._make_writer()
+        return self._opened
+
+    def ready(self) -> None:
+        self._writer()
+
+    def register(self, source: Source, *, replace: bool) -> list[Span]:
+        return self._writer().register(source, replace=replace)
+
+    def commit(self, rows: Sequence[SegmentRows]) -> int:
+        return self._writer().commit(rows)
+
+    def fail(self, segment: Segment, *, state: Literal["failed", "quarantined"], error: str) -> None:
+        self._writer().fail(segment, state=state, error=error)
+
+    def quarantine(self, uri: str, *, error: str) -> None:
+        self._writer().quarantine(uri, error=error)
+
+    def close(self) -> None:
+        self._writer().close()
+
+
+class _ProbeActor:
+    def __init__(self, plan: Plan) -> None:
+        self._reader = ReaderProcess(plan.read, timeout_s=plan.run.read_timeout_s)
+
+    def probe(self, location: Location) -> tuple[Location, Source] | Failure:
+        try:
+            return location, self._reader.probe(location)
+        except SourceError as error:
+            return Failure(location.uri, str(error))
+
+
+class _ReadActor:
+    def __init__(self, plan: Plan) -> None:
+        self._reader = ReaderProcess(plan.read, timeout_s=plan.run.read_timeout_s)
+
+    def __call__(self, batch: Batch) -> Iterator[Batch]:
+        for cell in batch["works"]:
+            for work in pickle.loads(cell):
+                for packet in self._reader.read(work):
+                    yield _cells([packet])
+
+
+class _ProposeActor:
+    def __init__(self, plan: Plan) -> None:
+        self._stage = ProposeStage(plan)
+
+    def __call__(self, batch: Batch) -> Iterator[Batch]:
+        yield _cells(self._stage([pickle.loads(cell) for cell in batch["packet"]]))
+
+
+class _EmbedActor:
+    def __init__(self, plan: Plan) -> None:
+        self._stage = EmbedStage(plan)
+
+    def __call__(self, batch: Batch) -> Iterator[Batch]:
+        yield _cells(self._stage([pickle.loads(cell) for cell in batch["packet"]]))
+
+
+def _cells(packets: Sequence[FramePacket] | Sequence[ProposalPacket] | Sequence[RowPacket]) -> Batch:
+    cells = np.empty(len(packets), object)
+    for i, packet in enumerate(packets):
+        cells[i] = pickle.dumps(packet, protocol=pickle.HIGHEST_PROTOCOL)
+    return {"packet": cells}
+
+
+def _groups(works: Sequence[Work], *, readers: int) -> Iterator[list[Work]]:
+    """Several pictures, or several short segments of videos, a piece of work: what one reader reads in a row is
+    embedded together. Every reader still gets some pieces, and the last of them does not keep the others waiting."""
+    pictures = [w for w in works if w.segment.source.kind == "picture"]
+    for start in range(0, len(pictures), PICTURES_PER_WORK):
+        yield pictures[start : start + PICTURES_PER_WORK]
+    videos = [(w, w.segment.source.clock.seconds(w.segment.span.stop - w.segment.span.start)) for w in works]
+    videos = [(work, length_s) for work, length_s in videos if work.segment.source.kind == "video"]
+    most_s = min(VIDEO_S_PER_WORK, sum(s for _, s in videos) / (PIECES_PER_READER * readers))
+    group: list[Work] = []
+    group_s = 0.0
+    for work, length_s in videos:
+        if group and group_s + length_s > most_s:
+            yield group
+            group, group_s = [], 0.0
+        group.append(work)
+        group_s += length_s
+    if group:
+        yield group

@@ -1,0 +1,129 @@
+"""What a lake holds at a glance: rows, bytes, sources by state, and what could not be read."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import pyarrow.compute as pc
+
+from pipeline.lake.lake import Lake, lake_errors
+from pipeline.lake.writing.lock import writer_of
+from schemas.tables import TABLE_NAMES, TableName
+from schemas.vectors import VectorSpace
+
+
+@dataclass(frozen=True, slots=True)
+class TableStatus:
+    """data_bytes: of the rows that count. fragments: files that a scan opens."""
+
+    rows: int
+    data_bytes: int
+    fragments: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An input, or a stretch of one, that gave nothing.
+
+    span_s: of the segment; None where the whole source could not be read.
+    """
+
+    source: str
+    span_s: tuple[float, float] | None
+    state: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class LakeStatus:
+    """spaces: vector columns with what made them. embedded: keyframes that have a vector, by column.
+    vector_bytes: of a keyframe on average, by what searches look at: "frames" (their own vectors), "parts"
+    (representatives), "regions" and "patches", before compression.
+    sources, segments: how many are in each state. refusals: sources first, then segments.
+
+    disk_bytes: all files of a local lake, old versions included; None for a bucket.
+    writer: process that writes the lake now, None when there is none or it is a bucket.
+    """
+
+    uri: str
+    spaces: dict[str, VectorSpace]
+    embedded: dict[str, int]
+    vector_bytes: dict[str, float]
+    tables: dict[TableName, TableStatus]
+    sources: dict[str, int]
+    segments: dict[str, int]
+    frames_decoded: int
+    near_duplicates: int
+    refusals: tuple[Refusal, ...]
+    disk_bytes: int | None
+    writer: str | None
+
+
+def status(lake: Lake) -> LakeStatus:
+    """Reads the ledger, and of the other tables their sizes only."""
+    sources = lake.read("sources", columns=["id", "source", "state", "error", "time_base_num", "time_base_den"])
+    columns = ["source_id", "source", "state", "error", "start", "stop", "frames_decoded", "near_duplicates"]
+    segments = lake.read("segments", columns=columns).to_pylist()
+    tick_s = {
+        row["id"]: row["time_base_num"] / row["time_base_den"] for row in sources.to_pylist() if row["time_base_den"]
+    }
+    refusals = [
+        Refusal(row["source"], None, row["state"], row["error"] or "")
+        for row in sources.to_pylist()
+        if row["state"] == "quarantined"
+    ]
+    for row in segments:
+        if row["state"] in ("failed", "quarantined"):
+            tick = tick_s.get(row["source_id"], 0.0)
+            refusals.append(
+                Refusal(row["source"], (row["start"] * tick, row["stop"] * tick), row["state"], row["error"] or "")
+            )
+    spaces = lake.spaces()
+    return LakeStatus(
+        uri=lake.uri,
+        spaces=spaces,
+        embedded={column: lake.count("frames", where=f"{column} IS NOT NULL") for column in spaces},
+        vector_bytes=_vector_bytes(lake),
+        tables={name: _table(lake, name) for name in TABLE_NAMES},
+        sources=dict(Counter(sources["state"].to_pylist())),
+        segments=dict(Counter(row["state"] for row in segments)),
+        frames_decoded=sum(row["frames_decoded"] for row in segments),
+        near_duplicates=sum(row["near_duplicates"] for row in segments),
+        refusals=tuple(refusals),
+        disk_bytes=_disk_bytes(lake),
+        writer=None if lake.folder is None else writer_of(lake.folder),
+    )
+
+
+def _vector_bytes(lake: Lake) -> dict[str, float]:
+    frames = max(1, lake.count("frames"))
+    parts = lake.read("frames", columns=["part_counts"])["part_counts"]
+    grids = lake.read("patches", columns=["rows", "cols"])
+    counts = {
+        "frames": lake.count("frames"),
+        "parts": pc.sum(pc.list_value_length(parts)).as_py() or 0,
+        "regions": lake.count("regions"),
+        "patches": pc.sum(pc.multiply(grids["rows"], grids["cols"])).as_py() or 0,
+    }
+    bytes_each = 2 * lake.space.dimension  # float16
+    return {name: count * bytes_each / frames for name, count in counts.items()}
+
+
+def _table(lake: Lake, name: TableName) -> TableStatus:
+    with lake_errors(f"reading table {name} of {lake.uri}"):
+        data = lake.table(name).to_lance()
+        fragments = data.get_fragments()
+        sizes = [file.file_size_bytes or 0 for f in fragments for file in f.metadata.files]
+        return TableStatus(data.count_rows(), sum(sizes), len(fragments), data.version)
+
+
+def _disk_bytes(lake: Lake) -> int | None:
+    if lake.folder is None:
+        return None
+    total = 0
+    for path in lake.folder.rglob("*"):
+        try:
+            total += path.stat().st_size if path.is_file() else 0
+        except FileNotFoundError:  # a writer cleans up meanwhile
+            continue
+    return total

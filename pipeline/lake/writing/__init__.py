@@ -1,0 +1,1 @@
+"""The one writer of a lake, and what it does to the tables."""

@@ -1,0 +1,175 @@
+"""Reading in a child process: a decoder that hangs or crashes costs its segment, never the run.
+
+The child (reader_child.py beside this) starts as a fresh Python, not forked (the parent has threads) and not through
+`multiprocessing` (which would import the caller's `__main__` again). It ends when its parent does, however that ends.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection, Pipe
+from types import TracebackType
+
+from pipeline.packets import FramePacket, Work
+from pipeline.reading.read_segment import ReadConfig
+from pipeline.reading.reader_child import FramesPacket, FramesRequest, ProbeRequest, ReadRequest, failure_packet
+from pipeline.reading.sources import Location
+from schemas.errors import DecodeError, ReadTimeoutError, RegionLakeError, SourceError, WorkerDiedError
+from schemas.frames import ImageArray
+from schemas.sources import Source
+
+CHILD_CODE = "from pipeline.reading.reader_child import main; main()"
+STARTS_PER_REQUEST = 3  # a crash may be the machine's fault (memory); three in a row are the file's
+
+
+class ReaderProcess:
+    """A child that probes and reads files; restarted when it dies or makes no progress for `timeout_s`.
+
+    Use from one thread at a time, but for `stop`, and close it (or use it in a `with`).
+    """
+
+    def __init__(self, config: ReadConfig, *, timeout_s: float) -> None:
+        self._config = config
+        self._timeout_s = timeout_s
+        self._child: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+        self._lifeline: int | None = None
+        self._starting = threading.Lock()
+        self._stopped = False
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the child, None before the first request."""
+        return self._child.pid if self._child else None
+
+    def probe(self, location: Location) -> Source:
+        """What is in the file. Raises SourceError; a file on which the child hangs, or always dies, is one too."""
+        error = ""
+        for start in range(STARTS_PER_REQUEST):
+            try:
+                answer = list(self._ask(ProbeRequest(location)))  # to its end: a half-read answer costs the child
+            except ReadTimeoutError as timeout:
+                error = str(timeout)
+                break
+            except WorkerDiedError as death:
+                error = f"{death}, {start + 1} times"
+            else:
+                [source] = [message for message in answer if isinstance(message, Source)]
+                return source
+        raise SourceError(f"{location.uri}: {error}")
+
+    def read(self, work: Work) -> Iterator[FramePacket]:
+        """Packets of one segment; the last carries its report, or its failure: this raises nothing on bad input."""
+        number = frames = 0
+        error = ""
+        for start in range(STARTS_PER_REQUEST):
+            try:
+                for message in self._ask(ReadRequest(work)):
+                    if isinstance(message, FramePacket):
+                        number, frames = message.head.number + 1, message.head.frames_decoded
+                        yield message
+            except ReadTimeoutError as timeout:
+                error = str(timeout)
+                break
+            except WorkerDiedError as death:
+                if self._stopped:
+                    return
+                error = f"{death}, {start + 1} times"  # a new child begins again; equal numbers replace each other
+            else:
+                return
+        yield failure_packet(work, number=number, frames_decoded=frames, error=error)
+
+    def frames(self, location: Location, source_id: str, pts: Sequence[int]) -> Iterator[tuple[ImageArray, ...]]:
+        """The frames of a source at these PTS, in that order, a few at a time: uint8 (H, W, 3) RGB each.
+
+        Raises SourceError where the file is gone or holds other bytes, DecodeError where a frame cannot be had; a
+        child that hangs or dies is one too, since what comes back has gone out already and cannot be begun again.
+        """
+        try:
+            for message in self._ask(FramesRequest(location, source_id, tuple(pts))):
+                if isinstance(message, FramesPacket):
+                    yield message.images
+        except (ReadTimeoutError, WorkerDiedError) as error:
+            raise DecodeError(f"{location.uri}: {error}") from error
+
+    def stop(self) -> None:
+        """From any thread: a segment that is being read ends where it is, and none is read after it."""
+        with self._starting:
+            self._stopped = True
+            if self._child is not None:
+                self._child.kill()
+
+    def close(self) -> None:
+        """Ends the child."""
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait()
+        if self._connection is not None:
+            self._connection.close()
+        if self._lifeline is not None:
+            os.close(self._lifeline)
+        self._child = self._connection = self._lifeline = None
+
+    def __enter__(self) -> "ReaderProcess":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def _ask(self, request: ProbeRequest | ReadRequest | FramesRequest) -> Iterator[object]:
+        """The child's messages until its answer ends. Raises what it raised, ReadTimeoutError, WorkerDiedError."""
+        complete = False
+        try:
+            connection = self._connected()
+            connection.send(request)
+            while True:
+                if not connection.poll(self._timeout_s):
+                    raise ReadTimeoutError(f"no progress for {self._timeout_s:g} s; the decoder was killed")
+                message = connection.recv()
+                if message is None:
+                    complete = True
+                    return
+                if isinstance(message, RegionLakeError):
+                    complete = True
+                    raise message
+                yield message
+        except RegionLakeError:
+            raise  # some of them are OSErrors too
+        except (EOFError, OSError) as error:  # OSError: it died in the middle of a message
+            raise WorkerDiedError(f"the reader process died ({self._exit_reason()})") from error
+        finally:
+            if not complete:
+                self.close()  # half an answer is still in the pipe: nobody may read it as the next one
+
+    def _connected(self) -> Connection:
+        if self._connection is not None:
+            return self._connection
+        ours, theirs = Pipe()
+        lifeline_read, self._lifeline = os.pipe()
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+        command = [sys.executable, "-c", CHILD_CODE, str(theirs.fileno()), str(lifeline_read)]
+        try:
+            with self._starting:
+                if self._stopped:
+                    raise WorkerDiedError("the reader was stopped")
+                self._child = subprocess.Popen(
+                    command, pass_fds=(theirs.fileno(), lifeline_read), env=environment, stdin=subprocess.DEVNULL
+                )
+        finally:
+            theirs.close()
+            os.close(lifeline_read)
+        self._connection = ours
+        ours.send(self._config)
+        return ours
+
+    def _exit_reason(self) -> str:
+        if self._child is None:
+            return "never started"
+        try:
+            code = self._child.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            return "closed its pipe"
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"

@@ -1,0 +1,44 @@
+"""Status: catches counts that are off, and refusals that go unnamed."""
+
+from pathlib import Path
+
+from pipeline.lake.audit.status import Refusal, status
+from pipeline.lake.lake import Lake
+from tests.pipeline.lake.conftest import OpenWriter
+from tests.pipeline.lake.synthetic import World
+
+
+def test_status_counts_rows_states_and_names_what_was_refused(lake: Lake, open_writer: OpenWriter) -> None:
+    done, partly = World(0), World(1)
+    with open_writer() as writer:
+        writer.commit([done.rows(s) for s in done.segments(2)])
+        first, second = partly.segments(2)
+        writer.commit([partly.rows(first)])
+        writer.fail(second, state="failed", error="the decoder hung")
+        writer.quarantine("/videos/text.mp4", error="not a video")
+        assert status(lake).writer is not None
+    found = status(lake)
+    assert found.writer is None
+    assert found.sources == {"complete": 1, "open": 1, "quarantined": 1}
+    assert found.segments == {"done": 3, "failed": 1}
+    assert found.frames_decoded == 150
+    assert {name: table.rows for name, table in found.tables.items()} == {
+        "sources": 3, "segments": 4, "shots": 4, "frames": 30, "regions": 180, "patches": 0,
+    }  # fmt: skip
+    assert found.refusals == (
+        Refusal("/videos/text.mp4", None, "quarantined", "not a video"),
+        Refusal(partly.source.uri, (5.0, 10.0), "failed", "the decoder hung"),
+    )
+    assert found.tables["frames"].fragments == 2
+    assert found.vector_bytes == {"frames": 32, "parts": 0, "regions": 6 * 32, "patches": 0}  # 16 dimensions of 2 bytes
+
+
+def test_bytes_are_those_on_disk(lake: Lake, open_writer: OpenWriter) -> None:
+    world = World(0)
+    with open_writer() as writer:
+        writer.commit([world.rows(s) for s in world.segments()])
+    found = status(lake)
+    files = [path for path in Path(lake.uri).rglob("*") if path.is_file()]
+    assert found.disk_bytes == sum(path.stat().st_size for path in files)
+    data = [path for path in files if path.parent == Path(lake.uri) / "regions.lance" / "data"]
+    assert found.tables["regions"].data_bytes == sum(path.stat().st_size for path in data)
