@@ -38,7 +38,7 @@ def search(
     ] = None,
     image: Annotated[
         Path | None,
-        typer.Option(help="Look for what this picture shows, instead of a text.", exists=True, dir_okay=False),
+        typer.Option(help="Look for what this picture shows, alone or beside a text.", exists=True, dir_okay=False),
     ] = None,
     roi: Annotated[str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="The part of --image that is sought.")] = None,
     frame: Annotated[
@@ -56,10 +56,12 @@ def search(
         str | None, typer.Option(metavar="TEXT", help="What that region of --image shows, in words.")
     ] = None,
     prompt_box: Annotated[str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="A box around that region.")] = None,
+    text_weight: Annotated[float, typer.Option(min=0, max=1, help="Share of TEXT beside a picture.")] = 0.5,
     not_text: Annotated[
         list[str] | None,
         typer.Option("--not", metavar="TEXT", help="What hits should not show, in words.", show_default=False),
     ] = None,
+    not_weight: Annotated[float, typer.Option(min=0, max=1, help="How much likeness to that is taken off.")] = 0.5,
     not_frame: Annotated[
         list[str] | None,
         typer.Option(metavar="ID", help="A keyframe to leave out, such as that of --frame.", show_default=False),
@@ -132,7 +134,9 @@ def search(
         until_s=ended if isinstance(ended, float) else None,
         k=k,
         ranking=Ranking(semantic_weight=weight, geometry=geometry, normalisation=norm),
+        text_weight=text_weight,
         not_text=tuple(not_text or ()),
+        not_weight=not_weight,
         not_frames=tuple(not_frame or ()),
         not_rois=tuple(filter(None, (parse_box(each, option="--not-roi") for each in not_roi or ()))),
         rank=tuple(parse_rank(each) for each in rank) if rank else (RankTerm(),),
