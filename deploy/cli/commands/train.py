@@ -120,7 +120,7 @@ def codes(
         CodeWay, typer.Option(help="How bits are chosen: learnt, or one of those it is to beat.")
     ] = "learnt",
     regions: Annotated[int, typer.Option(min=1, help="About so many regions are looked at.")] = 20_000,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over them.")] = 40,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over them.")] = 15,
     seed: Annotated[int, typer.Option(help="Of the sample, the start and the order.")] = 0,
 ) -> None:
     """Learn the 256-bit codes of a lake's regions, for search by codes."""

@@ -38,7 +38,7 @@ def average_precision(projection: Projection, y: VectorArray, *, neighbours: int
 
 def test_learnt_codes_keep_neighbours_better_than_itq_and_that_better_than_random_projections() -> None:
     x, y = features(0, 1500), features(1, 200)
-    learnt = train_codes(x, replace(SMALL, epochs=16, batch=256, itq_rounds=50)).projection
+    learnt = train_codes(x, replace(SMALL, epochs=16, batch=256, itq_rounds=50, learning_rate=3e-3)).projection
     scores = [average_precision(p, y) for p in (random_projection(x, seed=0), itq(x, seed=0), learnt)]
     assert scores[0] < scores[1] < scores[2]
 

@@ -1,0 +1,86 @@
+"""Codes learnt from a lake. Catches a training that a kill changes, that looks at other regions than a plan would code,
+and a lake that is too small and is learnt by heart."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from operators.codes.features import RegionFeaturesConfig
+from operators.codes.model import CodeModel
+from operators.proposals.proposer import ProposalConfig
+from operators.proposals.segments import SegmentsConfig
+from operators.region_vectors import RegionVectorsConfig
+from operators.training.codes import CodeEpoch, CodeTraining
+from pipeline.ingest import ingest
+from pipeline.lake.lake import Lake
+from pipeline.plan import Plan
+from pipeline.train_codes import LEAST_REGIONS, CodesFromLake, train_lake_codes
+from schemas.errors import LakeError
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """28 pictures of coloured rectangles, of 20 or so segments each."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    for number in range(28):
+        image = np.full((120, 160, 3), 128, np.uint8)
+        for _ in range(14):
+            x, y = rng.integers(0, 140), rng.integers(0, 100)
+            image[y : y + rng.integers(12, 50), x : x + rng.integers(12, 60)] = rng.integers(0, 256, 3)
+        Image.fromarray(image).save(folder / f"{number:02}.png")
+    plan = Plan(
+        proposals=ProposalConfig(use=("segments",), segments=SegmentsConfig(limit=30)),
+        regions=RegionVectorsConfig(mode="pool"),
+    )
+    uri = str(tmp_path_factory.mktemp("lakes") / "lake")
+    assert ingest([str(folder)], uri, plan).ok
+    return uri
+
+
+def config(out: Path) -> CodesFromLake:
+    training = CodeTraining(epochs=2, batch=256, itq_rounds=2)
+    return CodesFromLake(out, features=RegionFeaturesConfig(crop_px=32), training=training)
+
+
+class KilledError(Exception):
+    pass
+
+
+def kill(_number: int, _epoch: CodeEpoch) -> None:
+    raise KilledError
+
+
+def test_a_kill_changes_no_byte_and_the_curve_is_written(lake: str, tmp_path: Path) -> None:
+    whole = train_lake_codes(lake, config(tmp_path / "whole.safetensors"))
+    out = tmp_path / "killed.safetensors"
+    with pytest.raises(KilledError):
+        train_lake_codes(lake, config(out), on_epoch=kill)
+    assert not out.exists()
+    told: list[int] = []
+    train_lake_codes(lake, config(out), on_epoch=lambda number, _: told.append(number))
+    assert told == [2]
+    assert out.read_bytes() == whole.out.read_bytes()
+    assert out.with_suffix(".json").read_text() == whole.out.with_suffix(".json").read_text()
+    assert sorted(path.name for path in tmp_path.glob("killed*")) == ["killed.json", "killed.safetensors"]
+    model = CodeModel.load(out)
+    assert (model.way, model.fingerprint, len(whole.epochs)) == ("learnt", whole.fingerprint, 2)
+    assert model.space.comparable(Lake.open(lake).space)
+
+
+def test_as_many_regions_a_frame_are_looked_at_as_a_plan_codes(lake: str, tmp_path: Path) -> None:
+    counts = Lake.open(lake).read("regions", columns=["frame"])["frame"].value_counts().field("counts").to_numpy()
+    few = replace(config(tmp_path / "few.safetensors"), way="random", regions_per_frame=20)
+    report = train_lake_codes(lake, few)
+    assert (report.frames, report.regions) == (28, int(np.minimum(counts, 20).sum()))
+    some = train_lake_codes(lake, replace(few, regions=LEAST_REGIONS))
+    assert LEAST_REGIONS <= some.regions < LEAST_REGIONS + 20
+    assert some.frames < 28
+
+
+def test_a_lake_of_too_few_regions_is_refused(lake: str, tmp_path: Path) -> None:
+    with pytest.raises(LakeError, match=f"at least {LEAST_REGIONS} are needed"):
+        train_lake_codes(lake, replace(config(tmp_path / "x.safetensors"), regions=100))
