@@ -33,8 +33,8 @@ class DetailFitConfig:
     scale: of the cosines that are to be reached; the higher, the more the best pictures of a text count.
     """
 
-    epochs: int = 60
-    warm_up_epochs: int = 8
+    epochs: int = 80
+    warm_up_epochs: int = 10
     batch: int = 30
     learning_rate: float = 2e-3
     weight_decay: float = 1e-3
