@@ -142,7 +142,7 @@ class Query:
         if (self.roi is not None or self.not_rois or self.prompts is not None) and not self.has_picture:
             raise QueryError(
                 "--roi, --not-roi, --point, --not-point, --prompt and --prompt-box are parts of a picture; "
-                "give the image too, or --frame"
+                "give --image, or --frame"
             )
         if self.roi is not None and self.prompts is not None:
             raise QueryError("--roi is the part that is sought; without it, points, words and a box choose one")

@@ -13,7 +13,7 @@ from schemas.query import Query, Ranking, RankTerm, Then
         ({"text": "  "}, "is empty"),
         ({"text": "dog", "not_text": (" ",)}, "is empty"),
         ({"box": (0, 0, 1, 1), "not_text": ("cat",)}, "give one of these too"),
-        ({"text": "dog", "not_rois": ((0, 0, 1, 1),)}, "give the image too"),
+        ({"text": "dog", "not_rois": ((0, 0, 1, 1),)}, "give --image"),
         ({"text": "dog", "not_weight": 1.5}, "not_weight"),
         ({"text": "dog", "rank": ()}, "at least one"),
         ({"text": "dog", "rank": (RankTerm(), RankTerm())}, "each way once"),
