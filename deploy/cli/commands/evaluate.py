@@ -15,6 +15,11 @@ from deploy.cli.progress import shown_progress, shown_steps
 if TYPE_CHECKING:
     from pipeline.evaluation.subregion import SubregionTable
 
+VideosArgument = Annotated[
+    list[Path],
+    typer.Argument(help="Folders with a video and its gt.txt (MOT Challenge).", exists=True, file_okay=False),
+]
+
 app = typer.Typer(name="eval", help="Measure models, proposals and search on local folders.", no_args_is_help=True)
 app.command()(search)
 
@@ -122,10 +127,7 @@ def _print_subregion(table: "SubregionTable", *, best: int) -> None:
 
 @app.command()
 def proposals(
-    datasets: Annotated[
-        list[Path],
-        typer.Argument(help="Folders with a video and its gt.txt (MOT Challenge).", exists=True, file_okay=False),
-    ],
+    datasets: VideosArgument,
     plan: PlanOption = None,
     proposer: ProposerOption = None,
     settings: SetOption = None,
@@ -188,10 +190,7 @@ def codes(
 
 @app.command()
 def tracks(
-    datasets: Annotated[
-        list[Path],
-        typer.Argument(help="Folders with a video and its gt.txt (MOT Challenge).", exists=True, file_okay=False),
-    ],
+    datasets: VideosArgument,
     plan: PlanOption = None,
     proposer: ProposerOption = None,
     settings: SetOption = None,

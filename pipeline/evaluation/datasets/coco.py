@@ -5,10 +5,9 @@ Source: https://cocodataset.org/#format-data
 
 from pathlib import Path
 
-from pipeline.evaluation.datasets.coco_json import CocoJson, Entry, objects_of
+from pipeline.evaluation.datasets.coco_json import CocoJson, Entry, chosen_split, objects_of
 from pipeline.evaluation.datasets.dataset import ClassName, Dataset, LabelledFrame
 from pipeline.evaluation.datasets.picture_files import named_picture, shown_size
-from schemas.errors import SourceError
 
 LOOKED_FOR = "COCO: instances_SPLIT.json or captions_SPLIT.json, here or in annotations/"
 
@@ -26,10 +25,7 @@ def read_coco(folder: Path, *, split: str | None = None, masks: bool = False) ->
     Raises SourceError, naming file and entry, for what is broken or missing.
     """
     found = _splits(folder)
-    if split is None and len(found) == 1:
-        (split,) = found
-    if split not in found:
-        raise SourceError(f"{folder} holds the splits {', '.join(sorted(found))}; name one of them, got {split!r}")
+    split = chosen_split(folder, found, split)
     instances, captions = found[split].get("instances"), found[split].get("captions")
     document = CocoJson.load(instances) if instances else CocoJson.load(found[split]["captions"], categories=False)
     sentences = {} if captions is None else _sentences(captions, document)

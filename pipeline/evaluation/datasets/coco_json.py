@@ -3,7 +3,7 @@
 import json
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -177,3 +177,12 @@ def _unique(entries: tuple[Entry, ...]) -> dict[int, Entry]:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def chosen_split(folder: Path, found: Collection[str], split: str | None) -> str:
+    """The split that was named, or the only one. Raises SourceError where that leaves none."""
+    if split is None and len(found) == 1:
+        (split,) = found
+    if split is None or split not in found:
+        raise SourceError(f"{folder} holds the splits {', '.join(sorted(found))}; name one of them, got {split!r}")
+    return split

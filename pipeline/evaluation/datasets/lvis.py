@@ -7,10 +7,9 @@ Source: Gupta, Dollár and Girshick, "LVIS", 2019, §3; https://www.lvisdataset.
 
 from pathlib import Path
 
-from pipeline.evaluation.datasets.coco_json import CocoJson, Entry, objects_of
+from pipeline.evaluation.datasets.coco_json import CocoJson, Entry, chosen_split, objects_of
 from pipeline.evaluation.datasets.dataset import ClassName, Dataset, Frequency, LabelledFrame
 from pipeline.evaluation.datasets.picture_files import named_picture, shown_size
-from schemas.errors import SourceError
 
 LOOKED_FOR = "LVIS: lvis_*.json, here or in annotations/"
 _FREQUENCIES: dict[object, Frequency] = {"r": "rare", "c": "common", "f": "frequent"}
@@ -28,10 +27,7 @@ def read_lvis(folder: Path, *, split: str | None = None, masks: bool = False) ->
     Raises SourceError, naming file and entry, for what is broken or missing.
     """
     found = _splits(folder)
-    if split is None and len(found) == 1:
-        (split,) = found
-    if split not in found:
-        raise SourceError(f"{folder} holds the splits {', '.join(sorted(found))}; name one of them, got {split!r}")
+    split = chosen_split(folder, found, split)
     document = CocoJson.load(found[split])
     classes, annotations = document.classes(), document.annotations_by_image()
     names = {entry.integer("id"): _class_name(entry) for entry in document.categories}
