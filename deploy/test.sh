@@ -19,7 +19,8 @@ step() { # step NAME COMMAND...: runs it, remembers how it ended, goes on
 pytest_here() { # without a GPU its tests are left out by name, not skipped one by one
   local without=()
   [ -e /dev/nvidiactl ] || without=(-m "not gpu")
-  .venv/bin/python -m pytest -n 2 --dist loadgroup "${without[@]}" "$@"
+  # Ray's workers are nice to others by default, and would wait for the tests beside them
+  RAY_worker_niceness=0 .venv/bin/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder "${without[@]}" "$@"
 }
 
 step set-up bash deploy/setup.sh test

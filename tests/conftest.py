@@ -48,6 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kill-rounds", type=int, default=5, help="kills in tests/integration/test_kill.py")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For several workers (`-n 2 --dist loadgroup`): files stay whole, for their fixtures, and one worker has all
     clusters of Ray. These files take longest and come first; the other worker fills its time with the rest."""
