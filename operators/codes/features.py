@@ -20,16 +20,17 @@ class RegionFeaturesConfig:
     """How `x = f_M ⊕ f_I` is made (Search Anything, section 2.2).
 
     least_masked_area: share of the frame; the crop of a smaller region is not masked, it keeps what lies around it.
-    context: the crop is the box with its surroundings, grown about its centre by this factor.
+    context: the crop is the box grown about its centre by this factor.
     crop_px: side of the model's input for a crop; a model with one size ignores it.
     crop_share: of f_I in the cosine of two x; the rest is f_M.
 
-    By objects of coco-mini and coco-tiny (mAP of the class among objects of other pictures): x .69, of crops that are
-    always masked .67, never .67; f_M before its projection .63; the vector of the box (region_vectors.py) .69.
+    By 940 objects of coco-mini and coco-tiny with their masks (mAP of the class among objects of other pictures): x
+    .63, with a context of 1.4 .61; crops always masked .61, never .63; f_M alone .53. With a context of 1.4, f_M as it
+    is before its projection, beside f_I: .51.
     """
 
     least_masked_area: float = 0.02
-    context: float = 1.4
+    context: float = 1.0
     crop_px: int = 160
     crop_share: float = 0.5
 

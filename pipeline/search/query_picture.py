@@ -13,6 +13,7 @@ from operators.prompts.selection import Selection, select_region
 from operators.prompts.words import word_similarity
 from operators.proposals.segments import Segments, SegmentsConfig
 from operators.readers.picture import read_picture
+from operators.region_vectors import RegionVectorsConfig
 from pipeline.lake.lake import Lake
 from pipeline.lake.ledger import sql_in
 from pipeline.lake.mask_rows import masks_of
@@ -66,13 +67,14 @@ def prompted_region(picture: QueryPicture, prompts: RegionPrompts, encoder: Enco
     return select_region(masks, prompts, similarity=similarity)
 
 
-def region_vector(image: ImageArray, region: Selection, encoder: Encoder) -> VectorArray:
+def region_vector(image: ImageArray, region: Selection, encoder: Encoder, *, like: RegionVectorsConfig) -> VectorArray:
     """float32 (D,), of unit length: the mean of the region's features under its mask and of its masked crop's vector.
 
-    Comparable with the vectors of regions, which are the same without a mask.
+    like: how the lake's vectors of regions were made, which are the same of boxes, without a mask.
     """
+    config = RegionFeaturesConfig(context=like.context, crop_px=like.crop_px)
     proposals = Proposals.of(region.box, score=1.0, proposer="prompts", mask=[region.mask])
-    ((x,),) = RegionFeatures(RegionFeaturesConfig(), encoder)([image], [proposals])
+    ((x,),) = RegionFeatures(config, encoder)([image], [proposals])
     pooled, crop = np.split(x, 2)
     vector: VectorArray = normalise((pooled + crop)[None])[0]
     return vector

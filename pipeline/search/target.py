@@ -60,7 +60,7 @@ class TargetMaker:
                 region = prompted_region(shown, query.prompts, encoder)
                 x0, y0, x1, y1 = region.box.xyxy[0].tolist()
                 roi, mask = (x0, y0, x1, y1), region.mask
-                of_picture = region_vector(shown.image, region, encoder)
+                of_picture = region_vector(shown.image, region, encoder, like=self._regions)
             elif roi is not None:
                 of_picture = self._of_roi(shown.image, roi)
             else:

@@ -41,7 +41,9 @@ def test_the_cosine_of_two_x_is_the_weighted_mean_of_both_parts(encoder: Everyda
 
 def test_the_parts_are_those_of_the_encoder_where_the_mask_is_the_box(encoder: EverydayEncoder) -> None:
     found = regions((40, 40, 200, 160))
-    ((x,),) = RegionFeatures(RegionFeaturesConfig(least_masked_area=1.0, crop_px=64), encoder)([IMAGE], [found])
+    ((x,),) = RegionFeatures(RegionFeaturesConfig(least_masked_area=1.0, context=1.4, crop_px=64), encoder)(
+        [IMAGE], [found]
+    )
     crop = encoder.encode_regions([IMAGE], [found.boxes], context=1.4, side_px=64)[0]
     pooled = encoder.pool_regions([IMAGE], [found.boxes])[0]
     np.testing.assert_allclose(x, np.concatenate([pooled, crop]) * np.sqrt(0.5), atol=1e-5)

@@ -135,7 +135,9 @@ def test_hits_are_the_nearest_codes_in_the_order_of_their_vectors(
     distance = hamming_distances(np.array([row["code"] for row in rows], np.uint8), model(x)[0])
     limit = np.sort(distance)[2 * 3 - 1]
     near = [row for row, d in zip(rows, distance, strict=True) if d <= limit]
-    (wide,) = RegionFeatures(RegionFeaturesConfig(), encoder)([picture(0)], [found.take(np.array([meant]))])
+    (wide,) = RegionFeatures(RegionFeaturesConfig(context=1.4, crop_px=64), encoder)(
+        [picture(0)], [found.take(np.array([meant]))]
+    )
     vector = wide[0, :768] + wide[0, 768:]
     vector /= np.linalg.norm(vector)
     best: dict[str, float] = {}
