@@ -1,10 +1,13 @@
 """Fixtures for every test: the folder of real clips, and what fails loudly when it is absent."""
 
 import os
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tests.checkpoints import Checkpoints
 from tests.clips import Clips
@@ -48,14 +51,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kill-rounds", type=int, default=5, help="kills in tests/integration/test_kill.py")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
+@cache
+def starts_ray(path: Path) -> bool:
+    """Whether tests of this file start a cluster."""
+    return "pytest.mark.ray" in path.read_text()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For several workers (`-n 2 --dist loadgroup`): files stay whole, for their fixtures, and one worker has all
-    clusters of Ray. These files take longest and come first; the other worker fills its time with the rest."""
-    with_ray = {item.path for item in items if item.get_closest_marker("ray") is not None}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("ray" if item.path in with_ray else str(item.path)))
-    items.sort(key=lambda item: item.path not in with_ray)
+    """Files with clusters take longest and come first: another worker then has the many short ones for its time."""
+    items.sort(key=lambda item: not starts_ray(item.path))
+
+
+class FilesAndClusters(LoadFileScheduling):
+    """For several workers: a file stays whole, for its fixtures, and one worker has all files with clusters."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return "ray" if starts_ray(ROOT / path) else path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    return FilesAndClusters(config, log)
 
 
 @pytest.fixture(scope="session")
