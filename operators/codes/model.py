@@ -1,6 +1,5 @@
 """A code model: a projection to 256 bits, with what its features are made by; a file that is saved and loaded."""
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,7 +8,9 @@ from typing import Literal, get_args
 from operators.codes.features import RegionFeaturesConfig
 from operators.codes.hamming import CodeArray
 from operators.codes.projection import Projection
+from operators.whole_file import whole_file
 from schemas.errors import InvalidValueError, ModelError
+from schemas.ids import digest
 from schemas.vectors import VectorArray, VectorSpace
 
 CodeWay = Literal["random", "itq", "learnt"]
@@ -36,11 +37,12 @@ class CodeModel:
     @property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits of the hash of its file: equal codes come from equal fingerprints."""
-        return hashlib.blake2b(self.to_bytes(), digest_size=6).hexdigest()
+        return digest(self.to_bytes())[:12]
 
     def save(self, path: Path) -> None:
         """Writes a safetensors file: weight and bias, and the rest as metadata."""
-        path.write_bytes(self.to_bytes())
+        with whole_file(path) as made:
+            made.write_bytes(self.to_bytes())
 
     @classmethod
     def load(cls, path: Path) -> "CodeModel":

@@ -1,11 +1,11 @@
 """Where a training run stands, in one file: what it needs to go on as if it had never stopped."""
 
-import io
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 
+from operators.whole_file import whole_file
 from schemas.errors import InvalidValueError
 
 
@@ -29,19 +29,14 @@ def save_checkpoint(
     curve: list[Epoch],
 ) -> None:
     """Writes the file whole or not at all. fingerprint: of all that the run depends on."""
-    buffer = io.BytesIO()
-    torch.save(
-        {
-            "fingerprint": fingerprint,
-            "modules": modules.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "curve": [asdict(epoch) for epoch in curve],
-        },
-        buffer,
-    )
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(buffer.getvalue())
-    partial.replace(path)
+    state = {
+        "fingerprint": fingerprint,
+        "modules": modules.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "curve": [asdict(epoch) for epoch in curve],
+    }
+    with whole_file(path) as made:
+        torch.save(state, made)
 
 
 def load_checkpoint(

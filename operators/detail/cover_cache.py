@@ -1,12 +1,12 @@
 """Vectors of windows kept on disk, one file a picture: encoding takes most of the time of a training."""
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from operators.detail.cover import Covered, CoverVectors
+from operators.whole_file import whole_file
 from schemas.frames import ImageArray
 from schemas.ids import digest
 
@@ -20,7 +20,6 @@ class CoverCache:
     def __init__(self, folder: Path, cover: CoverVectors) -> None:
         space = cover.space
         self._folder = folder / digest("cover", 1, space.revision, space.preprocessing, repr(cover.config))
-        self._folder.mkdir(parents=True, exist_ok=True)
         self._cover = cover
 
     def __contains__(self, key: str) -> bool:
@@ -38,10 +37,8 @@ class CoverCache:
         """Encodes these pictures and keeps their vectors; windows as float16, half the room of a rounding error that
         no cosine shows."""
         for key, covered in zip(keys, self._cover(images), strict=True):
-            with tempfile.TemporaryDirectory(dir=self._folder, prefix=".") as scratch:
-                made = Path(scratch) / "vectors.npz"
+            with whole_file(self._path(key)) as made:
                 np.savez(made, windows=covered.windows.astype(np.float16), whole=covered.whole)
-                made.replace(self._path(key))
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{digest(key)}.npz"

@@ -11,6 +11,7 @@ from operators.detail.config import file_revision
 from operators.detail.cover import CoverConfig, Covered
 from operators.detail.fusion import Fusion, FusionShape
 from operators.torch_threads import one_torch_thread
+from operators.whole_file import whole_file
 from schemas.errors import ModelError
 from schemas.vectors import VectorArray, VectorSpace
 
@@ -55,10 +56,8 @@ def save_detail_model(path: Path, fusion: Fusion, *, space: VectorSpace, cover: 
     about = {"space": json.loads(space.to_json()), "cover": asdict(cover), "shape": asdict(fusion.shape)}
     metadata = {_FORMAT: json.dumps(about, sort_keys=True)}  # a single key: safetensors writes several in any order
     data = save({name: tensor.contiguous() for name, tensor in fusion.state_dict().items()}, metadata=metadata)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(data)
-    partial.replace(path)
+    with whole_file(path) as made:
+        made.write_bytes(data)
     return file_revision(path)
 
 
@@ -76,8 +75,7 @@ def load_detail_model(path: Path) -> DetailModel:
         about = json.loads(metadata[_FORMAT])
         fusion = Fusion(FusionShape(**about["shape"]))
         fusion.load_state_dict(load(data))
-        return DetailModel(
-            fusion.eval(), VectorSpace(**about["space"]), CoverConfig(**about["cover"]), file_revision(path)
-        )
+        revision = file_revision(path)
+        return DetailModel(fusion.eval(), VectorSpace(**about["space"]), CoverConfig(**about["cover"]), revision)
     except (OSError, SafetensorError, KeyError, TypeError, RuntimeError) as error:
         raise ModelError(f"{path} is no detail model; make one with regionlake train detail: {error}") from error

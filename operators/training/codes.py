@@ -4,8 +4,6 @@ Source: Search Anything, section 2.2 (`tanh(W x + b)`), whose loss is not given;
 hashes share: HashNet (Cao et al., ICCV 2017) raises the slope of the tanh while it learns.
 """
 
-import hashlib
-import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -18,7 +16,9 @@ from operators.codes.hamming import CODE_BITS
 from operators.codes.itq import itq
 from operators.codes.projection import Projection, require_features
 from operators.torch_threads import one_torch_thread
+from operators.whole_file import whole_file
 from schemas.errors import InvalidValueError, ModelError
+from schemas.ids import digest
 from schemas.vectors import VectorArray
 
 
@@ -154,7 +154,7 @@ class _Run:
         return Projection(weight.float().numpy(), bias.float().numpy())
 
     def keep(self, path: Path, key: str) -> None:
-        """Writes the state beside `path` and moves it there: a kill leaves this epoch's file or the last one's."""
+        """A kill leaves this epoch's file or the last one's."""
         state = {
             "key": key,
             "weight": self._weight.detach(),
@@ -163,9 +163,8 @@ class _Run:
             "draw": self._draw.get_state(),
             "epochs": [asdict(epoch) for epoch in self.epochs],
         }
-        beside = path.with_name(path.name + ".part")
-        torch.save(state, beside)
-        beside.replace(path)
+        with whole_file(path) as made:
+            torch.save(state, made)
 
     def restore(self, path: Path, key: str) -> None:
         try:
@@ -199,5 +198,5 @@ class _Run:
 
 def _key(features: VectorArray, config: CodeTraining) -> str:
     """What a checkpoint is of: the rows, the settings and the version of torch."""
-    hashed = hashlib.blake2b(np.ascontiguousarray(features, np.float32).data, digest_size=8)
-    return json.dumps([hashed.hexdigest(), asdict(config), torch.__version__], sort_keys=True)
+    rows = np.ascontiguousarray(features, np.float32).tobytes()
+    return digest("codes", torch.__version__, repr(config), rows)

@@ -1,6 +1,5 @@
 """Views of labelled pictures as backbone features: what a head is trained on, computed once."""
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from operators.encoders.everyday.resize import resize
 from operators.encoders.map_size import map_size_px
 from operators.encoders.pooling import pool_boxes
 from operators.training.coco import LabelledPicture
+from operators.whole_file import whole_file
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray
@@ -97,10 +97,8 @@ def training_views(
         if on_progress is not None:
             on_progress(index + 1, len(pictures))
     views = Views.concat(parts)
-    with tempfile.TemporaryDirectory(dir=cache_dir, prefix=".views-") as scratch:
-        made = Path(scratch) / path.name
+    with whole_file(path) as made:
         np.savez(made, features=views.features, labels=views.labels, pictures=views.pictures)
-        made.replace(path)
     return views
 
 

