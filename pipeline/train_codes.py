@@ -4,7 +4,6 @@ The stored vectors are of boxes, and the code of a region is of what lies under 
 stored: 3 kB a region that nothing else reads. The thumbnails and masks are there, though the sources may be gone.
 """
 
-import io
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from PIL import Image
 
 from operators.codes.coder import largest_regions
 from operators.codes.config import CodesConfig
@@ -23,6 +21,7 @@ from operators.codes.model import CodeModel, CodeWay
 from operators.codes.projection import random_projection
 from operators.encoders.catalogue import load_encoder
 from operators.masks.rle import resized_mask
+from operators.readers.picture import decode_thumbnail
 from operators.training.codes import CodeEpoch, CodeTraining, train_codes
 from pipeline.lake.lake import Lake
 from pipeline.lake.ledger import sql_in
@@ -98,7 +97,6 @@ def train_lake_codes(
             f"{lake} has {len(features)} regions to learn codes from, at least {LEAST_REGIONS} are needed; ingest "
             "more, with a proposer that makes masks (--proposer segments)"
         )
-    config.out.parent.mkdir(parents=True, exist_ok=True)
     epochs: tuple[CodeEpoch, ...] = ()
     match config.way:
         case "random":
@@ -141,8 +139,7 @@ def _frames(lake: Lake, ids: list[str], config: CodesFromLake) -> Iterator[tuple
     regions = lake.read("regions", columns=columns, where=sql_in("frame", ids)).sort_by("id")
     frame_of = np.array(regions["frame"].to_pylist(), dtype=object)
     for frame_id in ids:
-        with Image.open(io.BytesIO(jpegs[frame_id])) as thumbnail:
-            image = np.array(thumbnail.convert("RGB"))
+        image = decode_thumbnail(jpegs[frame_id])
         yield image, _regions(regions.take(np.flatnonzero(frame_of == frame_id)), image, config)
 
 

@@ -16,7 +16,7 @@ from operators.detail.cover_cache import CoverCache
 from operators.detail.fit import DetailFitConfig, fit_fusion
 from operators.detail.model import save_detail_model
 from operators.encoders.catalogue import load_encoder
-from operators.readers.picture import read_picture
+from operators.readers.picture import PICTURE_SUFFIXES, read_picture
 from pipeline.lake.lake import Lake
 from pipeline.reading.read_segment import ReadConfig
 from pipeline.reading.reader_process import ReaderProcess
@@ -25,7 +25,6 @@ from schemas.errors import InvalidValueError, SourceError
 from schemas.frames import ImageArray
 from schemas.ids import digest
 
-_PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 _AT_ONCE = 4  # pictures encoded together
 _READ_TIMEOUT_S = 60.0  # without progress, after which a decoder is killed
 
@@ -101,7 +100,6 @@ def train_detail(
         space = encoder.space
     finally:
         encoder.close()
-    config.out.parent.mkdir(parents=True, exist_ok=True)
     checkpoint = config.out.with_suffix(".checkpoint")
     fusion, curve = fit_fusion(pictures, texts, config.fit, checkpoint=checkpoint, on_epoch=on_epoch)
     revision = save_detail_model(config.out, fusion, space=space, cover=config.cover)
@@ -130,7 +128,9 @@ class _Frame:
 
 def _of_folders(folders: Sequence[Path]) -> dict[str, _Frame]:
     """Pictures by a hash of their bytes: a copy counts once."""
-    paths = sorted(p for folder in folders for p in folder.rglob("*") if p.suffix.lower() in _PICTURES and p.is_file())
+    paths = sorted(
+        p for folder in folders for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()
+    )
     return {digest("picture", path.read_bytes()): _Frame(str(path)) for path in paths}
 
 

@@ -1,5 +1,7 @@
 """Reads still pictures: JPEG, PNG, WebP, BMP and TIFF, known by their bytes and not by their name."""
 
+import io
+
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -7,6 +9,7 @@ from schemas.errors import DecodeError, SourceError
 from schemas.frames import ImageArray
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})  # for searching folders
 _SWAPS_AXES = (5, 6, 7, 8)  # values of the EXIF tag Orientation
 _ORIENTATION_TAG = 0x0112
 
@@ -43,6 +46,12 @@ def read_picture(path: str, *, max_side_px: int | None = None) -> ImageArray:
     if max_side_px is not None and max(rgb.size) > max_side_px:
         rgb.thumbnail((max_side_px, max_side_px), Image.Resampling.BOX)
     return np.array(rgb)
+
+
+def decode_thumbnail(jpeg: bytes) -> ImageArray:
+    """uint8 (H, W, 3), RGB, of a JPEG that this project made."""
+    with Image.open(io.BytesIO(jpeg), formats=("JPEG",)) as picture:
+        return np.array(picture.convert("RGB"))
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:

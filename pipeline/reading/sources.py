@@ -16,12 +16,12 @@ from urllib.parse import unquote, urlsplit
 import fsspec
 from fsspec.callbacks import Callback
 
+from operators.readers.picture import PICTURE_SUFFIXES
 from schemas.errors import SourceError
 
 # A folder is searched for these; a file that is named itself is opened whatever it is called.
-MEDIA_SUFFIXES = frozenset(
-    ".mp4 .m4v .mov .mkv .webm .avi .ts .m2ts .mts .mpg .mpeg .wmv .flv .3gp .ogv .mxf .h264 .h265 .hevc "
-    ".jpg .jpeg .png .webp .bmp .tif .tiff".split()
+MEDIA_SUFFIXES = PICTURE_SUFFIXES | frozenset(
+    ".mp4 .m4v .mov .mkv .webm .avi .ts .m2ts .mts .mpg .mpeg .wmv .flv .3gp .ogv .mxf .h264 .h265 .hevc".split()
 )
 CACHE_LIMIT_BYTES = 20 * 2**30
 

@@ -1,10 +1,8 @@
 """The picture of a query, and the region of it that prompts choose."""
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
 from operators.codes.features import RegionFeatures, RegionFeaturesConfig
 from operators.encoders.encoder import Encoder
@@ -12,7 +10,7 @@ from operators.masks.rle import resized_mask
 from operators.prompts.selection import Selection, select_region
 from operators.prompts.words import word_similarity
 from operators.proposals.segments import Segments, SegmentsConfig
-from operators.readers.picture import read_picture
+from operators.readers.picture import decode_thumbnail, read_picture
 from operators.region_vectors import RegionVectorsConfig
 from pipeline.lake.lake import Lake
 from pipeline.lake.ledger import sql_in
@@ -46,8 +44,7 @@ def query_picture(query: Query, lake: Lake) -> QueryPicture | None:
     found = lake.read("frames", columns=["thumbnail"], where=sql_in("id", [query.frame]))
     if not found.num_rows:
         raise QueryError(f"{lake.uri} has no frame {query.frame}; ids of frames are `frame_id` in hits of --json")
-    with Image.open(io.BytesIO(found["thumbnail"][0].as_py())) as thumbnail:
-        image = np.array(thumbnail.convert("RGB"))
+    image = decode_thumbnail(found["thumbnail"][0].as_py())
     rows = lake.read("regions", columns=["id", "mask", "mask_area"], where=sql_in("frame", [query.frame]))
     height_px, width_px, _ = image.shape
     masks = masks_of(rows)

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.readers.picture import PICTURE_SUFFIXES
 from operators.readers.probe import probe
 from operators.readers.video import VideoReader
 from pipeline.evaluation.datasets.dataset import ClassName, Dataset, Flag, LabelledFrame, Objects
-from pipeline.evaluation.datasets.picture_files import PICTURE_SUFFIXES, shown_size
+from pipeline.evaluation.datasets.picture_files import shown_size
 from schemas.boxes import Boxes
 from schemas.errors import SourceError
 from schemas.frames import ImageArray

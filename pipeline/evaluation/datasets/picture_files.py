@@ -6,8 +6,6 @@ from pathlib import Path
 from operators.readers.picture import picture_header
 from schemas.errors import SourceError
 
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
-
 
 def named_picture(name: str, folders: Sequence[Path], *, place: str) -> Path:
     """The picture `name` in the first of `folders` that holds it, absolute.

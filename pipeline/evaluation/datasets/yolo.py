@@ -11,8 +11,9 @@ import yaml  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
+from operators.readers.picture import PICTURE_SUFFIXES
 from pipeline.evaluation.datasets.dataset import ClassName, Dataset, LabelledFrame, Objects
-from pipeline.evaluation.datasets.picture_files import PICTURE_SUFFIXES, shown_size
+from pipeline.evaluation.datasets.picture_files import shown_size
 from schemas.boxes import Boxes
 from schemas.errors import SourceError
 from schemas.masks import Mask

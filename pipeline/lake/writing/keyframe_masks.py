@@ -1,11 +1,9 @@
 """What carries masks from keyframe to keyframe looks at: the masks of each, and its picture as the lake keeps it."""
 
-import io
-
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from operators.readers.picture import decode_thumbnail
 from operators.tracking.links import MaskedFrame
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.ledger import sql_in
@@ -38,7 +36,6 @@ class KeyframeMasks:
             if not masks:
                 return None
             frame = self._lake.table("frames").take_row_ids([self._frame_at[pts]]).select(["thumbnail"]).to_arrow()
-        with Image.open(io.BytesIO(frame["thumbnail"][0].as_py())) as picture:
-            image = np.asarray(picture.convert("RGB"))
+        image = decode_thumbnail(frame["thumbnail"][0].as_py())
         ids = sorted(masks)
         return MaskedFrame(image, tuple(ids), tuple(masks[name] for name in ids))
