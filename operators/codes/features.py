@@ -7,7 +7,7 @@ import numpy as np
 
 from operators.encoders.encoder import Encoder
 from operators.encoders.pooling import pool_boxes, pool_masks
-from operators.masks.masked_crops import masked_crops
+from operators.masks.masked_crops import masked_vectors
 from operators.masks.rle import decode_mask
 from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray
@@ -80,14 +80,14 @@ class RegionFeatures:
         masked = [i for i, mask in enumerate(masks) if mask is not None]
         pooled[masked] = pool_masks(feature_map, [mask for mask in masks if mask is not None])
         large = [m is not None and m.area >= self._config.least_masked_area for m in regions.mask]
-        crops, inner = masked_crops(
+        vectors = masked_vectors(
+            self._encoder,
             image,
             regions.boxes,
             [mask if seen else None for mask, seen in zip(masks, large, strict=True)],
             context=self._config.context,
+            side_px=self._config.crop_px,
         )
-        each = [inner[np.array([i])] for i in range(len(inner))]
-        vectors = self._encoder.encode_regions(crops, each, context=self._config.context, side_px=self._config.crop_px)
         share = self._config.crop_share
         parts = [np.sqrt(1.0 - share) * self._encoder.project(pooled), np.sqrt(share) * vectors]
         return np.concatenate(parts, axis=1).astype(np.float32)

@@ -6,9 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.encoders.crops import crop_corners
+from operators.encoders.encoder import Encoder
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray
+from schemas.vectors import VectorArray
 
 BACKGROUND = 127  # of every channel: a grey that is close to no colour for every model here
 
@@ -32,3 +34,18 @@ def masked_crops(
             crop = np.where(mask[y0:y1, x0:x1, None], crop, np.uint8(BACKGROUND))
         crops.append(crop)
     return crops, inner
+
+
+def masked_vectors(
+    encoder: Encoder,
+    image: ImageArray,
+    boxes: Boxes,
+    masks: Sequence[NDArray[np.bool_] | None],
+    *,
+    context: float,
+    side_px: int,
+) -> VectorArray:
+    """float32 (boxes, D), L2-normalised: what each masked crop shows. side_px: as of `Encoder.encode_regions`."""
+    crops, inner = masked_crops(image, boxes, masks, context=context)
+    each = [inner[np.array([i])] for i in range(len(inner))]
+    return encoder.encode_regions(crops, each, context=context, side_px=side_px)

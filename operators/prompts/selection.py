@@ -58,13 +58,9 @@ def select_region(
     usable = [i for i, mask in enumerate(masks) if mask.area_px]
     if not usable:
         raise QueryError("the picture has no masks to choose from; use a plan or proposer that makes some (segments)")
-    height, width = masks[usable[0]].height_px, masks[usable[0]].width_px
     pixels = {i: decode_mask(masks[i]) for i in usable} if prompts.points or prompts.not_points else {}
 
-    def at(point: PointTuple) -> tuple[int, int]:
-        return min(int(point[1] * height), height - 1), min(int(point[0] * width), width - 1)
-
-    left = [i for i in usable if not any(pixels[i][at(p)] for p in prompts.not_points)]
+    left = [i for i in usable if not any(_holds(pixels[i], p) for p in prompts.not_points)]
     if not left:
         raise QueryError("every mask of the picture holds one of the points that are to lie outside the region")
     choose = _Choice(masks, prompts, similarity)
@@ -73,9 +69,8 @@ def select_region(
     else:
         chosen = set()
         for point in prompts.points:
-            row, column = at(point)
-            holding = [i for i in left if pixels[i][row, column]]
-            if not holding and any(pixels[i][row, column] for i in usable):
+            holding = [i for i in left if _holds(pixels[i], point)]
+            if not holding and any(_holds(pixels[i], point) for i in usable):
                 raise QueryError(
                     f"every mask that holds the point {point} holds a point that is to lie outside the region too; "
                     "move one of them"
@@ -128,14 +123,24 @@ def _box_fit(masks: Sequence[Mask], box: tuple[float, float, float, float]) -> N
     return fit
 
 
+def _holds(mask: NDArray[np.bool_], point: PointTuple) -> bool:
+    height, width = mask.shape
+    return bool(mask[_pixel(point, height=height, width=width)])
+
+
+def _pixel(point: PointTuple, *, height: int, width: int) -> tuple[int, int]:
+    """Row and column."""
+    return min(int(point[1] * height), height - 1), min(int(point[0] * width), width - 1)
+
+
 def _nearest(pixels: dict[int, NDArray[np.bool_]], among: list[int], point: PointTuple) -> list[int]:
     """The masks nearest to a point that lies on none of them. Raises QueryError beyond REACH."""
     height, width = next(iter(pixels.values())).shape
-    row, column = min(int(point[1] * height), height - 1), min(int(point[0] * width), width - 1)
     distance = []
     for i in among:
         outside = (~pixels[i]).astype(np.uint8)
-        distance.append(float(cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[row, column]))
+        away = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        distance.append(float(away[_pixel(point, height=height, width=width)]))
     least, reach = min(distance), REACH * float(np.hypot(height, width))
     if least > reach:
         raise QueryError(

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.encoders.encoder import Encoder
-from operators.masks.masked_crops import masked_crops
+from operators.masks.masked_crops import masked_vectors
 from operators.masks.rle import decode_mask, mask_boxes
 from schemas.frames import ImageArray
 from schemas.masks import Mask
@@ -22,9 +22,8 @@ def word_similarity(image: ImageArray, masks: Sequence[Mask], text: str, encoder
     """
     shown = [i for i, mask in enumerate(masks) if mask.area_px]
     boxes = mask_boxes([masks[i] for i in shown])
-    crops, inner = masked_crops(image, boxes, [decode_mask(masks[i]) for i in shown], context=CONTEXT)
-    each = [inner[np.array([i])] for i in range(len(inner))]
-    vectors = encoder.encode_regions(crops, each, context=CONTEXT, side_px=CROP_PX)
+    pixels = [decode_mask(masks[i]) for i in shown]
+    vectors = masked_vectors(encoder, image, boxes, pixels, context=CONTEXT, side_px=CROP_PX)
     similarity = np.full(len(masks), -1.0, np.float32)
     similarity[shown] = vectors @ encoder.encode_texts([text])[0]
     return similarity
