@@ -20,14 +20,6 @@ from schemas.vectors import VectorArray, VectorSpace
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FusedVectors:
-    """vectors: float32 (keyframes, D). revision: of the fusion that made them."""
-
-    vectors: VectorArray
-    revision: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class SegmentRows:
     """All that one segment adds to the lake, ready to commit.
 
@@ -63,12 +55,14 @@ def frame_rows(
     vectors: VectorArray,
     *,
     thumbnails: Sequence[bytes],
-    detail: FusedVectors | None = None,
+    detail: VectorArray | None = None,
+    detail_model: str | None = None,
     parts: Sequence[Representatives] | None = None,
     space: VectorSpace,
 ) -> pa.Table:
-    """vectors: float32 (keyframes, D), the global vector of each. thumbnails: JPEG of each. detail, parts: the fused
-    vector and the representatives of each, where they are wanted. One row a keyframe."""
+    """vectors: float32 (keyframes, D), the global vector of each. thumbnails: JPEG of each. Where they are
+    wanted: detail: float32 (keyframes, D), the fused vector of each, and detail_model, the revision of what fused them;
+    parts: the representatives of each. One row a keyframe."""
     schema = frames_schema(space)
     columns = {
         "id": [frame_id(source.id, k.pts) for k in keyframes],
@@ -82,8 +76,8 @@ def frame_rows(
         "detail_model": pa.nulls(len(keyframes), pa.string()),
     }
     if detail is not None:
-        columns["detail"] = _vectors(detail.vectors, space)
-        columns["detail_model"] = [detail.revision] * len(keyframes)
+        columns["detail"] = _vectors(detail, space)
+        columns["detail_model"] = [detail_model] * len(keyframes)
     if parts is None:
         for name in ("parts", "part_boxes", "part_counts"):
             columns[name] = pa.nulls(len(keyframes), schema.field(name).type)

@@ -10,23 +10,19 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import accumulate, pairwise
-from typing import TypeVar
 
 from operators.aggregation.aggregator import build_aggregator
 from operators.checkpoints.files import is_checkpoint
-from operators.codes.coder import RegionCoder, RegionCodes
+from operators.codes.coder import RegionCoder
 from operators.encoders.catalogue import load_encoder
 from operators.encoders.patch_grids import projected
 from operators.proposals.proposer import FrameProposer
 from operators.region_vectors import RegionVectors
 from pipeline.packets import FramePacket, PacketHead, ProposalPacket, RowPacket, StageName
 from pipeline.plan import Plan
-from pipeline.rows import FusedVectors, frame_rows, patch_rows, region_rows, thumbnail
-from schemas.vectors import FeatureMap
+from pipeline.rows import frame_rows, patch_rows, region_rows, thumbnail
 
 _THUMBNAIL_THREADS = 4
-
-Item = TypeVar("Item")
 
 
 class ProposeStage:
@@ -38,11 +34,10 @@ class ProposeStage:
     def __call__(self, packets: Sequence[FramePacket]) -> list[ProposalPacket]:
         start = time.perf_counter()
         found = self._propose([keyframe for packet in packets for keyframe in packet.keyframes])
-        proposals = _split(found, packets)
         heads = _worked(packets, "propose", time.perf_counter() - start)
         return [
-            ProposalPacket(head, packet.keyframes, tuple(part))
-            for head, packet, part in zip(heads, packets, proposals, strict=True)
+            ProposalPacket(head, packet.keyframes, tuple(found[here]))
+            for head, packet, here in zip(heads, packets, _places(packets), strict=True)
         ]
 
     def close(self) -> None:
@@ -81,51 +76,44 @@ class EmbedStage:
         space = self._encoder.space
         whole = self._encoder.encode_images(images)
         fused = None if self._detail is None else self._detail(images, whole=whole)
-        maps = self._encoder.feature_maps(images) if self._plan.patches or self._represent else None
-        boxes = [proposals.boxes for packet in packets for proposals in packet.proposals]
-        vectors = _split(self._regions(images, boxes, maps=maps), packets)
-        codes = None if self._codes is None else _split(self._coded(packets, maps), packets)
-        thumbnails = _split([future.result() for future in waiting], packets)
-        maps_of = None if maps is None else _split(maps, packets)
-        ends = list(accumulate((len(packet.keyframes) for packet in packets), initial=0))
+        regions = [proposals for packet in packets for proposals in packet.proposals]
+        boxes = [proposals.boxes for proposals in regions]
+        gridded = self._plan.patches or self._represent is not None
+        maps = self._encoder.feature_maps(images) if gridded or self._codes is not None else None
+        vectors = self._regions(images, boxes, maps=maps)
+        codes = None if self._codes is None else self._codes([k.image for k in keyframes], regions, maps=maps)
+        grids = [projected(self._encoder, m) for m in maps] if maps is not None and gridded else None
+        parts = None
+        if self._represent is not None and grids is not None:
+            parts = [self._represent(grid, of_frame) for grid, of_frame in zip(grids, boxes, strict=True)]
+        thumbnails = [future.result() for future in waiting]
         made = []
-        for n, (packet, (first, stop)) in enumerate(zip(packets, pairwise(ends), strict=True)):
+        for packet, here in zip(packets, _places(packets), strict=True):
             source = packet.head.segment.source
-            detail = None
-            if self._detail is not None and fused is not None:
-                detail = FusedVectors(fused[first:stop], self._detail.revision)
-            grids = None if maps_of is None else [projected(self._encoder, m) for m in maps_of[n]]
-            parts = None
-            if self._represent is not None and grids is not None:
-                parts = [self._represent(g, p.boxes) for g, p in zip(grids, packet.proposals, strict=True)]
-            frames = frame_rows(
+            frame_table = frame_rows(
                 source,
                 packet.keyframes,
-                whole[first:stop],
-                thumbnails=thumbnails[n],
-                detail=detail,
-                parts=parts,
+                whole[here],
+                thumbnails=thumbnails[here],
+                detail=None if fused is None else fused[here],
+                detail_model=None if self._detail is None else self._detail.revision,
+                parts=None if parts is None else parts[here],
                 space=space,
             )
-            regions = region_rows(
+            region_table = region_rows(
                 source,
                 packet.keyframes,
                 packet.proposals,
-                vectors[n],
+                vectors[here],
+                codes=None if codes is None else codes[here],
                 space=space,
-                codes=None if codes is None else codes[n],
             )
-            patches = None
+            patch_table = None
             if self._plan.patches and grids is not None:
-                patches = patch_rows(source, packet.keyframes, grids, space=space)
-            made.append(RowPacket(packet.head, frames, regions, patches))
+                patch_table = patch_rows(source, packet.keyframes, grids[here], space=space)
+            made.append(RowPacket(packet.head, frame_table, region_table, patch_table))
         heads = _worked(packets, "embed", time.perf_counter() - start)
         return [replace(packet, head=head) for head, packet in zip(heads, made, strict=True)]
-
-    def _coded(self, packets: Sequence[ProposalPacket], maps: Sequence[FeatureMap] | None) -> list[RegionCodes]:
-        assert self._codes is not None
-        images = [keyframe.image for packet in packets for keyframe in packet.keyframes]
-        return self._codes(images, [regions for packet in packets for regions in packet.proposals], maps=maps)
 
     def close(self) -> None:
         """Frees the model."""
@@ -133,10 +121,10 @@ class EmbedStage:
         self._encoder.close()
 
 
-def _split(items: Sequence[Item], packets: Sequence[FramePacket | ProposalPacket]) -> list[Sequence[Item]]:
-    """Items of all keyframes → those of each packet."""
+def _places(packets: Sequence[FramePacket | ProposalPacket]) -> list[slice]:
+    """Where the keyframes of each packet stand among those of all."""
     ends = accumulate((len(packet.keyframes) for packet in packets), initial=0)
-    return [items[first:stop] for first, stop in pairwise(ends)]
+    return [slice(first, stop) for first, stop in pairwise(ends)]
 
 
 def _worked(packets: Sequence[FramePacket | ProposalPacket], stage: StageName, seconds: float) -> list[PacketHead]:

@@ -19,9 +19,9 @@ class FusionShape:
     layers: of the encoder, and as many of the decoder."""
 
     dimension: int
-    width: int = 256
-    heads: int = 8
-    hidden: int = 512
+    width: int
+    heads: int
+    hidden: int
     layers: int = 3
 
     def __post_init__(self) -> None:
