@@ -32,14 +32,14 @@ def fuse(semantic: FloatArray | None, geometric: FloatArray | None, *, ranking: 
     if semantic.shape != geometric.shape or semantic.ndim != 1:
         raise InvalidValueError(f"distances must be (N,) alike, got {semantic.shape} and {geometric.shape}")
     w = ranking.semantic_weight
-    fused = w * _normalised(semantic, ranking.normalisation) + (1 - w) * _normalised(geometric, ranking.normalisation)
+    fused = w * normalised(semantic, ranking.normalisation) + (1 - w) * normalised(geometric, ranking.normalisation)
     if ranking.normalisation == "rrf":
         fused = 1.0 - fused
     return fused.astype(np.float32)
 
 
-def _normalised(distance: FloatArray, normalisation: Normalisation) -> NDArray[np.float64]:
-    """float64 (N,); for "rrf" the reciprocal rank, scaled so that the first has 1. No spread: all 0."""
+def normalised(distance: FloatArray, normalisation: Normalisation) -> NDArray[np.float64]:
+    """Comparable distances, float64 (N,); for "rrf" reciprocal ranks, scaled so that the first has 1. No spread: 0."""
     x = distance.astype(np.float64)
     match normalisation:
         case "raw":

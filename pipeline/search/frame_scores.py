@@ -4,9 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from operators.ranking.fusion import RRF_OFFSET
+from operators.ranking.fusion import normalised
 from schemas.boxes import FloatArray
 from schemas.masks import Mask
 from schemas.query import BoxTuple, Fusion
@@ -57,7 +56,8 @@ def fused(scores: Sequence[tuple[float, FrameScores]], *, fusion: Fusion) -> Fra
     for weight, each in scores:
         found = np.isfinite(each.distance)
         found_by_any |= found
-        near = _nearness(each.distance[found].astype(np.float64), fusion)
+        own = each.distance[found]
+        near = normalised(own, "rrf") if fusion == "rrf" else 1.0 - normalised(own, "minmax")
         distance[found] -= weight / total * near
     distance[~found_by_any] = np.inf
 
@@ -71,17 +71,3 @@ def fused(scores: Sequence[tuple[float, FrameScores]], *, fusion: Fusion) -> Fra
         candidates=max(each.candidates for _, each in scores),
         exact=all(each.exact for _, each in scores),
     )
-
-
-def _nearness(distance: NDArray[np.float64], fusion: Fusion) -> NDArray[np.float64]:
-    """In [0, 1], 1 for the nearest; equal distances share the better rank."""
-    if not len(distance):
-        return distance
-    ordered = np.sort(distance)
-    near: NDArray[np.float64]
-    if fusion == "rrf":
-        near = (RRF_OFFSET + 1) / (RRF_OFFSET + 1 + np.searchsorted(ordered, distance))
-    else:
-        spread = ordered[-1] - ordered[0]
-        near = 1.0 - (distance - ordered[0]) / (spread if spread > 0 else 1.0)
-    return near

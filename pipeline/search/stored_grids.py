@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.lake.lake import Lake
+from pipeline.lake.ledger import sql_in
 from pipeline.search.methods.method import SearchState
 from schemas.errors import QueryError
 from schemas.patches import PatchGrid
@@ -12,8 +13,8 @@ from schemas.patches import PatchGrid
 
 def read_grids(lake: Lake, frame_ids: Sequence[str]) -> dict[str, PatchGrid]:
     """Of the frames that have one, by their ids."""
-    wanted = ", ".join(f"'{name}'" for name in frame_ids)  # hexadecimal digits
-    rows = lake.read("patches", columns=["frame", "rows", "cols", "extent", "vectors"], where=f"frame IN ({wanted})")
+    columns = ["frame", "rows", "cols", "extent", "vectors"]
+    rows = lake.read("patches", columns=columns, where=sql_in("frame", frame_ids))
     found = {}
     for row in range(rows.num_rows):
         place = rows.slice(row, 1)

@@ -13,6 +13,7 @@ from operators.patch_matching.config import VoteKind
 from operators.patch_matching.pyramid import SCALES, Level, roi_pyramid
 from operators.patch_matching.region_match import RegionMatch, match_region
 from operators.patch_matching.voting import votes
+from pipeline.lake.ledger import sql_in
 from pipeline.search.frame_scores import FrameScores, Place
 from pipeline.search.methods.method import Asked, SearchState
 from pipeline.search.stored_grids import no_patches, read_grids, require_space
@@ -64,15 +65,25 @@ class Growing:
             if match is not None:
                 distance[row] = 1 - match.score
                 found[row] = (match, grid)
-        return FrameScores(distance, lambda row: self._place(row, found.get(row)), candidates=len(rows))
+        sizes = self._sizes(list(found))
 
-    def _place(self, row: int, found: tuple[RegionMatch, PatchGrid] | None) -> Place:
-        if found is None:
-            return Place()
-        match, grid = found
-        frame_id = self._state.columns.frame_id[row].decode()
-        size = self._state.lake.read("frames", columns=["width_px", "height_px"], where=f"id = '{frame_id}'")
-        width_px, height_px = (size[name][0].as_py() for name in ("width_px", "height_px"))
+        def place(row: int) -> Place:
+            return self._place(*found[row], size=sizes[row]) if row in found else Place()
+
+        return FrameScores(distance, place, candidates=len(rows))
+
+    def _sizes(self, rows: list[int]) -> dict[int, tuple[int, int]]:
+        """Width and height in pixels of some frames, by row: one look at the table for all of them."""
+        if not rows:
+            return {}
+        names = {self._state.columns.frame_id[row].decode(): row for row in rows}
+        columns = ["id", "width_px", "height_px"]
+        stored = self._state.lake.read("frames", columns=columns, where=sql_in("id", list(names)))
+        return {names[row["id"]]: (row["width_px"], row["height_px"]) for row in stored.to_pylist()}
+
+    @staticmethod
+    def _place(match: RegionMatch, grid: PatchGrid, *, size: tuple[int, int]) -> Place:
+        width_px, height_px = size
         x0, y0, x1, y1 = match.box.xyxy[0].tolist()
         return Place(
             box=(x0, y0, x1, y1),
