@@ -186,10 +186,9 @@ def _answer(query: Query, *, lake: "Lake", model: str | None, templates: list[st
     encoder = load_encoder(model or lake.space.model, templates=templates)
     try:
         searcher = Searcher(lake, encoder)  # before the model works: it may be none of the lake's
-        if query.text is not None or query.then is not None:
-            encoder.encode_texts(
-                [query.text or ""]
-            )  # models load on first use, and `took_ms` is to be the search's own
+        words = query.text or (query.then and query.then.text)
+        if words:
+            encoder.encode_texts([words])  # models load on first use, and `took_ms` is to be the search's own
         result = searcher.search(query)
         if searcher.without_vector:
             typer.echo(

@@ -130,8 +130,11 @@ def codes(
     config = CodesFromLake(out, way=way, regions=regions, training=CodeTraining(epochs=epochs, seed=seed))
     with shown_count("frames") as on_frames:
         report = train_lake_codes(lake, config, on_frames=on_frames)
-    curve = [epoch.neighbours for epoch in report.epochs]
-    learnt = f"; neighbours' loss {curve[0]:.3f} to {curve[-1]:.3f} in {len(curve)} epochs" if curve else ""
+    learnt = (
+        f" in {len(report.epochs)} epochs; their losses are in {report.out.with_suffix('.json')}"
+        if report.epochs
+        else ""
+    )
     console().print(
         f"{report.out}: code model {report.fingerprint}, {way}, in {report.seconds:.0f} s from {report.regions:,} "
         f"regions of {report.frames:,} frames of {lake}{learnt}\n"
