@@ -18,7 +18,7 @@ from operators.encoders.catalogue import model_card
 from operators.proposals.proposer import ProposalConfig, ProposerName
 from operators.region_vectors import RegionVectorsConfig
 from operators.tracking.tracker import TrackConfig
-from pipeline.reading.read_segment import ReadConfig
+from pipeline.reading.keyframe_stream import ReadConfig
 from schemas.errors import PlanError, RegionLakeError
 from schemas.ids import digest
 from schemas.vectors import VectorSpace

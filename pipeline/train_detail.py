@@ -18,7 +18,7 @@ from operators.detail.model import save_detail_model
 from operators.encoders.catalogue import load_encoder
 from operators.readers.picture import PICTURE_SUFFIXES, read_picture
 from pipeline.lake.lake import Lake
-from pipeline.reading.read_segment import ReadConfig
+from pipeline.reading.keyframe_stream import ReadConfig
 from pipeline.reading.reader_process import ReaderProcess
 from pipeline.reading.sources import Location
 from schemas.errors import InvalidValueError, SourceError

@@ -4,58 +4,12 @@ from collections.abc import Generator, Iterator
 from types import TracebackType
 
 import av.error
-import numpy as np
 from av.codec.codec import Capabilities
-from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation, VideoReformatter
 
 from operators.readers.container import PresentationTimes, open_video
-from operators.readers.orientation import Orientation
+from operators.readers.decoded_frame import DecodedFrame, Pixels
 from schemas.errors import DecodeError
-from schemas.frames import ImageArray
 from schemas.sources import Source
-
-SMALL_SIDE_PX = 256  # PySceneDetect's default: its scores, and so its cuts, belong to this size
-
-
-def small_size(width_px: int, height_px: int) -> tuple[int, int]:
-    """(width, height) that PySceneDetect's default gives a frame before it is scored, to even numbers.
-
-    Even, because swscale turns 4:2:0 into RGB as OpenCV does only then; its path for odd heights
-    rounds down, which at the threshold of a fade was one frame too early.
-    """
-    longer = max(width_px, height_px)
-    if longer <= SMALL_SIDE_PX:
-        return width_px, height_px
-    factor = longer / SMALL_SIDE_PX
-    return max(2, 2 * round(width_px / factor / 2)), max(2, 2 * round(height_px / factor / 2))
-
-
-class DecodedFrame:
-    """A picture still in the decoder's own format; pixels are converted only when asked for.
-
-    pts: in ticks of the source's clock.
-    """
-
-    __slots__ = ("_raw", "_reader", "pts")
-
-    def __init__(self, pts: int, raw: VideoFrame, reader: "VideoReader") -> None:
-        self.pts = pts
-        self._raw = raw
-        self._reader = reader
-
-    @property
-    def duration(self) -> int:
-        """How long it is shown, in ticks; 0 where the file does not tell."""
-        return self._raw.duration or 0
-
-    def small(self) -> ImageArray:
-        """uint8 (h, w, 3), BGR, as shown, the size of small_size; for detectors: nearest pixels, unsmoothed."""
-        return self._reader.small(self._raw)
-
-    def image(self, *, max_side_px: int | None = None) -> ImageArray:
-        """uint8 (H, W, 3), RGB, as shown, scaled down where a side is longer than `max_side_px`."""
-        return self._reader.image(self._raw, max_side_px=max_side_px)
 
 
 class VideoReader:
@@ -72,12 +26,7 @@ class VideoReader:
         self._threads = threads
         self._container, self._stream = open_video(path)
         self._stream.codec_context.thread_count = threads
-        self._small_size = small_size(source.width_px, source.height_px)
-        self._orientation: Orientation | None = None
-        # One converter each: a converter is set up anew whenever the sizes it is asked for change.
-        self._to_small = VideoReformatter()
-        self._to_bgr = VideoReformatter()
-        self._to_image = VideoReformatter()
+        self._pixels = Pixels(width_px=source.width_px, height_px=source.height_px)
         self._used = False
 
     def __enter__(self) -> "VideoReader":
@@ -171,46 +120,10 @@ class VideoReader:
                         continue
                     raise self._error(pts, last, "presentation times go backwards")
                 last = pts
-                yield DecodedFrame(pts, raw, self)
+                yield DecodedFrame(pts, raw, self._pixels)
 
     def _error(self, pts: int | None, last: int | None, reason: str | None) -> DecodeError:
         seconds = self._source.clock.seconds
         where = "somewhere" if pts is None else f"near {seconds(pts):.3f} s (PTS {pts})"
         after = "" if last is None else f"; the last good frame is at {seconds(last):.3f} s (PTS {last})"
         return DecodeError(f"{self._source.uri} cannot be decoded {where}: {reason}{after}")
-
-    def small(self, raw: VideoFrame) -> ImageArray:
-        """See DecodedFrame.small."""
-        orientation = self._orientation_of(raw)
-        width, height = orientation.size(*self._small_size)
-        # POINT: cv2.INTER_LINEAR, with which PySceneDetect scales down, looks at one to four pixels
-        # and no more either. Mean error of the content score on our clips 0.00 to 0.12, where AREA
-        # has 0.2 to 4.5; it is also the cheapest. Scaled first, then to BGR: 0.13 ms against 0.16 at 720p.
-        scaled = raw
-        if not raw.format.is_rgb:
-            scaled = self._to_small.reformat(
-                raw, width, height, "yuv420p", interpolation=Interpolation.POINT, threads=1
-            )
-        bgr = self._to_bgr.reformat(scaled, width, height, "bgr24", interpolation=Interpolation.POINT, threads=1)
-        return orientation.apply(_pixels(bgr))
-
-    def image(self, raw: VideoFrame, *, max_side_px: int | None) -> ImageArray:
-        """See DecodedFrame.image."""
-        orientation = self._orientation_of(raw)
-        factor = 1.0 if max_side_px is None else min(1.0, max_side_px / max(raw.width, raw.height))
-        width, height = max(1, round(raw.width * factor)), max(1, round(raw.height * factor))
-        scaled = self._to_image.reformat(raw, width, height, "rgb24", interpolation=Interpolation.AREA, threads=1)
-        return orientation.apply(_pixels(scaled))
-
-    def _orientation_of(self, raw: VideoFrame) -> Orientation:
-        # Asked of one frame only: a frame that was asked for its side data refers to itself through
-        # it, and keeps its pixels until the garbage collector runs (250 MiB more in a long clip).
-        if self._orientation is None:
-            self._orientation = Orientation.of(raw)
-        return self._orientation
-
-
-def _pixels(frame: VideoFrame) -> ImageArray:
-    array = frame.to_ndarray()
-    assert array.dtype == np.uint8
-    return array  # type: ignore[return-value]

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection, Pipe
 from types import TracebackType
 
 from pipeline.packets import FramePacket, Work
-from pipeline.reading.read_segment import ReadConfig
+from pipeline.reading.keyframe_stream import ReadConfig
 from pipeline.reading.reader_child import FramesPacket, FramesRequest, ProbeRequest, ReadRequest, failure_packet
 from pipeline.reading.sources import Location
 from schemas.errors import DecodeError, ReadTimeoutError, RegionLakeError, SourceError, WorkerDiedError

@@ -35,7 +35,8 @@ def prepare_reader(path: str, *, background: bool) -> Callable[[], int]:
     """Like the others: imports and opens what is not timed; returns what is, which counts its frames."""
     from operators.motion.background import BackgroundConfig
     from operators.readers.probe import probe
-    from pipeline.reading.read_segment import ReadConfig, SegmentReader
+    from pipeline.reading.keyframe_stream import ReadConfig
+    from pipeline.reading.read_segment import SegmentReader
     from schemas.sources import Segment, SegmentReport
 
     source = probe(path, uri=path)

@@ -33,7 +33,8 @@ from numpy.typing import NDArray
 from operators.readers.probe import probe
 from operators.shots.cuts import fold_shots
 from operators.shots.detector import DetectorName, ShotConfig
-from pipeline.reading.read_segment import ReadConfig, SegmentReader
+from pipeline.reading.keyframe_stream import ReadConfig
+from pipeline.reading.read_segment import SegmentReader
 from schemas.sources import Segment, SegmentReport
 
 TOLERANCE_FRAMES = 2

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from operators.readers.decoded_frame import DecodedFrame, small_size
 from operators.readers.picture import read_picture
 from operators.readers.probe import probe
-from operators.readers.video import DecodedFrame, VideoReader, small_size
+from operators.readers.video import VideoReader
 from schemas.errors import DecodeError
 from schemas.sources import Source
 from tests.clips import RECIPES, Clips, ffmpeg, ffprobe_pts

@@ -23,7 +23,8 @@ from operators.shots.cuts import fold_shots
 from operators.shots.detector import ShotConfig, ShotDetector, shot_detector
 from operators.shots.transnetv2 import network_input
 from operators.torch_threads import one_torch_thread
-from pipeline.reading.read_segment import ReadConfig, SegmentReader
+from pipeline.reading.keyframe_stream import ReadConfig
+from pipeline.reading.read_segment import SegmentReader
 from schemas.clock import Clock, Span
 from schemas.frames import ImageArray
 from schemas.shots import CutEvent

@@ -17,7 +17,8 @@ from operators.motion.background import BackgroundConfig
 from operators.readers.probe import probe
 from operators.shots.cuts import fold_shots
 from operators.shots.detector import DetectorName, ShotConfig
-from pipeline.reading.read_segment import ReadConfig, SegmentReader
+from pipeline.reading.keyframe_stream import ReadConfig
+from pipeline.reading.read_segment import SegmentReader
 from schemas.clock import Span
 from schemas.errors import DecodeError
 from schemas.frames import Keyframe

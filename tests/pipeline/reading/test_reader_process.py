@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.packets import FramePacket, SegmentFailure, Work
-from pipeline.reading.read_segment import ReadConfig, SegmentReader
+from pipeline.reading.keyframe_stream import ReadConfig
+from pipeline.reading.read_segment import SegmentReader
 from pipeline.reading.reader_child import Alive, ProbeRequest, serve
 from pipeline.reading.reader_process import ReaderProcess
 from pipeline.reading.sources import Location
@@ -127,7 +128,7 @@ def test_the_child_ends_when_its_parent_is_killed(clip: Location) -> None:
     code = (
         "import sys, time\n"
         "from pipeline.reading.reader_process import ReaderProcess\n"
-        "from pipeline.reading.read_segment import ReadConfig\n"
+        "from pipeline.reading.keyframe_stream import ReadConfig\n"
         "from pipeline.reading.sources import Location\n"
         "r = ReaderProcess(ReadConfig(), timeout_s=30)\n"
         f"r.probe(Location('x', {clip.address!r}))\n"
