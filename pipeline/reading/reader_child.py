@@ -1,9 +1,5 @@
 """The child of pipeline/reading/reader_process.py: decodes, and can be killed for it."""
 
-import os
-import signal
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +8,7 @@ from multiprocessing.connection import Connection
 from operators.readers.picture import read_picture
 from operators.readers.probe import probe
 from pipeline.packets import FramePacket, PacketHead, SegmentFailure, Work
+from pipeline.reading.child import child_connection
 from pipeline.reading.read_segment import SegmentReader
 from pipeline.reading.sources import Location, local_file
 from schemas.errors import DecodeError, RegionLakeError, SourceError
@@ -67,11 +64,8 @@ def failure_packet(work: Work, *, number: int, frames_decoded: int, error: str) 
 
 
 def main() -> None:
-    """Entry of the child: `argv` holds the descriptors of its connection and of the pipe that its parent keeps open."""
-    descriptor, lifeline = map(int, sys.argv[1:3])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which closes us
-    threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
-    serve(Connection(descriptor))
+    """Entry of the child."""
+    serve(child_connection())
 
 
 def serve(connection: Connection) -> None:
@@ -164,8 +158,3 @@ class _Stopwatch:
         now = time.perf_counter()
         lap, self._start = now - self._start, now
         return lap
-
-
-def _end_with_parent(lifeline: int) -> None:
-    os.read(lifeline, 1)  # returns when the last copy of the other end is closed, by close() or by death
-    os._exit(0)

@@ -1,19 +1,14 @@
 """Reading in a child process: a decoder that hangs or crashes costs its segment, never the run.
 
-The child (reader_child.py beside this) starts as a fresh Python, not forked (the parent has threads) and not through
-`multiprocessing` (which would import the caller's `__main__` again). It ends when its parent does, however that ends.
+The child is reader_child.py beside this.
 """
 
-import os
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Sequence
-from multiprocessing.connection import Connection, Pipe
 from types import TracebackType
 
 from pipeline.packets import FramePacket, Work
+from pipeline.reading.child import Child
 from pipeline.reading.keyframe_stream import ReadConfig
 from pipeline.reading.reader_child import FramesPacket, FramesRequest, ProbeRequest, ReadRequest, failure_packet
 from pipeline.reading.sources import Location
@@ -34,9 +29,7 @@ class ReaderProcess:
     def __init__(self, config: ReadConfig, *, timeout_s: float) -> None:
         self._config = config
         self._timeout_s = timeout_s
-        self._child: subprocess.Popen[bytes] | None = None
-        self._connection: Connection | None = None
-        self._lifeline: int | None = None
+        self._child: Child | None = None
         self._starting = threading.Lock()
         self._stopped = False
 
@@ -105,13 +98,8 @@ class ReaderProcess:
     def close(self) -> None:
         """Ends the child."""
         if self._child is not None:
-            self._child.kill()
-            self._child.wait()
-        if self._connection is not None:
-            self._connection.close()
-        if self._lifeline is not None:
-            os.close(self._lifeline)
-        self._child = self._connection = self._lifeline = None
+            self._child.close()
+        self._child = None
 
     def __enter__(self) -> "ReaderProcess":
         return self
@@ -123,7 +111,7 @@ class ReaderProcess:
         """The child's messages until its answer ends. Raises what it raised, ReadTimeoutError, WorkerDiedError."""
         complete = False
         try:
-            connection = self._connected()
+            connection = self._started().connection
             connection.send(request)
             while True:
                 if not connection.poll(self._timeout_s):
@@ -139,37 +127,17 @@ class ReaderProcess:
         except RegionLakeError:
             raise  # some of them are OSErrors too
         except (EOFError, OSError) as error:  # OSError: it died in the middle of a message
-            raise WorkerDiedError(f"the reader process died ({self._exit_reason()})") from error
+            reason = "never started" if self._child is None else self._child.exit_reason()
+            raise WorkerDiedError(f"the reader process died ({reason})") from error
         finally:
             if not complete:
                 self.close()  # half an answer is still in the pipe: nobody may read it as the next one
 
-    def _connected(self) -> Connection:
-        if self._connection is not None:
-            return self._connection
-        ours, theirs = Pipe()
-        lifeline_read, self._lifeline = os.pipe()
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-        command = [sys.executable, "-c", CHILD_CODE, str(theirs.fileno()), str(lifeline_read)]
-        try:
+    def _started(self) -> Child:
+        if self._child is None:
             with self._starting:
                 if self._stopped:
                     raise WorkerDiedError("the reader was stopped")
-                self._child = subprocess.Popen(
-                    command, pass_fds=(theirs.fileno(), lifeline_read), env=environment, stdin=subprocess.DEVNULL
-                )
-        finally:
-            theirs.close()
-            os.close(lifeline_read)
-        self._connection = ours
-        ours.send(self._config)
-        return ours
-
-    def _exit_reason(self) -> str:
-        if self._child is None:
-            return "never started"
-        try:
-            code = self._child.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            return "closed its pipe"
-        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+                self._child = Child(CHILD_CODE)
+            self._child.connection.send(self._config)
+        return self._child
