@@ -53,6 +53,15 @@ class _Held:
     reason: KeyframeReason
 
 
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """What became of a frame, for the report."""
+
+    pts: int
+    near_duplicate: bool
+    events: tuple[CutEvent, ...]
+
+
 class KeyframeStream:
     """Keyframes of a span of a source, from its frames and those around it, in PTS order.
 
@@ -78,11 +87,8 @@ class KeyframeStream:
         self._events: deque[CutEvent] = deque()  # events at frames that wait
         self._held: deque[_Held] = deque()
         self._passed_stop = False
-        self._frames = 0
-        self._near_duplicates = 0
-        self._first_pts: int | None = None
-        self._last_pts: int | None = None
-        self._cut_events: list[CutEvent] = []
+        self._last_pts: int | None = None  # of the span
+        self._decided: deque[_Decided] = deque()  # frames of the span that no report has told of
 
     @property
     def complete(self) -> bool:
@@ -90,9 +96,11 @@ class KeyframeStream:
         return self._passed_stop and not self._held
 
     @property
-    def held_from(self) -> int | None:
-        """PTS of the first keyframe that was chosen and has not come out; None where there is none."""
-        return self._held[0].frame.pts if self._held else None
+    def settled_until(self) -> int | None:
+        """Every frame of the span before this PTS is decided on, and if it was kept it has come out; None at first."""
+        if self._held:
+            return self._held[0].frame.pts
+        return self._last_pts + 1 if self._last_pts is not None else None
 
     def add(self, frame: DecodedFrame) -> Iterator[Keyframe]:
         """The keyframes that this frame completes."""
@@ -110,14 +118,17 @@ class KeyframeStream:
         while self._held:
             yield self._complete(self._held.popleft())
 
-    def report(self) -> SegmentReport:
-        """Of the frames of the span that were decided on so far."""
+    def take_report(self, stop: int) -> SegmentReport:
+        """Of the frames before the PTS `stop` that were decided on since the last report."""
+        taken: list[_Decided] = []
+        while self._decided and self._decided[0].pts < stop:
+            taken.append(self._decided.popleft())
         return SegmentReport(
-            frames_decoded=self._frames,
-            near_duplicates=self._near_duplicates,
-            first_pts=self._first_pts,
-            last_pts=self._last_pts,
-            cut_events=tuple(self._cut_events),
+            frames_decoded=len(taken),
+            near_duplicates=sum(each.near_duplicate for each in taken),
+            first_pts=taken[0].pts if taken else None,
+            last_pts=taken[-1].pts if taken else None,
+            cut_events=tuple(event for each in taken for event in each.events),
         )
 
     def _choose(self, seen: _Seen) -> Iterator[Keyframe]:
@@ -125,7 +136,7 @@ class KeyframeStream:
         pts = seen.frame.pts
         time_s = self._source.clock.seconds(pts)
         in_span = pts in self._span
-        if in_span and self._first_pts is None:
+        if in_span and self._last_pts is None:
             self._require_window(seen, time_s)
         while self._held and self._held[0].time_s + self._ahead_s < time_s:
             yield self._complete(self._held.popleft())
@@ -137,11 +148,8 @@ class KeyframeStream:
         self._passed_stop = pts >= self._span.stop
         if not in_span:
             return
-        self._frames += 1
-        self._first_pts = pts if self._first_pts is None else self._first_pts
         self._last_pts = pts
-        self._near_duplicates += choice.near_duplicate
-        self._cut_events += events
+        self._decided.append(_Decided(pts, choice.near_duplicate, tuple(events)))
         if choice.reason is not None:
             self._held.append(_Held(seen.frame, seen.small, time_s, choice.reason))
 

@@ -91,7 +91,7 @@ class SegmentReader:
                 yield from stream.finish()
             _require_end(segment, last)
         on_progress(decoded)
-        yield SegmentReport(0, 0, None, None, ()) if stream is None else stream.report()
+        yield SegmentReport(0, 0, None, None, ()) if stream is None else stream.take_report(segment.span.stop)
 
     def _pre_roll(self, source: Source) -> int:
         """Ticks before the span that are normally enough; while reading it shows whether they were."""
