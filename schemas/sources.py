@@ -7,12 +7,12 @@ from schemas.clock import Clock, Span
 from schemas.errors import InvalidValueError
 from schemas.shots import CutEvent
 
-SourceKind = Literal["video", "picture"]
+SourceKind = Literal["video", "picture", "feed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A video file or a picture, as found by a probe.
+    """A video file or a picture, as found by a probe, or a recording of a feed (pipeline/live/recorder.py).
 
     uri: where it was found (absolute path or URL), shown to people and used to filter.
     id: hash of its bytes; the same file at another place is the same source.

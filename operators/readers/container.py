@@ -13,7 +13,7 @@ from schemas.errors import SourceError
 
 # Demuxers of one self-contained file. Playlists (hls, concat, dash), image sequences and devices
 # are left out: they open other files, by names that whoever wrote the playlist chose.
-_FORMATS = ",".join(
+FORMATS = ",".join(
     (
         "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,mxf,nut,ivf,gif,rm,dv,wtv",
         "h264,hevc,m4v,mpegvideo,mjpeg,obu,yuv4mpegpipe",
@@ -28,7 +28,7 @@ def open_video(path: str) -> tuple[InputContainer, VideoStream]:
     FFmpeg knows, or without pictures.
     """
     require_file(path)
-    options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
+    options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
     try:
         # "file:" keeps a name like "concat:a|b" a name
         container = av.open(f"file:{Path(path).absolute()}", options=options)

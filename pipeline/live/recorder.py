@@ -1,0 +1,169 @@
+"""Cuts what a feed sends into recordings and micro-segments, as packets that a model can take."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from operators.readers.live_stream import LiveFrame, utc_at_zero
+from pipeline.live.live_config import LiveConfig
+from pipeline.packets import FramePacket, PacketHead
+from pipeline.reading.keyframe_stream import KeyframeStream, ReadConfig
+from pipeline.reading.reader_child import PACKET_BYTES, PACKET_FRAMES
+from schemas.clock import Clock, Span
+from schemas.frames import Keyframe
+from schemas.ids import digest, segment_id
+from schemas.sources import Segment, Source
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingEnded:
+    """source: with the span that it has in the end. reason: why another one begins, or none."""
+
+    source: Source
+    reason: str
+
+
+class Recorder:
+    """Frames of a feed in; FramePackets out, each a whole segment, and the end of each recording after its last.
+
+    uri: of the feed, as it is stored. plan_hash: of the plan that the rows are made by.
+    A recording is a source of the lake: an epoch of the feed, or recording_s of it. The choice of keyframes and the
+    background go on from one recording to the next of an epoch.
+    received: frames so far. handed_on: of them, in packets.
+    """
+
+    def __init__(self, read: ReadConfig, live: LiveConfig, *, uri: str, plan_hash: str) -> None:
+        self._read = read
+        self._live = live
+        self._uri = uri
+        self._plan_hash = plan_hash
+        self._epoch: _Epoch | None = None
+        self.received = 0
+        self.handed_on = 0
+
+    @property
+    def source(self) -> Source | None:
+        """The recording that goes on."""
+        return None if self._epoch is None else self._epoch.source
+
+    @property
+    def unsettled(self) -> Span | None:
+        """From the end of the last packet to the last frame received."""
+        return None if self._epoch is None else self._epoch.unsettled
+
+    def add(self, frame: LiveFrame) -> Iterator[FramePacket | RecordingEnded]:
+        """What this frame completes."""
+        if frame.epoch is not None:
+            yield from self.finish(frame.epoch)
+        self.received += 1
+        if self._epoch is None:
+            self._epoch = _Epoch(self._read, self._live, frame, uri=self._uri, plan_hash=self._plan_hash)
+        for item in self._epoch.add(frame):
+            yield self._counted(item)
+
+    def finish(self, reason: str) -> Iterator[FramePacket | RecordingEnded]:
+        """What is left, when no frame follows in this epoch."""
+        epoch, self._epoch = self._epoch, None
+        if epoch is not None:
+            for item in epoch.finish(reason):
+                yield self._counted(item)
+
+    def _counted(self, item: FramePacket | RecordingEnded) -> FramePacket | RecordingEnded:
+        if isinstance(item, FramePacket):
+            self.handed_on += item.head.frames_decoded
+        return item
+
+
+class _Epoch:
+    """A stretch of a feed in which times, size and codec go on."""
+
+    def __init__(self, read: ReadConfig, live: LiveConfig, first: LiveFrame, *, uri: str, plan_hash: str) -> None:
+        self._live = live
+        self._uri = uri
+        self._plan_hash = plan_hash
+        self._info = first.info
+        self._clock = Clock(first.info.time_base)
+        self._earliest = self._zero_by_arrival(first)
+        self._newest = first
+        self._start = first.frame.pts  # of the recording
+        self._begun = first.frame.pts  # of the segment
+        self._source: Source | None = None  # once a segment of it was handed on: from then on its clock is fixed
+        self._keyframes: list[Keyframe] = []
+        everything = Span(first.frame.pts, first.frame.pts + 2**62)
+        self._stream = KeyframeStream(read, self.source, everything, first=first.frame, from_beginning=True)
+
+    @property
+    def source(self) -> Source:
+        return self._source or self._as_source()
+
+    @property
+    def unsettled(self) -> Span:
+        return Span(self._begun, max(self._begun, self._newest.frame.pts) + 1)
+
+    def add(self, frame: LiveFrame) -> Iterator[FramePacket | RecordingEnded]:
+        self._newest = frame
+        self._earliest = min(self._earliest, self._zero_by_arrival(frame))
+        for keyframe in self._stream.add(frame.frame):
+            self._keyframes.append(keyframe)
+            if len(self._keyframes) == PACKET_FRAMES or sum(k.image.nbytes for k in self._keyframes) > PACKET_BYTES:
+                yield self._packet(keyframe.pts + 1)
+        settled = self._stream.settled_until
+        if settled is None or settled <= self._begun:
+            return
+        seconds = self._clock.seconds(settled - self._begun)
+        rolls = self._clock.seconds(settled - self._start) >= self._live.recording_s
+        if rolls or seconds >= (self._live.segment_s if self._keyframes else self._live.quiet_s):
+            yield self._packet(settled)
+        if rolls:
+            yield self._end(settled, "the next recording begins")
+
+    def finish(self, reason: str) -> Iterator[FramePacket | RecordingEnded]:
+        self._keyframes += self._stream.finish()
+        stop = self._newest.frame.pts + 1
+        if stop > self._begun:
+            yield self._packet(stop)
+        if self._source is not None:
+            yield self._end(stop, reason)
+
+    def _packet(self, stop: int) -> FramePacket:
+        self._source = self.source
+        span = Span(self._begun, stop)
+        report = self._stream.take_report(stop)
+        segment = Segment(self._source, span, segment_id(self._source.id, self._plan_hash, span))
+        packet = FramePacket(PacketHead(segment, 0, report.frames_decoded, report), tuple(self._keyframes))
+        self._keyframes, self._begun = [], stop
+        return packet
+
+    def _end(self, stop: int, reason: str) -> RecordingEnded:
+        ended = RecordingEnded(replace(self.source, span=Span(self._start, stop)), reason)
+        self._start, self._source = stop, None
+        self._earliest = self._zero_by_arrival(self._newest)
+        return ended
+
+    def _as_source(self) -> Source:
+        """As it is known so far. Its end is not: it is announced to be longer than it can become."""
+        zero = utc_at_zero(self._newest, self._earliest, self._live.stream)
+        clock = replace(self._clock, start_time=zero)
+        began = clock.utc(self._start)
+        assert began is not None
+        ends = self._start + 2 * clock.ticks(self._live.recording_s + self._live.stream.gap_s)
+        return Source(
+            uri=recording_uri(self._uri, began),
+            id=digest("recording", self._uri, self._start, began.isoformat()),
+            kind="feed",
+            clock=clock,
+            span=Span(self._start, ends),
+            width_px=self._info.width_px,
+            height_px=self._info.height_px,
+            sync_pts=(self._start,),
+            frame_rate=self._info.frame_rate,
+            codec=self._info.codec,
+        )
+
+    def _zero_by_arrival(self, frame: LiveFrame) -> datetime:
+        return frame.arrived - timedelta(seconds=self._clock.seconds(frame.frame.pts))
+
+
+def recording_uri(feed: str, began: datetime) -> str:
+    """What the recording of a feed that began then is called in the lake: `gate#2026-05-01T12:00:00.250Z`."""
+    return f"{feed}#{began.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{began.microsecond // 1000:03}Z"
