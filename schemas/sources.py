@@ -52,6 +52,7 @@ class SegmentReport:
     """What reading a segment counted; all of it for frames with PTS in the segment's span.
 
     first_pts, last_pts: of the decoded frames; None where the span holds none.
+    shed: keyframes of a feed that were dropped because the models were too slow for all.
     """
 
     frames_decoded: int
@@ -59,3 +60,4 @@ class SegmentReport:
     first_pts: int | None
     last_pts: int | None
     cut_events: tuple[CutEvent, ...]
+    shed: int = 0

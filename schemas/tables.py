@@ -9,7 +9,7 @@ from schemas.errors import LakeError
 from schemas.ids import digest
 from schemas.vectors import VectorSpace
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 TableName = Literal["sources", "segments", "shots", "frames", "regions", "patches"]
 TABLE_NAMES: tuple[TableName, ...] = ("sources", "segments", "shots", "frames", "regions", "patches")
 
@@ -102,6 +102,8 @@ def segments_schema() -> pa.Schema:
             pa.field("error", pa.string()),
             pa.field("frames_decoded", pa.int64(), nullable=False),
             pa.field("near_duplicates", pa.int64(), nullable=False),
+            pa.field("shed", pa.int64(), nullable=False),  # keyframes of a feed for which there was no time
+            pa.field("lost", pa.int64(), nullable=False),  # frames of a feed that `error` cost
             pa.field("keyframes", pa.int64(), nullable=False),
             pa.field("regions", pa.int64(), nullable=False),
             pa.field("first_pts", pa.int64()),

@@ -45,8 +45,11 @@ class SourceEntry:
         return sorted(s.span for s in self.segments.values() if s.state == state)
 
     def covered(self) -> bool:
-        """Whether every tick of the source lies in a segment that is done."""
-        return self.source is not None and not self.source.span.minus(self.spans("done"))
+        """Whether every tick of the source lies in a segment that is done; what is lost of a feed never comes again."""
+        if self.source is None:
+            return False
+        lost = self.spans("failed") if self.source.kind == "feed" else []
+        return not self.source.span.minus(self.spans("done") + lost)
 
 
 def load_entries(lake: Lake) -> dict[str, SourceEntry]:
@@ -117,6 +120,7 @@ def done_table(commits: Iterable[SegmentRows], *, state: Literal["writing", "don
         | {
             "frames_decoded": c.report.frames_decoded,
             "near_duplicates": c.report.near_duplicates,
+            "shed": c.report.shed,
             "keyframes": c.frames.num_rows,
             "regions": c.regions.num_rows,
             "first_pts": c.report.first_pts,
@@ -128,9 +132,11 @@ def done_table(commits: Iterable[SegmentRows], *, state: Literal["writing", "don
     return pa.Table.from_pylist(rows, schema=segments_schema())
 
 
-def failed_table(segment: Segment, *, plan: str, state: Literal["failed", "quarantined"], error: str) -> pa.Table:
-    """The row of the ledger for a segment that gave nothing."""
-    row = _segment_row(segment, plan=plan, state=state, now=datetime.now(UTC)) | {"error": error}
+def failed_table(
+    segment: Segment, *, plan: str, state: Literal["failed", "quarantined"], error: str, lost: int = 0
+) -> pa.Table:
+    """The row of the ledger for a segment that gave nothing. lost: frames of a feed that were received and are gone."""
+    row = _segment_row(segment, plan=plan, state=state, now=datetime.now(UTC)) | {"error": error, "lost": lost}
     return pa.Table.from_pylist([row], schema=segments_schema())
 
 
@@ -162,6 +168,8 @@ def _segment_row(segment: Segment, *, plan: str, state: SegmentState, now: datet
         "state": state,
         "frames_decoded": 0,
         "near_duplicates": 0,
+        "shed": 0,
+        "lost": 0,
         "keyframes": 0,
         "regions": 0,
         "cut_events": [],

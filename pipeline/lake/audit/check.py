@@ -175,7 +175,12 @@ class _Audit:
 
     def _coverage(self) -> Iterator[Problem]:
         spans: dict[str, list[Span]] = {}
-        for row in self._done.select(["source_id", "start", "stop"]).to_pylist():
+        feeds = self.tables["sources"].filter(pc.equal(self.tables["sources"]["kind"], "feed"))["id"]
+        segments = self.tables["segments"]
+        # what a feed lost never comes again: its recordings end without it
+        lost = pc.and_(pc.equal(segments["state"], "failed"), pc.is_in(segments["source_id"], value_set=feeds))
+        settled = pa.concat_tables([self._done, segments.filter(lost)])
+        for row in settled.select(["source_id", "start", "stop"]).to_pylist():
             spans.setdefault(row["source_id"], []).append(Span(row["start"], row["stop"]))
         for row in self.tables["sources"].to_pylist():
             if row["state"] == "quarantined" or row["start"] is None:

@@ -6,6 +6,7 @@ still `writing`: a commit happened wholly or not at all.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Literal, Self
 
 import pyarrow as pa
@@ -33,7 +34,7 @@ from pipeline.lake.writing.upkeep import MANY_FRAGMENTS, Compaction, compact
 from pipeline.rows import SegmentRows
 from schemas.clock import Span
 from schemas.errors import LakeError, PlanConflictError
-from schemas.ids import digest
+from schemas.ids import digest, segment_id
 from schemas.sources import Segment, Source
 from schemas.tables import TableName
 
@@ -112,7 +113,7 @@ class Committer:
         entry = self._entries.get(source.id)
         conflict = entry is not None and entry.plan != self.plan_hash and entry.spans("done")
         if replace and (conflict or source.id in self._unsound_sources()):
-            self.replace(source.id)
+            self.remove(source.id)
             entry = None
         elif entry is not None and conflict:
             raise PlanConflictError(
@@ -157,8 +158,11 @@ class Committer:
             self.compact()
         return len(new)
 
-    def fail(self, segment: Segment, *, state: Literal["failed", "quarantined"], error: str) -> None:
-        """Notes that a segment gave nothing, and why. A segment that is done stays done."""
+    def fail(self, segment: Segment, *, state: Literal["failed", "quarantined"], error: str, lost: int = 0) -> None:
+        """Notes that a segment gave nothing, and why. A segment that is done stays done.
+
+        lost: frames of a feed that had been received.
+        """
         self._recover()
         entry = self._entry(segment.source)
         if segment.id in entry.segments and entry.segments[segment.id].state == "done":
@@ -166,7 +170,7 @@ class Committer:
         self._damaged = True
         self._write_sources()
         self._forget_failures([segment])
-        self._tables.upsert("segments", failed_table(segment, plan=self.plan_hash, state=state, error=error))
+        self._tables.upsert("segments", failed_table(segment, plan=self.plan_hash, state=state, error=error, lost=lost))
         entry.segments[segment.id] = LedgerEntry(segment.span, state)
         self._damaged = False
 
@@ -188,7 +192,7 @@ class Committer:
         self._know(name, SourceEntry(uri, self.plan_hash, "quarantined", None, segments))
         self._damaged = False
 
-    def replace(self, source_id: str) -> None:
+    def remove(self, source_id: str) -> None:
         """Takes a source out of the lake, so that it can be ingested anew."""
         self._recover()
         self._damaged = True
@@ -204,6 +208,37 @@ class Committer:
         if self._unsound is not None:
             self._unsound -= {source_id}
         self._damaged = False
+
+    def end(self, source: Source) -> None:
+        """Completes a recording of a feed, of which more was announced than came. source: with the span that it has.
+
+        Nothing is done where no segment of it was committed, or where it is complete.
+        """
+        self._recover()
+        entry = self._entries.get(source.id)
+        if entry is None or entry.state != "open" or not entry.segments:
+            return
+        self._know(source.id, replace(entry, source=source, stored=False))
+        self._complete([source.id])
+
+    def end_recordings(self) -> int:
+        """Completes the recordings that a follower which died left open; returns how many there were.
+
+        What lies between segments that were committed is noted as lost.
+        """
+        self._recover()
+        left = [e for e in self._entries.values() if e.state == "open" and e.source and e.source.kind == "feed"]
+        for entry in left:
+            assert entry.source is not None
+            settled = entry.spans("done") + entry.spans("failed")
+            if not settled:
+                continue
+            source = replace(entry.source, span=Span(entry.source.span.start, max(span.stop for span in settled)))
+            for gap in source.span.minus(settled):
+                lost = Segment(source, gap, segment_id(source.id, self.plan_hash, gap))
+                self.fail(lost, state="failed", error="its rows were not committed when their follower was killed")
+            self.end(source)
+        return len(left)
 
     def flush(self) -> None:
         """Writes the sources that were registered and not yet written."""
@@ -306,7 +341,7 @@ class Committer:
                     "what is there now and remove what was, or give the new file another name"
                 )
             if old.segments or old.state != "quarantined":  # else its one row is forgotten as that of any quarantine
-                self.replace(name)
+                self.remove(name)
 
     def _know(self, source_id: str, entry: SourceEntry) -> None:
         self._entries[source_id] = entry
@@ -329,7 +364,7 @@ class Committer:
             "shots", shots_table([(source, shot) for source, found in shots.values() for shot in found])
         )
         if self._new_tracker is not None:
-            videos = {name: found for name, (source, found) in shots.items() if source.kind == "video"}
+            videos = {name: found for name, (source, found) in shots.items() if source.kind != "picture"}
             write_tracks(self.lake, videos, self._new_tracker, linker=self._linker)
         complete = sources_table(
             [(e.source, e.plan, "complete") for e in map(self._entries.__getitem__, covered) if e.source is not None]

@@ -1,0 +1,70 @@
+"""What runs feeds and models: in this process, or as actors of Ray."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from pipeline.live.feed_buffer import FeedItem
+from pipeline.live.feed_child import FollowRequest
+from pipeline.live.feed_status import FeedStatus
+from pipeline.live.sink import LiveWriter
+from pipeline.packets import FramePacket, RowPacket
+
+
+class FeedHandle(Protocol):
+    """A feed (pipeline/live/feed.py), here or in an actor; nothing here waits."""
+
+    name: str
+
+    def poll(self) -> FeedItem | None:
+        """The oldest item, if one is at hand."""
+        ...
+
+    def status(self) -> FeedStatus:
+        """As last told."""
+        ...
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def stop(self) -> None:
+        """Ends reading; what it still gives can be polled until it is None."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """A group of packets that a model is done with. rows: one for each; None where it failed, which `error` tells."""
+
+    packets: tuple[FramePacket, ...]
+    rows: tuple[RowPacket, ...] | None
+    error: str = ""
+
+
+class LiveEngine(Protocol):
+    """Starts feeds, and shares models among them."""
+
+    writer: LiveWriter
+
+    def feed(self, name: str, request: FollowRequest) -> FeedHandle: ...
+
+    @property
+    def idle_models(self) -> int:
+        """How many groups could be worked on at once now."""
+        ...
+
+    def work(self, packets: Sequence[FramePacket]) -> None:
+        """Gives a model a group. Only while one is idle."""
+        ...
+
+    def worked(self) -> list[Worked]:
+        """The groups that were finished since the last call."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None: ...

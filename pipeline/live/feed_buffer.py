@@ -1,0 +1,113 @@
+"""What of a feed waits for a model: little, and of that the most telling."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from pipeline.live.recorder import RecordingEnded
+from pipeline.packets import FramePacket, PacketHead
+from pipeline.reading.reader_child import PACKET_FRAMES
+from schemas.clock import Span
+from schemas.frames import Keyframe
+from schemas.ids import segment_id
+from schemas.sources import Segment, SegmentReport
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A stretch of a recording of which `frames` were received, and nothing is left. reason: the fault, by its name."""
+
+    segment: Segment
+    frames: int
+    reason: str
+
+
+FeedItem = FramePacket | RecordingEnded | Lost
+
+
+class FeedBuffer:
+    """Items of one feed in their order. Packets that wait are joined; keyframes beyond `most` are shed and counted.
+
+    plan_hash: of the plan that the rows will be made by.
+    shed: keyframes so far. keyframes: that wait. Not for several threads at once.
+    """
+
+    def __init__(self, *, most: int, plan_hash: str) -> None:
+        self._most = most
+        self._plan_hash = plan_hash
+        self._items: deque[FeedItem] = deque()
+        self.keyframes = 0
+        self.shed = 0
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def put(self, item: FeedItem) -> None:
+        if isinstance(item, FramePacket):
+            self.keyframes += len(item.keyframes)
+            before = self._items[-1] if self._items else None
+            if isinstance(before, FramePacket) and _may_join(before, item):
+                item = self._joined(before, item)
+                self._items.pop()
+        self._items.append(item)
+        while self.keyframes > self._most:
+            self._shed_one()
+
+    def take(self) -> FeedItem | None:
+        """The oldest."""
+        if not self._items:
+            return None
+        item = self._items.popleft()
+        if isinstance(item, FramePacket):
+            self.keyframes -= len(item.keyframes)
+        return item
+
+    def _joined(self, first: FramePacket, second: FramePacket) -> FramePacket:
+        a, b = _report(first), _report(second)
+        report = SegmentReport(
+            frames_decoded=a.frames_decoded + b.frames_decoded,
+            near_duplicates=a.near_duplicates + b.near_duplicates,
+            first_pts=b.first_pts if a.first_pts is None else a.first_pts,
+            last_pts=a.last_pts if b.last_pts is None else b.last_pts,
+            cut_events=a.cut_events + b.cut_events,
+            shed=a.shed + b.shed,
+        )
+        source = first.head.segment.source
+        span = Span(first.head.segment.span.start, second.head.segment.span.stop)
+        segment = Segment(source, span, segment_id(source.id, self._plan_hash, span))
+        return FramePacket(PacketHead(segment, 0, report.frames_decoded, report), first.keyframes + second.keyframes)
+
+    def _shed_one(self) -> None:
+        """Drops the keyframe that waits and tells least: none that begins a shot while there are others, and of those
+        the one nearest in time to the one before it."""
+        places = [
+            (at, n, item)
+            for at, item in enumerate(self._items)
+            if isinstance(item, FramePacket)
+            for n in range(len(item.keyframes))
+        ]
+        times = [item.head.segment.source.clock.seconds(item.keyframes[n].pts) for _, n, item in places]
+        gaps = [float("inf") if i == 0 else abs(times[i] - times[i - 1]) for i in range(len(times))]
+        tells: Callable[[int], tuple[bool, float]] = lambda i: (_kept(places[i]).reason == "shot", gaps[i])  # noqa: E731
+        at, n, packet = places[min(range(len(places)), key=tells)]
+        report = _report(packet)
+        head = replace(packet.head, end=replace(report, shed=report.shed + 1))
+        self._items[at] = FramePacket(head, packet.keyframes[:n] + packet.keyframes[n + 1 :])
+        self.keyframes -= 1
+        self.shed += 1
+
+
+def _kept(place: tuple[int, int, FramePacket]) -> Keyframe:
+    _, n, packet = place
+    return packet.keyframes[n]
+
+
+def _report(packet: FramePacket) -> SegmentReport:
+    assert isinstance(packet.head.end, SegmentReport)  # a feed's packet is a whole segment
+    return packet.head.end
+
+
+def _may_join(first: FramePacket, second: FramePacket) -> bool:
+    a, b = first.head.segment, second.head.segment
+    few = len(first.keyframes) + len(second.keyframes) <= PACKET_FRAMES
+    return few and a.source.id == b.source.id and a.span.stop == b.span.start

@@ -1,0 +1,123 @@
+"""Which feeds are to be followed: names and addresses, from the command line or from a TOML file."""
+
+import os
+import re
+import tomllib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import quote
+
+import cattrs
+import tomli_w
+
+from operators.readers.live_stream import STREAM_SCHEMES
+from operators.whole_file import whole_file
+from pipeline.reading.sources import public_uri
+from schemas.errors import PlanError
+
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class FeedEntry:
+    """A feed as it stands in the file.
+
+    url: of the stream, or the path of a file that grows; `${NAME}` stands for a variable of the environment.
+    credentials: a file that holds `user:password`, for an address without them.
+    paused: it is known, and not connected to.
+    """
+
+    url: str
+    credentials: str | None = None
+    paused: bool = False
+
+    def address(self) -> str:
+        """What opens it. Raises PlanError where a variable or the file is missing; it names no secret."""
+
+        def value(match: re.Match[str]) -> str:
+            if match[1] not in os.environ:
+                raise PlanError(f"the environment has no {match[1]}, which {self.shown} asks for")
+            return quote(os.environ[match[1]], safe="")
+
+        address = _VARIABLE.sub(value, self.url)
+        if self.credentials is None:
+            return address
+        try:
+            user, colon, password = Path(self.credentials).expanduser().read_text().strip().partition(":")
+        except (OSError, UnicodeDecodeError) as error:
+            raise PlanError(f"credentials of {self.shown} cannot be read: {error}") from None
+        scheme, slashes, rest = address.partition("://")
+        if not slashes or not colon:
+            raise PlanError(f"credentials of {self.shown} need a URL, and a file that holds user:password")
+        return f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{rest}"
+
+    @property
+    def shown(self) -> str:
+        """The address without what nobody else should read."""
+        return public_uri(self.url)
+
+
+def is_stream(name: str) -> bool:
+    """Whether a name that a user gives is the address of a stream, and no file of the web."""
+    scheme, slashes, rest = name.partition("://")
+    if not slashes or scheme.lower() not in STREAM_SCHEMES:
+        return False
+    return scheme.lower() not in ("http", "https") or rest.partition("?")[0].endswith((".m3u8", ".m3u"))
+
+
+class FeedList:
+    """The file `path`: `[feeds.NAME]` tables. Every change is written whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> dict[str, FeedEntry]:
+        """By name. Raises PlanError where the file cannot be read, or says what no feed has."""
+        try:
+            content = tomllib.loads(self.path.read_text())
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise PlanError(f"{self.path} cannot be read: {error}") from None
+        unknown = set(content) - {"feeds"}
+        if unknown:
+            raise PlanError(f"{self.path} has {', '.join(sorted(unknown))}; it should hold [feeds.NAME] tables alone")
+        try:
+            return _converter.structure(content.get("feeds", {}), dict[str, FeedEntry])
+        except cattrs.BaseValidationError as error:
+            problems = "; ".join(cattrs.transform_error(error, path="feeds"))
+            raise PlanError(f"{self.path}: {problems}") from None
+
+    def add(self, name: str, entry: FeedEntry) -> None:
+        """Raises PlanError where the name is taken, or has what a name in the lake must not."""
+        if not re.fullmatch(r"[\w.-]+", name):
+            raise PlanError(f"a feed's name is made of letters, digits and . _ -, got {name!r}")
+        feeds = self.read() if self.path.exists() else {}
+        if name in feeds:
+            raise PlanError(f"{self.path} has a feed {name} already; remove it first, or take another name")
+        self._write({**feeds, name: entry})
+
+    def remove(self, name: str) -> None:
+        feeds = self._with(name)
+        del feeds[name]
+        self._write(feeds)
+
+    def set_paused(self, name: str, paused: bool) -> None:
+        feeds = self._with(name)
+        self._write({**feeds, name: replace(feeds[name], paused=paused)})
+
+    def _with(self, name: str) -> dict[str, FeedEntry]:
+        feeds = self.read()
+        if name not in feeds:
+            known = ", ".join(sorted(feeds)) or "none"
+            raise PlanError(f"{self.path} has no feed {name}; it has {known}")
+        return feeds
+
+    def _write(self, feeds: dict[str, FeedEntry]) -> None:
+        tables = {
+            name: {k: v for k, v in _converter.unstructure(entry).items() if v not in (None, False)}
+            for name, entry in feeds.items()
+        }
+        with whole_file(self.path) as path:
+            path.write_text(tomli_w.dumps({"feeds": tables}))
+
+
+_converter = cattrs.Converter(forbid_extra_keys=True)

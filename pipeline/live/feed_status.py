@@ -1,0 +1,42 @@
+"""What is known of a feed at a moment: its state, and where every frame went."""
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+FeedState = Literal["connecting", "live", "stalled", "backing off", "paused", "failed"]
+FEED_STATES: tuple[FeedState, ...] = ("connecting", "live", "stalled", "backing off", "paused", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class FeedStatus:
+    """since: when it came into its state, UTC. frames_per_s: received over the last seconds.
+    behind_s: between the moment that the newest frame shows and its arrival.
+    received: frames decoded since the follower began. undecided: of them, those of which no packet that was
+    handed on has told.
+    kept: keyframes handed on to the models; waiting: keyframes that wait for them; not_selected: frames that were none;
+    shed: keyframes dropped while they waited. lost: frames, by the fault that cost them.
+    received = undecided + not_selected + shed + waiting + kept + sum of lost.
+    damaged: frames that the decoder could not restore; they are not among those received.
+    restarts: by reason. last_error: the last of the reasons.
+    """
+
+    name: str
+    uri: str
+    state: FeedState
+    since: datetime
+    frames_per_s: float = 0.0
+    behind_s: float | None = None
+    received: int = 0
+    undecided: int = 0
+    not_selected: int = 0
+    kept: int = 0
+    waiting: int = 0
+    shed: int = 0
+    damaged: int = 0
+    lost: dict[str, int] = field(default_factory=dict)
+    restarts: dict[str, int] = field(default_factory=dict)
+    last_error: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"since": self.since.isoformat()}

@@ -1,0 +1,159 @@
+"""Hands batches to the committer, one after the other, and keeps them on disk while the lake is out of reach."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.live.feed import Backoff
+from pipeline.live.live_config import BackoffConfig
+from pipeline.live.spool import Batch, Spool
+from pipeline.rows import SegmentRows
+from schemas.errors import LakeError
+from schemas.sources import Segment, Source
+
+_log = logging.getLogger(__name__)
+
+
+class LiveWriter(Protocol):
+    """The committer (pipeline/lake/writing/committer.py) as a follower sees it, in this process or in an actor."""
+
+    def commit(self, rows: list[SegmentRows]) -> int: ...
+
+    def fail(self, segment: Segment, *, state: str, error: str, lost: int) -> None: ...
+
+    def end(self, source: Source) -> None: ...
+
+    def end_recordings(self) -> int: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SinkStatus:
+    """batches, bytes: that wait in memory. spooled: batches on disk. error: why the lake was out of reach; None when it
+    is not."""
+
+    batches: int
+    bytes: int
+    spooled: int
+    commits: int
+    keyframes: int
+    error: str | None
+
+
+class Sink:
+    """Commits batches in their order, in a thread of its own.
+
+    Where the committer raises LakeError, batches go to the spool, and are tried again with growing pauses; none
+    overtakes another. Where the spool's disk refuses too, they stay in memory: see `SinkStatus.bytes`, by which the
+    follower stops handing out work.
+    on_commit: told each batch that is in the lake, from that thread.
+    """
+
+    def __init__(
+        self,
+        writer: LiveWriter,
+        spool: Spool,
+        *,
+        backoff: BackoffConfig | None = None,
+        on_commit: Callable[[Batch], None] = lambda _: None,
+    ) -> None:
+        self._writer = writer
+        self._spool = spool
+        self._waits = Backoff(backoff or BackoffConfig(longest_s=10.0))
+        self._on_commit = on_commit
+        self._waiting: deque[Batch] = deque()
+        self._news = threading.Condition()
+        self._closing = False
+        self._busy = False
+        self._error: str | None = None
+        self._commits = self._keyframes = 0
+        self._spooled = len(spool)
+        self._thread = threading.Thread(target=self._run, name="sink", daemon=True)
+        self._thread.start()
+
+    def put(self, batch: Batch) -> None:
+        with self._news:
+            self._waiting.append(batch)
+            self._news.notify_all()
+
+    def status(self) -> SinkStatus:
+        with self._news:
+            waiting = sum(batch.nbytes for batch in self._waiting)
+            return SinkStatus(len(self._waiting), waiting, self._spooled, self._commits, self._keyframes, self._error)
+
+    def close(self) -> None:
+        """Commits what waits, or where the lake is out of reach, spools it."""
+        with self._news:
+            self._closing = True
+            self._news.notify_all()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while self._has_work():
+            began = time.monotonic()
+            try:
+                if self._spooled:
+                    self._spool_waiting()  # behind what is there: nothing overtakes
+                self._commit_next()
+            except (LakeError, OSError) as error:
+                self._note(str(error))
+                self._keep()
+                with self._news:
+                    if self._closing:
+                        if self._waiting:
+                            _log.error("%d batches are lost: %s", len(self._waiting), self._error)
+                        return
+                    self._news.wait_for(lambda: self._closing, self._waits(lasted_s=time.monotonic() - began))
+
+    def _has_work(self) -> bool:
+        """Waits for a batch; False when there is none left and none will come."""
+        with self._news:
+            self._news.wait_for(lambda: self._waiting or self._spooled or self._closing)
+            return bool(self._waiting or self._spooled)
+
+    def _commit_next(self) -> None:
+        """The oldest batch, from the disk if any is there."""
+        kept = self._spool.oldest() if self._spooled else None
+        batch = kept[1] if kept else self._waiting[0]
+        if batch.rows:
+            self._writer.commit(list(batch.rows))
+        for lost in batch.lost:
+            self._writer.fail(lost.segment, state="failed", error=lost.reason, lost=lost.frames)
+        for ended in batch.ended:
+            self._writer.end(ended.source)
+        if kept:
+            kept[0].unlink()
+        with self._news:
+            if kept:
+                self._spooled -= 1
+            else:
+                self._waiting.popleft()
+            self._commits += 1
+            self._keyframes += sum(rows.frames.num_rows for rows in batch.rows)
+            self._error = None
+        self._on_commit(batch)
+
+    def _keep(self) -> None:
+        """Puts what waits on the disk, if that takes it."""
+        try:
+            self._spool_waiting()
+        except OSError as error:
+            self._note(f"{self._error}; and the spool {self._spool.folder} cannot be written: {error}")
+
+    def _spool_waiting(self) -> None:
+        while self._waiting:
+            self._spool.append(self._waiting[0])
+            with self._news:
+                self._waiting.popleft()
+                self._spooled += 1
+
+    def _note(self, error: str) -> None:
+        if self._error is None:
+            _log.warning("the lake is out of reach, rows wait: %s", error)
+        with self._news:
+            self._error = error

@@ -1,0 +1,60 @@
+"""Batches that wait on disk while the lake is out of reach."""
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+
+from operators.whole_file import whole_file
+from pipeline.live.feed_buffer import Lost
+from pipeline.live.recorder import RecordingEnded
+from pipeline.rows import SegmentRows
+
+_SUFFIX = ".batch"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one commit adds, in this order: rows, stretches that are lost, recordings that ended."""
+
+    rows: tuple[SegmentRows, ...] = ()
+    lost: tuple[Lost, ...] = ()
+    ended: tuple[RecordingEnded, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.rows or self.lost or self.ended)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(rows.frames.nbytes + rows.regions.nbytes for rows in self.rows)
+
+
+class Spool:
+    """Batches in files of a folder, first in first out; they outlive the process.
+
+    Files are whole or not there, and hold Python pickles: nobody else may write to the folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._next = max((int(path.stem) for path in self._files()), default=-1) + 1
+
+    def __len__(self) -> int:
+        return len(self._files())
+
+    def append(self, batch: Batch) -> None:
+        """Raises OSError where the disk refuses."""
+        with whole_file(self.folder / f"{self._next:012}{_SUFFIX}") as path:
+            path.write_bytes(pickle.dumps(batch, protocol=pickle.HIGHEST_PROTOCOL))
+        self._next += 1
+
+    def oldest(self) -> tuple[Path, Batch] | None:
+        """The first batch and its file, which stays until it is unlinked."""
+        for path in self._files():
+            batch = pickle.loads(path.read_bytes())
+            assert isinstance(batch, Batch)
+            return path, batch
+        return None
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob(f"*{_SUFFIX}"))
