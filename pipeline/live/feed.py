@@ -22,6 +22,8 @@ from schemas.sources import Segment, SegmentReport, Source
 CHILD_CODE = "from pipeline.live.feed_child import main; main()"
 _START_S = 30.0  # of a Python with all that decoding needs, on a busy machine, beside what opening may take
 _RATE_S = 10.0
+_GLANCE_S = 0.25
+_END_S = 3.0  # of a child that was asked to end
 
 
 @dataclass(slots=True)
@@ -66,11 +68,11 @@ class Feed:
         self._thread.start()
 
     def pause(self) -> None:
-        """Lets the stream go, until `resume()`."""
+        """Lets the stream go, until `resume()`; what was received is still decided on."""
         with self._news:
             self._wanted = False
             if self._child is not None:
-                self._child.kill()
+                self._child.ask_to_end()
             self._news.notify_all()
 
     def resume(self) -> None:
@@ -79,11 +81,11 @@ class Feed:
             self._news.notify_all()
 
     def stop(self) -> None:
-        """Ends the child and the thread; what waits can still be taken."""
+        """As `pause()`, for good; what waits can still be taken."""
         with self._news:
             self._stopped = True
             if self._child is not None:
-                self._child.kill()
+                self._child.ask_to_end()
             self._news.notify_all()
         if self._thread.is_alive():
             self._thread.join()
@@ -163,7 +165,7 @@ class Feed:
         try:
             child.connection.send(self._request)
             while True:
-                if not child.connection.poll(deadline_s):
+                if not self._answered(child, deadline_s):
                     with self._lock:
                         self._enter("stalled")
                     reason = f"no frame for {deadline_s:g} s: the decoder was killed"
@@ -189,6 +191,16 @@ class Feed:
             self._close_recording(reason)
             self._news.notify_all()
         return reason
+
+    def _answered(self, child: Child, deadline_s: float) -> bool:
+        """Whether a message came in time; one that is asked to end is given less."""
+        began = time.monotonic()
+        while not child.connection.poll(_GLANCE_S):
+            waited_s = time.monotonic() - began
+            ending = self._stopped or not self._wanted
+            if waited_s >= (min(deadline_s, _END_S) if ending else deadline_s):
+                return False
+        return True
 
     def _told(self, message: object) -> None:
         with self._news:

@@ -1,5 +1,7 @@
 """The child that decodes one feed: started by pipeline/live/feed_process.py, which may kill it at any time."""
 
+import signal
+import threading
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -14,6 +16,7 @@ from schemas.errors import RegionLakeError
 from schemas.sources import Source
 
 _HEARTBEAT_S = 0.5
+STOPPED = "stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +57,29 @@ class StreamEnded:
 def main() -> None:
     """Entry of the child."""
     connection = child_connection()
+    stop = threading.Event()
+    # a flag and no exception: that would come in the middle of a message
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     request = connection.recv()
     assert isinstance(request, FollowRequest)
     try:
-        reason = _follow(request, connection)
+        reason = _follow(request, connection, stop)
     except RegionLakeError as error:
         reason = str(error)
     connection.send(StreamEnded(reason))
 
 
-def _follow(request: FollowRequest, connection: Connection) -> str:
+def _follow(request: FollowRequest, connection: Connection, stop: threading.Event) -> str:
+    """Until the stream ends or breaks off, which the returned reason tells, or until `stop` and one frame more."""
     recorder = Recorder(request.read, request.live, uri=request.uri, plan_hash=request.plan_hash)
     sent_s = 0.0
     with LiveStream(request.address, request.live.stream) as stream:
         reason = "the sender ended the stream"
         try:
             for frame in stream.frames():
+                if stop.is_set():
+                    reason = STOPPED
+                    break
                 for item in recorder.add(frame):
                     connection.send(item)
                     sent_s = 0.0

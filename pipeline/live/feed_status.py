@@ -1,8 +1,8 @@
 """What is known of a feed at a moment: its state, and where every frame went."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 FeedState = Literal["connecting", "live", "stalled", "backing off", "paused", "failed"]
 FEED_STATES: tuple[FeedState, ...] = ("connecting", "live", "stalled", "backing off", "paused", "failed")
@@ -37,6 +37,3 @@ class FeedStatus:
     lost: dict[str, int] = field(default_factory=dict)
     restarts: dict[str, int] = field(default_factory=dict)
     last_error: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"since": self.since.isoformat()}

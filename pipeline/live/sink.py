@@ -5,10 +5,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from pipeline.live.feed import Backoff
+from pipeline.live.follow_status import SinkStatus
 from pipeline.live.live_config import BackoffConfig
 from pipeline.live.spool import Batch, Spool
 from pipeline.rows import SegmentRows
@@ -30,19 +30,6 @@ class LiveWriter(Protocol):
     def end_recordings(self) -> int: ...
 
     def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class SinkStatus:
-    """batches, bytes: that wait in memory. spooled: batches on disk. error: why the lake was out of reach; None when it
-    is not."""
-
-    batches: int
-    bytes: int
-    spooled: int
-    commits: int
-    keyframes: int
-    error: str | None
 
 
 class Sink:

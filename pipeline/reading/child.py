@@ -36,6 +36,10 @@ class Child:
     def pid(self) -> int:
         return self._process.pid
 
+    def ask_to_end(self) -> None:
+        """SIGTERM, from any thread: for a child that minds it."""
+        self._process.terminate()
+
     def kill(self) -> None:
         """From any thread; what is read from the connection ends."""
         self._process.kill()

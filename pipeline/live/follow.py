@@ -1,0 +1,257 @@
+"""Follows feeds: what they give goes to the models by turns, and to the lake within seconds; until it is stopped."""
+
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pipeline.assemble import SegmentAssembler
+from pipeline.live.engine import FeedHandle, LiveEngine, Worked
+from pipeline.live.fair_share import FairShare
+from pipeline.live.feed_buffer import FeedItem, Lost
+from pipeline.live.feed_child import FollowRequest
+from pipeline.live.feed_list import FeedEntry
+from pipeline.live.feed_status import FeedStatus
+from pipeline.live.follow_status import FollowStatus
+from pipeline.live.live_config import LiveConfig
+from pipeline.live.recorder import RecordingEnded
+from pipeline.live.sink import Sink
+from pipeline.live.spool import Batch, Spool
+from pipeline.packets import FramePacket
+from pipeline.plan import Plan
+from pipeline.rows import SegmentRows
+from schemas.errors import PlanError
+
+_STEP_S = 0.02
+_STATUS_S = 1.0
+_LIST_S = 1.0
+_HELD_BYTES = 256 * 2**20  # of rows that the lake and the spool refuse: from there on frames are shed
+_EMPTY_KEYFRAMES = 0.1  # what a packet without keyframes costs, in keyframes
+
+ListFeeds = Callable[[], Mapping[str, FeedEntry]]
+
+
+@dataclass(slots=True)
+class _Followed:
+    entry: FeedEntry
+    handle: FeedHandle | None  # None where it could not be started
+    error: str | None = None
+    ready: deque[FeedItem] = field(default_factory=deque)  # one at most, and what is left when it was stopped
+
+
+class Follower:
+    """Follows the feeds that `list_feeds` names, which is asked every second, so that they come and go while it runs.
+
+    on_commit: told each batch that is in the lake. on_status: told about once a second.
+    """
+
+    def __init__(
+        self,
+        engine: LiveEngine,
+        plan: Plan,
+        list_feeds: ListFeeds,
+        *,
+        spool: Path,
+        live: LiveConfig | None = None,
+        on_commit: Callable[[Batch], None] = lambda _: None,
+        on_status: Callable[[FollowStatus], None] = lambda _: None,
+    ) -> None:
+        self._engine = engine
+        self._plan = plan
+        self._plan_hash = plan.hash
+        self._live = live or LiveConfig()
+        self._list_feeds = list_feeds
+        self._on_status = on_status
+        self._sink = Sink(engine.writer, Spool(spool), on_commit=on_commit)
+        self._assembler = SegmentAssembler(self._plan_hash)
+        self._share = FairShare()
+        self._feeds: dict[str, _Followed] = {}
+        self._leaving: list[_Followed] = []  # removed, and not empty yet
+        self._outstanding: Counter[str] = Counter()  # segments of each recording that models have
+        self._closing: list[Lost | RecordingEnded] = []  # wait until those are done
+        self._batch: list[SegmentRows] = []
+        self._batch_since = 0.0
+        self._started = datetime.now(UTC)
+        self._list_error: str | None = None
+
+    def run(self, stop: Callable[[], bool]) -> FollowStatus:
+        """Until `stop()` is true, which is asked some fifty times a second; then what was received is brought in."""
+        self._engine.writer.end_recordings()
+        listed_s = told_s = -1e9
+        try:
+            while not stop():
+                now_s = time.monotonic()
+                if now_s - listed_s >= _LIST_S:
+                    self._list()
+                    listed_s = now_s
+                self._step()
+                if now_s - told_s >= _STATUS_S:
+                    self._on_status(self.status())
+                    told_s = now_s
+                time.sleep(_STEP_S)
+        finally:
+            self._finish()
+        status = self.status()
+        self._on_status(status)
+        return status
+
+    def status(self) -> FollowStatus:
+        feeds = [
+            each.handle.status()
+            if each.handle is not None
+            else FeedStatus(name, each.entry.shown, "failed", self._started, last_error=each.error)
+            for name, each in sorted(self._feeds.items())
+        ]
+        return FollowStatus(
+            datetime.now(UTC), self._started, os.getpid(), tuple(feeds), self._sink.status(), self._list_error
+        )
+
+    # -- feeds -----------------------------------------------------------------------------------
+
+    def _list(self) -> None:
+        try:
+            wanted = self._list_feeds()
+        except PlanError as error:  # somebody is editing it
+            self._list_error = str(error)
+            return
+        self._list_error = None
+        for name in set(self._feeds) - set(wanted):
+            self._leave(name)
+        for name, entry in wanted.items():
+            followed = self._feeds.get(name)
+            if followed is not None and replace(followed.entry, paused=False) != replace(entry, paused=False):
+                self._leave(name)
+                followed = None
+            if followed is None or followed.handle is None:
+                followed = self._feeds[name] = self._start(name, entry)
+            if followed.handle is not None and entry.paused != followed.entry.paused:
+                followed.handle.pause() if entry.paused else followed.handle.resume()
+            followed.entry = entry
+
+    def _start(self, name: str, entry: FeedEntry) -> _Followed:
+        try:
+            address = entry.address()
+        except PlanError as error:
+            return _Followed(entry, None, str(error))
+        request = FollowRequest(address, name, self._plan_hash, self._plan.read, self._live)
+        handle = self._engine.feed(name, request)
+        if entry.paused:
+            handle.pause()
+        return _Followed(entry, handle)
+
+    def _leave(self, name: str) -> None:
+        followed = self._feeds.pop(name)
+        self._share.forget(name)
+        if followed.handle is not None:
+            followed.handle.stop()
+            self._leaving.append(followed)
+
+    # -- a step ----------------------------------------------------------------------------------
+
+    def _step(self) -> None:
+        self._collect()
+        if self._sink.status().bytes < _HELD_BYTES:
+            self._hand_out()
+        self._close_recordings()
+        if self._batch and time.monotonic() - self._batch_since >= self._live.commit_s:
+            self._commit()
+
+    def _hand_out(self) -> None:
+        """Gives idle models what waits, feeds by turns."""
+        while self._engine.idle_models:
+            group: list[FramePacket] = []
+            while sum(len(packet.keyframes) for packet in group) < self._live.group_keyframes:
+                packet = self._next_packet()
+                if packet is None:
+                    break
+                group.append(packet)
+            if not group:
+                return
+            for packet in group:
+                self._outstanding[packet.head.segment.source.id] += 1
+            self._engine.work(group)
+
+    def _next_packet(self) -> FramePacket | None:
+        now_s = time.monotonic()
+        waiting = {f.handle.name: f for f in (*self._feeds.values(), *self._leaving) if self._fetch(f) and f.handle}
+        if not waiting:
+            return None
+        name = self._share.next(waiting, now_s=now_s)
+        packet = waiting[name].ready.popleft()
+        assert isinstance(packet, FramePacket)
+        self._share.give(name, max(_EMPTY_KEYFRAMES, len(packet.keyframes)), now_s=now_s)
+        return packet
+
+    def _fetch(self, followed: _Followed) -> bool:
+        """Whether a packet of the feed is at hand; what it tells of its recordings is taken on the way."""
+        if followed.handle is None:
+            return False
+        while True:
+            if not followed.ready:
+                item = followed.handle.poll()
+                if item is None:
+                    return False
+                followed.ready.append(item)
+            item = followed.ready[0]
+            if isinstance(item, FramePacket):
+                return True
+            followed.ready.popleft()
+            self._closing.append(item)
+
+    def _collect(self) -> None:
+        for done in self._engine.worked():
+            self._take(done)
+
+    def _take(self, done: Worked) -> None:
+        for packet in done.packets:
+            self._outstanding[packet.head.segment.source.id] -= 1
+            if done.rows is None:
+                self._closing.append(Lost(packet.head.segment, packet.head.frames_decoded, done.error))
+        for rows in done.rows or ():
+            whole = self._assembler.add(rows)
+            if isinstance(whole, SegmentRows):
+                if not self._batch:
+                    self._batch_since = time.monotonic()
+                self._batch.append(whole)
+
+    def _close_recordings(self) -> None:
+        """Of recordings of which no model has anything any more."""
+        due = [item for item in self._closing if not self._outstanding[_source_id(item)]]
+        if not due:
+            return
+        self._closing = [item for item in self._closing if item not in due]
+        self._commit()  # what they rest on
+        lost = tuple(item for item in due if isinstance(item, Lost))
+        self._sink.put(Batch(lost=lost, ended=tuple(item for item in due if isinstance(item, RecordingEnded))))
+        for item in due:
+            if isinstance(item, RecordingEnded):
+                del self._outstanding[item.source.id]
+
+    def _commit(self) -> None:
+        if self._batch:
+            self._sink.put(Batch(rows=tuple(self._batch)))
+            self._batch = []
+
+    def _finish(self) -> None:
+        for name in list(self._feeds):
+            handle = self._feeds[name].handle
+            if handle is not None:
+                handle.stop()
+        while self._open():
+            self._step()
+            time.sleep(_STEP_S)
+        self._commit()
+        self._sink.close()
+
+    def _open(self) -> bool:
+        """Whether anything that was received is still on its way to the lake's writer."""
+        here = any(self._fetch(each) for each in (*self._feeds.values(), *self._leaving))
+        held = self._sink.status().bytes >= _HELD_BYTES  # nothing more is handed out then: it would never end
+        return not held and (here or bool(self._closing) or any(self._outstanding.values()))
+
+
+def _source_id(item: Lost | RecordingEnded) -> str:
+    return item.segment.source.id if isinstance(item, Lost) else item.source.id

@@ -1,0 +1,52 @@
+"""Where a follower keeps what outlives it: how its feeds are, and what waits for the lake."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cattrs.preconf.json
+
+from operators.whole_file import whole_file
+from pipeline.lake.lake import local_folder
+from pipeline.live.follow_status import FollowStatus
+from schemas.errors import LakeError
+from schemas.ids import digest
+
+_FOLDER = ".live"
+_converter = cattrs.preconf.json.make_converter()
+
+
+@dataclass(frozen=True, slots=True)
+class StateFolder:
+    """In a lake that is a folder: in it. Of another: in the user's own state, by the lake's address."""
+
+    path: Path
+
+    @staticmethod
+    def of(lake: str) -> "StateFolder":
+        folder = local_folder(lake)
+        if folder is not None:
+            return StateFolder(folder / _FOLDER)
+        return StateFolder(Path("~/.local/state/regionlake").expanduser() / digest("lake", lake))
+
+    @property
+    def spool(self) -> Path:
+        return self.path / "spool"
+
+    @property
+    def status(self) -> Path:
+        """JSON, written anew about once a second."""
+        return self.path / "status.json"
+
+    def write_status(self, status: FollowStatus) -> None:
+        with whole_file(self.status) as path:
+            path.write_text(_converter.dumps(status))
+
+    def read_status(self) -> FollowStatus:
+        """As last written. Raises LakeError where nobody ever followed feeds into this lake."""
+        try:
+            return _converter.loads(self.status.read_text(), FollowStatus)
+        except FileNotFoundError:
+            raise LakeError(
+                f"no feeds were followed into this lake ({self.status} is not there); "
+                "follow some: regionlake ingest rtsp://… --follow --lake LAKE"
+            ) from None
