@@ -8,7 +8,7 @@ from pipeline.live.feed_status import FeedStatus
 
 @dataclass(frozen=True, slots=True)
 class SinkStatus:
-    """batches, bytes: that wait in memory. spooled: batches on disk. commits, keyframes: in the lake, since the follower
+    """batches, bytes: that wait in memory. spooled: batches on disk. commits, keyframes: in the lake since the follower
     began. error: why the lake is out of reach; None where it is not."""
 
     batches: int
