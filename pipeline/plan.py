@@ -18,6 +18,7 @@ from operators.encoders.catalogue import model_card
 from operators.proposals.proposer import ProposalConfig, ProposerName
 from operators.region_vectors import RegionVectorsConfig
 from operators.tracking.tracker import TrackConfig
+from pipeline.live.live_config import LiveConfig
 from pipeline.reading.keyframe_stream import ReadConfig
 from schemas.errors import PlanError, RegionLakeError
 from schemas.ids import digest
@@ -64,7 +65,7 @@ class RunConfig:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is done with every source. `hash` covers all that rows depend on, and not `run`.
+    """What is done with every source. `hash` covers all that rows depend on, and not `run` and `live`.
 
     model: name of a model card (`regionlake models`).
     patches: whether the dense grid of patch vectors of each keyframe is kept as well.
@@ -83,6 +84,7 @@ class Plan:
     tracks: TrackConfig = field(default_factory=TrackConfig)
     codes: CodesConfig = field(default_factory=CodesConfig)
     run: RunConfig = field(default_factory=RunConfig)
+    live: LiveConfig = field(default_factory=LiveConfig)
 
     def __post_init__(self) -> None:
         if self.tracks.propagation.model and not self.proposals.masks_are_made:
@@ -100,7 +102,7 @@ class Plan:
     def hash(self) -> str:
         """12 hexadecimal digits; equal plans give equal rows from equal bytes."""
         content = asdict(self)
-        del content["run"], content["read"]["decode_threads"], content["model"]
+        del content["run"], content["live"], content["read"]["decode_threads"], content["model"]
         proposals = content["proposals"]
         for name in set(get_args(ProposerName)) - set(self.proposals.use):
             del proposals[name.replace("-", "_")]

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.cli.commands import check, doctor, evaluate, generate, ingest, models, plan, search, status, train
+from deploy.cli.commands import check, doctor, evaluate, feeds, generate, ingest, models, plan, search, status, train
 from deploy.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
 from schemas.errors import InvalidValueError, ModelError, PlanError, QueryError, RegionLakeError
 
@@ -34,6 +34,7 @@ app.command()(plan.plan)
 app.command()(models.models)
 app.command()(doctor.doctor)
 app.command()(generate.generate)
+app.add_typer(feeds.app)
 app.add_typer(evaluate.app)
 app.add_typer(train.app)
 

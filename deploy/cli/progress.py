@@ -16,7 +16,7 @@ LINE_EVERY_S = 10.0  # in a log file: often enough to see that it lives
 def shown_progress() -> Iterator[Callable[["Progress"], None]]:
     """Gives the callback that shows each Progress it is called with, until the block ends."""
     if not sys.stderr.isatty():
-        lines = _Throttle()
+        lines = Throttle()
         yield lambda progress: lines(progress_text(progress))
         return
     from rich.console import Console
@@ -49,7 +49,7 @@ def progress_text(progress: "Progress") -> str:
 def shown_count(unit: str) -> Iterator[Callable[[int, int], None]]:
     """Gives the callback that shows `done` of `total`, until the block ends."""
     if not sys.stderr.isatty():
-        lines = _Throttle()
+        lines = Throttle()
         yield lambda done, total: lines(f"{done:,} of {total:,} {unit}")
         return
     from rich.console import Console
@@ -87,7 +87,7 @@ class _Steps:
             print(f"progress: {step}", file=sys.stderr, flush=True)
 
 
-class _Throttle:
+class Throttle:
     """Prints a line, unless the last one is recent."""
 
     def __init__(self) -> None:

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Self
 
 import numpy as np
 import ray
 import ray.data
 from numpy.typing import NDArray
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline.engines.engine import LakeWriter
 from pipeline.engines.pool_sizes import (
@@ -26,16 +25,14 @@ from pipeline.engines.pool_sizes import (
 )
 from pipeline.engines.ray_linker import ActorLinker
 from pipeline.engines.ray_session import ray_session
-from pipeline.engines.remote import call
+from pipeline.engines.ray_writer import ActorWriter
 from pipeline.packets import FramePacket, ProposalPacket, RowPacket, Work
 from pipeline.plan import Plan
 from pipeline.reading.reader_process import ReaderProcess
 from pipeline.reading.sources import Failure, Location
-from pipeline.rows import SegmentRows
 from pipeline.stages import EmbedStage, ProposeStage
-from schemas.clock import Span
 from schemas.errors import SourceError
-from schemas.sources import Segment, Source
+from schemas.sources import Source
 
 # A packet travels as one pickle in one Arrow cell: pixels and boxes in columns of objects would be pickled value
 # by value. Blocks of about one packet keep every stage busy; Ray's default of 128 MiB waits for five.
@@ -63,7 +60,7 @@ class RayEngine:
             if sizes.linkers:
                 linker = ActorLinker(plan.tracks.propagation, cpus=LINKER_CPUS, gpus=sizes.linker_gpus)
                 make_writer = partial(make_writer, linker=linker)
-            self.writer: LakeWriter = _ActorWriter(make_writer, on_this_node=on_this_node)
+            self.writer: LakeWriter = ActorWriter(make_writer, on_this_node=on_this_node)
             self._session = opened.pop_all()
         self._probes = [
             ray.remote(_ProbeActor).options(num_cpus=0, max_restarts=-1, max_task_retries=2).remote(plan)
@@ -121,64 +118,6 @@ class RayEngine:
             self.writer.close()
         finally:
             self._session.close()
-
-
-class _ActorWriter:
-    """The committer in an actor: restarted when it dies and asked again, which commits once all the same."""
-
-    def __init__(self, make_writer: Callable[[], LakeWriter], *, on_this_node: bool) -> None:
-        options: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
-        if on_this_node:
-            here = ray.get_runtime_context().get_node_id()
-            options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(here, soft=False)
-        self._actor = ray.remote(_WriterActor).options(**options).remote(make_writer)
-        call(self._actor, "ready")  # a lake that cannot be opened is told before any file is read
-
-    def register(self, source: Source, *, replace: bool) -> list[Span]:
-        spans: list[Span] = call(self._actor, "register", source, replace=replace)
-        return spans
-
-    def commit(self, rows: Sequence[SegmentRows]) -> int:
-        new: int = call(self._actor, "commit", rows)
-        return new
-
-    def fail(self, segment: Segment, *, state: Literal["failed", "quarantined"], error: str) -> None:
-        call(self._actor, "fail", segment, state=state, error=error)
-
-    def quarantine(self, uri: str, *, error: str) -> None:
-        call(self._actor, "quarantine", uri, error=error)
-
-    def close(self) -> None:
-        call(self._actor, "close")
-
-
-class _WriterActor:
-    def __init__(self, make_writer: Callable[[], LakeWriter]) -> None:
-        self._make_writer = make_writer
-        self._opened: LakeWriter | None = None
-
-    def _writer(self) -> LakeWriter:
-        # opened by the first call and not by the constructor, whose errors Ray hides behind its own
-        self._opened = self._opened or self._make_writer()
-        return self._opened
-
-    def ready(self) -> None:
-        self._writer()
-
-    def register(self, source: Source, *, replace: bool) -> list[Span]:
-        return self._writer().register(source, replace=replace)
-
-    def commit(self, rows: Sequence[SegmentRows]) -> int:
-        return self._writer().commit(rows)
-
-    def fail(self, segment: Segment, *, state: Literal["failed", "quarantined"], error: str) -> None:
-        self._writer().fail(segment, state=state, error=error)
-
-    def quarantine(self, uri: str, *, error: str) -> None:
-        self._writer().quarantine(uri, error=error)
-
-    def close(self) -> None:
-        self._writer().close()
 
 
 class _ProbeActor:

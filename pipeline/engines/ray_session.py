@@ -17,6 +17,7 @@ def ray_session() -> Iterator[None]:
     with warnings.catch_warnings():
         # Ray forks only to start other programs, before which LanceDB's threads do not matter
         warnings.filterwarnings("ignore", "lancedb fork support", RuntimeWarning)
+        warnings.filterwarnings("ignore", "lance is not fork-safe", UserWarning)
         ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
     try:
         yield

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from pipeline.live.recorder import RecordingEnded
 from pipeline.packets import FramePacket, PacketHead
@@ -15,11 +16,13 @@ from schemas.sources import Segment, SegmentReport
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A stretch of a recording of which `frames` were received, and nothing is left. reason: the fault, by its name."""
+    """A stretch of a source of which `frames` were received, and nothing is left. reason: the fault, by its name.
+    state: "quarantined" blames a file."""
 
     segment: Segment
     frames: int
     reason: str
+    state: Literal["failed", "quarantined"] = "failed"
 
 
 FeedItem = FramePacket | RecordingEnded | Lost

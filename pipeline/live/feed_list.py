@@ -22,7 +22,8 @@ _VARIABLE = re.compile(r"\$\{(\w+)\}")
 class FeedEntry:
     """A feed as it stands in the file.
 
-    url: of the stream, or the path of a file that grows; `${NAME}` stands for a variable of the environment.
+    url: of the stream, or the path of a folder that a recorder fills; `${NAME}` stands for a variable of the
+        environment.
     credentials: a file that holds `user:password`, for an address without them.
     paused: it is known, and not connected to.
     """
@@ -30,6 +31,10 @@ class FeedEntry:
     url: str
     credentials: str | None = None
     paused: bool = False
+
+    @property
+    def is_folder(self) -> bool:
+        return "://" not in self.url
 
     def address(self) -> str:
         """What opens it. Raises PlanError where a variable or the file is missing; it names no secret."""

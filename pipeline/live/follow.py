@@ -15,15 +15,18 @@ from pipeline.live.feed_buffer import FeedItem, Lost
 from pipeline.live.feed_child import FollowRequest
 from pipeline.live.feed_list import FeedEntry
 from pipeline.live.feed_status import FeedStatus
+from pipeline.live.folder_feed import FolderFeed
 from pipeline.live.follow_status import FollowStatus
-from pipeline.live.live_config import LiveConfig
 from pipeline.live.recorder import RecordingEnded
 from pipeline.live.sink import Sink
 from pipeline.live.spool import Batch, Spool
 from pipeline.packets import FramePacket
 from pipeline.plan import Plan
+from pipeline.reading.sources import Failure
 from pipeline.rows import SegmentRows
+from schemas.clock import Span
 from schemas.errors import PlanError
+from schemas.sources import Source
 
 _STEP_S = 0.02
 _STATUS_S = 1.0
@@ -55,14 +58,13 @@ class Follower:
         list_feeds: ListFeeds,
         *,
         spool: Path,
-        live: LiveConfig | None = None,
         on_commit: Callable[[Batch], None] = lambda _: None,
         on_status: Callable[[FollowStatus], None] = lambda _: None,
     ) -> None:
         self._engine = engine
         self._plan = plan
         self._plan_hash = plan.hash
-        self._live = live or LiveConfig()
+        self._live = plan.live
         self._list_feeds = list_feeds
         self._on_status = on_status
         self._sink = Sink(engine.writer, Spool(spool), on_commit=on_commit)
@@ -136,11 +138,20 @@ class Follower:
             address = entry.address()
         except PlanError as error:
             return _Followed(entry, None, str(error))
-        request = FollowRequest(address, name, self._plan_hash, self._plan.read, self._live)
-        handle = self._engine.feed(name, request)
+        handle: FeedHandle
+        if entry.is_folder:
+            handle = FolderFeed(name, Path(address), self._plan, register=self._register, refuse=self._refuse)
+        else:
+            handle = self._engine.feed(name, FollowRequest(address, name, self._plan_hash, self._plan.read, self._live))
         if entry.paused:
             handle.pause()
         return _Followed(entry, handle)
+
+    def _register(self, source: Source) -> list[Span]:
+        return self._sink.ask(lambda writer: writer.register(source, replace=False))
+
+    def _refuse(self, failure: Failure) -> None:
+        self._sink.ask(lambda writer: writer.quarantine(failure.uri, error=failure.error))
 
     def _leave(self, name: str) -> None:
         followed = self._feeds.pop(name)
@@ -179,7 +190,9 @@ class Follower:
         waiting = {f.handle.name: f for f in (*self._feeds.values(), *self._leaving) if self._fetch(f) and f.handle}
         if not waiting:
             return None
-        name = self._share.next(waiting, now_s=now_s)
+        # files can wait, feeds cannot
+        feeds = [name for name, each in waiting.items() if not each.entry.is_folder]
+        name = self._share.next(feeds or waiting, now_s=now_s)
         packet = waiting[name].ready.popleft()
         assert isinstance(packet, FramePacket)
         self._share.give(name, max(_EMPTY_KEYFRAMES, len(packet.keyframes)), now_s=now_s)
@@ -216,6 +229,9 @@ class Follower:
                 if not self._batch:
                     self._batch_since = time.monotonic()
                 self._batch.append(whole)
+            elif whole is not None:
+                segment, failure = whole
+                self._closing.append(Lost(segment, 0, failure.error, failure.state))
 
     def _close_recordings(self) -> None:
         """Of recordings of which no model has anything any more."""

@@ -5,31 +5,27 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from concurrent.futures import Future
+from typing import Protocol, TypeVar
 
+from pipeline.engines.engine import LakeWriter
 from pipeline.live.feed import Backoff
 from pipeline.live.follow_status import SinkStatus
 from pipeline.live.live_config import BackoffConfig
 from pipeline.live.spool import Batch, Spool
-from pipeline.rows import SegmentRows
 from schemas.errors import LakeError
-from schemas.sources import Segment, Source
+from schemas.sources import Source
 
+Answer = TypeVar("Answer")
 _log = logging.getLogger(__name__)
 
 
-class LiveWriter(Protocol):
-    """The committer (pipeline/lake/writing/committer.py) as a follower sees it, in this process or in an actor."""
-
-    def commit(self, rows: list[SegmentRows]) -> int: ...
-
-    def fail(self, segment: Segment, *, state: str, error: str, lost: int) -> None: ...
+class LiveWriter(LakeWriter, Protocol):
+    """The committer as a follower sees it, in this process or in an actor."""
 
     def end(self, source: Source) -> None: ...
 
     def end_recordings(self) -> int: ...
-
-    def close(self) -> None: ...
 
 
 class Sink:
@@ -54,6 +50,7 @@ class Sink:
         self._waits = Backoff(backoff or BackoffConfig(longest_s=10.0))
         self._on_commit = on_commit
         self._waiting: deque[Batch] = deque()
+        self._asked: deque[Callable[[], None]] = deque()
         self._news = threading.Condition()
         self._closing = False
         self._busy = False
@@ -67,6 +64,23 @@ class Sink:
         with self._news:
             self._waiting.append(batch)
             self._news.notify_all()
+
+    def ask(self, question: Callable[[LiveWriter], Answer]) -> Answer:
+        """What the committer answers, in turn with the batches; waits for it. Raises what it raises."""
+        answer: Future[Answer] = Future()
+
+        def put_question() -> None:
+            try:
+                answer.set_result(question(self._writer))
+            except BaseException as error:  # it is the asker's
+                answer.set_exception(error)
+
+        with self._news:
+            if self._closing:
+                raise LakeError("the follower is being stopped")
+            self._asked.append(put_question)
+            self._news.notify_all()
+        return answer.result()
 
     def status(self) -> SinkStatus:
         with self._news:
@@ -82,6 +96,10 @@ class Sink:
 
     def _run(self) -> None:
         while self._has_work():
+            while self._asked:
+                self._asked.popleft()()
+            if not self._waiting and not self._spooled:
+                continue
             began = time.monotonic()
             try:
                 if self._spooled:
@@ -100,8 +118,8 @@ class Sink:
     def _has_work(self) -> bool:
         """Waits for a batch; False when there is none left and none will come."""
         with self._news:
-            self._news.wait_for(lambda: self._waiting or self._spooled or self._closing)
-            return bool(self._waiting or self._spooled)
+            self._news.wait_for(lambda: self._waiting or self._spooled or self._asked or self._closing)
+            return bool(self._waiting or self._spooled or self._asked)
 
     def _commit_next(self) -> None:
         """The oldest batch, from the disk if any is there."""
@@ -110,7 +128,7 @@ class Sink:
         if batch.rows:
             self._writer.commit(list(batch.rows))
         for lost in batch.lost:
-            self._writer.fail(lost.segment, state="failed", error=lost.reason, lost=lost.frames)
+            self._writer.fail(lost.segment, state=lost.state, error=lost.reason, lost=lost.frames)
         for ended in batch.ended:
             self._writer.end(ended.source)
         if kept:

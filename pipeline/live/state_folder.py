@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cattrs.preconf.json
 
@@ -40,6 +41,12 @@ class StateFolder:
     def write_status(self, status: FollowStatus) -> None:
         with whole_file(self.status) as path:
             path.write_text(_converter.dumps(status))
+
+    @staticmethod
+    def json(status: FollowStatus) -> dict[str, Any]:
+        """As `write_status` writes it."""
+        made: dict[str, Any] = _converter.unstructure(status)
+        return made
 
     def read_status(self) -> FollowStatus:
         """As last written. Raises LakeError where nobody ever followed feeds into this lake."""

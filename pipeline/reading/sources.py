@@ -36,6 +36,7 @@ _SECRET_NAMES = frozenset(
 )
 # With `sig`, a signature of Azure: all of it changes with each signing, and its names are too short to go without.
 _AZURE_NAMES = frozenset("sv ss srt sp se st spr sr sip si sdd skoid sktid skt ske sks skv saoid suoid scid".split())
+_WITH_QUERY = frozenset("http https rtsp rtsps rtmp rtmps rtp udp tcp srt".split())
 _BOX_AT_ACCOUNT = frozenset("abfs abfss az wasb wasbs".split())  # what stands before @ is no user there
 _INNER_USER = re.compile(r"((?::|%3a)(?:/|%2f){2})(?:(?!%2f)[^/?#&;])*(?:@|%40)", re.IGNORECASE)  # of a URL in a URL
 _URL = re.compile(r"[a-z][a-z0-9+]*://[^\s'\"<>]+", re.IGNORECASE)
@@ -96,9 +97,9 @@ def find_sources(names: Sequence[str]) -> Iterator[Location | Failure]:
 def public_uri(address: str) -> str:
     """An address without what nobody else should read.
 
-    Of `http(s)://`, the user, the fragment (which no server sees) and those parameters of the query that are known to
-    hold credentials or signatures are left out; the others tell one file from another. Of `s3://` and the like only
-    the user is: `?` and `#` are letters of a key.
+    Of `http(s)://` and streams, the user, the fragment (which no server sees) and those parameters of the query that
+    are known to hold credentials or signatures are left out; the others tell one file from another. Of `s3://` and the
+    like only the user is: `?` and `#` are letters of a key.
     """
     if not _is_remote(address):
         return address
@@ -108,7 +109,7 @@ def public_uri(address: str) -> str:
 
 def _public_link(link: str) -> str:
     scheme, colon, rest = link.partition("://")
-    if _is_http(scheme):
+    if scheme.lower() in _WITH_QUERY:
         rest, _, query = rest.partition("#")[0].partition("?")
         query = _public_query(query)
         rest = _INNER_USER.sub(r"\1", rest + ("?" + query if query else ""))

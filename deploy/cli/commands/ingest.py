@@ -1,5 +1,6 @@
 """`regionlake ingest`: from files, folders, globs and URLs to rows of the lake."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -35,14 +36,33 @@ def ingest(
             help="Fill a further column with the vectors of --model instead, from the keyframes that are there.",
         ),
     ] = False,
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow", help="Take rtsp://, udp:// and other streams as they come, and files dropped into folders."
+        ),
+    ] = False,
+    feeds: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.toml", help="Follow the feeds of this file, as `regionlake feeds` writes it.", dir_okay=False
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Add videos and pictures to a lake.
+    """Add videos and pictures to a lake, or follow feeds.
 
     A lake is made where there is none. What it holds already is skipped: after an interruption, the same
     command goes on from there.
     """
     made = chosen_plan(plan, model=model, proposer=proposer, settings=settings)
+    if follow or feeds:
+        if replace or reembed or not (sources or feeds):
+            raise typer.BadParameter("--follow takes streams, folders or --feeds, and neither --replace nor --reembed")
+        from deploy.cli.following import follow as run_follower
+
+        run_follower(sources or [], feeds, lake, made, engine=engine, as_json=as_json)
+        return
     if reembed:
         if replace or proposer:
             raise typer.BadParameter("takes the regions that are there: leave out --replace and --proposer")

@@ -1,0 +1,80 @@
+"""`regionlake feeds`: the file of feeds that a follower reads again whenever it changes."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deploy.cli.options import JsonOption
+from deploy.cli.output import console, print_json
+
+app = typer.Typer(name="feeds", help="Add, remove, pause and list the feeds of a file.", no_args_is_help=True)
+
+FileOption = Annotated[
+    Path, typer.Option("--feeds", metavar="FILE.toml", help="The file of feeds.", dir_okay=False, show_default=False)
+]
+NameArgument = Annotated[str, typer.Argument(help="Of the feed.", show_default=False)]
+
+
+@app.command()
+def add(
+    name: NameArgument,
+    url: Annotated[
+        str,
+        typer.Argument(help="Of the stream, or a folder; ${NAME} comes from the environment.", show_default=False),
+    ],
+    feeds: FileOption,
+    credentials: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Holds user:password; neither is ever written to the lake or a log."),
+    ] = None,
+    paused: Annotated[bool, typer.Option("--paused", help="Do not connect yet.")] = False,
+) -> None:
+    """Add a feed; a running follower connects to it at once."""
+    from pipeline.live.feed_list import FeedEntry, FeedList
+
+    held = None if credentials is None else str(credentials.expanduser().absolute())
+    FeedList(feeds).add(name, FeedEntry(url, held, paused))
+
+
+@app.command()
+def remove(name: NameArgument, feeds: FileOption) -> None:
+    """Remove a feed; what the lake holds of it stays."""
+    from pipeline.live.feed_list import FeedList
+
+    FeedList(feeds).remove(name)
+
+
+@app.command()
+def pause(name: NameArgument, feeds: FileOption) -> None:
+    """Disconnect a feed, and keep it in the file."""
+    from pipeline.live.feed_list import FeedList
+
+    FeedList(feeds).set_paused(name, True)
+
+
+@app.command()
+def resume(name: NameArgument, feeds: FileOption) -> None:
+    """Connect to a paused feed again."""
+    from pipeline.live.feed_list import FeedList
+
+    FeedList(feeds).set_paused(name, False)
+
+
+@app.command("list")
+def list_feeds(feeds: FileOption, as_json: JsonOption = False) -> None:
+    """Show the feeds of a file, without their passwords."""
+    from pipeline.live.feed_list import FeedList
+
+    entries = FeedList(feeds).read()
+    if as_json:
+        print_json(
+            {"feeds": [{"name": name, "url": entry.shown, "paused": entry.paused} for name, entry in entries.items()]}
+        )
+        return
+    from rich.table import Table
+
+    table = Table("feed", "url", "", box=None, pad_edge=False)
+    for name, entry in sorted(entries.items()):
+        table.add_row(name, entry.shown, "paused" if entry.paused else "")
+    console().print(table)

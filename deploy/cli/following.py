@@ -1,0 +1,156 @@
+"""`regionlake ingest --follow`: feeds until somebody ends it."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Literal
+
+import typer
+
+from deploy.cli.output import console, print_json
+
+if TYPE_CHECKING:
+    from pipeline.live.engine import LiveEngine
+    from pipeline.live.feed_list import FeedEntry
+    from pipeline.live.follow_status import FollowStatus
+    from pipeline.plan import Plan
+
+
+_SAME_S = 1.0  # a signal to a process and to its group is one
+
+
+def follow(
+    names: Sequence[str],
+    feeds: Path | None,
+    lake: str,
+    plan: "Plan",
+    *,
+    engine: Literal["local", "ray"],
+    as_json: bool,
+) -> None:
+    """Until Ctrl-C or SIGTERM; what was received by then is brought in, and a second one ends it at once.
+
+    names: addresses of streams, and folders. feeds: a file of feeds, read again whenever it changes.
+    """
+    from deploy.cli.progress import Throttle
+    from pipeline.live.follow import Follower
+    from pipeline.live.state_folder import StateFolder
+
+    named = _named(names)
+    state = StateFolder.of(lake)
+
+    def listed() -> "Mapping[str, FeedEntry]":
+        from pipeline.live.feed_list import FeedList
+
+        return named if feeds is None else {**named, **FeedList(feeds).read()}
+
+    listed()  # a file that cannot be read is told before anything is opened
+    lines = Throttle()
+
+    def on_status(status: "FollowStatus") -> None:
+        state.write_status(status)
+        lines(status_line(status))
+
+    with _ended_by_signal() as ended, _engine(engine, lake, plan) as running:
+        typer.echo(f"following {len(listed())} feeds into {lake}; Ctrl-C ends it", err=True)
+        status = Follower(running, plan, listed, spool=state.spool, on_status=on_status).run(ended.is_set)
+    if as_json:
+        print_json(state.json(status))
+    else:
+        _print(status)
+
+
+def _engine(name: Literal["local", "ray"], lake: str, plan: "Plan") -> "LiveEngine":
+    from pipeline.ingest import open_committer
+    from pipeline.lake.lake import local_folder
+    from pipeline.live.local_engine import LocalLiveEngine
+
+    folder = local_folder(lake)
+    make_writer = partial(open_committer, lake if folder is None else str(folder.resolve()), plan)
+    if name == "local":
+        return LocalLiveEngine(plan, make_writer)
+    from pipeline.live.ray_engine import RayLiveEngine  # importing Ray takes a second that local runs need not wait
+
+    return RayLiveEngine(plan, make_writer, on_this_node=folder is not None)
+
+
+def _named(names: Sequence[str]) -> "dict[str, FeedEntry]":
+    from pipeline.live.feed_list import FeedEntry, is_stream
+    from schemas.errors import PlanError
+
+    feeds = {}
+    for name in names:
+        if not is_stream(name) and not Path(name).expanduser().is_dir():
+            raise PlanError(
+                f"{name} can be ingested and not followed: --follow takes rtsp://, rtmp://, udp://, tcp://, srt:// and "
+                "http(s)://….m3u8 addresses, and folders into which files are dropped"
+            )
+        entry = FeedEntry(name if is_stream(name) else str(Path(name).expanduser().absolute()))
+        feeds[entry.shown] = entry
+    return feeds
+
+
+def status_line(status: "FollowStatus") -> str:
+    """`3 of 4 feeds live · 30.1 frames/s · 41 keyframes in the lake, 7 shed, 0 frames lost`."""
+    live = sum(feed.state == "live" for feed in status.feeds)
+    rate = sum(feed.frames_per_s for feed in status.feeds)
+    shed = sum(feed.shed for feed in status.feeds)
+    lost = sum(sum(feed.lost.values()) for feed in status.feeds)
+    line = (
+        f"{live} of {len(status.feeds)} feeds live · {rate:.1f} frames/s · "
+        f"{status.sink.keyframes:,} keyframes in the lake, {shed:,} shed, {lost:,} frames lost"
+    )
+    troubles = [f"{feed.name}: {feed.last_error}" for feed in status.feeds if feed.state != "live" and feed.last_error]
+    if status.sink.error:
+        troubles.append(f"the lake is out of reach, {status.sink.spooled} batches wait on disk: {status.sink.error}")
+    if status.list_error:
+        troubles.append(status.list_error)
+    return " · ".join([line, *troubles[:3]])
+
+
+def _print(status: "FollowStatus") -> None:
+    out = console()
+    for feed in status.feeds:
+        lost = "".join(f", {frames:,} lost ({reason})" for reason, frames in feed.lost.items())
+        out.print(
+            f"{feed.name}: {feed.received:,} frames → {feed.kept:,} keyframes, {feed.not_selected:,} not selected, "
+            f"{feed.shed:,} shed{lost}; {sum(feed.restarts.values())} restarts",
+            soft_wrap=True,
+        )
+    out.print(f"{status.sink.keyframes:,} keyframes in the lake by {status.sink.commits:,} commits")
+    if status.sink.spooled:
+        out.print(f"{status.sink.spooled:,} batches wait on disk for the lake; the next run brings them in")
+
+
+@contextmanager
+def _ended_by_signal() -> Iterator[threading.Event]:
+    """Set by the first Ctrl-C or SIGTERM; the second Ctrl-C interrupts as ever."""
+    ended = threading.Event()
+    first_s = 0.0
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def end(number: int, frame: FrameType | None) -> None:
+        nonlocal first_s
+        if ended.is_set() and time.monotonic() - first_s < _SAME_S:
+            return
+        if ended.is_set():
+            usual = before[signal.SIGINT]
+            if callable(usual):
+                usual(number, frame)
+            raise KeyboardInterrupt
+        ended.set()
+        first_s = time.monotonic()
+        typer.echo("ending: what was received is brought in", err=True)
+
+    for number in before:
+        signal.signal(number, end)
+    try:
+        yield ended
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,156 @@
+"""A folder into which a recorder drops files: each is ingested when it is finished, after what feeds ask for."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pipeline.live.feed_buffer import FeedItem
+from pipeline.live.feed_status import FeedState, FeedStatus
+from pipeline.packets import FramePacket, SegmentFailure, Work
+from pipeline.plan import Plan
+from pipeline.reading.reader_process import ReaderProcess
+from pipeline.reading.segments import split_source
+from pipeline.reading.sources import Failure, Location, find_sources
+from schemas.clock import Span
+from schemas.errors import PlanConflictError, SourceError
+from schemas.sources import SegmentReport, Source
+
+_LOOK_S = 2.0
+_WAITING_PACKETS = 2
+
+
+class FolderFeed:
+    """Files below a folder, as `regionlake ingest` takes them, each once it did not change for `settle_s`.
+
+    register: makes a source known to the lake; returns what of it is still to be read, and raises PlanConflictError.
+    refuse: notes a file that cannot be read. Both are called from a thread of this feed, and wait for the lake.
+    It is read only as fast as the models take it: nothing of it is ever shed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        plan: Plan,
+        *,
+        register: Callable[[Source], list[Span]],
+        refuse: Callable[[Failure], None],
+        settle_s: float = 5.0,
+    ) -> None:
+        self.name = name
+        self._folder = folder
+        self._plan = plan
+        self._plan_hash = plan.hash
+        self._register = register
+        self._refuse = refuse
+        self._settle_s = settle_s
+        self._reader = ReaderProcess(plan.read, timeout_s=plan.run.read_timeout_s)
+        self._items: queue.Queue[FeedItem] = queue.Queue(_WAITING_PACKETS)
+        self._status = FeedStatus(name, str(folder), "connecting", datetime.now(UTC))
+        self._taken: dict[str, tuple[int, int]] = {}  # path → size, mtime in ns: as it was when it was taken
+        self._wanted = threading.Event()
+        self._wanted.set()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"folder {name}", daemon=True)
+        self._thread.start()
+
+    def poll(self) -> FeedItem | None:
+        with suppress(queue.Empty):
+            item = self._items.get_nowait()
+            if isinstance(item, FramePacket):
+                report = item.head.end
+                frames = report.frames_decoded if isinstance(report, SegmentReport) else 0
+                status, kept = self._status, len(item.keyframes)
+                self._status = replace(
+                    status,
+                    received=status.received + frames,
+                    kept=status.kept + kept,
+                    not_selected=status.received + frames - status.kept - kept,
+                )
+            return item
+        return None
+
+    def status(self) -> FeedStatus:
+        return self._status
+
+    def pause(self) -> None:
+        """After the segment that is being read."""
+        self._wanted.clear()
+        self._enter("paused")
+
+    def resume(self) -> None:
+        self._wanted.set()
+
+    def stop(self) -> None:
+        """What was not read whole is read by the next run."""
+        self._stopped.set()
+        self._wanted.set()
+        self._reader.stop()
+        with suppress(queue.Empty):
+            while True:
+                self._items.get_nowait()
+
+    def _run(self) -> None:
+        with self._reader:
+            while not self._stopped.is_set():
+                for location in self._finished():
+                    self._ingest(location)
+                    if self._stopped.is_set():
+                        return
+                self._stopped.wait(_LOOK_S)
+                self._wanted.wait()
+
+    def _finished(self) -> list[Location]:
+        """Files that are new, or not as they were, and at rest."""
+        found = []
+        self._enter("live" if self._folder.is_dir() else "stalled")
+        for location in find_sources([str(self._folder)]):
+            if isinstance(location, Failure):
+                if self._folder.is_dir() and "holds no video" in location.error:
+                    continue  # yet
+                self._status = replace(self._status, last_error=location.error)
+                continue
+            with suppress(FileNotFoundError):
+                about = Path(location.address).stat()
+                now = about.st_size, about.st_mtime_ns
+                if self._taken.get(location.uri) != now and time.time() - about.st_mtime >= self._settle_s:
+                    self._taken[location.uri] = now
+                    found.append(location)
+        return found
+
+    def _ingest(self, location: Location) -> None:
+        try:
+            source = self._reader.probe(location)
+            todo = self._register(source)
+        except SourceError as error:
+            if not self._stopped.is_set():
+                self._status = replace(self._status, last_error=str(error))
+                self._refuse(Failure(location.uri, str(error)))
+            return
+        except PlanConflictError as error:
+            self._status = replace(self._status, last_error=str(error))
+            return
+        run = self._plan.run
+        for segment in split_source(source, segment_s=run.segment_s, plan_hash=self._plan_hash, todo=todo):
+            self._wanted.wait()
+            for packet in self._reader.read(Work(segment, location)):
+                if isinstance(packet.head.end, SegmentFailure):
+                    self._status = replace(self._status, last_error=packet.head.end.error)
+                if not self._put(packet):
+                    return
+
+    def _put(self, packet: FramePacket) -> bool:
+        while not self._stopped.is_set():
+            with suppress(queue.Full):
+                self._items.put(packet, timeout=0.2)
+                return True
+        return False
+
+    def _enter(self, state: FeedState) -> None:
+        if state != self._status.state:
+            self._status = replace(self._status, state=state, since=datetime.now(UTC))

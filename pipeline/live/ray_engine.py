@@ -1,0 +1,241 @@
+"""Feeds as actors of Ray, and a pool of actors with models that they share."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
+
+import ray
+
+from pipeline.engines.pool_sizes import (
+    EMBEDDER_CPUS,
+    LINKER_CPUS,
+    PROPOSER_CPUS,
+    pool_sizes,
+    stages_with_models,
+)
+from pipeline.engines.ray_linker import ActorLinker
+from pipeline.engines.ray_session import ray_session
+from pipeline.engines.ray_writer import ActorWriter
+from pipeline.live.engine import Worked
+from pipeline.live.feed import Feed
+from pipeline.live.feed_buffer import FeedItem, Lost
+from pipeline.live.feed_child import FollowRequest
+from pipeline.live.feed_status import FeedStatus
+from pipeline.live.recorder import RecordingEnded
+from pipeline.live.sink import LiveWriter
+from pipeline.packets import FramePacket, RowPacket
+from pipeline.plan import Plan
+from pipeline.stages import EmbedStage, ProposeStage
+from schemas.clock import Span
+from schemas.ids import segment_id
+from schemas.sources import Segment, Source
+
+_WAIT_S = 2.0  # a call of a feed's actor comes back at the latest then, with its status at least
+FEED_DIED = "the feed's actor died"
+
+
+class RayLiveEngine:
+    """On the cluster that runs, or one started here. Every actor that dies is started again."""
+
+    def __init__(self, plan: Plan, make_writer: Callable[..., LiveWriter], *, on_this_node: bool) -> None:
+        """make_writer: is given `linker` where the plan's tracks need one. on_this_node: the lake is a folder here."""
+        with ExitStack() as opened:
+            opened.enter_context(ray_session())
+            resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
+            sizes = pool_sizes(
+                plan.run,
+                cluster_cpus=resources.get("CPU", 0.0),
+                cluster_gpus=resources.get("GPU", 0.0),
+                works=1,
+                models=stages_with_models(plan),
+            )
+            if sizes.linkers:
+                linker = ActorLinker(plan.tracks.propagation, cpus=LINKER_CPUS, gpus=sizes.linker_gpus)
+                make_writer = partial(make_writer, linker=linker)
+            self.writer: LiveWriter = ActorWriter(make_writer, on_this_node=on_this_node)
+            options = {
+                "num_cpus": EMBEDDER_CPUS + PROPOSER_CPUS,
+                "num_gpus": min(1.0, sizes.embedder_gpus + sizes.proposer_gpus),
+                "max_restarts": -1,
+                "max_task_retries": -1,  # rows of the same frames are the same
+            }
+            actor = ray.remote(_ModelActor).options(**options)
+            self._idle: list[Any] = [actor.remote(plan) for _ in range(sizes.embedders)]
+            self._running: dict[Any, tuple[Any, tuple[FramePacket, ...]]] = {}  # by the reference to the answer
+            self._session = opened.pop_all()
+
+    def feed(self, name: str, request: FollowRequest) -> "RemoteFeed":
+        return RemoteFeed(name, request)
+
+    @property
+    def idle_models(self) -> int:
+        return len(self._idle)
+
+    def work(self, packets: Sequence[FramePacket]) -> None:
+        actor = self._idle.pop()
+        self._running[actor.work.remote(tuple(packets))] = actor, tuple(packets)
+
+    def worked(self) -> list[Worked]:
+        if not self._running:
+            return []
+        ready, _ = ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
+        finished = []
+        for answer in ready:
+            actor, packets = self._running.pop(answer)
+            self._idle.append(actor)
+            try:
+                finished.append(Worked(packets, tuple(ray.get(answer))))
+            except ray.exceptions.RayError as error:
+                told = str(error).strip().splitlines()[-1]
+                finished.append(Worked(packets, None, f"the model failed: {told}"))
+        return finished
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        try:
+            self.writer.close()
+        finally:
+            self._session.close()
+
+
+class RemoteFeed:
+    """A Feed in an actor. One call at a time is under way, so that nothing here waits.
+
+    What an actor that died had received and not handed on is counted as lost, and its recording ended; the actor that
+    takes its place counts from 0, and its counts are added.
+    """
+
+    def __init__(self, name: str, request: FollowRequest) -> None:
+        self.name = name
+        self._request = request
+        options = {"num_cpus": 0, "max_restarts": -1, "max_concurrency": 3}
+        self._actor: Any = ray.remote(_FeedActor).options(**options).remote(name, request)
+        self._asked: Any = None
+        self._status = FeedStatus(name, request.uri, "connecting", datetime.now(UTC))
+        self._before = self._status  # counts of the actors before this one
+        self._last: FramePacket | None = None  # of the recording that goes on
+        self._left: list[FeedItem] = []
+        self._paused = self._stopping = self._stopped = False
+
+    def poll(self) -> FeedItem | None:
+        if self._left:
+            return self._left.pop(0)
+        if self._asked is None:
+            if self._stopped:
+                return None
+            self._asked = self._actor.take.remote(0.0 if self._stopping else _WAIT_S)
+        ready, _ = ray.wait([self._asked], timeout=1.0 if self._stopping else 0)
+        if not ready:
+            return None
+        answer, self._asked = self._asked, None
+        try:
+            item: FeedItem | None
+            item, status = ray.get(answer)
+        except ray.exceptions.RayError:
+            self._died()
+            return self.poll()
+        self._status = _added(self._before, status)
+        if isinstance(item, FramePacket):
+            self._last = item
+        elif isinstance(item, RecordingEnded):
+            self._last = None
+        elif item is None and self._stopping:
+            self._stopped = True
+            ray.kill(self._actor)
+        return item
+
+    def status(self) -> FeedStatus:
+        return self._status
+
+    def pause(self) -> None:
+        self._paused = True
+        self._actor.pause.remote()
+
+    def resume(self) -> None:
+        self._paused = False
+        self._actor.resume.remote()
+
+    def stop(self) -> None:
+        if not self._stopping:
+            self._stopping = True
+            try:
+                ray.get(self._actor.stop.remote())
+            except ray.exceptions.RayError:
+                self._died()
+
+    def _died(self) -> None:
+        status = self._status
+        gone = status.undecided + status.waiting
+        lost = dict(status.lost)
+        if gone:
+            lost[FEED_DIED] = lost.get(FEED_DIED, 0) + gone
+        restarts = {**status.restarts, FEED_DIED: status.restarts.get(FEED_DIED, 0) + 1}
+        self._before = self._status = replace(
+            status, state="connecting", undecided=0, waiting=0, lost=lost, restarts=restarts, last_error=FEED_DIED
+        )
+        if self._last is not None:
+            source, stop = self._last.head.segment.source, self._last.head.segment.span.stop
+            if gone:
+                self._left.append(Lost(self._segment(source, Span(stop, stop + 1)), gone, FEED_DIED))
+                stop += 1
+            self._left.append(RecordingEnded(replace(source, span=Span(source.span.start, stop)), FEED_DIED))
+            self._last = None
+        self._stopped = self._stopped or self._stopping
+        if self._paused and not self._stopped:
+            self._actor.pause.remote()
+
+    def _segment(self, source: Source, span: Span) -> Segment:
+        return Segment(source, span, segment_id(source.id, self._request.plan_hash, span))
+
+
+class _FeedActor:
+    def __init__(self, name: str, request: FollowRequest) -> None:
+        self._feed = Feed(name, request)
+        self._feed.start()
+
+    def take(self, wait_s: float) -> tuple[FeedItem | None, FeedStatus]:
+        item = self._feed.take(wait_s)
+        return item, self._feed.status()
+
+    def pause(self) -> None:
+        self._feed.pause()
+
+    def resume(self) -> None:
+        self._feed.resume()
+
+    def stop(self) -> None:
+        self._feed.stop()
+
+
+class _ModelActor:
+    def __init__(self, plan: Plan) -> None:
+        self._propose = ProposeStage(plan)
+        self._embed = EmbedStage(plan)
+
+    def work(self, packets: tuple[FramePacket, ...]) -> list[RowPacket]:
+        return self._embed(self._propose(packets))
+
+
+def _added(before: FeedStatus, now: FeedStatus) -> FeedStatus:
+    """`now`, with the counts of before added to it."""
+    return replace(
+        now,
+        received=before.received + now.received,
+        not_selected=before.not_selected + now.not_selected,
+        kept=before.kept + now.kept,
+        shed=before.shed + now.shed,
+        damaged=before.damaged + now.damaged,
+        lost=_sum(before.lost, now.lost),
+        restarts=_sum(before.restarts, now.restarts),
+        last_error=now.last_error or before.last_error,
+    )
+
+
+def _sum(a: dict[str, int], b: dict[str, int]) -> dict[str, int]:
+    return {name: a.get(name, 0) + b.get(name, 0) for name in {**a, **b}}
