@@ -1,6 +1,6 @@
 """The committer in an actor of Ray: restarted when it dies and asked again, which commits once all the same."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Literal
 
 import ray
@@ -42,8 +42,8 @@ class ActorWriter:
     def end(self, source: Source) -> None:
         self._ask("end", source)
 
-    def end_recordings(self) -> int:
-        ended: int = self._ask("end_recordings")
+    def end_recordings(self, but: Collection[str] = ()) -> int:
+        ended: int = self._ask("end_recordings", but)
         return ended
 
     def close(self) -> None:

@@ -30,7 +30,12 @@ class FeedHandle(Protocol):
     def resume(self) -> None: ...
 
     def stop(self) -> None:
-        """Ends reading; what it still gives can be polled until it is None."""
+        """Lets it end; what it still gives can be polled."""
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended, and everything was polled."""
         ...
 
 

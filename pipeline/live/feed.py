@@ -81,20 +81,23 @@ class Feed:
             self._news.notify_all()
 
     def stop(self) -> None:
-        """As `pause()`, for good; what waits can still be taken."""
+        """As `pause()`, for good and without waiting for it; what still comes can be taken."""
         with self._news:
             self._stopped = True
             if self._child is not None:
                 self._child.ask_to_end()
             self._news.notify_all()
-        if self._thread.is_alive():
-            self._thread.join()
+
+    @property
+    def ended(self) -> bool:
+        """Whether it was stopped, and everything was taken."""
+        return self._stopped and not self._thread.is_alive() and not len(self._buffer)
 
     def take(self, wait_s: float = 0.0) -> FeedItem | None:
         """The oldest item that waits; None if none comes within `wait_s`."""
         with self._news:
-            if not self._buffer and wait_s:
-                self._news.wait_for(lambda: bool(self._buffer) or self._stopped, wait_s)
+            if not len(self._buffer) and wait_s:
+                self._news.wait_for(lambda: len(self._buffer) > 0 or self._stopped, wait_s)
             item = self._buffer.take()
             if isinstance(item, FramePacket):
                 report = item.head.end

@@ -95,6 +95,10 @@ class FolderFeed:
             while True:
                 self._items.get_nowait()
 
+    @property
+    def ended(self) -> bool:
+        return self._stopped.is_set() and not self._thread.is_alive()
+
     def _run(self) -> None:
         with self._reader:
             while not self._stopped.is_set():

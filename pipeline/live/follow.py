@@ -2,16 +2,15 @@
 
 import os
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.assemble import SegmentAssembler
 from pipeline.live.engine import FeedHandle, LiveEngine, Worked
-from pipeline.live.fair_share import FairShare
-from pipeline.live.feed_buffer import FeedItem, Lost
+from pipeline.live.feed_buffer import Lost
 from pipeline.live.feed_child import FollowRequest
 from pipeline.live.feed_list import FeedEntry
 from pipeline.live.feed_status import FeedStatus
@@ -20,7 +19,7 @@ from pipeline.live.follow_status import FollowStatus
 from pipeline.live.recorder import RecordingEnded
 from pipeline.live.sink import Sink
 from pipeline.live.spool import Batch, Spool
-from pipeline.packets import FramePacket
+from pipeline.live.turns import Turns
 from pipeline.plan import Plan
 from pipeline.reading.sources import Failure
 from pipeline.rows import SegmentRows
@@ -32,7 +31,6 @@ _STEP_S = 0.02
 _STATUS_S = 1.0
 _LIST_S = 1.0
 _HELD_BYTES = 256 * 2**20  # of rows that the lake and the spool refuse: from there on frames are shed
-_EMPTY_KEYFRAMES = 0.1  # what a packet without keyframes costs, in keyframes
 
 ListFeeds = Callable[[], Mapping[str, FeedEntry]]
 
@@ -42,7 +40,6 @@ class _Followed:
     entry: FeedEntry
     handle: FeedHandle | None  # None where it could not be started
     error: str | None = None
-    ready: deque[FeedItem] = field(default_factory=deque)  # one at most, and what is left when it was stopped
 
 
 class Follower:
@@ -67,9 +64,11 @@ class Follower:
         self._live = plan.live
         self._list_feeds = list_feeds
         self._on_status = on_status
-        self._sink = Sink(engine.writer, Spool(spool), on_commit=on_commit)
+        kept = Spool(spool)
+        self._spooled = kept.source_ids()
+        self._sink = Sink(engine.writer, kept, on_commit=on_commit)
         self._assembler = SegmentAssembler(self._plan_hash)
-        self._share = FairShare()
+        self._turns = Turns(group_keyframes=plan.live.group_keyframes)
         self._feeds: dict[str, _Followed] = {}
         self._leaving: list[_Followed] = []  # removed, and not empty yet
         self._outstanding: Counter[str] = Counter()  # segments of each recording that models have
@@ -81,7 +80,7 @@ class Follower:
 
     def run(self, stop: Callable[[], bool]) -> FollowStatus:
         """Until `stop()` is true, which is asked some fifty times a second; then what was received is brought in."""
-        self._engine.writer.end_recordings()
+        self._engine.writer.end_recordings(self._spooled)
         listed_s = told_s = -1e9
         try:
             while not stop():
@@ -155,7 +154,7 @@ class Follower:
 
     def _leave(self, name: str) -> None:
         followed = self._feeds.pop(name)
-        self._share.forget(name)
+        self._turns.forget(name)
         if followed.handle is not None:
             followed.handle.stop()
             self._leaving.append(followed)
@@ -167,52 +166,26 @@ class Follower:
         if self._sink.status().bytes < _HELD_BYTES:
             self._hand_out()
         self._close_recordings()
+        for followed in [each for each in self._leaving if each.handle is None or each.handle.ended]:
+            self._leaving.remove(followed)
         if self._batch and time.monotonic() - self._batch_since >= self._live.commit_s:
             self._commit()
 
     def _hand_out(self) -> None:
-        """Gives idle models what waits, feeds by turns."""
+        """Gives idle models what waits; files can wait for feeds, and feeds for nobody."""
+        feeds, files = self._handles(folders=False), self._handles(folders=True)
         while self._engine.idle_models:
-            group: list[FramePacket] = []
-            while sum(len(packet.keyframes) for packet in group) < self._live.group_keyframes:
-                packet = self._next_packet()
-                if packet is None:
-                    break
-                group.append(packet)
+            now_s = time.monotonic()
+            group = self._turns.group(feeds, now_s=now_s) or self._turns.group(files, now_s=now_s)
             if not group:
                 return
             for packet in group:
                 self._outstanding[packet.head.segment.source.id] += 1
             self._engine.work(group)
 
-    def _next_packet(self) -> FramePacket | None:
-        now_s = time.monotonic()
-        waiting = {f.handle.name: f for f in (*self._feeds.values(), *self._leaving) if self._fetch(f) and f.handle}
-        if not waiting:
-            return None
-        # files can wait, feeds cannot
-        feeds = [name for name, each in waiting.items() if not each.entry.is_folder]
-        name = self._share.next(feeds or waiting, now_s=now_s)
-        packet = waiting[name].ready.popleft()
-        assert isinstance(packet, FramePacket)
-        self._share.give(name, max(_EMPTY_KEYFRAMES, len(packet.keyframes)), now_s=now_s)
-        return packet
-
-    def _fetch(self, followed: _Followed) -> bool:
-        """Whether a packet of the feed is at hand; what it tells of its recordings is taken on the way."""
-        if followed.handle is None:
-            return False
-        while True:
-            if not followed.ready:
-                item = followed.handle.poll()
-                if item is None:
-                    return False
-                followed.ready.append(item)
-            item = followed.ready[0]
-            if isinstance(item, FramePacket):
-                return True
-            followed.ready.popleft()
-            self._closing.append(item)
+    def _handles(self, *, folders: bool) -> list[FeedHandle]:
+        followed = (*self._feeds.values(), *self._leaving)
+        return [each.handle for each in followed if each.handle is not None and each.entry.is_folder == folders]
 
     def _collect(self) -> None:
         for done in self._engine.worked():
@@ -235,6 +208,8 @@ class Follower:
 
     def _close_recordings(self) -> None:
         """Of recordings of which no model has anything any more."""
+        self._closing += self._turns.told
+        self._turns.told.clear()
         due = [item for item in self._closing if not self._outstanding[_source_id(item)]]
         if not due:
             return
@@ -264,9 +239,12 @@ class Follower:
 
     def _open(self) -> bool:
         """Whether anything that was received is still on its way to the lake's writer."""
-        here = any(self._fetch(each) for each in (*self._feeds.values(), *self._leaving))
-        held = self._sink.status().bytes >= _HELD_BYTES  # nothing more is handed out then: it would never end
-        return not held and (here or bool(self._closing) or any(self._outstanding.values()))
+        if self._sink.status().bytes >= _HELD_BYTES:
+            return False  # nothing more is handed out then: it would never end
+        handles = [*self._handles(folders=False), *self._handles(folders=True)]
+        reading = not all(handle.ended for handle in handles)
+        waiting = self._turns.waiting(handles) or self._turns.told or self._closing
+        return bool(reading or waiting or any(self._outstanding.values()))
 
 
 def _source_id(item: Lost | RecordingEnded) -> str:

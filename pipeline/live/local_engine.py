@@ -75,6 +75,10 @@ class LocalFeed:
     def stop(self) -> None:
         self._feed.stop()
 
+    @property
+    def ended(self) -> bool:
+        return self._feed.ended
+
 
 def _worked(group: tuple[FramePacket, ...], future: Future[list[RowPacket]]) -> Worked:
     error = future.exception()

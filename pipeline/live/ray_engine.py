@@ -121,22 +121,23 @@ class RemoteFeed:
         self._before = self._status  # counts of the actors before this one
         self._last: FramePacket | None = None  # of the recording that goes on
         self._left: list[FeedItem] = []
-        self._paused = self._stopping = self._stopped = False
+        self._paused = self._stopping = False
+        self.ended = False
 
     def poll(self) -> FeedItem | None:
         if self._left:
             return self._left.pop(0)
+        if self.ended:
+            return None
         if self._asked is None:
-            if self._stopped:
-                return None
-            self._asked = self._actor.take.remote(0.0 if self._stopping else _WAIT_S)
-        ready, _ = ray.wait([self._asked], timeout=1.0 if self._stopping else 0)
+            self._asked = self._actor.take.remote(_WAIT_S)
+        ready, _ = ray.wait([self._asked], timeout=0)
         if not ready:
             return None
         answer, self._asked = self._asked, None
         try:
             item: FeedItem | None
-            item, status = ray.get(answer)
+            item, status, self.ended = ray.get(answer)
         except ray.exceptions.RayError:
             self._died()
             return self.poll()
@@ -145,8 +146,7 @@ class RemoteFeed:
             self._last = item
         elif isinstance(item, RecordingEnded):
             self._last = None
-        elif item is None and self._stopping:
-            self._stopped = True
+        if self.ended:
             ray.kill(self._actor)
         return item
 
@@ -162,12 +162,8 @@ class RemoteFeed:
         self._actor.resume.remote()
 
     def stop(self) -> None:
-        if not self._stopping:
-            self._stopping = True
-            try:
-                ray.get(self._actor.stop.remote())
-            except ray.exceptions.RayError:
-                self._died()
+        self._stopping = True
+        self._actor.stop.remote()
 
     def _died(self) -> None:
         status = self._status
@@ -186,8 +182,10 @@ class RemoteFeed:
                 stop += 1
             self._left.append(RecordingEnded(replace(source, span=Span(source.span.start, stop)), FEED_DIED))
             self._last = None
-        self._stopped = self._stopped or self._stopping
-        if self._paused and not self._stopped:
+        if self._stopping:
+            self.ended = True
+            ray.kill(self._actor)
+        elif self._paused:
             self._actor.pause.remote()
 
     def _segment(self, source: Source, span: Span) -> Segment:
@@ -199,9 +197,10 @@ class _FeedActor:
         self._feed = Feed(name, request)
         self._feed.start()
 
-    def take(self, wait_s: float) -> tuple[FeedItem | None, FeedStatus]:
+    def take(self, wait_s: float) -> tuple[FeedItem | None, FeedStatus, bool]:
+        """An item, if one comes in time; how the feed is after it; whether it was the last."""
         item = self._feed.take(wait_s)
-        return item, self._feed.status()
+        return item, self._feed.status(), self._feed.ended
 
     def pause(self) -> None:
         self._feed.pause()

@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
@@ -25,7 +25,7 @@ class LiveWriter(LakeWriter, Protocol):
 
     def end(self, source: Source) -> None: ...
 
-    def end_recordings(self) -> int: ...
+    def end_recordings(self, but: Collection[str] = ()) -> int: ...
 
 
 class Sink:

@@ -48,13 +48,26 @@ class Spool:
             path.write_bytes(pickle.dumps(batch, protocol=pickle.HIGHEST_PROTOCOL))
         self._next += 1
 
+    def source_ids(self) -> set[str]:
+        """Of all that is in it."""
+        found: set[str] = set()
+        for path in self._files():
+            batch = _read(path)
+            found |= {rows.segment.source.id for rows in batch.rows}
+            found |= {lost.segment.source.id for lost in batch.lost} | {ended.source.id for ended in batch.ended}
+        return found
+
     def oldest(self) -> tuple[Path, Batch] | None:
         """The first batch and its file, which stays until it is unlinked."""
         for path in self._files():
-            batch = pickle.loads(path.read_bytes())
-            assert isinstance(batch, Batch)
-            return path, batch
+            return path, _read(path)
         return None
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob(f"*{_SUFFIX}"))
+
+
+def _read(path: Path) -> Batch:
+    batch = pickle.loads(path.read_bytes())
+    assert isinstance(batch, Batch)
+    return batch

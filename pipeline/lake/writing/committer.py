@@ -5,7 +5,7 @@ ledger rows as `done`. Whoever opens the lake to write next deletes the rows of 
 still `writing`: a commit happened wholly or not at all.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Literal, Self
 
@@ -221,13 +221,14 @@ class Committer:
         self._know(source.id, replace(entry, source=source, stored=False))
         self._complete([source.id])
 
-    def end_recordings(self) -> int:
+    def end_recordings(self, but: Collection[str] = ()) -> int:
         """Completes the recordings that a follower which died left open; returns how many there were.
 
-        What lies between segments that were committed is noted as lost.
+        What lies between segments that were committed is noted as lost. but: ids of sources of which more will come.
         """
         self._recover()
-        left = [e for e in self._entries.values() if e.state == "open" and e.source and e.source.kind == "feed"]
+        feeds = [e for e in self._entries.values() if e.source is not None and e.source.kind == "feed"]
+        left = [e for e in feeds if e.state == "open" and e.source is not None and e.source.id not in but]
         for entry in left:
             assert entry.source is not None
             settled = entry.spans("done") + entry.spans("failed")
