@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -63,15 +63,12 @@ class FolderFeed:
         with suppress(queue.Empty):
             item = self._items.get_nowait()
             if isinstance(item, FramePacket):
-                report = item.head.end
-                frames = report.frames_decoded if isinstance(report, SegmentReport) else 0
-                status, kept = self._status, len(item.keyframes)
-                self._status = replace(
-                    status,
-                    received=status.received + frames,
-                    kept=status.kept + kept,
-                    not_selected=status.received + frames - status.kept - kept,
-                )
+                status, end = self._status, item.head.end
+                kept = status.kept + len(item.keyframes)
+                self._status = replace(status, kept=kept)
+                if isinstance(end, SegmentReport):  # only the end of a segment tells how many frames it had
+                    received = status.received + end.frames_decoded
+                    self._status = replace(self._status, received=received, not_selected=received - kept)
             return item
         return None
 
@@ -142,7 +139,7 @@ class FolderFeed:
         run = self._plan.run
         for segment in split_source(source, segment_s=run.segment_s, plan_hash=self._plan_hash, todo=todo):
             self._wanted.wait()
-            for packet in self._reader.read(Work(segment, location)):
+            for packet in _in_small(self._reader.read(Work(segment, location)), most=self._plan.live.group_keyframes):
                 if isinstance(packet.head.end, SegmentFailure):
                     self._status = replace(self._status, last_error=packet.head.end.error)
                 if not self._put(packet):
@@ -158,3 +155,17 @@ class FolderFeed:
     def _enter(self, state: FeedState) -> None:
         if state != self._status.state:
             self._status = replace(self._status, state=state, since=datetime.now(UTC))
+
+
+def _in_small(packets: Iterable[FramePacket], *, most: int) -> Iterator[FramePacket]:
+    """The same keyframes in packets of at most `most`: feeds do not wait long for a model that has one of them."""
+    number = 0
+    for packet in packets:
+        if packet.head.number == 0:  # the first, or the first again after the decoder died
+            number = 0
+        pieces = [packet.keyframes[at : at + most] for at in range(0, len(packet.keyframes), most)] or [()]
+        for at, keyframes in enumerate(pieces):
+            last = at == len(pieces) - 1
+            head = replace(packet.head, number=number, end=packet.head.end if last else None)
+            yield FramePacket(head, keyframes)
+            number += 1

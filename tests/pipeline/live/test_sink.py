@@ -1,0 +1,147 @@
+"""Rows that are lost, doubled or turned round when the lake cannot be reached for a while, or the process is killed."""
+
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pytest
+
+from pipeline.live.feed_buffer import Lost
+from pipeline.live.live_config import BackoffConfig
+from pipeline.live.sink import Sink
+from pipeline.live.spool import Batch, Spool
+from pipeline.rows import SegmentRows
+from schemas.clock import Span
+from schemas.errors import LakeError
+from schemas.sources import Segment, SegmentReport, Source
+from tests.pipeline.live.packets import ended, packet, recording
+
+SOON = BackoffConfig(first_s=0.01, longest_s=0.02)
+
+
+class Writer:
+    """A lake that can be out of reach; it keeps what it was given, in order."""
+
+    def __init__(self) -> None:
+        self.reachable = threading.Event()
+        self.reachable.set()
+        self.done: list[str] = []
+
+    def register(self, source: Source, *, replace: bool) -> list[Span]:
+        self._reach()
+        return [] if replace else [source.span]
+
+    def commit(self, rows: Sequence[SegmentRows]) -> int:
+        self._reach()
+        self.done += [f"rows {each.segment.span.start}" for each in rows]
+        return len(rows)
+
+    def fail(self, segment: Segment, *, state: Literal["failed", "quarantined"], error: str, lost: int = 0) -> None:
+        self._reach()
+        self.done.append(f"{state} {segment.span.start}: {lost} by {error}")
+
+    def quarantine(self, uri: str, *, error: str) -> None:
+        self.done.append(f"quarantined {uri}: {error}")
+
+    def end(self, source: Source) -> None:
+        self._reach()
+        self.done.append(f"end {source.span.stop}")
+
+    def end_recordings(self, but: Collection[str] = ()) -> int:
+        return len(but)
+
+    def close(self) -> None: ...
+
+    def _reach(self) -> None:
+        if not self.reachable.is_set():
+            raise LakeError("the bucket does not answer")
+
+
+def rows(start: int) -> Batch:
+    segment = packet(recording(), start, start + 10).head.segment
+    table = pa.table({"pts": [start]})
+    return Batch(rows=(SegmentRows(segment, "plan", SegmentReport(10, 0, start, start + 9, ()), table, table, None),))
+
+
+def wait_until(true: Callable[[], bool], *, most_s: float = 10.0) -> None:
+    until = time.monotonic() + most_s
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_batches_come_in_order_and_each_once_after_the_lake_was_out_of_reach(tmp_path: Path) -> None:
+    writer = Writer()
+    told: list[Batch] = []
+    sink = Sink(writer, Spool(tmp_path), backoff=SOON, on_commit=told.append)
+    sink.put(rows(0))
+    wait_until(lambda: writer.done == ["rows 0"])
+    writer.reachable.clear()
+    for start in (10, 20):
+        sink.put(rows(start))
+    wait_until(lambda: sink.status().spooled == 2)
+    assert sink.status().error == "the bucket does not answer"
+    sink.put(Batch(ended=(ended(recording(), 30),)))
+    writer.reachable.set()
+    wait_until(lambda: len(writer.done) == 4)
+    assert writer.done == ["rows 0", "rows 10", "rows 20", "end 30"]
+    sink.close()
+    status = sink.status()
+    assert (status.error, status.spooled, status.batches, status.commits) == (None, 0, 0, 4)
+    assert [len(batch.rows) for batch in told] == [1, 1, 1, 0]
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_could_not_be_brought_in_is_brought_in_by_the_next_run(tmp_path: Path) -> None:
+    writer = Writer()
+    writer.reachable.clear()
+    sink = Sink(writer, Spool(tmp_path), backoff=SOON)
+    lost = Lost(packet(recording(), 10, 20).head.segment, 7, "the decoder died (SIGKILL)")
+    sink.put(rows(0))
+    sink.put(Batch(lost=(lost,)))
+    sink.close()
+    assert sink.status().spooled == 2
+    assert Spool(tmp_path).source_ids() == {recording().id}
+
+    writer.reachable.set()
+    again = Sink(writer, Spool(tmp_path), backoff=SOON)
+    again.put(rows(20))
+    again.close()
+    assert writer.done == ["rows 0", "failed 10: 7 by the decoder died (SIGKILL)", "rows 20"]
+
+
+def test_where_the_spool_cannot_be_written_either_batches_wait_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = Writer()
+    writer.reachable.clear()
+    sink = Sink(writer, Spool(tmp_path), backoff=SOON)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Spool, "append", full)
+        sink.put(rows(0))
+        wait_until(lambda: "No space left" in (sink.status().error or ""))
+        assert (sink.status().batches, sink.status().spooled) == (1, 0)
+        assert sink.status().bytes > 0
+    writer.reachable.set()
+    wait_until(lambda: writer.done == ["rows 0"])
+    sink.close()
+
+
+def test_questions_are_answered_in_turn_and_errors_reach_who_asked(tmp_path: Path) -> None:
+    writer = Writer()
+    sink = Sink(writer, Spool(tmp_path), backoff=SOON)
+    source = recording()
+    assert sink.ask(lambda w: w.register(source, replace=False)) == [source.span]
+    writer.reachable.clear()
+    with pytest.raises(LakeError, match="does not answer"):
+        sink.ask(lambda w: w.register(source, replace=False))
+    sink.close()
+    with pytest.raises(LakeError, match="being stopped"):
+        sink.ask(lambda w: w.register(source, replace=False))
