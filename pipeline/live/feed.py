@@ -67,6 +67,12 @@ class Feed:
     def start(self) -> None:
         self._thread.start()
 
+    @property
+    def pid(self) -> int | None:
+        """Of the process that decodes; None where there is none."""
+        child = self._child
+        return None if child is None else child.pid
+
     def pause(self) -> None:
         """Lets the stream go, until `resume()`; what was received is still decided on."""
         with self._news:

@@ -53,6 +53,7 @@ class FolderFeed:
         self._items: queue.Queue[FeedItem] = queue.Queue(_WAITING_PACKETS)
         self._status = FeedStatus(name, str(folder), "connecting", datetime.now(UTC))
         self._taken: dict[str, tuple[int, int]] = {}  # path → size, mtime in ns: as it was when it was taken
+        self._kept = 0  # of the segment that is being read
         self._wanted = threading.Event()
         self._wanted.set()
         self._stopped = threading.Event()
@@ -63,12 +64,17 @@ class FolderFeed:
         with suppress(queue.Empty):
             item = self._items.get_nowait()
             if isinstance(item, FramePacket):
-                status, end = self._status, item.head.end
-                kept = status.kept + len(item.keyframes)
-                self._status = replace(status, kept=kept)
-                if isinstance(end, SegmentReport):  # only the end of a segment tells how many frames it had
-                    received = status.received + end.frames_decoded
-                    self._status = replace(self._status, received=received, not_selected=received - kept)
+                self._kept += len(item.keyframes)
+                if isinstance(item.head.end, SegmentReport):  # only the end of a segment tells how many frames it had
+                    status, frames = self._status, item.head.end.frames_decoded
+                    self._status = replace(
+                        status,
+                        received=status.received + frames,
+                        kept=status.kept + self._kept,
+                        not_selected=status.not_selected + frames - self._kept,
+                    )
+                if item.head.end is not None:
+                    self._kept = 0
             return item
         return None
 

@@ -1,0 +1,105 @@
+"""Cameras for tests: GStreamer's RTSP server over real clips, MPEG-TS over UDP by ffmpeg; both can be made to fail."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.clips import ffmpeg
+
+SYSTEM_PYTHON = "/usr/bin/python3"  # the binding to GStreamer is Debian's
+_SERVER = Path(__file__).parent / "rtsp_server.py"
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def film(path: Path, clip: Path, *, loops: int = 0, size: str | None = None) -> Path:
+    """A clip as a camera would send it: H.264, 10 frames a second, a sync point each second, shown loops + 1 times."""
+    scale = [] if size is None else ["-vf", f"scale={size}"]
+    once = path.with_suffix(".once.mp4")
+    x264 = "-c:v libx264 -preset veryfast -tune zerolatency -g 10 -r 10 -pix_fmt yuv420p -an".split()
+    ffmpeg("-i", str(clip), *scale, *x264, str(once))
+    ffmpeg("-stream_loop", str(loops), "-i", str(once), "-c", "copy", str(path))
+    once.unlink()
+    return path
+
+
+class RtspServer:
+    """Serves every NAME.mp4 of a folder as `url(NAME)`, to each client from its beginning, in real time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._folder = folder
+        self._process: subprocess.Popen[str] | None = None
+        self.start()
+
+    def url(self, name: str) -> str:
+        return f"rtsp://127.0.0.1:{self.port}/{name}"
+
+    def start(self) -> None:
+        command = [SYSTEM_PYTHON, str(_SERVER), str(self.port), str(self._folder)]
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "ready\n"
+
+    def send(self, number: signal.Signals) -> None:
+        """SIGSTOP leaves its connections half-open; SIGCONT lets it go on."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+
+@contextmanager
+def rtsp_server(folder: Path) -> Iterator[RtspServer]:
+    """Fails the test, clearly, where Debian's packages for it are missing."""
+    if (
+        not Path(SYSTEM_PYTHON).exists()
+        or subprocess.run(
+            [SYSTEM_PYTHON, "-c", "import gi; gi.require_version('GstRtspServer', '1.0')"],
+            capture_output=True,
+            check=False,
+        ).returncode
+    ):
+        pytest.fail(
+            "GStreamer's RTSP server is not installed; apt-get install gir1.2-gst-rtsp-server-1.0 python3-gi "
+            "gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad"
+        )
+    server = RtspServer(folder)
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+@contextmanager
+def udp_camera(port: int, *, size: str = "320x240") -> Iterator[subprocess.Popen[bytes]]:
+    """MPEG-TS of a moving test picture, ten frames a second, to a UDP port of this machine."""
+    tool = shutil.which("ffmpeg") or pytest.fail("ffmpeg is not installed; apt-get install ffmpeg")
+    picture = f"testsrc2=size={size}:rate=10"
+    options = "-c:v libx264 -preset ultrafast -tune zerolatency -g 10 -pix_fmt yuv420p -f mpegts".split()
+    target = f"udp://127.0.0.1:{port}?pkt_size=1316"
+    camera = subprocess.Popen(
+        [tool, "-v", "error", "-re", "-f", "lavfi", "-i", picture, *options, target], stdin=subprocess.DEVNULL
+    )
+    try:
+        yield camera
+    finally:
+        camera.kill()
+        camera.wait()

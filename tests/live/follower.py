@@ -1,0 +1,117 @@
+"""The follower as people run it: `regionlake ingest --follow` in a process of its own, and what it says of itself."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+
+from pipeline.lake.audit.check import check
+from pipeline.lake.lake import Lake
+from pipeline.live.follow_status import FollowStatus
+from pipeline.live.state_folder import StateFolder
+
+# one cheap vector a region, few regions: the tests are about feeds
+SMALL_PLAN = ("proposals.use=['grid']", "regions.mode=pool", "read.background.ahead_s=1.0", "live.stalled_s=5.0")
+
+
+class FollowerProcess:
+    """Started at once; `extra` are further arguments of the command."""
+
+    def __init__(
+        self, lake: Path, extra: Sequence[str], *, settings: Sequence[str] = SMALL_PLAN, log: Path | None = None
+    ) -> None:
+        self.lake = lake
+        self._log = (log or lake.parent / "follower.log").open("a")
+        changed = [part for setting in settings for part in ("--set", setting)]
+        command = [sys.executable, "-m", "deploy.cli.main", "ingest", "--follow", "--json", "--lake", str(lake)]
+        self.process = subprocess.Popen(
+            [*command, *changed, *extra],
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, "RAY_worker_niceness": "0"},
+        )
+
+    def status(self) -> FollowStatus | None:
+        """As this process last wrote it; None before the first time."""
+        state = StateFolder.of(str(self.lake))
+        if not state.status.exists():
+            return None
+        status = state.read_status()
+        return status if status.pid == self.process.pid else None
+
+    def wait(self, true: Callable[[FollowStatus], bool], *, most_s: float = 90.0) -> FollowStatus:
+        """Until that is true of its status. Raises AssertionError after most_s, or when the process is gone."""
+        until = time.monotonic() + most_s
+        while True:
+            status = self.status()
+            if status is not None and true(status):
+                return status
+            assert self.process.poll() is None, f"the follower ended; {self.log()}"
+            assert time.monotonic() < until, f"{status}; {self.log()}"
+            time.sleep(0.1)
+
+    def log(self) -> str:
+        return Path(self._log.name).read_text()[-3000:]
+
+    def end(self, *, most_s: float = 120.0) -> dict[str, Any]:
+        """Ctrl-C, as a terminal sends it to the whole group; the object that it prints."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        output, _ = self.process.communicate(timeout=most_s)
+        self._log.close()
+        assert self.process.returncode == 0, self.log()
+        answer: dict[str, Any] = json.loads(output)
+        return answer
+
+    def kill(self) -> None:
+        """SIGKILL, and what it leaves behind."""
+        self.process.kill()
+        self.process.communicate()
+        self._log.close()
+
+    def descendants(self, told_by: str) -> list[int]:
+        """Processes below it whose command line holds this."""
+        parents: dict[int, int] = {}
+        lines: dict[int, str] = {}
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                try:
+                    stat = (entry / "stat").read_text()
+                    lines[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")
+                except (OSError, ValueError):
+                    continue
+                parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
+
+        def below(pid: int) -> bool:
+            while pid in parents:
+                pid = parents[pid]
+                if pid == self.process.pid:
+                    return True
+            return False
+
+        return sorted(pid for pid, line in lines.items() if told_by in line and below(pid))
+
+
+def require_accounts(status: dict[str, Any]) -> None:
+    """Every frame that a feed received is in one of the counts."""
+    for feed in status["feeds"]:
+        counted = feed["kept"] + feed["not_selected"] + feed["shed"] + feed["undecided"] + feed["waiting"]
+        assert feed["received"] == counted + sum(feed["lost"].values()), feed
+
+
+def require_sound(lake: Path) -> dict[str, int]:
+    """Nothing is doubled and nothing half there; the frames of the ledger: decoded, and lost by name."""
+    opened = Lake.open(str(lake))
+    report = check(opened)
+    assert report.ok, report.problems
+    segments = opened.read("segments")
+    return {name: pc.sum(segments[name]).as_py() or 0 for name in ("frames_decoded", "lost", "keyframes", "shed")}

@@ -1,0 +1,81 @@
+"""The command as people run it, on real streams: what is seen is found within seconds, and an end loses nothing."""
+
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from operators.encoders.catalogue import load_encoder
+from pipeline.lake.lake import Lake
+from pipeline.search.searcher import Searcher
+from schemas.query import Query
+from tests.live.cameras import film, rtsp_server
+from tests.live.follower import FollowerProcess, require_accounts, require_sound
+
+pytestmark = pytest.mark.ray  # its file has one worker of the tests with those that start clusters
+
+
+@pytest.fixture(scope="module")
+def films(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("films")
+    film(folder / "gate.mp4", data_dir / "pets09-s2l1" / "vtest.avi", loops=3, size="384:288")
+    film(folder / "street.mp4", data_dir / "tud-stadtmitte" / "TUD-Stadtmitte.mp4", loops=40, size="320:240")
+    return folder
+
+
+def test_a_feed_is_found_while_it_goes_on_and_after_its_server_was_away(films: Path, tmp_path: Path) -> None:
+    lake, dropped = tmp_path / "lake", tmp_path / "dropped"
+    dropped.mkdir()
+    with rtsp_server(films) as server:
+        follower = FollowerProcess(lake, [server.url("gate"), server.url("street"), str(dropped)])
+        shutil.copy(films / "street.mp4", dropped / "half.part")
+        follower.wait(lambda s: s.sink.keyframes >= 4)
+        began = time.time()
+        follower.wait(lambda s: s.sink.keyframes >= 12)
+        searcher = Searcher(Lake.open(str(lake)), load_encoder("everyday"))
+        hits = searcher.search(Query(text="a person", k=50)).hits
+        newest = max(hit.time.timestamp() for hit in hits if hit.time is not None)
+        assert abs(time.time() - newest) < 20
+        assert newest > began - 20
+        assert {hit.source.partition("#")[0] for hit in hits} == {server.url("gate"), server.url("street")}
+
+        server.kill()
+        follower.wait(lambda s: all(feed.state != "live" for feed in s.feeds if feed.uri.startswith("rtsp")))
+        server.start()
+        film_dropped = dropped / "new.mp4"
+        (dropped / "half.part").rename(film_dropped)
+        follower.wait(lambda s: all(feed.state == "live" for feed in s.feeds))
+        server.send(signal.SIGSTOP)  # connections stay open, and nothing comes
+        follower.wait(lambda s: any("no frame" in reason for feed in s.feeds for reason in feed.restarts))
+        server.send(signal.SIGCONT)
+        follower.wait(lambda s: all(feed.state == "live" for feed in s.feeds))
+        status = follower.end()
+    require_accounts(status)
+    ledger = require_sound(lake)
+    feeds = [feed for feed in status["feeds"] if feed["uri"].startswith("rtsp")]
+    assert all(sum(feed["restarts"].values()) >= 2 for feed in feeds)
+    # a feed that breaks off loses nothing: its decoder brings in what it has
+    lost = sum(sum(feed["lost"].values()) for feed in feeds)
+    assert ledger["lost"] <= lost
+    assert ledger["frames_decoded"] + lost >= sum(feed["received"] for feed in feeds)
+
+
+def test_on_ray_whatever_dies_is_replaced_and_nothing_is_doubled(films: Path, tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    with rtsp_server(films) as server:
+        follower = FollowerProcess(lake, [server.url("gate"), server.url("street"), "--engine", "ray"])
+        follower.wait(lambda s: s.sink.keyframes >= 4, most_s=180)
+        for actor in ("_ModelActor", "_WriterActor", "_FeedActor"):
+            before = follower.wait(lambda s: all(feed.state == "live" for feed in s.feeds), most_s=180)
+            [pid, *_] = follower.descendants(f"ray::{actor}")
+            os.kill(pid, signal.SIGKILL)
+            follower.wait(lambda s, n=before.sink.keyframes: s.sink.keyframes >= n + 4, most_s=180)
+        status = follower.end()
+    require_accounts(status)
+    ledger = require_sound(lake)
+    assert ledger["keyframes"] == status["sink"]["keyframes"]
+    died = [feed for feed in status["feeds"] if "the feed's actor died" in feed["restarts"]]
+    assert len(died) == 1
