@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from deploy.cli.output import console, print_json
+from deploy.cli.output import console, print_json, results_only
 
 if TYPE_CHECKING:
     from pipeline.live.engine import LiveEngine
@@ -56,7 +56,7 @@ def follow(
         state.write_status(status)
         lines(status_line(status))
 
-    with _ended_by_signal() as ended, _engine(engine, lake, plan) as running:
+    with results_only(), _ended_by_signal() as ended, _engine(engine, lake, plan) as running:
         typer.echo(f"following {len(listed())} feeds into {lake}; Ctrl-C ends it", err=True)
         status = Follower(running, plan, listed, spool=state.spool, on_status=on_status).run(ended.is_set)
     if as_json:

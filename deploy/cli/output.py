@@ -1,6 +1,9 @@
 """How results are printed: tables for people, JSON for programs; and what exit codes mean."""
 
 import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -17,6 +20,14 @@ Json = dict[str, object]
 
 def print_json(value: object) -> None:
     print(json.dumps(value, ensure_ascii=False))
+
+
+@contextmanager
+def results_only() -> Iterator[None]:
+    """In the block, what others print to standard output (Ray tells there of workers that died) goes to standard
+    error."""
+    with redirect_stdout(sys.stderr):
+        yield
 
 
 def console() -> "Console":

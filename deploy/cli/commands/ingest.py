@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from deploy.cli.options import JsonOption, LakeOption, ModelOption, PlanOption, ProposerOption, SetOption, chosen_plan
-from deploy.cli.output import EXIT_FAILED, Json, console, print_json
+from deploy.cli.output import EXIT_FAILED, Json, console, print_json, results_only
 from deploy.wording import reason
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def ingest(
     from deploy.cli.progress import shown_progress
     from pipeline.ingest import ingest as run
 
-    with shown_progress() as show, interruptible() as check:
+    with results_only(), shown_progress() as show, interruptible() as check:
 
         def on_progress(progress: "Progress") -> None:
             check()
@@ -94,7 +94,7 @@ def _reembed(names: list[str], lake: str, plan: "Plan", *, engine: Literal["loca
     from deploy.cli.progress import shown_count
     from pipeline.reembed import reembed
 
-    with shown_count("keyframes") as show, interruptible() as check:
+    with results_only(), shown_count("keyframes") as show, interruptible() as check:
 
         def on_progress(done: int, total: int) -> None:
             check()
