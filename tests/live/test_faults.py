@@ -1,0 +1,12 @@
+"""A fault from which a feed does not come back, or after which frames are missing: a short form of faults.py."""
+
+from pathlib import Path
+
+from tests.live.faults import fault_run, inflict
+
+
+def test_after_each_fault_every_feed_is_live_again_and_every_frame_accounted_for(data_dir: Path) -> None:
+    with fault_run(data_dir, engine="local", seed=0) as run:
+        # one of each
+        inflict(run, len(run.all()))
+        print("\n".join(run.report()))
