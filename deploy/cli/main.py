@@ -3,7 +3,6 @@
 Subcommands import what they need when they run: `regionlake --help` must not wait for torch.
 """
 
-import logging
 import os
 import sys
 from importlib.metadata import version
@@ -13,6 +12,7 @@ import typer
 
 from deploy.cli.commands import check, doctor, evaluate, feeds, generate, ingest, models, plan, search, status, train
 from deploy.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
+from deploy.logs import configure_logs
 from schemas.errors import InvalidValueError, ModelError, PlanError, QueryError, RegionLakeError
 
 USAGE_ERRORS = (InvalidValueError, ModelError, PlanError, QueryError)
@@ -55,11 +55,7 @@ def _common(
 
     Exit codes: 0 done, 1 some inputs failed (each is named), 2 wrong usage.
     """
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=os.environ.get("REGIONLAKE_LOG", "warning").upper(),
-        format="time=%(asctime)s level=%(levelname)s logger=%(name)s %(message)s",
-    )
+    configure_logs(os.environ)
 
 
 def main() -> None:

@@ -1,0 +1,70 @@
+"""The log on standard error: one line a record, `key=value` or JSON, with the fields its writer gave (`extra=`)."""
+
+import json
+import logging
+import re
+import sys
+import time
+from collections.abc import Mapping
+from typing import TextIO
+
+from schemas.errors import InvalidValueError
+
+_OF_EVERY_RECORD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}  # what is beyond was given
+_USER_IN_URL = re.compile(r"(\w://)[^/\s]*@")  # whoever quoted it: a log is read by many
+_BARE = re.compile(r"[^\s\"=]+")
+
+
+def configure_logs(environment: Mapping[str, str], *, stream: TextIO | None = None) -> None:
+    """Sets up the log of this process: REGIONLAKE_LOG is the least level (warning), REGIONLAKE_LOG_FORMAT is `text`
+    or `json`. Raises InvalidValueError where they are something else."""
+    level = environment.get("REGIONLAKE_LOG", "warning")
+    if level.upper() not in logging.getLevelNamesMapping():
+        raise InvalidValueError(f"REGIONLAKE_LOG is debug, info, warning or error, got {level!r}")
+    kind = environment.get("REGIONLAKE_LOG_FORMAT", "text")
+    if kind not in ("text", "json"):
+        raise InvalidValueError(f"REGIONLAKE_LOG_FORMAT is text or json, got {kind!r}")
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonLines() if kind == "json" else KeyValueLines())
+    logging.basicConfig(level=level.upper(), handlers=[handler])
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line; `exception` is the traceback, where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return _without_users(json.dumps(_fields(self, record), ensure_ascii=False, default=str))
+
+
+class KeyValueLines(logging.Formatter):
+    """`time=… level=info logger=… message="feed gate is live" feed=gate state=live`; a traceback follows on lines of
+    its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = _fields(self, record)
+        trace = fields.pop("exception", None)
+        line = " ".join(f"{key}={_quoted(value)}" for key, value in fields.items())
+        return _without_users(line if trace is None else f"{line}\n{trace}")
+
+
+def _fields(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str, object]:
+    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+    fields: dict[str, object] = {
+        "time": f"{seconds}.{int(record.msecs):03}Z",
+        "level": record.levelname.lower(),
+        "logger": record.name,
+        "message": record.getMessage(),
+    }
+    fields |= {key: value for key, value in vars(record).items() if key not in _OF_EVERY_RECORD | fields.keys()}
+    if record.exc_info:
+        fields["exception"] = formatter.formatException(record.exc_info)
+    return fields
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    return text if _BARE.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+
+
+def _without_users(text: str) -> str:
+    return _USER_IN_URL.sub(r"\1", text)
