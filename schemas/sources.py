@@ -38,6 +38,11 @@ class Source:
             raise InvalidValueError(f"{self.uri}: a source needs at least one sync point")
 
 
+def feed_name(uri: str) -> str:
+    """Of the feed that a recording belongs to, by the recording's URI: `gate#2026-05-01T12:00:00.250Z` → `gate`."""
+    return uri.rpartition("#")[0] or uri
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
     """The unit of work, retry and commit: the frames of `source` with PTS in `span`."""

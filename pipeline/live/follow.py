@@ -14,11 +14,13 @@ from pipeline.live.feed_buffer import Lost
 from pipeline.live.feed_child import FollowRequest
 from pipeline.live.feed_list import FeedEntry
 from pipeline.live.feed_status import FeedStatus
+from pipeline.live.findable import Findable
 from pipeline.live.folder_feed import FolderFeed
 from pipeline.live.follow_status import FollowStatus
 from pipeline.live.recorder import RecordingEnded
 from pipeline.live.sink import Sink
 from pipeline.live.spool import Batch, Spool
+from pipeline.live.status_log import StatusLog
 from pipeline.live.turns import Turns
 from pipeline.plan import Plan
 from pipeline.reading.sources import Failure
@@ -64,9 +66,17 @@ class Follower:
         self._live = plan.live
         self._list_feeds = list_feeds
         self._on_status = on_status
+        self._findable = Findable()
+        self._folders: dict[str, str] = {}  # absolute path → name; made anew, never changed: the sink reads it
+        self._log = StatusLog()
+
+        def committed(batch: Batch) -> None:
+            self._findable.add(batch, folders=self._folders)
+            on_commit(batch)
+
         kept = Spool(spool)
         self._spooled = kept.source_ids()
-        self._sink = Sink(engine.writer, kept, on_commit=on_commit)
+        self._sink = Sink(engine.writer, kept, on_commit=committed)
         self._assembler = SegmentAssembler(self._plan_hash)
         self._turns = Turns(group_keyframes=plan.live.group_keyframes)
         self._feeds: dict[str, _Followed] = {}
@@ -90,14 +100,12 @@ class Follower:
                     listed_s = now_s
                 self._step()
                 if now_s - told_s >= _STATUS_S:
-                    self._on_status(self.status())
+                    self._tell()
                     told_s = now_s
                 time.sleep(_STEP_S)
         finally:
             self._finish()
-        status = self.status()
-        self._on_status(status)
-        return status
+        return self._tell()
 
     def status(self) -> FollowStatus:
         feeds = [
@@ -107,8 +115,20 @@ class Follower:
             for name, each in sorted(self._feeds.items())
         ]
         return FollowStatus(
-            datetime.now(UTC), self._started, os.getpid(), tuple(feeds), self._sink.status(), self._list_error
+            at=datetime.now(UTC),
+            started=self._started,
+            pid=os.getpid(),
+            feeds=tuple(feeds),
+            sink=self._sink.status(),
+            list_error=self._list_error,
+            findable=self._findable.status(),
         )
+
+    def _tell(self) -> FollowStatus:
+        status = self.status()
+        self._log.tell(status)
+        self._on_status(status)
+        return status
 
     # -- feeds -----------------------------------------------------------------------------------
 
@@ -131,6 +151,11 @@ class Follower:
             if followed.handle is not None and entry.paused != followed.entry.paused:
                 followed.handle.pause() if entry.paused else followed.handle.resume()
             followed.entry = entry
+        self._folders = {
+            str(Path(each.handle.status().uri).absolute()): name
+            for name, each in self._feeds.items()
+            if each.handle is not None and each.entry.is_folder
+        }
 
     def _start(self, name: str, entry: FeedEntry) -> _Followed:
         try:

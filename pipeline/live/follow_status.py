@@ -1,6 +1,6 @@
 """How a follower is, at a moment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from pipeline.live.feed_status import FeedStatus
@@ -20,6 +20,22 @@ class SinkStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class FindableStatus:
+    """How long keyframes took from the moment that they show until a query could find them (pipeline/live/findable.py).
+
+    p50_s, p95_s: of those of the last minute; None where there were none.
+    keyframes: in the lake, by feed; within: of them, those that took at most so many seconds as the bucket of the same
+    place; sum_s: of all. These three since the follower began.
+    """
+
+    p50_s: float | None = None
+    p95_s: float | None = None
+    keyframes: dict[str, int] = field(default_factory=dict)
+    within: tuple[int, ...] = ()
+    sum_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class FollowStatus:
     """at, started: UTC. pid: of the follower. list_error: why the list of feeds could not be read; those read before
     go on."""
@@ -30,3 +46,4 @@ class FollowStatus:
     feeds: tuple[FeedStatus, ...]
     sink: SinkStatus
     list_error: str | None = None
+    findable: FindableStatus = field(default_factory=FindableStatus)

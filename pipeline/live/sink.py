@@ -14,7 +14,7 @@ from pipeline.live.follow_status import SinkStatus
 from pipeline.live.live_config import BackoffConfig
 from pipeline.live.spool import Batch, Spool
 from schemas.errors import LakeError
-from schemas.sources import Source
+from schemas.sources import Source, feed_name
 
 Answer = TypeVar("Answer")
 _log = logging.getLogger(__name__)
@@ -111,7 +111,8 @@ class Sink:
                 with self._news:
                     if self._closing:
                         if self._waiting:
-                            _log.error("%d batches are lost: %s", len(self._waiting), self._error)
+                            fields = {"batches": len(self._waiting), "error": self._error}
+                            _log.error("%d batches are lost: %s", len(self._waiting), self._error, extra=fields)
                         return
                     self._news.wait_for(lambda: self._closing, self._waits(lasted_s=time.monotonic() - began))
 
@@ -140,7 +141,10 @@ class Sink:
                 self._waiting.popleft()
             self._commits += 1
             self._keyframes += sum(rows.frames.num_rows for rows in batch.rows)
-            self._error = None
+            refused, self._error = self._error, None
+        if refused is not None:
+            _log.warning("the lake is in reach again", extra={"spooled": self._spooled, "waiting": len(self._waiting)})
+        _log_ended(batch)
         self._on_commit(batch)
 
     def _keep(self) -> None:
@@ -159,6 +163,21 @@ class Sink:
 
     def _note(self, error: str) -> None:
         if self._error is None:
-            _log.warning("the lake is out of reach, rows wait: %s", error)
+            _log.warning("the lake is out of reach, rows wait: %s", error, extra={"error": error})
         with self._news:
             self._error = error
+
+
+def _log_ended(batch: Batch) -> None:
+    """What of a batch, once it is in the lake, is worth a line: not its rows."""
+    for lost in batch.lost:
+        source, why = lost.segment.source, {"frames": lost.frames, "reason": lost.reason}
+        if source.kind == "feed":
+            extra = {"feed": feed_name(source.uri), **why}
+            _log.warning("%d frames of feed %s are lost: %s", lost.frames, extra["feed"], lost.reason, extra=extra)
+        else:
+            _log.warning("a segment of %s is %s: %s", source.uri, lost.state, lost.reason, extra=why)
+    for ended in batch.ended:
+        uri = ended.source.uri
+        fields = {"feed": feed_name(uri), "recording": uri, "reason": ended.reason}
+        _log.info("recording %s is complete: %s", uri, ended.reason, extra=fields)

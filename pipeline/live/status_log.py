@@ -1,0 +1,52 @@
+"""Tells the log what became of feeds, from one status of the follower to the next.
+
+Here and not where it happens: a feed may live in an actor on another machine, whose log nobody reads. What passes
+within a second is told by the restart that it led to.
+"""
+
+import logging
+
+from pipeline.live.feed_status import FeedStatus
+from pipeline.live.follow_status import FollowStatus
+
+_log = logging.getLogger(__name__)
+
+
+class StatusLog:
+    """Is told every status, in order."""
+
+    def __init__(self) -> None:
+        self._feeds: dict[str, FeedStatus] = {}
+        self._list_error: str | None = None
+
+    def tell(self, status: FollowStatus) -> None:
+        feeds = {feed.name: feed for feed in status.feeds}
+        for name in sorted(self._feeds.keys() - feeds.keys()):
+            _log.info("feed %s is not followed any more", name, extra={"feed": name})
+        for name, feed in feeds.items():
+            self._tell_feed(self._feeds.get(name), feed)
+        if status.list_error != self._list_error:
+            if status.list_error is None:
+                _log.warning("the list of feeds can be read again")
+            else:
+                _log.warning("the list of feeds stays as it was", extra={"error": status.list_error})
+        self._feeds, self._list_error = feeds, status.list_error
+
+    def _tell_feed(self, before: FeedStatus | None, feed: FeedStatus) -> None:
+        known = before.restarts if before is not None else {}
+        replaced = any(feed.restarts.get(reason, 0) < times for reason, times in known.items())
+        for reason, times in feed.restarts.items():
+            if times > (0 if replaced else known.get(reason, 0)):
+                again = {"feed": feed.name, "reason": reason, "restarts": sum(feed.restarts.values())}
+                _log.warning("feed %s is opened anew: %s", feed.name, reason, extra=again)
+        if before is not None and before.state == feed.state:
+            return
+        fields: dict[str, object] = {"feed": feed.name, "state": feed.state}
+        if before is not None:
+            fields["before"] = before.state
+            fields["lasted_s"] = round((feed.since - before.since).total_seconds(), 1)
+        if feed.state == "failed":  # no restart tells of it
+            fields["error"] = feed.last_error
+            _log.warning("feed %s failed: %s", feed.name, feed.last_error, extra=fields)
+        else:
+            _log.info("feed %s is %s", feed.name, feed.state, extra=fields)

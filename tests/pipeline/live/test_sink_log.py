@@ -1,0 +1,59 @@
+"""What the sink tells the log: catches a lake that goes out of reach or comes back without a word, or a word a try."""
+
+import logging
+import threading
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from pipeline.live.feed_buffer import Lost
+from pipeline.live.live_config import BackoffConfig
+from pipeline.live.recorder import RecordingEnded
+from pipeline.live.sink import Sink
+from pipeline.live.spool import Batch, Spool
+from pipeline.rows import SegmentRows
+from schemas.clock import Clock, Span
+from schemas.errors import LakeError
+from schemas.sources import Segment, Source
+
+URI = "gate#2026-05-01T12:00:00.250Z"
+RECORDING = Source(URI, "id", "feed", Clock(Fraction(1, 1000)), Span(0, 10), 64, 48, (0,), 25.0, "h264")
+
+
+class _Writer:
+    """Refuses the first three times."""
+
+    def __init__(self) -> None:
+        self.refusals = 3
+
+    def commit(self, rows: list[SegmentRows]) -> int:
+        return len(rows)
+
+    def fail(self, *_: object, **__: object) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise LakeError("no space left")
+
+    def end(self, _: Source) -> None: ...
+
+    def end_recordings(self) -> int:
+        return 0
+
+    def close(self) -> None: ...
+
+
+def test_out_of_reach_is_told_once_and_what_came_of_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    done = threading.Event()
+    backoff = BackoffConfig(first_s=0.01, longest_s=0.01)
+    sink = Sink(_Writer(), Spool(tmp_path), backoff=backoff, on_commit=lambda _: done.set())
+    lost = Lost(Segment(RECORDING, Span(0, 5), "segment"), 7, "broke off")
+    sink.put(Batch(lost=(lost,), ended=(RecordingEnded(RECORDING, "the next recording begins"),)))
+    assert done.wait(10)
+    sink.close()
+    out, back, frames, ended = caplog.records
+    assert (out.levelname, str(vars(out)["error"])) == ("WARNING", "no space left")
+    assert (back.levelname, back.getMessage()) == ("WARNING", "the lake is in reach again")
+    assert (vars(frames)["feed"], vars(frames)["frames"], vars(frames)["reason"]) == ("gate", 7, "broke off")
+    assert (vars(ended)["feed"], vars(ended)["recording"]) == ("gate", URI)
