@@ -27,6 +27,7 @@ class Findable:
         self._lock = threading.Lock()
         self._recent: deque[tuple[float, float]] = deque(maxlen=_WINDOW_KEYFRAMES)  # committed at, after so many s
         self._keyframes: Counter[str] = Counter()
+        self._timed = 0
         self._within = [0] * len(BUCKETS_S)
         self._sum_s = 0.0
 
@@ -55,12 +56,14 @@ class Findable:
                 p50_s=_quantile(took_s, 0.50),
                 p95_s=_quantile(took_s, 0.95),
                 keyframes=dict(self._keyframes),
+                timed=self._timed,
                 within=tuple(self._within),
                 sum_s=self._sum_s,
             )
 
     def _took(self, seconds: float, at_s: float) -> None:
         self._recent.append((at_s, seconds))
+        self._timed += 1
         self._sum_s += seconds
         for place, bucket_s in enumerate(BUCKETS_S):
             self._within[place] += seconds <= bucket_s

@@ -24,13 +24,14 @@ class FindableStatus:
     """How long keyframes took from the moment that they show until a query could find them (pipeline/live/findable.py).
 
     p50_s, p95_s: of those of the last minute; None where there were none.
-    keyframes: in the lake, by feed; within: of them, those that took at most so many seconds as the bucket of the same
-    place; sum_s: of all. These three since the follower began.
+    keyframes: in the lake, by feed. timed: of them all, those whose moment is known; within: those that took at most
+    as long as the bucket of the same place (BUCKETS_S); sum_s: of all that are timed. Since the follower began.
     """
 
     p50_s: float | None = None
     p95_s: float | None = None
     keyframes: dict[str, int] = field(default_factory=dict)
+    timed: int = 0
     within: tuple[int, ...] = ()
     sum_s: float = 0.0
 

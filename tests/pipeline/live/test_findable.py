@@ -53,7 +53,7 @@ def test_a_clock_that_is_ahead_counts_as_at_once_and_none_not_at_all() -> None:
     findable = Findable(now=lambda: NOW)
     findable.add(_batch("gate", [-30.0, None]))
     status = findable.status()
-    assert (status.p50_s, status.sum_s, status.within[0]) == (0.0, 0.0, 1)
+    assert (status.p50_s, status.sum_s, status.within[0], status.timed) == (0.0, 0.0, 1, 1)
     assert status.keyframes == {"gate": 2}
 
 

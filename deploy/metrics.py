@@ -1,0 +1,173 @@
+"""What a follower tells Prometheus: the figures of its status, and how soon keyframes can be found."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Self
+
+from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from pipeline.live.feed_status import FEED_STATES, FeedStatus
+from pipeline.live.findable import BUCKETS_S
+from pipeline.live.follow_status import FindableStatus, FollowStatus, SinkStatus
+from schemas.errors import InvalidValueError
+
+Count = tuple[str, str]  # which, and its reason where it has one
+
+_COUNTS = {
+    "frames_received": "Frames decoded.",
+    "frames_damaged": "Frames that the decoder could not restore; they are not among those received.",
+    "keyframes_shed": "Keyframes dropped because the models were too slow for all.",
+    "frames_lost": "Frames received that a fault cost, by the fault.",
+    "restarts": "Times that the feed was opened anew, by why it had ended.",
+}
+_WITH_REASON = ("frames_lost", "restarts")
+
+
+def serve_metrics(port: int, latest: Callable[[], FollowStatus | None], *, host: str = "0.0.0.0") -> "MetricsServer":
+    """Serves `http://host:port/metrics` from threads of its own, until it is closed. Feeds are told by name alone.
+
+    port: 0 takes any free one. latest: the last status, asked at every scrape; None where there is none yet.
+    Raises InvalidValueError where the port cannot be had.
+    """
+    registry = CollectorRegistry()
+    registry.register(FollowCollector(latest))
+    ProcessCollector(registry=registry)  # memory, open files, CPU seconds
+    GCCollector(registry=registry)
+    try:
+        return MetricsServer(port, registry, host=host)
+    except (OSError, OverflowError) as error:
+        raise InvalidValueError(f"metrics cannot be served at {host}:{port}: {error}; take another port") from None
+
+
+class MetricsServer:
+    """Listens on `port` until it is closed; a context manager."""
+
+    def __init__(self, port: int, registry: CollectorRegistry, *, host: str) -> None:
+        self._server, self._thread = start_http_server(port, addr=host, registry=registry)
+        self.port = int(self._server.server_port)
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class FollowCollector(Collector):
+    """Metrics of the status that `latest` gives; for several threads at once.
+
+    Where a feed's address is changed, another feed takes its name and counts from nothing. Its counters here go on:
+    what the one before had counted at the last scrape is added.
+    """
+
+    def __init__(self, latest: Callable[[], FollowStatus | None]) -> None:
+        self._latest = latest
+        self._lock = threading.Lock()
+        self._last: dict[str, Counter[Count]] = {}  # by feed, as its status told
+        self._before: dict[str, Counter[Count]] = {}  # of feeds that had the name earlier
+
+    def collect(self) -> Iterator[Metric]:
+        status = self._latest()
+        if status is None:
+            return
+        yield _gauge("follower_start_time_seconds", "When the follower began.", status.started.timestamp())
+        yield _gauge("follower_status_time_seconds", "When the other figures are from.", status.at.timestamp())
+        yield _gauge("feed_list_readable", "Whether the list of feeds can be read.", float(status.list_error is None))
+        yield from self._counters(status)
+        yield from _gauges(status)
+        yield from _sink(status.sink)
+        yield _findable(status.findable)
+
+    def describe(self) -> list[Metric]:
+        """Nothing: what there is depends on the status."""
+        return []
+
+    def _counters(self, status: FollowStatus) -> Iterator[Metric]:
+        totals = self._totals(status)
+        for name, text in _COUNTS.items():
+            labels = ["feed", "reason"] if name in _WITH_REASON else ["feed"]
+            family = CounterMetricFamily(f"regionlake_feed_{name}", text, labels=labels)
+            for feed, counts in totals.items():
+                for (which, reason), total in counts.items():
+                    if which == name:
+                        family.add_metric([feed, reason][: len(labels)], total)
+            yield family
+        family = CounterMetricFamily("regionlake_feed_keyframes", "Keyframes in the lake.", labels=["feed"])
+        for feed in totals:
+            family.add_metric([feed], status.findable.keyframes.get(feed, 0))
+        yield family
+
+    def _totals(self, status: FollowStatus) -> dict[str, Counter[Count]]:
+        totals = {}
+        with self._lock:
+            for feed in status.feeds:
+                now, last = _counts(feed), self._last.get(feed.name, Counter())
+                before = self._before.setdefault(feed.name, Counter())
+                if any(now[which] < count for which, count in last.items()):
+                    before.update(last)
+                self._last[feed.name] = now
+                totals[feed.name] = Counter({which: now[which] + before[which] for which in {**now, **before}})
+        return totals
+
+
+def _counts(feed: FeedStatus) -> Counter[Count]:
+    return Counter(
+        {
+            ("frames_received", ""): feed.received,
+            ("frames_damaged", ""): feed.damaged,
+            ("keyframes_shed", ""): feed.shed,
+            **{("frames_lost", reason): frames for reason, frames in feed.lost.items()},
+            **{("restarts", reason): times for reason, times in feed.restarts.items()},
+        }
+    )
+
+
+def _gauges(status: FollowStatus) -> Iterator[Metric]:
+    state = GaugeMetricFamily("regionlake_feed_state", "1 for the state that the feed is in.", labels=["feed", "state"])
+    since = _of_feeds("state_since_seconds", "When the feed came into its state.")
+    rate = _of_feeds("frames_per_second", "Frames received, over the last seconds.")
+    behind = _of_feeds("behind_seconds", "Between the moment that the newest frame shows and its arrival.")
+    waiting = _of_feeds("keyframes_waiting", "Keyframes that wait for a model.")
+    for feed in status.feeds:
+        for each in FEED_STATES:
+            state.add_metric([feed.name, each], float(each == feed.state))
+        since.add_metric([feed.name], feed.since.timestamp())
+        rate.add_metric([feed.name], feed.frames_per_s)
+        if feed.behind_s is not None:
+            behind.add_metric([feed.name], feed.behind_s)
+        waiting.add_metric([feed.name], feed.waiting)
+    yield from (state, since, rate, behind, waiting)
+
+
+def _sink(sink: SinkStatus) -> Iterator[Metric]:
+    yield _gauge("sink_in_reach", "Whether the lake takes rows.", float(sink.error is None))
+    yield _gauge("sink_waiting_batches", "Batches that wait in memory.", sink.batches)
+    yield _gauge("sink_waiting_bytes", "Size of the batches that wait in memory.", sink.bytes)
+    yield _gauge("sink_spooled_batches", "Batches that wait on disk.", sink.spooled)
+    yield CounterMetricFamily("regionlake_sink_commits", "Batches committed to the lake.", value=sink.commits)
+    yield CounterMetricFamily("regionlake_sink_keyframes", "Keyframes committed to the lake.", value=sink.keyframes)
+
+
+def _findable(findable: FindableStatus) -> Metric:
+    buckets = [(str(bucket), float(within)) for bucket, within in zip(BUCKETS_S, findable.within, strict=False)]
+    family = HistogramMetricFamily(
+        "regionlake_frame_to_findable_seconds", "From the moment that a keyframe shows until its row is in the lake."
+    )
+    family.add_metric([], [*buckets, ("+Inf", findable.timed)], findable.sum_s)
+    return family
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"regionlake_{name}", text, value=value)
+
+
+def _of_feeds(name: str, text: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"regionlake_feed_{name}", text, labels=["feed"])
