@@ -31,3 +31,27 @@ def short_names(uris: Sequence[str]) -> dict[str, str]:
 def reason(source: str, error: str) -> str:
     """The error with the name of its source, said once."""
     return error if source in error else f"{source}: {error}"
+
+
+def lasted(seconds: float) -> str:
+    """For people to see how long ago: `8` → `8 s`, `200` → `3 min`, `7500` → `2 h`, `200000` → `2 d`."""
+    for unit, length_s in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length_s:
+            return f"{int(seconds // length_s)} {unit}"
+    return f"{max(0, int(seconds))} s"
+
+
+def short_count(count: int) -> str:
+    """Seven letters: `12345` → `12,345`, `1234567` → `1.23 M`, `43200000` → `43.2 M`."""
+    for unit, size in (("G", 10**9), ("M", 10**6)):
+        if count >= size:
+            amount = count / size
+            return f"{amount:.{2 if amount < 10 else 1 if amount < 100 else 0}f} {unit}"
+    return f"{count:,}"
+
+
+def short_size(size_bytes: float) -> str:
+    """`1234` → `1.2 kB`, `56789` → `57 kB`, `2500000` → `2.5 MB`."""
+    if size_bytes >= 1e6:
+        return f"{size_bytes / 1e6:,.1f} MB"
+    return f"{size_bytes / 1e3:,.0f} kB" if size_bytes >= 1e4 else f"{size_bytes / 1e3:,.1f} kB"

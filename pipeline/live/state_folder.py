@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cattrs
 import cattrs.preconf.json
 
 from operators.whole_file import whole_file
@@ -57,3 +58,11 @@ class StateFolder:
                 f"no feeds were followed into this lake ({self.status} is not there); "
                 "follow some: regionlake ingest rtsp://… --follow --lake LAKE"
             ) from None
+        except (ValueError, cattrs.BaseValidationError) as error:
+            raise LakeError(f"{self.status} is damaged, or of another version of regionlake: {error}") from None
+
+
+def status_json(status: FollowStatus) -> dict[str, object]:
+    """As it is written: times in ISO 8601, UTC."""
+    found: dict[str, object] = _converter.unstructure(status)
+    return found

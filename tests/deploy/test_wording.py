@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.wording import clock_time, is_picture, reason, short_names
+from deploy.wording import clock_time, is_picture, lasted, reason, short_count, short_names, short_size
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,24 @@ def test_pictures_are_known_by_their_names(uri: str, picture: bool) -> None:
 def test_a_reason_names_its_source_once() -> None:
     assert reason("/a.mp4", "/a.mp4 is empty") == "/a.mp4 is empty"
     assert reason("s3://b/a.mp4", "access denied") == "s3://b/a.mp4: access denied"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(-1, "0 s"), (8.9, "8 s"), (59.9, "59 s"), (60, "1 min"), (7500, "2 h"), (200_000, "2 d")]
+)
+def test_how_long_is_in_one_unit_and_never_more_than_it_was(seconds: float, text: str) -> None:
+    assert lasted(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0"), (999_999, "999,999"), (1_234_567, "1.23 M"), (43_210_000, "43.2 M"), (432_100_000, "432 M")],
+)
+def test_counts_fit_seven_letters(count: int, text: str) -> None:
+    assert short_count(count) == text
+    assert len(text) <= 7
+
+
+@pytest.mark.parametrize(("size", "text"), [(0, "0.0 kB"), (1234, "1.2 kB"), (56_789, "57 kB"), (2.5e6, "2.5 MB")])
+def test_sizes_have_a_unit(size: float, text: str) -> None:
+    assert short_size(size) == text

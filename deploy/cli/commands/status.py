@@ -1,27 +1,53 @@
 """`regionlake status`: what a lake holds, what could not be read, and who is writing it."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from deploy.cli.options import JsonOption, LakeOption
 from deploy.cli.output import console, print_json
-from deploy.wording import clock_time, reason
+from deploy.wording import clock_time, lasted, reason, short_count, short_size
 
 if TYPE_CHECKING:
-    from pipeline.lake.audit.status import LakeStatus
+    from pipeline.lake.audit.status import LakeStatus, RecordedFeed
+    from pipeline.live.follow_status import FollowStatus
     from schemas.vectors import VectorSpace
 
 
-def status(lake: LakeOption, as_json: JsonOption = False) -> None:
-    """Show what a lake holds and what could not be read."""
+def status(
+    lake: LakeOption,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Show the feeds that are followed into it instead, until Ctrl-C.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a lake holds and what could not be read.
+
+    With --follow, in a terminal a table that is brought up to date every second, elsewhere a line per feed every ten;
+    with --json an object a line every second.
+    """
+    from pipeline.live.state_folder import StateFolder, status_json
+
+    folder = StateFolder.of(lake)
+    if follow:
+        from deploy.feeds_view import print_feeds_json, show_feeds
+
+        print_feeds_json(folder) if as_json else show_feeds(folder)
+        return
     from pipeline.lake.audit.status import status as read_status
     from pipeline.lake.lake import Lake
 
     found = read_status(Lake.open(lake))
+    followed = folder.read_status() if folder.status.exists() else None
     if as_json:
-        print_json(asdict(found))
-    else:
-        _print(found)
+        print_json({**asdict(found), "follower": followed and status_json(followed)})
+        return
+    _print(found)
+    if found.feeds or followed is not None:
+        _print_feeds(found.feeds, followed)
 
 
 def _print(found: "LakeStatus") -> None:
@@ -37,17 +63,55 @@ def _print(found: "LakeStatus") -> None:
     out.print(f"{found.frames_decoded:,} frames decoded, {found.near_duplicates:,} near-duplicates dropped")
     table = Table("table", "rows", "size", "fragments", "version", box=None, pad_edge=False)
     for name, size in found.tables.items():
-        table.add_row(name, f"{size.rows:,}", _size(size.data_bytes), str(size.fragments), str(size.version))
+        table.add_row(name, f"{size.rows:,}", short_size(size.data_bytes), str(size.fragments), str(size.version))
     out.print(table)
     held = {name: size for name, size in found.vector_bytes.items() if size}
     if held:
-        out.print(f"vectors of a keyframe: {', '.join(f'{name} {_size(size)}' for name, size in held.items())}")
+        out.print(f"vectors of a keyframe: {', '.join(f'{name} {short_size(size)}' for name, size in held.items())}")
     if found.disk_bytes is not None:
-        out.print(f"on disk, old versions included: {_size(found.disk_bytes)}")
+        out.print(f"on disk, old versions included: {short_size(found.disk_bytes)}")
     out.print(f"being written by: {found.writer}" if found.writer else "nobody is writing it")
     for refusal in found.refusals:
         where = "" if refusal.span_s is None else " [{} to {}]".format(*map(clock_time, refusal.span_s))
         out.print(f"{refusal.state}{where}: {reason(refusal.source, refusal.error)}", soft_wrap=True)
+
+
+def _print_feeds(recorded: "Sequence[RecordedFeed]", followed: "FollowStatus | None") -> None:
+    """What the lake holds of each feed, and how those are that are followed."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from deploy.feeds_table import state_text
+    from deploy.feeds_view import gone_text
+
+    out, now = console(), datetime.now(UTC)
+    in_lake = {feed.name: feed for feed in recorded}
+    live = {feed.name: feed for feed in followed.feeds} if followed is not None else {}
+    gone = "nobody follows feeds" if followed is None else gone_text(followed, now=now)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("feed")
+    table.add_column("state", max_width=40)
+    for title in ("recordings", "keyframes", "shed", "frames lost"):
+        table.add_column(title, justify="right")
+    table.add_column("recorded since")
+    for name in sorted({*in_lake, *live}):
+        held, feed = in_lake.get(name), live.get(name)
+        if feed is None:
+            state = Text("not followed", style="dim")
+        elif gone is not None:
+            state = Text(f"was {feed.state}", style="dim")
+        else:
+            state = state_text(feed.state).append(f" for {lasted((now - feed.since).total_seconds())}", style="default")
+        counts = (held.recordings, held.keyframes, held.shed, sum(held.lost.values())) if held else (0, 0, 0, 0)
+        table.add_row(Text(name), state, *map(short_count, counts), held.first[:19].replace("T", " ") if held else "–")
+    out.print(table)
+    if gone is not None:
+        out.print(gone, soft_wrap=True)
+    elif followed is not None:
+        out.print(f"followed by process {followed.pid}, as told {lasted((now - followed.at).total_seconds())} ago")
+    for each in recorded:
+        for why, frames in each.lost.items():
+            out.print(f"lost of {each.name}: {f'{frames:,}' if frames else 'some'} frames: {why}", soft_wrap=True)
 
 
 def _space(space: "VectorSpace") -> str:
@@ -56,9 +120,3 @@ def _space(space: "VectorSpace") -> str:
 
 def _counts(states: dict[str, int]) -> str:
     return ", ".join(f"{count:,} {state}" for state, count in sorted(states.items())) or "none"
-
-
-def _size(size_bytes: float) -> str:
-    if size_bytes >= 1e6:
-        return f"{size_bytes / 1e6:,.1f} MB"
-    return f"{size_bytes / 1e3:,.0f} kB" if size_bytes >= 1e4 else f"{size_bytes / 1e3:,.1f} kB"

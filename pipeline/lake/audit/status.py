@@ -1,12 +1,15 @@
 """What a lake holds at a glance: rows, bytes, sources by state, and what could not be read."""
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow.compute as pc
 
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.writing.lock import writer_of
+from schemas.sources import feed_name
 from schemas.tables import TABLE_NAMES, TableName
 from schemas.vectors import VectorSpace
 
@@ -35,11 +38,29 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordedFeed:
+    """What the lake holds of a feed. open: of its recordings, those that go on or were broken off.
+
+    first: when its oldest recording began, as its name tells: `2026-05-01T12:00:00.250Z`.
+    lost: frames, by the fault that cost them; 0 where nobody knows how many they were.
+    """
+
+    name: str
+    recordings: int
+    open: int
+    first: str
+    keyframes: int
+    shed: int
+    lost: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class LakeStatus:
     """spaces: vector columns with what made them. embedded: keyframes that have a vector, by column.
     vector_bytes: of a keyframe on average, by what searches look at: "frames" (their own vectors), "parts"
     (representatives), "regions" and "patches", before compression.
-    sources, segments: how many are in each state. refusals: sources first, then segments.
+    sources, segments: how many are in each state. refusals: sources first, then segments; none of feeds.
+    feeds: by name; each of their recordings is one of the sources, too.
 
     disk_bytes: all files of a local lake, old versions included; None for a bucket.
     writer: process that writes the lake now, None when there is none or it is a bucket.
@@ -55,25 +76,26 @@ class LakeStatus:
     frames_decoded: int
     near_duplicates: int
     refusals: tuple[Refusal, ...]
+    feeds: tuple[RecordedFeed, ...]
     disk_bytes: int | None
     writer: str | None
 
 
 def status(lake: Lake) -> LakeStatus:
     """Reads the ledger, and of the other tables their sizes only."""
-    sources = lake.read("sources", columns=["id", "source", "state", "error", "time_base_num", "time_base_den"])
+    columns = ["id", "source", "kind", "state", "error", "time_base_num", "time_base_den"]
+    sources = lake.read("sources", columns=columns).to_pylist()
     columns = ["source_id", "source", "state", "error", "start", "stop", "frames_decoded", "near_duplicates"]
-    segments = lake.read("segments", columns=columns).to_pylist()
-    tick_s = {
-        row["id"]: row["time_base_num"] / row["time_base_den"] for row in sources.to_pylist() if row["time_base_den"]
-    }
+    segments = lake.read("segments", columns=[*columns, "keyframes", "shed", "lost"]).to_pylist()
+    tick_s = {row["id"]: row["time_base_num"] / row["time_base_den"] for row in sources if row["time_base_den"]}
+    recordings = {row["id"] for row in sources if row["kind"] == "feed"}
     refusals = [
         Refusal(row["source"], None, row["state"], row["error"] or "")
-        for row in sources.to_pylist()
+        for row in sources
         if row["state"] == "quarantined"
     ]
     for row in segments:
-        if row["state"] in ("failed", "quarantined"):
+        if row["state"] in ("failed", "quarantined") and row["source_id"] not in recordings:
             tick = tick_s.get(row["source_id"], 0.0)
             refusals.append(
                 Refusal(row["source"], (row["start"] * tick, row["stop"] * tick), row["state"], row["error"] or "")
@@ -85,14 +107,50 @@ def status(lake: Lake) -> LakeStatus:
         embedded={column: lake.count("frames", where=f"{column} IS NOT NULL") for column in spaces},
         vector_bytes=_vector_bytes(lake),
         tables={name: _table(lake, name) for name in TABLE_NAMES},
-        sources=dict(Counter(sources["state"].to_pylist())),
+        sources=dict(Counter(row["state"] for row in sources)),
         segments=dict(Counter(row["state"] for row in segments)),
         frames_decoded=sum(row["frames_decoded"] for row in segments),
         near_duplicates=sum(row["near_duplicates"] for row in segments),
         refusals=tuple(refusals),
+        feeds=tuple(_feeds(sources, segments)),
         disk_bytes=_disk_bytes(lake),
         writer=None if lake.folder is None else writer_of(lake.folder),
     )
+
+
+def _feeds(sources: Iterable[Mapping[str, Any]], segments: Iterable[Mapping[str, Any]]) -> Iterator[RecordedFeed]:
+    """Of rows of the two tables, feeds by name."""
+    recordings = defaultdict(list)
+    for row in sources:
+        if row["kind"] == "feed":
+            recordings[feed_name(row["source"])].append(row)
+    keyframes: Counter[str] = Counter()
+    shed: Counter[str] = Counter()
+    lost: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for row in segments:
+        keyframes[row["source_id"]] += row["keyframes"]
+        shed[row["source_id"]] += row["shed"]
+        if row["state"] == "failed":
+            lost[row["source_id"]][row["error"] or ""] += row["lost"]
+    for name, rows in sorted(recordings.items()):
+        yield RecordedFeed(
+            name=name,
+            recordings=len(rows),
+            open=sum(row["state"] == "open" for row in rows),
+            first=min(row["source"] for row in rows).rpartition("#")[2],
+            keyframes=sum(keyframes[row["id"]] for row in rows),
+            shed=sum(shed[row["id"]] for row in rows),
+            lost=_sum(lost[row["id"]] for row in rows),
+        )
+
+
+def _sum(counts: Iterable[Counter[str]]) -> dict[str, int]:
+    """Keeps what is counted as zero: frames of which nobody knows how many they were."""
+    total: dict[str, int] = {}
+    for each in counts:
+        for name, count in each.items():
+            total[name] = total.get(name, 0) + count
+    return total
 
 
 def _vector_bytes(lake: Lake) -> dict[str, float]:

@@ -1,11 +1,24 @@
 """Status: catches counts that are off, and refusals that go unnamed."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.lake.audit.status import Refusal, status
+from pipeline.lake.audit.status import RecordedFeed, Refusal, status
 from pipeline.lake.lake import Lake
+from schemas.sources import Source
 from tests.pipeline.lake.conftest import OpenWriter
 from tests.pipeline.lake.synthetic import World
+
+
+@dataclass(frozen=True, slots=True)
+class Recording(World):
+    """Of a feed, from the hour of its number."""
+
+    feed: str = "gate"
+
+    @property
+    def source(self) -> Source:
+        return replace(World.source.fget(self), kind="feed", uri=f"{self.feed}#2026-05-01T{self.number:02}:00:00.000Z")  # type: ignore[attr-defined]
 
 
 def test_status_counts_rows_states_and_names_what_was_refused(lake: Lake, open_writer: OpenWriter) -> None:
@@ -42,3 +55,24 @@ def test_bytes_are_those_on_disk(lake: Lake, open_writer: OpenWriter) -> None:
     assert found.disk_bytes == sum(path.stat().st_size for path in files)
     data = [path for path in files if path.parent == Path(lake.uri) / "regions.lance" / "data"]
     assert found.tables["regions"].data_bytes == sum(path.stat().st_size for path in data)
+
+
+def test_recordings_are_told_by_feed_and_what_they_lost_by_reason(lake: Lake, open_writer: OpenWriter) -> None:
+    early, late, yard = Recording(8), Recording(9), Recording(10, feed="yard")
+    with open_writer() as writer:
+        for world in (late, early):
+            first, second, third = world.segments(3)
+            rows = world.rows(first)
+            writer.commit([replace(rows, report=replace(rows.report, shed=2))])
+            writer.fail(second, state="failed", error="broke off", lost=40)
+            writer.fail(third, state="failed", error="killed")
+        writer.end(replace(early.source, span=early.segments(3)[0].span))
+        writer.commit([yard.rows(s) for s in yard.segments()])
+    found = status(lake)
+    keyframes = early.rows(early.segments(3)[0]).frames.num_rows
+    lost = {"broke off": 80, "killed": 0}
+    assert found.feeds == (
+        RecordedFeed("gate", 2, 1, "2026-05-01T08:00:00.000Z", 2 * keyframes, 4, lost),
+        RecordedFeed("yard", 1, 0, "2026-05-01T10:00:00.000Z", 20, 0, {}),
+    )
+    assert found.refusals == (), "a feed loses much in a year"

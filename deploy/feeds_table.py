@@ -1,0 +1,165 @@
+"""How the feeds of a follower are shown to people: a table that fits the terminal, or a line for each."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from deploy.wording import lasted, short_count, short_size
+from pipeline.live.feed_status import FEED_STATES, FeedState, FeedStatus
+from pipeline.live.follow_status import FollowStatus
+
+_STYLES: dict[FeedState, str] = {
+    "live": "green",
+    "connecting": "cyan",
+    "backing off": "yellow",
+    "stalled": "red",
+    "failed": "bold red",
+    "paused": "dim",
+}
+_WELL: tuple[FeedState, ...] = ("live", "paused")
+_RECEIVED_FROM = 100  # columns of a terminal
+_ERROR_FROM = 120
+_SPARE_LINES = 4  # kept for errors and losses where feeds do not all fit
+
+
+def feeds_screen(status: FollowStatus, *, now: datetime, gone: str | None, width: int, height: int) -> Group:
+    """Whether the follower runs, the feeds by name, the lake, and what went wrong; never wider or longer than given.
+
+    gone: that the follower is not running, None while it is. width: in letters, from 72. height: in lines, from 12.
+    Where there are too many feeds, those that are neither live nor paused come first, and the rest is counted.
+    """
+    told_at = now if gone is None else status.at
+    head = _lines_above(status, gone=gone)
+    foot = _sink_lines(status)
+    shown, hidden = _that_fit(status.feeds, height - len(head) - len(foot) - 1)  # the table has a header
+    if hidden:
+        foot.insert(0, Text(f"… and {len(hidden)} more: {_states(hidden).plain}", style="dim"))
+    left = height - len(head) - len(foot) - 1 - len(shown)
+    foot += _trouble_lines(status.feeds, errors=width < _ERROR_FROM, most=left)
+    for line in (*head, *foot):
+        line.no_wrap, line.overflow = True, "ellipsis"
+    table = _table(shown, status.findable.keyframes, told_at=told_at, width=width)
+    return Group(*head, table, *foot)
+
+
+def feed_line(feed: FeedStatus, *, keyframes: int, told_at: datetime) -> str:
+    """`gate: live for 3 min, 25.0 frames/s, 0.3 s behind, 4,500 received, 210 keyframes, 0 shed, 0 lost, 0 restarts`,
+    and the last error. keyframes: in the lake."""
+    behind = "" if feed.behind_s is None else f"{feed.behind_s:.1f} s behind, "
+    error = f"; last error: {_one_line(feed.last_error)}" if feed.last_error else ""
+    return (
+        f"{feed.name}: {feed.state} for {lasted((told_at - feed.since).total_seconds())}, "
+        f"{feed.frames_per_s:.1f} frames/s, {behind}{feed.received:,} received, {keyframes:,} keyframes, "
+        f"{feed.shed:,} shed, {sum(feed.lost.values()):,} lost, {sum(feed.restarts.values()):,} restarts{error}"
+    )
+
+
+def follower_line(status: FollowStatus, *, gone: str | None) -> str:
+    """Whether the follower runs, how many feeds are in which state, and the lake."""
+    lines = _lines_above(status, gone=gone) + _sink_lines(status)
+    return "; ".join(line.plain for line in lines)
+
+
+def state_text(state: FeedState) -> Text:
+    return Text(state, style=_STYLES[state])
+
+
+def _lines_above(status: FollowStatus, *, gone: str | None) -> list[Text]:
+    lines = [] if gone is None else [Text(gone, style="bold red")]
+    rate = sum(feed.frames_per_s for feed in status.feeds)
+    lines.append(Text(f"{len(status.feeds)} feeds, {rate:,.0f} frames/s: ").append_text(_states(status.feeds)))
+    if status.list_error is not None:
+        lines.append(Text(f"the list of feeds stays as it was: {_one_line(status.list_error)}", style="yellow"))
+    return lines
+
+
+def _states(feeds: Sequence[FeedStatus]) -> Text:
+    """`14 live, 1 stalled, 1 failed`."""
+    counts = Counter(feed.state for feed in feeds)
+    parts = [Text(f"{counts[state]} {state}", style=_STYLES[state]) for state in FEED_STATES if counts[state]]
+    return Text(", ").join(parts) if parts else Text("none")
+
+
+def _that_fit(feeds: Sequence[FeedStatus], lines: int) -> tuple[list[FeedStatus], list[FeedStatus]]:
+    """By name; the second are those for which there is no line."""
+    if len(feeds) <= lines:
+        return sorted(feeds, key=lambda feed: feed.name), []
+    urgent = sorted(feeds, key=lambda feed: (feed.state in _WELL, feed.name))
+    most = max(1, lines - 1 - _SPARE_LINES)  # one more counts the others
+    return sorted(urgent[:most], key=lambda feed: feed.name), urgent[most:]
+
+
+def _table(feeds: Sequence[FeedStatus], keyframes: Mapping[str, int], *, told_at: datetime, width: int) -> Table:
+    received, errors = width >= _RECEIVED_FROM, width >= _ERROR_FROM
+    table = Table(box=None, pad_edge=False, padding=(0, 1 if width < _RECEIVED_FROM else 2, 0, 0), expand=errors)
+    table.add_column("feed", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    numbers = ["for", "frames/s", "behind", "received", "keyframes", "shed", "lost", "restarts"]
+    for title in numbers if received else [title for title in numbers if title != "received"]:
+        table.add_column(title, no_wrap=True, justify="right")
+    if errors:
+        table.add_column("last error", no_wrap=True, overflow="ellipsis", ratio=1)
+    for feed in feeds:
+        table.add_row(
+            Text(_middle_out(feed.name, max(12, width // 6))),
+            state_text(feed.state),
+            lasted((told_at - feed.since).total_seconds()),
+            f"{feed.frames_per_s:.1f}",
+            "–" if feed.behind_s is None else f"{feed.behind_s:.1f} s",
+            *([short_count(feed.received)] if received else []),
+            short_count(keyframes.get(feed.name, 0)),
+            short_count(feed.shed),
+            short_count(sum(feed.lost.values())),
+            short_count(sum(feed.restarts.values())),
+            *([Text(_one_line(feed.last_error or ""), style="dim" if feed.state in _WELL else "")] if errors else []),
+        )
+    return table
+
+
+def _one_line(error: str) -> str:
+    return " ".join(error.split())
+
+
+def _middle_out(name: str, most: int) -> str:
+    """At most so many letters: names often differ in their ends alone."""
+    if len(name) <= most:
+        return name
+    tail = most // 2
+    return f"{name[: most - tail - 1]}…{name[-tail:]}"
+
+
+def _sink_lines(status: FollowStatus) -> list[Text]:
+    sink, findable = status.sink, status.findable
+    lines = []
+    if sink.error is not None:
+        lines.append(Text(f"the lake is out of reach, rows wait: {_one_line(sink.error)}", style="bold red"))
+    held = Text(f"lake: {sink.keyframes:,} keyframes in {sink.commits:,} commits")
+    if findable.p50_s is not None and findable.p95_s is not None:
+        held.append(f", findable after {findable.p50_s:.1f} s (p50), {findable.p95_s:.1f} s (p95)")
+    waits = Text(f"waiting: {sink.batches:,} batches ({short_size(sink.bytes)}) in memory, {sink.spooled:,} on disk")
+    if sink.spooled:
+        waits.stylize("yellow")
+    waits.append(f" · process {status.pid} for {lasted((status.at - status.started).total_seconds())}")
+    return [*lines, held, waits]
+
+
+def _trouble_lines(feeds: Sequence[FeedStatus], *, errors: bool, most: int) -> list[Text]:
+    """Where the table has no place for them, the errors of feeds that are not well; and frames lost by reason, in one
+    line if there is no place for more. most: lines."""
+    lines = [
+        Text(f"{feed.name}: {_one_line(feed.last_error)}", style=_STYLES[feed.state])
+        for feed in sorted(feeds, key=lambda feed: feed.name)
+        if errors and feed.last_error and feed.state not in _WELL
+    ]
+    lost: Counter[str] = Counter()
+    for feed in feeds:
+        lost.update(feed.lost)
+    reasons = [f"{short_count(frames)} {_one_line(reason)}" for reason, frames in lost.most_common()]
+    losses = [Text(f"frames lost: {reason}", style="yellow") for reason in reasons]
+    if losses and len(lines) + len(losses) > most:
+        losses = [Text(f"{short_count(lost.total())} frames lost: {'; '.join(reasons)}", style="yellow")]
+    return [*lines[: max(0, most - len(losses))], *losses][: max(0, most)]

@@ -1,0 +1,143 @@
+"""`status --follow` as people and programs run it: catches output that stops, is cut off, or claims a dead follower."""
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from deploy.feeds_view import gone_text
+from pipeline.live.feed_status import FeedStatus
+from pipeline.live.follow_status import FindableStatus, FollowStatus, SinkStatus
+from pipeline.live.state_folder import StateFolder
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+ENDED = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+
+
+def _status() -> FollowStatus:
+    """Of this process, now."""
+    now = datetime.now(UTC)
+    feeds = (
+        FeedStatus("gate", "gate", "live", now - timedelta(minutes=3), 25.0, 0.3, 4500, kept=210),
+        FeedStatus("yard", "yard", "backing off", now, restarts={"broke off": 2}, last_error="broke off"),
+    )
+    sink = SinkStatus(0, 0, 0, 44, 210, None)
+    return FollowStatus(now, now, os.getpid(), feeds, sink, None, FindableStatus(1.0, 2.0, {"gate": 210}, 210))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> StateFolder:
+    """Of a lake that is followed into by this process."""
+    (tmp_path / ".live").mkdir()
+    folder = StateFolder.of(str(tmp_path))
+    folder.write_status(_status())
+    return folder
+
+
+@contextmanager
+def _following(lake: Path, *options: str, stdout: int) -> Iterator["subprocess.Popen[bytes]"]:
+    """The command, which must end well by Ctrl-C."""
+    command = [sys.executable, "-m", "deploy.cli.main", "status", "--follow", "--lake", str(lake), *options]
+    process = subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    try:
+        yield process
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_json_is_an_object_a_second_that_says_whether_the_follower_runs(folder: StateFolder, tmp_path: Path) -> None:
+    with _following(tmp_path, "--json", stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+        began = time.monotonic()
+        folder.write_status(replace(_status(), at=datetime.now(UTC) - timedelta(seconds=60)))
+        later = json.loads(process.stdout.readline())
+        assert 0.5 < time.monotonic() - began < 5
+    assert [feed["name"] for feed in first["feeds"]] == ["gate", "yard"]
+    assert first["findable"]["keyframes"] == {"gate": 210}
+    assert first["feeds"][1]["restarts"] == {"broke off": 2}
+    assert later["running"] is False
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_file_gets_a_line_per_feed(tmp_path: Path) -> None:
+    with _following(tmp_path, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        above, gate, yard = (process.stdout.readline().decode() for _ in range(3))
+    assert "2 feeds, 25 frames/s: 1 live, 1 backing off" in above
+    assert "gate: live for 3 min, 25.0 frames/s, 0.3 s behind, 4,500 received, 210 keyframes" in gate
+    assert yard.rstrip().endswith("2 restarts; last error: broke off")
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_terminal_gets_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("LINES", "24")
+    ours, theirs = pty.openpty()
+    shown, deadline = b"", time.monotonic() + 60
+    with _following(tmp_path, stdout=theirs):
+        while b"findable after" not in shown and time.monotonic() < deadline:
+            if select.select([ours], [], [], 1.0)[0]:
+                shown += os.read(ours, 65536)
+    os.close(theirs)
+    os.close(ours)
+    assert b"\x1b[?1049h" in shown, "the screen is given back as it was"
+    assert b"restarts" in shown
+    assert b"backing off" in shown
+
+
+def test_where_nobody_follows_is_said_with_what_to_do(regionlake: Run, tmp_path: Path) -> None:
+    done = regionlake("status", "--follow", "--lake", tmp_path / "lake")
+    assert done.returncode == 1
+    assert done.stderr.startswith("regionlake: no feeds were followed into this lake")
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_status_of_a_lake_tells_of_its_feeds(regionlake: Run, lake: Path) -> None:
+    folder = StateFolder.of(str(lake))
+    folder.path.mkdir(exist_ok=True)
+    folder.write_status(replace(_status(), at=datetime.now(UTC) - timedelta(minutes=2)))
+    shown = regionlake("status", "--lake", lake).stdout
+    assert "gate  was live" in shown
+    assert "the follower is silent since" in shown
+    told = json.loads(regionlake("status", "--lake", lake, "--json").stdout)
+    assert told["feeds"] == []
+    assert [feed["name"] for feed in told["follower"]["feeds"]] == ["gate", "yard"]
+    folder.status.write_text("{}")
+    done = regionlake("status", "--lake", lake)
+    folder.status.unlink()
+    assert done.returncode == 1
+    assert "of another version" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("age_s", "pid", "said"),
+    [
+        (0.5, os.getpid(), None),
+        (4.0, os.getpid(), None),
+        (0.5, int(ENDED.stdout), None),  # fresh: it is another machine's
+        (3.0, int(ENDED.stdout), "not running since 2026-05-01 12:00:00 UTC, 3 s ago"),
+        (200.0, int(ENDED.stdout), "not running since 2026-05-01 12:00:00 UTC, 3 min ago"),
+        (42.0, os.getpid(), "silent since 2026-05-01 12:00:00 UTC, 42 s ago"),
+    ],
+)
+def test_a_follower_is_gone_by_its_silence_or_its_process(age_s: float, pid: int, said: str | None) -> None:
+    status = replace(_status(), at=datetime(2026, 5, 1, 12, tzinfo=UTC), pid=pid)
+    assert gone_text(status, now=status.at + timedelta(seconds=age_s)) == (said and f"the follower is {said}")
