@@ -16,7 +16,8 @@ from pipeline.assemble import SegmentAssembler
 from pipeline.engines.engine import Engine
 from pipeline.engines.local_engine import LocalEngine
 from pipeline.lake.code_model import keep_code_model
-from pipeline.lake.lake import Lake, local_folder
+from pipeline.lake.lake import Lake
+from pipeline.lake.local_folder import local_folder
 from pipeline.lake.writing.committer import Committer
 from pipeline.packets import SegmentFailure, StageName, Work
 from pipeline.plan import Plan

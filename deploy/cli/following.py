@@ -67,7 +67,7 @@ def follow(
 
 def _engine(name: Literal["local", "ray"], lake: str, plan: "Plan") -> "LiveEngine":
     from pipeline.ingest import open_committer
-    from pipeline.lake.lake import local_folder
+    from pipeline.lake.local_folder import local_folder
     from pipeline.live.local_engine import LocalLiveEngine
 
     folder = local_folder(lake)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from lancedb.table import LanceTable
 
+from pipeline.lake.local_folder import local_folder
 from pipeline.lake.writing.lock import writer_of
 from schemas.clock import Span
 from schemas.errors import LakeError, ModelError, RegionLakeError
@@ -156,13 +157,6 @@ class Lake:
 
     def __repr__(self) -> str:
         return f"Lake({self.uri!r}, {self.space.model}@{self.space.revision})"
-
-
-def local_folder(uri: str) -> Path | None:
-    """The folder of a local lake, None where the URI has another scheme."""
-    if "://" not in uri:
-        return Path(uri)
-    return Path(uri.removeprefix("file://")) if uri.startswith("file://") else None
 
 
 def _is_torn(datasets: dict[TableName, Any]) -> bool:

@@ -24,7 +24,7 @@ class FindableStatus:
     """How long keyframes took from the moment that they show until a query could find them (pipeline/live/findable.py).
 
     p50_s, p95_s: of those of the last minute; None where there were none.
-    keyframes: in the lake, by feed. timed: of them all, those whose moment is known; within: those that took at most
+    keyframes: in the lake, by feed. timed: of them all, those of streams; within: those that took at most
     as long as the bucket of the same place (BUCKETS_S); sum_s: of all that are timed. Since the follower began.
     """
 

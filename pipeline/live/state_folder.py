@@ -8,7 +8,7 @@ import cattrs
 import cattrs.preconf.json
 
 from operators.whole_file import whole_file
-from pipeline.lake.lake import local_folder
+from pipeline.lake.local_folder import local_folder
 from pipeline.live.follow_status import FollowStatus
 from schemas.errors import LakeError
 from schemas.ids import digest
@@ -60,9 +60,3 @@ class StateFolder:
             ) from None
         except (ValueError, cattrs.BaseValidationError) as error:
             raise LakeError(f"{self.status} is damaged, or of another version of regionlake: {error}") from None
-
-
-def status_json(status: FollowStatus) -> dict[str, object]:
-    """As it is written: times in ISO 8601, UTC."""
-    found: dict[str, object] = _converter.unstructure(status)
-    return found

@@ -10,7 +10,8 @@ import ray
 from operators.encoders.catalogue import load_encoder
 from operators.encoders.encoder import Encoder
 from pipeline.engines.remote import call
-from pipeline.lake.lake import Lake, local_folder
+from pipeline.lake.lake import Lake
+from pipeline.lake.local_folder import local_folder
 from pipeline.search.searcher import Searcher
 from schemas.errors import QueryError, RegionLakeError, WorkerDiedError
 from schemas.query import Query, SearchResult

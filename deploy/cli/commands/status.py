@@ -29,7 +29,7 @@ def status(
     With --follow, in a terminal a table that is brought up to date every second, elsewhere a line per feed every ten;
     with --json an object a line every second.
     """
-    from pipeline.live.state_folder import StateFolder, status_json
+    from pipeline.live.state_folder import StateFolder
 
     folder = StateFolder.of(lake)
     if follow:
@@ -43,7 +43,7 @@ def status(
     found = read_status(Lake.open(lake))
     followed = folder.read_status() if folder.status.exists() else None
     if as_json:
-        print_json({**asdict(found), "follower": followed and status_json(followed)})
+        print_json({**asdict(found), "follower": followed and folder.json(followed)})
         return
     _print(found)
     if found.feeds or followed is not None:

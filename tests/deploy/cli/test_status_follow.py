@@ -20,6 +20,7 @@ from deploy.feeds_view import gone_text
 from pipeline.live.feed_status import FeedStatus
 from pipeline.live.follow_status import FindableStatus, FollowStatus, SinkStatus
 from pipeline.live.state_folder import StateFolder
+from schemas.errors import LakeError
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 ENDED = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
@@ -120,11 +121,13 @@ def test_the_status_of_a_lake_tells_of_its_feeds(regionlake: Run, lake: Path) ->
     told = json.loads(regionlake("status", "--lake", lake, "--json").stdout)
     assert told["feeds"] == []
     assert [feed["name"] for feed in told["follower"]["feeds"]] == ["gate", "yard"]
-    folder.status.write_text("{}")
-    done = regionlake("status", "--lake", lake)
     folder.status.unlink()
-    assert done.returncode == 1
-    assert "of another version" in done.stderr
+
+
+def test_a_status_of_another_version_is_refused_by_its_name(folder: StateFolder) -> None:
+    folder.status.write_text("{}")
+    with pytest.raises(LakeError, match="of another version"):
+        folder.read_status()
 
 
 @pytest.mark.parametrize(

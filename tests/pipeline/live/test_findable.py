@@ -1,8 +1,8 @@
 """Time until a keyframe can be found: catches keyframes that count for another feed or twice, and wrong quantiles."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
-from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -12,16 +12,16 @@ from pipeline.live.findable import BUCKETS_S, Findable
 from pipeline.live.spool import Batch
 from pipeline.rows import SegmentRows
 from schemas.clock import Clock, Span
-from schemas.sources import Segment, SegmentReport, Source
+from schemas.sources import Segment, SegmentReport, Source, SourceKind
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 
 
-def _batch(feed: str, took_s: list[float | None]) -> Batch:
+def _batch(name: str, took_s: Sequence[float], *, kind: SourceKind = "feed") -> Batch:
     clock = Clock(Fraction(1, 1000))
-    uri = f"{feed}#2026-05-01T11:50:00.000Z"
-    source = Source(uri, uri, "feed", clock, Span(0, 10**6), 64, 48, (0,), 25.0, "h264")
-    shown = [None if s is None else NOW - timedelta(seconds=s) for s in took_s]
+    uri = f"{name}#2026-05-01T11:50:00.000Z" if kind == "feed" else name
+    source = Source(uri, uri, kind, clock, Span(0, 10**6), 64, 48, (0,), 25.0, "h264")
+    shown = [NOW - timedelta(seconds=s) for s in took_s]
     frames = pa.table({"time": pa.array(shown, pa.timestamp("us", tz="UTC"))})
     segment = Segment(source, Span(0, 1000), "segment")
     return Batch(rows=(SegmentRows(segment, "plan", SegmentReport(25, 0, 0, 999, ()), frames, frames, None),))
@@ -32,7 +32,7 @@ def test_quantiles_buckets_and_sum_are_those_of_the_keyframes() -> None:
     took_s = [float(round(s, 3)) for s in rng.gamma(2.0, 3.0, 500)]
     findable = Findable(now=lambda: NOW)
     for at in range(0, 500, 50):
-        findable.add(_batch("gate", cast("list[float | None]", took_s[at : at + 50])))
+        findable.add(_batch("gate", took_s[at : at + 50]), folders={})
     status = findable.status()
     assert status.p50_s == pytest.approx(np.quantile(took_s, 0.50, method="inverted_cdf"))
     assert status.p95_s == pytest.approx(np.quantile(took_s, 0.95, method="inverted_cdf"))
@@ -43,18 +43,25 @@ def test_quantiles_buckets_and_sum_are_those_of_the_keyframes() -> None:
 
 def test_feeds_are_counted_apart_whatever_their_names() -> None:
     findable = Findable(now=lambda: NOW)
-    findable.add(_batch("gate", [1.0, 2.0]))
-    findable.add(_batch("gate-2", [1.0]))
-    findable.add(_batch("gate", []))
+    findable.add(_batch("gate", [1.0, 2.0]), folders={})
+    findable.add(_batch("gate-2", [1.0]), folders={})
+    findable.add(_batch("gate", []), folders={})
     assert findable.status().keyframes == {"gate": 2, "gate-2": 1}
 
 
-def test_a_clock_that_is_ahead_counts_as_at_once_and_none_not_at_all() -> None:
+def test_a_clock_that_is_ahead_counts_as_at_once() -> None:
     findable = Findable(now=lambda: NOW)
-    findable.add(_batch("gate", [-30.0, None]))
+    findable.add(_batch("gate", [-30.0, 4.0]), folders={})
     status = findable.status()
-    assert (status.p50_s, status.sum_s, status.within[0], status.timed) == (0.0, 0.0, 1, 1)
-    assert status.keyframes == {"gate": 2}
+    assert (status.p50_s, status.sum_s, status.within[0], status.timed) == (0.0, 4.0, 1, 2)
+
+
+def test_files_of_a_folder_are_counted_for_its_feed_and_not_timed() -> None:
+    findable = Findable(now=lambda: NOW)
+    for path in ("/drop/a#1.mp4", "/drop/sub/b.mp4", "/dropped/c.mp4"):
+        findable.add(_batch(path, [5.0, 6.0], kind="video"), folders={"/drop": "recorder"})
+    status = findable.status()
+    assert (status.keyframes, status.timed, status.p50_s) == ({"recorder": 4}, 0, None)
 
 
 def test_nothing_is_known_of_nothing() -> None:
@@ -66,9 +73,9 @@ def test_what_is_older_than_a_minute_is_in_the_totals_alone(monkeypatch: pytest.
     at_s = 0.0
     monkeypatch.setattr("pipeline.live.findable.time.monotonic", lambda: at_s)
     findable = Findable(now=lambda: NOW)
-    findable.add(_batch("gate", [40.0]))
+    findable.add(_batch("gate", [40.0]), folders={})
     at_s = 50.0
-    findable.add(_batch("gate", [2.0]))
+    findable.add(_batch("gate", [2.0]), folders={})
     assert findable.status().p95_s == pytest.approx(40.0)
     at_s = 65.0
     status = findable.status()
