@@ -49,7 +49,7 @@ def feeds_screen(status: FollowStatus, *, now: datetime, gone: str | None, width
 def feed_line(feed: FeedStatus, *, keyframes: int, told_at: datetime) -> str:
     """`gate: live for 3 min, 25.0 frames/s, 0.3 s behind, 4,500 received, 210 keyframes, 0 shed, 0 lost, 0 restarts`,
     and the last error. keyframes: in the lake."""
-    behind = "" if feed.behind_s is None else f"{feed.behind_s:.1f} s behind, "
+    behind = f"{_behind(feed)} behind, " if _behind(feed) else ""
     error = f"; last error: {_one_line(feed.last_error)}" if feed.last_error else ""
     return (
         f"{feed.name}: {feed.state} for {lasted((told_at - feed.since).total_seconds())}, "
@@ -109,7 +109,7 @@ def _table(feeds: Sequence[FeedStatus], keyframes: Mapping[str, int], *, told_at
             state_text(feed.state),
             lasted((told_at - feed.since).total_seconds()),
             f"{feed.frames_per_s:.1f}",
-            "–" if feed.behind_s is None else f"{feed.behind_s:.1f} s",
+            _behind(feed) or "–",
             *([short_count(feed.received)] if received else []),
             short_count(keyframes.get(feed.name, 0)),
             short_count(feed.shed),
@@ -118,6 +118,11 @@ def _table(feeds: Sequence[FeedStatus], keyframes: Mapping[str, int], *, told_at
             *([Text(_one_line(feed.last_error or ""), style="dim" if feed.state in _WELL else "")] if errors else []),
         )
     return table
+
+
+def _behind(feed: FeedStatus) -> str:
+    """Nothing of a feed that is not live: its last frame tells how it was."""
+    return f"{feed.behind_s:.1f} s" if feed.state == "live" and feed.behind_s is not None else ""
 
 
 def _one_line(error: str) -> str:

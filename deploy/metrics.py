@@ -141,7 +141,7 @@ def _gauges(status: FollowStatus) -> Iterator[Metric]:
             state.add_metric([feed.name, each], float(each == feed.state))
         since.add_metric([feed.name], feed.since.timestamp())
         rate.add_metric([feed.name], feed.frames_per_s)
-        if feed.behind_s is not None:
+        if feed.state == "live" and feed.behind_s is not None:
             behind.add_metric([feed.name], feed.behind_s)
         waiting.add_metric([feed.name], feed.waiting)
     yield from (state, since, rate, behind, waiting)

@@ -22,9 +22,9 @@ def _feed(name: str, state: FeedState = "live", *, error: str | None = None) -> 
     since = NOW - timedelta(minutes=3)
     lost = {error: 250} if error else {}
     restarts = {error: 3} if error else {}
-    rate, behind_s = (24.96, 0.31) if state == "live" else (0.0, None)
+    rate = 24.96 if state == "live" else 0.0
     return FeedStatus(
-        name, name, state, since, rate, behind_s, 12_345_678, shed=12, lost=lost, restarts=restarts, last_error=error
+        name, name, state, since, rate, 0.31, 12_345_678, shed=12, lost=lost, restarts=restarts, last_error=error
     )
 
 

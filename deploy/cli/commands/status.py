@@ -33,7 +33,7 @@ def status(
 
     folder = StateFolder.of(lake)
     if follow:
-        from deploy.feeds_view import print_feeds_json, show_feeds
+        from deploy.cli.feeds_view import print_feeds_json, show_feeds
 
         print_feeds_json(folder) if as_json else show_feeds(folder)
         return
@@ -81,8 +81,8 @@ def _print_feeds(recorded: "Sequence[RecordedFeed]", followed: "FollowStatus | N
     from rich.table import Table
     from rich.text import Text
 
+    from deploy.cli.feeds_view import gone_text
     from deploy.feeds_table import state_text
-    from deploy.feeds_view import gone_text
 
     out, now = console(), datetime.now(UTC)
     in_lake = {feed.name: feed for feed in recorded}

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.feeds_view import gone_text
+from deploy.cli.feeds_view import gone_text
 from pipeline.live.feed_status import FeedStatus
 from pipeline.live.follow_status import FindableStatus, FollowStatus, SinkStatus
 from pipeline.live.state_folder import StateFolder
