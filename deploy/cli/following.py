@@ -1,10 +1,12 @@
 """`regionlake ingest --follow`: feeds until somebody ends it."""
 
+import logging
+import os
 import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -31,14 +33,18 @@ def follow(
     plan: "Plan",
     *,
     engine: Literal["local", "ray"],
+    metrics_port: int | None,
     as_json: bool,
 ) -> None:
     """Until Ctrl-C or SIGTERM; what was received by then is brought in, and a second one ends it at once.
 
     names: addresses of streams, and folders. feeds: a file of feeds, read again whenever it changes.
+    metrics_port: where Prometheus finds figures.
     """
     from deploy.cli.progress import Throttle
+    from deploy.metrics import serve_metrics
     from pipeline.live.follow import Follower
+    from pipeline.live.follow_status import FollowStatus
     from pipeline.live.state_folder import StateFolder
 
     named = _named(names)
@@ -51,12 +57,21 @@ def follow(
 
     listed()  # a file that cannot be read is told before anything is opened
     lines = Throttle()
+    latest: FollowStatus | None = None
+    if "REGIONLAKE_LOG" not in os.environ:
+        logging.getLogger("pipeline.live").setLevel(logging.INFO)  # a service's log tells what became of its feeds
 
     def on_status(status: "FollowStatus") -> None:
-        state.write_status(status)
+        nonlocal latest
+        latest = status
         lines(status_line(status))
+        try:
+            state.write_status(status)
+        except OSError as error:  # a full disk must not end what waits for it to have room again
+            lines(f"the status cannot be written to {state.status}: {error.strerror or error}")
 
-    with results_only(), _ended_by_signal() as ended, _engine(engine, lake, plan) as running:
+    metrics = nullcontext() if metrics_port is None else serve_metrics(metrics_port, lambda: latest)
+    with results_only(), metrics, _ended_by_signal() as ended, _engine(engine, lake, plan) as running:
         typer.echo(f"following {len(listed())} feeds into {lake}; Ctrl-C ends it", err=True)
         status = Follower(running, plan, listed, spool=state.spool, on_status=on_status).run(ended.is_set)
     if as_json:

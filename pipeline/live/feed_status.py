@@ -1,6 +1,7 @@
 """What is known of a feed at a moment: its state, and where every frame went."""
 
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -37,3 +38,17 @@ class FeedStatus:
     lost: dict[str, int] = field(default_factory=dict)
     restarts: dict[str, int] = field(default_factory=dict)
     last_error: str | None = None
+
+    def after(self, before: "FeedStatus") -> "FeedStatus":
+        """With the counts of whatever had the feed before added."""
+        return replace(
+            self,
+            received=before.received + self.received,
+            not_selected=before.not_selected + self.not_selected,
+            kept=before.kept + self.kept,
+            shed=before.shed + self.shed,
+            damaged=before.damaged + self.damaged,
+            lost=dict(Counter(before.lost) + Counter(self.lost)),
+            restarts=dict(Counter(before.restarts) + Counter(self.restarts)),
+            last_error=self.last_error or before.last_error,
+        )

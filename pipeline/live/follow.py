@@ -43,6 +43,9 @@ class _Followed:
     handle: FeedHandle | None  # None where it could not be started
     error: str | None = None
 
+    def status(self) -> FeedStatus | None:
+        return None if self.handle is None else self.handle.status()
+
 
 class Follower:
     """Follows the feeds that `list_feeds` names, which is asked every second, so that they come and go while it runs.
@@ -81,6 +84,7 @@ class Follower:
         self._turns = Turns(group_keyframes=plan.live.group_keyframes)
         self._feeds: dict[str, _Followed] = {}
         self._leaving: list[_Followed] = []  # removed, and not empty yet
+        self._left: dict[str, FeedStatus] = {}  # the last of those that are gone
         self._outstanding: Counter[str] = Counter()  # segments of each recording that models have
         self._closing: list[Lost | RecordingEnded] = []  # wait until those are done
         self._batch: list[SegmentRows] = []
@@ -108,12 +112,13 @@ class Follower:
         return self._tell()
 
     def status(self) -> FollowStatus:
-        feeds = [
-            each.handle.status()
-            if each.handle is not None
-            else FeedStatus(name, each.entry.shown, "failed", self._started, last_error=each.error)
-            for name, each in sorted(self._feeds.items())
-        ]
+        feeds = []
+        for name, each in sorted(self._feeds.items()):
+            status = each.status() or FeedStatus(name, each.entry.shown, "failed", self._started, last_error=each.error)
+            leaving = [left.status() for left in self._leaving if left.handle is not None and left.handle.name == name]
+            for before in (self._left.get(name), *leaving):
+                status = status if before is None else status.after(before)
+            feeds.append(status)
         return FollowStatus(
             at=datetime.now(UTC),
             started=self._started,
@@ -129,6 +134,13 @@ class Follower:
         self._log.tell(status)
         self._on_status(status)
         return status
+
+    def _remember(self, followed: _Followed) -> None:
+        """Counts go on where a feed of the same name follows."""
+        status = followed.status()
+        if status is not None:
+            before = self._left.get(status.name)
+            self._left[status.name] = status if before is None else status.after(before)
 
     # -- feeds -----------------------------------------------------------------------------------
 
@@ -193,6 +205,7 @@ class Follower:
         self._close_recordings()
         for followed in [each for each in self._leaving if each.handle is None or each.handle.ended]:
             self._leaving.remove(followed)
+            self._remember(followed)
         if self._batch and time.monotonic() - self._batch_since >= self._live.commit_s:
             self._commit()
 

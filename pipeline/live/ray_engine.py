@@ -141,7 +141,7 @@ class RemoteFeed:
         except ray.exceptions.RayError:
             self._died()
             return self.poll()
-        self._status = _added(self._before, status)
+        self._status = status.after(self._before)
         if isinstance(item, FramePacket):
             self._last = item
         elif isinstance(item, RecordingEnded):
@@ -219,22 +219,3 @@ class _ModelActor:
 
     def work(self, packets: tuple[FramePacket, ...]) -> list[RowPacket]:
         return self._embed(self._propose(packets))
-
-
-def _added(before: FeedStatus, now: FeedStatus) -> FeedStatus:
-    """`now`, with the counts of before added to it."""
-    return replace(
-        now,
-        received=before.received + now.received,
-        not_selected=before.not_selected + now.not_selected,
-        kept=before.kept + now.kept,
-        shed=before.shed + now.shed,
-        damaged=before.damaged + now.damaged,
-        lost=_sum(before.lost, now.lost),
-        restarts=_sum(before.restarts, now.restarts),
-        last_error=now.last_error or before.last_error,
-    )
-
-
-def _sum(a: dict[str, int], b: dict[str, int]) -> dict[str, int]:
-    return {name: a.get(name, 0) + b.get(name, 0) for name in {**a, **b}}

@@ -48,6 +48,9 @@ def ingest(
             metavar="FILE.toml", help="Follow the feeds of this file, as `regionlake feeds` writes it.", dir_okay=False
         ),
     ] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(help="While feeds are followed, serve figures to Prometheus at this port.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Add videos and pictures to a lake, or follow feeds.
@@ -61,7 +64,7 @@ def ingest(
             raise typer.BadParameter("--follow takes streams, folders or --feeds, and neither --replace nor --reembed")
         from deploy.cli.following import follow as run_follower
 
-        run_follower(sources or [], feeds, lake, made, engine=engine, as_json=as_json)
+        run_follower(sources or [], feeds, lake, made, engine=engine, metrics_port=metrics_port, as_json=as_json)
         return
     if reembed:
         if replace or proposer:
