@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -97,4 +97,5 @@ class Throttle:
         now = time.monotonic()
         if now - self._last_s >= LINE_EVERY_S:
             self._last_s = now
-            print(f"progress: {line}", file=sys.stderr, flush=True)
+            with suppress(OSError):  # a log on a full disk ends no work
+                print(f"progress: {line}", file=sys.stderr, flush=True)
