@@ -1,1 +1,1 @@
-"""Fully annotated pictures made of real objects, so that search for small things can be measured without doubt."""
+"""Fully annotated pictures, of real objects or of rendered shapes, so that search for small things can be measured."""

@@ -53,6 +53,8 @@ def test_every_subcommand_has_its_help(regionlake: Run, subcommand: str) -> None
         (["plan", "--set", "no.such.key=1"], "no"),
         (["plan", "--set", "run.segment_s=-1"], "segment_s"),
         (["generate", "out", "--objects", ".", "--size", "big"], "WIDTHxHEIGHT"),
+        (["generate", "out"], "--objects FOLDER or --shapes"),
+        (["generate", "out", "--objects", ".", "--shapes"], "--objects FOLDER or --shapes"),
         (["train", "detail", "--out", "f.safetensors"], "--data"),
         (["ingest", "a.mp4", "--lake", "L", "--set", "detail.model=absent"], "regionlake train detail"),
         (["drown"], "drown"),

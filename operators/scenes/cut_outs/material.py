@@ -11,22 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from pycocotools import mask as coco
 
+from operators.scenes.scene import Origin
 from schemas.errors import SourceError
 from schemas.frames import ImageArray
 from schemas.ids import digest
 
 _GRID = 40  # cells a side, in which empty rectangles are sought
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where pixels came from. picture: file name. annotation: its id in that folder, 0 for a background.
-    licence, url: as the folder gives them for the picture, "" where it gives none."""
-
-    picture: str
-    annotation: int
-    licence: str
-    url: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)

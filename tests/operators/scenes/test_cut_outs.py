@@ -1,8 +1,9 @@
-"""Generated pictures. Catches masks that are not what is seen, boxes around hidden parts, an object of the training
+"""Pictures of cut-outs. Catches masks that are not what is seen, boxes around hidden parts, an object of the training
 part among those of the test, sizes out of their range, and pictures that change from run to run."""
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ import pytest
 from PIL import Image, ImageDraw
 from pycocotools import mask as coco
 
-from operators.scenes.cut_outs import dealt, folders_with_masks, read_material
+from operators.scenes.cut_outs.compose import CutOutScenes
+from operators.scenes.cut_outs.material import Material, dealt, folders_with_masks, read_material
 from operators.scenes.folder import GenerateConfig, generate
-from operators.scenes.scene import SceneConfig, make_scene
+from operators.scenes.layout import SceneConfig
 from operators.training.coco import read_folder
 from schemas.errors import InvalidValueError, SourceError
 
@@ -52,15 +54,15 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_what_a_mask_covers_is_the_object_and_nothing_else_is(objects: Path) -> None:
-    material = read_material([objects])
+    scenes = CutOutScenes(read_material([objects]))
     for seed in range(5):
-        scene = make_scene(material, SMALL_SCENE, rng=np.random.default_rng(seed))
+        scene = scenes.make_scene(SMALL_SCENE, rng=np.random.default_rng(seed))
         assert scene.placed
         owners = np.stack([p.mask for p in scene.placed]).sum(axis=0)
         assert owners.max() == 1  # a pixel shows one object
         for placed in scene.placed:
             shown = scene.image[placed.mask].astype(int)
-            colour = np.array(COLOURS[placed.cut_out.category_id])
+            colour = np.array(COLOURS[placed.category_id])
             # the rim is blended with what lies behind it, by half at most
             assert (np.abs(shown - colour).max(axis=1) <= 135).mean() > 0.95
             assert placed.visible >= SMALL_SCENE.least_visible
@@ -71,11 +73,11 @@ def test_what_a_mask_covers_is_the_object_and_nothing_else_is(objects: Path) -> 
 
 
 def test_the_sizes_and_numbers_of_objects_are_those_asked_for(objects: Path) -> None:
-    material = read_material([objects])
+    scenes = CutOutScenes(read_material([objects]))
     for sizes in ("mixed", "small", "large"):
         config = SceneConfig(width_px=160, height_px=128, sizes=sizes)
         for seed in range(20):
-            placed = make_scene(material, config, rng=np.random.default_rng(seed)).placed
+            placed = scenes.make_scene(config, rng=np.random.default_rng(seed)).placed
             large = [p for p in placed if p.large]
             assert 1 <= len(placed) <= 50
             assert len(large) <= 3
@@ -88,12 +90,14 @@ def test_the_sizes_and_numbers_of_objects_are_those_asked_for(objects: Path) -> 
 
 
 def test_annotations_are_coco_s_and_say_where_pixels_came_from(objects: Path, tmp_path: Path) -> None:
-    parts = generate(tmp_path, GenerateConfig((objects,), train=6, test=3, test_share=0.5, scene=SMALL_SCENE))
+    scenes = CutOutScenes(read_material([objects]), ("shapes",))
+    parts = generate(tmp_path, scenes, GenerateConfig(train=6, test=3, test_share=0.5, scene=SMALL_SCENE))
     assert [p.folder.name for p in parts] == ["train", "test", "test-small", "test-large"]
     assert [p.pictures for p in parts] == [6, 3, 3, 3]
     for part in parts:
         document = json.loads((part.folder / f"instances_{part.folder.name}.json").read_text())
         assert len(document["annotations"]) == part.objects
+        assert document["info"]["objects"] == ["shapes"]
         for entry in document["annotations"]:
             assert coco.toBbox(entry["segmentation"]).tolist() == entry["bbox"]
             assert coco.area(entry["segmentation"]) == entry["area"]
@@ -106,12 +110,14 @@ def test_annotations_are_coco_s_and_say_where_pixels_came_from(objects: Path, tm
 
 
 def test_training_and_test_share_no_picture(objects: Path, tmp_path: Path) -> None:
-    training, test = dealt(read_material([objects]), test_share=0.5, seed=3)
+    material = read_material([objects])
+    training, test = dealt(material, test_share=0.5, seed=3)
     of = [{c.origin.picture for c in part.cut_outs} | {b.origin.picture for b in part.backdrops}
           for part in (training, test)]  # fmt: skip
     assert not of[0] & of[1]
     assert len(of[0] | of[1]) == 10
-    generate(tmp_path, GenerateConfig((objects,), train=4, test=4, test_share=0.5, scene=SMALL_SCENE))
+    config = GenerateConfig(train=4, test=4, test_share=0.5, scene=SMALL_SCENE)
+    generate(tmp_path, CutOutScenes(material), config)
     used = []
     for name in ("train", "test"):
         document = json.loads((tmp_path / name / f"instances_{name}.json").read_text())
@@ -120,18 +126,15 @@ def test_training_and_test_share_no_picture(objects: Path, tmp_path: Path) -> No
 
 
 def test_the_same_seed_gives_the_same_files(objects: Path, tmp_path: Path) -> None:
-    config = GenerateConfig((objects,), train=2, test=1, test_share=0.5, scene=SMALL_SCENE)
+    config = GenerateConfig(train=2, test=1, test_share=0.5, scene=SMALL_SCENE)
 
     def files(folder: Path, made: GenerateConfig) -> dict[str, bytes]:
-        generate(folder, made)
+        generate(folder, CutOutScenes(read_material([objects])), made)
         return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
     first = files(tmp_path / "a", config)
     assert first == files(tmp_path / "b", config)
-    other = files(
-        tmp_path / "c", GenerateConfig((objects,), train=2, test=1, test_share=0.5, seed=1, scene=SMALL_SCENE)
-    )
-    assert first != other
+    assert first != files(tmp_path / "c", replace(config, seed=1))
 
 
 def test_a_background_holds_nothing_that_is_annotated(objects: Path) -> None:
@@ -151,8 +154,9 @@ def test_a_picture_in_two_folders_is_used_once(objects: Path) -> None:
     [
         (lambda: SceneConfig(objects=(0, 5)), "objects must be a range from at least 1"),
         (lambda: SceneConfig(small_side=(0.2, 0.1)), "small_side must be a range"),
-        (lambda: GenerateConfig(()), "--objects"),
-        (lambda: GenerateConfig((Path(),), test_share=1.0), "test_share"),
+        (lambda: SceneConfig(least_visible=0.0), "least_visible must lie in"),
+        (lambda: GenerateConfig(test_share=1.0), "test_share"),
+        (lambda: CutOutScenes(Material((), ()), real_backgrounds=2.0), "real_backgrounds"),
     ],
 )
 def test_what_cannot_be_made_is_refused(wrong: Callable[[], object], said: str) -> None:

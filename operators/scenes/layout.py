@@ -1,0 +1,133 @@
+"""How many objects a picture holds, of how many classes, how large, and what of them may be hidden.
+
+After CLEVR-DS (DetailCLIP, section 4.2 and appendix A.2): 1 to 50 objects a picture, 1 to 3 of them large, sizes
+controlled, everything annotated.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.errors import InvalidValueError
+
+Sizes = Literal["mixed", "small", "large"]
+TRIES = 40  # places sought for an object before it is left out
+
+
+@dataclass(frozen=True, slots=True)
+class SceneConfig:
+    """What a picture holds; ranges include both ends.
+
+    objects, classes: how many, drawn so that every power of two is as likely. Objects beyond the classes repeat some.
+    large: how many of the objects are large where sizes are mixed. sizes: "small" and "large" draw one kind alone;
+    of large ones there are never more than `large`.
+    small_side, large_side: an object's longer side, as a share of the picture's shorter one.
+    least_visible: share of an object that no other may hide.
+    """
+
+    width_px: int = 512
+    height_px: int = 512
+    objects: tuple[int, int] = (1, 50)
+    classes: tuple[int, int] = (1, 16)
+    large: tuple[int, int] = (1, 3)
+    sizes: Sizes = "mixed"
+    small_side: tuple[float, float] = (0.08, 0.16)
+    large_side: tuple[float, float] = (0.35, 0.6)
+    least_visible: float = 0.6
+
+    def __post_init__(self) -> None:
+        for name, (least, most), lowest in (
+            ("objects", self.objects, 1),
+            ("classes", self.classes, 1),
+            ("large", self.large, 0),
+        ):
+            if not lowest <= least <= most:
+                raise InvalidValueError(f"{name} must be a range from at least {lowest}, got {least} to {most}")
+        for name, (small, big) in (("small_side", self.small_side), ("large_side", self.large_side)):
+            if not 0 < small <= big <= 1:
+                raise InvalidValueError(f"{name} must be a range within (0, 1], got {small} to {big}")
+        if not 0 < self.least_visible <= 1:
+            raise InvalidValueError(f"least_visible must lie in (0, 1], got {self.least_visible}")
+        if self.sizes not in get_args(Sizes):
+            raise InvalidValueError(f"sizes must be one of {', '.join(get_args(Sizes))}, got {self.sizes!r}")
+        if min(self.width_px, self.height_px) < 64:
+            raise InvalidValueError(f"pictures must be at least 64 px a side, got {self.width_px}x{self.height_px}")
+
+    def draw_side_px(self, *, large: bool, rng: np.random.Generator) -> int:
+        """An object's longer side."""
+        side = self.large_side if large else self.small_side
+        return round(rng.uniform(*side) * min(self.width_px, self.height_px))
+
+
+def draw_numbers(config: SceneConfig, rng: np.random.Generator) -> tuple[int, int]:
+    """How many objects a picture holds, and how many of them are large."""
+    objects = _log_uniform(config.objects, rng)
+    large = int(rng.integers(config.large[0], config.large[1] + 1))
+    if config.sizes == "large":
+        objects = min(objects, max(large, 1))
+        large = objects
+    return objects, 0 if config.sizes == "small" else min(large, objects)
+
+
+def draw_kinds(
+    kinds: Sequence[int],
+    config: SceneConfig,
+    *,
+    objects: int,
+    large: int,
+    for_large: Sequence[int],
+    rng: np.random.Generator,
+) -> list[int]:
+    """The classes of `objects` objects, those of the large ones first.
+
+    kinds: all classes. for_large: those of which an object may be large.
+    """
+    first = [for_large[i] for i in rng.integers(len(for_large), size=large)] if large else []
+    others = [kind for kind in kinds if kind not in first]
+    count = min(_log_uniform(config.classes, rng), objects) - len(set(first))
+    drawn = [*first, *(others[i] for i in rng.permutation(len(others))[: max(count, 0)])][:objects]
+    return drawn + [drawn[i] for i in rng.integers(len(drawn), size=objects - len(drawn))]
+
+
+class Stage:
+    """Which object every pixel shows, as objects come one by one, and whether one more may come.
+
+    owner: int16 (H, W), the number of the object, −1 for none.
+    """
+
+    def __init__(self, config: SceneConfig) -> None:
+        self.owner: NDArray[np.int16] = np.full((config.height_px, config.width_px), -1, np.int16)
+        self._whole_px: list[int] = []
+        self._least_visible = config.least_visible
+
+    def may_take(self, box: tuple[slice, slice], shown: NDArray[np.bool_], whole_px: int) -> bool:
+        """Whether enough of it, and of all others, stays visible.
+
+        box: rows and columns around it. shown: bool, of the box, where it hides what was there.
+        whole_px: all of it, hidden parts too.
+        """
+        if shown.sum() < self._least_visible * whole_px or not shown.any():
+            return False
+        n = len(self._whole_px)
+        least = self._least_visible * np.array(self._whole_px)
+        before = np.bincount(self.owner[self.owner >= 0], minlength=n)
+        under = self.owner[box][shown]
+        hidden = np.bincount(under[under >= 0], minlength=n)
+        return bool((before - hidden >= least)[hidden > 0].all())
+
+    def take(self, box: tuple[slice, slice], shown: NDArray[np.bool_], whole_px: int) -> None:
+        """One more object, of the next number."""
+        self.owner[box][shown] = len(self._whole_px)
+        self._whole_px.append(whole_px)
+
+    def masks(self) -> list[tuple[NDArray[np.bool_], float]]:
+        """bool (H, W) of what is visible of each object, and its share of the object."""
+        masks = [self.owner == i for i in range(len(self._whole_px))]
+        return [(mask, float(mask.sum() / whole)) for mask, whole in zip(masks, self._whole_px, strict=True)]
+
+
+def _log_uniform(span: tuple[int, int], rng: np.random.Generator) -> int:
+    return int(np.exp(rng.uniform(np.log(span[0]), np.log(span[1] + 1))))

@@ -1,0 +1,1 @@
+"""Three-dimensional shapes of known colour and finish, rendered on a floor."""
