@@ -20,7 +20,8 @@ from operators.scenes.layout import SceneConfig
 from operators.scenes.scene import Scene
 from operators.scenes.shapes.camera import DISTANCE, FIELD_OF_VIEW_DEG, Camera
 from operators.scenes.shapes.classes import COLOURS, Finish, ShapeClass, all_shape_classes, dealt_classes
-from operators.scenes.shapes.compose import ShapeScenes, linear_rgb
+from operators.scenes.shapes.compose import ShapeScenes
+from operators.scenes.shapes.developing import linear_rgb
 from operators.scenes.shapes.renderer import seen_alone
 from operators.scenes.shapes.solids import SOLIDS, solid
 from schemas.errors import InvalidValueError
@@ -122,6 +123,11 @@ def test_the_sizes_and_numbers_of_objects_are_those_asked_for() -> None:
                 assert min(x, y) > 0, "an object must not touch the border"
                 assert x + w < 128
                 assert y + h < 112
+
+
+def test_what_is_larger_than_the_picture_is_left_out() -> None:
+    config = replace(SMALL_SCENE, sizes="large", large_side=(1.0, 1.0))
+    assert scene_of(0, config).placed == ()
 
 
 def test_the_hidden_share_is_counted_against_the_whole_object() -> None:
