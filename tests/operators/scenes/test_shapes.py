@@ -126,7 +126,7 @@ def test_the_sizes_and_numbers_of_objects_are_those_asked_for() -> None:
 
 
 def test_what_is_larger_than_the_picture_is_left_out() -> None:
-    config = replace(SMALL_SCENE, sizes="large", large_side=(1.0, 1.0))
+    config = SceneConfig(width_px=96, height_px=96, sizes="large", large_side=(1.0, 1.0))
     assert scene_of(0, config).placed == ()
 
 
