@@ -89,6 +89,15 @@ def test_the_renderer_sees_a_sphere_where_geometry_has_it(width_px: int, height_
     assert nearest == pytest.approx(np.linalg.norm(centre) - radius, rel=0.01)
 
 
+@given(x=st.floats(0, 120), y=st.floats(0, 80), elevation_deg=st.floats(20, 85))
+@settings(max_examples=30, deadline=None)
+def test_a_point_of_the_floor_is_seen_where_it_was_looked_for(x: float, y: float, elevation_deg: float) -> None:
+    camera = Camera(120, 80, elevation_deg)
+    point = camera.on_floor(x, y)
+    assert point[2] == pytest.approx(0, abs=1e-9)
+    np.testing.assert_allclose(camera.project(point), (x, y), atol=1e-6)
+
+
 def test_masks_are_what_the_picture_shows() -> None:
     scenes = ShapeScenes(RED_AND_BLUE)
     for seed in range(3):
