@@ -51,8 +51,8 @@ class Table:
             if any(np.linalg.norm(place - o.place) < radius + o.radius for o in self.standing):
                 continue
             moved = mesh.moved(place, scale=scale)
-            alone = seen_alone(self._camera, moved)
-            if alone is None or self._at_border(alone):
+            alone = seen_alone(self._camera, moved) if self._within(moved) else None
+            if alone is None:
                 continue
             shown, whole_px = alone.distance < self._nearest[alone.box], int(np.isfinite(alone.distance).sum())
             if self.stage.may_take(alone.box, shown, whole_px):
@@ -74,9 +74,10 @@ class Table:
             guide[each.alone.box][shown] = each.alone.normals[shown] + 2 * colour + (0.5 if each.solid.metal else 1.0)
         return guide
 
-    def _at_border(self, alone: Alone) -> bool:
-        ends = zip(alone.box, (self._config.height_px, self._config.width_px), strict=True)
-        return any(end.start == 0 or end.stop == size for end, size in ends)
+    def _within(self, mesh: TriangleMesh) -> bool:
+        """Whether it touches no border."""
+        xy = self._camera.project(mesh.vertices)
+        return bool((xy >= 1).all() and (xy <= (self._config.width_px - 1, self._config.height_px - 1)).all())
 
     def _fitted(self, mesh: TriangleMesh, side_px: int, rng: np.random.Generator) -> tuple[float, NDArray[np.float64]]:
         """Scale and place on the floor for a longer side of `side_px` anywhere within the picture."""
