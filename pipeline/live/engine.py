@@ -13,12 +13,17 @@ from pipeline.packets import FramePacket, RowPacket
 
 
 class FeedHandle(Protocol):
-    """A feed (pipeline/live/feed.py), here or in an actor; nothing here waits."""
+    """A feed (pipeline/live/feed.py), here or in an actor."""
 
     name: str
 
+    @property
+    def ready(self) -> bool:
+        """Whether an item waits, as far as is known without waiting."""
+        ...
+
     def poll(self) -> FeedItem | None:
-        """The oldest item, if one is at hand."""
+        """The oldest item; until it is taken, it may be thinned."""
         ...
 
     def status(self) -> FeedStatus:

@@ -48,7 +48,9 @@ class Feed:
         self._choose = choose
         self._lock = threading.RLock()
         self._news = threading.Condition(self._lock)
-        self._buffer = FeedBuffer(most=request.live.buffer_keyframes, plan_hash=request.plan_hash)
+        self._buffer = FeedBuffer(
+            most=request.live.buffer_keyframes, stale_s=request.live.stale_s, plan_hash=request.plan_hash
+        )
         self._status = FeedStatus(name, request.uri, "connecting", datetime.now(UTC))
         self._received_at: deque[tuple[float, int]] = deque()
         self._lost: Counter[str] = Counter()
@@ -99,11 +101,15 @@ class Feed:
         """Whether it was stopped, and everything was taken."""
         return self._stopped and not self._thread.is_alive() and not len(self._buffer)
 
-    def take(self, wait_s: float = 0.0) -> FeedItem | None:
-        """The oldest item that waits; None if none comes within `wait_s`."""
+    def ready(self, wait_s: float = 0.0) -> bool:
+        """Whether an item waits; if none does, after waiting up to `wait_s` for one."""
         with self._news:
-            if not len(self._buffer) and wait_s:
-                self._news.wait_for(lambda: len(self._buffer) > 0 or self._stopped, wait_s)
+            self._news.wait_for(lambda: len(self._buffer) > 0, wait_s)
+            return len(self._buffer) > 0
+
+    def take(self) -> FeedItem | None:
+        """The oldest item that waits."""
+        with self._news:
             item = self._buffer.take()
             if isinstance(item, FramePacket):
                 report = item.head.end

@@ -1,7 +1,7 @@
 """What of a feed waits for a model: little, and of that the most telling."""
 
+import math
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -9,7 +9,7 @@ from pipeline.live.recorder import RecordingEnded
 from pipeline.packets import FramePacket, PacketHead
 from pipeline.reading.reader_child import PACKET_FRAMES
 from schemas.clock import Span
-from schemas.frames import Keyframe
+from schemas.frames import KeyframeReason
 from schemas.ids import segment_id
 from schemas.sources import Segment, SegmentReport
 
@@ -28,15 +28,34 @@ class Lost:
 FeedItem = FramePacket | RecordingEnded | Lost
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Of a keyframe: the n-th of a packet, which is that item of the buffer."""
+
+    item: int
+    n: int
+    packet: FramePacket
+
+    @property
+    def time_s(self) -> float:
+        return self.packet.head.segment.source.clock.seconds(self.packet.keyframes[self.n].pts)
+
+    @property
+    def reason(self) -> KeyframeReason:
+        return self.packet.keyframes[self.n].reason
+
+
 class FeedBuffer:
-    """Items of one feed in their order. Packets that wait are joined; keyframes beyond `most` are shed and counted.
+    """Items of one feed in their order. Packets that wait are joined; keyframes beyond `most`, and those that are
+    `stale_s` behind the newest, are shed and counted. What begins a shot goes last.
 
     plan_hash: of the plan that the rows will be made by.
     shed: keyframes so far. keyframes: that wait. Not for several threads at once.
     """
 
-    def __init__(self, *, most: int, plan_hash: str) -> None:
+    def __init__(self, *, most: int, stale_s: float, plan_hash: str) -> None:
         self._most = most
+        self._stale_s = stale_s
         self._plan_hash = plan_hash
         self._items: deque[FeedItem] = deque()
         self.keyframes = 0
@@ -53,7 +72,7 @@ class FeedBuffer:
                 item = self._joined(before, item)
                 self._items.pop()
         self._items.append(item)
-        while self.keyframes > self._most:
+        while self.keyframes > self._most or self._has_stale():
             self._shed_one()
 
     def take(self) -> FeedItem | None:
@@ -80,29 +99,36 @@ class FeedBuffer:
         segment = Segment(source, span, segment_id(source.id, self._plan_hash, span))
         return FramePacket(PacketHead(segment, 0, report.frames_decoded, report), first.keyframes + second.keyframes)
 
-    def _shed_one(self) -> None:
-        """Drops the keyframe that waits and tells least: none that begins a shot while there are others, and of those
-        the one nearest in time to the one before it."""
-        places = [
-            (at, n, item)
+    def _places(self) -> list[_Place]:
+        """Of the keyframes that wait, in order."""
+        return [
+            _Place(at, n, item)
             for at, item in enumerate(self._items)
             if isinstance(item, FramePacket)
             for n in range(len(item.keyframes))
         ]
-        times = [item.head.segment.source.clock.seconds(item.keyframes[n].pts) for _, n, item in places]
-        gaps = [float("inf") if i == 0 else abs(times[i] - times[i - 1]) for i in range(len(times))]
-        tells: Callable[[int], tuple[bool, float]] = lambda i: (_kept(places[i]).reason == "shot", gaps[i])  # noqa: E731
-        at, n, packet = places[min(range(len(places)), key=tells)]
-        report = _report(packet)
-        head = replace(packet.head, end=replace(report, shed=report.shed + 1))
-        self._items[at] = FramePacket(head, packet.keyframes[:n] + packet.keyframes[n + 1 :])
+
+    def _has_stale(self) -> bool:
+        places = self._places()
+        return any(place.reason != "shot" and places[-1].time_s - place.time_s > self._stale_s for place in places)
+
+    def _shed_one(self) -> None:
+        """Drops the keyframe that tells least: none that begins a shot while there are others; of those one that is
+        stale, else the one nearest in time to the one before it."""
+        places = self._places()
+        newest_s = places[-1].time_s
+
+        def tells(i: int) -> tuple[bool, float]:
+            stale = newest_s - places[i].time_s > self._stale_s
+            gap_s = math.inf if i == 0 else abs(places[i].time_s - places[i - 1].time_s)
+            return places[i].reason == "shot", -1.0 if stale else gap_s
+
+        place = places[min(range(len(places)), key=tells)]
+        report, keyframes = _report(place.packet), place.packet.keyframes
+        head = replace(place.packet.head, end=replace(report, shed=report.shed + 1))
+        self._items[place.item] = FramePacket(head, keyframes[: place.n] + keyframes[place.n + 1 :])
         self.keyframes -= 1
         self.shed += 1
-
-
-def _kept(place: tuple[int, int, FramePacket]) -> Keyframe:
-    _, n, packet = place
-    return packet.keyframes[n]
 
 
 def _report(packet: FramePacket) -> SegmentReport:

@@ -60,6 +60,10 @@ class FolderFeed:
         self._thread = threading.Thread(target=self._run, name=f"folder {name}", daemon=True)
         self._thread.start()
 
+    @property
+    def ready(self) -> bool:
+        return not self._items.empty()
+
     def poll(self) -> FeedItem | None:
         with suppress(queue.Empty):
             item = self._items.get_nowait()

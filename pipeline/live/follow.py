@@ -281,8 +281,7 @@ class Follower:
             return False  # nothing more is handed out then: it would never end
         handles = [*self._handles(folders=False), *self._handles(folders=True)]
         reading = not all(handle.ended for handle in handles)
-        waiting = self._turns.waiting(handles) or self._turns.told or self._closing
-        return bool(reading or waiting or any(self._outstanding.values()))
+        return bool(reading or self._turns.told or self._closing or any(self._outstanding.values()))
 
 
 def _source_id(item: Lost | RecordingEnded) -> str:

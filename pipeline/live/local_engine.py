@@ -60,6 +60,10 @@ class LocalFeed:
         self._feed = feed
         feed.start()
 
+    @property
+    def ready(self) -> bool:
+        return self._feed.ready()
+
     def poll(self) -> FeedItem | None:
         return self._feed.take()
 

@@ -105,7 +105,7 @@ class RayLiveEngine:
 
 
 class RemoteFeed:
-    """A Feed in an actor. One call at a time is under way, so that nothing here waits.
+    """A Feed in an actor. One question at a time is under way, whether something waits there.
 
     What an actor that died had received and not handed on is counted as lost, and its recording ended; the actor that
     takes its place counts from 0, and its counts are added.
@@ -122,33 +122,46 @@ class RemoteFeed:
         self._last: FramePacket | None = None  # of the recording that goes on
         self._left: list[FeedItem] = []
         self._paused = self._stopping = False
+        self._waits = False  # something does, in the actor
         self.ended = False
+
+    @property
+    def ready(self) -> bool:
+        if self._left:
+            return True
+        if self.ended or self._waits:
+            return self._waits
+        if self._asked is None:
+            self._asked = self._actor.ready.remote(_WAIT_S)
+        answered, _ = ray.wait([self._asked], timeout=0)
+        if answered:
+            self._asked = None
+            try:
+                self._told(*ray.get(answered[0]))
+            except ray.exceptions.RayError:
+                self._died()
+        return self._waits or bool(self._left)
 
     def poll(self) -> FeedItem | None:
         if self._left:
             return self._left.pop(0)
-        if self.ended:
-            return None
-        if self._asked is None:
-            self._asked = self._actor.take.remote(_WAIT_S)
-        ready, _ = ray.wait([self._asked], timeout=0)
-        if not ready:
-            return None
-        answer, self._asked = self._asked, None
+        item: FeedItem | None
         try:
-            item: FeedItem | None
-            item, status, self.ended = ray.get(answer)
+            item, *state = ray.get(self._actor.take.remote())
         except ray.exceptions.RayError:
             self._died()
-            return self.poll()
-        self._status = status.after(self._before)
+            return None
+        self._told(*state)
         if isinstance(item, FramePacket):
             self._last = item
         elif isinstance(item, RecordingEnded):
             self._last = None
-        if self.ended:
-            ray.kill(self._actor)
         return item
+
+    def _told(self, waits: bool, status: FeedStatus, ended: bool) -> None:
+        self._waits, self._status, self.ended = waits, status.after(self._before), ended
+        if ended:
+            ray.kill(self._actor)
 
     def status(self) -> FeedStatus:
         return self._status
@@ -166,6 +179,7 @@ class RemoteFeed:
         self._actor.stop.remote()
 
     def _died(self) -> None:
+        self._waits = False
         status = self._status
         gone = status.undecided + status.waiting
         lost = dict(status.lost)
@@ -197,10 +211,14 @@ class _FeedActor:
         self._feed = Feed(name, request)
         self._feed.start()
 
-    def take(self, wait_s: float) -> tuple[FeedItem | None, FeedStatus, bool]:
-        """An item, if one comes in time; how the feed is after it; whether it was the last."""
-        item = self._feed.take(wait_s)
-        return item, self._feed.status(), self._feed.ended
+    def ready(self, wait_s: float) -> tuple[bool, FeedStatus, bool]:
+        """Whether an item waits, or comes in time; how the feed is; whether nothing will come any more."""
+        waits = self._feed.ready(0.0 if self._feed.ended else wait_s)
+        return waits, self._feed.status(), self._feed.ended
+
+    def take(self) -> tuple[FeedItem | None, bool, FeedStatus, bool]:
+        """The oldest item, and what is true after it was taken."""
+        return self._feed.take(), *self.ready(0.0)
 
     def pause(self) -> None:
         self._feed.pause()

@@ -43,7 +43,8 @@ def drained(feed: Feed) -> list[FeedItem]:
     items = []
     feed.stop()
     while not feed.ended:
-        item = feed.take(0.1)
+        feed.ready(0.1)
+        item = feed.take()
         if item is not None:
             items.append(item)
     return items
@@ -63,7 +64,7 @@ def accounts_close(status: FeedStatus, items: list[FeedItem]) -> None:
 
 def test_a_decoder_that_dies_or_hangs_is_replaced_and_every_frame_is_accounted_for() -> None:
     port = free_port(socket.SOCK_DGRAM)
-    live = replace(QUICK, buffer_keyframes=1000)
+    live = replace(QUICK, buffer_keyframes=1000, stale_s=1000.0)
     with udp_camera(port):
         feed = Feed("gate", request(f"udp://127.0.0.1:{port}", live))
         feed.start()

@@ -12,6 +12,8 @@ from schemas.ids import segment_id
 from schemas.sources import SegmentReport
 from tests.pipeline.live.packets import ended, packet, recording
 
+STALE_S = 100.0
+
 
 def report_of(item: FramePacket) -> SegmentReport:
     assert isinstance(item.head.end, SegmentReport)
@@ -25,7 +27,7 @@ def report_of(item: FramePacket) -> SegmentReport:
 def test_every_frame_comes_out_once_or_is_counted_as_shed(puts: list[tuple[int, bool]], most: int) -> None:
     """puts: keyframes of each packet in turn, and whether an item is taken after it."""
     source = recording()
-    buffer = FeedBuffer(most=most, plan_hash="plan")
+    buffer = FeedBuffer(most=most, stale_s=STALE_S, plan_hash="plan")
     taken: list[FramePacket] = []
     for n, (keyframes, take) in enumerate(puts):
         buffer.put(packet(source, 10 * n, 10 * n + 10, tuple(range(10 * n, 10 * n + keyframes))))
@@ -50,7 +52,7 @@ def test_every_frame_comes_out_once_or_is_counted_as_shed(puts: list[tuple[int, 
 
 def test_what_begins_a_shot_stays_longest_and_of_the_others_those_far_apart() -> None:
     source = recording()
-    buffer = FeedBuffer(most=3, plan_hash="plan")
+    buffer = FeedBuffer(most=3, stale_s=STALE_S, plan_hash="plan")
     buffer.put(packet(source, 0, 10, (1,), reason="shot"))
     buffer.put(packet(source, 10, 40, (20, 22, 35)))
     item = buffer.take()
@@ -60,10 +62,23 @@ def test_what_begins_a_shot_stays_longest_and_of_the_others_those_far_apart() ->
 
 def test_packets_of_two_recordings_are_not_joined_and_what_ends_one_stays_between() -> None:
     first, second = recording(), recording(start=100)
-    buffer = FeedBuffer(most=10, plan_hash="plan")
+    buffer = FeedBuffer(most=10, stale_s=STALE_S, plan_hash="plan")
     lost = Lost(packet(first, 50, 60).head.segment, 10, "the decoder died (SIGKILL)")
     for item in (packet(first, 0, 50, (3,)), lost, ended(first, 60), packet(second, 100, 110, (105,))):
         buffer.put(item)
     kinds = [type(buffer.take()) for _ in range(4)]
     assert kinds == [FramePacket, Lost, RecordingEnded, FramePacket]
     assert buffer.take() is None
+
+
+def test_what_is_far_behind_the_newest_is_shed_unless_it_begins_a_shot() -> None:
+    source = recording()
+    buffer = FeedBuffer(most=10, stale_s=1.5, plan_hash="plan")
+    buffer.put(packet(source, 0, 10, (1,), reason="shot"))
+    buffer.put(packet(source, 10, 20, (12, 18)))
+    assert buffer.shed == 0
+    buffer.put(packet(source, 20, 40, (31,)))
+    item = buffer.take()
+    assert isinstance(item, FramePacket)
+    assert [k.pts for k in item.keyframes] == [1, 18, 31]
+    assert report_of(item).shed == 1

@@ -12,7 +12,7 @@ from pipeline.packets import FramePacket
 from schemas.sources import Source
 from tests.pipeline.live.packets import ended, packet, recording
 
-FEEDS, SECONDS, MODEL_PER_S, GROUP, BUFFER = 200, 600, 40.0, 4, 4
+FEEDS, SECONDS, MODEL_PER_S, GROUP, BUFFER, STALE_S = 200, 600, 40.0, 4, 4, 1e9
 
 
 @dataclass
@@ -22,7 +22,7 @@ class Camera:
     name: str
     rate: float
     source: Source = field(init=False)
-    buffer: FeedBuffer = field(default_factory=lambda: FeedBuffer(most=BUFFER, plan_hash="plan"))
+    buffer: FeedBuffer = field(default_factory=lambda: FeedBuffer(most=BUFFER, stale_s=STALE_S, plan_hash="plan"))
     asked: int = 0
     given: int = 0
     oldest_s: float = 0.0
@@ -36,6 +36,10 @@ class Camera:
         self.asked += count
         start = 10 * now
         self.buffer.put(packet(self.source, start, start + 10, tuple(range(start, start + count))))
+
+    @property
+    def ready(self) -> bool:
+        return len(self.buffer) > 0
 
     def poll(self) -> FeedItem | None:
         return self.buffer.take()

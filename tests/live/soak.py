@@ -1,0 +1,162 @@
+"""Many feeds at once, in real time, for a long time, on the machine at hand.
+
+    python -m tests.live.soak --data DATA --feeds 16 --minutes 15 [--engine ray] [--set KEY=VALUE]
+
+Feeds of 768×576 at 10 frames a second, from the clips of DATA, by GStreamer's RTSP server; the default plan and the
+embedded model. Printed are: frames sent by the clock against those received; where they went; how long it took from a
+frame's moment until a search finds it, as the follower counts it and as a searcher in this process sees it; memory of
+the follower with its decoders (resident, each shared page counted once: PSS), in thirds of the time; files and bytes
+of the lake.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.lake.lake import Lake
+from pipeline.live.findable import BUCKETS_S
+from pipeline.live.follow_status import FollowStatus
+from pipeline.search.searcher import Searcher
+from schemas.errors import LakeError
+from schemas.query import Query
+from tests.live.cameras import film, rtsp_server
+from tests.live.follower import FollowerProcess, require_sound
+
+_RATE = 10
+_SAMPLE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """memory_bytes: of the follower and all below it. newest_s: age of the newest keyframe that a search finds."""
+
+    memory_bytes: int
+    lake_files: int
+    lake_bytes: int
+    newest_s: float | None
+
+
+@dataclass(slots=True)
+class Soak:
+    """What was seen. live_s: feed-seconds during which feeds were live."""
+
+    last: FollowStatus
+    seconds: float
+    samples: list[Sample] = field(default_factory=list)
+
+    def report(self, ledger: dict[str, int]) -> Iterator[str]:
+        feeds = self.last.feeds
+        received = sum(feed.received for feed in feeds)
+        yield f"{len(feeds)} feeds, {self.seconds:.0f} s; restarts {sum(sum(f.restarts.values()) for f in feeds)}"
+        yield (
+            f"frames: {received:,} received ({received / max(1.0, self.seconds) / len(feeds):.2f} a second and feed), "
+            f"{sum(f.kept for f in feeds):,} keyframes, {sum(f.not_selected for f in feeds):,} not selected, "
+            f"{sum(f.shed for f in feeds):,} shed, {sum(sum(f.lost.values()) for f in feeds):,} lost, "
+            f"{sum(f.damaged for f in feeds):,} damaged"
+        )
+        kept = sorted(feed.kept for feed in feeds)
+        yield f"keyframes a feed: least {kept[0]}, median {statistics.median(kept):g}, most {kept[-1]}"
+        yield f"in the lake: {ledger['keyframes']:,} keyframes, {ledger['shed']:,} shed; sound"
+        found = self.last.findable
+        if found.timed:
+            shares = zip(BUCKETS_S, found.within, strict=True)
+            told = ", ".join(f"{within / found.timed:.1%} within {s:g} s" for s, within in shares if s >= 5)
+            yield f"from frame to findable: mean {found.sum_s / found.timed:.1f} s, {told}"
+        if found.p95_s is not None:
+            yield f"of the last minute: p50 {found.p50_s:.1f} s, p95 {found.p95_s:.1f} s"
+        ages = [sample.newest_s for sample in self.samples if sample.newest_s is not None]
+        if ages:
+            yield f"age of the newest keyframe found: p50 {np.median(ages):.1f} s, p95 {np.quantile(ages, 0.95):.1f} s"
+        third = max(1, len(self.samples) // 3)
+        first, last = self.samples[:third], self.samples[-third:]
+        memory = [statistics.median(s.memory_bytes for s in part) / 2**20 for part in (first, last)]
+        more = memory[1] / memory[0]
+        yield f"memory: {memory[0]:,.0f} MiB in the first third, {memory[1]:,.0f} MiB in the last ({more:.2f})"
+        files, size = max(s.lake_files for s in self.samples), self.samples[-1].lake_bytes / 2**20
+        yield f"lake: at most {files:,} files, {self.samples[-1].lake_files:,} and {size:,.0f} MiB at the end"
+
+
+def soak(
+    data: Path, *, feeds: int, minutes: float, engine: str = "local", settings: Sequence[str] = ()
+) -> tuple[Soak, dict[str, int]]:
+    """Runs it; the ledger's sums beside it."""
+    clips = [data / "pets09-s2l1" / "vtest.avi", data / "tud-stadtmitte" / "TUD-Stadtmitte.mp4"]
+    clips += sorted([*(data / "street-clips").glob("*.mp4"), *(data / "handheld-clips").glob("*.mp4")])[:2]
+    with tempfile.TemporaryDirectory(prefix="soak-") as scratch:
+        folder = Path(scratch)
+        films = folder / "films"
+        films.mkdir()
+        for n, clip in enumerate(clips):
+            # PETS lasts 80 s at this rate, and the others some seconds: long enough for the whole time
+            film(films / f"clip{n}.mp4", clip, loops=int(minutes * 60 / (60 if n == 0 else 3)) + 1, size="768:576")
+        with rtsp_server(films) as server:
+            listed = folder / "feeds.toml"
+            tables = [f'[feeds.cam{n:02}]\nurl = "{server.url(f"clip{n % len(clips)}")}"\n' for n in range(feeds)]
+            listed.write_text("".join(tables))
+            lake = folder / "lake"
+            follower = FollowerProcess(lake, ["--feeds", str(listed), "--engine", engine], settings=settings)
+            seen = follower.wait(lambda s: all(f.state == "live" for f in s.feeds) and bool(s.feeds), most_s=300)
+            already = {feed.name: feed.received for feed in seen.feeds}
+            began = time.monotonic()
+            samples: list[Sample] = []
+            searcher: Searcher | None = None
+            while time.monotonic() - began < minutes * 60:
+                time.sleep(_SAMPLE_S)
+                newest = None
+                try:
+                    searcher = searcher or Searcher(Lake.open(str(lake)))
+                    found = searcher.search(Query(box=(0.0, 0.0, 1.0, 1.0), k=20_000)).hits
+                    times = [hit.time.timestamp() for hit in found if hit.time is not None]
+                    newest = time.time() - max(times) if times else None
+                except LakeError:  # not made yet
+                    pass
+                samples.append(_sample(follower, lake, newest))
+            last = follower.wait(lambda s: bool(s.feeds))
+            seconds = time.monotonic() - began
+            print(f"of these, before all were live: {sum(already.values()):,} frames", flush=True)
+            follower.end(most_s=300)
+            return Soak(last, seconds, samples), require_sound(lake)
+
+
+def _sample(follower: FollowerProcess, lake: Path, newest_s: float | None) -> Sample:
+    pids = [follower.process.pid, *follower.descendants("")]
+    files = [path for path in lake.rglob("*") if path.is_file()]
+    return Sample(sum(map(_pss_bytes, pids)), len(files), sum(_size(path) for path in files), newest_s)
+
+
+def _pss_bytes(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the data sets in tests/conftest.py")
+    parser.add_argument("--feeds", type=int, default=16)
+    parser.add_argument("--minutes", type=float, default=15.0)
+    parser.add_argument("--engine", choices=["local", "ray"], default="local")
+    parser.add_argument("--set", dest="settings", action="append", default=[], help="of the plan")
+    args = parser.parse_args()
+    seen, ledger = soak(args.data, feeds=args.feeds, minutes=args.minutes, engine=args.engine, settings=args.settings)
+    for line in seen.report(ledger):
+        print(line)
+
+
+if __name__ == "__main__":
+    main()
