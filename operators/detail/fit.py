@@ -30,13 +30,17 @@ class DetailFitConfig:
     of pictures then teach what else takes thousands. blended: share of windows that are mixed with another one,
     noise: length of what is drawn and added to all of them: more windows than were ever seen, and the loss follows
     from the windows whatever they are. held_out: share of the pictures that the loss is only watched on.
-    scale: of the cosines that are to be reached; the higher, the more the best pictures of a text count.
+    scale: of the cosines that are to be reached; the higher, the more the best pictures of a text count. ridge: of the
+    query proxies with which training begins: the higher, the less of a name's cosine they reach, and the less they say
+    of names that are near it.
+
+    Few small steps are enough, because the proxies are near already: see the README's figures.
     """
 
-    epochs: int = 80
-    warm_up_epochs: int = 10
+    epochs: int = 20
+    warm_up_epochs: int = 5
     batch: int = 30
-    learning_rate: float = 2e-3
+    learning_rate: float = 5e-4
     weight_decay: float = 1e-3
     clip_norm: float = 1.0
     mixed: float = 0.6
@@ -44,6 +48,7 @@ class DetailFitConfig:
     noise: float = 0.3
     held_out: float = 0.1
     scale: float = 30.0
+    ridge: float = 0.1
     width: int = 128
     heads: int = 16
     hidden: int = 512
@@ -55,8 +60,10 @@ class DetailFitConfig:
                 f"epochs and batch must be at least 1 and the warm-up within the epochs, got {self.epochs}, "
                 f"{self.batch} and {self.warm_up_epochs}"
             )
-        if min(self.learning_rate, self.clip_norm, self.scale) <= 0 or self.weight_decay < 0:
-            raise InvalidValueError("learning_rate, clip_norm and scale must be positive, weight_decay not negative")
+        if min(self.learning_rate, self.clip_norm, self.scale, self.ridge) <= 0 or self.weight_decay < 0:
+            raise InvalidValueError(
+                "learning_rate, clip_norm, scale and ridge must be positive, weight_decay not negative"
+            )
         if not (0 <= self.mixed <= 1 and 0 <= self.blended <= 1 and 0 <= self.held_out < 1) or self.noise < 0:
             raise InvalidValueError(
                 f"mixed, blended and held_out must be shares and noise not negative, got {self.mixed}, {self.blended}, "
@@ -172,8 +179,12 @@ class _Run:
         self._training, self._texts, self._config = training, texts, config
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.fusion = Fusion(FusionShape(texts.shape[1], config.width, config.heads, config.hidden))
-        self.fusion.start_from(training.windows[training.present], texts)
+            self.fusion = Fusion(
+                FusionShape(
+                    texts.shape[1], proxies=len(texts), width=config.width, heads=config.heads, hidden=config.hidden
+                )
+            )
+        self.fusion.start_from(training.windows, texts, present=training.present, ridge=config.ridge)
         self.scale = torch.nn.Parameter(torch.tensor(config.scale).log())
         # one module, so that a checkpoint holds all that is learnt
         self.modules = torch.nn.Module()

@@ -1,7 +1,7 @@
 """The fusion transformer: many vectors of windows and one of the whole frame become one vector of the same space.
 
 Source: DetailCLIP, section 3.4.1: three encoder and three decoder layers, the windows as source, the whole frame as
-target.
+target. The query proxies that it begins with are ours.
 """
 
 from dataclasses import dataclass
@@ -9,23 +9,27 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F  # noqa: N812  # the name everyone knows it by
 
+from operators.detail.proxies import QueryProxies
 from schemas.errors import InvalidValueError
+
+_AT_ONCE = 64  # pictures: their cosines with some thousands of names are still some hundred megabytes
 
 
 @dataclass(frozen=True, slots=True)
 class FusionShape:
-    """dimension: of the vectors. width: of the transformer, which a linear map leads into and out of (the paper's is
-    the dimension itself: nine times the work at 768). heads divide the width. hidden: of the feed-forward parts.
-    layers: of the encoder, and as many of the decoder."""
+    """dimension: of the vectors. proxies: names that it is asked for. width: of the transformer, which a linear map
+    leads into and out of (the paper's is the dimension itself: nine times the work at 768). heads divide the width.
+    hidden: of the feed-forward parts. layers: of the encoder, and as many of the decoder."""
 
     dimension: int
+    proxies: int
     width: int
     heads: int
     hidden: int
     layers: int = 3
 
     def __post_init__(self) -> None:
-        if min(self.dimension, self.width, self.heads, self.hidden, self.layers) < 1:
+        if min(self.dimension, self.proxies, self.width, self.heads, self.hidden, self.layers) < 1:
             raise InvalidValueError(f"every size of a fusion transformer must be at least 1, got {self}")
         if self.width % self.heads:
             raise InvalidValueError(f"heads must divide the width, got {self.heads} and {self.width}")
@@ -34,7 +38,8 @@ class FusionShape:
 class Fusion(torch.nn.Module):
     """windows (N, P, D) and whole (N, D), float32 and L2-normalised → float32 (N, D), L2-normalised.
 
-    The order of the windows does not matter. What the transformer gives is added to the vector of the whole frame.
+    The order of the windows does not matter. What the query proxies find and what the transformer gives are added to
+    the mean of the windows.
     """
 
     def __init__(self, shape: FusionShape) -> None:
@@ -63,19 +68,27 @@ class Fusion(torch.nn.Module):
             batch_first=True,
         )
         self.out = torch.nn.Linear(shape.width, shape.dimension)
+        self.proxies = QueryProxies(shape.proxies, shape.dimension)
 
-    def start_from(self, windows: torch.Tensor, texts: torch.Tensor) -> None:
-        """Lets training begin in the subspace where the texts (T, D) and some windows (N, D) lie: the maps into and out
-        of the transformer become its principal axes. From random maps, 24 epochs on 200 pictures closed 18 % of the gap
-        to multi-vector search."""
-        some = windows[:: max(1, len(windows) // 4096)]
+    @torch.no_grad()
+    def start_from(self, windows: torch.Tensor, texts: torch.Tensor, *, present: torch.Tensor, ridge: float) -> None:
+        """Training begins with what the proxies find alone, less what they find on an average picture, which tells no
+        picture from another. windows: (N, P, D); texts: (K, D), the names; present: bool (N, P); ridge: of the proxies.
+
+        The map into the transformer becomes the principal axes of the subspace where texts and windows lie.
+        """
+        there = windows[present]
+        some = there[:: max(1, len(there) // 4096)]
         # texts weigh three times as much: they are few, and what is asked for
         axes = torch.linalg.svd(torch.cat([3 * texts, some]).double(), full_matrices=False).Vh[: self.shape.width]
-        with torch.no_grad():
-            self.into.weight[: len(axes)] = axes.float()
-            self.out.weight[:, : len(axes)] = axes.float().T / self.shape.dimension**0.5
-            torch.nn.init.zeros_(self.into.bias)
-            torch.nn.init.zeros_(self.out.bias)
+        self.into.weight[: len(axes)] = axes.float()
+        torch.nn.init.zeros_(self.into.bias)
+        self.proxies.start_from(texts, ridge=ridge)
+        usual = torch.zeros(self.shape.dimension)
+        for w, p in zip(torch.split(windows, _AT_ONCE), torch.split(present, _AT_ONCE), strict=True):
+            usual += self.proxies(w, mean_window(w, p), p).sum(dim=0)
+        torch.nn.init.zeros_(self.out.weight)
+        self.out.bias.copy_(-usual / len(windows))
 
     def forward(self, windows: torch.Tensor, whole: torch.Tensor, present: torch.Tensor | None = None) -> torch.Tensor:
         """present: bool (N, P), False where a picture has fewer windows than others; by default all are there."""
@@ -88,5 +101,14 @@ class Fusion(torch.nn.Module):
             src_key_padding_mask=absent,
             memory_key_padding_mask=absent,
         )
-        added: torch.Tensor = self.out(fused[:, 0])
-        return F.normalize(whole + added, dim=-1)
+        base = mean_window(windows, present)
+        added: torch.Tensor = self.proxies(windows, base, present) + self.out(fused[:, 0])
+        return F.normalize(base + added, dim=-1)
+
+
+def mean_window(windows: torch.Tensor, present: torch.Tensor | None = None) -> torch.Tensor:
+    """(N, D): of the windows (N, P, D) that are there."""
+    if present is None:
+        return windows.mean(dim=1)
+    weight = present.to(windows.dtype)[..., None]
+    return (windows * weight).sum(dim=1) / weight.sum(dim=1)

@@ -15,7 +15,7 @@ from operators.whole_file import whole_file
 from schemas.errors import ModelError
 from schemas.vectors import VectorArray, VectorSpace
 
-_FORMAT = "regionlake-detail-1"
+_FORMAT = "regionlake-detail-2"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

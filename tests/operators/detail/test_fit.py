@@ -64,7 +64,7 @@ def test_the_proxy_is_the_nearest_window_that_exists() -> None:
 
 def test_fused_vectors_have_unit_length_and_ignore_padding_and_the_order_of_windows() -> None:
     torch.manual_seed(0)
-    fusion = Fusion(FusionShape(DIMENSION, width=16, heads=2, hidden=16)).eval()
+    fusion = Fusion(FusionShape(DIMENSION, proxies=5, width=16, heads=2, hidden=16)).eval()
     windows, whole = torch.from_numpy(vectors(1, 5, seed=1)), torch.from_numpy(vectors(1, seed=2))
     with torch.inference_mode():
         plain = fusion(windows, whole)

@@ -25,7 +25,7 @@ COVER = CoverConfig(k=2, crop_px=64)
 @pytest.fixture
 def fusion() -> Fusion:
     torch.manual_seed(1)
-    return Fusion(FusionShape(8, width=8, heads=2, hidden=8)).eval()
+    return Fusion(FusionShape(8, proxies=3, width=8, heads=2, hidden=8)).eval()
 
 
 def picture(windows: int, seed: int) -> Covered:
