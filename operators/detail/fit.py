@@ -37,8 +37,8 @@ class DetailFitConfig:
     Few small steps are enough, because the proxies are near already: see the README's figures.
     """
 
-    epochs: int = 20
-    warm_up_epochs: int = 5
+    epochs: int = 10
+    warm_up_epochs: int = 3
     batch: int = 30
     learning_rate: float = 5e-4
     weight_decay: float = 1e-3

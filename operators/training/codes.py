@@ -28,10 +28,15 @@ class CodeTraining:
     h = tanh(slope · (W x + b)).
 
     neighbours: cross entropy of who is near whom, by a softmax over the batch of the cosines of x and of h, each
-        divided by the temperature. Q: mean of (|h| − 1)². B: mean over bits of their squared mean.
+        divided by the temperature; `about_mean` is the share of it in which x is seen from its mean, in the components.
+        Q: mean of (|h| − 1)². B: mean over bits of their squared mean.
     D: mean over bits of the sum of squared products with the others.
     steepest: the slope at the end; it grows from 1, and h comes to be the bits themselves.
     components: W sees so many principal components of x. itq_rounds: of the rotation with which it starts.
+
+    Seen from their mean, regions tell their classes apart better than by the cosines of x (mAP .34 and .30, of regions
+    of the training pictures in three folds), because what all have in common says nothing; ITQ sees them so. By the
+    cosines of x alone, learnt codes kept more neighbours than ITQ's and told classes apart no better.
 
     Few small steps are enough, and more are too many: of regions kept out of training (5,822 trained on, 2,900 asked),
     the mAP of the 50 nearest was about .71 after 15 epochs at 1e-3 and .70 after 40 at 3e-3, of classes .29 and .27.
@@ -41,11 +46,12 @@ class CodeTraining:
     batch: int = 512
     learning_rate: float = 1e-3
     temperature: float = 0.05
+    about_mean: float = 0.5
     quantisation: float = 0.1
     balance: float = 0.1
     decorrelation: float = 0.1
     steepest: float = 6.0
-    components: int = 512
+    components: int = 256
     itq_rounds: int = 50
     seed: int = 0
 
@@ -56,6 +62,8 @@ class CodeTraining:
             )
         if min(self.learning_rate, self.temperature) <= 0 or self.steepest < 1:
             raise InvalidValueError(f"learning_rate and temperature must be positive, steepest at least 1, got {self}")
+        if not 0 <= self.about_mean <= 1:
+            raise InvalidValueError(f"about_mean is a share, in [0, 1], got {self.about_mean}")
         if min(self.quantisation, self.balance, self.decorrelation) < 0:
             raise InvalidValueError(f"weights of a loss cannot be negative, got {self}")
 
@@ -121,6 +129,7 @@ class _Run:
         projected = centred @ self._components
         start = torch.from_numpy(itq(projected.float().numpy(), seed=config.seed, rounds=config.itq_rounds).weight)
         self._z = projected.float()
+        self._centred = torch.nn.functional.normalize(self._z, dim=1)
         self._weight = torch.nn.Parameter(
             start / (self._z @ start.T).std()
         )  # a slope of 1 squashes as much as it bends
@@ -184,13 +193,15 @@ class _Run:
 
     def _losses(self, rows: torch.Tensor, *, slope: float) -> torch.Tensor:
         """float32 (4,): neighbours, quantisation, balance, decorrelation."""
-        x = self._x[rows]
+        x, centred = self._x[rows], self._centred[rows]
         h = torch.tanh(slope * (self._z[rows] @ self._weight.T + self._bias))
         itself = torch.eye(len(rows), dtype=torch.bool)
-        near, coded = (
-            (cosine / self._config.temperature).masked_fill(itself, -1e9) for cosine in (x @ x.T, h @ h.T / CODE_BITS)
+        near, near_about_mean, coded = (
+            (cosine / self._config.temperature).masked_fill(itself, -1e9)
+            for cosine in (x @ x.T, centred @ centred.T, h @ h.T / CODE_BITS)
         )
-        neighbours = -(near.softmax(dim=1) * coded.log_softmax(dim=1)).sum(dim=1).mean()
+        wanted = torch.lerp(near.softmax(dim=1), near_about_mean.softmax(dim=1), self._config.about_mean)
+        neighbours = -(wanted * coded.log_softmax(dim=1)).sum(dim=1).mean()
         together = h.T @ h / len(rows)
         others = (together**2).sum() - (together.diagonal() ** 2).sum()
         return torch.stack([neighbours, ((h.abs() - 1) ** 2).mean(), (h.mean(dim=0) ** 2).mean(), others / CODE_BITS])

@@ -23,14 +23,19 @@ def features(seed: int, n: int) -> VectorArray:
     return normalise((x + 0.2).astype(np.float32))
 
 
-def average_precision(projection: Projection, y: VectorArray, *, neighbours: int = 10) -> float:
-    """Mean over the rows of y of the AP of their float neighbours in the order of Hamming distance."""
+def average_precision(
+    projection: Projection, y: VectorArray, *, seen: VectorArray | None = None, neighbours: int = 10
+) -> float:
+    """Mean over the rows of y of the AP of their float neighbours in the order of Hamming distance.
+
+    seen: the rows as neighbours are judged by, y itself by default."""
     codes = projection(y)
+    near = y if seen is None else seen
     precisions = []
     for i in range(len(y)):
         others = np.delete(np.arange(len(y)), i)
         true = np.zeros(len(others), bool)
-        true[np.argsort(-(y[others] @ y[i]), kind="stable")[:neighbours]] = True
+        true[np.argsort(-(near[others] @ near[i]), kind="stable")[:neighbours]] = True
         hit = true[np.argsort(hamming_distances(codes[others], codes[i]), kind="stable")]
         precisions.append((np.cumsum(hit) / np.arange(1, len(hit) + 1))[hit].mean())
     return float(np.mean(precisions))
@@ -87,10 +92,24 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_loss_falls_and_its_curve_is_kept() -> None:
-    epochs = train_codes(features(5, 400), replace(SMALL, epochs=8, steepest=1.0)).epochs
-    assert len(epochs) == 8
+    # one batch of all rows: who shares a batch changes its loss by more than some steps do
+    config = replace(SMALL, epochs=20, batch=400, steepest=1.0)
+    epochs = train_codes(features(5, 400), config).epochs
+    assert len(epochs) == 20
     assert epochs[-1].neighbours < epochs[0].neighbours
     assert epochs[-1].loss < epochs[0].loss
+
+
+def test_neighbours_are_those_by_cosine_or_those_about_the_mean_as_the_share_says() -> None:
+    # rows of unlike length about a mean that all share: by cosine others are near than as seen from the mean
+    rng = np.random.default_rng(8)
+    x = rng.normal(size=(500, 320)) * (1.0 + np.arange(320)) ** -0.5 * rng.uniform(0.3, 3.0, (500, 1))
+    x = normalise((x + 0.3 * rng.normal(size=320)).astype(np.float32))
+    about_mean = normalise(x - x.mean(axis=0))
+    config = replace(SMALL, epochs=12, learning_rate=3e-3)
+    by_cosine, from_mean = (train_codes(x, replace(config, about_mean=share)).projection for share in (0.0, 1.0))
+    assert average_precision(from_mean, x, seen=about_mean) > average_precision(by_cosine, x, seen=about_mean)
+    assert average_precision(by_cosine, x) > average_precision(from_mean, x)
 
 
 def test_each_part_of_the_loss_pulls_where_it_should() -> None:
@@ -114,6 +133,13 @@ def test_a_steep_tanh_leaves_bits() -> None:
 
 
 def test_settings_out_of_range_are_refused() -> None:
-    for wrong in ({"epochs": 0}, {"batch": 1}, {"temperature": 0.0}, {"steepest": 0.5}, {"balance": -1.0}):
+    for wrong in (
+        {"epochs": 0},
+        {"batch": 1},
+        {"temperature": 0.0},
+        {"about_mean": 1.5},
+        {"steepest": 0.5},
+        {"balance": -1.0},
+    ):
         with pytest.raises(InvalidValueError):
             CodeTraining(**wrong)  # type: ignore[arg-type]
