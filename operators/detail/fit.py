@@ -30,11 +30,13 @@ class DetailFitConfig:
     of pictures then teach what else takes thousands. blended: share of windows that are mixed with another one,
     noise: length of what is drawn and added to all of them: more windows than were ever seen, and the loss follows
     from the windows whatever they are. held_out: share of the pictures that the loss is only watched on.
-    scale: of the cosines that are to be reached; the higher, the more the best pictures of a text count. ridge: of the
-    query proxies with which training begins: the higher, the less of a name's cosine they reach, and the less they say
-    of names that are near it.
+    scale: of the cosines that are to be reached; the higher, the more the best pictures of a text count.
+    ridge: of the query proxies with which training begins: the higher, the less of a name's cosine they reach, and the
+    less two names that are much alike disturb each other.
 
-    Few small steps are enough, because the proxies are near already: see the README's figures.
+    Few small steps are enough, because the proxies are near already. Chosen on generated pictures of seed 0: the share
+    of the gap to multi-vector search that is closed in mAP@50, Recall@1, 3 and 5 was 94/89/99/110 % at the start and
+    99/100/103/104 % after six epochs; a ridge of 1 began with 78/79/95/112 %.
     """
 
     epochs: int = 10
