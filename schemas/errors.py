@@ -47,3 +47,7 @@ class ModelError(RegionLakeError, ValueError):
 
 class QueryError(RegionLakeError, ValueError):
     """A query asks for nothing, or for something the lake cannot answer."""
+
+
+class WatchError(RegionLakeError, RuntimeError):
+    """What a watch keeps or writes cannot be read or written, or another watch has it."""

@@ -10,7 +10,20 @@ from typing import Annotated
 
 import typer
 
-from deploy.cli.commands import check, doctor, evaluate, feeds, generate, ingest, models, plan, search, status, train
+from deploy.cli.commands import (
+    check,
+    doctor,
+    evaluate,
+    feeds,
+    generate,
+    ingest,
+    models,
+    plan,
+    search,
+    status,
+    train,
+    watch,
+)
 from deploy.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
 from deploy.logs import configure_logs
 from schemas.errors import InvalidValueError, ModelError, PlanError, QueryError, RegionLakeError
@@ -28,6 +41,7 @@ app = typer.Typer(
 )
 app.command()(ingest.ingest)
 app.command()(search.search)
+app.command()(watch.watch)
 app.command()(status.status)
 app.command()(check.check)
 app.command()(plan.plan)

@@ -7,7 +7,8 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from schemas.query import Hit, Query, SearchResult
+from pipeline.search.hit_json import hit_json
+from schemas.query import Query, SearchResult
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,7 +47,7 @@ def search_json(result: SearchResult) -> Json:
         "took_ms": round(result.took_ms, 3),
         "exact": result.exact,
         **({} if result.region is None else {"region": result.region}),
-        "hits": [_hit_json(hit) for hit in result.hits],
+        "hits": [hit_json(hit) for hit in result.hits],
     }
 
 
@@ -68,24 +69,4 @@ def _query_json(query: Query) -> Json:
         "geometry": query.ranking.geometry,
         "norm": query.ranking.normalisation,
         "weight": query.ranking.semantic_weight,
-    }
-
-
-def _hit_json(hit: Hit) -> Json:
-    return {
-        "rank": hit.rank,
-        "distance": hit.distance,
-        "semantic": hit.semantic,
-        "geometric": hit.geometric,
-        "source": hit.source,
-        "pts_s": hit.pts_s,
-        "time": hit.time.isoformat() if hit.time else None,
-        "shot_s": hit.shot_s,
-        "box": hit.box,
-        "frame_id": hit.frame_id,
-        "region_id": hit.region_id,
-        "proposer": hit.proposer,
-        "label": hit.label,
-        "track": hit.track,
-        **({} if hit.then is None else {"then": _hit_json(hit.then)}),
     }

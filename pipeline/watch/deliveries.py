@@ -1,0 +1,156 @@
+"""Brings hits to a webhook one after the other, for as long as it takes, and writes down what could not be brought."""
+
+import json
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pipeline.live.feed import Backoff
+from pipeline.live.live_config import BackoffConfig
+from pipeline.watch.json_lines import JsonLines
+from pipeline.watch.watch_state import KeptHit, WatchState
+from pipeline.watch.webhook import Attempt, Webhook
+from schemas.errors import WatchError
+
+_log = logging.getLogger(__name__)
+PAUSES = BackoffConfig(first_s=0.5, longest_s=60.0)
+_JOIN_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryStatus:
+    """delivered, given_up: hits, since the watcher began. waiting: hits. error: why the last attempt failed; None where
+    it did not."""
+
+    delivered: int
+    given_up: int
+    waiting: int
+    error: str | None
+
+
+class Deliveries:
+    """Sends what a WatchState says is to be sent, in its order, in a thread of its own.
+
+    give_up_s: a hit that was found so long ago goes to the dead-letter file after a failure, and those of that age
+        behind it follow without an attempt while the webhook is out of reach. What it refuses goes there at once.
+    dead_letter: JSON lines `{"given_up_at", "webhook", "error", "hit": {…}}`.
+    A kill between an answer and its note in the state sends a hit twice: receivers know it by its `id`.
+    """
+
+    def __init__(
+        self,
+        state: WatchState,
+        webhook: Webhook,
+        *,
+        dead_letter: Path,
+        give_up_s: float,
+        pauses: BackoffConfig = PAUSES,
+        choose: Callable[[], float] = random.random,
+    ) -> None:
+        self._state = state
+        self._webhook = webhook
+        self._dead_letter = JsonLines(dead_letter)
+        self._give_up_s = give_up_s
+        self._pauses = pauses
+        self._choose = choose
+        self._news = threading.Condition()
+        self._stopped = self._nudged = False
+        self._delivered = self._given_up = 0
+        self._error: str | None = None
+        self._backoff = Backoff(pauses, choose=choose)
+        self._not_before = 0.0  # monotonic
+        self._thread = threading.Thread(target=self._run, name="webhook", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def nudge(self) -> None:
+        """There may be something to send."""
+        with self._news:
+            self._nudged = True
+            self._news.notify_all()
+
+    def status(self) -> DeliveryStatus:
+        with self._news:
+            delivered, given_up, error = self._delivered, self._given_up, self._error
+        return DeliveryStatus(delivered, given_up, self._state.unsent(), error)
+
+    def stop(self) -> None:
+        """Ends after the attempt that is under way, which is left to itself if it takes long; the rest stays kept."""
+        with self._news:
+            self._stopped = True
+            self._news.notify_all()
+        self._thread.join(_JOIN_S)
+        self._webhook.close()
+
+    def _run(self) -> None:
+        while not self._stopped:
+            try:
+                hit = self._state.first_unsent()
+                if hit is None:
+                    self._wait(1.0)
+                elif self._error is not None and self._is_old(hit):
+                    self._give_up(hit, self._error)
+                elif (pause_s := self._not_before - time.monotonic()) > 0:
+                    self._wait(min(pause_s, max(0.0, hit.found_at + self._give_up_s - time.time())))
+                else:
+                    self._try(hit)
+            except (WatchError, OSError) as error:  # no room for the note or the letter: it is tried anew
+                if not self._stopped:
+                    _log.warning("what became of a hit cannot be written: %s", error)
+                    self._wait(self._backoff(lasted_s=0.0))
+
+    def _try(self, hit: KeptHit) -> None:
+        attempt = self._webhook.post(hit.line, key=hit.id)
+        match attempt.outcome:
+            case "delivered":
+                self._reached()
+                self._state.settle(hit)
+                with self._news:
+                    self._delivered += 1
+            case "refused":
+                self._reached()
+                self._give_up(hit, attempt.error)
+            case "failed":
+                self._failed(attempt)
+
+    def _reached(self) -> None:
+        if self._error is not None:
+            _log.warning("the webhook %s takes hits again", self._webhook.config.shown)
+        with self._news:
+            self._error = None
+        self._backoff = Backoff(self._pauses, choose=self._choose)
+        self._not_before = 0.0
+
+    def _failed(self, attempt: Attempt) -> None:
+        if self._error is None:
+            _log.warning("the webhook %s takes no hits, they wait: %s", self._webhook.config.shown, attempt.error)
+        with self._news:
+            self._error = attempt.error
+        pause_s = max(self._backoff(lasted_s=0.0), min(attempt.wait_s, self._give_up_s))
+        self._not_before = time.monotonic() + pause_s
+
+    def _is_old(self, hit: KeptHit) -> bool:
+        return time.time() - hit.found_at >= self._give_up_s
+
+    def _give_up(self, hit: KeptHit, error: str) -> None:
+        letter = {
+            "given_up_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "webhook": self._webhook.config.shown,
+            "error": error,
+            "hit": json.loads(hit.line),
+        }
+        self._dead_letter.append([json.dumps(letter, ensure_ascii=False)])
+        self._state.settle(hit)
+        with self._news:
+            self._given_up += 1
+
+    def _wait(self, seconds: float) -> None:
+        with self._news:
+            self._news.wait_for(lambda: self._stopped or self._nudged, seconds)
+            self._nudged = False

@@ -1,0 +1,97 @@
+"""Scores new rows for every watch, by the same distances as a search."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+
+from operators.encoders.encoder import Encoder
+from operators.region_vectors import RegionVectorsConfig
+from pipeline.lake.lake import Lake
+from pipeline.search.candidates import Candidates
+from pipeline.search.filters import source_matches
+from pipeline.search.scoring import Scorer
+from pipeline.search.target import Target, TargetMaker
+from pipeline.watch.new_rows import NewRows
+from pipeline.watch.standing_hit import StandingHit
+from pipeline.watch.watch import Watch
+from schemas.errors import ModelError
+from schemas.query import Hit
+
+
+def with_targets(watches: Sequence[Watch], lake: Lake, encoder: Encoder | None) -> list[tuple[Watch, Target]]:
+    """Each watch with what candidates are compared with; afterwards the encoder is not needed any more.
+
+    Raises QueryError where a watch needs an encoder and there is none, ModelError for one whose vectors are not those
+    that new rows have, DecodeError for a picture that cannot be read.
+    """
+    if encoder is not None and lake.column_of(encoder.space) != "vector":
+        raise ModelError(
+            f"rows come into {lake.uri} with vectors of {lake.space}; those of {encoder.space.model} are filled in "
+            "later: watch without --model"
+        )
+    target_of = TargetMaker(encoder, lake=lake, regions=RegionVectorsConfig())
+    return [(watch, target_of(watch.query)) for watch in watches]
+
+
+class Matcher:
+    """watches: each with what candidates are compared with; see `with_targets`."""
+
+    def __init__(self, watches: Sequence[tuple[Watch, Target]]) -> None:
+        self._watches = tuple(watches)
+        self._scorer = Scorer()
+
+    def looks_at(self, source: str) -> bool:
+        """Whether any watch asks for this source (a URI)."""
+        return any(_asks_for(watch, source) for watch, _ in self._watches)
+
+    def __call__(self, rows: NewRows) -> list[StandingHit]:
+        """One hit a watch and frame at most, the frame's nearest region or the whole frame; by time, or source and pts
+        where that is not known."""
+        found_at = datetime.now(UTC)
+        hits = [
+            StandingHit(watch, found_at, hit)
+            for watch, target in self._watches
+            for hit in self._hits(rows, watch, target)
+        ]
+        return sorted(hits, key=lambda h: (h.hit.time or found_at, h.hit.source, h.hit.pts))
+
+    def close(self) -> None:
+        self._scorer.close()
+
+    def _hits(self, rows: NewRows, watch: Watch, target: Target) -> list[Hit]:
+        frames = np.array([_asks_for(watch, source) for source in rows.source])
+        ranked = Candidates.of((rows.regions, rows.whole), frames=frames, box=watch.query.box).rank(
+            target.vector,
+            watch.query.box,
+            ranking=watch.query.ranking,
+            k=len(rows),
+            ids=rows.frame_id,
+            scorer=self._scorer,
+        )
+        return [
+            Hit(
+                rank=1,
+                distance=distance,
+                semantic=place.semantic,
+                geometric=place.geometric,
+                source=rows.source[row],
+                source_id=rows.source_id[row],
+                pts=rows.pts[row],
+                pts_s=rows.pts_s[row],
+                time=rows.time[row],
+                shot_s=None,  # known once the source is complete
+                box=place.box,
+                frame_id=rows.frame_id[row].decode(),
+                region_id=place.region_id,
+                proposer=place.proposer,
+                label=place.label,
+                track=place.track,
+            )
+            for row, distance, place in ranked
+            if distance <= watch.threshold
+        ]
+
+
+def _asks_for(watch: Watch, source: str) -> bool:
+    return watch.query.source is None or source_matches(source, watch.query.source)

@@ -1,0 +1,150 @@
+"""The frames and regions of new segments, as arrays that can be ranked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+
+from operators.ranking.fusion import IdArray
+from pipeline.lake.lake import Lake, lake_errors
+from pipeline.search.boxed_vectors import BoxedVectors
+from pipeline.search.columns import FragmentKey, fragment_key
+from pipeline.search.hot_columns import ids_of, positions, vectors_of
+from schemas.clock import Span
+from schemas.regions import WHOLE_FRAME
+from schemas.tables import TableName
+
+_FRAME_COLUMNS = ["id", "source_id", "source", "pts", "pts_s", "time", "vector"]
+_REGION_COLUMNS = ["id", "frame", "x0", "y0", "x1", "y1", "proposer", "label", "track", "vector"]
+_TABLES: tuple[TableName, ...] = ("regions", "frames")
+Spans = Mapping[str, Sequence[Span]]  # by source id
+Fragments = Mapping[TableName, frozenset[FragmentKey]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewRows:
+    """F frames with their regions. frame_id: bytes (F,). regions, whole: as a search ranks them, the whole frames too.
+
+    Of each frame: source (URI) and source_id, pts, pts_s and, where it is known, time in UTC.
+    """
+
+    frame_id: IdArray
+    source: list[str]
+    source_id: list[str]
+    pts: list[int]
+    pts_s: list[float]
+    time: list[datetime | None]
+    regions: BoxedVectors
+    whole: BoxedVectors
+
+    def __len__(self) -> int:
+        return len(self.frame_id)
+
+
+class RowReader:
+    """Reads rows of a lake by segment, passing over fragments that cannot hold them."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._passed: Fragments = {name: frozenset() for name in _TABLES}
+
+    def fragments(self) -> Fragments:
+        """Those that there are."""
+        with lake_errors(f"reading {self._lake.uri}"):
+            return {
+                name: frozenset(map(fragment_key, self._lake.table(name).to_lance().get_fragments()))
+                for name in _TABLES
+            }
+
+    def pass_over(self, fragments: Fragments) -> None:
+        """These hold nothing that will be asked for: they were there before a look at the ledger which found no commit
+        under way, and all that was done then has been read. What is compacted is another fragment, and looked into."""
+        self._passed = fragments
+
+    def read(self, spans: Spans) -> NewRows | None:
+        """Rows of these spans of sources; None where there is none. Raises LakeError.
+
+        Regions come before frames, so that each region finds its frame.
+        """
+        regions = self._rows("regions", _REGION_COLUMNS, spans)
+        frames = self._rows("frames", _FRAME_COLUMNS, spans)
+        frames = frames.filter(_within(frames, spans))
+        if not frames.num_rows:
+            return None
+        frame_id = ids_of(frames["id"])
+        everywhere = np.ones(len(frame_id), np.bool_)
+        return NewRows(
+            frame_id,
+            frames["source"].to_pylist(),
+            frames["source_id"].to_pylist(),
+            frames["pts"].to_pylist(),
+            frames["pts_s"].to_pylist(),
+            frames["time"].to_pylist(),
+            _regions(regions, positions(ids_of(regions["frame"]), frame_id, everywhere)),
+            _whole(_vectors(frames)),
+        )
+
+    def _rows(self, name: TableName, columns: list[str], spans: Spans) -> pa.Table:
+        with lake_errors(f"reading {name} of {self._lake.uri}"):
+            dataset = self._lake.table(name).to_lance()
+            fragments = [f for f in dataset.get_fragments() if fragment_key(f) not in self._passed[name]]
+            if not fragments:
+                return dataset.schema.empty_table().select(columns)
+            return dataset.scanner(columns=columns, filter=_hulls(spans), fragments=fragments).to_table()
+
+
+def _hulls(spans: Spans) -> str:
+    """SQL for the stretch of each source in which its spans lie."""
+    return " OR ".join(
+        f"(source_id = '{source}' AND pts >= {min(s.start for s in own)} AND pts < {max(s.stop for s in own)})"
+        for source, own in spans.items()
+    )
+
+
+def _within(rows: pa.Table, spans: Spans) -> pa.Array:
+    places = zip(rows["source_id"].to_pylist(), rows["pts"].to_pylist(), strict=True)
+    return pa.array([any(pts in span for span in spans[source]) for source, pts in places], pa.bool_())
+
+
+def _vectors(rows: pa.Table) -> torch.Tensor:
+    vectors: NDArray[np.float16] = vectors_of(rows["vector"])["vector"]
+    return torch.from_numpy(np.array(vectors))  # a copy: Arrow's memory is read-only
+
+
+def _regions(rows: pa.Table, frame: NDArray[np.int64]) -> BoxedVectors:
+    ids = ids_of(rows["id"])
+    x0, y0, x1, y1 = (rows[side].to_numpy() for side in ("x0", "y0", "x1", "y1"))
+    proposer, label, track = (rows[name] for name in ("proposer", "label", "track"))
+
+    def of(column: pa.ChunkedArray, row: int) -> Any:
+        return column[int(row)].as_py()
+
+    return BoxedVectors(
+        vectors=_vectors(rows),
+        frame=frame,
+        boxes=(x0, y0, x1, y1),
+        alive=np.ones(len(ids), np.bool_),
+        ids=lambda rows: ids[rows],
+        proposer=lambda row: of(proposer, row),
+        label_and_track=lambda row: (of(label, row), of(track, row)),
+        are_regions=True,
+    )
+
+
+def _whole(vectors: torch.Tensor) -> BoxedVectors:
+    """As BoxedVectors.of_frames."""
+    count = len(vectors)
+    x0, y0, x1, y1 = (np.full(count, side, np.float32) for side in (0, 0, 1, 1))
+    return BoxedVectors(
+        vectors=vectors,
+        frame=np.arange(count),
+        boxes=(x0, y0, x1, y1),
+        alive=np.ones(count, np.bool_),
+        ids=lambda rows: np.full(len(rows), b"~", "S32"),
+        proposer=lambda _: WHOLE_FRAME,
+    )

@@ -1,0 +1,241 @@
+"""Watches a lake: whatever becomes part of it is looked at once, and what fits is written and sent."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TextIO
+
+from pipeline.lake.lake import Lake
+from pipeline.live.feed import Backoff
+from pipeline.live.live_config import BackoffConfig
+from pipeline.search.target import Target
+from pipeline.watch.deliveries import Deliveries, DeliveryStatus
+from pipeline.watch.done_segments import DoneSegment, DoneSegments
+from pipeline.watch.json_lines import JsonLines
+from pipeline.watch.matcher import Matcher
+from pipeline.watch.new_rows import RowReader
+from pipeline.watch.watch import Watch
+from pipeline.watch.watch_state import WatchState, joined_spans
+from schemas.clock import Span
+from schemas.errors import LakeError, PlanError, WatchError
+
+_log = logging.getLogger(__name__)
+Since = Literal["now", "start"]
+_ROWS_AT_ONCE = 65536  # read and scored together: 100 MB of vectors with 768 numbers
+_SOURCES_AT_ONCE = 200  # each is a term of the filter that every row is compared with
+_STEP_S = 0.05
+_PAUSES = BackoffConfig(first_s=1.0, longest_s=30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class WatcherStatus:
+    """segments, keyframes: looked at since the watcher began. hits: told. held_back: by a cooldown. behind: segments
+    that are still to be looked at. error: why the lake, the state or the file is out of reach; None where it is not."""
+
+    segments: int
+    keyframes: int
+    hits: int
+    held_back: int
+    behind: int
+    error: str | None
+    delivery: DeliveryStatus | None
+
+
+class Watcher:
+    """Looks at each segment that becomes done in a lake once, for all watches together, whoever writes it.
+
+    out: a file, in which every hit stands once, whoever is killed; or a stream, where lines that a kill interrupted may
+        come again.
+    since: where a state begins that is new: with what becomes done from now on, or with all that there is. One that is
+        not goes on where it was, with watches that are new to it; for these "start" is refused.
+    Rows are read after the ledger that calls them done, and count as seen in the same transaction that keeps their
+    hits. Where the lake, the state or the file is out of reach, it waits and goes on.
+    Raises PlanError for watches that cannot begin, WatchError for an output that cannot be opened.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        watches: Sequence[tuple[Watch, Target]],
+        state: WatchState,
+        *,
+        out: Path | TextIO,
+        deliveries: Deliveries | None = None,
+        since: Since = "now",
+        poll_s: float = 1.0,
+    ) -> None:
+        self._lake = lake
+        self._state = state
+        self._out = out if not isinstance(out, Path) else _open_lines(out.absolute(), state)
+        self._deliveries = deliveries
+        self._poll_s = poll_s
+        self._matcher = Matcher(watches)
+        self._reader = RowReader(lake)
+        self._ledger = DoneSegments(lake)
+        self._pending: list[DoneSegment] = []
+        self._segments = self._keyframes = self._hits = self._held_back = 0
+        self._error: str | None = None
+        self._begin([watch for watch, _ in watches], since)
+
+    def run(self, stop: Callable[[], bool], *, once: bool = False) -> WatcherStatus:
+        """Until `stop()` is true, which is asked about twenty times a second, and after every step.
+
+        once: until all that there is has been looked at, written, and sent or given up; what is out of reach is raised.
+        """
+        pauses = Backoff(_PAUSES)
+        if self._deliveries is not None:
+            self._deliveries.start()
+        try:
+            while not stop():
+                began = time.monotonic()
+                wait_s = self._poll_s
+                try:
+                    self.look(stop)
+                    self._note(None)
+                    pauses = Backoff(_PAUSES)
+                    if once and self.idle:
+                        break
+                except (LakeError, WatchError) as error:
+                    if once:
+                        raise
+                    self._note(str(error))
+                    wait_s = pauses(lasted_s=0.0)
+                while not stop() and time.monotonic() - began < wait_s:
+                    time.sleep(_STEP_S)
+        finally:
+            if self._deliveries is not None:
+                self._deliveries.stop()
+            self._matcher.close()
+        return self.status()
+
+    def look(self, stop: Callable[[], bool] = lambda: False) -> None:
+        """Looks at what is new; returns early when it is to stop. Raises LakeError, WatchError: then it can be called
+        again."""
+        self._write()  # what a kill or a full disk left
+        before = None
+        if self._ledger.changed():
+            before = self._reader.fragments()
+            self._follow_ledger()
+        while self._pending and not stop():
+            self._look_at(self._next())
+        if before is not None and self._ledger.settled and not self._pending:
+            self._reader.pass_over(before)
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that was found is looked at, written, and sent or given up."""
+        return not (self._pending or self._state.unwritten() or (self._deliveries and self._state.unsent()))
+
+    def status(self) -> WatcherStatus:
+        return WatcherStatus(
+            self._segments,
+            self._keyframes,
+            self._hits,
+            self._held_back,
+            len(self._pending),
+            self._error,
+            None if self._deliveries is None else self._deliveries.status(),
+        )
+
+    # -- steps -----------------------------------------------------------------------------------
+
+    def _begin(self, watches: Sequence[Watch], since: Since) -> None:
+        names = [watch.name for watch in watches]
+        if len(set(names)) < len(names):
+            raise PlanError(f"watches need names of their own, got {', '.join(names)}")
+        known = self._state.watches()
+        new = [watch.name for watch in watches if known.get(watch.name) != watch.question]
+        if known and new and since == "start":
+            raise PlanError(
+                f"{', '.join(new)} would begin where the others of {self._state.path} are; to go over what is in the "
+                "lake for it, run it once by itself: --since start --once, with another --name or --state"
+            )
+        seen: dict[str, list[Span]] = {}
+        if not known and since == "now":
+            before = self._reader.fragments()
+            for segment in self._ledger.new():
+                seen.setdefault(segment.source_id, []).append(segment.span)
+            if self._ledger.settled:
+                self._reader.pass_over(before)
+        self._state.begin(watches, seen=seen)
+
+    def _follow_ledger(self) -> None:
+        new = self._ledger.new()
+        self._pending = self._ledger.still_done(self._pending) + self._unseen(new)
+
+    def _unseen(self, segments: Sequence[DoneSegment]) -> list[DoneSegment]:
+        """Of these, what no earlier look has covered, however it was cut then."""
+        seen = self._state.seen(sorted({segment.source_id for segment in segments}))
+        return [segment for segment in segments if segment.span.minus(seen[segment.source_id])]
+
+    def _next(self) -> list[DoneSegment]:
+        """The first segments that wait, as many as are looked at together."""
+        group: list[DoneSegment] = []
+        sources: set[str] = set()
+        rows = 0
+        for segment in self._pending:
+            sources.add(segment.source_id)
+            rows += segment.rows
+            if group and (rows > _ROWS_AT_ONCE or len(sources) > _SOURCES_AT_ONCE):
+                break
+            group.append(segment)
+        return group
+
+    def _look_at(self, group: Sequence[DoneSegment]) -> None:
+        looked: dict[str, list[Span]] = {}
+        for segment in group:
+            looked.setdefault(segment.source_id, []).append(segment.span)
+        wanted = {segment.source_id for segment in group if self._matcher.looks_at(segment.source)}
+        before = self._state.seen(list(looked))
+        unseen = {
+            source: [left for span in joined_spans(spans) for left in span.minus(before[source])]
+            for source, spans in looked.items()
+            if source in wanted
+        }
+        spans = {source: left for source, left in unseen.items() if left}
+        rows = self._reader.read(spans) if spans else None
+        if self._ledger.changed():
+            self._follow_ledger()
+            if self._pending[: len(group)] != list(group):
+                return  # some are being replaced or removed, and of those perhaps not all was read
+        hits = [] if rows is None else self._matcher(rows)
+        told = self._state.record(hits, seen=looked, send=self._deliveries is not None)
+        self._pending = self._pending[len(group) :]
+        self._segments += len(group)
+        self._keyframes += 0 if rows is None else len(rows)
+        self._hits += told
+        self._held_back += len(hits) - told
+        self._write()
+
+    def _write(self) -> None:
+        """Hits that are kept and not written yet."""
+        hits = self._state.unwritten()
+        if not hits:
+            return
+        if isinstance(self._out, JsonLines):
+            try:
+                size = self._out.append([hit.line for hit in hits if hit.id not in self._out.written])
+            except OSError as error:
+                raise WatchError(f"hits wait, for {self._out.path} cannot be written: {error}") from None
+            self._state.wrote(hits, path=str(self._out.path), size=size)
+            self._out.written.clear()
+        else:
+            for hit in hits:
+                print(hit.line, file=self._out, flush=True)
+            self._state.wrote(hits, path="-", size=0)
+        if self._deliveries is not None:
+            self._deliveries.nudge()
+
+    def _note(self, error: str | None) -> None:
+        if error is not None and self._error is None:
+            _log.warning("the watcher waits: %s", error)
+        self._error = error
+
+
+def _open_lines(path: Path, state: WatchState) -> JsonLines:
+    try:
+        return JsonLines(path, since=state.size_of(str(path)))
+    except OSError as error:
+        raise WatchError(f"hits cannot be written to {path}: {error}") from None

@@ -1,0 +1,101 @@
+"""One attempt at telling a webhook of a hit."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import urlsplit, urlunsplit
+
+import urllib3
+
+from schemas.errors import InvalidValueError
+
+_REFUSALS = frozenset({400, 413, 415, 422})  # of what was sent: sent again, it is refused again
+_READ_BYTES = 65536  # of an answer; with more of it the connection is not used again
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """outcome: "failed" may go well the next time, "refused" will not. wait_s: the least pause that it asked for."""
+
+    outcome: Literal["delivered", "failed", "refused"]
+    error: str = ""
+    wait_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookConfig:
+    """url: http(s)://…, where a user and password become basic authentication. token: sent as a bearer's.
+
+    timeout_s: to connect, and again between any two pieces of the answer.
+    """
+
+    url: str = field(repr=False)
+    token: str | None = field(default=None, repr=False)
+    timeout_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise InvalidValueError("a webhook is an address as https://host/path")
+        if self.timeout_s <= 0:
+            raise InvalidValueError(f"the webhook's timeout_s must be positive, got {self.timeout_s}")
+        if self.token is not None and (not self.token.strip() or not self.token.isprintable()):
+            raise InvalidValueError("the webhook's token is empty, or has characters that no header can hold")
+
+    @property
+    def shown(self) -> str:
+        """Its host alone: paths and parameters of webhooks are often their password."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+class Webhook:
+    """POSTs JSON; an answer of 200 to 299 says that it was taken. Redirections are not followed: they lose the body."""
+
+    def __init__(self, config: WebhookConfig) -> None:
+        self.config = config
+        parts = urlsplit(config.url)
+        user, at, host = parts.netloc.rpartition("@")
+        self._url = urlunsplit((parts.scheme, host, parts.path, parts.query, ""))
+        self._headers = {"Content-Type": "application/json", "User-Agent": "regionlake"}
+        if at:
+            self._headers |= urllib3.make_headers(basic_auth=urllib3.util.parse_url(f"http://{user}@h").auth or "")
+        if config.token is not None:
+            self._headers["Authorization"] = f"Bearer {config.token}"
+        self._pool = urllib3.PoolManager(
+            timeout=urllib3.Timeout(connect=config.timeout_s, read=config.timeout_s), retries=False
+        )
+
+    def post(self, body: str, *, key: str) -> Attempt:
+        """key: the same for every attempt at this body, as `Idempotency-Key`."""
+        headers = self._headers | {"Idempotency-Key": key}
+        try:
+            answer = self._pool.request(
+                "POST", self._url, body=body.encode(), headers=headers, redirect=False, preload_content=False
+            )
+        except urllib3.exceptions.TimeoutError:
+            return Attempt("failed", f"no answer within {self.config.timeout_s:g} s")
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            return Attempt("failed", f"no connection ({type(error).__name__})")  # their words hold addresses
+        status, wait_s = answer.status, _seconds(answer.headers.get("Retry-After"))
+        try:
+            answer.read(_READ_BYTES)
+            if answer.length_remaining:
+                answer.close()
+        except (urllib3.exceptions.HTTPError, OSError):
+            answer.close()
+        answer.release_conn()
+        if 200 <= status < 300:
+            return Attempt("delivered")
+        return Attempt("refused" if status in _REFUSALS else "failed", f"HTTP {status}", wait_s)
+
+    def close(self) -> None:
+        self._pool.clear()
+
+
+def _seconds(header: str | None) -> float:
+    try:
+        seconds = float(header or 0.0)
+    except ValueError:  # a date: its own pauses will do
+        return 0.0
+    return seconds if 0.0 < seconds < math.inf else 0.0
