@@ -1,9 +1,10 @@
 """One attempt at telling a webhook of a hit."""
 
 import math
+from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import urllib3
 
@@ -24,7 +25,8 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class WebhookConfig:
-    """url: http(s)://…, where a user and password become basic authentication. token: sent as a bearer's.
+    """url: http(s)://…, where a user and password become basic authentication. token: sent as a bearer's
+        instead.
 
     timeout_s: to connect, and again between any two pieces of the answer.
     """
@@ -58,10 +60,10 @@ class Webhook:
         user, at, host = parts.netloc.rpartition("@")
         self._url = urlunsplit((parts.scheme, host, parts.path, parts.query, ""))
         self._headers = {"Content-Type": "application/json", "User-Agent": "regionlake"}
-        if at:
-            self._headers |= urllib3.make_headers(basic_auth=urllib3.util.parse_url(f"http://{user}@h").auth or "")
         if config.token is not None:
             self._headers["Authorization"] = f"Bearer {config.token}"
+        elif at:
+            self._headers["Authorization"] = f"Basic {b64encode(unquote(user).encode()).decode()}"
         self._pool = urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=config.timeout_s, read=config.timeout_s), retries=False
         )
@@ -73,9 +75,11 @@ class Webhook:
             answer = self._pool.request(
                 "POST", self._url, body=body.encode(), headers=headers, redirect=False, preload_content=False
             )
-        except urllib3.exceptions.TimeoutError:
-            return Attempt("failed", f"no answer within {self.config.timeout_s:g} s")
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            # urllib3 derives a refused connection from a timeout
+            late = isinstance(error, urllib3.exceptions.TimeoutError)
+            if late and not isinstance(error, urllib3.exceptions.NewConnectionError):
+                return Attempt("failed", f"no answer within {self.config.timeout_s:g} s")
             return Attempt("failed", f"no connection ({type(error).__name__})")  # their words hold addresses
         status, wait_s = answer.status, _seconds(answer.headers.get("Retry-After"))
         try:

@@ -1,0 +1,263 @@
+"""A watcher beside a writer: catches hits that are missed, doubled, wrong, or told before their commit has ended."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.lake.lake import Lake
+from pipeline.lake.writing.committer import Committer
+from pipeline.lake.writing.table_writer import TableWriter
+from pipeline.search.hit_json import hit_json
+from pipeline.search.searcher import Searcher
+from pipeline.watch.matcher import with_targets
+from pipeline.watch.new_rows import RowReader
+from pipeline.watch.watch import Watch
+from pipeline.watch.watch_state import WatchState
+from schemas.errors import LakeError, ModelError, PlanError, QueryError, WatchError
+from schemas.query import Query, RankTerm, Then
+from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots
+from tests.pipeline.search.drawn import DrawnEncoder, add
+from tests.pipeline.watch.watching import BOX, CAR, EVERYTHING, expected, told, watcher
+
+
+def committer(lake: Lake, plan: str = PLAN) -> Committer:
+    return Committer(lake, plan_hash=plan, fold_shots=fold_shots, wait_s=1.0)
+
+
+def test_hits_are_those_of_brute_force_each_once_in_whatever_order_segments_come(lake: Lake, tmp_path: Path) -> None:
+    watching = watcher(lake, tmp_path, (CAR, BOX))
+    segments = [(world, s) for world in (World(n, length=50) for n in range(4)) for s in world.segments(5)]
+    order = np.random.default_rng(7).permutation(len(segments))
+    with committer(lake) as writer:
+        for number, index in enumerate(order.tolist()):
+            world, segment = segments[index]
+            writer.register(world.source)
+            writer.commit([world.rows(segment)])
+            if number % 3 == 0:
+                watching.look()
+            if number % 7 == 0:
+                writer.compact(many=2)
+        watching.look()
+    for watch in (CAR, BOX):
+        found = [hit for hit in told(tmp_path) if hit["watch"] == watch.name]
+        right = expected(lake, watch)
+        assert 3 < len(right) < 40, "the test should tell near from far"
+        assert sorted(hit["frame_id"] for hit in found) == sorted(right)
+        for hit in found:
+            distance, region = right[hit["frame_id"]]
+            assert hit["region_id"] == region
+            assert hit["distance"] == pytest.approx(distance, abs=1e-6)
+    assert watching.status().keyframes == 40
+    assert len({hit["id"] for hit in told(tmp_path)}) == len(told(tmp_path))
+
+
+def test_a_hit_is_the_hit_of_a_search_and_its_distance_the_one_to_choose_a_threshold_by(
+    lake: Lake, tmp_path: Path
+) -> None:
+    with committer(lake) as writer:
+        add(writer, World(0))
+        add(writer, World(2, timed=True))
+    searched = Searcher(lake, DrawnEncoder()).search(replace(CAR.query, k=7)).hits
+    watcher(lake, tmp_path, (replace(CAR, threshold=searched[-1].distance),), since="start").look()
+    found = sorted(told(tmp_path), key=lambda hit: hit["distance"])
+    assert len(found) == 7
+    for hit, like in zip(found, searched, strict=True):
+        as_json = json.loads(json.dumps(hit_json(like)))
+        assert {name: hit[name] for name in as_json if name not in ("rank", "shot_s")} == {
+            name: value for name, value in as_json.items() if name not in ("rank", "shot_s")
+        }
+        assert hit.keys() - as_json.keys() == {"id", "watch", "found_at"}
+        assert as_json.keys() <= hit.keys()
+
+
+def test_what_is_there_counts_from_the_start_only_where_that_is_asked_for(lake: Lake, tmp_path: Path) -> None:
+    with committer(lake) as writer:
+        add(writer, World(0, length=20))
+        (tmp_path / "now").mkdir()
+        (tmp_path / "start").mkdir()
+        now = watcher(lake, tmp_path / "now")
+        start = watcher(lake, tmp_path / "start", since="start")
+        for each in (now, start):
+            each.look()
+        assert (len(told(tmp_path / "now")), len(told(tmp_path / "start"))) == (0, 4)
+        add(writer, World(1, length=20))
+        for each in (now, start):
+            each.look()
+        assert (len(told(tmp_path / "now")), len(told(tmp_path / "start"))) == (4, 8)
+
+
+def test_a_commit_that_is_under_way_is_told_of_when_it_has_ended(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The watcher looks before and after every write of a table: between them the rows are there, and not done."""
+    watching = watcher(lake, tmp_path)
+    seen: list[int] = []
+
+    def looks_around(name: str) -> None:
+        write = getattr(TableWriter, name)
+
+        def looked_at(self: TableWriter, *arguments: object) -> None:
+            watching.look()
+            seen.append(len(told(tmp_path)))
+            write(self, *arguments)
+            watching.look()
+            seen.append(len(told(tmp_path)))
+
+        monkeypatch.setattr(TableWriter, name, looked_at)
+
+    for name in ("append", "upsert", "delete"):
+        looks_around(name)
+    with committer(lake) as writer:
+        for number in range(3):
+            add(writer, World(number, length=20), pieces=2)
+    assert set(seen) == {0, 2, 4, 6, 8, 10, 12}, "a segment of two keyframes is told of as a whole"
+    assert sorted(hit["frame_id"] for hit in told(tmp_path)) == sorted(expected(lake, EVERYTHING))
+
+
+def test_what_failed_is_told_of_when_it_is_done_later(lake: Lake, tmp_path: Path) -> None:
+    world = World(0, length=40)
+    first, second = world.segments(2)
+    watching = watcher(lake, tmp_path)
+    with committer(lake) as writer:
+        writer.register(world.source)
+        writer.fail(first, state="failed", error="the decoder died")
+        writer.commit([world.rows(second)])
+        watching.look()
+        assert len(told(tmp_path)) == 4
+        writer.commit([world.rows(first)])
+        watching.look()
+    assert sorted(hit["pts_s"] for hit in told(tmp_path)) == [p / 10 for p in range(0, 40, 5)]
+
+
+def test_a_source_that_is_replaced_or_removed_is_no_new_hit(lake: Lake, tmp_path: Path) -> None:
+    watching = watcher(lake, tmp_path)
+    with committer(lake) as writer:
+        add(writer, World(0, length=40), pieces=2)
+        add(writer, World(1, length=40))
+        watching.look()
+        writer.remove(World(1).source.id)
+        watching.look()
+        add(writer, World(1, length=40))
+    again = World(0, length=40, plan="plan-b")
+    with committer(lake, "plan-b") as writer:
+        writer.register(again.source, replace=True)
+        watching.look()
+        for segment in again.segments(3):  # cut otherwise
+            writer.commit([again.rows(segment)])
+            watching.look()
+    assert len(told(tmp_path)) == 16
+    assert watching.status().hits == 16
+
+
+def test_a_source_that_goes_while_it_is_read_comes_again_when_it_is_done_again(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watching = watcher(lake, tmp_path)
+    read = RowReader.read
+    with committer(lake) as writer:
+        add(writer, World(0, length=20))
+        add(writer, World(1, length=20))
+
+        def meanwhile(self: RowReader, spans: object) -> object:
+            monkeypatch.setattr(RowReader, "read", read)
+            writer.remove(World(0).source.id)
+            return read(self, spans)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(RowReader, "read", meanwhile)
+        watching.look()
+        assert {hit["source"] for hit in told(tmp_path)} == {World(1).source.uri}
+        add(writer, World(0, length=20))
+        watching.look()
+    assert sorted(hit["frame_id"] for hit in told(tmp_path)) == sorted(expected(lake, EVERYTHING))
+
+
+def test_what_could_not_be_read_is_read_later(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watching = watcher(lake, tmp_path)
+    with committer(lake) as writer:
+        add(writer, World(0, length=20))
+    with monkeypatch.context() as broken:
+        broken.setattr(Lake, "table", lambda *_: (_ for _ in ()).throw(LakeError("the bucket is gone")))
+        with pytest.raises(LakeError):
+            watching.look()
+    real = RowReader.read
+    monkeypatch.setattr(RowReader, "read", lambda *_: (_ for _ in ()).throw(LakeError("the bucket is gone")))
+    with pytest.raises(LakeError):
+        watching.look()
+    monkeypatch.setattr(RowReader, "read", real)
+    watching.look()
+    assert len(told(tmp_path)) == 4
+
+
+def test_the_next_watcher_goes_on_where_the_last_one_was(lake: Lake, tmp_path: Path) -> None:
+    with committer(lake) as writer:
+        for number in range(3):
+            state = WatchState(tmp_path / "watch.sqlite")
+            watching = watcher(lake, tmp_path, since="now", state=state)
+            add(writer, World(2 * number, length=20))
+            watching.look()
+            state.close()
+            add(writer, World(2 * number + 1, length=20))  # while nobody watches
+            writer.compact(many=2)
+    watcher(lake, tmp_path).look()
+    frames = [hit["frame_id"] for hit in told(tmp_path)]
+    assert sorted(frames) == sorted(expected(lake, EVERYTHING))
+
+
+def test_a_watch_asks_for_its_own_sources_alone(lake: Lake, tmp_path: Path) -> None:
+    cam1 = replace(EVERYTHING, name="cam1", query=Query(text="whatever", source="/cam1/"))
+    with committer(lake) as writer:
+        watching = watcher(lake, tmp_path, (cam1,))
+        for number in range(3):
+            add(writer, World(number, length=20))
+        watching.look()
+    assert {hit["source"] for hit in told(tmp_path)} == {World(1).source.uri}
+
+
+def test_fragments_that_cannot_hold_what_is_new_are_not_read_again(lake: Lake, tmp_path: Path) -> None:
+    watching = watcher(lake, tmp_path)
+    with committer(lake) as writer:
+        for number in range(4):
+            add(writer, World(number, length=20))
+            watching.look()
+    there, passed = watching._reader.fragments(), watching._reader._passed
+    assert {name: len(there[name]) for name in there} == {"frames": 4, "regions": 4}
+    assert passed == there
+
+
+def test_two_watchers_do_not_share_a_state(lake: Lake, tmp_path: Path) -> None:
+    watcher(lake, tmp_path)
+    with pytest.raises(WatchError, match="another watcher has"):
+        watcher(lake, tmp_path)
+
+
+def test_watches_that_cannot_begin_are_refused(lake: Lake, tmp_path: Path) -> None:
+    state = WatchState(tmp_path / "watch.sqlite")
+    with pytest.raises(PlanError, match="names of their own"):
+        watcher(lake, tmp_path, (CAR, CAR), state=state)
+    watcher(lake, tmp_path, (CAR,), state=state)
+    watcher(lake, tmp_path, (replace(CAR, threshold=0.1),), since="start", state=state)
+    with pytest.raises(PlanError, match="door would begin where the others"):
+        watcher(lake, tmp_path, (CAR, BOX), since="start", state=state)
+    other = DrawnEncoder(replace(SPACE, model="other", revision="other"))
+    with pytest.raises(ModelError):
+        with_targets((CAR,), lake, other)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"threshold": float("nan")},
+        {"threshold": -0.1},
+        {"name": "a/b"},
+        {"cooldown_s": -1.0},
+        {"query": Query(text="x", rank=(RankTerm("global"),))},
+        {"query": Query(text="x", since_s=3.0)},
+        {"query": Query(text="x", then=Then("y", within_s=3.0))},
+    ],
+)
+def test_a_watch_that_one_frame_cannot_answer_is_refused(bad: dict[str, object]) -> None:
+    with pytest.raises(QueryError):
+        Watch(**({"name": "x", "query": Query(text="x"), "threshold": 0.5} | bad))  # type: ignore[arg-type]
