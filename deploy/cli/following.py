@@ -2,18 +2,15 @@
 
 import logging
 import os
-import signal
-import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Literal
 
 import typer
 
+from deploy.cli.interrupt import ended_by_signal
 from deploy.cli.output import console, print_json, results_only
 
 if TYPE_CHECKING:
@@ -21,9 +18,6 @@ if TYPE_CHECKING:
     from pipeline.live.feed_list import FeedEntry
     from pipeline.live.follow_status import FollowStatus
     from pipeline.plan import Plan
-
-
-_SAME_S = 1.0  # a signal to a process and to its group is one
 
 
 def follow(
@@ -71,7 +65,8 @@ def follow(
             lines(f"the status cannot be written to {state.status}: {error.strerror or error}")
 
     metrics = nullcontext() if metrics_port is None else serve_metrics(metrics_port, lambda: latest)
-    with results_only(), metrics, _ended_by_signal() as ended, _engine(engine, lake, plan) as running:
+    told = "ending: what was received is brought in"
+    with results_only(), metrics, ended_by_signal(told) as ended, _engine(engine, lake, plan) as running:
         typer.echo(f"following {len(listed())} feeds into {lake}; Ctrl-C ends it", err=True)
         status = Follower(running, plan, listed, spool=state.spool, on_status=on_status).run(ended.is_set)
     if as_json:
@@ -140,32 +135,3 @@ def _print(status: "FollowStatus") -> None:
     out.print(f"{status.sink.keyframes:,} keyframes in the lake by {status.sink.commits:,} commits")
     if status.sink.spooled:
         out.print(f"{status.sink.spooled:,} batches wait on disk for the lake; the next run brings them in")
-
-
-@contextmanager
-def _ended_by_signal() -> Iterator[threading.Event]:
-    """Set by the first Ctrl-C or SIGTERM; the second Ctrl-C interrupts as ever."""
-    ended = threading.Event()
-    first_s = 0.0
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def end(number: int, frame: FrameType | None) -> None:
-        nonlocal first_s
-        if ended.is_set() and time.monotonic() - first_s < _SAME_S:
-            return
-        if ended.is_set():
-            usual = before[signal.SIGINT]
-            if callable(usual):
-                usual(number, frame)
-            raise KeyboardInterrupt
-        ended.set()
-        first_s = time.monotonic()
-        typer.echo("ending: what was received is brought in", err=True)
-
-    for number in before:
-        signal.signal(number, end)
-    try:
-        yield ended
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

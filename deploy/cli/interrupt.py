@@ -1,9 +1,14 @@
-"""Ctrl-C that is not lost."""
+"""Ctrl-C that is not lost, and an end that leaves nothing half done."""
 
 import signal
+import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+_SAME_S = 1.0  # a signal to a process and to its group is one
 
 
 @contextmanager
@@ -34,3 +39,32 @@ def interruptible() -> Iterator[Callable[[], None]]:
         yield check
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def ended_by_signal(told: str) -> Iterator[threading.Event]:
+    """Set by the first Ctrl-C or SIGTERM, of which `told` is printed; the second Ctrl-C interrupts as ever."""
+    ended = threading.Event()
+    first_s = 0.0
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def end(number: int, frame: FrameType | None) -> None:
+        nonlocal first_s
+        if ended.is_set() and time.monotonic() - first_s < _SAME_S:
+            return
+        if ended.is_set():
+            usual = before[signal.SIGINT]
+            if callable(usual):
+                usual(number, frame)
+            raise KeyboardInterrupt
+        ended.set()
+        first_s = time.monotonic()
+        print(told, file=sys.stderr, flush=True)
+
+    for number in before:
+        signal.signal(number, end)
+    try:
+        yield ended
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -2,17 +2,13 @@
 
 import os
 import re
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from deploy.cli.interrupt import ended_by_signal
 from deploy.cli.options import LakeOption
 from deploy.cli.values import parse_box
 from schemas.query import Geometry, Query, Ranking
@@ -113,7 +109,7 @@ def watch(
     ] = None,
     poll: Annotated[float, typer.Option(min=0.05, metavar="SECONDS", help="How often the lake is looked at.")] = 1.0,
 ) -> None:
-    """Look out for what is asked in all that becomes part of the lake, and tell each hit once."""
+    """Tell of each new frame that fits, once, as the lake gets it."""
     if queries is None:
         if threshold is None:
             raise typer.BadParameter(
@@ -164,8 +160,8 @@ def watch(
         )
         names = ", ".join(watch.name for watch in watches)
         typer.echo(f"watching {opened.uri} for {names}; goes on from {kept.path} when started again", err=True)
-        with _asked_to_end() as ended:
-            status = watcher.run(ended, once=once)
+        with ended_by_signal("ending: what is found and not sent yet is kept") as ended:
+            status = watcher.run(ended.is_set, once=once)
         typer.echo(_summary(status), err=True)
     finally:
         kept.close()
@@ -211,26 +207,6 @@ def _deliveries(
 
     webhook = Webhook(WebhookConfig(url, token, timeout_s))
     return Deliveries(state, webhook, dead_letter=letters, give_up_s=give_up_s)
-
-
-@contextmanager
-def _asked_to_end() -> Iterator[Callable[[], bool]]:
-    """Gives what says whether Ctrl-C was pressed or the process was asked to end; a second time ends it at once."""
-    asked = threading.Event()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def note(number: int, frame: FrameType | None) -> None:
-        del frame
-        asked.set()
-        signal.signal(number, before[signal.Signals(number)] or signal.SIG_DFL)
-
-    for number in before:
-        signal.signal(number, note)
-    try:
-        yield asked.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler or signal.SIG_DFL)
 
 
 def _summary(status: "WatcherStatus") -> str:

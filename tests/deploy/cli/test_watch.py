@@ -1,0 +1,92 @@
+"""`regionlake watch` as people run it: catches a threshold that is not the distance which `search` prints, lines of
+another shape, and a command that cannot be ended or started again."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.watch.receiver import Receiver
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+BOX = ("--box", "0,0,0.5,0.6")
+
+
+def lines(text: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_a_threshold_is_a_distance_of_search_and_a_second_run_tells_nothing_again(
+    regionlake: Run, lake: Path, tmp_path: Path
+) -> None:
+    searched = json.loads(regionlake("search", "a white box", *BOX, "--lake", lake, "-k", 2, "--json").stdout)["hits"]
+    out = tmp_path / "hits.jsonl"
+    command = ["watch", "a white box", *BOX, "--lake", lake, "--threshold", searched[-1]["distance"], "--since"]
+    command += ["start", "--once", "--out", out, "--state", tmp_path / "watch.sqlite"]
+    done = regionlake(*command)
+    assert done.returncode == 0, done.stderr
+    assert "2 hits in" in done.stderr
+    found = sorted(lines(out.read_text()), key=lambda hit: str(hit["distance"]))
+    assert [hit["frame_id"] for hit in found] == [hit["frame_id"] for hit in searched]
+    assert [hit["box"] for hit in found] == [hit["box"] for hit in searched]
+    assert found[0].keys() == searched[0].keys() | {"id", "watch", "found_at"}
+    assert {hit["watch"] for hit in found} == {"a-white-box"}
+    again = regionlake(*command)
+    assert again.returncode == 0, again.stderr
+    assert len(lines(out.read_text())) == 2
+
+
+def test_a_file_of_watches_and_a_webhook_with_a_token_that_is_not_shown(
+    regionlake: Run, lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "watches.toml").write_text(
+        "[watch.corner]\nbox = [0, 0, 0.3, 0.3]\nthreshold = 1\n[watch.all]\nbox = [0, 0, 1, 1]\nthreshold = 0\n"
+    )
+    monkeypatch.setenv("HOOK_TOKEN", "a-secret")
+    receiver = Receiver()
+    try:
+        command = ["watch", "--queries", tmp_path / "watches.toml", "--lake", lake, "--since", "start", "--once"]
+        command += ["--state", tmp_path / "watch.sqlite", "--webhook", receiver.url]
+        done = regionlake(*command, "--webhook-token-env", "HOOK_TOKEN")
+    finally:
+        receiver.close()
+    assert done.returncode == 0, done.stderr
+    printed = lines(done.stdout)
+    assert {hit["watch"] for hit in printed} == {"corner", "all"}
+    assert receiver.taken == printed
+    assert {headers["Authorization"] for headers in receiver.headers} == {"Bearer a-secret"}
+    assert "secret" not in done.stdout + done.stderr
+    assert f"{len(printed)} delivered, 0 given up, 0 wait" in done.stderr
+
+
+def test_it_watches_until_it_is_asked_to_end(lake: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "deploy.cli.main", "watch", "--box", "0,0,1,1", "--threshold", "1"]
+    command += ["--lake", str(lake), "--state", str(tmp_path / "watch.sqlite"), "--since", "start"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert json.loads(process.stdout.readline())["watch"] == "box"  # while it goes on
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    assert "hits in" in errors
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("a dog",), "--threshold"),
+        (("a dog", "--threshold", "0.5", "--webhook", "http://host", "--webhook-token-env", "NO_SUCH"), "NO_SUCH"),
+        (("a dog", "--queries", __file__), "TEXT stands in the file"),
+    ],
+)
+def test_wrong_usage_says_what_is_right(
+    regionlake: Run, lake: Path, tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
+    done = regionlake("watch", *words, "--lake", lake, "--state", tmp_path / "watch.sqlite")
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
