@@ -10,7 +10,7 @@ import pytest
 from deploy.cli.main import INTERRUPTED
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-SUBCOMMANDS = ["ingest", "search", "status", "check", "plan", "models", "doctor", "generate", "eval", "train"]
+SUBCOMMANDS = ["ingest", "search", "status", "check", "plan", "models", "doctor", "generate", "eval", "train", "watch"]
 
 
 def test_help_imports_nothing_heavy() -> None:
