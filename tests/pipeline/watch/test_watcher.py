@@ -16,6 +16,7 @@ from pipeline.watch.matcher import with_targets
 from pipeline.watch.new_rows import RowReader
 from pipeline.watch.watch import Watch
 from pipeline.watch.watch_state import WatchState
+from pipeline.watch.watcher import Since, Watcher
 from schemas.errors import LakeError, ModelError, PlanError, QueryError, WatchError
 from schemas.query import Query, RankTerm, Then
 from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots
@@ -115,6 +116,37 @@ def test_a_commit_that_is_under_way_is_told_of_when_it_has_ended(
             add(writer, World(number, length=20), pieces=2)
     assert set(seen) == {0, 2, 4, 6, 8, 10, 12}, "a segment of two keyframes is told of as a whole"
     assert sorted(hit["frame_id"] for hit in told(tmp_path)) == sorted(expected(lake, EVERYTHING))
+
+
+@pytest.mark.parametrize("since", ["now", "start"])
+def test_a_watcher_that_begins_in_the_middle_of_a_commit_tells_of_it(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, since: Since
+) -> None:
+    begun: dict[str, Watcher] = {}
+
+    def begins_before(name: str) -> None:
+        write = getattr(TableWriter, name)
+
+        def begun_first(self: TableWriter, table: str, *arguments: object) -> None:
+            folder = tmp_path / f"{len(begun)}-{name}-{table}"
+            folder.mkdir()
+            begun[folder.name] = watcher(lake, folder, since=since)
+            begun[folder.name].look()
+            write(self, table, *arguments)
+
+        monkeypatch.setattr(TableWriter, name, begun_first)
+
+    for name in ("append", "upsert"):
+        begins_before(name)
+    with committer(lake) as writer:
+        add(writer, World(0, length=20))
+    assert {"append-segments", "append-frames", "append-regions", "upsert-segments"} <= {
+        name.partition("-")[2] for name in begun
+    }
+    for name, watching in begun.items():
+        if not name.endswith(("-shots", "upsert-sources")):  # the segment was done by then, or the source not there
+            watching.look()
+            assert len(told(tmp_path / name)) == 4, name
 
 
 def test_what_failed_is_told_of_when_it_is_done_later(lake: Lake, tmp_path: Path) -> None:
