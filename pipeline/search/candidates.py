@@ -50,9 +50,10 @@ class Candidates:
         k: int,
         ids: IdArray,
         scorer: Scorer,
+        within: float = np.inf,
     ) -> list[tuple[int, float, Place]]:
         """Row, distance and place of the k best frames: all candidates scored in float32, and exactly those that can be
-        among them. ids: of all frames, bytes (F,)."""
+        among them. ids: of all frames, bytes (F,). within: the largest distance that a frame may have."""
         if not len(self):
             return []
         geometric = None if box is None else self._geometric(box, ranking)
@@ -66,6 +67,7 @@ class Candidates:
             length = max(1.0, float(np.linalg.norm(vector)))
             slack = weight * length * float32_error(len(vector)) + 2.0**-23
         kept = contenders(distance, self._frame, k=k, slack=slack)
+        kept = kept[distance[kept] <= np.float64(within) + 2 * slack]
         best = self._take(kept)
         distance = distance[kept]
         semantic = None if semantic is None else semantic[kept]
@@ -73,9 +75,11 @@ class Candidates:
         if only_best and vector is not None:
             semantic = best._semantic(vector, scorer, exact=True)
             distance = fuse(semantic, geometric, ranking=ranking)
-        order = rank_frames(distance, frame_id=ids[best._frame], candidate_id=best._ids, k=k)
+        frame = best._frame
+        order = rank_frames(distance, frame_id=ids[frame], candidate_id=best._ids, k=k)
         return [
-            (int(best._frame[i]), float(distance[i]), best._place(int(i), semantic, geometric)) for i in order.tolist()
+            (int(frame[i]), float(distance[i]), best._place(int(i), semantic, geometric))
+            for i in order[distance[order] <= np.float64(within)].tolist()
         ]
 
     def frame_scores(

@@ -68,6 +68,7 @@ class Matcher:
             k=len(rows),
             ids=rows.frame_id,
             scorer=self._scorer,
+            within=watch.threshold,
         )
         return [
             Hit(
@@ -89,7 +90,6 @@ class Matcher:
                 track=place.track,
             )
             for row, distance, place in ranked
-            if distance <= watch.threshold
         ]
 
 
