@@ -21,8 +21,8 @@ from tests.pipeline.watch.receiver import Receiver
 from tests.pipeline.watch.victim import watch
 from tests.pipeline.watch.watching import EVERYTHING, expected, told, watcher
 
-ROUNDS = 10
-WORLDS = [World(n, length=40, regions=2) for n in range(24)]
+ROUNDS = 6
+WORLDS = [World(n, length=40, regions=2) for n in range(12)]
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
