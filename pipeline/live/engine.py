@@ -46,9 +46,11 @@ class FeedHandle(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Worked:
-    """A group of packets that a model is done with. rows: one for each; None where it failed, which `error` tells."""
+    """A group of packets that a model is done with, after `seconds`. rows: one for each; None where it failed, which
+    `error` tells."""
 
     packets: tuple[FramePacket, ...]
+    seconds: float
     rows: tuple[RowPacket, ...] | None
     error: str = ""
 

@@ -47,7 +47,7 @@ class _Place:
 
 class FeedBuffer:
     """Items of one feed in their order. Packets that wait are joined; keyframes beyond `most`, and those that are
-    `stale_s` behind the newest, are shed and counted. What begins a shot goes last.
+    `stale_s` behind the newest, are shed and counted. What begins a shot may wait twice as long, and goes last.
 
     plan_hash: of the plan that the rows will be made by.
     shed: keyframes so far. keyframes: that wait. Not for several threads at once.
@@ -110,18 +110,20 @@ class FeedBuffer:
 
     def _has_stale(self) -> bool:
         places = self._places()
-        return any(place.reason != "shot" and places[-1].time_s - place.time_s > self._stale_s for place in places)
+        return any(self._is_stale(place, newest_s=places[-1].time_s) for place in places)
+
+    def _is_stale(self, place: _Place, *, newest_s: float) -> bool:
+        return newest_s - place.time_s > self._stale_s * (2 if place.reason == "shot" else 1)
 
     def _shed_one(self) -> None:
-        """Drops the keyframe that tells least: none that begins a shot while there are others; of those one that is
-        stale, else the one nearest in time to the one before it."""
+        """Drops the keyframe that tells least: one that is stale; else none that begins a shot while there are others,
+        and of those the one nearest in time to the one before it."""
         places = self._places()
         newest_s = places[-1].time_s
 
-        def tells(i: int) -> tuple[bool, float]:
-            stale = newest_s - places[i].time_s > self._stale_s
+        def tells(i: int) -> tuple[bool, bool, float]:
             gap_s = math.inf if i == 0 else abs(places[i].time_s - places[i - 1].time_s)
-            return places[i].reason == "shot", -1.0 if stale else gap_s
+            return not self._is_stale(places[i], newest_s=newest_s), places[i].reason == "shot", gap_s
 
         place = places[min(range(len(places)), key=tells)]
         report, keyframes = _report(place.packet), place.packet.keyframes

@@ -22,6 +22,7 @@ from schemas.sources import SegmentReport, Source
 
 _LOOK_S = 2.0
 _WAITING_PACKETS = 2
+_PACKET_KEYFRAMES = 2
 
 
 class FolderFeed:
@@ -149,7 +150,7 @@ class FolderFeed:
         run = self._plan.run
         for segment in split_source(source, segment_s=run.segment_s, plan_hash=self._plan_hash, todo=todo):
             self._wanted.wait()
-            for packet in _in_small(self._reader.read(Work(segment, location)), most=self._plan.live.group_keyframes):
+            for packet in _in_small(self._reader.read(Work(segment, location)), most=_PACKET_KEYFRAMES):
                 if isinstance(packet.head.end, SegmentFailure):
                     self._status = replace(self._status, last_error=packet.head.end.error)
                 if not self._put(packet):

@@ -81,7 +81,7 @@ class Follower:
         self._spooled = kept.source_ids()
         self._sink = Sink(engine.writer, kept, on_commit=committed)
         self._assembler = SegmentAssembler(self._plan_hash)
-        self._turns = Turns(group_keyframes=plan.live.group_keyframes)
+        self._turns = Turns(most=plan.live.group_keyframes, group_s=plan.live.group_s)
         self._feeds: dict[str, _Followed] = {}
         self._leaving: list[_Followed] = []  # removed, and not empty yet
         self._left: dict[str, FeedStatus] = {}  # the last of those that are gone
@@ -230,6 +230,7 @@ class Follower:
             self._take(done)
 
     def _take(self, done: Worked) -> None:
+        self._turns.took(sum(len(packet.keyframes) for packet in done.packets), done.seconds)
         for packet in done.packets:
             self._outstanding[packet.head.segment.source.id] -= 1
             if done.rows is None:

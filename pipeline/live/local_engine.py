@@ -1,5 +1,6 @@
 """Feeds as threads of this process, each with its child that decodes, and one model beside them."""
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
@@ -24,23 +25,28 @@ class LocalLiveEngine:
         self._embed = EmbedStage(plan)
         self.writer = make_writer()  # holds the lake's lock: after all that may be refused
         self._thread = ThreadPoolExecutor(1, "model")
-        self._running: list[tuple[tuple[FramePacket, ...], Future[list[RowPacket]]]] = []
+        self._running: tuple[tuple[FramePacket, ...], float, Future[list[RowPacket]]] | None = None
 
     def feed(self, name: str, request: FollowRequest) -> "LocalFeed":
         return LocalFeed(Feed(name, request))
 
     @property
     def idle_models(self) -> int:
-        return int(not self._running)
+        return int(self._running is None)
 
     def work(self, packets: Sequence[FramePacket]) -> None:
         group = tuple(packets)
-        self._running.append((group, self._thread.submit(lambda: self._embed(self._propose(group)))))
+        future = self._thread.submit(lambda: self._embed(self._propose(group)))
+        self._running = group, time.monotonic(), future
 
     def worked(self) -> list[Worked]:
-        finished = [(group, future) for group, future in self._running if future.done()]
-        self._running = [(group, future) for group, future in self._running if not future.done()]
-        return [_worked(group, future) for group, future in finished]
+        if self._running is None or not self._running[2].done():
+            return []
+        (group, began_s, future), self._running = self._running, None
+        seconds, error = time.monotonic() - began_s, future.exception()
+        if error is not None:
+            return [Worked(group, seconds, None, f"the model failed: {type(error).__name__}: {error}")]
+        return [Worked(group, seconds, tuple(future.result()))]
 
     def __enter__(self) -> Self:
         return self
@@ -82,10 +88,3 @@ class LocalFeed:
     @property
     def ended(self) -> bool:
         return self._feed.ended
-
-
-def _worked(group: tuple[FramePacket, ...], future: Future[list[RowPacket]]) -> Worked:
-    error = future.exception()
-    if error is not None:
-        return Worked(group, None, f"the model failed: {type(error).__name__}: {error}")
-    return Worked(group, tuple(future.result()))

@@ -1,5 +1,6 @@
 """Feeds as actors of Ray, and a pool of actors with models that they share."""
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -65,7 +66,7 @@ class RayLiveEngine:
             }
             actor = ray.remote(_ModelActor).options(**options)
             self._idle: list[Any] = [actor.remote(plan) for _ in range(sizes.embedders)]
-            self._running: dict[Any, tuple[Any, tuple[FramePacket, ...]]] = {}  # by the reference to the answer
+            self._running: dict[Any, tuple[Any, tuple[FramePacket, ...], float]] = {}  # by reference
             self._session = opened.pop_all()
 
     def feed(self, name: str, request: FollowRequest) -> "RemoteFeed":
@@ -77,7 +78,7 @@ class RayLiveEngine:
 
     def work(self, packets: Sequence[FramePacket]) -> None:
         actor = self._idle.pop()
-        self._running[actor.work.remote(tuple(packets))] = actor, tuple(packets)
+        self._running[actor.work.remote(tuple(packets))] = actor, tuple(packets), time.monotonic()
 
     def worked(self) -> list[Worked]:
         if not self._running:
@@ -85,13 +86,14 @@ class RayLiveEngine:
         ready, _ = ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
         finished = []
         for answer in ready:
-            actor, packets = self._running.pop(answer)
+            actor, packets, began_s = self._running.pop(answer)
+            seconds = time.monotonic() - began_s
             self._idle.append(actor)
             try:
-                finished.append(Worked(packets, tuple(ray.get(answer))))
+                finished.append(Worked(packets, seconds, tuple(ray.get(answer))))
             except ray.exceptions.RayError as error:
                 told = str(error).strip().splitlines()[-1]
-                finished.append(Worked(packets, None, f"the model failed: {told}"))
+                finished.append(Worked(packets, seconds, None, f"the model failed: {told}"))
         return finished
 
     def __enter__(self) -> Self:

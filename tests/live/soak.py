@@ -87,7 +87,7 @@ def soak(
 ) -> tuple[Soak, dict[str, int]]:
     """Runs it; the ledger's sums beside it."""
     clips = [data / "pets09-s2l1" / "vtest.avi", data / "tud-stadtmitte" / "TUD-Stadtmitte.mp4"]
-    clips += sorted([*(data / "street-clips").glob("*.mp4"), *(data / "handheld-clips").glob("*.mp4")])[:2]
+    clips.append(data / "street-clips" / "car-detection.mp4")
     with tempfile.TemporaryDirectory(prefix="soak-") as scratch:
         folder = Path(scratch)
         films = folder / "films"
@@ -97,7 +97,7 @@ def soak(
             film(films / f"clip{n}.mp4", clip, loops=int(minutes * 60 / (60 if n == 0 else 3)) + 1, size="768:576")
         with rtsp_server(films) as server:
             listed = folder / "feeds.toml"
-            tables = [f'[feeds.cam{n:02}]\nurl = "{server.url(f"clip{n % len(clips)}")}"\n' for n in range(feeds)]
+            tables = [f'[feeds.cam{n:02}]\nurl = "{server.url(f"clip{_clip_of(n)}")}"\n' for n in range(feeds)]
             listed.write_text("".join(tables))
             lake = folder / "lake"
             follower = FollowerProcess(lake, ["--feeds", str(listed), "--engine", engine], settings=settings)
@@ -122,6 +122,11 @@ def soak(
             print(f"of these, before all were live: {sum(already.values()):,} frames", flush=True)
             follower.end(most_s=300)
             return Soak(last, seconds, samples), require_sound(lake)
+
+
+def _clip_of(feed: int) -> int:
+    """Most cameras never cut: three of four show PETS, from its beginning as of when they were opened."""
+    return 0 if feed % 4 else 1 + feed // 4 % 2
 
 
 def _sample(follower: FollowerProcess, lake: Path, newest_s: float | None) -> Sample:

@@ -71,14 +71,16 @@ def test_packets_of_two_recordings_are_not_joined_and_what_ends_one_stays_betwee
     assert buffer.take() is None
 
 
-def test_what_is_far_behind_the_newest_is_shed_unless_it_begins_a_shot() -> None:
+def test_what_is_far_behind_the_newest_is_shed_and_what_begins_a_shot_later() -> None:
     source = recording()
     buffer = FeedBuffer(most=10, stale_s=1.5, plan_hash="plan")
-    buffer.put(packet(source, 0, 10, (1,), reason="shot"))
+    buffer.put(packet(source, 0, 10, (5,), reason="shot"))
     buffer.put(packet(source, 10, 20, (12, 18)))
     assert buffer.shed == 0
     buffer.put(packet(source, 20, 40, (31,)))
+    assert buffer.shed == 1
+    buffer.put(packet(source, 40, 50, (40,)))
     item = buffer.take()
     assert isinstance(item, FramePacket)
-    assert [k.pts for k in item.keyframes] == [1, 18, 31]
-    assert report_of(item).shed == 1
+    assert [k.pts for k in item.keyframes] == [31, 40]
+    assert report_of(item).shed == 3

@@ -59,7 +59,8 @@ def simulated(rates: list[float], *, seed: int = 0) -> list[Camera]:
     chance = random.Random(seed)
     cameras = [Camera(f"feed {n:03}", rate) for n, rate in enumerate(rates)]
     by_source = {camera.source.id: camera for camera in cameras}
-    turns = Turns(group_keyframes=GROUP)
+    turns = Turns(most=GROUP, group_s=1.0)
+    turns.took(GROUP, GROUP / MODEL_PER_S)
     budget = 0.0
     for now in range(SECONDS):
         for camera in cameras:
@@ -92,7 +93,8 @@ def test_no_feed_waits_longer_than_its_turn_takes() -> None:
 
 def test_what_a_feed_tells_of_its_recordings_is_passed_on_in_order() -> None:
     camera = Camera("gate", 1.0)
-    turns = Turns(group_keyframes=8)
+    turns = Turns(most=8, group_s=1.0)
+    turns.took(8, 0.1)
     items: list[FeedItem] = [
         packet(camera.source, 0, 10, (3,)),
         ended(camera.source, 10),
@@ -104,3 +106,16 @@ def test_what_a_feed_tells_of_its_recordings_is_passed_on_in_order() -> None:
     assert all(isinstance(one, FramePacket) for one in group)
     assert [one.head.segment.span.start for one in group] == [0, 10]
     assert turns.told == [items[1]]
+
+
+def test_a_group_is_what_a_model_works_off_in_its_time() -> None:
+    turns = Turns(most=16, group_s=1.0)
+    assert turns.size == 1
+    turns.took(1, 0.4)
+    assert turns.size == 2
+    for _ in range(20):
+        turns.took(16, 0.1)
+    assert turns.size == 16
+    for _ in range(20):
+        turns.took(16, 20.0)
+    assert turns.size == 1
