@@ -160,9 +160,12 @@ class Lake:
 
 
 def _is_torn(datasets: dict[TableName, Any]) -> bool:
-    """Whether a commit is under way: a segment is `writing`, or a source done as a whole is not yet complete."""
+    """Whether a change is under way: a segment is `writing`, something is `removing`, or a source done as a whole is
+    not yet complete."""
     segments = datasets["segments"]
-    if segments.count_rows(filter="state = 'writing'"):
+    if segments.count_rows(filter="state IN ('writing', 'removing')"):
+        return True
+    if datasets["sources"].count_rows(filter="state = 'removing'"):
         return True
     sources = datasets["sources"].to_table(columns=["id", "start", "stop"], filter="state = 'open'")
     done = segments.to_table(columns=["source_id", "start", "stop"], filter="state = 'done'")

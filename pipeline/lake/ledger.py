@@ -16,8 +16,9 @@ from schemas.shots import CutEvent, Shot
 from schemas.sources import Segment, Source
 from schemas.tables import segments_schema, shots_schema, sources_schema
 
-SourceState = Literal["open", "complete", "quarantined"]
-SegmentState = Literal["writing", "done", "failed", "quarantined"]
+SourceState = Literal["open", "complete", "quarantined", "removing"]
+# removed: it was done, and its rows were deleted since (pipeline/lake/upkeep/retention.py)
+SegmentState = Literal["writing", "done", "failed", "quarantined", "removing", "removed"]
 
 
 @dataclass(slots=True)
@@ -44,26 +45,39 @@ class SourceEntry:
     def spans(self, state: SegmentState) -> list[Span]:
         return sorted(s.span for s in self.segments.values() if s.state == state)
 
+    def settled(self) -> list[Span]:
+        """Spans of which nothing more is wanted: they are in the lake, or were and have been removed."""
+        return sorted(self.spans("done") + self.spans("removed"))
+
     def covered(self) -> bool:
         """Whether every tick of the source lies in a segment that is done; what is lost of a feed never comes again."""
         if self.source is None:
             return False
         lost = self.spans("failed") if self.source.kind == "feed" else []
-        return not self.source.span.minus(self.spans("done") + lost)
+        return not self.source.span.minus(self.settled() + lost)
+
+
+_ENTRY_COLUMNS = ["id", "source_id", "source", "plan", "start", "stop", "state", "first_pts", "last_pts"]
 
 
 def load_entries(lake: Lake) -> dict[str, SourceEntry]:
     """All sources of a lake, with their segments, by source id."""
     entries = {row["id"]: _entry(row) for row in lake.read("sources").to_pylist()}
-    columns = ["id", "source_id", "source", "plan", "start", "stop", "state", "first_pts", "last_pts"]
-    for row in lake.read("segments", columns=columns).to_pylist():
+    for row in lake.read("segments", columns=_ENTRY_COLUMNS).to_pylist():
         entry = entries.get(row["source_id"])
         if entry is None:  # its source was lost: the audit names it, and replacing the source clears it
             entry = entries[row["source_id"]] = SourceEntry(row["source"], row["plan"], "open", None)
-        entry.segments[row["id"]] = LedgerEntry(
-            Span(row["start"], row["stop"]), row["state"], row["first_pts"], row["last_pts"]
-        )
+        entry.segments[row["id"]] = _ledger_entry(row)
     return entries
+
+
+def load_segments(lake: Lake, source_ids: Sequence[str]) -> dict[str, dict[str, LedgerEntry]]:
+    """The segments of some sources: source id → segment id → entry."""
+    found: dict[str, dict[str, LedgerEntry]] = {name: {} for name in source_ids}
+    if source_ids:
+        for row in lake.read("segments", columns=_ENTRY_COLUMNS, where=sql_in("source_id", source_ids)).to_pylist():
+            found[row["source_id"]][row["id"]] = _ledger_entry(row)
+    return found
 
 
 def load_cut_events(lake: Lake, source_ids: Iterable[str]) -> dict[str, list[CutEvent]]:
@@ -175,6 +189,10 @@ def _segment_row(segment: Segment, *, plan: str, state: SegmentState, now: datet
         "cut_events": [],
         "committed_at": now,
     }
+
+
+def _ledger_entry(row: dict[str, Any]) -> LedgerEntry:
+    return LedgerEntry(Span(row["start"], row["stop"]), row["state"], row["first_pts"], row["last_pts"])
 
 
 def _entry(row: dict[str, Any]) -> SourceEntry:

@@ -151,6 +151,15 @@ class _Audit:
                 f"segments: [{row['start']}, {row['stop']}) of {row['source']} is `writing`: a commit is under way, or "
                 f"was interrupted; the next `regionlake ingest` undoes it",
             )
+        for name in ("sources", "segments"):
+            table = self.tables[name]
+            going = table.filter(pc.equal(table["state"], "removing"))
+            for source_id, uri in sorted({*_pairs(going, _source_column(table), "source")}):
+                yield (
+                    source_id,
+                    f"{name}: {uri} is `removing`: a removal is under way, or was interrupted; the next "
+                    "`regionlake ingest` or `regionlake upkeep` ends it",
+                )
         plans = dict(_pairs(self.tables["sources"], "id", "plan"))
         for source, plan in sorted({*_pairs(self._done, "source_id", "plan")}):
             if source in plans and plans[source] != plan:
@@ -179,7 +188,7 @@ class _Audit:
         segments = self.tables["segments"]
         # what a feed lost never comes again: its recordings end without it
         lost = pc.and_(pc.equal(segments["state"], "failed"), pc.is_in(segments["source_id"], value_set=feeds))
-        settled = pa.concat_tables([self._done, segments.filter(lost)])
+        settled = pa.concat_tables([self._done, segments.filter(pc.or_(lost, pc.equal(segments["state"], "removed")))])
         for row in settled.select(["source_id", "start", "stop"]).to_pylist():
             spans.setdefault(row["source_id"], []).append(Span(row["start"], row["stop"]))
         for row in self.tables["sources"].to_pylist():
@@ -257,8 +266,10 @@ class _Audit:
             )
 
     def _shots(self) -> Iterator[Problem]:
+        segments = self.tables["segments"]
+        removed = segments.filter(pc.equal(segments["state"], "removed"))
         found: dict[str, list[tuple[int, int]]] = {}
-        for row in self.tables["shots"].to_pylist():
+        for row in (*self.tables["shots"].to_pylist(), *removed.to_pylist()):  # the shots of what was removed went too
             found.setdefault(row["source_id"], []).append((row["start"], row["stop"]))
         decoded = self._done.group_by("source_id").aggregate([("frames_decoded", "sum")])
         with_frames = {source for source, count in _pairs(decoded, "source_id", "frames_decoded_sum") if count}

@@ -5,40 +5,55 @@ ledger rows as `done`. Whoever opens the lake to write next deletes the rows of 
 still `writing`: a commit happened wholly or not at all.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal, Self
+from functools import wraps
+from typing import Concatenate, Literal, ParamSpec, Self, TypeVar
 
 import pyarrow as pa
 
 from operators.tracking.links import Linker
 from pipeline.lake.audit.check import check
-from pipeline.lake.lake import Lake, lake_errors
+from pipeline.lake.lake import Lake
 from pipeline.lake.ledger import (
     LedgerEntry,
+    SegmentState,
     SourceEntry,
     done_table,
     failed_table,
     load_entries,
+    load_segments,
     quarantined_source_table,
     shots_table,
     sources_table,
-    sql_in,
 )
+from pipeline.lake.upkeep.compaction import MANY_FRAGMENTS, Compaction, compact
+from pipeline.lake.writing import removal
 from pipeline.lake.writing.folding import FoldShots, fold_sources
 from pipeline.lake.writing.lock import WriterLock
 from pipeline.lake.writing.sound_rows import require_sound
 from pipeline.lake.writing.table_writer import TableWriter
 from pipeline.lake.writing.tracks import NewTracker, write_tracks
-from pipeline.lake.writing.upkeep import MANY_FRAGMENTS, Compaction, compact
 from pipeline.rows import SegmentRows
 from schemas.clock import Span
 from schemas.errors import LakeError, PlanConflictError
 from schemas.ids import digest, segment_id
 from schemas.sources import Segment, Source
-from schemas.tables import TableName
 
-_ROW_TABLES: tuple[TableName, ...] = ("frames", "regions", "patches")
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _in_turn(method: Callable[Concatenate["Committer", P], R]) -> Callable[Concatenate["Committer", P], R]:
+    """Whatever threads the calls come from, one is done after the other."""
+
+    @wraps(method)
+    def called(self: "Committer", /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with self.turn:
+            return method(self, *args, **kwargs)
+
+    return called
 
 
 class Committer:
@@ -50,6 +65,8 @@ class Committer:
     wait_s: how long to wait for another writer to end.
     Opening repairs what a killed writer left behind. Every method may be called again with the same arguments,
     by the same or the next committer, when it is not known whether the first call got through.
+    turn: held by every method while it runs; whoever else changes the lake from this process holds it meanwhile.
+    joins_fragments: between commits and at the end; False where an Upkeep does it.
     Raises LakeError when another writer holds the lake, or the storage refuses.
     """
 
@@ -74,6 +91,8 @@ class Committer:
         self._entries: dict[str, SourceEntry] = {}
         self._ids_at: dict[str, set[str]] = {}  # ids that were ever seen at a URI: see _standing_at
         self._damaged = True  # until recovery has looked
+        self.turn = threading.RLock()
+        self.joins_fragments = True
         self._unsound: frozenset[str] | None = None  # until somebody wants to replace what is
         self._commits = 0  # since small fragments were last looked for
         try:
@@ -88,12 +107,13 @@ class Committer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @_in_turn
     def close(self) -> None:
         """Releases the lake; sources registered without any commit are written first, small fragments joined."""
         try:
             if not self._damaged:
                 self.flush()
-            if self._commits and not self._damaged:
+            if self._commits and not self._damaged and self.joins_fragments:
                 self.compact()
         finally:
             if self._lock is not None:
@@ -101,6 +121,7 @@ class Committer:
             if self._linker is not None:
                 self._linker.close()
 
+    @_in_turn
     def register(self, source: Source, *, replace: bool = False) -> list[Span]:
         """Makes a source known; returns the spans of it that are still to be read, in order.
 
@@ -128,11 +149,13 @@ class Committer:
         self._damaged = False
         return source.span.minus(self.done_spans(source.id))
 
+    @_in_turn
     def done_spans(self, source_id: str) -> list[Span]:
-        """Spans of a source whose rows are in the lake, in order."""
+        """Spans of a source whose rows are in the lake, in order; those that upkeep removed are not wanted again."""
         entry = self._entries.get(source_id)
-        return entry.spans("done") if entry is not None else []
+        return entry.settled() if entry is not None else []
 
+    @_in_turn
     def commit(self, rows: Sequence[SegmentRows]) -> int:
         """Adds segments to the lake in one commit; returns how many were new.
 
@@ -153,11 +176,12 @@ class Committer:
             self._damaged = False
             self._commits += 1
         self._complete({item.segment.source.id for item in new})
-        if self._commits >= MANY_FRAGMENTS:
+        if self._commits >= MANY_FRAGMENTS and self.joins_fragments:
             # every commit opens all fragments of the ledger: 50 ms of CPU each at first, 150 ms after 400 commits
             self.compact()
         return len(new)
 
+    @_in_turn
     def fail(self, segment: Segment, *, state: Literal["failed", "quarantined"], error: str, lost: int = 0) -> None:
         """Notes that a segment gave nothing, and why. A segment that is done stays done.
 
@@ -174,6 +198,7 @@ class Committer:
         entry.segments[segment.id] = LedgerEntry(segment.span, state)
         self._damaged = False
 
+    @_in_turn
     def quarantine(self, uri: str, *, source_id: str | None = None, error: str) -> None:
         """Notes an input that cannot be read, and why. A complete source stays complete.
 
@@ -192,23 +217,58 @@ class Committer:
         self._know(name, SourceEntry(uri, self.plan_hash, "quarantined", None, segments))
         self._damaged = False
 
+    @_in_turn
     def remove(self, source_id: str) -> None:
         """Takes a source out of the lake, so that it can be ingested anew."""
+        self.remove_sources([source_id])
+
+    @_in_turn
+    def remove_sources(self, source_ids: Sequence[str]) -> None:
+        """Takes these sources out of the lake."""
         self._recover()
         self._damaged = True
-        here = sql_in("source_id", [source_id])
-        with lake_errors(f"replacing source {source_id} in {self.lake.uri}"):
-            # first the marks that let an interrupted replacement be finished by the next recovery
-            self.lake.table("sources").update(where=sql_in("id", [source_id]), values={"state": "open"})
-            self.lake.table("segments").update(where=here, values={"state": "writing"})
-            for name in ("shots", *_ROW_TABLES, "segments"):
-                self.lake.table(name).delete(here)
-            self.lake.table("sources").delete(sql_in("id", [source_id]))
-        self._entries.pop(source_id, None)
+        removal.remove_sources(self._tables, source_ids)
+        for source_id in source_ids:
+            self._entries.pop(source_id, None)
         if self._unsound is not None:
-            self._unsound -= {source_id}
+            self._unsound -= set(source_ids)
         self._damaged = False
 
+    @_in_turn
+    def keep_only(self, kept: Mapping[str, Sequence[Span]]) -> None:
+        """Of each of these complete sources, by id, what lies in the spans, which begin and end with shots of it.
+
+        The rest is `removed` in the ledger: it is not asked for again.
+        """
+        self._recover()
+        self._damaged = True
+        kept = {name: kept[name] for name in self._complete_ones(kept)}
+        removal.keep_only(self.lake, self._tables, kept)
+        self._reload(list(kept))
+        self._damaged = False
+
+    @_in_turn
+    def join_ledger(self, source_ids: Sequence[str]) -> int:
+        """Makes one row of the ledger of neighbours that are done, of complete sources; returns how many fewer."""
+        self._recover()
+        self._damaged = True
+        source_ids = self._complete_ones(source_ids)
+        fewer = removal.join_ledger(self.lake, self._tables, source_ids)
+        self._reload(source_ids)
+        self._damaged = False
+        return fewer
+
+    @_in_turn
+    def ledger_rows(self) -> dict[str, int]:
+        """How many rows the ledger has of each recording of a feed that is complete."""
+        self._recover()
+        return {
+            name: len(entry.segments)
+            for name, entry in self._entries.items()
+            if entry.state == "complete" and entry.source is not None and entry.source.kind == "feed"
+        }
+
+    @_in_turn
     def end(self, source: Source) -> None:
         """Completes a recording of a feed, of which more was announced than came. source: with the span that it has.
 
@@ -221,6 +281,7 @@ class Committer:
         self._know(source.id, replace(entry, source=source, stored=False))
         self._complete([source.id])
 
+    @_in_turn
     def end_recordings(self, but: Collection[str] = ()) -> int:
         """Completes the recordings that a follower which died left open; returns how many there were.
 
@@ -241,6 +302,7 @@ class Committer:
             self.end(source)
         return len(left)
 
+    @_in_turn
     def flush(self) -> None:
         """Writes the sources that were registered and not yet written."""
         self._recover()
@@ -248,6 +310,7 @@ class Committer:
         self._write_sources()
         self._damaged = False
 
+    @_in_turn
     def compact(self, *, many: int = MANY_FRAGMENTS) -> tuple[Compaction, ...]:
         """Joins small fragments of the tables that have at least `many`; readers are not disturbed."""
         self._recover()
@@ -268,7 +331,7 @@ class Committer:
                     f"rows of {segment.source.uri} were made by plan {item.plan}, the lake has it under "
                     f"{entry.plan}; ingest it with one plan"
                 )
-            spans = taken.setdefault(segment.source.id, entry.spans("done"))
+            spans = taken.setdefault(segment.source.id, entry.settled())
             left = segment.span.minus(spans)
             if left == [segment.span]:
                 new.append(item)
@@ -398,21 +461,16 @@ class Committer:
         self._entries, self._ids_at = {}, {}
         for name, entry in load_entries(self.lake).items():
             self._know(name, entry)
-        torn = [
-            (source_id, name, segment.span)
-            for source_id, entry in self._entries.items()
-            for name, segment in entry.segments.items()
-            if segment.state == "writing"
-        ]
-        for at in range(0, len(torn), 200):
-            part = torn[at : at + 200]
-            ranges = [
-                f"(source_id = '{source_id}' AND pts >= {span.start} AND pts < {span.stop})"
-                for source_id, _, span in part
-            ]
-            with lake_errors(f"undoing an interrupted commit to {self.lake.uri}"):
-                for table in _ROW_TABLES:
-                    self.lake.table(table).delete(" OR ".join(ranges))
+        removing = [name for name, entry in self._entries.items() if entry.state == "removing"]
+        removal.finish_removals(self._tables, removing)
+        for name in removing:
+            del self._entries[name]
+        trimmed = self._stretches("removing")
+        removal.finish_trims(self._tables, trimmed)
+        for source_id, name, _ in trimmed:
+            self._entries[source_id].segments[name].state = "removed"
+        torn = self._stretches("writing")
+        removal.delete_rows(self._tables, torn)
         self._tables.delete("segments", "id", [name for _, name, _ in torn])
         for source_id, name, _ in torn:
             del self._entries[source_id].segments[name]
@@ -426,3 +484,18 @@ class Committer:
         self._damaged = False
         # shots are folded by the rules of the plan: those of another are left to its own next ingest
         self._complete([name for name, entry in self._entries.items() if entry.plan == self.plan_hash])
+
+    def _stretches(self, state: SegmentState) -> list[removal.Stretch]:
+        return [
+            (source_id, name, segment.span)
+            for source_id, entry in self._entries.items()
+            for name, segment in entry.segments.items()
+            if segment.state == state
+        ]
+
+    def _complete_ones(self, source_ids: Iterable[str]) -> list[str]:
+        return [name for name in source_ids if name in self._entries and self._entries[name].state == "complete"]
+
+    def _reload(self, source_ids: Sequence[str]) -> None:
+        for source_id, segments in load_segments(self.lake, source_ids).items():
+            self._entries[source_id].segments = segments

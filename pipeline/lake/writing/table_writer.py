@@ -42,3 +42,19 @@ class TableWriter:
         with lake_errors(f"deleting from {name} of {self._lake.uri}"):
             for at in range(0, len(values), 500):
                 self._lake.table(name).delete(sql_in(column, values[at : at + 500]))
+
+    def delete_where(self, name: TableName, where: str) -> None:
+        """Removes the rows that fit. `where` is SQL, as LanceDB takes it."""
+        with lake_errors(f"deleting from {name} of {self._lake.uri}"):
+            self._lake.table(name).delete(where)
+
+    def update(self, name: TableName, where: str, *, state: str) -> None:
+        """Writes the state of the rows that fit."""
+        with lake_errors(f"updating {name} of {self._lake.uri}"):
+            self._lake.table(name).update(where=where, values={"state": state})
+
+    def replace(self, name: TableName, rows: pa.Table, where: str) -> None:
+        """In one change: rows whose id is there take its place, the others are added, others that fit are removed."""
+        with lake_errors(f"replacing rows of {name} of {self._lake.uri}"):
+            merge = self._lake.table(name).merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
+            merge.when_not_matched_by_source_delete(where).execute(rows)

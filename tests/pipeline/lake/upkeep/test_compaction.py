@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.lake.audit.check import check, compare
 from pipeline.lake.lake import Lake
-from pipeline.lake.writing.upkeep import compact
+from pipeline.lake.upkeep.compaction import compact
 from tests.pipeline.lake.conftest import OpenWriter
 from tests.pipeline.lake.synthetic import World
 

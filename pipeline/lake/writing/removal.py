@@ -1,0 +1,102 @@
+"""Taking sources, or stretches of them, out of every table, so that the next writer ends what a killed one began.
+
+A source that goes is first marked `removing` in `sources`; a stretch of one in `segments`. From then on it is not
+found. Its own row goes, or becomes `removed`, last.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline.lake.lake import Lake
+from pipeline.lake.ledger import sql_in
+from pipeline.lake.writing.ledger_rows import Row, joined_rows, trimmed_rows
+from pipeline.lake.writing.table_writer import TableWriter
+from schemas.clock import Span
+from schemas.tables import TableName, segments_schema
+
+ROW_TABLES: tuple[TableName, ...] = ("frames", "regions", "patches")
+_AT_ONCE = 200
+Stretch = tuple[str, str, Span]  # id of its source, id of its row in `segments`, span
+
+
+def remove_sources(tables: TableWriter, source_ids: Sequence[str]) -> None:
+    """Everything of these sources."""
+    tables.update("sources", sql_in("id", source_ids), state="removing")
+    finish_removals(tables, source_ids)
+
+
+def finish_removals(tables: TableWriter, source_ids: Sequence[str]) -> None:
+    """Of sources that are marked `removing`."""
+    for name in ("segments", "shots", *ROW_TABLES):
+        tables.delete(name, "source_id", source_ids)
+    tables.delete("sources", "id", source_ids)
+
+
+def keep_only(lake: Lake, tables: TableWriter, kept: Mapping[str, Sequence[Span]]) -> None:
+    """Of each of these sources the spans, which begin and end with shots; the rest of its rows goes."""
+    new: list[Row] = []
+    for source_id, rows in _rows_of(lake, list(kept)).items():
+        places = {name: _places(lake, name, source_id) for name in ("frames", "regions")}
+
+        def count(span: Span, places: Mapping[str, NDArray[np.int64]] = places) -> tuple[int, int]:
+            frames, regions = (int(np.diff(np.searchsorted(p, (span.start, span.stop)))[0]) for p in places.values())
+            return frames, regions
+
+        new += trimmed_rows(rows, sorted(kept[source_id]), count=count)
+    _replace_ledger(tables, new)
+    going = [(r["source_id"], r["id"], Span(r["start"], r["stop"])) for r in new if r["state"] == "removing"]
+    finish_trims(tables, going)
+
+
+def finish_trims(tables: TableWriter, going: Sequence[Stretch]) -> None:
+    """Of stretches that are marked `removing`."""
+    delete_rows(tables, going)
+    for at in range(0, len(going), _AT_ONCE):
+        part = going[at : at + _AT_ONCE]
+        tables.delete_where("shots", " OR ".join(_within("start", name, span) for name, _, span in part))
+        tables.update("segments", sql_in("id", [row for _, row, _ in part]), state="removed")
+
+
+def delete_rows(tables: TableWriter, going: Sequence[Stretch]) -> None:
+    """Frames, regions and patches of these stretches."""
+    for at in range(0, len(going), _AT_ONCE):
+        ranges = " OR ".join(_within("pts", name, span) for name, _, span in going[at : at + _AT_ONCE])
+        for table in ROW_TABLES:
+            tables.delete_where(table, ranges)
+
+
+def join_ledger(lake: Lake, tables: TableWriter, source_ids: Sequence[str]) -> int:
+    """Makes one row of the ledger of neighbours, in one change; returns how many rows it has fewer."""
+    rows = _rows_of(lake, source_ids)
+    new = {name: joined_rows(found) for name, found in rows.items()}
+    changed = [name for name in rows if len(new[name]) < len(rows[name])]
+    _replace_ledger(tables, [row for name in changed for row in new[name]])
+    return sum(len(rows[name]) - len(new[name]) for name in changed)
+
+
+def _replace_ledger(tables: TableWriter, rows: Sequence[Row]) -> None:
+    """The ledger's rows of the sources of `rows` are then these."""
+    if rows:
+        table = pa.Table.from_pylist([dict(row) for row in rows], schema=segments_schema())
+        tables.replace("segments", table, sql_in("source_id", sorted({row["source_id"] for row in rows})))
+
+
+def _rows_of(lake: Lake, source_ids: Sequence[str]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {name: [] for name in source_ids}
+    if source_ids:
+        for row in lake.read("segments", where=sql_in("source_id", source_ids)).to_pylist():
+            found[row["source_id"]].append(row)
+    return found
+
+
+def _places(lake: Lake, name: TableName, source_id: str) -> NDArray[np.int64]:
+    """PTS of a source's rows, ascending."""
+    rows = lake.read(name, columns=["pts"], where=sql_in("source_id", [source_id]))
+    return np.sort(np.asarray(rows["pts"].to_numpy(), np.int64))
+
+
+def _within(column: str, source_id: str, span: Span) -> str:
+    return f"({sql_in('source_id', [source_id])} AND {column} >= {span.start} AND {column} < {span.stop})"
