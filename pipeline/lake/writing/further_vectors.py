@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.ledger import sql_in
-from pipeline.lake.writing.lock import WriterLock
 from pipeline.lake.upkeep.compaction import compact
+from pipeline.lake.writing.lock import WriterLock
 from schemas.boxes import Boxes
 from schemas.tables import TableName, further_vector
 from schemas.vectors import VectorArray, VectorSpace

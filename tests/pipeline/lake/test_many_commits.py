@@ -4,8 +4,8 @@ from pathlib import Path
 
 from pipeline.lake.audit.check import check
 from pipeline.lake.lake import Lake
-from pipeline.lake.writing.committer import Committer
 from pipeline.lake.upkeep.compaction import MANY_FRAGMENTS
+from pipeline.lake.writing.committer import Committer
 from schemas.tables import TABLE_NAMES
 from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots
 

@@ -1,0 +1,134 @@
+"""Pins: stretches of sources that retention must not remove. They lie in the lake, in a table of their own."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import lancedb
+import pyarrow as pa
+
+from pipeline.lake.lake import Lake, lake_errors
+from pipeline.lake.ledger import sql_in
+from schemas.clock import Span
+from schemas.errors import LakeError
+from schemas.ids import digest
+
+_TABLE = "pins"
+_TIME = pa.timestamp("us", tz="UTC")
+_SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("source_id", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("start", pa.int64()),
+        pa.field("stop", pa.int64()),
+        pa.field("pinned_at", _TIME, nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """Every shot that meets [start, stop) of a source is kept, those too that are found later; None: all of it."""
+
+    source_id: str
+    source: str
+    span: Span | None
+    pinned_at: datetime
+
+    @property
+    def id(self) -> str:
+        ends = () if self.span is None else (self.span.start, self.span.stop)
+        return digest("pin", self.source_id, *ends)[:12]
+
+
+class Pins:
+    """The pins of a lake. Anybody may pin while somebody else writes the lake: it takes no lock."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+
+    def read(self) -> tuple[Pin, ...]:
+        """Oldest first."""
+        with lake_errors(f"reading the pins of {self._lake.uri}"):
+            table = self._table(make=False)
+            rows = [] if table is None else table.to_arrow().to_pylist()
+        # pinned by two at once, a stretch is there twice
+        pins = {row["id"]: _pin(row) for row in rows}
+        return tuple(sorted(pins.values(), key=lambda pin: pin.pinned_at))
+
+    def add(self, places: Sequence[tuple[str, str, Span | None]]) -> tuple[Pin, ...]:
+        """Pins stretches: (source id, source, span, or None for all of it). What is pinned already stays as it is.
+
+        Raises LakeError where a source went while it was being pinned.
+        """
+        now = datetime.now(UTC)
+        pins = tuple(Pin(source_id, source, span, now) for source_id, source, span in places)
+        held = {pin.id for pin in self.read()}
+        rows = [_row(pin) for pin in pins if pin.id not in held]
+        if rows:
+            with lake_errors(f"pinning in {self._lake.uri}"):
+                table = self._table(make=True)
+                assert table is not None
+                table.add(pa.Table.from_pylist(rows, schema=_SCHEMA))
+        gone = self._gone(pins)
+        if gone:
+            self.remove([pin.id for pin in gone])
+            names = ", ".join(sorted({pin.source for pin in gone}))
+            raise LakeError(f"upkeep removed {names} before it was pinned; the others are pinned")
+        return pins
+
+    def remove(self, pin_ids: Sequence[str]) -> int:
+        """Returns how many of these pins there were."""
+        held = {pin.id for pin in self.read()} & set(pin_ids)
+        if held:
+            with lake_errors(f"unpinning in {self._lake.uri}"):
+                table = self._table(make=False)
+                assert table is not None
+                table.delete(sql_in("id", sorted(held)))
+        return len(held)
+
+    def _gone(self, pins: Sequence[Pin]) -> list[Pin]:
+        """Upkeep reads the pins before each step that removes: it saw these, or what it removes is marked by now."""
+        if not pins:
+            return []
+        ids = sorted({pin.source_id for pin in pins})
+        there = self._lake.read("sources", columns=["id"], where=f"{sql_in('id', ids)} AND state <> 'removing'")
+        where = f"{sql_in('source_id', ids)} AND state IN ('removing', 'removed')"
+        removed: dict[str, list[Span]] = {}
+        for row in self._lake.read("segments", columns=["source_id", "start", "stop"], where=where).to_pylist():
+            removed.setdefault(row["source_id"], []).append(Span(row["start"], row["stop"]))
+        held = set(there["id"].to_pylist())
+        return [
+            pin
+            for pin in pins
+            if pin.source_id not in held
+            or (pin.span is not None and not pin.span.minus(removed.get(pin.source_id, [])))
+        ]
+
+    def _table(self, *, make: bool) -> Any:
+        database = lancedb.connect(self._lake.uri)
+        if make:
+            return database.create_table(_TABLE, schema=_SCHEMA, exist_ok=True)
+        try:
+            return database.open_table(_TABLE)
+        except (ValueError, FileNotFoundError):  # nobody ever pinned
+            return None
+
+
+def _row(pin: Pin) -> dict[str, object]:
+    start, stop = (None, None) if pin.span is None else (pin.span.start, pin.span.stop)
+    return {
+        "id": pin.id,
+        "source_id": pin.source_id,
+        "source": pin.source,
+        "start": start,
+        "stop": stop,
+        "pinned_at": pin.pinned_at,
+    }
+
+
+def _pin(row: Mapping[str, Any]) -> Pin:
+    span = None if row["start"] is None else Span(row["start"], row["stop"])
+    return Pin(row["source_id"], row["source"], span, row["pinned_at"])

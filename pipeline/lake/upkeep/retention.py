@@ -1,0 +1,148 @@
+"""Which recordings and files are to go: too old, or the oldest of a feed that has too many bytes."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
+from typing import Any
+
+from pipeline.lake.lake import Lake
+from pipeline.lake.ledger import sql_in
+from pipeline.lake.upkeep.compaction import fragment_bytes
+from pipeline.lake.upkeep.config import UpkeepConfig
+from pipeline.lake.upkeep.pins import Pin
+from schemas.clock import Clock, Span
+from schemas.tables import TableName
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A source as retention sees it.
+
+    feed: name of the feed; a file is one of its own. ended: when it was recorded; of a file, when it was ingested.
+    committed: when its last row of the ledger was written. bytes: of its rows, estimated. state: of `sources`.
+    """
+
+    id: str
+    source: str
+    feed: str
+    ended: datetime
+    committed: datetime
+    bytes: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trim:
+    """kept: spans of a recording's pinned shots."""
+
+    recording: Recording
+    kept: tuple[Span, ...]
+
+
+def expired(recordings: Iterable[Recording], config: UpkeepConfig, *, now: datetime) -> list[Recording]:
+    """Those that the limits leave no room for, oldest first; open ones go by age alone."""
+    found: dict[str, Recording] = {}
+    by_feed: dict[str, list[Recording]] = {}
+    for recording in recordings:
+        by_feed.setdefault(recording.feed, []).append(recording)
+        if config.max_age is not None and recording.ended < now - config.max_age:
+            found[recording.id] = recording
+    if config.max_bytes_per_feed is not None:
+        for of_feed in by_feed.values():
+            held = 0
+            for number, recording in enumerate(sorted(of_feed, key=_age, reverse=True)):
+                held += recording.bytes
+                if number and held > config.max_bytes_per_feed and recording.state == "complete":
+                    found[recording.id] = recording
+    return sorted(found.values(), key=_age)
+
+
+def split_by_pins(
+    going: Sequence[Recording], pins: Iterable[Pin], shots: Mapping[str, Sequence[Span]]
+) -> tuple[list[Recording], list[Trim]]:
+    """Those that go as a whole, and those of which pinned shots stay.
+
+    shots: of each recording that has pins. One whose shots are not known yet, or are pinned to the last, is in neither.
+    """
+    pinned: dict[str, list[Pin]] = {}
+    for pin in pins:
+        pinned.setdefault(pin.source_id, []).append(pin)
+    whole: list[Recording] = []
+    parts: list[Trim] = []
+    for recording in going:
+        if recording.id not in pinned:
+            whole.append(recording)
+            continue
+        if recording.state != "complete":
+            continue
+        kept = [shot for shot in shots.get(recording.id, ()) if any(_meets(pin, shot) for pin in pinned[recording.id])]
+        if not kept:
+            whole.append(recording)
+        elif len(kept) < len(shots[recording.id]):
+            parts.append(Trim(recording, tuple(sorted(kept))))
+    return whole, parts
+
+
+def recordings_of(lake: Lake) -> list[Recording]:
+    """Every source that has rows, or had."""
+    columns = ["id", "source", "kind", "state", "time_base_num", "time_base_den", "start_time", "stop"]
+    sources = lake.read("sources", columns=columns, where="state <> 'quarantined'").to_pylist()
+    counts = _counts(lake)
+    frame_bytes = _row_bytes(lake, "frames") + _row_bytes(lake, "patches", per="frames")
+    region_bytes = _row_bytes(lake, "regions")
+    found = []
+    for row in sources:
+        keyframes, regions, committed = counts.get(row["id"], (0, 0, None))
+        if committed is None:  # registered, and nothing came of it yet
+            continue
+        feed = row["source"].partition("#")[0] if row["kind"] == "feed" else row["source"]
+        size = int(keyframes * frame_bytes + regions * region_bytes)
+        found.append(Recording(row["id"], row["source"], feed, _ended(row, committed), committed, size, row["state"]))
+    return found
+
+
+def shots_of(lake: Lake, source_ids: Sequence[str]) -> dict[str, list[Span]]:
+    found: dict[str, list[Span]] = {name: [] for name in source_ids}
+    for at in range(0, len(source_ids), 500):
+        where = sql_in("source_id", source_ids[at : at + 500])
+        for row in lake.read("shots", columns=["source_id", "start", "stop"], where=where).to_pylist():
+            found[row["source_id"]].append(Span(row["start"], row["stop"]))
+    return found
+
+
+def _ended(row: Mapping[str, Any], committed: datetime) -> datetime:
+    """An open recording was announced to be longer than it can become: it is as old as its last rows."""
+    if row["kind"] != "feed" or row["state"] != "complete" or row["start_time"] is None:
+        return committed
+    clock = Clock(Fraction(row["time_base_num"], row["time_base_den"]), row["start_time"])
+    return clock.utc(row["stop"]) or committed
+
+
+def _counts(lake: Lake) -> dict[str, tuple[int, int, datetime]]:
+    """Keyframes, regions, and when the last row of the ledger was written, of each source."""
+    rows = lake.read("segments", columns=["source_id", "keyframes", "regions", "committed_at"])
+    sums = rows.group_by("source_id").aggregate([("keyframes", "sum"), ("regions", "sum"), ("committed_at", "max")])
+    return {
+        row["source_id"]: (row["keyframes_sum"], row["regions_sum"], row["committed_at_max"])
+        for row in sums.to_pylist()
+    }
+
+
+def _row_bytes(lake: Lake, name: TableName, *, per: TableName | None = None) -> float:
+    """On disk, per row of this table or of another."""
+    data = lake.table(name).to_lance()
+    held = data.get_fragments()
+    physical = sum(fragment.physical_rows for fragment in held)
+    if not physical:
+        return 0.0
+    each = sum(map(fragment_bytes, held)) / physical
+    return each if per is None else each * lake.count(name) / max(1, lake.count(per))
+
+
+def _meets(pin: Pin, shot: Span) -> bool:
+    return pin.span is None or pin.span.intersection(shot) is not None
+
+
+def _age(recording: Recording) -> tuple[datetime, str]:
+    return recording.ended, recording.id

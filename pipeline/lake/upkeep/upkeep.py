@@ -1,0 +1,248 @@
+"""Keeps a lake small and quick while it grows: a pass of small steps, again and again, beside the lake's one writer."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from pipeline.lake.lake import Lake
+from pipeline.lake.upkeep.compaction import VersionsForgotten, compaction_steps, forget_versions, fragment_bytes
+from pipeline.lake.upkeep.config import UpkeepConfig
+from pipeline.lake.upkeep.indexes import INDEXED, refresh_index
+from pipeline.lake.upkeep.pins import Pins
+from pipeline.lake.upkeep.retention import Recording, expired, recordings_of, shots_of, split_by_pins
+from pipeline.lake.upkeep.status import PassReport, TableUpkeep, UpkeepStatus
+from pipeline.lake.writing.committer import Committer
+from schemas.errors import LakeError
+from schemas.tables import TABLE_NAMES, TableName
+
+_JOINABLE_ROWS = 4  # of a recording in the ledger: fewer are not worth a change
+_JOINED_AT_ONCE = 16
+_log = logging.getLogger(__name__)
+Sizes = dict[TableName, tuple[int, int]]  # fragments, bytes
+
+
+@dataclass(slots=True)
+class _Pass:
+    began: datetime
+    before: Sizes
+    joined_rows: int = 0
+    removed: int = 0
+    trimmed: int = 0
+    removed_bytes: int = 0
+    put_off: int = 0
+    indexed: list[TableName] = field(default_factory=list)
+    forgotten: dict[TableName, VersionsForgotten] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+
+
+class Upkeep:
+    """Does upkeep for a committer, in a thread of its own (`start`) or when it is asked to (`step`).
+
+    Heavy work is done beside the committer, which is held for the change itself only: milliseconds for joined
+    fragments, one step for sources that are removed. What a kill interrupts, the next opening of the lake undoes or
+    ends. A step that fails is noted; the other kinds of steps go on, and the next pass tries again.
+    on_status: told when a pass has ended, from the thread that does the steps.
+    """
+
+    def __init__(
+        self,
+        committer: Committer,
+        config: UpkeepConfig | None = None,
+        *,
+        on_status: Callable[[UpkeepStatus], None] = lambda _: None,
+        utc: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.config = config or UpkeepConfig()
+        self._committer = committer
+        committer.joins_fragments = False
+        self._lake = Lake.open(committer.lake.uri)  # its own: two threads must not share a table's version
+        self._pins = Pins(self._lake)
+        self._on_status = on_status
+        self._utc = utc
+        self._started = utc()
+        self._steps: Iterator[str] | None = None
+        self._due_s = time.monotonic()
+        self._doing: str | None = None
+        self._last: PassReport | None = None
+        self._last_error: str | None = None
+        self._passes = self._failed_passes = self._removed = self._removed_bytes = 0
+        self._stepping = threading.Lock()
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Steps in a thread of its own until `close()`."""
+        self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends after the step that is under way. The committer stays open; close it afterwards."""
+        self._closing.set()
+        if self._thread is not None:
+            self._thread.join()
+        self._committer.joins_fragments = True
+
+    def step(self) -> bool:
+        """Does the next small piece of a pass; False when none is due before `every_s` is over."""
+        with self._stepping:
+            if self._steps is None:
+                if time.monotonic() < self._due_s:
+                    return False
+                self._due_s = time.monotonic() + self.config.every_s
+                self._steps = self._one_pass()
+            try:
+                self._doing = next(self._steps)
+            except StopIteration:
+                self._steps = self._doing = None
+            ended = self._steps is None
+        if ended:
+            self._on_status(self.status())
+        return True
+
+    def run_pass(self) -> PassReport:
+        """A whole pass at once; one that is under way is ended instead."""
+        with self._stepping:
+            self._due_s = time.monotonic()
+        while self.step() and self._steps is not None:
+            pass
+        assert self._last is not None
+        return self._last
+
+    def status(self) -> UpkeepStatus:
+        return UpkeepStatus(
+            self._utc(),
+            self._started,
+            self._doing,
+            self._passes,
+            self._failed_passes,
+            self._removed,
+            self._removed_bytes,
+            self._last,
+            self._last_error,
+        )
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            if not self.step():
+                self._closing.wait(min(1.0, self.config.every_s))
+
+    # -- a pass ----------------------------------------------------------------------------------
+
+    def _one_pass(self) -> Iterator[str]:
+        """Yields after each step what the next one is about."""
+        done = _Pass(self._utc(), {})
+        kinds: list[Callable[[_Pass], Iterator[str]]] = [
+            self._measure,
+            self._retain,
+            self._join_ledger,
+            self._compact,
+            self._index,
+            self._forget,
+        ]
+        for kind in kinds:
+            try:
+                yield from kind(done)
+            except LakeError as error:
+                _log.warning("upkeep of %s: %s", self._lake.uri, error)
+                done.errors.append(str(error))
+            except Exception as error:  # upkeep that ends in silence would be found by a full disk
+                _log.exception("upkeep of %s", self._lake.uri)
+                done.errors.append(f"{type(error).__name__}: {error}")
+        self._end(done)
+
+    def _measure(self, done: _Pass) -> Iterator[str]:
+        done.before = self._sizes()
+        yield "looking at the tables"
+
+    def _retain(self, done: _Pass) -> Iterator[str]:
+        if self.config.max_age is None and self.config.max_bytes_per_feed is None:
+            return
+        yield "looking for what is too old or too much"
+        going = expired(recordings_of(self._lake), self.config, now=self._utc())
+        for at in range(0, len(going), self.config.remove_at_once):
+            yield f"removing {len(going) - at} recordings"
+            self._remove(going[at : at + self.config.remove_at_once], done)
+
+    def _remove(self, going: list[Recording], done: _Pass) -> None:
+        pins = self._pins.read()  # just before: somebody may have pinned since the last step
+        pinned = [r.id for r in going if r.id in {pin.source_id for pin in pins}]
+        whole, parts = split_by_pins(going, pins, shots_of(self._lake, pinned))
+        if whole:
+            self._committer.remove_sources([recording.id for recording in whole])
+        for trim in parts:
+            self._committer.keep_only({trim.recording.id: trim.kept})
+        bytes_gone = sum(recording.bytes for recording in whole)
+        done.removed += len(whole)
+        done.trimmed += len(parts)
+        done.removed_bytes += bytes_gone
+        self._removed += len(whole)
+        self._removed_bytes += bytes_gone
+
+    def _join_ledger(self, done: _Pass) -> Iterator[str]:
+        many = [name for name, rows in self._committer.ledger_rows().items() if rows >= _JOINABLE_ROWS]
+        if not many:
+            return
+        yield "joining rows of the ledger"
+        newest = {recording.id: recording.committed for recording in recordings_of(self._lake)}
+        now = self._utc()
+        settled = [n for n in many if n in newest and (now - newest[n]).total_seconds() >= self.config.join_after_s]
+        for at in range(0, len(settled), _JOINED_AT_ONCE):
+            yield "joining rows of the ledger"
+            done.joined_rows += self._committer.join_ledger(settled[at : at + _JOINED_AT_ONCE])
+
+    def _compact(self, done: _Pass) -> Iterator[str]:
+        for name in TABLE_NAMES:
+            steps = compaction_steps(self._lake, name, many=self.config.many_fragments, turn=self._committer.turn)
+            for joined in steps:
+                done.put_off += not joined
+                yield f"joining fragments of {name}"
+
+    def _index(self, done: _Pass) -> Iterator[str]:
+        for name in INDEXED:
+            if refresh_index(self._lake, name, rows=self.config.index_rows):
+                done.indexed.append(name)
+            yield f"indexing {name}"
+
+    def _forget(self, done: _Pass) -> Iterator[str]:
+        for name in TABLE_NAMES:
+            done.forgotten[name] = forget_versions(self._lake, name, keep=self.config.keep_versions)
+            yield f"forgetting old versions of {name}"
+
+    def _end(self, done: _Pass) -> None:
+        try:
+            after = self._sizes()
+        except LakeError as error:
+            done.errors.append(str(error))
+            after = done.before
+        self._last = PassReport(
+            began=done.began,
+            ended=self._utc(),
+            tables=tuple(_table(name, done, after[name]) for name in done.before if name in after),
+            joined_rows=done.joined_rows,
+            removed=done.removed,
+            trimmed=done.trimmed,
+            removed_bytes=done.removed_bytes,
+            indexed=tuple(done.indexed),
+            put_off=done.put_off,
+            errors=tuple(done.errors),
+        )
+        self._passes += 1
+        if done.errors:
+            self._failed_passes += 1
+            self._last_error = f"{self._last.ended:%Y-%m-%dT%H:%M:%SZ}: {done.errors[-1]}"
+
+    def _sizes(self) -> Sizes:
+        sizes: Sizes = {}
+        for name in TABLE_NAMES:
+            held = self._lake.table(name).to_lance().get_fragments()
+            sizes[name] = len(held), sum(map(fragment_bytes, held))
+        return sizes
+
+
+def _table(name: TableName, done: _Pass, after: tuple[int, int]) -> TableUpkeep:
+    forgotten = done.forgotten.get(name, VersionsForgotten(0, 0))
+    before = done.before[name]
+    return TableUpkeep(name, before[0], after[0], before[1], after[1], forgotten.versions, forgotten.bytes)
