@@ -14,6 +14,7 @@ from deploy.cli.interrupt import ended_by_signal
 from deploy.cli.output import console, print_json, results_only
 
 if TYPE_CHECKING:
+    from pipeline.lake.upkeep.config import UpkeepConfig
     from pipeline.live.engine import LiveEngine
     from pipeline.live.feed_list import FeedEntry
     from pipeline.live.follow_status import FollowStatus
@@ -27,13 +28,14 @@ def follow(
     plan: "Plan",
     *,
     engine: Literal["local", "ray"],
+    upkeep: "UpkeepConfig",
     metrics_port: int | None,
     as_json: bool,
 ) -> None:
     """Until Ctrl-C or SIGTERM; what was received by then is brought in, and a second one ends it at once.
 
     names: addresses of streams, and folders. feeds: a file of feeds, read again whenever it changes.
-    metrics_port: where Prometheus finds figures.
+    upkeep: done beside the commits. metrics_port: where Prometheus finds figures.
     """
     from deploy.cli.progress import Throttle
     from deploy.metrics import serve_metrics
@@ -66,7 +68,7 @@ def follow(
 
     metrics = nullcontext() if metrics_port is None else serve_metrics(metrics_port, lambda: latest)
     told = "ending: what was received is brought in"
-    with results_only(), metrics, ended_by_signal(told) as ended, _engine(engine, lake, plan) as running:
+    with results_only(), metrics, ended_by_signal(told) as ended, _engine(engine, lake, plan, upkeep) as running:
         typer.echo(f"following {len(listed())} feeds into {lake}; Ctrl-C ends it", err=True)
         status = Follower(running, plan, listed, spool=state.spool, on_status=on_status).run(ended.is_set)
     if as_json:
@@ -75,13 +77,13 @@ def follow(
         _print(status)
 
 
-def _engine(name: Literal["local", "ray"], lake: str, plan: "Plan") -> "LiveEngine":
-    from pipeline.ingest import open_committer
+def _engine(name: Literal["local", "ray"], lake: str, plan: "Plan", upkeep: "UpkeepConfig") -> "LiveEngine":
     from pipeline.lake.local_folder import local_folder
+    from pipeline.live.kept_up import open_kept_up
     from pipeline.live.local_engine import LocalLiveEngine
 
     folder = local_folder(lake)
-    make_writer = partial(open_committer, lake if folder is None else str(folder.resolve()), plan)
+    make_writer = partial(open_kept_up, lake if folder is None else str(folder.resolve()), plan, upkeep)
     if name == "local":
         return LocalLiveEngine(plan, make_writer)
     from pipeline.live.ray_engine import RayLiveEngine  # importing Ray takes a second that local runs need not wait

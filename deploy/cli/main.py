@@ -18,10 +18,12 @@ from deploy.cli.commands import (
     generate,
     ingest,
     models,
+    pin,
     plan,
     search,
     status,
     train,
+    upkeep,
     watch,
 )
 from deploy.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
@@ -44,6 +46,9 @@ app.command()(search.search)
 app.command()(watch.watch)
 app.command()(status.status)
 app.command()(check.check)
+app.command()(upkeep.upkeep)
+app.command()(pin.pin)
+app.command()(pin.unpin)
 app.command()(plan.plan)
 app.command()(models.models)
 app.command()(doctor.doctor)

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from deploy.cli.values import parse_bytes, parse_duration
+
 if TYPE_CHECKING:
+    from pipeline.lake.upkeep.config import UpkeepConfig
     from pipeline.plan import Plan
 
 LakeOption = Annotated[str, typer.Option("--lake", metavar="DIR|s3://…", help="The lake.", show_default=False)]
@@ -25,6 +28,40 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change one setting of the plan; repeatable."),
 ]
+MaxAgeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--max-age",
+        metavar="30d|12h",
+        help="Remove recordings that ended, and files that were ingested, so long ago.",
+        show_default=False,
+    ),
+]
+MaxBytesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--max-bytes-per-feed",
+        metavar="50GB",
+        help="Remove the oldest recordings of a feed beyond it; its newest stays.",
+        show_default=False,
+    ),
+]
+KeepVersionsOption = Annotated[
+    str, typer.Option("--keep-versions", metavar="15m", help="How long a reader may go on with what it opened.")
+]
+
+
+def chosen_upkeep(*, max_age: str | None, max_bytes_per_feed: str | None, keep_versions: str) -> "UpkeepConfig":
+    """Of the options above."""
+    from pipeline.lake.upkeep.config import UpkeepConfig
+
+    return UpkeepConfig(
+        max_age=None if max_age is None else parse_duration(max_age, option="--max-age"),
+        max_bytes_per_feed=(
+            None if max_bytes_per_feed is None else parse_bytes(max_bytes_per_feed, option="--max-bytes-per-feed")
+        ),
+        keep_versions=parse_duration(keep_versions, option="--keep-versions"),
+    )
 
 
 def chosen_plan(

@@ -1,7 +1,7 @@
 """What options hold, from text: boxes, times, ways of ranking. Anything else is wrong usage, and says what is right."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import get_args
 
 import typer
@@ -9,6 +9,8 @@ import typer
 from schemas.prompts import PointTuple
 from schemas.query import BoxTuple, MethodName, RankTerm
 
+_DURATION = re.compile(r"(\d+(?:\.\d*)?)\s*([smhdw]?)")
+_BYTES = re.compile(r"(\d+(?:\.\d*)?)\s*([kMGT]?)(i?)B?", re.IGNORECASE)
 _SECONDS = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?)")
 
 
@@ -71,3 +73,21 @@ def parse_rank(text: str) -> RankTerm:
         return RankTerm(method, float(weight) if colon else 1.0)
     except ValueError:
         raise typer.BadParameter(f"{weight!r} is no weight; write {name}:0.5", param_hint="--rank") from None
+
+
+def parse_duration(text: str, *, option: str) -> timedelta:
+    """`90`, `90s`, `15m`, `12h`, `30d`, `2w`."""
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is no duration; write 90s, 15m, 12h or 30d", param_hint=option)
+    seconds = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}[match[2]]
+    return timedelta(seconds=float(match[1]) * seconds)
+
+
+def parse_bytes(text: str, *, option: str) -> int:
+    """`50GB` is 50 × 10⁹, `50GiB` is 50 × 2³⁰; `50G` is as `50GB`."""
+    match = _BYTES.fullmatch(text.strip())
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is no size; write 500MB, 50GB or 2TB", param_hint=option)
+    step = 1024 if match[3] else 1000
+    return int(float(match[1]) * step ** " kmgt".index(match[2].lower() or " "))

@@ -39,6 +39,11 @@ class StateFolder:
         """JSON, written anew about once a second."""
         return self.path / "status.json"
 
+    @property
+    def upkeep(self) -> Path:
+        """JSON, written after each pass: pipeline/lake/upkeep/status.py."""
+        return self.path / "upkeep.json"
+
     def write_status(self, status: FollowStatus) -> None:
         with whole_file(self.status) as path:
             path.write_text(_converter.dumps(status))

@@ -5,7 +5,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from deploy.cli.options import JsonOption, LakeOption, ModelOption, PlanOption, ProposerOption, SetOption, chosen_plan
+from deploy.cli.options import (
+    JsonOption,
+    LakeOption,
+    MaxAgeOption,
+    MaxBytesOption,
+    ModelOption,
+    PlanOption,
+    ProposerOption,
+    SetOption,
+    chosen_plan,
+    chosen_upkeep,
+)
 from deploy.cli.output import EXIT_FAILED, Json, console, print_json, results_only
 from deploy.wording import reason
 
@@ -48,6 +59,8 @@ def ingest(
             metavar="FILE.toml", help="Follow the feeds of this file, as `regionlake feeds` writes it.", dir_okay=False
         ),
     ] = None,
+    max_age: MaxAgeOption = None,
+    max_bytes_per_feed: MaxBytesOption = None,
     metrics_port: Annotated[
         int | None, typer.Option(help="While feeds are followed, serve figures to Prometheus at this port.")
     ] = None,
@@ -64,8 +77,13 @@ def ingest(
             raise typer.BadParameter("--follow takes streams, folders or --feeds, and neither --replace nor --reembed")
         from deploy.cli.following import follow as run_follower
 
-        run_follower(sources or [], feeds, lake, made, engine=engine, metrics_port=metrics_port, as_json=as_json)
+        upkeep = chosen_upkeep(max_age=max_age, max_bytes_per_feed=max_bytes_per_feed, keep_versions="15m")
+        run_follower(
+            sources or [], feeds, lake, made, engine=engine, upkeep=upkeep, metrics_port=metrics_port, as_json=as_json
+        )
         return
+    if max_age or max_bytes_per_feed:
+        raise typer.BadParameter("goes with --follow; else run: regionlake upkeep", param_hint="--max-age")
     if reembed:
         if replace or proposer:
             raise typer.BadParameter("takes the regions that are there: leave out --replace and --proposer")

@@ -44,6 +44,7 @@ class Upkeep:
     Heavy work is done beside the committer, which is held for the change itself only: milliseconds for joined
     fragments, one step for sources that are removed. What a kill interrupts, the next opening of the lake undoes or
     ends. A step that fails is noted; the other kinds of steps go on, and the next pass tries again.
+    earlier: of an upkeep whose counts this one goes on with.
     on_status: told when a pass has ended, from the thread that does the steps.
     """
 
@@ -52,6 +53,7 @@ class Upkeep:
         committer: Committer,
         config: UpkeepConfig | None = None,
         *,
+        earlier: UpkeepStatus | None = None,
         on_status: Callable[[UpkeepStatus], None] = lambda _: None,
         utc: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -69,17 +71,22 @@ class Upkeep:
         self._last: PassReport | None = None
         self._last_error: str | None = None
         self._passes = self._failed_passes = self._removed = self._removed_bytes = 0
+        if earlier is not None:
+            self._started, self._last, self._last_error = earlier.started, earlier.last, earlier.last_error
+            self._passes, self._failed_passes = earlier.passes, earlier.failed_passes
+            self._removed, self._removed_bytes = earlier.removed, earlier.removed_bytes
         self._stepping = threading.Lock()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Steps in a thread of its own until `close()`."""
+        """Steps in a thread of its own until `close()`, or until the committer is closed."""
+        self._committer.before_close = self.close
         self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Ends after the step that is under way. The committer stays open; close it afterwards."""
+        """Ends after the step that is under way. The committer stays open."""
         self._closing.set()
         if self._thread is not None:
             self._thread.join()
@@ -99,7 +106,10 @@ class Upkeep:
                 self._steps = self._doing = None
             ended = self._steps is None
         if ended:
-            self._on_status(self.status())
+            try:
+                self._on_status(self.status())
+            except OSError as error:  # a full disk, for one, which upkeep may make room on
+                _log.warning("the status of upkeep cannot be written: %s", error)
         return True
 
     def run_pass(self) -> PassReport:

@@ -66,6 +66,7 @@ class Committer:
     Opening repairs what a killed writer left behind. Every method may be called again with the same arguments,
     by the same or the next committer, when it is not known whether the first call got through.
     turn: held by every method while it runs; whoever else changes the lake from this process holds it meanwhile.
+    before_close: what else is to end with it.
     joins_fragments: between commits and at the end; False where an Upkeep does it.
     Raises LakeError when another writer holds the lake, or the storage refuses.
     """
@@ -93,6 +94,7 @@ class Committer:
         self._damaged = True  # until recovery has looked
         self.turn = threading.RLock()
         self.joins_fragments = True
+        self.before_close: Callable[[], None] | None = None
         self._unsound: frozenset[str] | None = None  # until somebody wants to replace what is
         self._commits = 0  # since small fragments were last looked for
         try:
@@ -107,9 +109,14 @@ class Committer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    @_in_turn
     def close(self) -> None:
         """Releases the lake; sources registered without any commit are written first, small fragments joined."""
+        if self.before_close is not None:
+            self.before_close()  # in nobody's turn: what it ends may wait for one
+        self._close()
+
+    @_in_turn
+    def _close(self) -> None:
         try:
             if not self._damaged:
                 self.flush()

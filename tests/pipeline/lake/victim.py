@@ -1,8 +1,11 @@
 """A writer for tests to kill: in a module of its own, so that a process that has imported it can be forked."""
 
+from datetime import timedelta
 from multiprocessing.connection import Connection
 
 from pipeline.lake.lake import Lake
+from pipeline.lake.upkeep.config import UpkeepConfig
+from pipeline.lake.upkeep.upkeep import Upkeep
 from pipeline.lake.writing.committer import Committer
 from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots
 
@@ -11,14 +14,18 @@ PIECES = 4
 
 
 def write(folder: str, opened: Connection | None = None) -> None:
-    """Commits all that is still to be done, by segments; fragments joined often. Tells `opened` when it begins."""
+    """Commits all that is still to be done, by segments; fragments joined often, by the writer and beside it. Tells
+    `opened` when it begins."""
     lake = Lake.create_or_open(folder, SPACE)
     with Committer(lake, plan_hash=PLAN, fold_shots=fold_shots) as writer:
         if opened is not None:
             opened.send(True)
+        upkeep = Upkeep(writer, UpkeepConfig(every_s=0.02, many_fragments=4, keep_versions=timedelta(seconds=1)))
+        upkeep.start()
         for world in WORLDS:
             for span in writer.register(world.source):
                 for segment in world.segments(PIECES):
                     if segment.span.intersection(span):
                         writer.commit([world.rows(segment, patches=True)])
                         writer.compact(many=8)
+        upkeep.close()

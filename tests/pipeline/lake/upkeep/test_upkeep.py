@@ -202,6 +202,27 @@ def test_status_outlives_its_process(open_writer: OpenWriter, tmp_path: Path) ->
     assert replace(read, at=NOW) == replace(upkeep.status(), at=NOW)
 
 
+def test_a_thread_ends_with_its_committer_and_outlives_a_status_that_cannot_be_written(
+    lake: Lake, open_writer: OpenWriter
+) -> None:
+    def refuse(_: UpkeepStatus) -> None:
+        raise OSError("no space left on device")
+
+    writer = open_writer()
+    upkeep = Upkeep(writer, EAGER, on_status=refuse)
+    upkeep.start()
+    Recording(0).record(writer)
+    deadline = time.monotonic() + 20
+    while upkeep.status().passes < 3 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    writer.close()
+    passes = upkeep.status().passes
+    assert passes >= 3
+    time.sleep(0.1)
+    assert upkeep.status().passes == passes
+    assert check(lake).problems == ()
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"every_s": 0}, {"many_fragments": 1}, {"max_age": timedelta(0)}, {"max_bytes_per_feed": 0}, {"index_rows": 0}],

@@ -1,0 +1,134 @@
+"""`regionlake pin` and `regionlake unpin`: what retention must keep."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deploy.cli.options import JsonOption, LakeOption
+from deploy.cli.output import EXIT_FAILED, Json, console, print_json
+from deploy.cli.values import parse_time
+from deploy.wording import clock_time
+
+if TYPE_CHECKING:
+    from pipeline.lake.lake import Lake
+    from pipeline.lake.upkeep.pinned_places import Place
+    from pipeline.lake.upkeep.pins import Pin
+
+
+def pin(
+    lake: LakeOption,
+    source: Annotated[
+        str | None, typer.Argument(help="A source as search shows it, or the name of a feed.", show_default=False)
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="Pin from here: UTC, or 1:30 within the source.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Pin up to here.")] = None,
+    shot: Annotated[str | None, typer.Option(metavar="ID", help="Pin this shot.")] = None,
+    hit: Annotated[str | None, typer.Option(metavar="FRAME_ID", help="Pin the shot of this hit of a search.")] = None,
+    shown: Annotated[bool, typer.Option("--list", help="Show what is pinned.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Keep shots from retention.
+
+    Every shot that meets what is pinned is kept whole, with its keyframes, regions and thumbnails. Pins may be
+    set while the lake is being written.
+    """
+    from pipeline.lake.lake import Lake
+    from pipeline.lake.upkeep.pins import Pins
+
+    ways = [source is not None, shot is not None, hit is not None, shown]
+    if sum(ways) != 1:
+        raise typer.BadParameter("name a source, --shot or --hit, one of them; or --list", param_hint="SOURCE")
+    if (since or until) and source is None:
+        raise typer.BadParameter("--from and --to go with a source", param_hint="--from")
+    opened = Lake.open(lake)
+    if shown:
+        pins = Pins(opened).read()
+    else:
+        begin, end = parse_time(since, option="--from"), parse_time(until, option="--to")
+        pins = Pins(opened).add(_places(opened, source, begin, end, shot=shot, hit=hit))
+    if as_json:
+        print_json([_pin_json(each) for each in pins])
+    else:
+        _print(opened, pins)
+
+
+def unpin(
+    lake: LakeOption,
+    names: Annotated[list[str], typer.Argument(help="Ids of pins, sources, or names of feeds.", show_default=False)],
+    as_json: JsonOption = False,
+) -> None:
+    """Leave shots to retention again. Exit code 1 where a name has no pin."""
+    from pipeline.lake.lake import Lake
+    from pipeline.lake.upkeep.pinned_places import feed_of
+    from pipeline.lake.upkeep.pins import Pins
+
+    pins = Pins(Lake.open(lake))
+    held = pins.read()
+    of_name = {name: [p.id for p in held if name in (p.id, p.source_id, p.source, feed_of(p.source))] for name in names}
+    removed = pins.remove(sorted({pin_id for found in of_name.values() for pin_id in found}))
+    unknown = [name for name, found in of_name.items() if not found]
+    if as_json:
+        print_json({"unpinned": removed, "unknown": unknown})
+    else:
+        console().print(f"{removed} unpinned")
+        for name in unknown:
+            console().print(f"no pin: {name}", soft_wrap=True)
+    if unknown:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _places(
+    lake: "Lake",
+    source: str | None,
+    since: datetime | float | None,
+    until: datetime | float | None,
+    *,
+    shot: str | None,
+    hit: str | None,
+) -> "list[Place]":
+    from pipeline.lake.upkeep.pinned_places import place_of_hit, place_of_shot, places_of_source
+
+    if shot is not None:
+        return [place_of_shot(lake, shot)]
+    if hit is not None:
+        return [place_of_hit(lake, hit)]
+    assert source is not None
+    return places_of_source(lake, source, since=since, until=until)
+
+
+def _pin_json(pin: "Pin") -> Json:
+    return {
+        "id": pin.id,
+        "source": pin.source,
+        "source_id": pin.source_id,
+        "pts": None if pin.span is None else [pin.span.start, pin.span.stop],
+        "pinned_at": pin.pinned_at.isoformat(),
+    }
+
+
+def _print(lake: "Lake", pins: "tuple[Pin, ...]") -> None:
+    from rich.table import Table
+
+    from pipeline.lake.ledger import sql_in
+    from pipeline.lake.upkeep.pinned_places import clock_of
+
+    if not pins:
+        console().print("nothing is pinned")
+        return
+    columns = ["id", "time_base_num", "time_base_den", "start_time"]
+    where = sql_in("id", sorted({each.source_id for each in pins}))
+    clocks = {row["id"]: clock_of(row) for row in lake.read("sources", columns=columns, where=where).to_pylist()}
+    table = Table("pin", "source", "from", "to", "pinned at", box=None, pad_edge=False)
+    for each in pins:
+        clock = clocks.get(each.source_id)
+        if clock is None:
+            ends = ["it is not in the lake", ""]
+        elif each.span is None:
+            ends = ["all of it", ""]
+        else:
+            ends = [clock_time(clock.seconds(pts)) for pts in (each.span.start, each.span.stop)]
+        table.add_row(each.id, each.source, *ends, f"{each.pinned_at:%Y-%m-%d %H:%M:%S}Z")
+    console().print(table)

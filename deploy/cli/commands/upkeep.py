@@ -1,0 +1,132 @@
+"""`regionlake upkeep`: joins files, removes what is too old or too much, and says what it did."""
+
+import sys
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deploy.cli.options import JsonOption, KeepVersionsOption, LakeOption, MaxAgeOption, MaxBytesOption, chosen_upkeep
+from deploy.cli.output import EXIT_FAILED, Json, console, print_json
+from deploy.cli.values import parse_duration
+from deploy.wording import short_size
+
+if TYPE_CHECKING:
+    from pipeline.lake.lake import Lake
+    from pipeline.lake.upkeep.config import UpkeepConfig
+    from pipeline.lake.upkeep.status import PassReport, UpkeepStatus
+    from schemas.shots import Shot
+    from schemas.sources import Source
+
+
+def upkeep(
+    lake: LakeOption,
+    every: Annotated[
+        str | None,
+        typer.Option(metavar="60s|5m", help="Go on, a pass each so long, until stopped.", show_default=False),
+    ] = None,
+    max_age: MaxAgeOption = None,
+    max_bytes_per_feed: MaxBytesOption = None,
+    keep_versions: KeepVersionsOption = "15m",
+    as_json: JsonOption = False,
+) -> None:
+    """Join small files, and remove what is too old or too much.
+
+    It needs the writer's lock: while feeds are followed, their follower does upkeep itself, and a pass here is
+    put off. Shots that are pinned are kept. A pass that is killed is ended by whoever writes the lake next.
+    """
+    from pipeline.lake.lake import Lake
+
+    config = chosen_upkeep(max_age=max_age, max_bytes_per_feed=max_bytes_per_feed, keep_versions=keep_versions)
+    if every is None:
+        status = _one_pass(Lake.open(lake), config, None, wait_s=10.0)
+        assert status.last is not None
+        print_json(report_json(status.last)) if as_json else _print(lake, status.last)
+        if status.last.errors:
+            raise typer.Exit(EXIT_FAILED)
+        return
+    _serve(lake, config, every_s=parse_duration(every, option="--every").total_seconds(), as_json=as_json)
+
+
+def _serve(lake: str, config: "UpkeepConfig", *, every_s: float, as_json: bool) -> None:
+    """Pass after pass, until it is interrupted."""
+    from deploy.cli.interrupt import interruptible
+    from pipeline.lake.lake import Lake
+    from schemas.errors import LakeError
+
+    status: UpkeepStatus | None = None
+    opened = Lake.open(lake)
+    with interruptible() as check:
+        while True:
+            due_s = time.monotonic() + every_s
+            try:
+                status = _one_pass(opened, config, status, wait_s=0.5)
+            except LakeError as error:  # somebody writes it, or it is out of reach: the next pass finds it so or not
+                _print_skipped(str(error), as_json=as_json)
+            else:
+                assert status.last is not None
+                print_json(report_json(status.last)) if as_json else _print(lake, status.last)
+            sys.stdout.flush()  # a pipe would hold it back until there are 8 kB
+            while time.monotonic() < due_s:
+                check()
+                time.sleep(min(0.2, max(0.0, due_s - time.monotonic())))
+
+
+def _one_pass(lake: "Lake", config: "UpkeepConfig", earlier: "UpkeepStatus | None", *, wait_s: float) -> "UpkeepStatus":
+    from pipeline.lake.upkeep.status import write_upkeep_status
+    from pipeline.lake.upkeep.upkeep import Upkeep
+    from pipeline.lake.writing.committer import Committer
+    from pipeline.live.state_folder import StateFolder
+
+    place = StateFolder.of(lake.uri).upkeep
+    # of no plan: sources that are covered, and were not completed, are left to the next ingest of theirs
+    with Committer(lake, plan_hash="", fold_shots=_no_shots, wait_s=wait_s) as committer:
+        upkeep = Upkeep(committer, config, earlier=earlier, on_status=lambda status: write_upkeep_status(place, status))
+        upkeep.run_pass()
+        return upkeep.status()
+
+
+def _no_shots(source: "Source", *_: object) -> "list[Shot]":
+    raise AssertionError(f"upkeep completes no source, got {source.uri}")
+
+
+def report_json(report: "PassReport") -> Json:
+    """The object that `regionlake upkeep --json` prints."""
+    return {
+        **asdict(report),
+        "began": report.began.isoformat(),
+        "ended": report.ended.isoformat(),
+        "seconds": round(report.seconds, 3),
+    }
+
+
+def _print(lake: str, report: "PassReport") -> None:
+    from rich.table import Table
+
+    out = console()
+    table = Table("table", "fragments", "size", "versions forgotten", "freed", box=None, pad_edge=False)
+    for one in report.tables:
+        table.add_row(
+            one.table,
+            f"{one.fragments_before:,} → {one.fragments_after:,}",
+            f"{short_size(one.bytes_before)} → {short_size(one.bytes_after)}",
+            f"{one.versions:,}",
+            short_size(one.freed_bytes),
+        )
+    out.print(table)
+    removed = f"{report.removed:,} recordings or files removed ({short_size(report.removed_bytes)})"
+    pinned = f", {report.trimmed:,} cut to their pinned shots" if report.trimmed else ""
+    out.print(f"{lake}: {removed}{pinned}; {report.joined_rows:,} rows fewer in the ledger; {report.seconds:.1f} s")
+    if report.indexed:
+        out.print(f"indexes refreshed: {', '.join(report.indexed)}")
+    for error in report.errors:
+        out.print(f"failed: {error}", soft_wrap=True)
+
+
+def _print_skipped(why: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"skipped": why, "at": datetime.now(UTC).isoformat()})
+    else:
+        console().print(f"skipped: {why}", soft_wrap=True)

@@ -1,0 +1,87 @@
+"""What a user means to pin: sources by name and time, a shot, or the shot of a hit."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from pipeline.lake.lake import Lake
+from pipeline.lake.ledger import sql_in
+from schemas.clock import Clock, Span
+from schemas.errors import QueryError
+
+Place = tuple[str, str, Span | None]  # source id, source, span; None: all of it
+Moment = datetime | float | None  # UTC, or seconds within the source
+
+_COLUMNS = ["id", "source", "kind", "state", "time_base_num", "time_base_den", "start_time", "start", "stop"]
+
+
+def named_sources(lake: Lake, name: str) -> list[dict[str, Any]]:
+    """Rows of `sources` by id, address or path, or of all recordings of a feed. Raises QueryError: there is none."""
+    names = {name, str(Path(name).absolute())} if "://" not in name else {name}
+    rows = lake.read("sources", columns=_COLUMNS, where="state <> 'quarantined' AND state <> 'removing'").to_pylist()
+    found = [
+        row
+        for row in rows
+        if row["id"] == name or row["source"] in names or (row["kind"] == "feed" and feed_of(row["source"]) == name)
+    ]
+    if not found:
+        raise QueryError(f"{lake.uri} has no source or feed {name}; name it as search shows it, or by the feed's name")
+    return found
+
+
+def feed_of(source: str) -> str:
+    """Name of the feed of a recording."""
+    return source.partition("#")[0]
+
+
+def places_of_source(lake: Lake, name: str, *, since: Moment = None, until: Moment = None) -> list[Place]:
+    """Of each source of that name what lies in [since, until). Raises QueryError where nothing does."""
+    places: list[Place] = []
+    rows = named_sources(lake, name)
+    for row in rows:
+        if since is None and until is None:
+            places.append((row["id"], row["source"], None))
+            continue
+        clock = clock_of(row)
+        start = row["start"] if since is None else _pts(since, clock, row["source"])
+        stop = row["stop"] if until is None else _pts(until, clock, row["source"])
+        if start >= stop:
+            continue
+        meets = Span(start, stop).intersection(Span(row["start"], row["stop"]))
+        if meets is not None:
+            places.append((row["id"], row["source"], meets))
+    if not places:
+        raise QueryError(f"none of the {len(rows)} sources named {name} has anything between these times")
+    return places
+
+
+def place_of_shot(lake: Lake, shot_id: str) -> Place:
+    """Raises QueryError where there is no such shot."""
+    shots = lake.read("shots", where=sql_in("id", [shot_id])).to_pylist()
+    if not shots:
+        raise QueryError(f"{lake.uri} has no shot {shot_id}")
+    return shots[0]["source_id"], shots[0]["source"], Span(shots[0]["start"], shots[0]["stop"])
+
+
+def place_of_hit(lake: Lake, frame_id: str) -> Place:
+    """The keyframe itself: whatever shot it turns out to be in is kept. Raises QueryError where there is none."""
+    columns = ["source_id", "source", "pts"]
+    frames = lake.read("frames", columns=columns, where=sql_in("id", [frame_id])).to_pylist()
+    if not frames:
+        raise QueryError(f"{lake.uri} has no frame {frame_id}; a hit's `frame_id` is what `search --json` prints")
+    return frames[0]["source_id"], frames[0]["source"], Span(frames[0]["pts"], frames[0]["pts"] + 1)
+
+
+def clock_of(row: Mapping[str, Any]) -> Clock:
+    """Of a row of `sources`."""
+    return Clock(Fraction(row["time_base_num"], row["time_base_den"]), row["start_time"])
+
+
+def _pts(moment: datetime | float, clock: Clock, source: str) -> int:
+    if not isinstance(moment, datetime):
+        return clock.pts_at_or_after(moment)
+    if clock.start_time is None:
+        raise QueryError(f"{source} does not say when it was recorded; give --from and --to in seconds within it")
+    return clock.pts_at_or_after((moment - clock.start_time).total_seconds())

@@ -1,0 +1,114 @@
+"""Upkeep and pins as people use them: catches options that do nothing, and pinned shots that go."""
+
+import json
+import signal
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import typer
+
+from deploy.cli.values import parse_bytes, parse_duration
+from pipeline.lake.audit.check import check
+from pipeline.lake.lake import Lake
+from pipeline.lake.writing.committer import Committer
+from tests.deploy.cli.conftest import Run
+from tests.pipeline.lake.synthetic import PLAN, SPACE, fold_shots
+from tests.pipeline.lake.upkeep.feeds import Recording
+
+GATE = [Recording(n, hour=n, feed="gate") for n in range(3)]
+YARD = Recording(9, hour=1, feed="yard")
+
+
+@pytest.fixture
+def feeds(tmp_path: Path) -> Path:
+    """A lake of four recordings, years old by the clock of whoever reads this."""
+    lake = Lake.create_or_open(str(tmp_path / "lake"), SPACE)
+    with Committer(lake, plan_hash=PLAN, fold_shots=fold_shots) as writer:
+        for recording in (*GATE, YARD):
+            recording.record(writer, pieces=2)
+    return tmp_path / "lake"
+
+
+def held(lake: Path) -> set[str]:
+    return set(Lake.open(str(lake)).read("sources")["source"].to_pylist())
+
+
+def test_the_newest_of_each_feed_and_what_is_pinned_outlive_a_limit(regionlake: Run, feeds: Path) -> None:
+    lake = Lake.open(str(feeds))
+    frame = lake.read("frames", where=f"source_id = '{GATE[0].source.id}' AND pts = 35")["id"][0].as_py()
+    pinned = regionlake("pin", "--lake", feeds, "--hit", frame, "--json")
+    assert pinned.returncode == 0, pinned.stderr
+    (pin,) = json.loads(pinned.stdout)
+    assert (pin["source"], pin["pts"]) == (GATE[0].source.uri, [35, 36])
+    done = regionlake("upkeep", "--lake", feeds, "--max-bytes-per-feed", "1kB", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["removed"], report["trimmed"], report["errors"]) == (1, 1, [])
+    assert held(feeds) == {GATE[0].source.uri, GATE[2].source.uri, YARD.source.uri}
+    assert sorted(lake.read("frames", where=f"source_id = '{GATE[0].source.id}'")["pts"].to_pylist()) == [
+        *range(30, 60, 5)
+    ]
+    assert check(lake).problems == ()
+    assert json.loads((feeds / ".live" / "upkeep.json").read_text())["last"]["removed"] == 1
+    unpinned = regionlake("unpin", "--lake", feeds, "gate", "nobody", "--json")
+    assert (unpinned.returncode, json.loads(unpinned.stdout)) == (1, {"unpinned": 1, "unknown": ["nobody"]})
+    shown = regionlake("upkeep", "--lake", feeds, "--max-age", "365d")
+    assert shown.returncode == 0, shown.stderr
+    assert "recordings or files removed" in shown.stdout
+
+
+def test_a_feed_is_pinned_by_utc_and_a_shot_by_its_id(regionlake: Run, feeds: Path) -> None:
+    since, until = "2026-05-01T01:00:04Z", "2026-05-01T01:00:05.5Z"
+    done = regionlake("pin", "--lake", feeds, "gate", "--from", since, "--to", until, "--json")
+    (pin,) = json.loads(done.stdout)
+    assert (pin["source"], pin["pts"]) == (GATE[1].source.uri, [40, 55])
+    shot = Lake.open(str(feeds)).read("shots", where=f"source_id = '{YARD.source.id}' AND start = 60")["id"][0].as_py()
+    assert regionlake("pin", "--lake", feeds, "--shot", shot).returncode == 0
+    listed = regionlake("pin", "--lake", feeds, "--list").stdout
+    assert GATE[1].source.uri in listed
+    assert "0:06.00" in listed
+    for wrong in (["nobody"], ["gate", "--shot", shot], ["gate", "--from", "2027-01-01T00:00:00Z"], []):
+        refused = regionlake("pin", "--lake", feeds, *wrong)
+        assert refused.returncode == 2, refused.stdout
+        assert "Traceback" not in refused.stderr
+
+
+def test_a_service_waits_for_the_writer_and_goes_on(feeds: Path) -> None:
+    command = [sys.executable, "-m", "deploy.cli.main", "upkeep", "--lake", str(feeds), "--every", "0.2s", "--json"]
+    writer = Committer(Lake.open(str(feeds)), plan_hash=PLAN, fold_shots=fold_shots)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as service:
+        assert service.stdout is not None
+        assert "being written by process" in json.loads(service.stdout.readline())["skipped"]
+        writer.close()
+        while "skipped" in (line := json.loads(service.stdout.readline())):
+            pass
+        assert line["errors"] == []
+        service.send_signal(signal.SIGINT)
+        assert service.wait(timeout=30) == 130
+    assert check(Lake.open(str(feeds))).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("90", 90), ("1.5m", 90), ("12h", 43200), ("30d", 30 * 86400), ("2w", 14 * 86400)],
+)
+def test_durations(text: str, expected: float) -> None:
+    assert parse_duration(text, option="--every") == timedelta(seconds=expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("50GB", 50 * 10**9), ("1.5 MB", 1_500_000), ("2TiB", 2 * 2**40), ("7", 7), ("3k", 3000), ("50g", 50 * 10**9)],
+)
+def test_sizes(text: str, expected: int) -> None:
+    assert parse_bytes(text, option="--max-bytes-per-feed") == expected
+
+
+def test_what_is_no_duration_or_size_is_refused() -> None:
+    with pytest.raises(typer.BadParameter):
+        parse_duration("soon", option="--every")
+    with pytest.raises(typer.BadParameter):
+        parse_bytes("50 apples", option="--max-bytes-per-feed")
