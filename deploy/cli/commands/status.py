@@ -13,6 +13,7 @@ from deploy.wording import clock_time, lasted, reason, short_count, short_size
 
 if TYPE_CHECKING:
     from pipeline.lake.audit.status import LakeStatus, RecordedFeed
+    from pipeline.lake.upkeep.status import UpkeepStatus
     from pipeline.live.follow_status import FollowStatus
     from schemas.vectors import VectorSpace
 
@@ -39,13 +40,18 @@ def status(
         return
     from pipeline.lake.audit.status import status as read_status
     from pipeline.lake.lake import Lake
+    from pipeline.lake.upkeep.status import read_upkeep_status, upkeep_json
 
     found = read_status(Lake.open(lake))
     followed = folder.read_status() if folder.status.exists() else None
+    upkeep = read_upkeep_status(folder.upkeep)
     if as_json:
-        print_json({**asdict(found), "follower": followed and folder.json(followed)})
+        follower = followed and folder.json(followed)
+        print_json({**asdict(found), "follower": follower, "upkeep": upkeep and upkeep_json(upkeep)})
         return
     _print(found)
+    if upkeep is not None:
+        _print_upkeep(upkeep)
     if found.feeds or followed is not None:
         _print_feeds(found.feeds, followed)
 
@@ -74,6 +80,14 @@ def _print(found: "LakeStatus") -> None:
     for refusal in found.refusals:
         where = "" if refusal.span_s is None else " [{} to {}]".format(*map(clock_time, refusal.span_s))
         out.print(f"{refusal.state}{where}: {reason(refusal.source, refusal.error)}", soft_wrap=True)
+
+
+def _print_upkeep(upkeep: "UpkeepStatus") -> None:
+    ago = lasted((datetime.now(UTC) - upkeep.at).total_seconds())
+    removed = f"{upkeep.removed:,} recordings or files removed ({short_size(upkeep.removed_bytes)})"
+    console().print(f"upkeep: {upkeep.passes:,} passes, the last one {ago} ago; {removed}")
+    if upkeep.last_error is not None:
+        console().print(f"upkeep failed in {upkeep.failed_passes:,} passes: {upkeep.last_error}", soft_wrap=True)
 
 
 def _print_feeds(recorded: "Sequence[RecordedFeed]", followed: "FollowStatus | None") -> None:

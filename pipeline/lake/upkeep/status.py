@@ -78,6 +78,12 @@ def write_upkeep_status(path: Path, status: UpkeepStatus) -> None:
         place.write_text(_converter.dumps(status))
 
 
+def upkeep_json(status: UpkeepStatus) -> dict[str, object]:
+    """As `write_upkeep_status` writes it."""
+    made: dict[str, object] = _converter.unstructure(status)
+    return made
+
+
 def read_upkeep_status(path: Path) -> UpkeepStatus | None:
     """None where no upkeep ever wrote it."""
     try:

@@ -53,6 +53,8 @@ def test_the_newest_of_each_feed_and_what_is_pinned_outlive_a_limit(regionlake: 
     ]
     assert check(lake).problems == ()
     assert json.loads((feeds / ".live" / "upkeep.json").read_text())["last"]["removed"] == 1
+    assert json.loads(regionlake("status", "--lake", feeds, "--json").stdout)["upkeep"]["removed"] == 1
+    assert "upkeep: 1 passes, the last one" in regionlake("status", "--lake", feeds).stdout
     unpinned = regionlake("unpin", "--lake", feeds, "gate", "nobody", "--json")
     assert (unpinned.returncode, json.loads(unpinned.stdout)) == (1, {"unpinned": 1, "unknown": ["nobody"]})
     shown = regionlake("upkeep", "--lake", feeds, "--max-age", "365d")
