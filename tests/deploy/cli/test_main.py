@@ -10,7 +10,8 @@ import pytest
 from deploy.cli.main import INTERRUPTED
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-SUBCOMMANDS = ["ingest", "search", "status", "check", "plan", "models", "doctor", "generate", "eval", "train", "watch"]
+SUBCOMMANDS = ["ingest", "search", "watch", "status", "check", "upkeep", "pin", "unpin"]
+SUBCOMMANDS += ["plan", "models", "doctor", "generate", "eval", "train"]
 
 
 def test_help_imports_nothing_heavy() -> None:
