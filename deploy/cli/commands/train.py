@@ -62,7 +62,7 @@ def detail(
     model: ModelOption = None,
     pictures: Annotated[int, typer.Option(min=2, help="At most so many pictures.")] = 2000,
     k: Annotated[int, typer.Option(min=1, help="Of Complete Cover: the smallest windows are 1/k of a side.")] = 4,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the pictures.")] = 80,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the pictures.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 0,
 ) -> None:
     """Train what fuses the windows of a frame into one vector; killed, the same command goes on."""
