@@ -41,10 +41,10 @@ class LiveConfig:
     quiet_s: float = 60.0
     recording_s: float = 600.0
     stalled_s: float = 10.0
-    buffer_keyframes: int = 4
-    stale_s: float = 1.5
+    buffer_keyframes: int = 2
+    stale_s: float = 1.0
     group_keyframes: int = 16
-    group_s: float = 1.0
+    group_s: float = 0.5
     commit_s: float = 0.5
 
     def __post_init__(self) -> None:

@@ -41,7 +41,7 @@ def generate(
     ] = 0.4,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other pictures.")] = 0,
 ) -> None:
-    """Make annotated pictures of real objects on backgrounds.
+    """Make annotated pictures of real objects, or of rendered shapes.
 
     With boxes and masks, as COCO folders:
 

@@ -1,0 +1,24 @@
+"""Many feeds at once that lose frames without a word: a short form of tests/live/soak.py."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.live.follower import SMALL_PLAN
+from tests.live.soak import soak
+
+pytestmark = pytest.mark.ray  # one worker has all tests that keep the machine busy for a while
+
+
+def test_every_frame_of_every_feed_is_counted(data_dir: Path) -> None:
+    seen, ledger = soak(data_dir, feeds=3, minutes=0.3, settings=SMALL_PLAN)
+    for feed in seen.last.feeds:
+        assert feed.received > 0
+        assert feed.received == (
+            feed.kept + feed.not_selected + feed.shed + feed.undecided + feed.waiting + sum(feed.lost.values())
+        )
+    assert ledger["lost"] == 0
+    assert ledger["frames_decoded"] >= sum(feed.received for feed in seen.last.feeds)
+    lines = list(seen.report(ledger))
+    assert any(line.startswith("from frame to findable: mean") for line in lines), lines
+    assert any(line.startswith("lake: at most") for line in lines), lines
