@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.wording import lasted, short_count, short_size
-from pipeline.live.feed_status import FEED_STATES, FeedState, FeedStatus
-from pipeline.live.follow_status import FollowStatus
+from pipeline.live.feeds.feed_status import FEED_STATES, FeedState, FeedStatus
+from pipeline.live.status.follow_status import FollowStatus
 
 _STYLES: dict[FeedState, str] = {
     "live": "green",

@@ -9,9 +9,9 @@ from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from pipeline.live.feed_status import FEED_STATES, FeedStatus
-from pipeline.live.findable import BUCKETS_S
-from pipeline.live.follow_status import FindableStatus, FollowStatus, SinkStatus
+from pipeline.live.feeds.feed_status import FEED_STATES, FeedStatus
+from pipeline.live.status.findable import BUCKETS_S
+from pipeline.live.status.follow_status import FindableStatus, FollowStatus, SinkStatus
 from schemas.errors import InvalidValueError
 
 Count = tuple[str, str]  # which, and its reason where it has one

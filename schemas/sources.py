@@ -12,7 +12,7 @@ SourceKind = Literal["video", "picture", "feed"]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A video file or a picture, as found by a probe, or a recording of a feed (pipeline/live/recorder.py).
+    """A video file or a picture, as found by a probe, or a recording of a feed (pipeline/live/feeds/recorder.py).
 
     uri: where it was found (absolute path or URL), shown to people and used to filter.
     id: hash of its bytes; the same file at another place is the same source.

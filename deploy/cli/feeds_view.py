@@ -12,8 +12,8 @@ from rich.live import Live
 from deploy.cli.output import print_json
 from deploy.feeds_table import feed_line, feeds_screen, follower_line
 from deploy.wording import lasted
-from pipeline.live.follow_status import FollowStatus
-from pipeline.live.state_folder import StateFolder
+from pipeline.live.status.follow_status import FollowStatus
+from pipeline.live.status.state_folder import StateFolder
 
 _EVERY_S = 1.0  # as often as it is written
 _LINES_EVERY_S = 10.0

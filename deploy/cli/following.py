@@ -15,9 +15,9 @@ from deploy.cli.output import console, print_json, results_only
 
 if TYPE_CHECKING:
     from pipeline.lake.upkeep.config import UpkeepConfig
-    from pipeline.live.engine import LiveEngine
-    from pipeline.live.feed_list import FeedEntry
-    from pipeline.live.follow_status import FollowStatus
+    from pipeline.live.engines.engine import LiveEngine
+    from pipeline.live.feeds.feed_list import FeedEntry
+    from pipeline.live.status.follow_status import FollowStatus
     from pipeline.plan import Plan
 
 
@@ -40,14 +40,14 @@ def follow(
     from deploy.cli.progress import Throttle
     from deploy.metrics import serve_metrics
     from pipeline.live.follow import Follower
-    from pipeline.live.follow_status import FollowStatus
-    from pipeline.live.state_folder import StateFolder
+    from pipeline.live.status.follow_status import FollowStatus
+    from pipeline.live.status.state_folder import StateFolder
 
     named = _named(names)
     state = StateFolder.of(lake)
 
     def listed() -> "Mapping[str, FeedEntry]":
-        from pipeline.live.feed_list import FeedList
+        from pipeline.live.feeds.feed_list import FeedList
 
         return named if feeds is None else {**named, **FeedList(feeds).read()}
 
@@ -79,20 +79,22 @@ def follow(
 
 def _engine(name: Literal["local", "ray"], lake: str, plan: "Plan", upkeep: "UpkeepConfig") -> "LiveEngine":
     from pipeline.lake.local_folder import local_folder
-    from pipeline.live.kept_up import open_kept_up
-    from pipeline.live.local_engine import LocalLiveEngine
+    from pipeline.live.commits.kept_up import open_kept_up
+    from pipeline.live.engines.local_engine import LocalLiveEngine
 
     folder = local_folder(lake)
     make_writer = partial(open_kept_up, lake if folder is None else str(folder.resolve()), plan, upkeep)
     if name == "local":
         return LocalLiveEngine(plan, make_writer)
-    from pipeline.live.ray_engine import RayLiveEngine  # importing Ray takes a second that local runs need not wait
+    from pipeline.live.engines.ray_engine import (
+        RayLiveEngine,  # importing Ray takes a second that local runs need not wait
+    )
 
     return RayLiveEngine(plan, make_writer, on_this_node=folder is not None)
 
 
 def _named(names: Sequence[str]) -> "dict[str, FeedEntry]":
-    from pipeline.live.feed_list import FeedEntry, is_stream
+    from pipeline.live.feeds.feed_list import FeedEntry, is_stream
     from schemas.errors import PlanError
 
     feeds = {}

@@ -9,18 +9,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.assemble import SegmentAssembler
-from pipeline.live.engine import FeedHandle, LiveEngine, Worked
-from pipeline.live.feed_buffer import Lost
-from pipeline.live.feed_child import FollowRequest
-from pipeline.live.feed_list import FeedEntry
-from pipeline.live.feed_status import FeedStatus
-from pipeline.live.findable import Findable
-from pipeline.live.folder_feed import FolderFeed
-from pipeline.live.follow_status import FollowStatus
-from pipeline.live.recorder import RecordingEnded
-from pipeline.live.sink import Sink
-from pipeline.live.spool import Batch, Spool
-from pipeline.live.status_log import StatusLog
+from pipeline.live.commits.sink import Sink
+from pipeline.live.commits.spool import Batch, Spool
+from pipeline.live.engines.engine import FeedHandle, LiveEngine, Worked
+from pipeline.live.feeds.feed_buffer import Lost
+from pipeline.live.feeds.feed_child import FollowRequest
+from pipeline.live.feeds.feed_list import FeedEntry
+from pipeline.live.feeds.feed_status import FeedStatus
+from pipeline.live.feeds.folder_feed import FolderFeed
+from pipeline.live.feeds.recorder import RecordingEnded
+from pipeline.live.status.findable import Findable
+from pipeline.live.status.follow_status import FollowStatus
+from pipeline.live.status.status_log import StatusLog
 from pipeline.live.turns import Turns
 from pipeline.plan import Plan
 from pipeline.reading.sources import Failure

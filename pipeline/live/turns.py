@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from pipeline.live.engine import FeedHandle
+from pipeline.live.engines.engine import FeedHandle
 from pipeline.live.fair_share import FairShare
-from pipeline.live.feed_buffer import Lost
-from pipeline.live.recorder import RecordingEnded
+from pipeline.live.feeds.feed_buffer import Lost
+from pipeline.live.feeds.recorder import RecordingEnded
 from pipeline.packets import FramePacket
 
 _EMPTY_KEYFRAMES = 0.1  # what a packet without keyframes costs, in keyframes

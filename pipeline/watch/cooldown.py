@@ -4,7 +4,7 @@ import re
 
 from schemas.query import Hit
 
-_RECORDING = re.compile(r"#\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")  # as pipeline/live/recorder.py names them
+_RECORDING = re.compile(r"#\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")  # as pipeline/live/feeds/recorder.py names them
 
 
 def camera(uri: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.live.feed import Backoff
+from pipeline.live.feeds.feed import Backoff
 from pipeline.live.live_config import BackoffConfig
 from pipeline.watch.json_lines import JsonLines
 from pipeline.watch.watch_state import KeptHit, WatchState

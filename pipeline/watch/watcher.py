@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, TextIO
 
 from pipeline.lake.lake import Lake
-from pipeline.live.feed import Backoff
+from pipeline.live.feeds.feed import Backoff
 from pipeline.live.live_config import BackoffConfig
 from pipeline.search.target import Target
 from pipeline.watch.deliveries import Deliveries, DeliveryStatus

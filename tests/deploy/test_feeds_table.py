@@ -11,8 +11,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from deploy.feeds_table import feed_line, feeds_screen, follower_line
-from pipeline.live.feed_status import FEED_STATES, FeedState, FeedStatus
-from pipeline.live.follow_status import FindableStatus, FollowStatus, SinkStatus
+from pipeline.live.feeds.feed_status import FEED_STATES, FeedState, FeedStatus
+from pipeline.live.status.follow_status import FindableStatus, FollowStatus, SinkStatus
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 ERROR = "no frame for 10 s: the decoder was killed"

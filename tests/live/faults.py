@@ -24,7 +24,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from pipeline.lake.lake import Lake
-from pipeline.live.follow_status import FollowStatus
+from pipeline.live.status.follow_status import FollowStatus
 from tests.live.cameras import RtspServer, film, free_port, rtsp_server, udp_camera
 from tests.live.follower import FollowerProcess, require_sound
 

@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 
 from pipeline.lake.audit.check import check
 from pipeline.lake.lake import Lake
-from pipeline.live.follow_status import FollowStatus
-from pipeline.live.state_folder import StateFolder
+from pipeline.live.status.follow_status import FollowStatus
+from pipeline.live.status.state_folder import StateFolder
 
 # one cheap vector a region, few regions: the tests are about feeds
 SMALL_PLAN = ("proposals.use=['grid']", "regions.mode=pool", "read.background.ahead_s=1.0", "live.stalled_s=5.0")

@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.lake.lake import Lake
-from pipeline.live.findable import BUCKETS_S
-from pipeline.live.follow_status import FollowStatus
+from pipeline.live.status.findable import BUCKETS_S
+from pipeline.live.status.follow_status import FollowStatus
 from pipeline.search.searcher import Searcher
 from schemas.errors import LakeError
 from schemas.query import Query

@@ -31,7 +31,7 @@ def add(
     paused: Annotated[bool, typer.Option("--paused", help="Do not connect yet.")] = False,
 ) -> None:
     """Add a feed; a running follower connects to it at once."""
-    from pipeline.live.feed_list import FeedEntry, FeedList
+    from pipeline.live.feeds.feed_list import FeedEntry, FeedList
 
     held = None if credentials is None else str(credentials.expanduser().absolute())
     FeedList(feeds).add(name, FeedEntry(url, held, paused))
@@ -40,7 +40,7 @@ def add(
 @app.command()
 def remove(name: NameArgument, feeds: FileOption) -> None:
     """Remove a feed; what the lake holds of it stays."""
-    from pipeline.live.feed_list import FeedList
+    from pipeline.live.feeds.feed_list import FeedList
 
     FeedList(feeds).remove(name)
 
@@ -48,7 +48,7 @@ def remove(name: NameArgument, feeds: FileOption) -> None:
 @app.command()
 def pause(name: NameArgument, feeds: FileOption) -> None:
     """Disconnect a feed, and keep it in the file."""
-    from pipeline.live.feed_list import FeedList
+    from pipeline.live.feeds.feed_list import FeedList
 
     FeedList(feeds).set_paused(name, True)
 
@@ -56,7 +56,7 @@ def pause(name: NameArgument, feeds: FileOption) -> None:
 @app.command()
 def resume(name: NameArgument, feeds: FileOption) -> None:
     """Connect to a paused feed again."""
-    from pipeline.live.feed_list import FeedList
+    from pipeline.live.feeds.feed_list import FeedList
 
     FeedList(feeds).set_paused(name, False)
 
@@ -64,7 +64,7 @@ def resume(name: NameArgument, feeds: FileOption) -> None:
 @app.command("list")
 def list_feeds(feeds: FileOption, as_json: JsonOption = False) -> None:
     """Show the feeds of a file, without their passwords."""
-    from pipeline.live.feed_list import FeedList
+    from pipeline.live.feeds.feed_list import FeedList
 
     entries = FeedList(feeds).read()
     if as_json:

@@ -14,7 +14,7 @@ from deploy.wording import clock_time, lasted, reason, short_count, short_size
 if TYPE_CHECKING:
     from pipeline.lake.audit.status import LakeStatus, RecordedFeed
     from pipeline.lake.upkeep.status import UpkeepStatus
-    from pipeline.live.follow_status import FollowStatus
+    from pipeline.live.status.follow_status import FollowStatus
     from schemas.vectors import VectorSpace
 
 
@@ -30,7 +30,7 @@ def status(
     With --follow, in a terminal a table that is brought up to date every second, elsewhere a line per feed every ten;
     with --json an object a line every second.
     """
-    from pipeline.live.state_folder import StateFolder
+    from pipeline.live.status.state_folder import StateFolder
 
     folder = StateFolder.of(lake)
     if follow:

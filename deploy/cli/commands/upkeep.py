@@ -78,7 +78,7 @@ def _one_pass(lake: "Lake", config: "UpkeepConfig", earlier: "UpkeepStatus | Non
     from pipeline.lake.upkeep.status import write_upkeep_status
     from pipeline.lake.upkeep.upkeep import Upkeep
     from pipeline.lake.writing.committer import Committer
-    from pipeline.live.state_folder import StateFolder
+    from pipeline.live.status.state_folder import StateFolder
 
     place = StateFolder.of(lake.uri).upkeep
     # of no plan: sources that are covered, and were not completed, are left to the next ingest of theirs

@@ -137,7 +137,7 @@ def watch(
         named, watches = _slug(queries.stem), read_watches(queries)
 
     from pipeline.lake.lake import Lake
-    from pipeline.live.state_folder import StateFolder
+    from pipeline.live.status.state_folder import StateFolder
     from pipeline.watch.watch_state import WatchState
     from pipeline.watch.watcher import Watcher
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from deploy.cli.feeds_view import gone_text
-from pipeline.live.feed_status import FeedStatus
-from pipeline.live.follow_status import FindableStatus, FollowStatus, SinkStatus
-from pipeline.live.state_folder import StateFolder
+from pipeline.live.feeds.feed_status import FeedStatus
+from pipeline.live.status.follow_status import FindableStatus, FollowStatus, SinkStatus
+from pipeline.live.status.state_folder import StateFolder
 from schemas.errors import LakeError
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from pipeline.live.recorder import RecordingEnded
+from pipeline.live.feeds.recorder import RecordingEnded
 from pipeline.packets import FramePacket, PacketHead
 from schemas.clock import Clock, Span
 from schemas.frames import Keyframe, KeyframeReason

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline.live.feed_buffer import FeedBuffer, FeedItem
-from pipeline.live.feed_status import FeedStatus
+from pipeline.live.feeds.feed_buffer import FeedBuffer, FeedItem
+from pipeline.live.feeds.feed_status import FeedStatus
 from pipeline.live.turns import Turns
 from pipeline.packets import FramePacket
 from schemas.sources import Source

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.live.recorder import recording_uri
+from pipeline.live.feeds.recorder import recording_uri
 from pipeline.watch.cooldown import camera
 from pipeline.watch.standing_hit import StandingHit
 from pipeline.watch.watch_state import WatchState

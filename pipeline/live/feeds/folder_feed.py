@@ -9,8 +9,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.live.feed_buffer import FeedItem
-from pipeline.live.feed_status import FeedState, FeedStatus
+from pipeline.live.feeds.feed_buffer import FeedItem
+from pipeline.live.feeds.feed_status import FeedState, FeedStatus
 from pipeline.packets import FramePacket, SegmentFailure, Work
 from pipeline.plan import Plan
 from pipeline.reading.reader_process import ReaderProcess

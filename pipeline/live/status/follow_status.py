@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pipeline.live.feed_status import FeedStatus
+from pipeline.live.feeds.feed_status import FeedStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class SinkStatus:
 
 @dataclass(frozen=True, slots=True)
 class FindableStatus:
-    """How long keyframes took from the moment that they show until a query could find them (pipeline/live/findable.py).
+    """How long keyframes took from the moment that they show until a query could find them (findable.py).
 
     p50_s, p95_s: of those of the last minute; None where there were none.
     keyframes: in the lake, by feed. timed: of them all, those of streams; within: those that took at most

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-from pipeline.live.feed_buffer import FeedItem
-from pipeline.live.feed_child import FollowRequest
-from pipeline.live.feed_status import FeedStatus
-from pipeline.live.sink import LiveWriter
+from pipeline.live.commits.sink import LiveWriter
+from pipeline.live.feeds.feed_buffer import FeedItem
+from pipeline.live.feeds.feed_child import FollowRequest
+from pipeline.live.feeds.feed_status import FeedStatus
 from pipeline.packets import FramePacket, RowPacket
 
 
 class FeedHandle(Protocol):
-    """A feed (pipeline/live/feed.py), here or in an actor."""
+    """A feed (pipeline/live/feeds/feed.py), here or in an actor."""
 
     name: str
 

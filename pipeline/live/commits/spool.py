@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from operators.whole_file import whole_file
-from pipeline.live.feed_buffer import Lost
-from pipeline.live.recorder import RecordingEnded
+from pipeline.live.feeds.feed_buffer import Lost
+from pipeline.live.feeds.recorder import RecordingEnded
 from pipeline.rows import SegmentRows
 
 _SUFFIX = ".batch"

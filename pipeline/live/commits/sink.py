@@ -9,10 +9,10 @@ from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
 from pipeline.engines.engine import LakeWriter
-from pipeline.live.feed import Backoff
-from pipeline.live.follow_status import SinkStatus
+from pipeline.live.commits.spool import Batch, Spool
+from pipeline.live.feeds.feed import Backoff
 from pipeline.live.live_config import BackoffConfig
-from pipeline.live.spool import Batch, Spool
+from pipeline.live.status.follow_status import SinkStatus
 from schemas.errors import LakeError
 from schemas.sources import Source, feed_name
 

@@ -10,12 +10,12 @@ from dataclasses import replace
 import pytest
 
 from operators.readers.live_stream import StreamConfig
-from pipeline.live.feed import Backoff, Feed
-from pipeline.live.feed_buffer import FeedItem, Lost
-from pipeline.live.feed_child import FollowRequest
-from pipeline.live.feed_status import FeedStatus
+from pipeline.live.feeds.feed import Backoff, Feed
+from pipeline.live.feeds.feed_buffer import FeedItem, Lost
+from pipeline.live.feeds.feed_child import FollowRequest
+from pipeline.live.feeds.feed_status import FeedStatus
+from pipeline.live.feeds.recorder import RecordingEnded
 from pipeline.live.live_config import BackoffConfig, LiveConfig
-from pipeline.live.recorder import RecordingEnded
 from pipeline.packets import FramePacket
 from pipeline.reading.keyframe_stream import ReadConfig
 from schemas.sources import SegmentReport

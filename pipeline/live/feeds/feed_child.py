@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from operators.readers.live_stream import LiveStream, StreamInfo
+from pipeline.live.feeds.recorder import Recorder
 from pipeline.live.live_config import LiveConfig
-from pipeline.live.recorder import Recorder
 from pipeline.reading.child import child_connection
 from pipeline.reading.keyframe_stream import ReadConfig
 from schemas.clock import Span

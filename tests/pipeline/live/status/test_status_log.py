@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipeline.live.feed_status import FeedStatus
-from pipeline.live.follow_status import FollowStatus, SinkStatus
-from pipeline.live.status_log import StatusLog
+from pipeline.live.feeds.feed_status import FeedStatus
+from pipeline.live.status.follow_status import FollowStatus, SinkStatus
+from pipeline.live.status.status_log import StatusLog
 
 NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 GATE = FeedStatus("gate", "gate", "connecting", NOON)

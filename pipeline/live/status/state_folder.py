@@ -9,7 +9,7 @@ import cattrs.preconf.json
 
 from operators.whole_file import whole_file
 from pipeline.lake.local_folder import local_folder
-from pipeline.live.follow_status import FollowStatus
+from pipeline.live.status.follow_status import FollowStatus
 from schemas.errors import LakeError
 from schemas.ids import digest
 

@@ -6,7 +6,7 @@ from pipeline.lake.upkeep.config import UpkeepConfig
 from pipeline.lake.upkeep.status import write_upkeep_status
 from pipeline.lake.upkeep.upkeep import Upkeep
 from pipeline.lake.writing.committer import Committer
-from pipeline.live.state_folder import StateFolder
+from pipeline.live.status.state_folder import StateFolder
 from pipeline.plan import Plan
 
 

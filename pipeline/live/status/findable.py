@@ -7,8 +7,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from pipeline.live.follow_status import FindableStatus
-from pipeline.live.spool import Batch
+from pipeline.live.commits.spool import Batch
+from pipeline.live.status.follow_status import FindableStatus
 from schemas.sources import Source, feed_name
 
 BUCKETS_S = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0)

@@ -5,7 +5,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pipeline.live.recorder import RecordingEnded
+from pipeline.live.feeds.recorder import RecordingEnded
 from pipeline.packets import FramePacket, PacketHead
 from pipeline.reading.reader_child import PACKET_FRAMES
 from schemas.clock import Span

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.live.findable import BUCKETS_S, Findable
-from pipeline.live.spool import Batch
+from pipeline.live.commits.spool import Batch
+from pipeline.live.status.findable import BUCKETS_S, Findable
 from pipeline.rows import SegmentRows
 from schemas.clock import Clock, Span
 from schemas.sources import Segment, SegmentReport, Source, SourceKind
@@ -71,7 +71,7 @@ def test_nothing_is_known_of_nothing() -> None:
 
 def test_what_is_older_than_a_minute_is_in_the_totals_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     at_s = 0.0
-    monkeypatch.setattr("pipeline.live.findable.time.monotonic", lambda: at_s)
+    monkeypatch.setattr("pipeline.live.status.findable.time.monotonic", lambda: at_s)
     findable = Findable(now=lambda: NOW)
     findable.add(_batch("gate", [40.0]), folders={})
     at_s = 50.0

@@ -6,12 +6,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
-from pipeline.live.engine import Worked
-from pipeline.live.feed import Feed
-from pipeline.live.feed_buffer import FeedItem
-from pipeline.live.feed_child import FollowRequest
-from pipeline.live.feed_status import FeedStatus
-from pipeline.live.sink import LiveWriter
+from pipeline.live.commits.sink import LiveWriter
+from pipeline.live.engines.engine import Worked
+from pipeline.live.feeds.feed import Feed
+from pipeline.live.feeds.feed_buffer import FeedItem
+from pipeline.live.feeds.feed_child import FollowRequest
+from pipeline.live.feeds.feed_status import FeedStatus
 from pipeline.packets import FramePacket, RowPacket
 from pipeline.plan import Plan
 from pipeline.stages import EmbedStage, ProposeStage

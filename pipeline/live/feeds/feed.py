@@ -8,18 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from pipeline.live.feed_buffer import FeedBuffer, FeedItem, Lost
-from pipeline.live.feed_child import FollowRequest, Heartbeat, StreamEnded
-from pipeline.live.feed_status import FeedState, FeedStatus
+from pipeline.live.feeds.feed_buffer import FeedBuffer, FeedItem, Lost
+from pipeline.live.feeds.feed_child import FollowRequest, Heartbeat, StreamEnded
+from pipeline.live.feeds.feed_status import FeedState, FeedStatus
+from pipeline.live.feeds.recorder import RecordingEnded
 from pipeline.live.live_config import BackoffConfig
-from pipeline.live.recorder import RecordingEnded
 from pipeline.packets import FramePacket
 from pipeline.reading.child import Child
 from schemas.clock import Span
 from schemas.ids import segment_id
 from schemas.sources import Segment, SegmentReport, Source
 
-CHILD_CODE = "from pipeline.live.feed_child import main; main()"
+CHILD_CODE = "from pipeline.live.feeds.feed_child import main; main()"
 _START_S = 30.0  # of a Python with all that decoding needs, on a busy machine, beside what opening may take
 _RATE_S = 10.0
 _GLANCE_S = 0.25

@@ -21,13 +21,13 @@ from pipeline.engines.pool_sizes import (
 from pipeline.engines.ray_linker import ActorLinker
 from pipeline.engines.ray_session import ray_session
 from pipeline.engines.ray_writer import ActorWriter
-from pipeline.live.engine import Worked
-from pipeline.live.feed import Feed
-from pipeline.live.feed_buffer import FeedItem, Lost
-from pipeline.live.feed_child import FollowRequest
-from pipeline.live.feed_status import FeedStatus
-from pipeline.live.recorder import RecordingEnded
-from pipeline.live.sink import LiveWriter
+from pipeline.live.commits.sink import LiveWriter
+from pipeline.live.engines.engine import Worked
+from pipeline.live.feeds.feed import Feed
+from pipeline.live.feeds.feed_buffer import FeedItem, Lost
+from pipeline.live.feeds.feed_child import FollowRequest
+from pipeline.live.feeds.feed_status import FeedStatus
+from pipeline.live.feeds.recorder import RecordingEnded
 from pipeline.packets import FramePacket, RowPacket
 from pipeline.plan import Plan
 from pipeline.stages import EmbedStage, ProposeStage

@@ -6,8 +6,8 @@ within a second is told by the restart that it led to.
 
 import logging
 
-from pipeline.live.feed_status import FeedStatus
-from pipeline.live.follow_status import FollowStatus
+from pipeline.live.feeds.feed_status import FeedStatus
+from pipeline.live.status.follow_status import FollowStatus
 
 _log = logging.getLogger(__name__)
 

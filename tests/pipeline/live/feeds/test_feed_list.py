@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.live.feed_list import FeedEntry, FeedList, is_stream
+from pipeline.live.feeds.feed_list import FeedEntry, FeedList, is_stream
 from schemas.errors import PlanError
 
 

@@ -5,8 +5,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.live.feed_buffer import FeedBuffer, Lost
-from pipeline.live.recorder import RecordingEnded
+from pipeline.live.feeds.feed_buffer import FeedBuffer, Lost
+from pipeline.live.feeds.recorder import RecordingEnded
 from pipeline.packets import FramePacket
 from schemas.ids import segment_id
 from schemas.sources import SegmentReport

@@ -1,0 +1,1 @@
+"""What runs feeds and models: one process, or actors of Ray."""

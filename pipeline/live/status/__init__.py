@@ -1,0 +1,1 @@
+"""How a follower and its feeds are: written down, logged and measured."""
