@@ -1,12 +1,14 @@
 """Puts the packets of a segment together again, in whatever order and however often they come."""
 
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 
 import pyarrow as pa
 
 from pipeline.packets import RowPacket, SegmentFailure
 from pipeline.rows import SegmentRows
 from schemas.sources import Segment, SegmentReport
+
+_REMEMBERED = 65_536  # segments: a worker that was killed sends its packets again soon, or never
 
 
 class SegmentAssembler:
@@ -18,7 +20,7 @@ class SegmentAssembler:
     def __init__(self, plan_hash: str) -> None:
         self._plan_hash = plan_hash
         self._packets: defaultdict[str, dict[int, RowPacket]] = defaultdict(dict)
-        self._whole: set[str] = set()
+        self._whole: OrderedDict[str, None] = OrderedDict()
 
     def add(self, packet: RowPacket) -> SegmentRows | tuple[Segment, SegmentFailure] | None:
         """The segment's rows, or why there are none, once its last missing packet came; None before and after."""
@@ -33,7 +35,9 @@ class SegmentAssembler:
         end, count = last.head.end, last.head.number + 1
         if isinstance(end, SegmentReport) and any(n not in packets for n in range(count)):
             return None
-        self._whole.add(segment.id)
+        self._whole[segment.id] = None
+        if len(self._whole) > _REMEMBERED:  # feeds go on for months
+            self._whole.popitem(last=False)
         del self._packets[segment.id]
         if isinstance(end, SegmentFailure):
             return segment, end

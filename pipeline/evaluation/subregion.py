@@ -27,7 +27,7 @@ from pipeline.lake.lake import Lake
 from pipeline.plan import Plan
 from pipeline.progress import Progress
 from pipeline.search.filters import overlapping
-from pipeline.search.hot_columns import HotColumns
+from pipeline.search.memory.hot_columns import HotColumns
 from pipeline.search.scoring import Scorer
 from schemas.boxes import Boxes, FloatArray
 from schemas.query import Geometry, Normalisation, Ranking

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from operators.ranking.fusion import IdArray
-from pipeline.search.hot_columns import HotColumns
+from pipeline.search.memory.hot_columns import HotColumns
 from schemas.regions import WHOLE_FRAME
 
 

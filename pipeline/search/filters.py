@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.search.hot_columns import NO_TIME, HotColumns
+from pipeline.search.memory.hot_columns import NO_TIME, HotColumns
 from schemas.query import BoxTuple, Query
 
 _EPOCH = datetime.fromtimestamp(0, UTC)

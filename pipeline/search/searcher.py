@@ -14,7 +14,7 @@ from operators.region_vectors import RegionVectorsConfig
 from pipeline.lake.lake import Lake
 from pipeline.search.filters import frames_in_filter
 from pipeline.search.frame_scores import FrameScores, Place, fused
-from pipeline.search.hot_columns import HotColumns
+from pipeline.search.memory.hot_columns import HotColumns
 from pipeline.search.methods.boxed import Regions, nearest_frames
 from pipeline.search.methods.catalogue import METHODS
 from pipeline.search.methods.method import Asked, Method, SearchState

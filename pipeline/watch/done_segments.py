@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.lake.lake import Lake, lake_errors
-from pipeline.search.columns import FragmentKey, fragment_key
+from pipeline.search.memory.columns import FragmentKey, fragment_key
 from schemas.clock import Span
 
 _COLUMNS = ["id", "source_id", "source", "start", "stop", "keyframes", "regions", "state"]

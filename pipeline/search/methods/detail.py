@@ -7,9 +7,9 @@ import torch
 from pipeline.lake.lake import lake_errors
 from pipeline.search.boxed_vectors import BoxedVectors
 from pipeline.search.candidates import Candidates
-from pipeline.search.columns import Columns, ColumnStore
 from pipeline.search.frame_scores import FrameScores
-from pipeline.search.hot_columns import ids_of, positions, vectors_of
+from pipeline.search.memory.columns import Columns, ColumnStore
+from pipeline.search.memory.hot_columns import ids_of, positions, vectors_of
 from pipeline.search.methods.boxed import require_meaning, scores_of
 from pipeline.search.methods.method import Asked, SearchState
 from schemas.errors import QueryError

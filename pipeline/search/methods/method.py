@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from operators.encoders.encoder import Encoder
 from pipeline.lake.lake import Lake
 from pipeline.search.frame_scores import FrameScores
-from pipeline.search.hot_columns import HotColumns
+from pipeline.search.memory.hot_columns import HotColumns
 from pipeline.search.scoring import Scorer
 from pipeline.search.target import Target
 from schemas.query import Query

@@ -12,7 +12,7 @@ import pytest
 from pipeline.lake.lake import Lake
 from pipeline.lake.ledger import done_table
 from pipeline.lake.writing.committer import Committer
-from pipeline.search.hot_columns import HotColumns
+from pipeline.search.memory.hot_columns import HotColumns
 from pipeline.search.searcher import Searcher
 from schemas.errors import LakeError
 from schemas.query import Query, SearchResult

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from operators.ranking.fusion import IdArray
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.search.boxed_vectors import BoxedVectors
-from pipeline.search.columns import FragmentKey, fragment_key
-from pipeline.search.hot_columns import HotColumns, ids_of, positions
+from pipeline.search.memory.columns import FragmentKey, fragment_key
+from pipeline.search.memory.hot_columns import HotColumns, ids_of, positions
 from schemas.boxes import FloatArray
 from schemas.tables import TableName
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from operators.ranking.fusion import IdArray
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.spans import SpanIndex
-from pipeline.search.columns import Columns, ColumnStore
+from pipeline.search.memory.columns import Columns, ColumnStore
 from schemas.tables import CODE_BYTES, TableName
 
 NO_TIME = np.iinfo(np.int64).min

@@ -1,0 +1,1 @@
+"""What a searcher keeps in memory of a lake, and how it follows the lake."""
