@@ -1,17 +1,49 @@
 """`regionlake search`: a question to the lake, answered as a table, JSON, a contact sheet or clips."""
 
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING
 
 import typer
 
 from deploy.cli.options import JsonOption, LakeOption
 from deploy.cli.output import console, print_json, search_json
+from deploy.cli.search_options import (
+    BoxOption,
+    CandidatesOption,
+    ClipsOption,
+    CountOption,
+    FrameOption,
+    FuseOption,
+    GeometryOption,
+    ImageOption,
+    ModelOption,
+    NormOption,
+    NotFrameOption,
+    NotPointOption,
+    NotRoiOption,
+    NotTextOption,
+    NotWeightOption,
+    PointOption,
+    PromptBoxOption,
+    PromptOption,
+    RankOption,
+    RoiOption,
+    SheetOption,
+    SinceOption,
+    SourceOption,
+    TemplateOption,
+    TextArgument,
+    TextWeightOption,
+    ThenBoxOption,
+    ThenOption,
+    UntilOption,
+    WeightOption,
+    WithinOption,
+)
 from deploy.cli.values import parse_box, parse_point, parse_rank, parse_time
 from deploy.wording import clock_time, is_picture, short_names
 from schemas.prompts import RegionPrompts
-from schemas.query import Fusion, Geometry, MethodName, Normalisation, Query, Ranking, RankTerm, SearchResult, Then
+from schemas.query import Query, Ranking, RankTerm, SearchResult, Then
 
 if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
@@ -23,98 +55,38 @@ PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 def search(
     lake: LakeOption,
-    text: Annotated[str | None, typer.Argument(help="What to look for, in words.", show_default=False)] = None,
-    box: Annotated[
-        str | None,
-        typer.Option(metavar="X0,Y0,X1,Y1", help="Where in the frame, as fractions of it; hits overlap this box."),
-    ] = None,
-    template: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="TEMPLATE",
-            help="Put TEXT into this sentence in place of {}; several are averaged. By default the model's own way.",
-            show_default=False,
-        ),
-    ] = None,
-    image: Annotated[
-        Path | None,
-        typer.Option(help="Look for what this picture shows, alone or beside a text.", exists=True, dir_okay=False),
-    ] = None,
-    roi: Annotated[str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="The part of --image that is sought.")] = None,
-    frame: Annotated[
-        str | None,
-        typer.Option(metavar="ID", help="Look for what this keyframe of the lake shows: frame_id of a hit in --json."),
-    ] = None,
-    point: Annotated[
-        list[str] | None,
-        typer.Option(metavar="X,Y", help="A point in the region of --image that is sought.", show_default=False),
-    ] = None,
-    not_point: Annotated[
-        list[str] | None, typer.Option(metavar="X,Y", help="A point outside that region.", show_default=False)
-    ] = None,
-    prompt: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="What that region of --image shows, in words.")
-    ] = None,
-    prompt_box: Annotated[str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="A box around that region.")] = None,
-    text_weight: Annotated[float, typer.Option(min=0, max=1, help="Share of TEXT beside a picture.")] = 0.5,
-    not_text: Annotated[
-        list[str] | None,
-        typer.Option("--not", metavar="TEXT", help="What hits should not show, in words.", show_default=False),
-    ] = None,
-    not_weight: Annotated[float, typer.Option(min=0, max=1, help="How much likeness to that is taken off.")] = 0.5,
-    not_frame: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ID", help="A keyframe to leave out, such as that of --frame.", show_default=False),
-    ] = None,
-    not_roi: Annotated[
-        list[str] | None,
-        typer.Option(metavar="X0,Y0,X1,Y1", help="A part of --image that hits should not show.", show_default=False),
-    ] = None,
-    then: Annotated[
-        str | None,
-        typer.Option(metavar="TEXT", help="What must follow in the same source, in words.", show_default=False),
-    ] = None,
-    then_box: Annotated[str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="Where that must be.")] = None,
-    within: Annotated[float, typer.Option(metavar="SECONDS", help="How soon --then must follow.")] = 10.0,
-    rank: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="WAY[:WEIGHT]",
-            help=f"How frames are ranked, once or several times: {', '.join(get_args(MethodName))}.",
-            show_default="regions",
-        ),
-    ] = None,
-    fuse: Annotated[Fusion, typer.Option(help="How several --rank become one.")] = "rrf",
-    candidates: Annotated[
-        int, typer.Option(min=1, help="How many frames the ways look at that re-rank the nearest of the others.")
-    ] = 50,
-    geometry: Annotated[Geometry, typer.Option(help="How a hit's box is compared with --box.")] = DEFAULT.geometry,
-    norm: Annotated[
-        Normalisation, typer.Option(help="How both distances are made comparable.")
-    ] = DEFAULT.normalisation,
-    weight: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of meaning in the distance; the rest is geometry.")
-    ] = DEFAULT.semantic_weight,
-    source: Annotated[
-        str | None, typer.Option(help="Only sources whose path or URL holds this, or matches it as a glob.")
-    ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="UTC as 2026-05-01T12:00:00Z, or within the source as 90 or 1:30."),
-    ] = None,
-    until: Annotated[str | None, typer.Option(metavar="TIME", help="As --since; not included itself.")] = None,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many hits.")] = 10,
-    model: Annotated[
-        str | None,
-        typer.Option(help="Whose vectors are searched, where the lake has several; its own unless named."),
-    ] = None,
+    text: TextArgument = None,
+    box: BoxOption = None,
+    template: TemplateOption = None,
+    image: ImageOption = None,
+    roi: RoiOption = None,
+    frame: FrameOption = None,
+    point: PointOption = None,
+    not_point: NotPointOption = None,
+    prompt: PromptOption = None,
+    prompt_box: PromptBoxOption = None,
+    text_weight: TextWeightOption = 0.5,
+    not_text: NotTextOption = None,
+    not_weight: NotWeightOption = 0.5,
+    not_frame: NotFrameOption = None,
+    not_roi: NotRoiOption = None,
+    then: ThenOption = None,
+    then_box: ThenBoxOption = None,
+    within: WithinOption = 10.0,
+    rank: RankOption = None,
+    fuse: FuseOption = "rrf",
+    candidates: CandidatesOption = 50,
+    geometry: GeometryOption = DEFAULT.geometry,
+    norm: NormOption = DEFAULT.normalisation,
+    weight: WeightOption = DEFAULT.semantic_weight,
+    source: SourceOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    k: CountOption = 10,
+    model: ModelOption = None,
     as_json: JsonOption = False,
-    sheet: Annotated[
-        Path | None, typer.Option(metavar="FILE.png", help="Draw the hits with their boxes into this picture.")
-    ] = None,
-    clips: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Cut a clip around each hit into this folder.", file_okay=False)
-    ] = None,
+    sheet: SheetOption = None,
+    clips: ClipsOption = None,
 ) -> None:
     """Find frames by what they show (TEXT, --image) and where (--box)."""
     if sheet and sheet.suffix.lower() not in PICTURE_SUFFIXES:
