@@ -209,7 +209,7 @@ class Hit:
 class SearchResult:
     """The answer to a query.
 
-    exact: whether the hits are the exact top k of the ranking, or an index may have missed some.
+    exact: whether the hits are the exact top k of the ranking, or not all frames were looked at closely.
     candidates: how many regions and whole frames passed the filters.
     region: the part of the query's picture that its prompts chose.
     """

@@ -136,7 +136,8 @@ class Searcher:
         if any(way.reranks for _, way in made):
             first = fused(scores, fusion=asked.query.fusion) if scores else self._method("global")(asked)
             near = replace(asked, nearest=nearest_frames(first, count=asked.query.candidates))
-            scores += [(term.weight, way(near)) for term, way in made if way.reranks]
+            all_seen = len(near.nearest) >= int(asked.frames.sum())
+            scores += [(term.weight, replace(way(near), exact=all_seen)) for term, way in made if way.reranks]
         return fused(scores, fusion=asked.query.fusion)
 
     def _sequence(self, asked: Asked, then: Target) -> "_Answer":

@@ -216,6 +216,6 @@ def _print_table(result: SearchResult) -> None:
     out = console()
     if result.hits:
         out.print(table)
-    exactness = "exact" if result.exact else "approximate: an index may have missed some"
+    exactness = "exact" if result.exact else "approximate: not all were looked at closely"
     found = f"{len(result.hits)} hits of {result.candidates:,} regions and frames"
     out.print(f"{found} in {result.took_ms:.0f} ms ({exactness})")

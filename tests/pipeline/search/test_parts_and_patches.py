@@ -146,8 +146,10 @@ def test_votes_and_growing_rank_the_nearest_frames_by_the_stored_patches(
     grown = match_region(roi_pyramid(encoder, shown, roi), targets)
     expected = {h.frame_id: 1 + n / 12 for n, h in enumerate(first, start=1)}  # as they stood, where nothing matches
     expected |= {h.frame_id: 1 - m.score for h, m in zip(first, grown, strict=True) if m is not None}
-    hits = searcher.search(replace(query, rank=by("growing"))).hits
-    assert by_frame(hits) == pytest.approx(expected, abs=1e-5)
+    answer = searcher.search(replace(query, rank=by("growing")))
+    assert by_frame(answer.hits) == pytest.approx(expected, abs=1e-5)
+    assert not answer.exact
+    assert searcher.search(replace(query, rank=by("growing"), candidates=1000)).exact
 
     patches = roi_patches(roi_pyramid(encoder, shown, Boxes(np.array([[0, 0, 1, 1]])))[0].patches, roi).flat()
     for method, kind in (("votes", "majority"), ("votes-weighted-unique", "weighted-unique")):
