@@ -1,5 +1,6 @@
 """One feed under supervision: connects for ever, and replaces the process that decodes when it hangs or dies."""
 
+import logging
 import random
 import threading
 import time
@@ -20,6 +21,7 @@ from schemas.ids import segment_id
 from schemas.sources import Segment, SegmentReport, Source
 
 CHILD_CODE = "from pipeline.live.feeds.feed_child import main; main()"
+_log = logging.getLogger(__name__)
 _START_S = 30.0  # of a Python with all that decoding needs, on a busy machine, beside what opening may take
 _RATE_S = 10.0
 _GLANCE_S = 0.25
@@ -157,7 +159,10 @@ class Feed:
                     return
                 self._enter("connecting")
             began = time.monotonic()
-            reason = self._follow_once()
+            try:
+                reason = self._follow_once()
+            except OSError as error:  # no process can be started now
+                reason = f"no decoder can be started: {error.strerror or error}"
             with self._news:
                 if self._stopped:
                     return
@@ -193,6 +198,9 @@ class Feed:
                 deadline_s = live.stalled_s
         except (EOFError, OSError):
             reason = ""
+        except Exception as error:  # a supervisor that ends would never connect again
+            _log.exception("feed %s: what its decoder says cannot be taken", self.name)
+            reason = f"{type(error).__name__}: {error}"
         with self._lock:
             self._child = None
         child.kill()

@@ -17,7 +17,7 @@ from pipeline.reading.reader_process import ReaderProcess
 from pipeline.reading.segments import split_source
 from pipeline.reading.sources import Failure, Location, find_sources
 from schemas.clock import Span
-from schemas.errors import PlanConflictError, SourceError
+from schemas.errors import LakeError, PlanConflictError, SourceError
 from schemas.sources import SegmentReport, Source
 
 _LOOK_S = 2.0
@@ -146,6 +146,10 @@ class FolderFeed:
             return
         except PlanConflictError as error:
             self._status = replace(self._status, last_error=str(error))
+            return
+        except LakeError as error:  # out of reach: it is looked at again
+            self._status = replace(self._status, last_error=str(error))
+            del self._taken[location.uri]
             return
         run = self._plan.run
         for segment in split_source(source, segment_s=run.segment_s, plan_hash=self._plan_hash, todo=todo):
