@@ -1,0 +1,67 @@
+"""A folder whose half-written files are taken, whose files are taken twice, or that ends with a lake out of reach."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.live.feeds.folder_feed import FolderFeed
+from pipeline.packets import FramePacket
+from pipeline.plan import Plan
+from pipeline.reading.sources import Failure
+from schemas.clock import Span
+from schemas.errors import LakeError
+from schemas.sources import SegmentReport, Source
+from tests.clips import Clips
+
+
+def wait_until(true: Callable[[], bool], *, most_s: float = 60.0) -> None:
+    until = time.monotonic() + most_s
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_a_file_is_taken_once_when_it_is_at_rest_and_again_when_the_lake_is_back(clips: Clips, tmp_path: Path) -> None:
+    folder = tmp_path / "dropped"
+    folder.mkdir()
+    (folder / "bad.mp4").write_text("no video")
+    away = [LakeError("the bucket does not answer")]
+    registered: list[str] = []
+    refused: list[Failure] = []
+
+    def register(source: Source) -> list[Span]:
+        if away:
+            raise away.pop()
+        registered.append(source.uri)
+        return [source.span]
+
+    feed = FolderFeed("yard", folder, Plan(), register=register, refuse=refused.append, settle_s=1.0)
+    packets: list[FramePacket] = []
+
+    def seen() -> bool:
+        item = feed.poll()
+        if isinstance(item, FramePacket):
+            packets.append(item)
+        return bool(packets) and packets[-1].head.end is not None
+
+    (folder / "clip.mp4").write_bytes(clips("plain.mp4").read_bytes())
+    wait_until(seen)
+    assert registered == [str(folder / "clip.mp4")]  # the first time the lake was away
+    assert not away
+    assert [failure.uri for failure in refused] == [str(folder / "bad.mp4")]
+
+    report = packets[-1].head.end
+    assert isinstance(report, SegmentReport)
+    assert report.frames_decoded == 100
+    assert [packet.head.number for packet in packets] == list(range(len(packets)))
+    assert all(len(packet.keyframes) <= 2 for packet in packets)
+    status = feed.status()
+    kept = sum(len(packet.keyframes) for packet in packets)
+    assert (status.received, status.kept, status.not_selected) == (100, kept, 100 - kept)
+
+    os.utime(folder / "bad.mp4", (1, 1))  # as good as another file: it is looked at again
+    wait_until(lambda: len(refused) == 2)
+    assert len(registered) == 1
+    feed.stop()
+    wait_until(lambda: feed.ended)
