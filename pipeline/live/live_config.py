@@ -3,23 +3,8 @@
 from dataclasses import dataclass, field
 
 from operators.readers.live_stream import StreamConfig
+from pipeline.backoff import BackoffConfig
 from schemas.errors import PlanError
-
-
-@dataclass(frozen=True, slots=True)
-class BackoffConfig:
-    """Between two attempts: first_s, then twice as long each time, at most longest_s, each times 0.5 to 1 at random.
-
-    settled_s: a feed that was live for so long begins at first_s again.
-    """
-
-    first_s: float = 0.5
-    longest_s: float = 30.0
-    settled_s: float = 20.0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.first_s <= self.longest_s or self.settled_s < 0:
-            raise PlanError(f"a backoff needs 0 < first_s <= longest_s and settled_s >= 0, got {self}")
 
 
 @dataclass(frozen=True, slots=True)

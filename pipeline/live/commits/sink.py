@@ -8,10 +8,9 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
+from pipeline.backoff import Backoff, BackoffConfig
 from pipeline.engines.engine import LakeWriter
 from pipeline.live.commits.spool import Batch, Spool
-from pipeline.live.feeds.feed import Backoff
-from pipeline.live.live_config import BackoffConfig
 from pipeline.live.status.follow_status import SinkStatus
 from schemas.errors import LakeError
 from schemas.sources import Source, feed_name

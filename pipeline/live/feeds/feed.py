@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from pipeline.backoff import Backoff
 from pipeline.live.feeds.feed_buffer import FeedBuffer, FeedItem, Lost
 from pipeline.live.feeds.feed_child import FollowRequest, Heartbeat, StreamEnded
 from pipeline.live.feeds.feed_status import FeedState, FeedStatus
 from pipeline.live.feeds.recorder import RecordingEnded
-from pipeline.live.live_config import BackoffConfig
 from pipeline.packets import FramePacket
 from pipeline.reading.child import Child
 from schemas.clock import Span
@@ -272,21 +272,3 @@ class Feed:
             self._status = replace(self._status, state=state, since=datetime.now(UTC))
         if error is not None:
             self._status = replace(self._status, last_error=error)
-
-
-class Backoff:
-    """How long to wait before the next attempt. choose: a number in [0, 1) at random."""
-
-    def __init__(self, config: BackoffConfig, *, choose: Callable[[], float] = random.random) -> None:
-        self._config = config
-        self._choose = choose
-        self._attempts = 0
-
-    def __call__(self, *, lasted_s: float) -> float:
-        """Seconds. lasted_s: of the attempt that just ended."""
-        config = self._config
-        if lasted_s >= config.settled_s:
-            self._attempts = 0
-        longest_s = min(config.longest_s, config.first_s * 2.0 ** min(self._attempts, 62))
-        self._attempts += 1
-        return longest_s * (0.5 + self._choose() / 2)

@@ -9,10 +9,10 @@ from typing import Literal
 import pyarrow as pa
 import pytest
 
+from pipeline.backoff import BackoffConfig
 from pipeline.live.commits.sink import Sink
 from pipeline.live.commits.spool import Batch, Spool
 from pipeline.live.feeds.feed_buffer import Lost
-from pipeline.live.live_config import BackoffConfig
 from pipeline.rows import SegmentRows
 from schemas.clock import Span
 from schemas.errors import LakeError

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.backoff import BackoffConfig
 from pipeline.live.commits.sink import Sink
 from pipeline.live.commits.spool import Batch, Spool
 from pipeline.live.feeds.feed_buffer import Lost
 from pipeline.live.feeds.recorder import RecordingEnded
-from pipeline.live.live_config import BackoffConfig
 from pipeline.rows import SegmentRows
 from schemas.clock import Clock, Span
 from schemas.errors import LakeError

@@ -7,15 +7,14 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-import pytest
-
 from operators.readers.live_stream import StreamConfig
-from pipeline.live.feeds.feed import Backoff, Feed
+from pipeline.backoff import BackoffConfig
+from pipeline.live.feeds.feed import Feed
 from pipeline.live.feeds.feed_buffer import FeedItem, Lost
 from pipeline.live.feeds.feed_child import FollowRequest
 from pipeline.live.feeds.feed_status import FeedStatus
 from pipeline.live.feeds.recorder import RecordingEnded
-from pipeline.live.live_config import BackoffConfig, LiveConfig
+from pipeline.live.live_config import LiveConfig
 from pipeline.packets import FramePacket
 from pipeline.reading.keyframe_stream import ReadConfig
 from schemas.sources import SegmentReport
@@ -114,11 +113,3 @@ def test_what_is_no_stream_is_tried_for_ever_and_its_reason_told() -> None:
     assert drained(feed) == []
     assert status.last_error == "cannot be opened: Connection refused"
     assert status.received == 0
-
-
-def test_pauses_grow_to_the_longest_and_begin_again_after_a_time_that_was_good() -> None:
-    waits = Backoff(BackoffConfig(first_s=1.0, longest_s=8.0, settled_s=20.0), choose=lambda: 1.0)
-    assert [waits(lasted_s=1.0) for _ in range(5)] == [1.0, 2.0, 4.0, 8.0, 8.0]
-    assert waits(lasted_s=30.0) == 1.0
-    spread = Backoff(BackoffConfig(first_s=1.0, longest_s=8.0), choose=lambda: 0.0)
-    assert spread(lasted_s=0.0) == pytest.approx(0.5)
