@@ -131,16 +131,17 @@ def test_a_status_of_another_version_is_refused_by_its_name(folder: StateFolder)
 
 
 @pytest.mark.parametrize(
-    ("age_s", "pid", "said"),
+    ("age_s", "lives", "said"),
     [
-        (0.5, os.getpid(), None),
-        (4.0, os.getpid(), None),
-        (0.5, int(ENDED.stdout), None),  # fresh: it is another machine's
-        (3.0, int(ENDED.stdout), "not running since 2026-05-01 12:00:00 UTC, 3 s ago"),
-        (200.0, int(ENDED.stdout), "not running since 2026-05-01 12:00:00 UTC, 3 min ago"),
-        (42.0, os.getpid(), "silent since 2026-05-01 12:00:00 UTC, 42 s ago"),
+        (0.5, True, None),
+        (4.0, True, None),
+        (0.5, False, None),  # fresh: it is another machine's
+        (3.0, False, "not running since 2026-05-01 12:00:00 UTC, 3 s ago"),
+        (200.0, False, "not running since 2026-05-01 12:00:00 UTC, 3 min ago"),
+        (42.0, True, "silent since 2026-05-01 12:00:00 UTC, 42 s ago"),
     ],
 )
-def test_a_follower_is_gone_by_its_silence_or_its_process(age_s: float, pid: int, said: str | None) -> None:
+def test_a_follower_is_gone_by_its_silence_or_its_process(age_s: float, lives: bool, said: str | None) -> None:
+    pid = os.getpid() if lives else int(ENDED.stdout)
     status = replace(_status(), at=datetime(2026, 5, 1, 12, tzinfo=UTC), pid=pid)
     assert gone_text(status, now=status.at + timedelta(seconds=age_s)) == (said and f"the follower is {said}")
