@@ -55,7 +55,9 @@ def _fields(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str
         "logger": record.name,
         "message": record.getMessage(),
     }
-    fields |= {key: value for key, value in vars(record).items() if key not in _OF_EVERY_RECORD | fields.keys()}
+    known = _OF_EVERY_RECORD | fields.keys()
+    # Ray adds fields of its own to every record, with names that begin with _
+    fields |= {key: value for key, value in vars(record).items() if key not in known and not key.startswith("_")}
     if record.exc_info:
         fields["exception"] = formatter.formatException(record.exc_info)
     return fields
