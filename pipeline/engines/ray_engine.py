@@ -3,8 +3,6 @@
 import logging
 import pickle
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -14,18 +12,8 @@ import ray.data
 from numpy.typing import NDArray
 
 from pipeline.engines.engine import LakeWriter
-from pipeline.engines.pool_sizes import (
-    EMBEDDER_CPUS,
-    LINKER_CPUS,
-    PROPOSER_CPUS,
-    READER_CPUS,
-    PoolSizes,
-    pool_sizes,
-    stages_with_models,
-)
-from pipeline.engines.ray_linker import ActorLinker
-from pipeline.engines.ray_session import ray_session
-from pipeline.engines.ray_writer import ActorWriter
+from pipeline.engines.pool_sizes import EMBEDDER_CPUS, PROPOSER_CPUS, READER_CPUS
+from pipeline.engines.ray_cluster import RayCluster
 from pipeline.packets import FramePacket, ProposalPacket, RowPacket, Work
 from pipeline.plan import Plan
 from pipeline.reading.reader_process import ReaderProcess
@@ -48,23 +36,13 @@ class RayEngine:
     """The plan on a Ray cluster: the one that is running, or one started here for the run."""
 
     def __init__(self, plan: Plan, make_writer: Callable[..., LakeWriter], *, on_this_node: bool) -> None:
-        """make_writer: is given `linker` where the plan's tracks need one: the writer's actor has no CPU and no GPU.
-        on_this_node: the lake is a folder of this machine, and its writer must run here.
-        """
+        """make_writer, on_this_node: see RayCluster."""
         self._plan = plan
-        with ExitStack() as opened:
-            opened.enter_context(ray_session())
-            resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
-            self._cpus, self._gpus = resources.get("CPU", 0.0), resources.get("GPU", 0.0)
-            sizes = self._pool_sizes(works=1)  # refuse before any file is opened
-            if sizes.linkers:
-                linker = ActorLinker(plan.tracks.propagation, cpus=LINKER_CPUS, gpus=sizes.linker_gpus)
-                make_writer = partial(make_writer, linker=linker)
-            self.writer: LakeWriter = ActorWriter(make_writer, on_this_node=on_this_node)
-            self._session = opened.pop_all()
+        self._cluster = RayCluster(plan, make_writer, on_this_node=on_this_node)
+        self.writer: LakeWriter = self._cluster.writer
         self._probes = [
             ray.remote(_ProbeActor).options(num_cpus=0, max_restarts=-1, max_task_retries=2).remote(plan)
-            for _ in range(max(1, int(self._cpus) // 2))
+            for _ in range(max(1, int(self._cluster.cpus) // 2))
         ]
 
     def probe(self, locations: Sequence[Location]) -> Iterator[tuple[Location, Source] | Failure]:
@@ -78,9 +56,9 @@ class RayEngine:
         context.target_max_block_size = BLOCK_BYTES
         context.enable_progress_bars = False  # our own progress counts frames, not blocks
         logging.getLogger("ray.data").setLevel(logging.ERROR)
-        readers = self._pool_sizes(works=len(works)).readers
+        readers = self._cluster.pool_sizes(works=len(works)).readers
         items = [{"works": pickle.dumps(group)} for group in _groups(works, readers=readers)]
-        sizes = self._pool_sizes(works=len(items))
+        sizes = self._cluster.pool_sizes(works=len(items))
         dataset: ray.data.Dataset = ray.data.from_items(items, override_num_blocks=len(items))
         for actor, size, cpus, gpus in (
             (_ReadActor, sizes.readers, READER_CPUS, 0.0),
@@ -101,23 +79,11 @@ class RayEngine:
                 assert isinstance(packet, RowPacket)
                 yield packet
 
-    def _pool_sizes(self, *, works: int) -> PoolSizes:
-        return pool_sizes(
-            self._plan.run,
-            cluster_cpus=self._cpus,
-            cluster_gpus=self._gpus,
-            works=works,
-            models=stages_with_models(self._plan),
-        )
-
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        try:
-            self.writer.close()
-        finally:
-            self._session.close()
+        self._cluster.close()
 
 
 class _ProbeActor:

@@ -9,9 +9,7 @@ from typing import Self
 from pipeline.live.commits.sink import LiveWriter
 from pipeline.live.engines.engine import Worked
 from pipeline.live.feeds.feed import Feed
-from pipeline.live.feeds.feed_buffer import FeedItem
 from pipeline.live.feeds.feed_child import FollowRequest
-from pipeline.live.feeds.feed_status import FeedStatus
 from pipeline.packets import FramePacket, RowPacket
 from pipeline.plan import Plan
 from pipeline.stages import EmbedStage, ProposeStage
@@ -27,8 +25,10 @@ class LocalLiveEngine:
         self._thread = ThreadPoolExecutor(1, "model")
         self._running: tuple[tuple[FramePacket, ...], float, Future[list[RowPacket]]] | None = None
 
-    def feed(self, name: str, request: FollowRequest) -> "LocalFeed":
-        return LocalFeed(Feed(name, request))
+    def feed(self, name: str, request: FollowRequest) -> Feed:
+        feed = Feed(name, request)
+        feed.start()
+        return feed
 
     @property
     def idle_models(self) -> int:
@@ -56,35 +56,3 @@ class LocalLiveEngine:
         self._propose.close()
         self._embed.close()
         self.writer.close()
-
-
-class LocalFeed:
-    """A Feed that runs from the beginning."""
-
-    def __init__(self, feed: Feed) -> None:
-        self.name = feed.name
-        self._feed = feed
-        feed.start()
-
-    @property
-    def ready(self) -> bool:
-        return self._feed.ready()
-
-    def poll(self) -> FeedItem | None:
-        return self._feed.take()
-
-    def status(self) -> FeedStatus:
-        return self._feed.status()
-
-    def pause(self) -> None:
-        self._feed.pause()
-
-    def resume(self) -> None:
-        self._feed.resume()
-
-    def stop(self) -> None:
-        self._feed.stop()
-
-    @property
-    def ended(self) -> bool:
-        return self._feed.ended

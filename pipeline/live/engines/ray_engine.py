@@ -2,25 +2,15 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 import ray
 
-from pipeline.engines.pool_sizes import (
-    EMBEDDER_CPUS,
-    LINKER_CPUS,
-    PROPOSER_CPUS,
-    pool_sizes,
-    stages_with_models,
-)
-from pipeline.engines.ray_linker import ActorLinker
-from pipeline.engines.ray_session import ray_session
-from pipeline.engines.ray_writer import ActorWriter
+from pipeline.engines.pool_sizes import EMBEDDER_CPUS, PROPOSER_CPUS
+from pipeline.engines.ray_cluster import RayCluster
 from pipeline.live.commits.sink import LiveWriter
 from pipeline.live.engines.engine import Worked
 from pipeline.live.feeds.feed import Feed
@@ -43,31 +33,19 @@ class RayLiveEngine:
     """On the cluster that runs, or one started here. Every actor that dies is started again."""
 
     def __init__(self, plan: Plan, make_writer: Callable[..., LiveWriter], *, on_this_node: bool) -> None:
-        """make_writer: is given `linker` where the plan's tracks need one. on_this_node: the lake is a folder here."""
-        with ExitStack() as opened:
-            opened.enter_context(ray_session())
-            resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
-            sizes = pool_sizes(
-                plan.run,
-                cluster_cpus=resources.get("CPU", 0.0),
-                cluster_gpus=resources.get("GPU", 0.0),
-                works=1,
-                models=stages_with_models(plan),
-            )
-            if sizes.linkers:
-                linker = ActorLinker(plan.tracks.propagation, cpus=LINKER_CPUS, gpus=sizes.linker_gpus)
-                make_writer = partial(make_writer, linker=linker)
-            self.writer: LiveWriter = ActorWriter(make_writer, on_this_node=on_this_node)
-            options = {
-                "num_cpus": EMBEDDER_CPUS + PROPOSER_CPUS,
-                "num_gpus": min(1.0, sizes.embedder_gpus + sizes.proposer_gpus),
-                "max_restarts": -1,
-                "max_task_retries": -1,  # rows of the same frames are the same
-            }
-            actor = ray.remote(_ModelActor).options(**options)
-            self._idle: list[Any] = [actor.remote(plan) for _ in range(sizes.embedders)]
-            self._running: dict[Any, tuple[Any, tuple[FramePacket, ...], float]] = {}  # by reference
-            self._session = opened.pop_all()
+        """make_writer, on_this_node: see RayCluster."""
+        self._cluster = RayCluster(plan, make_writer, on_this_node=on_this_node)
+        self.writer: LiveWriter = self._cluster.writer
+        sizes = self._cluster.pool_sizes(works=1)
+        options = {
+            "num_cpus": EMBEDDER_CPUS + PROPOSER_CPUS,
+            "num_gpus": min(1.0, sizes.embedder_gpus + sizes.proposer_gpus),
+            "max_restarts": -1,
+            "max_task_retries": -1,  # rows of the same frames are the same
+        }
+        actor = ray.remote(_ModelActor).options(**options)
+        self._idle: list[Any] = [actor.remote(plan) for _ in range(sizes.embedders)]
+        self._running: dict[Any, tuple[Any, tuple[FramePacket, ...], float]] = {}  # by reference
 
     def feed(self, name: str, request: FollowRequest) -> "RemoteFeed":
         return RemoteFeed(name, request)
@@ -100,10 +78,7 @@ class RayLiveEngine:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        try:
-            self.writer.close()
-        finally:
-            self._session.close()
+        self._cluster.close()
 
 
 class RemoteFeed:
@@ -134,7 +109,7 @@ class RemoteFeed:
         if self.ended or self._waits:
             return self._waits
         if self._asked is None:
-            self._asked = self._actor.ready.remote(_WAIT_S)
+            self._asked = self._actor.wait.remote(_WAIT_S)
         answered, _ = ray.wait([self._asked], timeout=0)
         if answered:
             self._asked = None
@@ -149,7 +124,7 @@ class RemoteFeed:
             return self._left.pop(0)
         item: FeedItem | None
         try:
-            item, *state = ray.get(self._actor.take.remote())
+            item, *state = ray.get(self._actor.poll.remote())
         except ray.exceptions.RayError:
             self._died()
             return None
@@ -213,14 +188,14 @@ class _FeedActor:
         self._feed = Feed(name, request)
         self._feed.start()
 
-    def ready(self, wait_s: float) -> tuple[bool, FeedStatus, bool]:
+    def wait(self, wait_s: float) -> tuple[bool, FeedStatus, bool]:
         """Whether an item waits, or comes in time; how the feed is; whether nothing will come any more."""
-        waits = self._feed.ready(0.0 if self._feed.ended else wait_s)
+        waits = self._feed.wait(0.0 if self._feed.ended else wait_s)
         return waits, self._feed.status(), self._feed.ended
 
-    def take(self) -> tuple[FeedItem | None, bool, FeedStatus, bool]:
+    def poll(self) -> tuple[FeedItem | None, bool, FeedStatus, bool]:
         """The oldest item, and what is true after it was taken."""
-        return self._feed.take(), *self.ready(0.0)
+        return self._feed.poll(), *self.wait(0.0)
 
     def pause(self) -> None:
         self._feed.pause()

@@ -103,13 +103,18 @@ class Feed:
         """Whether it was stopped, and everything was taken."""
         return self._stopped and not self._thread.is_alive() and not len(self._buffer)
 
-    def ready(self, wait_s: float = 0.0) -> bool:
-        """Whether an item waits; if none does, after waiting up to `wait_s` for one."""
+    @property
+    def ready(self) -> bool:
+        """Whether an item waits."""
+        return self.wait(0.0)
+
+    def wait(self, wait_s: float) -> bool:
+        """Whether an item waits, or comes within `wait_s`."""
         with self._news:
             self._news.wait_for(lambda: len(self._buffer) > 0, wait_s)
             return len(self._buffer) > 0
 
-    def take(self) -> FeedItem | None:
+    def poll(self) -> FeedItem | None:
         """The oldest item that waits."""
         with self._news:
             item = self._buffer.take()

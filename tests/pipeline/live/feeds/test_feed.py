@@ -42,8 +42,8 @@ def drained(feed: Feed) -> list[FeedItem]:
     items = []
     feed.stop()
     while not feed.ended:
-        feed.ready(0.1)
-        item = feed.take()
+        feed.wait(0.1)
+        item = feed.poll()
         if item is not None:
             items.append(item)
     return items
