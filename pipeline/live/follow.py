@@ -78,7 +78,7 @@ class Follower:
             on_commit(batch)
 
         kept = Spool(spool)
-        self._spooled = kept.source_ids()
+        self._spooled = kept.source_ids
         self._sink = Sink(engine.writer, kept, on_commit=committed)
         self._assembler = SegmentAssembler(self._plan_hash)
         self._turns = Turns(most=plan.live.group_keyframes, group_s=plan.live.group_s)
@@ -199,7 +199,8 @@ class Follower:
     # -- a step ----------------------------------------------------------------------------------
 
     def _step(self) -> None:
-        self._collect()
+        for done in self._engine.worked():
+            self._take(done)
         if self._sink.status().bytes < _HELD_BYTES:
             self._hand_out()
         self._close_recordings()
@@ -225,10 +226,6 @@ class Follower:
         followed = (*self._feeds.values(), *self._leaving)
         return [each.handle for each in followed if each.handle is not None and each.entry.is_folder == folders]
 
-    def _collect(self) -> None:
-        for done in self._engine.worked():
-            self._take(done)
-
     def _take(self, done: Worked) -> None:
         self._turns.took(sum(len(packet.keyframes) for packet in done.packets), done.seconds)
         for packet in done.packets:
@@ -249,16 +246,21 @@ class Follower:
         """Of recordings of which no model has anything any more."""
         self._closing += self._turns.told
         self._turns.told.clear()
-        due = [item for item in self._closing if not self._outstanding[_source_id(item)]]
-        if not due:
+        lost, ended, waiting = [], [], []
+        for item in self._closing:
+            if self._outstanding[_source_id(item)]:
+                waiting.append(item)
+            elif isinstance(item, Lost):
+                lost.append(item)
+            else:
+                ended.append(item)
+        if not lost and not ended:
             return
-        self._closing = [item for item in self._closing if item not in due]
+        self._closing = waiting
         self._commit()  # what they rest on
-        lost = tuple(item for item in due if isinstance(item, Lost))
-        self._sink.put(Batch(lost=lost, ended=tuple(item for item in due if isinstance(item, RecordingEnded))))
-        for item in due:
-            if isinstance(item, RecordingEnded):
-                del self._outstanding[item.source.id]
+        self._sink.put(Batch(lost=tuple(lost), ended=tuple(ended)))
+        for recording in ended:
+            del self._outstanding[recording.source.id]
 
     def _commit(self) -> None:
         if self._batch:

@@ -30,9 +30,9 @@ class LiveWriter(LakeWriter, Protocol):
 class Sink:
     """Commits batches in their order, in a thread of its own.
 
-    Where the committer raises LakeError, batches go to the spool, and are tried again with growing pauses; none
-    overtakes another. Where the spool's disk refuses too, they stay in memory: see `SinkStatus.bytes`, by which the
-    follower stops handing out work.
+    Where the committer raises, batches go to the spool, and are tried again with growing pauses; none overtakes
+    another. Where the spool's disk refuses too, they stay in memory: see `SinkStatus.bytes`, by which the follower
+    stops handing out work.
     on_commit: told each batch that is in the lake, from that thread.
     """
 
@@ -52,7 +52,6 @@ class Sink:
         self._asked: deque[Callable[[], None]] = deque()
         self._news = threading.Condition()
         self._closing = False
-        self._busy = False
         self._error: str | None = None
         self._commits = self._keyframes = 0
         self._spooled = len(spool)
@@ -103,9 +102,9 @@ class Sink:
             try:
                 if self._spooled:
                     self._spool_waiting()  # behind what is there: nothing overtakes
-                self._commit_next()
-            except (LakeError, OSError) as error:
-                self._note(str(error))
+                batch = self._commit_next()
+            except Exception as error:  # a thread that ends would never commit again
+                self._note(error)
                 self._keep()
                 with self._news:
                     if self._closing:
@@ -114,6 +113,8 @@ class Sink:
                             _log.error("%d batches are lost: %s", len(self._waiting), self._error, extra=fields)
                         return
                     self._news.wait_for(lambda: self._closing, self._waits(lasted_s=time.monotonic() - began))
+            else:
+                self._tell(batch)
 
     def _has_work(self) -> bool:
         """Waits for a batch; False when there is none left and none will come."""
@@ -121,7 +122,7 @@ class Sink:
             self._news.wait_for(lambda: self._waiting or self._spooled or self._asked or self._closing)
             return bool(self._waiting or self._spooled or self._asked)
 
-    def _commit_next(self) -> None:
+    def _commit_next(self) -> Batch:
         """The oldest batch, from the disk if any is there."""
         kept = self._spool.oldest() if self._spooled else None
         batch = kept[1] if kept else self._waiting[0]
@@ -143,15 +144,22 @@ class Sink:
             refused, self._error = self._error, None
         if refused is not None:
             _log.warning("the lake is in reach again", extra={"spooled": self._spooled, "waiting": len(self._waiting)})
+        return batch
+
+    def _tell(self, batch: Batch) -> None:
         _log_ended(batch)
-        self._on_commit(batch)
+        try:
+            self._on_commit(batch)
+        except Exception:  # it is in the lake: to commit goes on
+            _log.exception("what is told of commits failed")
 
     def _keep(self) -> None:
         """Puts what waits on the disk, if that takes it."""
         try:
             self._spool_waiting()
         except OSError as error:
-            self._note(f"{self._error}; and the spool {self._spool.folder} cannot be written: {error}")
+            with self._news:
+                self._error = f"{self._error}; and the spool {self._spool.folder} cannot be written: {error}"
 
     def _spool_waiting(self) -> None:
         while self._waiting:
@@ -160,11 +168,18 @@ class Sink:
                 self._waiting.popleft()
                 self._spooled += 1
 
-    def _note(self, error: str) -> None:
+    def _note(self, error: Exception) -> None:
+        known = isinstance(error, LakeError | OSError)
+        told = str(error) if known else f"{type(error).__name__}: {error}"
         if self._error is None:
-            _log.warning("the lake is out of reach, rows wait: %s", error, extra={"error": error})
+            _log.warning(
+                "the lake is out of reach, rows wait: %s",
+                told,
+                extra={"error": told},
+                exc_info=None if known else error,
+            )
         with self._news:
-            self._error = error
+            self._error = told
 
 
 def _log_ended(batch: Batch) -> None:

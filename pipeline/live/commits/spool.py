@@ -1,5 +1,6 @@
 """Batches that wait on disk while the lake is out of reach."""
 
+import logging
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pipeline.live.feeds.recorder import RecordingEnded
 from pipeline.rows import SegmentRows
 
 _SUFFIX = ".batch"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +33,27 @@ class Batch:
 class Spool:
     """Batches in files of a folder, first in first out; they outlive the process.
 
-    Files are whole or not there, and hold Python pickles: nobody else may write to the folder.
+    Files are whole or not there, and hold Python pickles: nobody else may write to the folder. Those of earlier
+    processes that cannot be read (another version wrote them, or the disk lost them) are set aside, and named in the
+    log.
+    source_ids: of all that was in it at first.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._next = max((int(path.stem) for path in self._files()), default=-1) + 1
+        self.source_ids: set[str] = set()
+        self._next = 0
+        for path in self._files():
+            try:
+                self.source_ids |= _source_ids(_read(path))
+            except Exception as error:  # a pickle can raise anything
+                aside = path.replace(path.with_suffix(".unreadable"))
+                told = f"{type(error).__name__}: {error}"
+                _log.error(
+                    "rows that waited for the lake cannot be read, see %s: %s", aside, told, extra={"error": told}
+                )
+            self._next = int(path.stem) + 1
 
     def __len__(self) -> int:
         return len(self._files())
@@ -48,15 +64,6 @@ class Spool:
             path.write_bytes(pickle.dumps(batch, protocol=pickle.HIGHEST_PROTOCOL))
         self._next += 1
 
-    def source_ids(self) -> set[str]:
-        """Of all that is in it."""
-        found: set[str] = set()
-        for path in self._files():
-            batch = _read(path)
-            found |= {rows.segment.source.id for rows in batch.rows}
-            found |= {lost.segment.source.id for lost in batch.lost} | {ended.source.id for ended in batch.ended}
-        return found
-
     def oldest(self) -> tuple[Path, Batch] | None:
         """The first batch and its file, which stays until it is unlinked."""
         for path in self._files():
@@ -65,6 +72,11 @@ class Spool:
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob(f"*{_SUFFIX}"))
+
+
+def _source_ids(batch: Batch) -> set[str]:
+    segments = {rows.segment.source.id for rows in batch.rows} | {lost.segment.source.id for lost in batch.lost}
+    return segments | {ended.source.id for ended in batch.ended}
 
 
 def _read(path: Path) -> Batch:

@@ -29,6 +29,7 @@ class Writer:
         self.reachable = threading.Event()
         self.reachable.set()
         self.done: list[str] = []
+        self.refuses: Exception = LakeError("the bucket does not answer")
 
     def register(self, source: Source, *, replace: bool) -> list[Span]:
         self._reach()
@@ -57,7 +58,7 @@ class Writer:
 
     def _reach(self) -> None:
         if not self.reachable.is_set():
-            raise LakeError("the bucket does not answer")
+            raise self.refuses
 
 
 def rows(start: int) -> Batch:
@@ -104,7 +105,7 @@ def test_what_could_not_be_brought_in_is_brought_in_by_the_next_run(tmp_path: Pa
     sink.put(Batch(lost=(lost,)))
     sink.close()
     assert sink.status().spooled == 2
-    assert Spool(tmp_path).source_ids() == {recording().id}
+    assert Spool(tmp_path).source_ids == {recording().id}
 
     writer.reachable.set()
     again = Sink(writer, Spool(tmp_path), backoff=SOON)
@@ -145,3 +146,44 @@ def test_questions_are_answered_in_turn_and_errors_reach_who_asked(tmp_path: Pat
     sink.close()
     with pytest.raises(LakeError, match="being stopped"):
         sink.ask(lambda w: w.register(source, replace=False))
+
+
+def test_an_error_that_nobody_foresaw_is_told_and_the_batch_tried_again(tmp_path: Path) -> None:
+    writer = Writer()
+    writer.reachable.clear()
+    writer.refuses = ValueError("a list of another length")
+    sink = Sink(writer, Spool(tmp_path), backoff=SOON)
+    sink.put(rows(0))
+    wait_until(lambda: sink.status().error == "ValueError: a list of another length")
+    writer.reachable.set()
+    wait_until(lambda: writer.done == ["rows 0"])
+    sink.put(rows(10))
+    sink.close()
+    assert writer.done == ["rows 0", "rows 10"]
+
+
+def test_who_is_told_of_commits_cannot_stop_them(tmp_path: Path) -> None:
+    def fail(_: Batch) -> None:
+        raise RuntimeError("the terminal is gone")
+
+    writer = Writer()
+    sink = Sink(writer, Spool(tmp_path), backoff=SOON, on_commit=fail)
+    for start in (0, 10):
+        sink.put(rows(start))
+    sink.close()
+    assert writer.done == ["rows 0", "rows 10"]
+    assert sink.status().error is None
+
+
+def test_what_of_the_spool_cannot_be_read_is_set_aside_and_holds_nothing_up(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = Spool(tmp_path)
+    for start in (0, 10):
+        spool.append(rows(start))
+    (tmp_path / "000000000000.batch").write_bytes(b"\x80\x05 cut off")
+    writer = Writer()
+    Sink(writer, Spool(tmp_path), backoff=SOON).close()
+    assert writer.done == ["rows 10"]
+    assert [path.name for path in tmp_path.iterdir()] == ["000000000000.unreadable"]
+    assert "000000000000.unreadable" in caplog.text
