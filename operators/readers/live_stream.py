@@ -124,21 +124,21 @@ class LiveStream:
                 self.damaged += 1
                 continue
             arrived = datetime.now(UTC)
-            now = self._info(raw)
             epoch = None
             if info is None or last is None:
                 epoch = "connected"
-            elif _told(now) != _told(info) or now.time_base != info.time_base:
-                epoch = f"the picture changed from {_told(info)} to {_told(now)}"
+            elif not self._goes_on(raw, info):
+                epoch = f"the picture changed from {_told(info)} to {_told(self._info(raw))}"
             else:
-                epoch = self._jump(raw.pts, arrived, last, now.time_base)
+                epoch = self._jump(raw.pts, arrived, last, info.time_base)
                 if epoch is None and raw.pts <= last[0]:
                     self.damaged += 1  # its place has been taken
                     continue
-            if epoch is not None or pixels is None:
-                pixels = Pixels(width_px=now.width_px, height_px=now.height_px)
-            info, last = now, (raw.pts, arrived)
-            yield LiveFrame(DecodedFrame(raw.pts, raw, pixels), now, arrived, self._sender_zero(), epoch)
+            if info is None or pixels is None or epoch is not None:
+                info = self._info(raw)
+                pixels = Pixels(width_px=info.width_px, height_px=info.height_px)
+            last = raw.pts, arrived
+            yield LiveFrame(DecodedFrame(raw.pts, raw, pixels), info, arrived, self._sender_zero(), epoch)
 
     def _decoded(self) -> Iterator[VideoFrame]:
         packets = self._container.demux(self._stream)
@@ -165,6 +165,14 @@ class LiveStream:
         if raw.time_base is None:
             raise DecodeError("tells no time base")
         return StreamInfo(stream.codec_context.name, raw.width, raw.height, rate, raw.time_base)
+
+    def _goes_on(self, raw: VideoFrame, info: StreamInfo) -> bool:
+        return (self._stream.codec_context.name, raw.width, raw.height, raw.time_base) == (
+            info.codec,
+            info.width_px,
+            info.height_px,
+            info.time_base,
+        )
 
     def _jump(self, pts: int, arrived: datetime, last: tuple[int, datetime], time_base: Fraction) -> str | None:
         """Why time does not go on from the last frame; None where it does."""

@@ -18,7 +18,6 @@ from pipeline.lake.audit.check import check
 from pipeline.lake.lake import Lake
 from pipeline.lake.ledger import (
     LedgerEntry,
-    SegmentState,
     SourceEntry,
     done_table,
     failed_table,
@@ -31,6 +30,7 @@ from pipeline.lake.ledger import (
 from pipeline.lake.upkeep.compaction import MANY_FRAGMENTS, Compaction, compact
 from pipeline.lake.writing import removal
 from pipeline.lake.writing.folding import FoldShots, fold_sources
+from pipeline.lake.writing.known_sources import KnownSources
 from pipeline.lake.writing.lock import WriterLock
 from pipeline.lake.writing.sound_rows import require_sound
 from pipeline.lake.writing.table_writer import TableWriter
@@ -89,8 +89,7 @@ class Committer:
         self._linker = linker
         # a bucket has no lock to take: its single writer is a rule for whoever runs the ingest
         self._lock = WriterLock(lake.folder, wait_s=wait_s) if lake.folder is not None else None
-        self._entries: dict[str, SourceEntry] = {}
-        self._ids_at: dict[str, set[str]] = {}  # ids that were ever seen at a URI: see _standing_at
+        self._known = KnownSources()
         self._damaged = True  # until recovery has looked
         self.turn = threading.RLock()
         self.joins_fragments = True
@@ -138,7 +137,7 @@ class Committer:
         """
         self._recover()
         self._clear_place(source, replace=replace)
-        entry = self._entries.get(source.id)
+        entry = self._known.get(source.id)
         conflict = entry is not None and entry.plan != self.plan_hash and entry.spans("done")
         if replace and (conflict or source.id in self._unsound_sources()):
             self.remove(source.id)
@@ -150,7 +149,7 @@ class Committer:
             )
         if entry is None or entry.source is None or entry.plan != self.plan_hash or entry.state == "quarantined":
             segments = entry.segments if entry is not None else {}
-            self._know(source.id, SourceEntry(source.uri, self.plan_hash, "open", source, segments, stored=False))
+            self._known[source.id] = SourceEntry(source.uri, self.plan_hash, "open", source, segments, stored=False)
         self._damaged = True
         self._forget_quarantined({source.uri})
         self._damaged = False
@@ -159,7 +158,7 @@ class Committer:
     @_in_turn
     def done_spans(self, source_id: str) -> list[Span]:
         """Spans of a source whose rows are in the lake, in order; those that upkeep removed are not wanted again."""
-        entry = self._entries.get(source_id)
+        entry = self._known.get(source_id)
         return entry.settled() if entry is not None else []
 
     @_in_turn
@@ -213,7 +212,7 @@ class Committer:
         """
         self._recover()
         name = source_id or digest("uri", uri)
-        entry = self._entries.get(name)
+        entry = self._known.get(name)
         if entry is not None and entry.state == "complete":
             return
         self._damaged = True
@@ -221,7 +220,7 @@ class Committer:
             "sources", quarantined_source_table(source_id=name, uri=uri, plan=self.plan_hash, error=error)
         )
         segments = entry.segments if entry is not None else {}
-        self._know(name, SourceEntry(uri, self.plan_hash, "quarantined", None, segments))
+        self._known[name] = SourceEntry(uri, self.plan_hash, "quarantined", None, segments)
         self._damaged = False
 
     @_in_turn
@@ -236,7 +235,7 @@ class Committer:
         self._damaged = True
         removal.remove_sources(self._tables, source_ids)
         for source_id in source_ids:
-            self._entries.pop(source_id, None)
+            self._known.pop(source_id, None)
         if self._unsound is not None:
             self._unsound -= set(source_ids)
         self._damaged = False
@@ -249,7 +248,7 @@ class Committer:
         """
         self._recover()
         self._damaged = True
-        kept = {name: kept[name] for name in self._complete_ones(kept)}
+        kept = {name: kept[name] for name in self._known.complete(kept)}
         removal.keep_only(self.lake, self._tables, kept)
         self._reload(list(kept))
         self._damaged = False
@@ -259,7 +258,7 @@ class Committer:
         """Makes one row of the ledger of neighbours that are done, of complete sources; returns how many fewer."""
         self._recover()
         self._damaged = True
-        source_ids = self._complete_ones(source_ids)
+        source_ids = self._known.complete(source_ids)
         fewer = removal.join_ledger(self.lake, self._tables, source_ids)
         self._reload(source_ids)
         self._damaged = False
@@ -269,11 +268,7 @@ class Committer:
     def ledger_rows(self) -> dict[str, int]:
         """How many rows the ledger has of each recording of a feed that is complete."""
         self._recover()
-        return {
-            name: len(entry.segments)
-            for name, entry in self._entries.items()
-            if entry.state == "complete" and entry.source is not None and entry.source.kind == "feed"
-        }
+        return self._known.ledger_rows()
 
     @_in_turn
     def end(self, source: Source) -> None:
@@ -282,10 +277,10 @@ class Committer:
         Nothing is done where no segment of it was committed, or where it is complete.
         """
         self._recover()
-        entry = self._entries.get(source.id)
+        entry = self._known.get(source.id)
         if entry is None or entry.state != "open" or not entry.segments:
             return
-        self._know(source.id, replace(entry, source=source, stored=False))
+        self._known[source.id] = replace(entry, source=source, stored=False)
         self._complete([source.id])
 
     @_in_turn
@@ -295,14 +290,12 @@ class Committer:
         What lies between segments that were committed is noted as lost. but: ids of sources of which more will come.
         """
         self._recover()
-        feeds = [e for e in self._entries.values() if e.source is not None and e.source.kind == "feed"]
-        left = [e for e in feeds if e.state == "open" and e.source is not None and e.source.id not in but]
-        for entry in left:
-            assert entry.source is not None
+        left = self._known.open_recordings(but)
+        for announced, entry in left:
             settled = entry.spans("done") + entry.spans("failed")
             if not settled:
                 continue
-            source = replace(entry.source, span=Span(entry.source.span.start, max(span.stop for span in settled)))
+            source = replace(announced, span=Span(announced.span.start, max(span.stop for span in settled)))
             for gap in source.span.minus(settled):
                 lost = Segment(source, gap, segment_id(source.id, self.plan_hash, gap))
                 self.fail(lost, state="failed", error="its rows were not committed when their follower was killed")
@@ -355,7 +348,7 @@ class Committer:
         self._tables.append("segments", done_table(new, state="writing"))
         for item in new:
             report = item.report
-            self._entries[item.segment.source.id].segments[item.segment.id] = LedgerEntry(
+            self._known[item.segment.source.id].segments[item.segment.id] = LedgerEntry(
                 item.segment.span, "writing", report.first_pts, report.last_pts
             )
         self._tables.append("frames", pa.concat_tables([item.frames for item in new]))
@@ -365,13 +358,13 @@ class Committer:
             self._tables.append("patches", pa.concat_tables(patches))
         self._tables.upsert("segments", done_table(new, state="done"))
         for item in new:
-            self._entries[item.segment.source.id].segments[item.segment.id].state = "done"
+            self._known[item.segment.source.id].segments[item.segment.id].state = "done"
 
     def _forget_failures(self, new: Iterable[Segment]) -> None:
         """Deletes the ledger's failures of which `new` knows better, however they were cut."""
         gone: list[str] = []
         for segment in new:
-            segments = self._entries[segment.source.id].segments
+            segments = self._known[segment.source.id].segments
             for name, old in list(segments.items()):
                 overlaps = old.span.start < segment.span.stop and segment.span.start < old.span.stop
                 if old.state in ("failed", "quarantined") and overlaps:
@@ -380,30 +373,30 @@ class Committer:
         self._tables.delete("segments", "id", gone)
 
     def _write_sources(self) -> None:
-        pending = [entry for entry in self._entries.values() if not entry.stored and entry.source is not None]
-        if not pending:
+        unwritten = self._known.unwritten()
+        if not unwritten:
             return
-        self._forget_quarantined({entry.uri for entry in pending})
-        table = sources_table([(e.source, e.plan, e.state) for e in pending if e.source is not None])
+        self._forget_quarantined({source.uri for source, _ in unwritten})
+        table = sources_table([(source, entry.plan, entry.state) for source, entry in unwritten])
         self._tables.upsert("sources", table)
-        for entry in pending:
+        for _, entry in unwritten:
             entry.stored = True
 
     def _forget_quarantined(self, uris: set[str]) -> None:
         """An input that was unreadable and now is not had an id of its URI, or of other bytes."""
-        held = [(name, self._entries[name]) for uri in uris for name in self._standing_at(uri)]
+        held = [(name, self._known[name]) for uri in uris for name in self._known.standing_at(uri)]
         stale = [name for name, entry in held if entry.stored and entry.state == "quarantined"]
         self._tables.delete("sources", "id", stale)
         for name in stale:
-            del self._entries[name]
+            del self._known[name]
 
     def _clear_place(self, source: Source, *, replace: bool) -> None:
         """Removes what other bytes at the URI of `source` left: they are gone, and clips would show the new ones.
 
         Raises PlanConflictError where that has rows, unless they are to be replaced.
         """
-        for name in self._standing_at(source.uri):
-            old = self._entries[name]
+        for name in self._known.standing_at(source.uri):
+            old = self._known[name]
             if name == source.id:
                 continue
             if old.spans("done") and not replace:
@@ -414,22 +407,13 @@ class Committer:
             if old.segments or old.state != "quarantined":  # else its one row is forgotten as that of any quarantine
                 self.remove(name)
 
-    def _know(self, source_id: str, entry: SourceEntry) -> None:
-        self._entries[source_id] = entry
-        self._ids_at.setdefault(entry.uri, set()).add(source_id)
-
-    def _standing_at(self, uri: str) -> list[str]:
-        """Ids of the sources that are known at a URI; an index, as looking at all for each would be quadratic."""
-        ids = sorted(self._ids_at.get(uri, ()))
-        return [name for name in ids if name in self._entries and self._entries[name].uri == uri]
-
     def _complete(self, source_ids: Iterable[str]) -> None:
         """Writes the shots of the sources that are covered, and marks them complete."""
-        covered = [name for name in source_ids if self._entries[name].state == "open" and self._entries[name].covered()]
+        covered = [name for name in source_ids if self._known[name].state == "open" and self._known[name].covered()]
         if not covered:
             return
         self._damaged = True
-        shots = fold_sources(self.lake, {name: self._entries[name] for name in covered}, self._fold_shots)
+        shots = fold_sources(self.lake, {name: self._known[name] for name in covered}, self._fold_shots)
         covered = [name for name in covered if name in shots]
         self._tables.append(
             "shots", shots_table([(source, shot) for source, found in shots.values() for shot in found])
@@ -438,19 +422,19 @@ class Committer:
             videos = {name: found for name, (source, found) in shots.items() if source.kind != "picture"}
             write_tracks(self.lake, videos, self._new_tracker, linker=self._linker)
         complete = sources_table(
-            [(e.source, e.plan, "complete") for e in map(self._entries.__getitem__, covered) if e.source is not None]
+            [(e.source, e.plan, "complete") for e in map(self._known.__getitem__, covered) if e.source is not None]
         )
         self._tables.upsert("sources", complete)
         for name in covered:
-            self._entries[name].state = "complete"
+            self._known[name].state = "complete"
         self._damaged = False
 
     def _entry(self, source: Source) -> SourceEntry:
         """What is known of a source; registered here where the committer to which it was registered has died."""
-        entry = self._entries.get(source.id)
+        entry = self._known.get(source.id)
         if entry is None or entry.source is None or entry.plan != self.plan_hash:
             self.register(source)
-        return self._entries[source.id]
+        return self._known[source.id]
 
     def _unsound_sources(self) -> frozenset[str]:
         """Ids of the sources that fail the audit, as it was found the first time."""
@@ -464,45 +448,31 @@ class Committer:
         """Undoes commits that did not end, and finishes sources whose last segment is done."""
         if not self._damaged:
             return
-        registered = [entry for entry in self._entries.values() if not entry.stored and entry.source is not None]
-        self._entries, self._ids_at = {}, {}
-        for name, entry in load_entries(self.lake).items():
-            self._know(name, entry)
-        removing = [name for name, entry in self._entries.items() if entry.state == "removing"]
+        registered = self._known.unwritten()
+        self._known = KnownSources(load_entries(self.lake).items())
+        removing = [name for name, entry in self._known.items() if entry.state == "removing"]
         removal.finish_removals(self._tables, removing)
         for name in removing:
-            del self._entries[name]
-        trimmed = self._stretches("removing")
+            del self._known[name]
+        trimmed = self._known.stretches("removing")
         removal.finish_trims(self._tables, trimmed)
         for source_id, name, _ in trimmed:
-            self._entries[source_id].segments[name].state = "removed"
-        torn = self._stretches("writing")
+            self._known[source_id].segments[name].state = "removed"
+        torn = self._known.stretches("writing")
         removal.delete_rows(self._tables, torn)
         self._tables.delete("segments", "id", [name for _, name, _ in torn])
         for source_id, name, _ in torn:
-            del self._entries[source_id].segments[name]
-        self._tables.delete("shots", "source_id", [name for name, e in self._entries.items() if e.state == "open"])
-        for entry in registered:
-            assert entry.source is not None
-            known = self._entries.get(entry.source.id)
+            del self._known[source_id].segments[name]
+        self._tables.delete("shots", "source_id", [name for name, e in self._known.items() if e.state == "open"])
+        for source, entry in registered:
+            known = self._known.get(source.id)
             if known is None or known.source is None:
                 entry.segments = known.segments if known is not None else {}
-                self._know(entry.source.id, entry)
+                self._known[source.id] = entry
         self._damaged = False
         # shots are folded by the rules of the plan: those of another are left to its own next ingest
-        self._complete([name for name, entry in self._entries.items() if entry.plan == self.plan_hash])
-
-    def _stretches(self, state: SegmentState) -> list[removal.Stretch]:
-        return [
-            (source_id, name, segment.span)
-            for source_id, entry in self._entries.items()
-            for name, segment in entry.segments.items()
-            if segment.state == state
-        ]
-
-    def _complete_ones(self, source_ids: Iterable[str]) -> list[str]:
-        return [name for name in source_ids if name in self._entries and self._entries[name].state == "complete"]
+        self._complete([name for name, entry in self._known.items() if entry.plan == self.plan_hash])
 
     def _reload(self, source_ids: Sequence[str]) -> None:
         for source_id, segments in load_segments(self.lake, source_ids).items():
-            self._entries[source_id].segments = segments
+            self._known[source_id].segments = segments

@@ -1,0 +1,56 @@
+"""What a committer knows of the sources in its lake, as it was read once and kept up by its own writes."""
+
+from collections import UserDict
+from collections.abc import Collection, Iterable
+
+from pipeline.lake.ledger import SegmentState, SourceEntry
+from pipeline.lake.writing.removal import Stretch
+from schemas.sources import Source
+
+
+class KnownSources(UserDict[str, SourceEntry]):
+    """Sources with their segments, by source id."""
+
+    def __init__(self, entries: Iterable[tuple[str, SourceEntry]] = ()) -> None:
+        self._ids_at: dict[str, set[str]] = {}  # ids that were ever seen at a URI
+        super().__init__(entries)
+
+    def __setitem__(self, source_id: str, entry: SourceEntry) -> None:
+        self._ids_at.setdefault(entry.uri, set()).add(source_id)
+        super().__setitem__(source_id, entry)
+
+    def standing_at(self, uri: str) -> list[str]:
+        """Ids of the sources that are known at a URI; an index, as looking at all for each would be quadratic."""
+        return [name for name in sorted(self._ids_at.get(uri, ())) if name in self and self[name].uri == uri]
+
+    def unwritten(self) -> list[tuple[Source, SourceEntry]]:
+        """Those that were registered and have no row yet."""
+        return [(entry.source, entry) for entry in self.values() if not entry.stored and entry.source is not None]
+
+    def stretches(self, state: SegmentState) -> list[Stretch]:
+        """The segments in a state."""
+        return [
+            (source_id, name, segment.span)
+            for source_id, entry in self.items()
+            for name, segment in entry.segments.items()
+            if segment.state == state
+        ]
+
+    def complete(self, source_ids: Iterable[str]) -> list[str]:
+        """Which of these are complete."""
+        return [name for name in source_ids if name in self and self[name].state == "complete"]
+
+    def ledger_rows(self) -> dict[str, int]:
+        """How many rows the ledger has of each recording of a feed that is complete."""
+        return {source.id: len(entry.segments) for source, entry in self._recordings() if entry.state == "complete"}
+
+    def open_recordings(self, but: Collection[str] = ()) -> list[tuple[Source, SourceEntry]]:
+        """Recordings of feeds that are not complete. but: ids of those to leave out."""
+        return [
+            (source, entry) for source, entry in self._recordings() if entry.state == "open" and source.id not in but
+        ]
+
+    def _recordings(self) -> Iterable[tuple[Source, SourceEntry]]:
+        for entry in self.values():
+            if entry.source is not None and entry.source.kind == "feed":
+                yield entry.source, entry
