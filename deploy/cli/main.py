@@ -80,7 +80,7 @@ def _common(
 def main() -> None:
     """Entry point: errors raised on purpose become one line, anything else keeps its traceback."""
     try:
-        app()
+        app(prog_name="regionlake")
     except USAGE_ERRORS as error:
         _leave(f"regionlake: {error}", EXIT_USAGE)
     except RegionLakeError as error:

@@ -40,17 +40,17 @@ def test_ingest_counts_and_names_what_it_could_not_use(regionlake: Run, clip: Pa
     assert report["seconds"]["embed"] > 0
 
 
-def test_ingest_again_skips_and_says_so(regionlake: Run, clip: Path, lake: Path) -> None:
+def test_ingest_again_skips_and_says_so(called: Run, clip: Path, lake: Path) -> None:
     arguments = ["ingest", clip, "--lake", lake, "--engine", "local", "--proposer", "grid"]
-    as_json = json.loads(regionlake(*arguments, "--json").stdout)
+    as_json = json.loads(called(*arguments, "--json").stdout)
     assert (as_json["skipped"], as_json["segments"], as_json["regions"]) == (1, 0, 0)
-    done = regionlake(*arguments)
+    done = called(*arguments)
     assert done.returncode == 0
     assert "1 sources skipped" in done.stdout
 
 
-def test_ingest_with_another_plan_is_refused_with_the_way_out(regionlake: Run, clip: Path, lake: Path) -> None:
-    done = regionlake("ingest", clip, "--lake", lake, "--engine", "local", "--proposer", "complete-cover")
+def test_ingest_with_another_plan_is_refused_with_the_way_out(called: Run, clip: Path, lake: Path) -> None:
+    done = called("ingest", clip, "--lake", lake, "--engine", "local", "--proposer", "complete-cover")
     assert done.returncode != 0
     assert "--replace" in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -70,8 +70,8 @@ def test_search_prints_one_object_of_the_promised_shape(regionlake: Run, clip: P
     assert first["time"] is None, "this clip does not say when it was recorded"
 
 
-def test_a_table_names_every_hit(regionlake: Run, lake: Path) -> None:
-    done = regionlake("search", *ANYWHERE, "--lake", lake, "-k", 2)
+def test_a_table_names_every_hit(called: Run, lake: Path) -> None:
+    done = called("search", *ANYWHERE, "--lake", lake, "-k", 2)
     lines = done.stdout.splitlines()
     assert lines[0].split()[:3] == ["rank", "distance", "semantic"]
     assert lines[1].split()[0] == "1"
@@ -80,41 +80,41 @@ def test_a_table_names_every_hit(regionlake: Run, lake: Path) -> None:
 
 
 @pytest.mark.parametrize(("window", "inside"), [(["--since", "1.5"], (1.5, 9)), (["--until", "0:01.5"], (0, 1.5))])
-def test_time_filters_hold(regionlake: Run, lake: Path, window: list[str], inside: tuple[float, float]) -> None:
-    hits = json.loads(regionlake("search", *ANYWHERE, "--lake", lake, "--json", *window).stdout)["hits"]
+def test_time_filters_hold(called: Run, lake: Path, window: list[str], inside: tuple[float, float]) -> None:
+    hits = json.loads(called("search", *ANYWHERE, "--lake", lake, "--json", *window).stdout)["hits"]
     assert hits
     assert all(inside[0] <= hit["pts_s"] < inside[1] for hit in hits)
 
 
-def test_utc_filters_leave_out_sources_without_a_recording_time(regionlake: Run, lake: Path) -> None:
-    done = regionlake("search", *ANYWHERE, "--lake", lake, "--json", "--since", "2020-01-01T00:00:00Z")
+def test_utc_filters_leave_out_sources_without_a_recording_time(called: Run, lake: Path) -> None:
+    done = called("search", *ANYWHERE, "--lake", lake, "--json", "--since", "2020-01-01T00:00:00Z")
     assert done.returncode == 0
     assert json.loads(done.stdout)["hits"] == []
 
 
-def test_source_filter_keeps_what_matches(regionlake: Run, lake: Path) -> None:
+def test_source_filter_keeps_what_matches(called: Run, lake: Path) -> None:
     def found(pattern: str) -> int:
         return len(
-            json.loads(regionlake("search", *ANYWHERE, "--lake", lake, "--json", "--source", pattern).stdout)["hits"]
+            json.loads(called("search", *ANYWHERE, "--lake", lake, "--json", "--source", pattern).stdout)["hits"]
         )
 
     assert found("one clip") == found("*/one clip.mp4") > 0
     assert found("another") == 0
 
 
-def test_a_picture_finds_the_frame_it_was_taken_from(regionlake: Run, clip: Path, lake: Path, tmp_path: Path) -> None:
+def test_a_picture_finds_the_frame_it_was_taken_from(called: Run, clip: Path, lake: Path, tmp_path: Path) -> None:
     with av.open(str(clip)) as container:
         frames = list(container.decode(video=0))
     frames[-4].to_image().save(tmp_path / "late.png")
-    done = regionlake("search", "--image", tmp_path / "late.png", "--lake", lake, "-k", 1, "--json")
+    done = called("search", "--image", tmp_path / "late.png", "--lake", lake, "-k", 1, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["hits"][0]["pts_s"] >= 1.5, "the clip's second half looks nothing like its first"
 
 
-def test_a_contact_sheet_and_clips_are_left_where_asked(regionlake: Run, lake: Path, tmp_path: Path) -> None:
+def test_a_contact_sheet_and_clips_are_left_where_asked(called: Run, lake: Path, tmp_path: Path) -> None:
     sheet, clips = tmp_path / "new" / "hits.png", tmp_path / "clips"
     asked = ["--box", "0.2,0.2,0.7,0.8", "-k", 2, "--sheet", sheet, "--clips", clips]
-    done = regionlake("search", "--lake", lake, *asked, "--json")
+    done = called("search", "--lake", lake, *asked, "--json")
     assert done.returncode == 0, done.stderr
     json.loads(done.stdout)  # where the files are is told on standard error
     pixels = np.asarray(Image.open(sheet))

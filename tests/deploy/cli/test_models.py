@@ -12,8 +12,8 @@ from tests.checkpoints import Checkpoints
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def test_models_lists_the_default_and_what_else_loads(regionlake: Run) -> None:
-    done = regionlake("models")
+def test_models_lists_the_default_and_what_else_loads(called: Run) -> None:
+    done = called("models")
     assert "everyday" in done.stdout
     assert "siglip2" in done.stdout
     assert "checkpoints, not shipped" in done.stdout
@@ -21,8 +21,8 @@ def test_models_lists_the_default_and_what_else_loads(regionlake: Run) -> None:
     assert max(len(line) for line in done.stdout.splitlines()) <= 160
 
 
-def test_models_tells_programs_the_same(regionlake: Run) -> None:
-    listed = json.loads(regionlake("models", "--json").stdout)
+def test_models_tells_programs_the_same(called: Run) -> None:
+    listed = json.loads(called("models", "--json").stdout)
     assert [model["name"] for model in listed["models"]] == ["everyday"]
     (largest,) = [each for each in listed["checkpoints"] if each["name"].startswith("facebook/dinov3-vit7b16")]
     assert largest == {
@@ -38,52 +38,52 @@ def test_models_tells_programs_the_same(regionlake: Run) -> None:
     }
 
 
-def test_the_default_tells_what_it_was_trained_on_and_is_weak_at(regionlake: Run) -> None:
-    card = regionlake("models", "everyday").stdout
+def test_the_default_tells_what_it_was_trained_on_and_is_weak_at(called: Run) -> None:
+    card = called("models", "everyday").stdout
     assert "training data" in card
     assert "Weak at" in card
 
 
-def test_a_checkpoint_is_described(regionlake: Run, checkpoints: Checkpoints) -> None:
-    done = regionlake("models", checkpoints("siglip"))
+def test_a_checkpoint_is_described(called: Run, checkpoints: Checkpoints) -> None:
+    done = called("models", checkpoints("siglip"))
     assert done.returncode == 0, done.stderr
     assert "text, image, dense" in done.stdout
 
 
 def test_a_lake_of_a_checkpoint_is_searched_with_it(
-    regionlake: Run, clip: Path, checkpoints: Checkpoints, tmp_path: Path
+    regionlake: Run, called: Run, clip: Path, checkpoints: Checkpoints, tmp_path: Path
 ) -> None:
     options = ["--proposer", "grid", "--lake", tmp_path / "lake", "--model"]
     made = regionlake("ingest", clip, *options, checkpoints("clip"), "--set", "regions.mode=pool")
     assert made.returncode == 0, made.stderr
     # nothing of what libraries say; progress comes where the machine is slow
     assert [line for line in made.stderr.splitlines() if not line.startswith("progress:")] == []
-    found = regionlake("search", "a box", "--box", "0,0,0.5,0.5", "--lake", tmp_path / "lake", "-k", 2)
+    found = called("search", "a box", "--box", "0,0,0.5,0.5", "--lake", tmp_path / "lake", "-k", 2)
     assert found.returncode == 0, found.stderr
     assert "2 hits" in found.stdout
     own = ["--template", "a drawing of the {}", "--template", "{}"]
-    drawn = regionlake("search", "a box", *own, "--box", "0,0,0.5,0.5", "--lake", tmp_path / "lake", "-k", 2)
+    drawn = called("search", "a box", *own, "--box", "0,0,0.5,0.5", "--lake", tmp_path / "lake", "-k", 2)
     assert drawn.returncode == 0, drawn.stderr
     assert drawn.stdout != found.stdout
-    wrong = regionlake("search", "a box", "--template", "a drawing", "--lake", tmp_path / "lake")
+    wrong = called("search", "a box", "--template", "a drawing", "--lake", tmp_path / "lake")
     assert wrong.returncode == 2
     assert "every template needs one {}" in wrong.stderr
-    again = regionlake("ingest", clip, *options, checkpoints("dinov2"))
+    again = called("ingest", clip, *options, checkpoints("dinov2"))
     assert again.returncode == 2
     assert "cannot be compared" in again.stderr
 
 
 def test_a_model_of_pictures_is_asked_with_pictures(
-    regionlake: Run, clip: Path, checkpoints: Checkpoints, tmp_path: Path
+    called: Run, clip: Path, checkpoints: Checkpoints, tmp_path: Path
 ) -> None:
-    made = regionlake(
+    made = called(
         "ingest", clip, "--proposer", "grid", "--lake", tmp_path / "lake", "--model", checkpoints("dinov3_vit")
     )
     assert made.returncode == 0, made.stderr
-    refused = regionlake("search", "a box", "--lake", tmp_path / "lake")
+    refused = called("search", "a box", "--lake", tmp_path / "lake")
     assert refused.returncode == 2
     assert "knows no words" in refused.stderr
     assert "--image" in refused.stderr
     Image.new("RGB", (50, 40), "white").save(tmp_path / "white.png")
-    found = regionlake("search", "--image", tmp_path / "white.png", "--lake", tmp_path / "lake", "-k", 1)
+    found = called("search", "--image", tmp_path / "white.png", "--lake", tmp_path / "lake", "-k", 1)
     assert "1 hits" in found.stdout

@@ -36,14 +36,14 @@ def held(lake: Path) -> set[str]:
     return set(Lake.open(str(lake)).read("sources")["source"].to_pylist())
 
 
-def test_the_newest_of_each_feed_and_what_is_pinned_outlive_a_limit(regionlake: Run, feeds: Path) -> None:
+def test_the_newest_of_each_feed_and_what_is_pinned_outlive_a_limit(called: Run, feeds: Path) -> None:
     lake = Lake.open(str(feeds))
     frame = lake.read("frames", where=f"source_id = '{GATE[0].source.id}' AND pts = 35")["id"][0].as_py()
-    pinned = regionlake("pin", "--lake", feeds, "--hit", frame, "--json")
+    pinned = called("pin", "--lake", feeds, "--hit", frame, "--json")
     assert pinned.returncode == 0, pinned.stderr
     (pin,) = json.loads(pinned.stdout)
     assert (pin["source"], pin["pts"]) == (GATE[0].source.uri, [35, 36])
-    done = regionlake("upkeep", "--lake", feeds, "--max-bytes-per-feed", "1kB", "--json")
+    done = called("upkeep", "--lake", feeds, "--max-bytes-per-feed", "1kB", "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert (report["removed"], report["trimmed"], report["errors"]) == (1, 1, [])
@@ -53,27 +53,27 @@ def test_the_newest_of_each_feed_and_what_is_pinned_outlive_a_limit(regionlake: 
     ]
     assert check(lake).problems == ()
     assert json.loads((feeds / ".live" / "upkeep.json").read_text())["last"]["removed"] == 1
-    assert json.loads(regionlake("status", "--lake", feeds, "--json").stdout)["upkeep"]["removed"] == 1
-    assert "upkeep: 1 passes, the last one" in regionlake("status", "--lake", feeds).stdout
-    unpinned = regionlake("unpin", "--lake", feeds, "gate", "nobody", "--json")
+    assert json.loads(called("status", "--lake", feeds, "--json").stdout)["upkeep"]["removed"] == 1
+    assert "upkeep: 1 passes, the last one" in called("status", "--lake", feeds).stdout
+    unpinned = called("unpin", "--lake", feeds, "gate", "nobody", "--json")
     assert (unpinned.returncode, json.loads(unpinned.stdout)) == (1, {"unpinned": 1, "unknown": ["nobody"]})
-    shown = regionlake("upkeep", "--lake", feeds, "--max-age", "365d")
+    shown = called("upkeep", "--lake", feeds, "--max-age", "365d")
     assert shown.returncode == 0, shown.stderr
     assert "recordings or files removed" in shown.stdout
 
 
-def test_a_feed_is_pinned_by_utc_and_a_shot_by_its_id(regionlake: Run, feeds: Path) -> None:
+def test_a_feed_is_pinned_by_utc_and_a_shot_by_its_id(called: Run, feeds: Path) -> None:
     since, until = "2026-05-01T01:00:04Z", "2026-05-01T01:00:05.5Z"
-    done = regionlake("pin", "--lake", feeds, "gate", "--from", since, "--to", until, "--json")
+    done = called("pin", "--lake", feeds, "gate", "--from", since, "--to", until, "--json")
     (pin,) = json.loads(done.stdout)
     assert (pin["source"], pin["pts"]) == (GATE[1].source.uri, [40, 55])
     shot = Lake.open(str(feeds)).read("shots", where=f"source_id = '{YARD.source.id}' AND start = 60")["id"][0].as_py()
-    assert regionlake("pin", "--lake", feeds, "--shot", shot).returncode == 0
-    listed = regionlake("pin", "--lake", feeds, "--list").stdout
+    assert called("pin", "--lake", feeds, "--shot", shot).returncode == 0
+    listed = called("pin", "--lake", feeds, "--list").stdout
     assert GATE[1].source.uri in listed
     assert "0:06.00" in listed
     for wrong in (["nobody"], ["gate", "--shot", shot], ["gate", "--from", "2027-01-01T00:00:00Z"], []):
-        refused = regionlake("pin", "--lake", feeds, *wrong)
+        refused = called("pin", "--lake", feeds, *wrong)
         assert refused.returncode == 2, refused.stdout
         assert "Traceback" not in refused.stderr
 

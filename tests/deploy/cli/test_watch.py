@@ -20,12 +20,12 @@ def lines(text: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_a_threshold_is_a_distance_of_search(regionlake: Run, lake: Path, tmp_path: Path) -> None:
-    searched = json.loads(regionlake("search", "a white box", *BOX, "--lake", lake, "-k", 2, "--json").stdout)["hits"]
+def test_a_threshold_is_a_distance_of_search(called: Run, lake: Path, tmp_path: Path) -> None:
+    searched = json.loads(called("search", "a white box", *BOX, "--lake", lake, "-k", 2, "--json").stdout)["hits"]
     out = tmp_path / "hits.jsonl"
     command = ["watch", "a white box", *BOX, "--lake", lake, "--threshold", searched[-1]["distance"], "--since"]
     command += ["start", "--once", "--out", out, "--state", tmp_path / "watch.sqlite"]
-    done = regionlake(*command)
+    done = called(*command)
     assert done.returncode == 0, done.stderr
     assert "2 hits in" in done.stderr
     found = sorted(lines(out.read_text()), key=lambda hit: str(hit["distance"]))
@@ -36,7 +36,7 @@ def test_a_threshold_is_a_distance_of_search(regionlake: Run, lake: Path, tmp_pa
 
 
 def test_a_file_of_watches_tells_each_hit_once_to_a_webhook_whose_token_is_not_shown(
-    regionlake: Run, lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    called: Run, lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "watches.toml").write_text(
         "[watch.corner]\nbox = [0, 0, 0.3, 0.3]\nthreshold = 1\n[watch.all]\nbox = [0, 0, 1, 1]\nthreshold = 0\n"
@@ -46,8 +46,8 @@ def test_a_file_of_watches_tells_each_hit_once_to_a_webhook_whose_token_is_not_s
     try:
         command = ["watch", "--queries", tmp_path / "watches.toml", "--lake", lake, "--since", "start", "--once"]
         command += ["--state", tmp_path / "watch.sqlite", "--webhook", receiver.url]
-        done = regionlake(*command, "--webhook-token-env", "HOOK_TOKEN")
-        again = regionlake(*command)
+        done = called(*command, "--webhook-token-env", "HOOK_TOKEN")
+        again = called(*command)
     finally:
         receiver.close()
     assert done.returncode == 0, done.stderr
@@ -81,9 +81,9 @@ def test_it_watches_until_it_is_asked_to_end(lake: Path, tmp_path: Path) -> None
     ],
 )
 def test_wrong_usage_says_what_is_right(
-    regionlake: Run, lake: Path, tmp_path: Path, words: tuple[str, ...], said: str
+    called: Run, lake: Path, tmp_path: Path, words: tuple[str, ...], said: str
 ) -> None:
-    done = regionlake("watch", *words, "--lake", lake, "--state", tmp_path / "watch.sqlite")
+    done = called("watch", *words, "--lake", lake, "--state", tmp_path / "watch.sqlite")
     assert done.returncode == 2, done.stderr
     assert said in done.stderr
     assert "Traceback" not in done.stderr
