@@ -48,7 +48,7 @@ def segmenters(tmp_path_factory: pytest.TempPathFactory) -> "Segmenters":
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kill-rounds", type=int, default=5, help="kills in tests/integration/test_kill.py")
+    parser.addoption("--kill-rounds", type=int, default=3, help="kills on Ray in tests/integration/test_kill.py")
 
 
 @cache
@@ -76,5 +76,5 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
 
 @pytest.fixture(scope="session")
 def kill_rounds(request: pytest.FixtureRequest) -> int:
-    """How many processes the kill tests kill."""
+    """How many processes the kill test on Ray kills; that on one process kills a quarter as many of each kind."""
     return int(request.config.getoption("--kill-rounds"))

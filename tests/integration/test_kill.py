@@ -17,11 +17,11 @@ import pytest
 from pipeline.lake.audit.check import check, compare
 from pipeline.lake.lake import Lake
 
-VICTIMS = {
-    "decoder": "pipeline.reading.reader_child",
-    "reader": "_ReadActor",
+VICTIMS = {  # first those that only Ray has: the others are killed on one process, too
     "embedder": "_EmbedActor",
     "committer": "_WriterActor",
+    "reader": "_ReadActor",
+    "decoder": "pipeline.reading.reader_child",
     "driver": "",
 }
 

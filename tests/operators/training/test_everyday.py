@@ -9,8 +9,12 @@ from PIL import Image
 
 from operators.encoders.catalogue import default_cache_dir
 from operators.encoders.everyday.encoder import EverydayEncoder, weights_revision
+from operators.encoders.everyday.names import classifier_names
+from operators.encoders.everyday.sentences import SentenceEncoder
+from operators.training import everyday
 from operators.training.everyday import TrainConfig, train_everyday
 from operators.training.fit import FitConfig
+from operators.training.prompts import everyday_prompts
 from schemas.errors import InvalidValueError
 
 
@@ -28,7 +32,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_the_same_folder_gives_the_same_file(folder: Path, tmp_path: Path) -> None:
+def test_the_same_folder_gives_the_same_file(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # three thousand sentences take a minute; that they are the same again is the next test's
+    prompts = everyday_prompts(SentenceEncoder(), nouns=classifier_names())
+    monkeypatch.setattr(everyday, "everyday_prompts", lambda *_, **__: prompts)
     seen: list[tuple[int, int]] = []
     exports = default_cache_dir()
     reports = []
@@ -50,6 +57,13 @@ def test_the_same_folder_gives_the_same_file(folder: Path, tmp_path: Path) -> No
     assert origin["revision"] == reports[0].revision == weights_revision(reports[0].out)
     encoder = EverydayEncoder(cache_dir=exports, threads=2, weights=reports[0].out)
     assert encoder.encode_images([np.zeros((9, 9, 3), np.uint8)]).shape == (1, 768)
+
+
+def test_a_sentence_has_the_same_vector_in_any_company() -> None:
+    texts = ["a dog", "a close-up of a traffic light", "a photo of a hair drier"]
+    together, again = SentenceEncoder()(texts), SentenceEncoder()(texts[::-1])[::-1]
+    assert together.tobytes() == again.tobytes()
+    assert together[1:2].tobytes() == SentenceEncoder()(texts[1:2]).tobytes()
 
 
 def test_training_needs_a_folder(tmp_path: Path) -> None:
