@@ -1,6 +1,8 @@
 """Where pictures come from, and the piece of a source that is read, retried and committed as one."""
 
+import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal
 
 from schemas.clock import Clock, Span
@@ -8,11 +10,12 @@ from schemas.errors import InvalidValueError
 from schemas.shots import CutEvent
 
 SourceKind = Literal["video", "picture", "feed"]
+_BEGAN = re.compile(r"#\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\Z")  # as `recording_uri` writes it
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A video file or a picture, as found by a probe, or a recording of a feed (pipeline/live/feeds/recorder.py).
+    """A video file or a picture, as found by a probe, or a recording of a feed (`recording_uri`).
 
     uri: where it was found (absolute path or URL), shown to people and used to filter.
     id: hash of its bytes; the same file at another place is the same source.
@@ -38,9 +41,20 @@ class Source:
             raise InvalidValueError(f"{self.uri}: a source needs at least one sync point")
 
 
+def recording_uri(feed: str, began: datetime) -> str:
+    """What the recording of a feed that began then is called in the lake: `gate#2026-05-01T12:00:00.250Z`."""
+    return f"{feed}#{began.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{began.microsecond // 1000:03}Z"
+
+
 def feed_name(uri: str) -> str:
-    """Of the feed that a recording belongs to, by the recording's URI: `gate#2026-05-01T12:00:00.250Z` → `gate`."""
-    return uri.rpartition("#")[0] or uri
+    """Of the feed that a recording belongs to, by the recording's URI; whatever is none is its own name."""
+    return _BEGAN.sub("", uri)
+
+
+def recording_began(uri: str) -> str:
+    """When a recording began, as it stands in its URI: `2026-05-01T12:00:00.250Z`; "" for what is none."""
+    found = _BEGAN.search(uri)
+    return "" if found is None else found[0].removeprefix("#")
 
 
 @dataclass(frozen=True, slots=True)

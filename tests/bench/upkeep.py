@@ -29,7 +29,7 @@ from pipeline.search.searcher import Searcher
 from schemas.clock import Clock, Span
 from schemas.ids import digest, segment_id
 from schemas.query import Query
-from schemas.sources import Segment, SegmentReport, Source
+from schemas.sources import Segment, SegmentReport, Source, recording_uri
 from schemas.tables import TABLE_NAMES
 from schemas.vectors import VectorSpace
 from tests.bench.search import PLAN
@@ -130,7 +130,7 @@ def segment_rows(template: SegmentRows, number: int, keyframes: int) -> tuple[Se
 def recording_of(feed: int, recording: int, *, length: int) -> Source:
     began = BEGAN + timedelta(minutes=10 * recording)
     return Source(
-        uri=f"feed{feed}#{began:%Y-%m-%dT%H:%M:%S}.000Z",
+        uri=recording_uri(f"feed{feed}", began),
         id=digest("bench", feed, recording),
         kind="feed",
         clock=Clock(Fraction(1), began),

@@ -9,6 +9,7 @@ from deploy.cli.options import JsonOption, LakeOption
 from deploy.cli.output import EXIT_FAILED, Json, console, print_json
 from deploy.cli.values import parse_time
 from deploy.wording import clock_time
+from schemas.sources import feed_name
 
 if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
@@ -62,12 +63,13 @@ def unpin(
 ) -> None:
     """Leave shots to retention again. Exit code 1 where a name has no pin."""
     from pipeline.lake.lake import Lake
-    from pipeline.lake.upkeep.pinned_places import feed_of
     from pipeline.lake.upkeep.pins import Pins
 
     pins = Pins(Lake.open(lake))
     held = pins.read()
-    of_name = {name: [p.id for p in held if name in (p.id, p.source_id, p.source, feed_of(p.source))] for name in names}
+    of_name = {
+        name: [p.id for p in held if name in (p.id, p.source_id, p.source, feed_name(p.source))] for name in names
+    }
     removed = pins.remove(sorted({pin_id for found in of_name.values() for pin_id in found}))
     unknown = [name for name, found in of_name.items() if not found]
     if as_json:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.writing.lock import writer_of
-from schemas.sources import feed_name
+from schemas.sources import feed_name, recording_began
 from schemas.tables import TABLE_NAMES, TableName
 from schemas.vectors import VectorSpace
 
@@ -137,7 +137,7 @@ def _feeds(sources: Iterable[Mapping[str, Any]], segments: Iterable[Mapping[str,
             name=name,
             recordings=len(rows),
             open=sum(row["state"] == "open" for row in rows),
-            first=min(row["source"] for row in rows).rpartition("#")[2],
+            first=recording_began(min(row["source"] for row in rows)),
             keyframes=sum(keyframes[row["id"]] for row in rows),
             shed=sum(shed[row["id"]] for row in rows),
             lost=_sum(lost[row["id"]] for row in rows),

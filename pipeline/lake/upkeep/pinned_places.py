@@ -10,6 +10,7 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.ledger import sql_in
 from schemas.clock import Clock, Span
 from schemas.errors import QueryError
+from schemas.sources import feed_name
 
 Place = tuple[str, str, Span | None]  # source id, source, span; None: all of it
 Moment = datetime | float | None  # UTC, or seconds within the source
@@ -24,16 +25,11 @@ def named_sources(lake: Lake, name: str) -> list[dict[str, Any]]:
     found = [
         row
         for row in rows
-        if row["id"] == name or row["source"] in names or (row["kind"] == "feed" and feed_of(row["source"]) == name)
+        if row["id"] == name or row["source"] in names or (row["kind"] == "feed" and feed_name(row["source"]) == name)
     ]
     if not found:
         raise QueryError(f"{lake.uri} has no source or feed {name}; name it as search shows it, or by the feed's name")
     return found
-
-
-def feed_of(source: str) -> str:
-    """Name of the feed of a recording."""
-    return source.partition("#")[0]
 
 
 def places_of_source(lake: Lake, name: str, *, since: Moment = None, until: Moment = None) -> list[Place]:

@@ -12,6 +12,7 @@ from pipeline.lake.upkeep.compaction import fragment_bytes
 from pipeline.lake.upkeep.config import UpkeepConfig
 from pipeline.lake.upkeep.pins import Pin
 from schemas.clock import Clock, Span
+from schemas.sources import feed_name
 from schemas.tables import TableName
 
 
@@ -96,7 +97,7 @@ def recordings_of(lake: Lake) -> list[Recording]:
         keyframes, regions, committed = counts.get(row["id"], (0, 0, None))
         if committed is None:  # registered, and nothing came of it yet
             continue
-        feed = row["source"].partition("#")[0] if row["kind"] == "feed" else row["source"]
+        feed = feed_name(row["source"]) if row["kind"] == "feed" else row["source"]
         size = int(keyframes * frame_bytes + regions * region_bytes)
         found.append(Recording(row["id"], row["source"], feed, _ended(row, committed), committed, size, row["state"]))
     return found

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from operators.readers.live_stream import LiveFrame, utc_at_zero
 from pipeline.live.live_config import LiveConfig
@@ -12,7 +12,7 @@ from pipeline.reading.reader_child import PACKET_BYTES, PACKET_FRAMES
 from schemas.clock import Clock, Span
 from schemas.frames import Keyframe
 from schemas.ids import digest, segment_id
-from schemas.sources import Segment, Source
+from schemas.sources import Segment, Source, recording_uri
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +162,3 @@ class _Epoch:
 
     def _zero_by_arrival(self, frame: LiveFrame) -> datetime:
         return frame.arrived - timedelta(seconds=self._clock.seconds(frame.frame.pts))
-
-
-def recording_uri(feed: str, began: datetime) -> str:
-    """What the recording of a feed that began then is called in the lake: `gate#2026-05-01T12:00:00.250Z`."""
-    return f"{feed}#{began.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{began.microsecond // 1000:03}Z"

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.live.feeds.recorder import recording_uri
-from pipeline.watch.cooldown import camera
 from pipeline.watch.standing_hit import StandingHit
 from pipeline.watch.watch_state import WatchState
+from schemas.sources import recording_uri
 from tests.pipeline.watch.test_deliveries import hit
 from tests.pipeline.watch.watching import CAR, EVERYTHING
 
@@ -45,8 +44,6 @@ def test_segments_that_come_out_of_order_hold_it_too(state: WatchState) -> None:
 
 def test_recordings_of_a_feed_are_one_place_and_other_feeds_are_others(state: WatchState) -> None:
     first, second = (recording_uri("gate", NOON + timedelta(minutes=m)) for m in (0, 10))
-    assert camera(first) == camera(second) == "gate"
-    assert camera("/videos/take #2.mp4") == "/videos/take #2.mp4"
     hits = [seen_at(598, source=first), seen_at(601, source=second), seen_at(601, source="door")]
     hits += [seen_at(601, source=second, watch="other")]
     assert told(state, *hits) == [True, False, True, True]

@@ -8,7 +8,7 @@ from pipeline.lake.writing.committer import Committer
 from pipeline.rows import SegmentRows
 from schemas.clock import Clock, Span
 from schemas.ids import digest
-from schemas.sources import Segment, Source
+from schemas.sources import Segment, Source, recording_uri
 from tests.pipeline.lake.synthetic import World
 
 DAY = datetime(2026, 5, 1, tzinfo=UTC)
@@ -24,17 +24,12 @@ class Recording(World):
     @property
     def source(self) -> Source:
         began = DAY + timedelta(hours=self.hour)
-        return Source(
-            uri=f"{self.feed}#{began:%Y-%m-%dT%H:%M:%S}.000Z",
+        return replace(
+            World(self.number, length=self.length).source,
+            uri=recording_uri(self.feed, began),
             id=digest("recording", self.feed, self.number),
             kind="feed",
             clock=Clock(Fraction(1, 10), began),
-            span=Span(0, self.length),
-            width_px=64,
-            height_px=48,
-            sync_pts=(0,),
-            frame_rate=10.0,
-            codec="none",
         )
 
     def announced(self) -> Source:

@@ -74,6 +74,14 @@ def test_of_each_feed_the_oldest_go_until_the_rest_fits_and_the_newest_stays() -
     assert names(expired(held, UpkeepConfig(max_bytes_per_feed=1), now=NOON)) == ["g0", "y0", "g1", "g2"]
 
 
+def test_feeds_whose_addresses_differ_behind_a_hash_sign_share_no_limit(lake: Lake, open_writer: OpenWriter) -> None:
+    with open_writer() as writer:
+        for number in range(2):
+            Recording(number, feed=f"rtsp://recorder/#{number + 1}", hour=number + 1).record(writer)
+        assert Upkeep(writer, UpkeepConfig(max_bytes_per_feed=1), utc=noon).run_pass().removed == 0
+    assert {r.feed for r in retention.recordings_of(lake)} == {"rtsp://recorder/#1", "rtsp://recorder/#2"}
+
+
 def test_an_old_recording_goes_from_every_table_and_is_found_no_more(lake: Lake, open_writer: OpenWriter) -> None:
     with open_writer() as writer:
         record_all(writer)
