@@ -1,12 +1,12 @@
 """Watches from a TOML file: `[watch.NAME]` tables."""
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 import cattrs
 from cattrs.gen import make_dict_structure_fn, override
 
+from pipeline.named_tables import read_named_tables
 from pipeline.watch.watch import Watch
 from schemas.errors import PlanError
 from schemas.query import BoxTuple, Geometry, Query, Ranking
@@ -51,18 +51,7 @@ def read_watches(path: Path) -> list[Watch]:
 
     Raises PlanError where it cannot be read, or says what no watch has; QueryError for a watch that cannot be.
     """
-    try:
-        content = tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise PlanError(f"{path} cannot be read: {error}") from None
-    unknown = set(content) - {"watch"}
-    if unknown:
-        raise PlanError(f"{path} has {', '.join(sorted(unknown))}; it should hold [watch.NAME] tables alone")
-    try:
-        entries = _converter.structure(content.get("watch", {}), dict[str, _Entry])
-    except cattrs.BaseValidationError as error:
-        problems = "; ".join(cattrs.transform_error(error, path="watch"))
-        raise PlanError(f"{path}: {problems}") from None
+    entries = read_named_tables(path, "watch", _Entry, converter=_converter)
     if not entries:
         raise PlanError(f"{path} has no [watch.NAME] table")
     return [entry.watch(name, folder=path.absolute().parent) for name, entry in entries.items()]

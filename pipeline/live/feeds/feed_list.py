@@ -2,7 +2,6 @@
 
 import os
 import re
-import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
@@ -12,6 +11,7 @@ import tomli_w
 
 from operators.readers.live_stream import STREAM_SCHEMES
 from operators.whole_file import whole_file
+from pipeline.named_tables import read_named_tables
 from pipeline.reading.sources import public_uri
 from schemas.errors import PlanError
 
@@ -78,18 +78,7 @@ class FeedList:
 
     def read(self) -> dict[str, FeedEntry]:
         """By name. Raises PlanError where the file cannot be read, or says what no feed has."""
-        try:
-            content = tomllib.loads(self.path.read_text())
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise PlanError(f"{self.path} cannot be read: {error}") from None
-        unknown = set(content) - {"feeds"}
-        if unknown:
-            raise PlanError(f"{self.path} has {', '.join(sorted(unknown))}; it should hold [feeds.NAME] tables alone")
-        try:
-            return _converter.structure(content.get("feeds", {}), dict[str, FeedEntry])
-        except cattrs.BaseValidationError as error:
-            problems = "; ".join(cattrs.transform_error(error, path="feeds"))
-            raise PlanError(f"{self.path}: {problems}") from None
+        return read_named_tables(self.path, "feeds", FeedEntry, converter=_converter)
 
     def add(self, name: str, entry: FeedEntry) -> None:
         """Raises PlanError where the name is taken, or has what a name in the lake must not."""
