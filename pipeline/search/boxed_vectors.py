@@ -66,14 +66,14 @@ class BoxedVectors:
         )
 
     @classmethod
-    def of_frames(cls, columns: HotColumns) -> "BoxedVectors":
-        count = len(columns.pts)
+    def of_frames(cls, vectors: torch.Tensor, *, alive: NDArray[np.bool_]) -> "BoxedVectors":
+        """Whole frames, each of its own row. vectors: float16 (F, D). alive: bool (F,)."""
         sides = np.array([0, 0, 1, 1], np.float32)
         return cls(
-            vectors=columns.frame_vectors,
-            frame=np.arange(count),
-            boxes=tuple(np.broadcast_to(side, count) for side in sides),
-            alive=columns.visible,
+            vectors=vectors,
+            frame=np.arange(len(vectors)),
+            boxes=tuple(np.broadcast_to(side, len(vectors)) for side in sides),
+            alive=alive,
             # after regions at the same distance: "~" sorts behind every hexadecimal digit
             ids=lambda rows: np.full(len(rows), b"~", "S32"),
             proposer=lambda _: WHOLE_FRAME,

@@ -16,7 +16,6 @@ from pipeline.search.boxed_vectors import BoxedVectors
 from pipeline.search.memory.columns import FragmentKey, fragment_key
 from pipeline.search.memory.hot_columns import ids_of, positions, vectors_of
 from schemas.clock import Span
-from schemas.regions import WHOLE_FRAME
 from schemas.tables import TableName
 
 _FRAME_COLUMNS = ["id", "source_id", "source", "pts", "pts_s", "time", "vector"]
@@ -86,7 +85,7 @@ class RowReader:
             frames["pts_s"].to_pylist(),
             frames["time"].to_pylist(),
             _regions(regions, positions(ids_of(regions["frame"]), frame_id, everywhere)),
-            _whole(_vectors(frames)),
+            BoxedVectors.of_frames(_vectors(frames), alive=everywhere),
         )
 
     def _rows(self, name: TableName, columns: list[str], spans: Spans) -> pa.Table:
@@ -133,18 +132,4 @@ def _regions(rows: pa.Table, frame: NDArray[np.int64]) -> BoxedVectors:
         proposer=lambda row: of(proposer, row),
         label_and_track=lambda row: (of(label, row), of(track, row)),
         are_regions=True,
-    )
-
-
-def _whole(vectors: torch.Tensor) -> BoxedVectors:
-    """As BoxedVectors.of_frames."""
-    count = len(vectors)
-    x0, y0, x1, y1 = (np.full(count, side, np.float32) for side in (0, 0, 1, 1))
-    return BoxedVectors(
-        vectors=vectors,
-        frame=np.arange(count),
-        boxes=(x0, y0, x1, y1),
-        alive=np.ones(count, np.bool_),
-        ids=lambda rows: np.full(len(rows), b"~", "S32"),
-        proposer=lambda _: WHOLE_FRAME,
     )

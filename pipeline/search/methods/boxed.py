@@ -1,7 +1,5 @@
 """Ways of ranking by the nearest of a frame's boxed vectors: its regions, or itself as a whole."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from pipeline.search.boxed_vectors import BoxedVectors
@@ -25,7 +23,7 @@ class Regions:
         columns, proposers = self._state.columns, self._state.proposers
         sets = [BoxedVectors.of_regions(columns, proposers=proposers)]
         if proposers is None or WHOLE_FRAME in proposers:
-            sets.append(BoxedVectors.of_frames(columns))
+            sets.append(BoxedVectors.of_frames(columns.frame_vectors, alive=columns.visible))
         return Candidates.of(sets, frames=asked.frames, box=asked.query.box)
 
     def __call__(self, asked: Asked) -> FrameScores:
@@ -42,8 +40,9 @@ class WholeFrames:
 
     def __call__(self, asked: Asked) -> FrameScores:
         require_meaning(asked, "global")
-        sets: Sequence[BoxedVectors] = [BoxedVectors.of_frames(self._state.columns)]
-        found = Candidates.of(sets, frames=asked.frames, box=None)
+        columns = self._state.columns
+        whole = BoxedVectors.of_frames(columns.frame_vectors, alive=columns.visible)
+        found = Candidates.of([whole], frames=asked.frames, box=None)
         return scores_of(found, asked, self._state, with_box=False)
 
 

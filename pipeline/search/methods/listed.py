@@ -52,7 +52,10 @@ class Parts:
                 "this lake holds no representatives; make one that does: regionlake ingest … --set "
                 "representatives.method=kmeans"
             )
-        sets = [found, BoxedVectors.of_frames(self._state.columns)] if self._with_frames else [found]
+        sets = [found]
+        if self._with_frames:
+            columns = self._state.columns
+            sets.append(BoxedVectors.of_frames(columns.frame_vectors, alive=columns.visible))
         candidates = Candidates.of(sets, frames=asked.frames, box=asked.query.box)
         return scores_of(candidates, asked, self._state, with_box=True)
 
