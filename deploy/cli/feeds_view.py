@@ -13,7 +13,7 @@ from deploy.cli.output import print_json
 from deploy.feeds_table import feed_line, feeds_screen, follower_line
 from deploy.wording import lasted
 from pipeline.live.status.follow_status import FollowStatus
-from pipeline.live.status.state_folder import StateFolder
+from pipeline.live.status.state_folder import StateFolder, follow_json
 
 _EVERY_S = 1.0  # as often as it is written
 _LINES_EVERY_S = 10.0
@@ -37,7 +37,7 @@ def print_feeds_json(folder: StateFolder) -> None:
     """An object a line, every second, until Ctrl-C: the status, and whether the follower is `running`."""
     try:
         for status, gone in _statuses(folder, every_s=_EVERY_S):
-            print_json({"running": gone is None, **folder.json(status)})
+            print_json({"running": gone is None, **follow_json(status)})
             sys.stdout.flush()
     except KeyboardInterrupt:
         return

@@ -41,7 +41,7 @@ def follow(
     from deploy.metrics import serve_metrics
     from pipeline.live.follow import Follower
     from pipeline.live.status.follow_status import FollowStatus
-    from pipeline.live.status.state_folder import StateFolder
+    from pipeline.live.status.state_folder import StateFolder, follow_json
 
     named = _named(names)
     state = StateFolder.of(lake)
@@ -72,7 +72,7 @@ def follow(
         typer.echo(f"following {len(listed())} feeds into {lake}; Ctrl-C ends it", err=True)
         status = Follower(running, plan, listed, spool=state.spool, on_status=on_status).run(ended.is_set)
     if as_json:
-        print_json(state.json(status))
+        print_json(follow_json(status))
     else:
         _print(status)
 

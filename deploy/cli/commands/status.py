@@ -30,7 +30,7 @@ def status(
     With --follow, in a terminal a table that is brought up to date every second, elsewhere a line per feed every ten;
     with --json an object a line every second.
     """
-    from pipeline.live.status.state_folder import StateFolder
+    from pipeline.live.status.state_folder import StateFolder, follow_json
 
     folder = StateFolder.of(lake)
     if follow:
@@ -46,7 +46,7 @@ def status(
     followed = folder.read_status() if folder.status.exists() else None
     upkeep = read_upkeep_status(folder.upkeep)
     if as_json:
-        follower = followed and folder.json(followed)
+        follower = followed and follow_json(followed)
         print_json({**asdict(found), "follower": follower, "upkeep": upkeep and upkeep_json(upkeep)})
         return
     _print(found)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cattrs
 import cattrs.preconf.json
@@ -48,12 +47,6 @@ class StateFolder:
         with whole_file(self.status) as path:
             path.write_text(_converter.dumps(status))
 
-    @staticmethod
-    def json(status: FollowStatus) -> dict[str, Any]:
-        """As `write_status` writes it."""
-        made: dict[str, Any] = _converter.unstructure(status)
-        return made
-
     def read_status(self) -> FollowStatus:
         """As last written. Raises LakeError where nobody ever followed feeds into this lake."""
         try:
@@ -65,3 +58,9 @@ class StateFolder:
             ) from None
         except (ValueError, cattrs.BaseValidationError) as error:
             raise LakeError(f"{self.status} is damaged, or of another version of regionlake: {error}") from None
+
+
+def follow_json(status: FollowStatus) -> dict[str, object]:
+    """As `write_status` writes it."""
+    made: dict[str, object] = _converter.unstructure(status)
+    return made
