@@ -32,13 +32,24 @@ class DeliveryStatus:
     error: str | None
 
 
+@dataclass(slots=True)
+class _Outcome:
+    """What became of a hit, until it is written down. letter: that is still to be written."""
+
+    hit: KeptHit
+    letter: str | None = None
+    given_up: bool = False
+
+
 class Deliveries:
     """Sends what a WatchState says is to be sent, in its order, in a thread of its own.
 
     give_up_s: a hit that was found so long ago goes to the dead-letter file after a failure, and those of that age
         behind it follow without an attempt while the webhook is out of reach. What it refuses goes there at once.
-    dead_letter: JSON lines `{"given_up_at", "webhook", "error", "hit": {…}}`.
-    A kill between an answer and its note in the state sends a hit twice: receivers know it by its `id`.
+    dead_letter: JSON lines `{"given_up_at", "webhook", "error", "hit": {…}}`. Raises WatchError where it cannot be
+        written.
+    A kill between an answer and its note in the state sends a hit twice, one between a letter and its note writes two:
+    receivers know it by its `id`. A state or a file that takes no note holds up the hits behind, and sends none again.
     """
 
     def __init__(
@@ -61,6 +72,7 @@ class Deliveries:
         self._stopped = self._nudged = False
         self._delivered = self._given_up = 0
         self._error: str | None = None
+        self._outcome: _Outcome | None = None
         self._backoff = Backoff(pauses, choose=choose)
         self._not_before = 0.0  # monotonic
         self._thread = threading.Thread(target=self._run, name="webhook", daemon=True)
@@ -90,33 +102,40 @@ class Deliveries:
     def _run(self) -> None:
         while not self._stopped:
             try:
-                hit = self._state.first_unsent()
-                if hit is None:
-                    self._wait(1.0)
-                elif self._error is not None and self._is_old(hit):
-                    self._give_up(hit, self._error)
-                elif (pause_s := self._not_before - time.monotonic()) > 0:
-                    self._wait(min(pause_s, max(0.0, hit.found_at + self._give_up_s - time.time())))
-                else:
-                    self._try(hit)
-            except (WatchError, OSError) as error:  # no room for the note or the letter: it is tried anew
+                self._outcome = self._outcome or self._next()
+                self._write_down()
+            except WatchError as error:  # no room for the note or the letter: it is tried anew
                 if not self._stopped:
                     _log.warning("what became of a hit cannot be written: %s", error)
                     self._wait(self._backoff(lasted_s=0.0))
 
-    def _try(self, hit: KeptHit) -> None:
+    def _next(self) -> _Outcome | None:
+        """Of the first hit that is to be sent; None after a wait, or a failure."""
+        hit = self._state.first_unsent()
+        if hit is None:
+            self._wait(1.0)
+            return None
+        if self._error is not None and self._is_old(hit):
+            return self._as_letter(hit, self._error)
+        pause_s = self._not_before - time.monotonic()
+        if pause_s > 0:
+            self._wait(min(pause_s, max(0.0, hit.found_at + self._give_up_s - time.time())))
+            return None
+        return self._try(hit)
+
+    def _try(self, hit: KeptHit) -> _Outcome | None:
+        """None where it failed, and is to be tried again."""
         attempt = self._webhook.post(hit.line, key=hit.id)
         match attempt.outcome:
             case "delivered":
                 self._reached()
-                self._state.settle(hit)
-                with self._news:
-                    self._delivered += 1
+                return _Outcome(hit)
             case "refused":
                 self._reached()
-                self._give_up(hit, attempt.error)
+                return self._as_letter(hit, attempt.error)
             case "failed":
                 self._failed(attempt)
+                return None
 
     def _reached(self) -> None:
         if self._error is not None:
@@ -137,17 +156,28 @@ class Deliveries:
     def _is_old(self, hit: KeptHit) -> bool:
         return time.time() - hit.found_at >= self._give_up_s
 
-    def _give_up(self, hit: KeptHit, error: str) -> None:
+    def _as_letter(self, hit: KeptHit, error: str) -> _Outcome:
         letter = {
             "given_up_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "webhook": self._webhook.config.shown,
             "error": error,
             "hit": json.loads(hit.line),
         }
-        self._dead_letter.append([json.dumps(letter, ensure_ascii=False)])
-        self._state.settle(hit)
+        return _Outcome(hit, json.dumps(letter, ensure_ascii=False), given_up=True)
+
+    def _write_down(self) -> None:
+        """What became of the last hit, if it is not yet. Raises WatchError: then the rest of it is tried anew."""
+        outcome = self._outcome
+        if outcome is None:
+            return
+        if outcome.letter is not None:
+            self._dead_letter.append([outcome.letter])
+            outcome.letter = None
+        self._state.settle(outcome.hit)
+        self._outcome = None
         with self._news:
-            self._given_up += 1
+            self._given_up += outcome.given_up
+            self._delivered += not outcome.given_up
 
     def _wait(self, seconds: float) -> None:
         with self._news:

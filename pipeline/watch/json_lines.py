@@ -3,8 +3,10 @@
 import contextlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from schemas.errors import WatchError
 
 _PART = 2**20
 
@@ -12,30 +14,30 @@ _PART = 2**20
 class JsonLines:
     """Appends to a file, which somebody may move away at any time: the next line then begins a new one.
 
-    since: bytes of the file after which its lines are looked at for the ids they have; all of a file that is shorter,
-        for it is another one; None: none are looked at. Half a line, left by what was killed while writing, is cut off.
-    written: ids of those lines. Raises OSError where the file cannot be opened.
+    Half a line, left by what was killed while writing, is cut off. Raises WatchError where the file cannot be written.
     """
 
-    def __init__(self, path: Path, *, since: int | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.written: set[str] = set()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab+") as file:
-            size = file.seek(0, os.SEEK_END)
-            whole = _whole_lines(file.fileno(), size)
-            if whole < size:
-                file.truncate(whole)
-            if since is None:
-                return
-            file.seek(since if since <= whole else 0)
+        with self._errors("written"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("ab+") as file:
+                size = file.seek(0, os.SEEK_END)
+                whole = _whole_lines(file.fileno(), size)
+                if whole < size:
+                    file.truncate(whole)
+
+    def ids(self, *, since: int) -> Iterator[str]:
+        """Of the lines that follow the first `since` bytes; of all in a file that is shorter, for it is another one."""
+        with self._errors("read"), self.path.open("rb") as file:
+            file.seek(since if since <= file.seek(0, os.SEEK_END) else 0)
             for line in file:
                 with contextlib.suppress(ValueError, TypeError, KeyError):  # somebody else's
-                    self.written.add(str(json.loads(line)["id"]))
+                    yield str(json.loads(line)["id"])
 
     def append(self, lines: Sequence[str]) -> int:
         """All of these or none; returns the size of the file afterwards. On the disk when it returns."""
-        with self.path.open("ab") as file:
+        with self._errors("written"), self.path.open("ab") as file:
             before = file.seek(0, os.SEEK_END)
             try:
                 file.write("".join(line + "\n" for line in lines).encode())
@@ -46,6 +48,13 @@ class JsonLines:
                     os.ftruncate(file.fileno(), before)
                 raise
             return file.tell()
+
+    @contextlib.contextmanager
+    def _errors(self, done: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise WatchError(f"hits wait, for {self.path} cannot be {done}: {error}") from None
 
 
 def _whole_lines(file: int, size: int) -> int:

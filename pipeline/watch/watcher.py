@@ -67,7 +67,8 @@ class Watcher:
     ) -> None:
         self._lake = lake
         self._state = state
-        self._out = out if not isinstance(out, Path) else _open_lines(out.absolute(), state)
+        self._out = out if not isinstance(out, Path) else JsonLines(out.absolute())
+        self._written = _written_unnoted(self._out, state) if isinstance(self._out, JsonLines) else set()
         self._deliveries = deliveries
         self._poll_s = poll_s
         self._matcher = Matcher(watches)
@@ -213,17 +214,17 @@ class Watcher:
         hits = self._state.unwritten()
         if not hits:
             return
+        path, size = "-", 0
+        new = [hit for hit in hits if hit.id not in self._written]
         if isinstance(self._out, JsonLines):
-            try:
-                size = self._out.append([hit.line for hit in hits if hit.id not in self._out.written])
-            except OSError as error:
-                raise WatchError(f"hits wait, for {self._out.path} cannot be written: {error}") from None
-            self._state.wrote(hits, path=str(self._out.path), size=size)
-            self._out.written.clear()
+            path = str(self._out.path)
+            size = self._out.append([hit.line for hit in new])
         else:
-            for hit in hits:
+            for hit in new:
                 print(hit.line, file=self._out, flush=True)
-            self._state.wrote(hits, path="-", size=0)
+        self._written.update(hit.id for hit in new)  # should the state take no note now
+        self._state.wrote(hits, path=path, size=size)
+        self._written.clear()
         if self._deliveries is not None:
             self._deliveries.nudge()
 
@@ -233,8 +234,7 @@ class Watcher:
         self._error = error
 
 
-def _open_lines(path: Path, state: WatchState) -> JsonLines:
-    try:
-        return JsonLines(path, since=state.size_of(str(path)))
-    except OSError as error:
-        raise WatchError(f"hits cannot be written to {path}: {error}") from None
+def _written_unnoted(lines: JsonLines, state: WatchState) -> set[str]:
+    """Ids of hits that a watcher which was killed had written, and not noted in the state."""
+    waiting = {hit.id for hit in state.unwritten()}
+    return waiting and waiting.intersection(lines.ids(since=state.size_of(str(lines.path))))

@@ -1,5 +1,6 @@
 """A webhook that is a real HTTP server in a thread, and answers as it is told."""
 
+import contextlib
 import json
 import threading
 import time
@@ -9,9 +10,19 @@ from typing import Any
 
 
 class Receiver:
-    """answer: (number of the request) → status, or None to hang. Keeps what it was sent and answered with 2xx."""
+    """answer: (number of the request) → status, or None to hang. Keeps what it was sent and answered with 2xx.
 
-    def __init__(self, answer: Callable[[int], int | None] = lambda _: 200, *, port: int = 0) -> None:
+    header: a further line of every answer's head. trickle_s: between any two bytes of a body that has 1000.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[int], int | None] = lambda _: 200,
+        *,
+        port: int = 0,
+        header: str = "X-Receiver: test",
+        trickle_s: float | None = None,
+    ) -> None:
         self.taken: list[dict[str, Any]] = []
         self.headers: list[Mapping[str, str]] = []
         self.requests = 0
@@ -23,7 +34,7 @@ class Receiver:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                hit = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 number, receiver.requests = receiver.requests, receiver.requests + 1
                 receiver.headers.append(dict(self.headers))
                 status = receiver._answer(number)
@@ -31,13 +42,17 @@ class Receiver:
                     receiver._released.wait(60)
                     return
                 if 200 <= status < 300:
-                    receiver.taken.append(body)
+                    receiver.taken.append(hit)
                 self.send_response(status)
-                if status != 204:
-                    self.send_header("Content-Length", "2")
-                self.end_headers()
-                if status != 204:
-                    self.wfile.write(b"ok")
+                body = b"" if status == 204 else b"ok" if trickle_s is None else b"o" * 1000
+                if body:
+                    self.send_header("Content-Length", str(len(body)))
+                self.flush_headers()
+                self.wfile.write(header.encode() + b"\r\n\r\n")
+                with contextlib.suppress(OSError):  # whoever asked does not wait for all of it
+                    for part in [body] if trickle_s is None else [body[:1]] * len(body):
+                        self.wfile.write(part)
+                        receiver._released.wait(trickle_s or 0.0)
 
             def log_message(self, *_: object) -> None:
                 pass

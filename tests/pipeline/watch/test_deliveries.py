@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -14,9 +15,9 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.writing.committer import Committer
 from pipeline.watch.deliveries import Deliveries
 from pipeline.watch.standing_hit import StandingHit
-from pipeline.watch.watch_state import WatchState
+from pipeline.watch.watch_state import KeptHit, WatchState
 from pipeline.watch.webhook import Webhook, WebhookConfig
-from schemas.errors import InvalidValueError
+from schemas.errors import InvalidValueError, WatchError
 from schemas.query import Hit
 from tests.pipeline.lake.synthetic import PLAN, World, fold_shots
 from tests.pipeline.search.drawn import add
@@ -157,6 +158,48 @@ def test_a_hit_that_is_refused_does_not_hold_up_those_behind_it(
     ]
 
 
+@pytest.mark.parametrize("status", [200, 422])
+def test_what_was_taken_or_refused_is_not_sent_again_while_that_cannot_be_noted(
+    state: WatchState,
+    receivers: Callable[..., Receiver],
+    deliver: Open,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+) -> None:
+    receiver = receivers(lambda _: status)
+    real, failures = state.settle, iter(range(5))
+
+    def settle(hit: KeptHit) -> None:
+        if next(failures, None) is not None:
+            raise WatchError("no space left")
+        real(hit)
+
+    monkeypatch.setattr(WatchState, "settle", lambda _, hit: settle(hit))
+    ids = keep(state, range(2))
+    deliveries = deliver(receiver.url)
+    wait_until(lambda: state.unsent() == 0)
+    assert receiver.requests == 2
+    assert receiver.ids + [letter["hit"]["id"] for letter in dead_letters(tmp_path)] == ids  # type: ignore[index]
+    wait_until(lambda: sum((deliveries.status().delivered, deliveries.status().given_up)) == 2)
+
+
+def test_a_dead_letter_file_that_cannot_be_written_is_told_at_once(state: WatchState, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(WatchError, match="cannot be written"):
+        Deliveries(state, Webhook(WebhookConfig("http://h")), dead_letter=tmp_path / "file" / "dead", give_up_s=1.0)
+
+
+def test_an_answer_that_trickles_holds_up_no_hit(
+    state: WatchState, receivers: Callable[..., Receiver], deliver: Open
+) -> None:
+    receiver = receivers(trickle_s=0.1)
+    keep(state, range(2))
+    deliver(receiver.url, timeout_s=0.3)
+    wait_until(lambda: state.unsent() == 0, within_s=3.0)
+    assert receiver.requests == 2
+
+
 def test_a_webhook_that_hangs_holds_up_no_match(
     lake: Lake, state: WatchState, receivers: Callable[..., Receiver], deliver: Open, tmp_path: Path
 ) -> None:
@@ -213,10 +256,36 @@ def test_no_secret_is_shown(state: WatchState, deliver: Open, tmp_path: Path, ca
     shown += str(deliveries.status())
     assert "secret" not in shown
     assert "pass" not in shown
-    for bad in ("ftp://host/secret", "secret", "http://"):
+    bad_ones = (
+        "ftp://host/secret",
+        "secret",
+        "http://",
+        "http://[::1/secret",
+        "http://me:se/cret@host",
+        "http://h:0x/s",
+    )
+    for bad in bad_ones:
         with pytest.raises(InvalidValueError) as refused:
             WebhookConfig(bad)
-        assert "secret" not in str(refused.value)
+        assert not {"secret", "se", "cret"} & set(re.findall(r"\w+", str(refused.value)))
+
+
+@pytest.mark.parametrize("token", ["", " ", "a\nb", "schlüssel", "€"])
+def test_a_token_that_no_header_can_hold_is_refused_at_once(token: str) -> None:
+    with pytest.raises(InvalidValueError, match="token"):
+        WebhookConfig("http://host/path", token)
+
+
+@pytest.mark.parametrize("header", ["X-Fine: yes", "no header at all"])
+def test_the_log_of_what_was_sent_holds_no_path(
+    state: WatchState, receivers: Callable[..., Receiver], deliver: Open, caplog: pytest.LogCaptureFixture, header: str
+) -> None:
+    receiver = receivers(header=header)
+    keep(state, range(1))
+    with caplog.at_level(logging.DEBUG):
+        deliver(receiver.url)
+        wait_until(lambda: state.unsent() == 0)
+    assert "secret" not in caplog.text
 
 
 def test_a_user_in_the_address_is_sent_as_basic_authentication(

@@ -1,6 +1,7 @@
 """A watcher beside a writer: catches hits that are missed, doubled, wrong, or told before their commit has ended."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -221,6 +222,24 @@ def test_what_could_not_be_read_is_read_later(lake: Lake, tmp_path: Path, monkey
     monkeypatch.setattr(RowReader, "read", real)
     watching.look()
     assert len(told(tmp_path)) == 4
+
+
+@pytest.mark.parametrize("to_file", [True, False])
+def test_a_state_that_takes_no_note_for_a_while_doubles_no_line(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], to_file: bool
+) -> None:
+    out = tmp_path / "hits.jsonl" if to_file else sys.stdout
+    state = WatchState(tmp_path / "watch.sqlite")
+    watching = Watcher(lake, with_targets((EVERYTHING,), lake, DrawnEncoder()), state, out=out)
+    with monkeypatch.context() as full, committer(lake) as writer:
+        full.setattr(state.__class__, "wrote", lambda *_, **__: (_ for _ in ()).throw(WatchError("no space left")))
+        add(writer, World(0, length=20))
+        for _ in range(3):
+            with pytest.raises(WatchError, match="no space left"):
+                watching.look()
+    watching.look()
+    text = (tmp_path / "hits.jsonl").read_text() if to_file else capsys.readouterr().out
+    assert len({json.loads(line)["id"] for line in text.splitlines()}) == len(text.splitlines()) == 4
 
 
 def test_the_next_watcher_goes_on_where_the_last_one_was(lake: Lake, tmp_path: Path) -> None:
