@@ -1,4 +1,5 @@
-"""The options of `regionlake search`: what is sought, where and when, how it is ranked, and what becomes of hits."""
+"""The options of `regionlake search`, some of which `regionlake watch` takes too: what is sought, where and when, how
+it is ranked, and what becomes of hits."""
 
 from pathlib import Path
 from typing import Annotated, get_args
@@ -76,7 +77,7 @@ WeightOption = Annotated[
     float, typer.Option(min=0, max=1, help="Share of meaning in the distance; the rest is geometry.")
 ]
 SourceOption = Annotated[
-    str | None, typer.Option(help="Only sources whose path or URL holds this, or matches it as a glob.")
+    str | None, typer.Option(help="Only files and feeds whose path, URL or name holds this, or matches it as a glob.")
 ]
 SinceOption = Annotated[
     str | None,

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pipeline.plan import Plan
     from pipeline.progress import IngestReport, Progress
 
+Engine = Literal["local", "ray"]
+
 
 def ingest(
     lake: LakeOption,
@@ -35,7 +37,7 @@ def ingest(
     proposer: ProposerOption = None,
     settings: SetOption = None,
     engine: Annotated[
-        Literal["local", "ray"], typer.Option(help="One process, or Ray (this machine, or the cluster of RAY_ADDRESS).")
+        Engine, typer.Option(help="One process, or Ray (this machine, or the cluster of RAY_ADDRESS).")
     ] = "local",
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace sources that are in the lake with another plan.")
@@ -72,25 +74,28 @@ def ingest(
     command goes on from there.
     """
     made = chosen_plan(plan, model=model, proposer=proposer, settings=settings)
+    names = sources or []
     if follow or feeds:
-        if replace or reembed or not (sources or feeds):
+        if replace or reembed or not (names or feeds):
             raise typer.BadParameter("--follow takes streams, folders or --feeds, and neither --replace nor --reembed")
         from deploy.cli.following import follow as run_follower
 
         upkeep = chosen_upkeep(max_age=max_age, max_bytes_per_feed=max_bytes_per_feed, keep_versions="15m")
-        run_follower(
-            sources or [], feeds, lake, made, engine=engine, upkeep=upkeep, metrics_port=metrics_port, as_json=as_json
-        )
+        run_follower(names, feeds, lake, made, engine=engine, upkeep=upkeep, metrics_port=metrics_port, as_json=as_json)
         return
     if max_age or max_bytes_per_feed:
         raise typer.BadParameter("goes with --follow; else run: regionlake upkeep", param_hint="--max-age")
     if reembed:
         if replace or proposer:
             raise typer.BadParameter("takes the regions that are there: leave out --replace and --proposer")
-        _reembed(sources or [], lake, made, engine=engine, as_json=as_json)
-        return
-    if not sources:
-        raise typer.BadParameter("name at least one file, folder, glob or URL", param_hint="SOURCES")
+        _reembed(names, lake, made, engine=engine, as_json=as_json)
+    else:
+        if not names:
+            raise typer.BadParameter("name at least one file, folder, glob or URL", param_hint="SOURCES")
+        _backfill(names, lake, made, engine=engine, replace=replace, as_json=as_json)
+
+
+def _backfill(names: list[str], lake: str, plan: "Plan", *, engine: Engine, replace: bool, as_json: bool) -> None:
     from deploy.cli.interrupt import interruptible
     from deploy.cli.progress import shown_progress
     from pipeline.ingest import ingest as run
@@ -101,7 +106,7 @@ def ingest(
             check()
             show(progress)
 
-        report = run(sources, lake, made, engine=engine, replace=replace, on_progress=on_progress)
+        report = run(names, lake, plan, engine=engine, replace=replace, on_progress=on_progress)
     if as_json:
         print_json(ingest_json(report))
     else:
@@ -110,7 +115,7 @@ def ingest(
         raise typer.Exit(EXIT_FAILED)
 
 
-def _reembed(names: list[str], lake: str, plan: "Plan", *, engine: Literal["local", "ray"], as_json: bool) -> None:
+def _reembed(names: list[str], lake: str, plan: "Plan", *, engine: Engine, as_json: bool) -> None:
     from deploy.cli.interrupt import interruptible
     from deploy.cli.progress import shown_count
     from pipeline.reembed import reembed
