@@ -60,9 +60,10 @@ def _cut(row: Row, parts: Sequence[tuple[Span, bool]]) -> list[Row]:
         before = after
         piece = {**row, "start": part.start, "stop": part.stop, **shares}
         if keep:
-            within = [pts for pts in (row["first_pts"], row["last_pts"]) if pts is not None]
-            piece["first_pts"] = max(part.start, min(within)) if within else None
-            piece["last_pts"] = min(part.stop - 1, max(within)) if within else None
+            decoded = None if row["first_pts"] is None else Span(row["first_pts"], row["last_pts"] + 1)
+            within = decoded and decoded.intersection(part)
+            piece["first_pts"] = within and within.start
+            piece["last_pts"] = within and within.stop - 1
             piece["cut_events"] = [event for event in row["cut_events"] if event["pts"] in part]
         else:
             piece |= {"state": "removing", "error": None, "keyframes": 0, "regions": 0, "cut_events": []}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.lake.lake import Lake
 from pipeline.lake.ledger import sql_in
-from pipeline.lake.writing.ledger_rows import Row, joined_rows, trimmed_rows
+from pipeline.lake.writing.ledger_rows import CountRows, Row, joined_rows, trimmed_rows
 from pipeline.lake.writing.table_writer import TableWriter
 from schemas.clock import Span
 from schemas.tables import TableName, segments_schema
@@ -39,13 +39,7 @@ def keep_only(lake: Lake, tables: TableWriter, kept: Mapping[str, Sequence[Span]
     """Of each of these sources the spans, which begin and end with shots; the rest of its rows goes."""
     new: list[Row] = []
     for source_id, rows in _rows_of(lake, list(kept)).items():
-        places = {name: _places(lake, name, source_id) for name in ("frames", "regions")}
-
-        def count(span: Span, places: Mapping[str, NDArray[np.int64]] = places) -> tuple[int, int]:
-            frames, regions = (int(np.diff(np.searchsorted(p, (span.start, span.stop)))[0]) for p in places.values())
-            return frames, regions
-
-        new += trimmed_rows(rows, sorted(kept[source_id]), count=count)
+        new += trimmed_rows(rows, sorted(kept[source_id]), count=_counter(lake, source_id))
     _replace_ledger(tables, new)
     going = [(r["source_id"], r["id"], Span(r["start"], r["stop"])) for r in new if r["state"] == "removing"]
     finish_trims(tables, going)
@@ -90,6 +84,17 @@ def _rows_of(lake: Lake, source_ids: Sequence[str]) -> dict[str, list[Row]]:
         for row in lake.read("segments", where=sql_in("source_id", source_ids)).to_pylist():
             found[row["source_id"]].append(row)
     return found
+
+
+def _counter(lake: Lake, source_id: str) -> CountRows:
+    """Counts keyframes and regions of this source as the tables hold them now."""
+    frames, regions = (_places(lake, name, source_id) for name in ("frames", "regions"))
+
+    def count(span: Span) -> tuple[int, int]:
+        in_frames, in_regions = (np.searchsorted(pts, (span.start, span.stop)) for pts in (frames, regions))
+        return int(np.diff(in_frames)[0]), int(np.diff(in_regions)[0])
+
+    return count
 
 
 def _places(lake: Lake, name: TableName, source_id: str) -> NDArray[np.int64]:

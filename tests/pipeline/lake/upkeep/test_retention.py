@@ -256,6 +256,16 @@ def test_cutting_the_ledger_keeps_its_span_its_sums_and_what_is_pinned(
             assert r["last_pts"] < r["stop"]
 
 
+def test_a_part_in_which_nothing_was_decoded_says_so() -> None:
+    late = row(0, 100, first_pts=60, last_pts=90)
+    cut = trimmed_rows([late], [Span(0, 50), Span(80, 100)], count=lambda _: (0, 0))
+    assert [(r["start"], r["first_pts"], r["last_pts"]) for r in sorted(cut, key=lambda r: r["start"])] == [
+        (0, None, None),
+        (50, None, None),
+        (80, 80, 90),
+    ]
+
+
 @given(edges=st.lists(st.integers(1, 99), unique=True).map(sorted), order=st.randoms())
 def test_joining_the_ledger_ignores_its_order_and_keeps_its_sums(edges: list[int], order: random.Random) -> None:
     ends = [0, *edges, 100]
