@@ -4,8 +4,8 @@
 
 Both lakes get the same commits by turns, one each; after every fifth, each is searched by text and box by a searcher
 that follows it. Upkeep runs in a thread beside its committer, every second, old versions kept for two; the other
-lake's committer joins nothing. In between, recordings end and new ones begin, and the oldest are removed by their
-bytes. The last row is a lake whose committer joins fragments itself, in the way of its commits.
+lake's committer joins nothing. In between, recordings end and new ones begin; upkeep weighs them and removes none, so
+that all lakes hold the same. The last row is a lake whose committer joins fragments itself, in the way of its commits.
 """
 
 import argparse
@@ -48,7 +48,6 @@ class Contender:
     lake: Lake
     committer: Committer
     searcher: Searcher
-    upkeep: Upkeep | None = None
     commits: list[float] = field(default_factory=list)
     searches: list[float] = field(default_factory=list)
 
@@ -62,23 +61,29 @@ def main() -> None:
     options = parser.parse_args()
     space = VectorSpace("synthetic", "1", options.dimension, "none")
     with tempfile.TemporaryDirectory() as folder:
-        lakes = {name: make(Path(folder) / name, space) for name in ("without upkeep", "upkeep", "by the committer")}
-        contenders = [Contender(name, *made) for name, made in lakes.items()]
-        contenders[0].committer.joins_fragments = False
+        names = ("without upkeep", "upkeep", "by the committer")
+        without, kept_up, _ = contenders = [contender(name, Path(folder) / name, space) for name in names]
+        without.committer.joins_fragments = False
         limit = UpkeepConfig(
-            every_s=1.0, keep_versions=timedelta(seconds=2), join_after_s=2.0, max_bytes_per_feed=10**12
+            every_s=1.0,
+            keep_versions=timedelta(seconds=2),
+            join_after_s=2.0,
+            max_bytes_per_feed=10**12,  # more than there will be
         )
-        contenders[1].upkeep = Upkeep(contenders[1].committer, limit)
-        contenders[1].upkeep.start()
+        upkeep = Upkeep(kept_up.committer, limit)
+        upkeep.start()
         run(contenders, commits=options.commits, keyframes=options.keyframes, regions=options.regions)
-        contenders[1].upkeep.close()
+        upkeep.close()
         report(contenders, options.commits)
+        report_upkeep(upkeep, kept_up.lake)
+        for each in contenders:
+            finish(each)
 
 
-def make(path: Path, space: VectorSpace) -> tuple[Lake, Committer, Searcher]:
+def contender(name: str, path: Path, space: VectorSpace) -> Contender:
     lake = Lake.create_or_open(str(path), space)
     committer = Committer(lake, plan_hash=PLAN, fold_shots=fold_shots)
-    return lake, committer, Searcher(Lake.open(str(path)), DrawnEncoder(space))
+    return Contender(name, lake, committer, Searcher(Lake.open(str(path)), DrawnEncoder(space)))
 
 
 def run(contenders: list[Contender], *, commits: int, keyframes: int, regions: int) -> None:
@@ -149,21 +154,24 @@ def report(contenders: list[Contender], commits: int) -> None:
     print(f"{'':18} {'median':>11}{'p95':>11} {'median':>11}{'p95':>11} {'median':>11}{'p95':>11}")
     for each in contenders:
         line(each)
-    upkeep = contenders[1].upkeep
-    assert upkeep is not None
-    before, last = files(contenders[1].lake), upkeep.run_pass()
+
+
+def report_upkeep(upkeep: Upkeep, lake: Lake) -> None:
+    before, last = files(lake), upkeep.run_pass()
     time.sleep(upkeep.config.keep_versions.total_seconds())
     upkeep.run_pass()
-    after = files(contenders[1].lake)
+    after = files(lake)
     status = upkeep.status()
     print(f"upkeep: {status.passes} passes, {status.failed_passes} failed, {last.seconds:.2f} s the last one")
     print(f"{before[0]:,} files of {before[1] / 1e6:.0f} MB; when all is quiet {after[0]:,} of {after[1] / 1e6:.0f} MB")
-    for each in contenders:
-        each.committer.joins_fragments = False
-        each.committer.close()
-        problems = check(each.lake).problems
-        verdict = "; ".join(problems) or "sound"
-        print(f"{each.name}: {verdict}, {each.lake.count('segments'):,} rows in the ledger")
+
+
+def finish(each: Contender) -> None:
+    each.searcher.close()
+    each.committer.joins_fragments = False  # nobody measures what closing would join
+    each.committer.close()
+    verdict = "; ".join(check(each.lake).problems) or "sound"
+    print(f"{each.name}: {verdict}, {each.lake.count('segments'):,} rows in the ledger")
 
 
 def line(each: Contender) -> None:
