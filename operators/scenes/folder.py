@@ -1,7 +1,7 @@
 """Writes generated pictures as COCO folders: training, test, and test pictures of small or large objects alone."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -135,8 +135,8 @@ class _Document:
             "categories": [{"id": i, "name": name} for i, name in self._categories.items()],
         }
         (folder / f"instances_{folder.name}.json").write_text(json.dumps(document))
-        shown: Sequence[object] = [a["category_id"] for a in self._annotations]
-        return GeneratedPart(folder, len(self._images), len(self._annotations), len(set(shown)))
+        classes = {annotation["category_id"] for annotation in self._annotations}
+        return GeneratedPart(folder, len(self._images), len(self._annotations), len(classes))
 
 
 def _source(placed: Placed) -> dict[str, object]:

@@ -57,9 +57,9 @@ class SceneConfig:
             raise InvalidValueError(f"pictures must be at least 64 px a side, got {self.width_px}x{self.height_px}")
 
     def draw_side_px(self, *, large: bool, rng: np.random.Generator) -> int:
-        """An object's longer side."""
+        """An object's longer side, at least 1."""
         side = self.large_side if large else self.small_side
-        return round(rng.uniform(*side) * min(self.width_px, self.height_px))
+        return max(1, round(rng.uniform(*side) * min(self.width_px, self.height_px)))
 
 
 def draw_numbers(config: SceneConfig, rng: np.random.Generator) -> tuple[int, int]:

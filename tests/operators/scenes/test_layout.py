@@ -37,6 +37,11 @@ def test_an_object_that_comes_behind_others_must_show_enough_itself() -> None:
     assert not stage.may_take(box(0, 0), np.zeros((10, 10), bool), 0)
 
 
+def test_the_smallest_object_has_a_pixel() -> None:
+    config = SceneConfig(width_px=64, height_px=64, small_side=(0.001, 0.005))
+    assert config.draw_side_px(large=False, rng=np.random.default_rng(0)) == 1
+
+
 @given(
     seed=st.integers(0, 2**32),
     most=st.integers(1, 50),
