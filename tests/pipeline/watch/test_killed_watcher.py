@@ -1,11 +1,7 @@
 """A watcher killed at any moment beside a writer: catches hits that are lost or stand twice in the file, or never come
 to a webhook that errs."""
 
-import multiprocessing
-import random
-import signal
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +11,7 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.writing.committer import Committer
 from pipeline.watch.json_lines import JsonLines
 from pipeline.watch.watch_state import WatchState
+from tests.killing import Victims
 from tests.pipeline.lake.synthetic import PLAN, World, fold_shots
 from tests.pipeline.search.drawn import add
 from tests.pipeline.watch.receiver import Receiver
@@ -71,34 +68,20 @@ def test_every_hit_is_in_the_file_once_and_came_to_the_webhook(lake: Lake, tmp_p
                     if ended.wait(0.02):
                         return
 
-    # forked from a process that has only imported: starting Python anew takes ten times as long
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["tests.pipeline.watch.victim"])
+    victims = Victims("tests.pipeline.watch.victim", seed=5, within_s=0.2)
     writer = threading.Thread(target=write)
-    generator = random.Random(5)
-    killed = 0
     arguments = (lake.uri, str(tmp_path), receiver.url)
     try:
         writer.start()
         for _ in range(ROUNDS):
-            opened, tells = processes.Pipe(duplex=False)
-            child = processes.Process(target=watch, args=(*arguments, tells))
-            child.start()
-            assert opened.poll(60), "the watcher did not start"
-            time.sleep(generator.uniform(0.0, 0.2))
-            child.kill()
-            child.join()
-            killed += child.exitcode == -signal.SIGKILL
+            victims.kill_one(watch, *arguments)
         ended.set()
         writer.join()
-        last = processes.Process(target=watch, args=(*arguments, None, True))
-        last.start()
-        last.join(60)
-        assert last.exitcode == 0
+        victims.spare_one(watch, *arguments, None, True)
     finally:
         ended.set()
         receiver.close()
-    assert killed == ROUNDS
+    assert victims.killed == ROUNDS
     frames = [hit["frame_id"] for hit in told(tmp_path)]
     right = expected(lake, EVERYTHING)
     assert len(right) > 20, "the writer got nowhere"
