@@ -5,6 +5,7 @@ import logging
 import random
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -104,9 +105,13 @@ class Deliveries:
             try:
                 self._outcome = self._outcome or self._next()
                 self._write_down()
-            except WatchError as error:  # no room for the note or the letter: it is tried anew
+            except Exception as error:  # a thread that ends would never send again
                 if not self._stopped:
-                    _log.warning("what became of a hit cannot be written: %s", error)
+                    if isinstance(error, WatchError):  # no room for the note or the letter: it is tried anew
+                        _log.warning("what became of a hit cannot be written: %s", error)
+                    else:  # without its words, which may hold the address
+                        where = "".join(traceback.format_tb(error.__traceback__))
+                        _log.error("hits wait, for sending them raised %s:\n%s", type(error).__name__, where)
                     self._wait(self._backoff(lasted_s=0.0))
 
     def _next(self) -> _Outcome | None:

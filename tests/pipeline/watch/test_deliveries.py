@@ -16,7 +16,7 @@ from pipeline.lake.writing.committer import Committer
 from pipeline.watch.deliveries import Deliveries
 from pipeline.watch.standing_hit import StandingHit
 from pipeline.watch.watch_state import KeptHit, WatchState
-from pipeline.watch.webhook import Webhook, WebhookConfig
+from pipeline.watch.webhook import Attempt, Webhook, WebhookConfig
 from schemas.errors import InvalidValueError, WatchError
 from schemas.query import Hit
 from tests.pipeline.lake.synthetic import PLAN, World, fold_shots
@@ -182,6 +182,30 @@ def test_what_was_taken_or_refused_is_not_sent_again_while_that_cannot_be_noted(
     assert receiver.requests == 2
     assert receiver.ids + [letter["hit"]["id"] for letter in dead_letters(tmp_path)] == ids  # type: ignore[index]
     wait_until(lambda: sum((deliveries.status().delivered, deliveries.status().given_up)) == 2)
+
+
+def test_no_error_ends_the_deliveries(
+    state: WatchState,
+    receivers: Callable[..., Receiver],
+    deliver: Open,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    receiver = receivers()
+    real, failures = Webhook.post, iter(range(2))
+
+    def post(webhook: Webhook, body: str, *, key: str) -> Attempt:
+        if next(failures, None) is not None:
+            raise RuntimeError(f"cannot parse {receiver.url}")
+        return real(webhook, body, key=key)
+
+    monkeypatch.setattr(Webhook, "post", post)
+    keep(state, range(2))
+    deliver(receiver.url)
+    wait_until(lambda: state.unsent() == 0)
+    assert "RuntimeError" in caplog.text
+    assert "in post" in caplog.text, "where it was raised is told"
+    assert "secret" not in caplog.text
 
 
 def test_a_dead_letter_file_that_cannot_be_written_is_told_at_once(state: WatchState, tmp_path: Path) -> None:
