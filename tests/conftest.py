@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:  # most tests need neither torch nor transformers
     from tests.segmenters import Segmenters
 
 ROOT = Path(__file__).parent.parent
+settings.load_profile("ci")  # Hypothesis's own: the same examples each time, and no deadline on a busy machine
 
 
 @pytest.fixture(scope="session")
