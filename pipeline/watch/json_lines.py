@@ -43,6 +43,8 @@ class JsonLines:
                 file.write("".join(line + "\n" for line in lines).encode())
                 file.flush()
                 os.fsync(file.fileno())
+                if not before:  # a new file is on the disk when its folder is
+                    _sync_folder(self.path.parent)
             except OSError:
                 with contextlib.suppress(OSError):
                     os.ftruncate(file.fileno(), before)
@@ -55,6 +57,14 @@ class JsonLines:
             yield
         except OSError as error:
             raise WatchError(f"hits wait, for {self.path} cannot be {done}: {error}") from None
+
+
+def _sync_folder(folder: Path) -> None:
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _whole_lines(file: int, size: int) -> int:

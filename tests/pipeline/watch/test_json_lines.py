@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,22 @@ def test_a_file_that_is_moved_away_is_begun_anew(tmp_path: Path) -> None:
     path.rename(tmp_path / "hits.jsonl.1")
     assert out.append(lines("b")) == path.stat().st_size
     assert path.read_text() == lines("b")[0] + "\n"
+
+
+def test_a_new_file_has_its_name_on_the_disk_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, synced = os.fsync, []
+
+    def fsync(opened: int) -> None:
+        synced.append(stat.S_ISDIR(os.fstat(opened).st_mode))
+        real(opened)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    out = JsonLines(tmp_path / "hits.jsonl")
+    out.append(lines("a"))
+    out.append(lines("b"))
+    out.path.rename(tmp_path / "hits.jsonl.1")
+    out.append(lines("c"))
+    assert synced == [False, True, False, False, True]  # without its folder a file may be gone after a power cut
 
 
 def test_a_full_disk_leaves_no_part_of_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
