@@ -85,6 +85,8 @@ def ingest(
         return
     if max_age or max_bytes_per_feed:
         raise typer.BadParameter("goes with --follow; else run: regionlake upkeep", param_hint="--max-age")
+    if metrics_port is not None:
+        raise typer.BadParameter("goes with --follow or --feeds", param_hint="--metrics-port")
     if reembed:
         if replace or proposer:
             raise typer.BadParameter("takes the regions that are there: leave out --replace and --proposer")

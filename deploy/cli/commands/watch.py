@@ -100,6 +100,9 @@ def watch(
         )
         title = name or _slug(text or (image and image.stem) or frame or "box")
         watches = [_watch(title, query, threshold, cooldown_s=cooldown)]
+    if webhook is None and (webhook_token_env or dead_letter):
+        hint = "--webhook-token-env" if webhook_token_env else "--dead-letter"
+        raise typer.BadParameter("goes with --webhook", param_hint=hint)
     hook = None if webhook is None else _webhook(webhook, webhook_token_env, timeout_s=webhook_timeout)
 
     from pipeline.lake.lake import Lake

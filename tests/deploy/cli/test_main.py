@@ -51,6 +51,7 @@ def test_every_subcommand_has_its_help(called: Run, subcommand: str) -> None:
         (["ingest", "a.mp4", "--lake", "L", "--model", "nope"], "everyday"),
         (["ingest", "a.mp4", "--lake", "L", "--proposer", "nope"], "moving"),
         (["ingest", "a.mp4", "--lake", "L", "--plan", "absent.toml"], "absent.toml"),
+        (["ingest", "a.mp4", "--lake", "L", "--metrics-port", "9100"], "--follow"),
         (["plan", "--set", "no.such.key=1"], "no"),
         (["plan", "--set", "run.segment_s=-1"], "segment_s"),
         (["generate", "out", "--objects", ".", "--size", "big"], "WIDTHxHEIGHT"),

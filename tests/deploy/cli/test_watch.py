@@ -78,6 +78,8 @@ def test_it_watches_until_it_is_asked_to_end(lake: Path, tmp_path: Path) -> None
         (("a dog",), "--threshold"),
         (("a dog", "--threshold", "0.5", "--webhook", "http://host", "--webhook-token-env", "NO_SUCH"), "NO_SUCH"),
         (("a dog", "--queries", __file__), "TEXT stands in the file"),
+        (("a dog", "--threshold", "0.5", "--dead-letter", "lost.jsonl"), "--dead-letter"),
+        (("a dog", "--threshold", "0.5", "--webhook-token-env", "PATH"), "--webhook-token-env"),
     ],
 )
 def test_wrong_usage_says_what_is_right(
