@@ -18,6 +18,11 @@ from schemas.errors import LakeError, ModelError, RegionLakeError
 from schemas.tables import TABLE_NAMES, TableName, require_version, schema_of, vector_space, vector_spaces
 from schemas.vectors import VectorSpace
 
+# Of an open lake, of file footers and manifests, and as much again of indexes. Every version that is opened adds its
+# own, and nothing asks for them once there is a newer one; by default LanceDB keeps 7 GB. Measured with 1,500 commits:
+# it held 532 MB; reads of a commit beside 100 fragments are 78 with 4 MB, 76 with 16 and with 64.
+CACHE_BYTES = 32 * 2**20
+
 
 @contextmanager
 def lake_errors(doing: str) -> Iterator[None]:
@@ -53,7 +58,7 @@ class Lake:
         if folder is not None and not folder.is_dir():
             raise LakeError(f"no lake at {uri}; make one with: regionlake ingest SOURCE --lake {uri}")
         with lake_errors(f"opening the lake {uri}"):
-            database = lancedb.connect(uri)
+            database = _connect(uri)
             present = set(_table_names(database))
             if not present & set(TABLE_NAMES):
                 raise LakeError(f"{uri} is not a lake; make one with: regionlake ingest SOURCE --lake {uri}")
@@ -78,7 +83,7 @@ class Lake:
         with lake_errors(f"making the lake {uri}"):
             if folder is not None:
                 folder.mkdir(parents=True, exist_ok=True)
-            database = lancedb.connect(uri)
+            database = _connect(uri)
             present = set(_table_names(database))
             # an interrupted creation is finished here; `exist_ok` lets two first writers meet
             for name in TABLE_NAMES:
@@ -174,6 +179,11 @@ def _is_torn(datasets: dict[TableName, Any]) -> bool:
         spans.setdefault(row["source_id"], []).append(Span(row["start"], row["stop"]))
     ends = {row["id"]: (row["start"], row["stop"]) for row in sources.to_pylist()}
     return any(not Span(*ends[name]).minus(found) for name, found in spans.items() if ends[name][0] is not None)
+
+
+def _connect(uri: str) -> lancedb.DBConnection:
+    session = lancedb.Session(index_cache_size_bytes=CACHE_BYTES, metadata_cache_size_bytes=CACHE_BYTES)
+    return lancedb.connect(uri, session=session)
 
 
 def _table_names(database: lancedb.DBConnection) -> list[str]:

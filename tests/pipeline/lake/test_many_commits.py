@@ -1,7 +1,11 @@
-"""Catches commits that get slower as a lake grows, because every commit leaves its fragments behind."""
+"""Catches commits that get slower, or a writer that gets larger, with every commit that was made before."""
 
 from pathlib import Path
 
+import lancedb
+import pytest
+
+from pipeline.lake import lake as lake_module
 from pipeline.lake.audit.check import check
 from pipeline.lake.lake import Lake
 from pipeline.lake.upkeep.compaction import MANY_FRAGMENTS
@@ -21,3 +25,26 @@ def test_small_fragments_are_joined_while_a_long_ingest_goes_on(tmp_path: Path) 
     committer.close()
     assert check(lake).problems == ()
     assert lake.count("sources") == lake.count("regions") == MANY_FRAGMENTS + 5
+
+
+def test_what_a_lake_keeps_of_versions_that_are_gone_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions: list[lancedb.Session] = []
+    connect = lancedb.connect
+
+    def connect_seen(uri: str, *, session: lancedb.Session) -> lancedb.DBConnection:
+        sessions.append(session)
+        return connect(uri, session=session)
+
+    monkeypatch.setattr(lancedb, "connect", connect_seen)
+    monkeypatch.setattr(lake_module, "CACHE_BYTES", 2**18)  # instead of hundreds of commits
+    lake = Lake.create_or_open(str(tmp_path / "lake"), SPACE)
+    held = []
+    with Committer(lake, plan_hash=PLAN, fold_shots=fold_shots) as committer:
+        world = World(0, length=20, step=1, regions=1)
+        for segment in world.segments(20):
+            committer.commit([world.rows(segment)])
+            held.append(max(session.size_bytes for session in sessions))
+    assert max(held) > 2**17  # it was filled
+    assert max(held) < 2**18 * 1.5
