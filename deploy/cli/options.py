@@ -47,12 +47,21 @@ MaxBytesOption = Annotated[
     ),
 ]
 KeepVersionsOption = Annotated[
-    str, typer.Option("--keep-versions", metavar="15m", help="How long a reader may go on with what it opened.")
+    str | None,
+    typer.Option(
+        "--keep-versions",
+        metavar="90s|15m",
+        help="How long a reader may go on with what it opened.",
+        show_default="5m",
+    ),
 ]
 
 
-def chosen_upkeep(*, max_age: str | None, max_bytes_per_feed: str | None, keep_versions: str) -> "UpkeepConfig":
+def chosen_upkeep(
+    *, max_age: str | None, max_bytes_per_feed: str | None, keep_versions: str | None = None
+) -> "UpkeepConfig":
     """Of the options above."""
+    from pipeline.lake.upkeep.compaction import KEEP_VERSIONS
     from pipeline.lake.upkeep.config import UpkeepConfig
 
     return UpkeepConfig(
@@ -60,7 +69,9 @@ def chosen_upkeep(*, max_age: str | None, max_bytes_per_feed: str | None, keep_v
         max_bytes_per_feed=(
             None if max_bytes_per_feed is None else parse_bytes(max_bytes_per_feed, option="--max-bytes-per-feed")
         ),
-        keep_versions=parse_duration(keep_versions, option="--keep-versions"),
+        keep_versions=(
+            KEEP_VERSIONS if keep_versions is None else parse_duration(keep_versions, option="--keep-versions")
+        ),
     )
 
 

@@ -80,7 +80,7 @@ def ingest(
             raise typer.BadParameter("--follow takes streams, folders or --feeds, and neither --replace nor --reembed")
         from deploy.cli.following import follow as run_follower
 
-        upkeep = chosen_upkeep(max_age=max_age, max_bytes_per_feed=max_bytes_per_feed, keep_versions="15m")
+        upkeep = chosen_upkeep(max_age=max_age, max_bytes_per_feed=max_bytes_per_feed)
         run_follower(names, feeds, lake, made, engine=engine, upkeep=upkeep, metrics_port=metrics_port, as_json=as_json)
         return
     if max_age or max_bytes_per_feed:

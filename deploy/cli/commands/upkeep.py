@@ -29,7 +29,7 @@ def upkeep(
     ] = None,
     max_age: MaxAgeOption = None,
     max_bytes_per_feed: MaxBytesOption = None,
-    keep_versions: KeepVersionsOption = "15m",
+    keep_versions: KeepVersionsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Join small files, and remove what is too old or too much.

@@ -1,9 +1,10 @@
 """Joins small fragments of a lake's tables, and forgets versions that nobody reads any more."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from lance.optimize import Compaction as LanceCompaction
@@ -13,7 +14,10 @@ from pipeline.lake.lake import Lake, lake_errors
 from schemas.tables import TABLE_NAMES, TableName
 
 MANY_FRAGMENTS = 64
-KEEP_VERSIONS = timedelta(minutes=15)  # a reader refreshes far more often
+# A reader opens a table anew for each read. The longest is that of a searcher which begins: ten million regions are
+# 12 GB, which take less than this at 40 MB/s; one that is overtaken raises LakeError, and the next try reads what is
+# newest then. Each minute of it costs a live lake that commits once a second 730 files.
+KEEP_VERSIONS = timedelta(minutes=5)
 Turn = AbstractContextManager[object]  # may be entered again and again
 _NOBODY_WAITS: Turn = nullcontext()
 _DEAD = 0.5  # share of a fragment's rows that are deleted from which on it is written anew
@@ -54,7 +58,7 @@ class VersionsForgotten:
 
 
 def compact(lake: Lake, *, many: int = MANY_FRAGMENTS, keep: timedelta = KEEP_VERSIONS) -> tuple[Compaction, ...]:
-    """Joins the fragments of each table that has at least `many` small ones, and deletes versions older than `keep`.
+    """Joins the fragments of each table that has at least `many` small ones, and forgets versions as `forget_versions`.
 
     Call it through Committer.compact(), which holds the writer's lock.
     """
@@ -94,9 +98,19 @@ def compaction_steps(
 
 
 def forget_versions(lake: Lake, name: TableName, *, keep: timedelta) -> VersionsForgotten:
-    """Deletes what only versions older than `keep` need."""
+    """Deletes what only versions need that were replaced at least `keep` ago.
+
+    By when they were replaced, not by their age: in a quiet lake the newest is hours old, and somebody may be reading
+    it when it is replaced.
+    """
     with lake_errors(f"forgetting old versions of {name} of {lake.uri}"):
-        found = lake.table(name).to_lance().cleanup_old_versions(older_than=keep)
+        data = lake.table(name).to_lance()
+        latest = datetime.now(UTC) - keep
+        versions = sorted(data.versions(), key=_number)
+        replaced = [_number(version) for version, next_one in pairwise(versions) if _made(next_one) <= latest]
+        if not replaced:
+            return VersionsForgotten(0, 0)
+        found = data.cleanup_old_versions(versions=replaced)
     return VersionsForgotten(found.old_versions, found.bytes_removed)
 
 
@@ -108,6 +122,15 @@ def fragments(lake: Lake, name: TableName) -> int:
 def fragment_bytes(fragment: Any) -> int:
     """On disk, of a Lance fragment."""
     return sum(file.file_size_bytes or 0 for file in fragment.metadata.files)
+
+
+def _number(version: Mapping[str, Any]) -> int:
+    return int(version["version"])
+
+
+def _made(version: Mapping[str, Any]) -> datetime:
+    made: datetime = version["timestamp"]
+    return made.replace(fold=1).astimezone(UTC)  # naive: of the hour that autumn repeats, the later keeps it longer
 
 
 def _is_due(data: Any, tier: Tier, many: int) -> bool:

@@ -11,7 +11,8 @@ from schemas.errors import PlanError
 class UpkeepConfig:
     """every_s: from the begin of a pass to that of the next.
     many_fragments: small ones of a table from which on they are joined.
-    keep_versions: for how long a reader may go on with what it opened.
+    keep_versions: for how long a reader may go on with what it opened, counted from when it was replaced. Until then
+        its files stay: they bound the files of a live lake.
     join_after_s: the ledger's rows of a recording are joined when none was added for so long, so that whoever follows
         the ledger row by row has seen them.
     index_rows: tables of frames, regions and patches that have so many rows get an index on `source_id`; fewer are read

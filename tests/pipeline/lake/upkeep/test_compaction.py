@@ -1,12 +1,13 @@
 """Joining fragments: catches rows lost or changed by it, readers that break, and work done for nothing."""
 
 import shutil
+import time
 from datetime import timedelta
 from pathlib import Path
 
 from pipeline.lake.audit.check import check, compare
 from pipeline.lake.lake import Lake
-from pipeline.lake.upkeep.compaction import compact
+from pipeline.lake.upkeep.compaction import compact, forget_versions
 from tests.pipeline.lake.conftest import OpenWriter
 from tests.pipeline.lake.synthetic import World
 
@@ -50,6 +51,21 @@ def test_old_versions_are_forgotten_after_a_while(lake: Lake, open_writer: OpenW
     assert len(list(versions.iterdir())) > 5
     compact(lake, many=5, keep=timedelta(0))
     assert len(list(versions.iterdir())) <= 2
+    assert check(lake).problems == ()
+
+
+def test_a_version_is_kept_for_a_while_from_when_it_was_replaced_not_made(lake: Lake, open_writer: OpenWriter) -> None:
+    fill(open_writer, commits=3)
+    keep = timedelta(seconds=0.5)
+    time.sleep(keep.total_seconds())  # nobody writes, and what is newest is older than that
+    reader = lake.table("frames").to_lance()
+    with open_writer() as writer:
+        writer.remove(World(0).source.id)  # whole fragments: their files are of that version alone
+    forget_versions(lake, "frames", keep=keep)
+    assert reader.to_table().num_rows == 20
+    time.sleep(keep.total_seconds())
+    assert forget_versions(lake, "frames", keep=keep).versions >= 1
+    assert not list((Path(lake.uri) / "frames.lance" / "data").iterdir())
     assert check(lake).problems == ()
 
 
