@@ -79,12 +79,14 @@ def follow(
 
 def _engine(name: Literal["local", "ray"], lake: str, plan: "Plan", upkeep: "UpkeepConfig") -> "LiveEngine":
     from pipeline.lake.local_folder import local_folder
+    from pipeline.lake.upkeep.shared_heaps import share_heaps
     from pipeline.live.commits.kept_up import open_kept_up
     from pipeline.live.engines.local_engine import LocalLiveEngine
 
     folder = local_folder(lake)
     make_writer = partial(open_kept_up, lake if folder is None else str(folder.resolve()), plan, upkeep)
     if name == "local":
+        share_heaps()  # as open_kept_up does, and before models start threads of their own
         return LocalLiveEngine(plan, make_writer)
     from pipeline.live.engines.ray_engine import (
         RayLiveEngine,  # importing Ray takes a second that local runs need not wait

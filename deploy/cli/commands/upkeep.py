@@ -54,8 +54,10 @@ def _serve(lake: str, config: "UpkeepConfig", *, every_s: float, as_json: bool) 
     """Pass after pass, until it is interrupted."""
     from deploy.cli.interrupt import interruptible
     from pipeline.lake.lake import Lake
+    from pipeline.lake.upkeep.shared_heaps import share_heaps
     from schemas.errors import LakeError
 
+    share_heaps()
     status: UpkeepStatus | None = None
     opened = Lake.open(lake)
     with interruptible() as check:

@@ -3,6 +3,7 @@
 from operators.tracking.links import Linker
 from pipeline.ingest import open_committer
 from pipeline.lake.upkeep.config import UpkeepConfig
+from pipeline.lake.upkeep.shared_heaps import share_heaps
 from pipeline.lake.upkeep.status import write_upkeep_status
 from pipeline.lake.upkeep.upkeep import Upkeep
 from pipeline.lake.writing.committer import Committer
@@ -12,6 +13,7 @@ from pipeline.plan import Plan
 
 def open_kept_up(lake: str, plan: Plan, config: UpkeepConfig, *, linker: Linker | None = None) -> Committer:
     """As `open_committer`; upkeep ends when the committer is closed, and its status lies in the state folder."""
+    share_heaps()
     committer = open_committer(lake, plan, linker=linker)
     place = StateFolder.of(lake).upkeep
     try:
