@@ -77,7 +77,12 @@ def bench(lake: Lake, *, rounds: int) -> None:
     for name, query, where in cases:
 
         def flat(where: str | None = where) -> None:
-            search = table.search(vector).distance_type("dot").select(["id", "frame", "_distance"]).limit(100)
+            search = (
+                table.search(vector, vector_column_name="vector")
+                .distance_type("dot")
+                .select(["id", "frame", "_distance"])
+                .limit(100)
+            )
             (search.where(where, prefilter=True) if where else search).to_arrow()
 
         ours, theirs = _medians([lambda query=query: searcher.search(query), flat], rounds=rounds)  # type: ignore[misc]
@@ -164,7 +169,6 @@ def segment_rows(source: Source, space: VectorSpace, *, seed: int) -> SegmentRow
             "source": [source.uri] * len(pts),
             "pts": pts,
             "pts_s": pts.astype(np.float64),
-            "time": pa.nulls(len(pts), pa.timestamp("us", tz="UTC")),
             "vector": _vectors(rng, len(pts), space),
         }
 
@@ -190,10 +194,17 @@ def segment_rows(source: Source, space: VectorSpace, *, seed: int) -> SegmentRow
         segment=Segment(source, source.span, segment_id(source.id, PLAN, source.span)),
         plan=PLAN,
         report=SegmentReport(frames, 0, 0, frames - 1, ()),
-        frames=pa.table(frame_columns, schema=frames_schema(space)),
-        regions=pa.table(region_columns, schema=regions_schema(space)),
+        frames=_filled(frame_columns, frames_schema(space)),
+        regions=_filled(region_columns, regions_schema(space)),
         patches=None,
     )
+
+
+def _filled(columns: dict[str, object], schema: pa.Schema) -> pa.Table:
+    """A table of the schema; of what is not among the columns, nothing is known."""
+    count = len(columns["id"])  # type: ignore[arg-type]
+    unknown = {field.name: pa.nulls(count, field.type) for field in schema if field.name not in columns}
+    return pa.table(columns | unknown, schema=schema)
 
 
 def _vectors(rng: np.random.Generator, count: int, space: VectorSpace) -> pa.FixedSizeListArray:

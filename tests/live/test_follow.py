@@ -10,6 +10,8 @@ import pytest
 
 from operators.encoders.catalogue import load_encoder
 from pipeline.lake.lake import Lake
+from pipeline.live.feeds.feed_status import FeedStatus
+from pipeline.live.status.follow_status import FollowStatus
 from pipeline.search.searcher import Searcher
 from schemas.query import Query
 from tests.live.cameras import film, rtsp_server
@@ -24,6 +26,10 @@ def films(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     film(folder / "gate.mp4", data_dir / "pets09-s2l1" / "vtest.avi", loops=3, size="384:288")
     film(folder / "street.mp4", data_dir / "tud-stadtmitte" / "TUD-Stadtmitte.mp4", loops=40, size="320:240")
     return folder
+
+
+def streams(status: FollowStatus) -> list[FeedStatus]:
+    return [feed for feed in status.feeds if feed.uri.startswith("rtsp")]
 
 
 def test_a_feed_is_found_while_it_goes_on_and_after_its_server_was_away(films: Path, tmp_path: Path) -> None:
@@ -43,13 +49,13 @@ def test_a_feed_is_found_while_it_goes_on_and_after_its_server_was_away(films: P
         assert {hit.source.partition("#")[0] for hit in hits} == {server.url("gate"), server.url("street")}
 
         server.kill()
-        follower.wait(lambda s: all(feed.state != "live" for feed in s.feeds if feed.uri.startswith("rtsp")))
+        follower.wait(lambda s: all(feed.state != "live" for feed in streams(s)))
         server.start()
         film_dropped = dropped / "new.mp4"
         (dropped / "half.part").rename(film_dropped)
         follower.wait(lambda s: all(feed.state == "live" for feed in s.feeds))
         server.send(signal.SIGSTOP)  # connections stay open, and nothing comes
-        follower.wait(lambda s: any("no frame" in reason for feed in s.feeds for reason in feed.restarts))
+        follower.wait(lambda s: all(any("no frame" in why for why in feed.restarts) for feed in streams(s)))
         server.send(signal.SIGCONT)
         follower.wait(lambda s: all(feed.state == "live" for feed in s.feeds))
         status = follower.end()

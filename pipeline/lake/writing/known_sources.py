@@ -12,16 +12,24 @@ class KnownSources(UserDict[str, SourceEntry]):
     """Sources with their segments, by source id."""
 
     def __init__(self, entries: Iterable[tuple[str, SourceEntry]] = ()) -> None:
-        self._ids_at: dict[str, set[str]] = {}  # ids that were ever seen at a URI
+        self._ids_at: dict[str, set[str]] = {}  # by URI
         super().__init__(entries)
 
     def __setitem__(self, source_id: str, entry: SourceEntry) -> None:
+        self.pop(source_id, None)
         self._ids_at.setdefault(entry.uri, set()).add(source_id)
         super().__setitem__(source_id, entry)
 
+    def __delitem__(self, source_id: str) -> None:
+        uri = self[source_id].uri
+        self._ids_at[uri].remove(source_id)
+        if not self._ids_at[uri]:
+            del self._ids_at[uri]
+        super().__delitem__(source_id)
+
     def standing_at(self, uri: str) -> list[str]:
         """Ids of the sources that are known at a URI; an index, as looking at all for each would be quadratic."""
-        return [name for name in sorted(self._ids_at.get(uri, ())) if name in self and self[name].uri == uri]
+        return sorted(self._ids_at.get(uri, ()))
 
     def unwritten(self) -> list[tuple[Source, SourceEntry]]:
         """Those that were registered and have no row yet."""

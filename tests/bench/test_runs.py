@@ -1,0 +1,23 @@
+"""The benches of the README on something small: catches one that no longer runs, which nobody would notice."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+
+@pytest.mark.parametrize(
+    ("bench", "said"),
+    [
+        (["tests.bench.search", "--regions", "2000", "--dimension", "32", "--rounds", "1"], "text + small box, raw"),
+        (["tests.bench.upkeep", "--commits", "12", "--regions", "2", "--dimension", "8"], "upkeep: sound, 12 rows"),
+    ],
+    ids=["search", "upkeep"],
+)
+def test_it_runs_and_prints_its_table(bench: list[str], said: str) -> None:
+    command = [sys.executable, "-m", *bench]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert said in done.stdout
