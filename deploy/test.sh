@@ -20,7 +20,7 @@ pytest_here() { # without a GPU its tests are left out by name, not skipped one 
   local without=()
   [ -e /dev/nvidiactl ] || without=(-m "not gpu")
   # Ray's workers are nice to others by default, and would wait for the tests beside them
-  RAY_worker_niceness=0 .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder "${without[@]}" "$@"
+  RAY_worker_niceness=0 .venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder "${without[@]}" "$@"
 }
 
 step set-up bash deploy/setup.sh test

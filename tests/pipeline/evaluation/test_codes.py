@@ -66,7 +66,7 @@ def test_folders_without_marks_are_refused() -> None:
 @pytest.mark.slow
 def test_learnt_codes_beat_itq_and_itq_random_projections_on_real_pictures(data_dir: Path) -> None:
     encoder = load_encoder("everyday")
-    table = evaluate_codes([data_dir / name for name in ("coco-mini", "coco-tiny", "coco128")], encoder)
+    table = evaluate_codes([data_dir / name for name in ("coco-tiny", "coco128")], encoder)
     encoder.close()
     rows = {row.name: row for row in table.rows}
     assert rows["random"].neighbours.value < rows["itq"].neighbours.value < rows["learnt"].neighbours.value  # type: ignore[union-attr]
