@@ -1,13 +1,10 @@
 """HLS and MPEG-TS over TCP as people follow them: streams that are not opened, not opened anew when their server was
 away, or whose frames come twice."""
 
-import functools
-import http.server
 import os
 import shutil
 import signal
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -20,6 +17,7 @@ from schemas.sources import feed_name
 from tests.live.bound import bound
 from tests.live.cameras import free_port
 from tests.live.follower import FollowerProcess, require_accounts, require_sound
+from tests.live.web_server import web_server
 
 pytestmark = pytest.mark.ray  # its file has one worker of the tests with those that start clusters
 
@@ -36,24 +34,6 @@ def sender(*target: str) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         process.kill()
         process.wait()
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def web_server(folder: Path, port: int) -> Iterator[None]:
-    handler = functools.partial(Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def test_a_playlist_and_a_tcp_stream_are_followed_and_opened_anew_and_nothing_comes_twice(tmp_path: Path) -> None:
