@@ -34,7 +34,7 @@ def follow(
 ) -> None:
     """Until Ctrl-C or SIGTERM; what was received by then is brought in, and a second one ends it at once.
 
-    names: addresses of streams, and folders. feeds: a file of feeds, read again whenever it changes.
+    names: addresses of streams, folders, and files that grow. feeds: a file of feeds, read again whenever it changes.
     upkeep: done beside the commits. metrics_port: where Prometheus finds figures.
     """
     from deploy.cli.progress import Throttle
@@ -96,19 +96,10 @@ def _engine(name: Literal["local", "ray"], lake: str, plan: "Plan", upkeep: "Upk
 
 
 def _named(names: Sequence[str]) -> "dict[str, FeedEntry]":
-    from pipeline.live.feeds.feed_list import FeedEntry, is_stream
-    from schemas.errors import PlanError
+    from pipeline.live.feeds.feed_list import entry_of
 
-    feeds = {}
-    for name in names:
-        if not is_stream(name) and not Path(name).expanduser().is_dir():
-            raise PlanError(
-                f"{name} can be ingested and not followed: --follow takes rtsp://, rtmp://, udp://, tcp://, srt:// and "
-                "http(s)://….m3u8 addresses, and folders into which files are dropped"
-            )
-        entry = FeedEntry(name if is_stream(name) else str(Path(name).expanduser().absolute()))
-        feeds[entry.shown] = entry
-    return feeds
+    entries = map(entry_of, names)
+    return {entry.shown: entry for entry in entries}
 
 
 def status_line(status: "FollowStatus") -> str:

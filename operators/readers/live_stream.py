@@ -1,6 +1,8 @@
 """Frames of a stream that does not end: RTSP, HLS, MPEG-TS over UDP, TCP or SRT, or a file that still grows (PyAV)."""
 
-from collections.abc import Iterator
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -10,28 +12,18 @@ from typing import Literal, Self
 
 import av
 import av.error
+from av.container import InputContainer
 from av.video.frame import VideoFrame
 
-from operators.readers.container import FORMATS
 from operators.readers.decoded_frame import DecodedFrame, Pixels
+from operators.readers.file_survey import Coverage, WrittenTimes, survey
+from operators.readers.growing_file import FileMark, GrowingFile
+from operators.readers.stream_address import is_address, options_of, reason_of
+from schemas.clock import Span
 from schemas.errors import DecodeError, InvalidValueError, SourceError
 
-# Protocols that each kind of address may open in its turn: a playlist names files of its own choice.
-_PROTOCOLS = {
-    "rtsp": "rtsp,rtp,udp,tcp",
-    "rtsps": "rtsp,rtp,udp,tcp,tls",
-    "http": "http,https,tcp,tls,crypto",
-    "https": "http,https,tcp,tls,crypto",
-    "udp": "udp",
-    "rtp": "rtp,udp",
-    "tcp": "tcp",
-    "srt": "srt,udp",
-    "rtmp": "rtmp,tcp",
-    "rtmps": "rtmp,rtmps,tls,tcp",
-}
-STREAM_SCHEMES = frozenset(_PROTOCOLS)
-_STREAM_FORMATS = f"{FORMATS},rtsp,sdp,rtp,hls"
 _USUAL_RATE = 25.0  # where the stream tells none
+_AGAIN_S = 5.0  # after which nothing comes again that came before the connection broke off
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +64,8 @@ class StreamInfo:
 
 @dataclass(frozen=True, slots=True)
 class LiveFrame:
-    """arrived: by this machine's clock. sender_zero: UTC at PTS 0 by the sender's, where it told.
+    """arrived: by this machine's clock; of a file, when it was written.
+    sender_zero: UTC at PTS 0 by the sender's, where it told.
     epoch: why times, size or codec do not go on from the frame before; None where they do."""
 
     frame: DecodedFrame
@@ -85,20 +78,51 @@ class LiveFrame:
 class LiveStream:
     """Frames in the order they are shown, PTS strictly ascending within an epoch; a context manager.
 
+    taken: returns the spans that are to be left out, in their order. It is told the identity of a file that grows; of
+        a stream, which has none (""), only what comes in the first seconds can be left out.
+    quiet_s, on_wait are of a file that grows (growing_file.py, file_survey.py) alone.
+    quiet_s: after which without anything new the file ends. on_wait: called now and then; True ends it at once.
     damaged: frames so far that came without a time or that the decoder could not restore; they are left out.
+    identity: of the file; "" of what is none.
 
     Raises SourceError when the stream cannot be opened.
     """
 
-    def __init__(self, address: str, config: StreamConfig) -> None:
+    def __init__(
+        self,
+        address: str,
+        config: StreamConfig,
+        *,
+        taken: Callable[[str], Sequence[Span]] = lambda _: (),
+        quiet_s: float = 10.0,
+        on_wait: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._config = config
+        self._on_wait = on_wait
         self.damaged = 0
+        self.identity = ""
+        self._skip = 0  # packets that need not be decoded
+        self._file: GrowingFile | None = None
+        self._written: WrittenTimes | None = None
+        self._taken = Coverage(())
+        self._taken_before_s = math.inf
+        opened: str | GrowingFile = address
+        if not is_address(address):
+            path = Path(address)
+            known = survey(path, taken, gap_s=config.gap_s, on_progress=on_wait)
+            self.identity, self._skip, self._taken = known.identity, known.skip, Coverage(known.taken)
+            self._written = WrittenTimes(known, gap_s=config.gap_s)
+            opened = self._file = GrowingFile(path, quiet_s=quiet_s, on_wait=on_wait)
+        else:
+            self._taken = Coverage(taken(""))
+        options = options_of(address, transport=config.transport, read_timeout_s=config.read_timeout_s)
+        timeout = None if self._file else (config.open_timeout_s, config.read_timeout_s)
         try:
-            self._container = av.open(
-                _url(address), options=_options(address, config), timeout=(config.open_timeout_s, config.read_timeout_s)
-            )
+            self._container: InputContainer = av.open(opened, mode="r", options=options, timeout=timeout)
         except (av.error.FFmpegError, OSError) as error:
-            raise SourceError(f"cannot be opened: {_reason(error)}") from None
+            raise SourceError(f"cannot be opened: {reason_of(error, address)}") from None
+        if self._file is None:
+            self._taken_before_s = time.monotonic() + _AGAIN_S
         videos = self._container.streams.video
         if not videos or getattr(videos[0], "codec_context", None) is None:
             self._container.close()
@@ -113,6 +137,20 @@ class LiveStream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._container.close()
+        if self._file is not None:
+            self._file.close()
+
+    @property
+    def mark(self) -> FileMark | None:
+        """How far a file was read; None of what is none."""
+        return None if self._file is None else self._file.mark
+
+    @property
+    def ended(self) -> str:
+        """Why there are no more frames, once there are none."""
+        if self._file is not None:
+            return self._file.ended or "the file has come to its end"
+        return "the sender ended the stream"
 
     def frames(self) -> Iterator[LiveFrame]:
         """Until the sender ends the stream. Raises DecodeError when it breaks off or goes silent."""
@@ -124,6 +162,10 @@ class LiveStream:
                 self.damaged += 1
                 continue
             arrived = datetime.now(UTC)
+            if self._written is not None and raw.time_base is not None:
+                arrived = self._written.of(raw.pts, base=raw.time_base)
+            if time.monotonic() < self._taken_before_s and self._taken.covers(raw.pts):
+                continue
             epoch = None
             if info is None or last is None:
                 epoch = "connected"
@@ -147,10 +189,14 @@ class LiveStream:
                 packet = next(packets, None)
             except av.error.EOFError:
                 return
-            except av.error.FFmpegError as error:
-                raise DecodeError(f"broke off: {_reason(error)}") from None
+            except (av.error.FFmpegError, OSError) as error:
+                raise DecodeError(f"broke off: {reason_of(error)}") from None
             if packet is None:
                 return
+            if self._skip and packet.size:
+                self._skip -= 1
+                self._on_wait()
+                continue
             try:
                 yield from packet.decode()
             except av.error.EOFError:
@@ -204,43 +250,5 @@ def utc_at_zero(frame: LiveFrame, earliest: datetime, config: StreamConfig) -> d
     return earliest
 
 
-def _url(address: str) -> str:
-    return address if _scheme(address) else f"file:{Path(address).absolute()}"
-
-
-def _scheme(address: str) -> str:
-    scheme, colon, _ = address.partition("://")
-    return scheme.lower() if colon else ""
-
-
-def _options(address: str, config: StreamConfig) -> dict[str, str]:
-    scheme = _scheme(address)
-    micros = str(int(config.read_timeout_s * 1e6))
-    options = {
-        "format_whitelist": _STREAM_FORMATS,
-        "protocol_whitelist": _PROTOCOLS.get(scheme, "file"),
-        "analyzeduration": "2000000",
-    }
-    if not scheme:
-        return {**options, "follow": "1"}  # at its end, wait for more
-    if scheme in ("rtsp", "rtsps"):
-        return {**options, "rtsp_transport": config.transport, "timeout": micros}
-    if scheme in ("udp", "rtp"):
-        return {**options, "timeout": micros, "overrun_nonfatal": "1", "fifo_size": "50000"}
-    return options
-
-
 def _told(info: StreamInfo) -> str:
     return f"{info.codec} {info.width_px}×{info.height_px}"
-
-
-def _reason(error: Exception) -> str:
-    """Without the address, in which there may be a password."""
-    if isinstance(error, av.error.ProtocolNotFoundError):
-        return (
-            "PyAV's FFmpeg does not speak this protocol; hand the stream on by one that it does, such as "
-            "`ffmpeg -i srt://HOST:PORT -c copy -f mpegts udp://127.0.0.1:PORT`"
-        )
-    if isinstance(error, av.error.ExitError):
-        return "no answer within the deadline"
-    return getattr(error, "strerror", None) or type(error).__name__

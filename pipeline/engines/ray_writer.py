@@ -46,6 +46,10 @@ class ActorWriter:
         ended: int = self._ask("end_recordings", but)
         return ended
 
+    def recordings(self, feed: str) -> list[Source]:
+        found: list[Source] = self._ask("recordings", feed)
+        return found
+
     def close(self) -> None:
         self._ask("close")
 

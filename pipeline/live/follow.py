@@ -12,6 +12,7 @@ from pipeline.assemble import SegmentAssembler
 from pipeline.live.commits.sink import Sink
 from pipeline.live.commits.spool import Batch, Spool
 from pipeline.live.engines.engine import FeedHandle, LiveEngine, Worked
+from pipeline.live.feeds.feed import Feed
 from pipeline.live.feeds.feed_buffer import Lost
 from pipeline.live.feeds.feed_child import FollowRequest
 from pipeline.live.feeds.feed_list import FeedEntry
@@ -26,7 +27,7 @@ from pipeline.plan import Plan
 from pipeline.reading.sources import Failure
 from pipeline.rows import SegmentRows
 from schemas.clock import Span
-from schemas.errors import PlanError
+from schemas.errors import LakeError, PlanError
 from schemas.sources import Source
 
 _STEP_S = 0.02
@@ -83,6 +84,7 @@ class Follower:
         self._assembler = SegmentAssembler(self._plan_hash)
         self._turns = Turns(most=plan.live.group_keyframes, group_s=plan.live.group_s)
         self._feeds: dict[str, _Followed] = {}
+        self._files: dict[str, Feed] = {}  # the last of each name: they know what was taken
         self._leaving: list[_Followed] = []  # removed, and not empty yet
         self._left: dict[str, FeedStatus] = {}  # the last of those that are gone
         self._outstanding: Counter[str] = Counter()  # segments of each recording that models have
@@ -178,10 +180,30 @@ class Follower:
         if entry.is_folder:
             handle = FolderFeed(name, Path(address), self._plan, register=self._register, refuse=self._refuse)
         else:
-            handle = self._engine.feed(name, FollowRequest(address, name, self._plan_hash, self._plan.read, self._live))
+            request = FollowRequest(address, name, self._plan_hash, self._plan.read, self._live)
+            if entry.is_file:
+                try:
+                    request = replace(request, taken=self._taken_of_file(name))
+                except LakeError as error:
+                    return _Followed(entry, None, str(error))
+                handle = self._files[name] = Feed(name, request)  # on this machine, as the file is
+                handle.start()
+            else:
+                handle = self._engine.feed(name, request)
         if entry.paused:
             handle.pause()
         return _Followed(entry, handle)
+
+    def _taken_of_file(self, name: str) -> tuple[Source, ...]:
+        """What is in the lake of a file that grows, or on its way there. Raises LakeError while that cannot be told."""
+        before = self._files.get(name)
+        if before is not None:
+            if not before.ended:
+                raise LakeError("what was received of it before it was removed is brought in first")
+            return before.taken
+        if self._sink.status().spooled:
+            raise LakeError("what waits on disk for the lake is brought in first")
+        return tuple(self._sink.ask(lambda writer: writer.recordings(name)))
 
     def _register(self, source: Source) -> list[Span]:
         return self._sink.ask(lambda writer: writer.register(source, replace=False))

@@ -22,7 +22,11 @@ class Child:
         command = [sys.executable, "-c", code, str(theirs.fileno()), str(lifeline_read)]
         try:
             self._process = subprocess.Popen(
-                command, pass_fds=(theirs.fileno(), lifeline_read), env=environment, stdin=subprocess.DEVNULL
+                command,
+                pass_fds=(theirs.fileno(), lifeline_read),
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                process_group=0,  # Ctrl-C is for us alone: one that still imports would show where
             )
         except BaseException:
             self.connection.close()

@@ -20,9 +20,10 @@ from operators.readers.picture import PICTURE_SUFFIXES
 from schemas.errors import SourceError
 
 # A folder is searched for these; a file that is named itself is opened whatever it is called.
-MEDIA_SUFFIXES = PICTURE_SUFFIXES | frozenset(
+VIDEO_SUFFIXES = frozenset(
     ".mp4 .m4v .mov .mkv .webm .avi .ts .m2ts .mts .mpg .mpeg .wmv .flv .3gp .ogv .mxf .h264 .h265 .hevc".split()
 )
+MEDIA_SUFFIXES = PICTURE_SUFFIXES | VIDEO_SUFFIXES
 CACHE_LIMIT_BYTES = 20 * 2**30
 
 # Parameters of a query, in small letters without - and _, that grant access or belong to what grants it.

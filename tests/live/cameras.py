@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.clips import ffmpeg
+from tests.live.bound import bound
+from tests.live.faults.network import Network
 
 SYSTEM_PYTHON = "/usr/bin/python3"  # the binding to GStreamer is Debian's
 _SERVER = Path(__file__).parent / "rtsp_server.py"
@@ -36,21 +38,26 @@ def film(path: Path, clip: Path, *, loops: int = 0, size: str | None = None) -> 
 
 
 class RtspServer:
-    """Serves every NAME.mp4 of a folder as `url(NAME)`, to each client from its beginning, in real time."""
+    """Serves every NAME.mp4 of a folder as `url(NAME)`, to each client from its beginning, in real time.
 
-    def __init__(self, folder: Path) -> None:
+    place: the network that it is in, that of the machine without one.
+    """
+
+    def __init__(self, folder: Path, place: Network | None = None) -> None:
         self.port = free_port()
+        self._host = "127.0.0.1" if place is None else place.host
+        self._inside = [] if place is None else place.command
         self._folder = folder
         self._process: subprocess.Popen[str] | None = None
         self.start()
 
     def url(self, name: str) -> str:
-        return f"rtsp://127.0.0.1:{self.port}/{name}"
+        return f"rtsp://{self._host}:{self.port}/{name}"
 
     def start(self) -> None:
-        command = [SYSTEM_PYTHON, str(_SERVER), str(self.port), str(self._folder)]
+        command = [*self._inside, SYSTEM_PYTHON, str(_SERVER), self._host, str(self.port), str(self._folder)]
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+        self._process = subprocess.Popen(bound(command), stdout=subprocess.PIPE, text=True, env=environment)
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == "ready\n"
 
@@ -67,7 +74,7 @@ class RtspServer:
 
 
 @contextmanager
-def rtsp_server(folder: Path) -> Iterator[RtspServer]:
+def rtsp_server(folder: Path, place: Network | None = None) -> Iterator[RtspServer]:
     """Fails the test, clearly, where Debian's packages for it are missing."""
     if (
         not Path(SYSTEM_PYTHON).exists()
@@ -81,7 +88,7 @@ def rtsp_server(folder: Path) -> Iterator[RtspServer]:
             "GStreamer's RTSP server is not installed; apt-get install gir1.2-gst-rtsp-server-1.0 python3-gi "
             "gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad"
         )
-    server = RtspServer(folder)
+    server = RtspServer(folder, place)
     try:
         yield server
     finally:
@@ -96,7 +103,7 @@ def udp_camera(port: int, *, size: str = "320x240") -> Iterator[subprocess.Popen
     options = "-c:v libx264 -preset ultrafast -tune zerolatency -g 10 -pix_fmt yuv420p -f mpegts".split()
     target = f"udp://127.0.0.1:{port}?pkt_size=1316"
     camera = subprocess.Popen(
-        [tool, "-v", "error", "-re", "-f", "lavfi", "-i", picture, *options, target], stdin=subprocess.DEVNULL
+        bound([tool, "-v", "error", "-re", "-f", "lavfi", "-i", picture, *options, target]), stdin=subprocess.DEVNULL
     )
     try:
         yield camera

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +16,36 @@ from pipeline.lake.audit.check import check
 from pipeline.lake.lake import Lake
 from pipeline.live.status.follow_status import FollowStatus
 from pipeline.live.status.state_folder import StateFolder
+from tests.live.bound import bound
 
 # one cheap vector a region, few regions: the tests are about feeds
 SMALL_PLAN = ("proposals.use=['grid']", "regions.mode=pool", "read.background.ahead_s=1.0", "live.stalled_s=5.0")
 
 
 class FollowerProcess:
-    """Started at once; `extra` are further arguments of the command."""
+    """Started at once; `extra` are further arguments of the command, `environment` is added to that of this process."""
 
     def __init__(
-        self, lake: Path, extra: Sequence[str], *, settings: Sequence[str] = SMALL_PLAN, log: Path | None = None
+        self,
+        lake: Path,
+        extra: Sequence[str],
+        *,
+        settings: Sequence[str] = SMALL_PLAN,
+        log: Path | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.lake = lake
         self._log = (log or lake.parent / "follower.log").open("a")
         changed = [part for setting in settings for part in ("--set", setting)]
         command = [sys.executable, "-m", "deploy.cli.main", "ingest", "--follow", "--json", "--lake", str(lake)]
         self.process = subprocess.Popen(
-            [*command, *changed, *extra],
+            bound([*command, *changed, *extra]),
             stdout=subprocess.PIPE,
             stderr=self._log,
             stdin=subprocess.DEVNULL,
             text=True,
             start_new_session=True,
-            env={**os.environ, "RAY_worker_niceness": "0"},
+            env={**os.environ, "RAY_worker_niceness": "0", **(environment or {})},
         )
 
     def status(self) -> FollowStatus | None:

@@ -1,7 +1,7 @@
 """GStreamer's RTSP server, for the system's Python with its binding.
 
-/usr/bin/python3 rtsp_server.py PORT FOLDER prints "ready", and serves each FOLDER/NAME.mp4 (H.264) in real time, from
-its beginning to every client, as rtsp://127.0.0.1:PORT/NAME until killed.
+/usr/bin/python3 rtsp_server.py HOST PORT FOLDER prints "ready", and serves each FOLDER/NAME.mp4 (H.264) in real time,
+from its beginning to every client, as rtsp://HOST:PORT/NAME until killed.
 """
 
 import sys
@@ -14,10 +14,10 @@ gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402, the versions come first
 
 
-def main(port, folder):
+def main(host, port, folder):
     Gst.init(None)
     server = GstRtspServer.RTSPServer.new()
-    server.set_address("127.0.0.1")
+    server.set_address(host)
     server.set_service(port)
     for path in Path(folder).glob("*.mp4"):
         factory = GstRtspServer.RTSPMediaFactory.new()

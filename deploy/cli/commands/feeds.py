@@ -21,7 +21,9 @@ def add(
     name: NameArgument,
     url: Annotated[
         str,
-        typer.Argument(help="Of the stream, or a folder; ${NAME} comes from the environment.", show_default=False),
+        typer.Argument(
+            help="Of a stream, a folder or a growing file; ${NAME} is of the environment.", show_default=False
+        ),
     ],
     feeds: FileOption,
     credentials: Annotated[
@@ -31,10 +33,13 @@ def add(
     paused: Annotated[bool, typer.Option("--paused", help="Do not connect yet.")] = False,
 ) -> None:
     """Add a feed; a running follower connects to it at once."""
-    from pipeline.live.feeds.feed_list import FeedEntry, FeedList
+    from dataclasses import replace
+
+    from pipeline.live.feeds.feed_list import FeedEntry, FeedList, entry_of
 
     held = None if credentials is None else str(credentials.expanduser().absolute())
-    FeedList(feeds).add(name, FeedEntry(url, held, paused))
+    entry = FeedEntry(url) if "${" in url else entry_of(url)  # variables are the follower's
+    FeedList(feeds).add(name, replace(entry, credentials=held, paused=paused))
 
 
 @app.command()

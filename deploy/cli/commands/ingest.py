@@ -52,7 +52,8 @@ def ingest(
     follow: Annotated[
         bool,
         typer.Option(
-            "--follow", help="Take rtsp://, udp:// and other streams as they come, and files dropped into folders."
+            "--follow",
+            help="Take rtsp://, udp:// and other streams as they come, growing files, and files dropped into folders.",
         ),
     ] = False,
     feeds: Annotated[

@@ -303,6 +303,12 @@ class Committer:
         return len(left)
 
     @_in_turn
+    def recordings(self, feed: str) -> list[Source]:
+        """Those of a feed of which anything is settled, each with the span up to which it is."""
+        self._recover()
+        return self._known.recordings_of(feed)
+
+    @_in_turn
     def flush(self) -> None:
         """Writes the sources that were registered and not yet written."""
         self._recover()

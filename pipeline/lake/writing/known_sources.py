@@ -2,10 +2,12 @@
 
 from collections import UserDict
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 
 from pipeline.lake.ledger import SegmentState, SourceEntry
 from pipeline.lake.writing.removal import Stretch
-from schemas.sources import Source
+from schemas.clock import Span
+from schemas.sources import Source, feed_name
 
 
 class KnownSources(UserDict[str, SourceEntry]):
@@ -56,6 +58,14 @@ class KnownSources(UserDict[str, SourceEntry]):
         """Recordings of feeds that are not complete. but: ids of those to leave out."""
         return [
             (source, entry) for source, entry in self._recordings() if entry.state == "open" and source.id not in but
+        ]
+
+    def recordings_of(self, feed: str) -> list[Source]:
+        """Those with segments, each with the span from its start to the end of the last."""
+        return [
+            replace(source, span=Span(source.span.start, max(s.span.stop for s in entry.segments.values())))
+            for source, entry in self._recordings()
+            if entry.segments and feed_name(source.uri) == feed
         ]
 
     def _recordings(self) -> Iterable[tuple[Source, SourceEntry]]:

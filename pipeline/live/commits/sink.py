@@ -26,6 +26,8 @@ class LiveWriter(LakeWriter, Protocol):
 
     def end_recordings(self, but: Collection[str] = ()) -> int: ...
 
+    def recordings(self, feed: str) -> list[Source]: ...
+
 
 class Sink:
     """Commits batches in their order, in a thread of its own.

@@ -1,18 +1,22 @@
 """One feed under supervision: connects for ever, and replaces the process that decodes when it hangs or dies."""
 
 import logging
+import math
 import random
+import sys
 import threading
 import time
-from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
+from operators.readers.growing_file import FileMark
 from pipeline.backoff import Backoff
 from pipeline.live.feeds.feed_buffer import FeedBuffer, FeedItem, Lost
 from pipeline.live.feeds.feed_child import FollowRequest, Heartbeat, StreamEnded
 from pipeline.live.feeds.feed_status import FeedState, FeedStatus
+from pipeline.live.feeds.frame_counts import FrameCounts
 from pipeline.live.feeds.recorder import RecordingEnded
 from pipeline.packets import FramePacket
 from pipeline.reading.child import Child
@@ -23,8 +27,8 @@ from schemas.sources import Segment, SegmentReport, Source
 CHILD_CODE = "from pipeline.live.feeds.feed_child import main; main()"
 _log = logging.getLogger(__name__)
 _START_S = 30.0  # of a Python with all that decoding needs, on a busy machine, beside what opening may take
-_RATE_S = 10.0
 _GLANCE_S = 0.25
+_FILE_LOOK_S = 0.5
 _END_S = 3.0  # of a child that was asked to end
 
 
@@ -42,6 +46,8 @@ class Feed:
 
     name: what it is called by people, and in the lake. request: how it is opened and read.
     Deadlines are kept out here: a decoder that hangs in C answers nobody.
+    A file that grows is read no faster than it is taken: nothing of it is shed, and what a decoder that died had in its
+    hands is read again.
     """
 
     def __init__(self, name: str, request: FollowRequest, *, choose: Callable[[], float] = random.random) -> None:
@@ -51,22 +57,23 @@ class Feed:
         self._lock = threading.RLock()
         self._news = threading.Condition(self._lock)
         self._buffer = FeedBuffer(
-            most=request.live.buffer_keyframes, stale_s=request.live.stale_s, plan_hash=request.plan_hash
+            most=sys.maxsize if request.is_file else request.live.buffer_keyframes,
+            stale_s=math.inf if request.is_file else request.live.stale_s,
+            plan_hash=request.plan_hash,
         )
+        self._taken = list(request.taken)
         self._status = FeedStatus(name, request.uri, "connecting", datetime.now(UTC))
-        self._received_at: deque[tuple[float, int]] = deque()
-        self._lost: Counter[str] = Counter()
-        self._restarts: Counter[str] = Counter()
+        self._counts = FrameCounts()
         self._wanted = True  # not paused
         self._stopped = False
         self._child: Child | None = None
         self._recording: _Recording | None = None
-        self._earlier = 0  # received by children before this one
-        self._earlier_damaged = 0
-        self._of_child = 0  # received by this one
-        self._damaged_of_child = 0
-        self._accounted = 0  # of them: told of in packets
         self._thread = threading.Thread(target=self._supervise, name=f"feed {name}", daemon=True)
+
+    @property
+    def taken(self) -> tuple[Source, ...]:
+        """The recordings that were made of a file, those of the request first; complete once this has ended."""
+        return tuple(self._taken)
 
     def start(self) -> None:
         self._thread.start()
@@ -118,38 +125,16 @@ class Feed:
         """The oldest item that waits."""
         with self._news:
             item = self._buffer.take()
+            self._news.notify_all()
             if isinstance(item, FramePacket):
                 report = item.head.end
                 assert isinstance(report, SegmentReport)
-                kept = len(item.keyframes)
-                self._status = replace(
-                    self._status,
-                    kept=self._status.kept + kept,
-                    not_selected=self._status.not_selected + report.frames_decoded - kept - report.shed,
-                )
+                self._counts.taken(report, kept=len(item.keyframes))
             return item
 
     def status(self) -> FeedStatus:
         with self._lock:
-            now, status = time.monotonic(), self._status
-            while self._received_at and now - self._received_at[0][0] > _RATE_S:
-                self._received_at.popleft()
-            rate = sum(frames for _, frames in self._received_at) / _RATE_S
-            received = self._earlier + self._of_child
-            gone = sum(self._lost.values())
-            waiting = self._buffer.keyframes
-            settled = status.not_selected + status.kept + self._buffer.shed + waiting + gone
-            return replace(
-                status,
-                frames_per_s=rate,
-                received=received,
-                undecided=received - settled,
-                waiting=waiting,
-                shed=self._buffer.shed,
-                damaged=self._earlier_damaged + self._damaged_of_child,
-                lost=dict(self._lost),
-                restarts=dict(self._restarts),
-            )
+            return self._counts.onto(self._status, shed=self._buffer.shed, waiting=self._buffer.keyframes)
 
     # -- the thread ------------------------------------------------------------------------------
 
@@ -165,60 +150,81 @@ class Feed:
                 self._enter("connecting")
             began = time.monotonic()
             try:
-                reason = self._follow_once()
+                ended = self._follow_once()
             except OSError as error:  # no process can be started now
-                reason = f"no decoder can be started: {error.strerror or error}"
+                ended = StreamEnded(f"no decoder can be started: {error.strerror or error}")
             with self._news:
                 if self._stopped:
                     return
                 if not self._wanted:
                     continue
-                self._restarts[reason] += 1
-                self._enter("backing off", error=reason)
-                wait_s = waits(lasted_s=time.monotonic() - began)
-                self._news.wait_for(lambda: self._stopped or not self._wanted, wait_s)
+                if ended.failed:
+                    self._counts.restarted(ended.reason)
+                    self._enter("backing off", error=ended.reason)
+                    wait_s = waits(lasted_s=time.monotonic() - began)
+                    self._news.wait_for(lambda: self._stopped or not self._wanted, wait_s)
+                if ended.mark is not None:
+                    self._enter("stalled", error=ended.reason)
+            if ended.mark is not None:
+                self._await_other(ended.mark)
 
-    def _follow_once(self) -> str:
-        """One child, from its start to its end; returns why it ended."""
+    def _await_other(self, mark: FileMark) -> None:
+        """Until the file is another than it was: no process waits for what may never come."""
+        path = Path(self._request.address)
+        while True:
+            now = FileMark.of(path)  # without the lock: a disk may not answer
+            with self._news:
+                if (now is not None and now != mark) or self._stopped or not self._wanted:
+                    return
+                self._news.wait_for(lambda: self._stopped or not self._wanted, _FILE_LOOK_S)
+
+    def _follow_once(self) -> StreamEnded:
+        """One child, from its start to its end, and what that was."""
         live = self._request.live
         with self._lock:
             if self._stopped or not self._wanted:
-                return "stopped"
+                return StreamEnded("stopped")
             child = self._child = Child(CHILD_CODE)
-        reason = ""
+        ended = StreamEnded("")
         deadline_s = _START_S + live.stream.open_timeout_s
         try:
-            child.connection.send(self._request)
+            child.connection.send(replace(self._request, taken=tuple(self._taken)))
             while True:
+                self._await_room()
                 if not self._answered(child, deadline_s):
                     with self._lock:
                         self._enter("stalled")
-                    reason = f"no frame for {deadline_s:g} s: the decoder was killed"
+                    ended = StreamEnded(f"no frame for {deadline_s:g} s: the decoder was killed")
                     break
                 message = child.connection.recv()
                 if isinstance(message, StreamEnded):
-                    reason = message.reason
+                    ended = message
                     break
                 self._told(message)
                 deadline_s = live.stalled_s
         except (EOFError, OSError):
-            reason = ""
+            pass
         except Exception as error:  # a supervisor that ends would never connect again
             _log.exception("feed %s: what its decoder says cannot be taken", self.name)
-            reason = f"{type(error).__name__}: {error}"
+            ended = StreamEnded(f"{type(error).__name__}: {error}")
         with self._lock:
             self._child = None
         child.kill()
-        reason = reason or f"the decoder died ({child.exit_reason()})"
+        ended = ended if ended.reason else StreamEnded(f"the decoder died ({child.exit_reason()})")
         child.close()
         with self._news:
-            if self._stopped:
-                reason = "stopped"
-            elif not self._wanted:
-                reason = "paused"
-            self._close_recording(reason)
+            if self._stopped or not self._wanted:
+                ended = replace(ended, reason="stopped" if self._stopped else "paused")
+            self._close_recording(ended.reason)
             self._news.notify_all()
-        return reason
+        return ended
+
+    def _await_room(self) -> None:
+        """A file can wait, and its decoder with it."""
+        if self._request.is_file:
+            most = self._request.live.buffer_keyframes
+            with self._news:
+                self._news.wait_for(lambda: self._buffer.keyframes < most or self._stopped or not self._wanted)
 
     def _answered(self, child: Child, deadline_s: float) -> bool:
         """Whether a message came in time; one that is asked to end is given less."""
@@ -234,30 +240,27 @@ class Feed:
         with self._news:
             if isinstance(message, Heartbeat):
                 self._enter("live")
-                self._received_at.append((time.monotonic(), message.received - self._of_child))
-                self._of_child, self._damaged_of_child = message.received, message.damaged
+                self._counts.received(message.received, damaged=message.damaged)
                 self._status = replace(self._status, behind_s=message.behind_s)
                 if message.source is not None and message.unsettled is not None:
                     self._recording = _Recording(message.source, message.unsettled.start, message.unsettled)
             elif isinstance(message, FramePacket):
                 segment = message.head.segment
-                self._accounted += message.head.frames_decoded
-                self._of_child = max(self._of_child, self._accounted)
+                self._counts.handed_on(message.head.frames_decoded)
                 until = segment.span.stop
                 self._recording = _Recording(segment.source, until, Span(until, until + 1))
                 self._buffer.put(message)
                 self._news.notify_all()
             elif isinstance(message, RecordingEnded):
                 self._recording = None
+                self._take_note(message.source)
                 self._buffer.put(message)
                 self._news.notify_all()
 
     def _close_recording(self, reason: str) -> None:
         """After the child: what it took along is lost by name, and the recording that it was in has ended."""
-        lost = self._of_child - self._accounted
-        recording = self._recording
-        if lost:
-            self._lost[reason] += lost
+        lost = self._counts.child_ended(reason, reads_again=self._request.is_file)
+        recording, self._recording = self._recording, None
         if recording is not None:
             source, stop = recording.source, recording.handed_on_until
             if lost:
@@ -266,11 +269,15 @@ class Feed:
                 self._buffer.put(Lost(segment, lost, reason))
                 stop = span.stop
             if stop > source.span.start:
-                self._buffer.put(RecordingEnded(replace(source, span=Span(source.span.start, stop)), reason))
-        self._earlier += self._of_child
-        self._earlier_damaged += self._damaged_of_child
-        self._of_child = self._damaged_of_child = self._accounted = 0
-        self._recording = None
+                source = replace(source, span=Span(source.span.start, stop))
+                self._take_note(source)
+                self._buffer.put(RecordingEnded(source, reason))
+
+    def _take_note(self, recording: Source) -> None:
+        if self._request.is_playlist:
+            self._taken.clear()
+        if self._request.is_file or self._request.is_playlist:
+            self._taken.append(recording)
 
     def _enter(self, state: FeedState, *, error: str | None = None) -> None:
         if state != self._status.state:

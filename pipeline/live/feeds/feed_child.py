@@ -1,13 +1,16 @@
-"""The child that decodes one feed: started by pipeline/live/feed_process.py, which may kill it at any time."""
+"""The child that decodes one feed: started by pipeline/live/feeds/feed.py, which may kill it at any time."""
 
 import signal
 import threading
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 
+from operators.readers.growing_file import FileMark
 from operators.readers.live_stream import LiveStream, StreamInfo
-from pipeline.live.feeds.recorder import Recorder
+from operators.readers.stream_address import is_address
+from pipeline.live.feeds.recorder import Recorder, taken_of
 from pipeline.live.live_config import LiveConfig
 from pipeline.reading.child import child_connection
 from pipeline.reading.keyframe_stream import ReadConfig
@@ -16,18 +19,41 @@ from schemas.errors import RegionLakeError
 from schemas.sources import Source
 
 _HEARTBEAT_S = 0.5
+_TAIL_S = 60.0  # longer than what a playlist gives again
 STOPPED = "stopped"
 
 
 @dataclass(frozen=True, slots=True)
 class FollowRequest:
-    """address: opens the feed, and may hold a password. uri: of the feed, as it is stored."""
+    """address: opens the feed, and may hold a password. uri: of the feed, as it is stored.
+    taken: of a file that grows, the recordings that were made of it before, each with the span that was taken; of a
+        playlist (HLS), which gives its newest piece to everybody who comes, the last one alone.
+    """
 
     address: str
     uri: str
     plan_hash: str
     read: ReadConfig
     live: LiveConfig
+    taken: tuple[Source, ...] = ()
+
+    @property
+    def is_file(self) -> bool:
+        return not is_address(self.address)
+
+    @property
+    def is_playlist(self) -> bool:
+        return self.address.lower().startswith("http")
+
+    def taken_of(self, identity: str) -> list[Span]:
+        """What of a file, or of the stream (""), is to be left out."""
+        if self.is_file:
+            return taken_of(self.taken, self.uri, identity)
+        tails = []
+        for recording in self.taken:
+            span = recording.span
+            tails.append(Span(max(span.start, span.stop - recording.clock.ticks(_TAIL_S)), span.stop))
+        return tails
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +75,17 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class StreamEnded:
-    """The last message. reason: why, in words without the address."""
+    """The last message. reason: why, in words without the address. mark: of a file, how far it was read; None where it
+    could not be opened. failed: whether it is to be tried again though nothing changed."""
 
     reason: str
+    mark: FileMark | None = None
+    failed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Sent now and then while a file is looked through, or nothing is added to it."""
 
 
 def main() -> None:
@@ -63,18 +97,36 @@ def main() -> None:
     request = connection.recv()
     assert isinstance(request, FollowRequest)
     try:
-        reason = _follow(request, connection, stop)
-    except RegionLakeError as error:
-        reason = str(error)
-    connection.send(StreamEnded(reason))
+        ended = _follow(request, connection, stop)
+    except (RegionLakeError, OSError) as error:
+        ended = StreamEnded(str(error))
+    connection.send(ended)
 
 
-def _follow(request: FollowRequest, connection: Connection, stop: threading.Event) -> str:
-    """Until the stream ends or breaks off, which the returned reason tells, or until `stop` and one frame more."""
-    recorder = Recorder(request.read, request.live, uri=request.uri, plan_hash=request.plan_hash)
+def _follow(request: FollowRequest, connection: Connection, stop: threading.Event) -> StreamEnded:
+    """Until the stream ends or breaks off, or until `stop` and one frame more."""
     sent_s = 0.0
-    with LiveStream(request.address, request.live.stream) as stream:
-        reason = "the sender ended the stream"
+
+    def on_wait() -> bool:
+        nonlocal sent_s
+        if time.monotonic() - sent_s >= _HEARTBEAT_S:
+            sent_s = time.monotonic()
+            connection.send(Waiting())
+        return stop.is_set()
+
+    stream = LiveStream(
+        request.address,
+        request.live.stream,
+        taken=request.taken_of,
+        quiet_s=request.live.stalled_s,
+        on_wait=on_wait,
+    )
+    with stream:
+        recorder = Recorder(
+            request.read, request.live, uri=request.uri, plan_hash=request.plan_hash, identity=stream.identity
+        )
+        reason = None
+        failed = stream.mark is None  # the end of a file is none of a stream
         try:
             for frame in stream.frames():
                 if stop.is_set():
@@ -87,7 +139,7 @@ def _follow(request: FollowRequest, connection: Connection, stop: threading.Even
                     sent_s = time.monotonic()
                     source = recorder.source
                     shown = None if source is None else source.clock.utc(frame.frame.pts)
-                    behind_s = 0.0 if shown is None else (frame.arrived - shown).total_seconds()
+                    behind_s = 0.0 if shown is None else (datetime.now(UTC) - shown).total_seconds()
                     connection.send(
                         Heartbeat(
                             info=frame.info,
@@ -100,7 +152,8 @@ def _follow(request: FollowRequest, connection: Connection, stop: threading.Even
                         )
                     )
         except RegionLakeError as error:
-            reason = str(error)
+            reason, failed = str(error), True
+        reason = reason or stream.ended
         for item in recorder.finish(reason):
             connection.send(item)
-    return reason
+        return StreamEnded(reason, stream.mark, failed)

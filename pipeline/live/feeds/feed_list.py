@@ -9,21 +9,25 @@ from urllib.parse import quote
 import cattrs
 import tomli_w
 
-from operators.readers.live_stream import STREAM_SCHEMES
+from operators.readers.stream_address import STREAM_SCHEMES
 from operators.whole_file import whole_file
 from pipeline.named_tables import read_named_tables
-from pipeline.reading.sources import public_uri
+from pipeline.reading.sources import VIDEO_SUFFIXES, public_uri
 from schemas.errors import PlanError
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
+_NO_FEED = (
+    "cannot be followed: that takes rtsp://, rtmp://, udp://, tcp://, srt:// and http(s)://….m3u8 addresses, folders "
+    f"into which files are dropped, and files that grow ({' '.join(sorted(VIDEO_SUFFIXES))})"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class FeedEntry:
     """A feed as it stands in the file.
 
-    url: of the stream, or the path of a folder that a recorder fills; `${NAME}` stands for a variable of the
-        environment.
+    url: of the stream, the path of a file that grows, or that of a folder that a recorder fills; `${NAME}` stands for
+        a variable of the environment.
     credentials: a file that holds `user:password`, for an address without them.
     paused: it is known, and not connected to.
     """
@@ -33,11 +37,18 @@ class FeedEntry:
     paused: bool = False
 
     @property
+    def is_file(self) -> bool:
+        """By its name, as it may not be there yet: one that ends as those of videos do; of a folder that is called so
+        the path ends with a slash."""
+        return "://" not in self.url and Path(self.url).suffix.lower() in VIDEO_SUFFIXES and self.url[-1] != "/"
+
+    @property
     def is_folder(self) -> bool:
-        return "://" not in self.url
+        return "://" not in self.url and not self.is_file
 
     def address(self) -> str:
-        """What opens it. Raises PlanError where a variable or the file is missing; it names no secret."""
+        """What opens it. Raises PlanError where a variable or the file is missing, or where it is nothing that can be
+        followed; it names no secret."""
 
         def value(match: re.Match[str]) -> str:
             if match[1] not in os.environ:
@@ -45,6 +56,10 @@ class FeedEntry:
             return quote(os.environ[match[1]], safe="")
 
         address = _VARIABLE.sub(value, self.url)
+        if "://" not in address:
+            address = str(Path(address).expanduser())
+        elif not is_stream(address):
+            raise PlanError(f"{public_uri(address)} {_NO_FEED}")
         if self.credentials is None:
             return address
         try:
@@ -60,6 +75,17 @@ class FeedEntry:
     def shown(self) -> str:
         """The address without what nobody else should read."""
         return public_uri(self.url)
+
+
+def entry_of(name: str) -> FeedEntry:
+    """Of what a user names: a stream, a folder, or a file that grows. Raises PlanError where it is none of them."""
+    if is_stream(name):
+        return FeedEntry(name)
+    path = Path(name).expanduser().absolute()
+    entry = FeedEntry(f"{path}/" if path.is_dir() and FeedEntry(str(path)).is_file else str(path))
+    if "://" in name or not (path.is_dir() or entry.is_file):
+        raise PlanError(f"{public_uri(name)} {_NO_FEED}")
+    return entry
 
 
 def is_stream(name: str) -> bool:
@@ -110,7 +136,10 @@ class FeedList:
             name: {k: v for k, v in _converter.unstructure(entry).items() if v not in (None, False)}
             for name, entry in feeds.items()
         }
+        mode = self.path.stat().st_mode & 0o777 if self.path.exists() else 0o600  # addresses may hold passwords
         with whole_file(self.path) as path:
+            path.touch(mode=mode)
+            path.chmod(mode)
             path.write_text(tomli_w.dumps({"feeds": tables}))
 
 

@@ -1,6 +1,6 @@
 """Cuts what a feed sends into recordings and micro-segments, as packets that a model can take."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -27,16 +27,16 @@ class Recorder:
     """Frames of a feed in; FramePackets out, each a whole segment, and the end of each recording after its last.
 
     uri: of the feed, as it is stored. plan_hash: of the plan that the rows are made by.
+    identity: of the file that the feed is (see `recording_id`).
     A recording is a source of the lake: an epoch of the feed, or recording_s of it. The choice of keyframes and the
     background go on from one recording to the next of an epoch.
     received: frames so far. handed_on: of them, in packets.
     """
 
-    def __init__(self, read: ReadConfig, live: LiveConfig, *, uri: str, plan_hash: str) -> None:
+    def __init__(self, read: ReadConfig, live: LiveConfig, *, uri: str, plan_hash: str, identity: str = "") -> None:
         self._read = read
         self._live = live
-        self._uri = uri
-        self._plan_hash = plan_hash
+        self._feed = _Feed(uri, identity, plan_hash)
         self._epoch: _Epoch | None = None
         self.received = 0
         self.handed_on = 0
@@ -57,7 +57,7 @@ class Recorder:
             yield from self.finish(frame.epoch)
         self.received += 1
         if self._epoch is None:
-            self._epoch = _Epoch(self._read, self._live, frame, uri=self._uri, plan_hash=self._plan_hash)
+            self._epoch = _Epoch(self._read, self._live, frame, self._feed)
         for item in self._epoch.add(frame):
             yield self._counted(item)
 
@@ -74,13 +74,19 @@ class Recorder:
         return item
 
 
+@dataclass(frozen=True, slots=True)
+class _Feed:
+    uri: str
+    identity: str
+    plan_hash: str
+
+
 class _Epoch:
     """A stretch of a feed in which times, size and codec go on."""
 
-    def __init__(self, read: ReadConfig, live: LiveConfig, first: LiveFrame, *, uri: str, plan_hash: str) -> None:
+    def __init__(self, read: ReadConfig, live: LiveConfig, first: LiveFrame, feed: _Feed) -> None:
         self._live = live
-        self._uri = uri
-        self._plan_hash = plan_hash
+        self._feed = feed
         self._info = first.info
         self._clock = Clock(first.info.time_base)
         self._earliest = self._zero_by_arrival(first)
@@ -129,7 +135,7 @@ class _Epoch:
         self._source = self.source
         span = Span(self._begun, stop)
         report = self._stream.take_report(stop)
-        segment = Segment(self._source, span, segment_id(self._source.id, self._plan_hash, span))
+        segment = Segment(self._source, span, segment_id(self._source.id, self._feed.plan_hash, span))
         packet = FramePacket(PacketHead(segment, 0, report.frames_decoded, report), tuple(self._keyframes))
         self._keyframes, self._begun = [], stop
         return packet
@@ -148,8 +154,8 @@ class _Epoch:
         assert began is not None
         ends = self._start + 2 * clock.ticks(self._live.recording_s + self._live.stream.gap_s)
         return Source(
-            uri=recording_uri(self._uri, began),
-            id=digest("recording", self._uri, self._start, began.isoformat()),
+            uri=recording_uri(self._feed.uri, began),
+            id=recording_id(self._feed.uri, self._feed.identity, self._start, began),
             kind="feed",
             clock=clock,
             span=Span(self._start, ends),
@@ -162,3 +168,25 @@ class _Epoch:
 
     def _zero_by_arrival(self, frame: LiveFrame) -> datetime:
         return frame.arrived - timedelta(seconds=self._clock.seconds(frame.frame.pts))
+
+
+def recording_id(feed: str, identity: str, start: int, began: datetime) -> str:
+    """Of the recording whose first frame has this PTS, and was shown then.
+
+    identity: of the growing file that the feed is (operators/readers/file_survey.py), "" of any other.
+    """
+    file = (identity,) if identity else ()
+    return digest("recording", feed, start, began.isoformat(), *file)
+
+
+def taken_of(recordings: Sequence[Source], feed: str, identity: str) -> list[Span]:
+    """What the recordings that were made of a growing file hold of it, in order.
+
+    recordings: of the feed, of whatever file was at its path.
+    """
+    found: list[tuple[datetime, Span]] = []
+    for each in recordings:
+        began = each.clock.utc(each.span.start)
+        if began is not None and each.id == recording_id(feed, identity, each.span.start, began):
+            found.append((began, each.span))
+    return [span for _, span in sorted(found)]

@@ -48,5 +48,8 @@ class StatusLog:
         if feed.state == "failed":  # no restart tells of it
             fields["error"] = feed.last_error
             _log.warning("feed %s failed: %s", feed.name, feed.last_error, extra=fields)
+        elif feed.state == "stalled" and feed.last_error:  # nor of a file to which nothing is added
+            fields["error"] = feed.last_error
+            _log.info("feed %s is stalled: %s", feed.name, feed.last_error, extra=fields)
         else:
             _log.info("feed %s is %s", feed.name, feed.state, extra=fields)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.live.feeds.feed_list import FeedEntry, FeedList, is_stream
+from pipeline.live.feeds.feed_list import FeedEntry, FeedList, entry_of, is_stream
 from schemas.errors import PlanError
 
 
@@ -71,3 +71,33 @@ def test_secrets_come_from_the_environment_or_a_file_and_are_never_shown(
 def test_streams_are_told_from_files_of_the_web() -> None:
     assert all(map(is_stream, ("rtsp://a/b", "udp://0.0.0.0:1", "https://a/live.m3u8?x=1", "srt://a:1")))
     assert not any(map(is_stream, ("https://a/b.mp4", "s3://a/b.mp4", "b.mp4", "/a/b")))
+
+
+def test_a_path_is_a_file_that_grows_or_a_folder_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "camera.ts").mkdir()
+    (tmp_path / "drop").mkdir()
+    growing = entry_of(str(tmp_path / "not-there-yet.ts"))
+    assert growing.is_file
+    assert not growing.is_folder
+    for name in ("camera.ts", "drop"):
+        entry = entry_of(str(tmp_path / name))
+        assert entry.is_folder
+        assert not entry.is_file
+    with pytest.raises(PlanError, match="and files that grow"):
+        entry_of(str(tmp_path / "notes.txt"))
+    assert not FeedEntry("https://a/live.ts").is_file
+    for name in ("foo://10.0.0.5/x", "https://admin:s3cret@10.0.0.5/clip.mp4"):
+        with pytest.raises(PlanError, match="cannot be followed") as refused:
+            entry_of(name)
+        assert "s3cret" not in str(refused.value)
+        with pytest.raises(PlanError, match="cannot be followed"):
+            FeedEntry(name).address()
+
+
+def test_a_file_that_may_hold_passwords_is_its_owners_and_stays_as_it_was_made(tmp_path: Path) -> None:
+    feeds = FeedList(tmp_path / "cameras.toml")
+    feeds.add("gate", FeedEntry("rtsp://admin:s3cret@10.0.0.5/stream"))
+    assert feeds.path.stat().st_mode & 0o777 == 0o600
+    feeds.path.chmod(0o640)
+    feeds.set_paused("gate", True)
+    assert feeds.path.stat().st_mode & 0o777 == 0o640
