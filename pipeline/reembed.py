@@ -4,29 +4,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from operators.encoders.catalogue import load_encoder
-from operators.region_vectors import RegionVectors
 from pipeline.ingest import EngineName
 from pipeline.lake.lake import Lake
 from pipeline.lake.ledger import sql_in
-from pipeline.lake.writing.further_vectors import FurtherVectors, NewVectors, UnseenFrames
+from pipeline.lake.writing.further_vectors import FurtherVectors, NewVectors
 from pipeline.plan import Plan
 from pipeline.reading.reader_process import ReaderProcess
 from pipeline.reading.sources import Failure, Location, find_sources
-from schemas.errors import DecodeError, PlanError, SourceError
+from pipeline.reembed_stage import ReembedStage, ReembedWork
+from schemas.errors import PlanError, SourceError
 
 FILL_INTERVAL_S = 10.0
 FILL_SHARE = 0.05  # of the time: filling looks for the rows by id, which takes longer in a large lake
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ReembedWork:
-    """Frames to see, and where their file is."""
-
-    frames: UnseenFrames
-    location: Location
 
 
 @dataclass(slots=True)
@@ -47,38 +36,6 @@ class ReembedReport:
     def ok(self) -> bool:
         """Whether no keyframe is left without a vector."""
         return not self.failed
-
-
-class ReembedStage:
-    """Reads the frames of a piece of work and encodes them and their regions. Holds the model and the reader."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._encoder = load_encoder(plan.model)
-        self._regions = RegionVectors(plan.regions, self._encoder)
-        self._reader = ReaderProcess(plan.read, timeout_s=plan.run.read_timeout_s)
-
-    def __call__(self, work: ReembedWork) -> Iterator[NewVectors | Failure]:
-        """Vectors of a few frames at a time; at most one failure, which ends the piece."""
-        todo, at = work.frames, 0
-        try:
-            for images in self._reader.frames(work.location, todo.source_id, todo.pts):
-                here = slice(at, at + len(images))
-                at += len(images)
-                held = self._encoder.held(images)
-                regions = self._regions(held, todo.boxes[here])
-                yield NewVectors(
-                    frame_ids=todo.frame_ids[here],
-                    frames=self._encoder.encode_images(held),
-                    region_ids=tuple(i for ids in todo.region_ids[here] for i in ids),
-                    regions=np.concatenate(regions),
-                )
-        except (SourceError, DecodeError) as error:
-            yield Failure(work.location.uri, str(error))
-
-    def close(self) -> None:
-        """Ends the reader and frees the model."""
-        self._reader.close()
-        self._encoder.close()
 
 
 def reembed(

@@ -27,6 +27,7 @@ class ActorLinker:
         try:
             links: list[Link] = call(self._actor, "link", self._since_cut, frame)
         except ray.exceptions.RayActorError as error:
+            call(self._actor, "ready")  # whoever asks again is not refused because it is still being started
             raise WorkerDiedError(f"the actor that carries masks has died: {error}") from error
         self._since_cut += 1
         return links
@@ -45,15 +46,19 @@ class _LinkActor:
         self._carry: Any = None
         self._since_cut = 0
 
+    @ray.method(max_task_retries=-1)
     def ready(self) -> None:
-        # loaded by the first call and not by the constructor, whose errors Ray hides behind its own
+        self._load()
+
+    def _load(self) -> None:
+        # by the first call and not by the constructor, whose errors Ray hides behind its own
         from operators.tracking.propagation import MaskPropagation  # torch: the driver imports this module, too
 
         self._carry = self._carry or MaskPropagation(self._config)
 
     def link(self, since_cut: int, frame: MaskedFrame) -> list[Link]:
         """since_cut: frames since the last cut; 0 is a cut."""
-        self.ready()
+        self._load()
         if since_cut == 0:
             self._carry.cut()
         elif since_cut != self._since_cut:

@@ -3,7 +3,6 @@
 import logging
 import pickle
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import ray
@@ -15,16 +14,14 @@ from pipeline.engines.ray_session import ray_session
 from pipeline.lake.writing.further_vectors import NewVectors
 from pipeline.plan import Plan
 from pipeline.reading.sources import Failure
+from pipeline.reembed_stage import ReembedStage, ReembedWork
 from schemas.errors import PlanError
-
-if TYPE_CHECKING:
-    from pipeline.reembed import ReembedWork
 
 ACTOR_CPUS = READER_CPUS + EMBEDDER_CPUS
 Batch = dict[str, NDArray[np.object_]]
 
 
-def run_on_ray(works: "Sequence[ReembedWork]", plan: Plan) -> Iterator[NewVectors | Failure]:
+def run_on_ray(works: Sequence[ReembedWork], plan: Plan) -> Iterator[NewVectors | Failure]:
     """What comes of all pieces of work, in any order. Raises PlanError where no actor would find room."""
     if not works:
         return
@@ -59,8 +56,6 @@ def run_on_ray(works: "Sequence[ReembedWork]", plan: Plan) -> Iterator[NewVector
 
 class _ReembedActor:
     def __init__(self, plan: Plan) -> None:
-        from pipeline.reembed import ReembedStage
-
         self._stage = ReembedStage(plan)
 
     def __call__(self, batch: Batch) -> Iterator[Batch]:

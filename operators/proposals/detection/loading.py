@@ -19,9 +19,7 @@ from schemas.regions import Proposals
 if TYPE_CHECKING:  # plans are read without torch
     import torch
 
-    from operators.proposals.detection.pixels import FramePixels
-
-Resize = Literal["pillow", "interpolated", "padded square"]  # see FramePixels
+    from operators.proposals.detection.pixels import FramePixels, Resize
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,7 @@ class Family:
     """
 
     processor: str
-    resize: Resize = "pillow"
+    resize: "Resize" = "pillow"
     text: bool = False
 
 

@@ -2,7 +2,7 @@
 model runs."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -11,9 +11,10 @@ from transformers.image_transforms import get_size_with_aspect_ratio
 from transformers.image_utils import get_image_size_for_max_height_width
 
 from operators.encoders.checkpoint.pixels import PixelConfig, Pixels
-from operators.proposals.detection.loading import Resize
 from schemas.errors import ModelError
 from schemas.frames import ImageArray, require_image
+
+Resize = Literal["pillow", "interpolated", "padded square"]  # see FramePixels
 
 
 class FramePixels:
