@@ -17,7 +17,9 @@ if TYPE_CHECKING:  # most tests need neither torch nor transformers
     from tests.segmenters import Segmenters
 
 ROOT = Path(__file__).parent.parent
-settings.load_profile("ci")  # Hypothesis's own: the same examples each time, and no deadline on a busy machine
+# as Hypothesis has it for CI: the same examples each time, and no deadline on a busy machine
+settings.register_profile("here", settings.get_profile("ci"), max_examples=50)
+settings.load_profile("here")
 
 
 @pytest.fixture(scope="session")
