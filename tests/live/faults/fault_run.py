@@ -21,7 +21,7 @@ from tests.live.faults.wall_clock import WallClock
 from tests.live.faults.watched import WatchProcess, Webhook
 from tests.live.follower import FollowerProcess
 
-_DISK_BYTES = 96 * 2**20
+_DISK_BYTES = 768 * 2**20  # what fifty faults leave in the lake, and the versions that it keeps for five minutes
 _RELAYED = "relayed"
 
 
