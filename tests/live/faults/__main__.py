@@ -3,7 +3,7 @@ every frame accounted for.
 
     python -m tests.live.faults --data DATA --faults 50 [--engine ray] [--seed 0] [--only "decoder killed"]
 
-Two RTSP cameras in a network of their own, one over UDP through a relay, a lake on a disk of 96 MB (a tmpfs), a clock
+Two RTSP cameras in a network of their own, one over UDP through a relay, a lake on a small disk (a tmpfs), a clock
 of the follower's own, and a watch with a webhook beside it. What the machine does not allow (namespaces and mounts are
 root's) is left out, and said so. After each fault the feeds must be live again within two minutes, rows be committed,
 and every hit of the watch be delivered or given up. At the end: frames received = keyframes + not selected + shed +
