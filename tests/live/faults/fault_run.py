@@ -201,10 +201,10 @@ class FaultRun:
 
     def disk_full(self) -> None:
         filler = self.lake.parent / "filler"
-        with filler.open("wb") as file, suppress(OSError):
+        # without a buffer: closing one would fail again
+        with filler.open("wb", buffering=0) as file, suppress(OSError):
             while True:
                 file.write(b"\0" * 2**16)
-                file.flush()
         self._pause(3, 9)
         filler.unlink()
 
