@@ -70,7 +70,10 @@ def main() -> None:
 
 def serve(connection: Connection) -> None:
     """Answers requests until the parent closes its end; each answer ends with None or with the error it met."""
-    config = connection.recv()
+    try:
+        config = connection.recv()
+    except EOFError:  # a parent that was interrupted while we started
+        return
     reader = SegmentReader(config)
 
     def alive() -> None:

@@ -94,7 +94,10 @@ def main() -> None:
     stop = threading.Event()
     # a flag and no exception: that would come in the middle of a message
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    request = connection.recv()
+    try:
+        request = connection.recv()
+    except EOFError:  # a parent that was interrupted while we started
+        return
     assert isinstance(request, FollowRequest)
     try:
         ended = _follow(request, connection, stop)
