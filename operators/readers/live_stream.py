@@ -104,19 +104,19 @@ class LiveStream:
         self._skip = 0  # packets that need not be decoded
         self._file: GrowingFile | None = None
         self._written: WrittenTimes | None = None
-        self._taken = Coverage(())
         self._taken_before_s = math.inf
         opened: str | GrowingFile = address
-        if not is_address(address):
+        timeout: tuple[float, float] | None = (config.open_timeout_s, config.read_timeout_s)
+        if is_address(address):
+            self._taken = Coverage(taken(""))
+        else:
             path = Path(address)
             known = survey(path, taken, gap_s=config.gap_s, on_progress=on_wait)
             self.identity, self._skip, self._taken = known.identity, known.skip, Coverage(known.taken)
             self._written = WrittenTimes(known, gap_s=config.gap_s)
             opened = self._file = GrowingFile(path, quiet_s=quiet_s, on_wait=on_wait)
-        else:
-            self._taken = Coverage(taken(""))
+            timeout = None  # it may be quiet for as long
         options = options_of(address, transport=config.transport, read_timeout_s=config.read_timeout_s)
-        timeout = None if self._file else (config.open_timeout_s, config.read_timeout_s)
         try:
             self._container: InputContainer = av.open(opened, mode="r", options=options, timeout=timeout)
         except (av.error.FFmpegError, OSError) as error:

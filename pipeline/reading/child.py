@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from multiprocessing.connection import Connection, Pipe
+from typing import Any
 
 
 class Child:
@@ -64,12 +65,18 @@ class Child:
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 
-def child_connection() -> Connection:
-    """In the child: the connection to its parent, whose end is ours too, and to whom Ctrl-C is left."""
+def child_connection() -> tuple[Connection, Any]:
+    """In the child: the connection to its parent, whose end is ours too, and to whom Ctrl-C is left; and the first that
+    comes through it. Raises SystemExit where the parent was interrupted while we started.
+    """
     descriptor, lifeline = map(int, sys.argv[1:3])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent closes us
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
-    return Connection(descriptor)
+    connection = Connection(descriptor)
+    try:
+        return connection, connection.recv()
+    except EOFError:
+        raise SystemExit(0) from None
 
 
 def _end_with_parent(lifeline: int) -> None:

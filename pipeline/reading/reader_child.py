@@ -9,6 +9,7 @@ from operators.readers.picture import read_picture
 from operators.readers.probe import probe
 from pipeline.packets import FramePacket, PacketHead, SegmentFailure, Work
 from pipeline.reading.child import child_connection
+from pipeline.reading.keyframe_stream import ReadConfig
 from pipeline.reading.read_segment import SegmentReader
 from pipeline.reading.sources import Location, local_file
 from schemas.errors import DecodeError, RegionLakeError, SourceError
@@ -65,15 +66,11 @@ def failure_packet(work: Work, *, number: int, frames_decoded: int, error: str) 
 
 def main() -> None:
     """Entry of the child."""
-    serve(child_connection())
+    serve(*child_connection())
 
 
-def serve(connection: Connection) -> None:
+def serve(connection: Connection, config: ReadConfig) -> None:
     """Answers requests until the parent closes its end; each answer ends with None or with the error it met."""
-    try:
-        config = connection.recv()
-    except EOFError:  # a parent that was interrupted while we started
-        return
     reader = SegmentReader(config)
 
     def alive() -> None:

@@ -90,14 +90,10 @@ class Waiting:
 
 def main() -> None:
     """Entry of the child."""
-    connection = child_connection()
     stop = threading.Event()
     # a flag and no exception: that would come in the middle of a message
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    try:
-        request = connection.recv()
-    except EOFError:  # a parent that was interrupted while we started
-        return
+    connection, request = child_connection()
     assert isinstance(request, FollowRequest)
     try:
         ended = _follow(request, connection, stop)

@@ -111,9 +111,8 @@ def test_errors_of_the_child_are_those_of_the_probe(tmp_path: Path) -> None:
 def test_a_parent_hears_of_every_scan_of_a_probe(clip: Location) -> None:
     """One that hears nothing for `timeout_s` kills the child and quarantines the file."""
     ours, theirs = Pipe()
-    child = threading.Thread(target=serve, args=(theirs,))
+    child = threading.Thread(target=serve, args=(theirs, ReadConfig()))
     child.start()
-    ours.send(ReadConfig())
     ours.send(ProbeRequest(clip))
     messages = list(iter(ours.recv, None))
     ours.close()
