@@ -14,6 +14,7 @@ from pipeline.live.feeds.feed_status import FeedStatus
 from pipeline.live.status.follow_status import FollowStatus
 from pipeline.search.searcher import Searcher
 from schemas.query import Query
+from schemas.sources import feed_name
 from tests.live.cameras import film, rtsp_server
 from tests.live.follower import FollowerProcess, require_accounts, require_sound
 
@@ -46,7 +47,7 @@ def test_a_feed_is_found_while_it_goes_on_and_after_its_server_was_away(films: P
         newest = max(hit.time.timestamp() for hit in hits if hit.time is not None)
         assert abs(time.time() - newest) < 20
         assert newest > began - 20
-        assert {hit.source.partition("#")[0] for hit in hits} == {server.url("gate"), server.url("street")}
+        assert {feed_name(hit.source) for hit in hits} == {server.url("gate"), server.url("street")}
 
         server.kill()
         follower.wait(lambda s: all(feed.state != "live" for feed in streams(s)))

@@ -2,12 +2,10 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.evaluation.datasets.read import read_dataset
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+from tests.deploy.cli.conftest import Run
 
 
 def test_rendered_shapes_are_data_sets_that_evaluation_reads(regionlake: Run, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -15,9 +14,9 @@ import pytest
 from PIL import Image
 
 from deploy.contact_sheet import ASKED, HIT
+from tests.deploy.cli.conftest import Run
 from tests.integration.clips import make_clip
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 COUNTS = "sources segments frames_decoded keyframes near_duplicates regions skipped quarantined failed".split()
 ANYWHERE = ("--box", "0,0,1,1")  # a box alone needs no model: these tests are about everything else
 

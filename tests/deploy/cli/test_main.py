@@ -2,14 +2,13 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from deploy.cli.main import INTERRUPTED
+from tests.deploy.cli.conftest import Run
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 SUBCOMMANDS = ["ingest", "search", "watch", "status", "check", "upkeep", "pin", "unpin"]
 SUBCOMMANDS += ["plan", "models", "doctor", "generate", "eval", "train"]
 

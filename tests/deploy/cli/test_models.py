@@ -1,15 +1,12 @@
 """Models of one's own on the command line: catches a lake that forgets its model, or answers in another's words."""
 
 import json
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
 
 from tests.checkpoints import Checkpoints
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+from tests.deploy.cli.conftest import Run
 
 
 def test_models_lists_the_default_and_what_else_loads(called: Run) -> None:

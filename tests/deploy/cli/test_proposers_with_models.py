@@ -1,8 +1,6 @@
 """Grounded SAM with masks that are carried, as people run it: catches settings that do not reach the models, and
 labels, tracks and masks that do not reach who searches."""
 
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +12,9 @@ from pipeline.lake.audit.check import check
 from pipeline.lake.lake import Lake
 from pipeline.search.searcher import Searcher
 from schemas.query import Query
+from tests.deploy.cli.conftest import Run
 from tests.detectors import Detectors
 from tests.segmenters import Segmenters
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def test_labels_tracks_and_masks_come_through(

@@ -2,14 +2,12 @@
 
 import json
 import shutil
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import lancedb
 import pytest
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+from tests.deploy.cli.conftest import Run
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,8 +21,8 @@ from pipeline.live.feeds.feed_status import FeedStatus
 from pipeline.live.status.follow_status import FindableStatus, FollowStatus, SinkStatus
 from pipeline.live.status.state_folder import StateFolder
 from schemas.errors import LakeError
+from tests.deploy.cli.conftest import Run
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 ENDED = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
 
 

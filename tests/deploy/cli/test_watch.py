@@ -5,14 +5,13 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.deploy.cli.conftest import Run
 from tests.pipeline.watch.receiver import Receiver
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 BOX = ("--box", "0,0,0.5,0.6")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline.lake.lake import Lake
 from pipeline.live.status.follow_status import FollowStatus
+from schemas.sources import feed_name
 from tests.live.follower import require_sound
 
 _HELD_FRAMES = 300  # of a feed that a follower has in its hands, at 10 to 25 frames a second
@@ -37,7 +38,7 @@ class Account:
         rows = Lake.open(str(lake)).read("segments").to_pylist()
         yield f"{'feed':<9}{'received':>9}{'keyframes':>10}{'not selected':>13}{'shed':>6}{'lost':>6}{'by kills':>9}"
         for name, received in sorted(self._received.items()):
-            own = [row for row in rows if row["source"].partition("#")[0] == name]
+            own = [row for row in rows if feed_name(row["source"]) == name]
             decoded, keyframes, shed = (sum(row[c] for row in own) for c in ("frames_decoded", "keyframes", "shed"))
             killed = received - decoded - self._lost[name]
             yield (

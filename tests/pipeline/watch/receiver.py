@@ -3,7 +3,6 @@
 import contextlib
 import json
 import threading
-import time
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -74,11 +73,3 @@ class Receiver:
         self._released.set()
         self._server.shutdown()
         self._server.server_close()
-
-
-def wait_until(true: Callable[[], bool], *, within_s: float = 10.0) -> None:
-    """Fails where it does not become true in time."""
-    deadline = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < deadline, "it did not become true in time"
-        time.sleep(0.01)

@@ -21,8 +21,9 @@ from schemas.errors import InvalidValueError, WatchError
 from schemas.query import Hit
 from tests.pipeline.lake.synthetic import PLAN, World, fold_shots
 from tests.pipeline.search.drawn import add
-from tests.pipeline.watch.receiver import Receiver, wait_until
+from tests.pipeline.watch.receiver import Receiver
 from tests.pipeline.watch.watching import EVERYTHING, told, watcher
+from tests.waiting import wait_until
 
 QUICK = BackoffConfig(first_s=0.01, longest_s=0.05)
 Open = Callable[..., Deliveries]

@@ -1,8 +1,7 @@
 """Rows that are lost, doubled or turned round when the lake cannot be reached for a while, or the process is killed."""
 
 import threading
-import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +17,7 @@ from schemas.clock import Span
 from schemas.errors import LakeError
 from schemas.sources import Segment, SegmentReport, Source
 from tests.pipeline.live.packets import ended, packet, recording
+from tests.waiting import wait_until
 
 SOON = BackoffConfig(first_s=0.01, longest_s=0.02)
 
@@ -65,13 +65,6 @@ def rows(start: int) -> Batch:
     segment = packet(recording(), start, start + 10).head.segment
     table = pa.table({"pts": [start]})
     return Batch(rows=(SegmentRows(segment, "plan", SegmentReport(10, 0, start, start + 9, ()), table, table, None),))
-
-
-def wait_until(true: Callable[[], bool], *, most_s: float = 10.0) -> None:
-    until = time.monotonic() + most_s
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.01)
 
 
 def test_batches_come_in_order_and_each_once_after_the_lake_was_out_of_reach(tmp_path: Path) -> None:

@@ -1,8 +1,6 @@
 """A folder whose half-written files are taken, whose files are taken twice, or that ends with a lake out of reach."""
 
 import os
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.live.feeds.folder_feed import FolderFeed
@@ -13,13 +11,7 @@ from schemas.clock import Span
 from schemas.errors import LakeError
 from schemas.sources import SegmentReport, Source
 from tests.clips import Clips
-
-
-def wait_until(true: Callable[[], bool], *, most_s: float = 60.0) -> None:
-    until = time.monotonic() + most_s
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.05)
+from tests.waiting import wait_until
 
 
 def test_a_file_is_taken_once_when_it_is_at_rest_and_again_when_the_lake_is_back(clips: Clips, tmp_path: Path) -> None:
