@@ -70,7 +70,7 @@ def follow(
     told = "ending: what was received is brought in"
     with results_only(), metrics, ended_by_signal(told) as ended, _engine(engine, lake, plan, upkeep) as running:
         typer.echo(f"following {len(listed())} feeds into {lake}; Ctrl-C ends it", err=True)
-        status = Follower(running, plan, listed, spool=state.spool, on_status=on_status).run(ended.is_set)
+        status = Follower(running, plan, listed, state=state, on_status=on_status).run(ended.is_set)
     if as_json:
         print_json(follow_json(status))
     else:

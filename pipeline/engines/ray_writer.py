@@ -1,6 +1,6 @@
 """The committer in an actor of Ray: restarted when it dies and asked again, which commits once all the same."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import ray
@@ -8,6 +8,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline.engines.engine import LakeWriter
 from pipeline.engines.remote import call
+from pipeline.lake.ledger import SourceEntry
 from pipeline.rows import SegmentRows
 from schemas.clock import Span
 from schemas.sources import Segment, Source
@@ -42,9 +43,9 @@ class ActorWriter:
     def end(self, source: Source) -> None:
         self._ask("end", source)
 
-    def end_recordings(self, but: Collection[str] = ()) -> int:
-        ended: int = self._ask("end_recordings", but)
-        return ended
+    def open_recordings(self, besides: Sequence[Source] = ()) -> list[SourceEntry]:
+        found: list[SourceEntry] = self._ask("open_recordings", besides)
+        return found
 
     def recordings(self, feed: str) -> list[Source]:
         found: list[Source] = self._ask("recordings", feed)

@@ -23,10 +23,11 @@ SegmentState = Literal["writing", "done", "failed", "quarantined", "removing", "
 
 @dataclass(slots=True)
 class LedgerEntry:
-    """A row of the ledger, less its cut events."""
+    """A row of the ledger, less its cut events. frames: decoded, or lost."""
 
     span: Span
     state: SegmentState
+    frames: int
     first_pts: int | None = None
     last_pts: int | None = None
 
@@ -58,6 +59,7 @@ class SourceEntry:
 
 
 _ENTRY_COLUMNS = ["id", "source_id", "source", "plan", "start", "stop", "state", "first_pts", "last_pts"]
+_ENTRY_COLUMNS += ["frames_decoded", "lost"]
 
 
 def load_entries(lake: Lake) -> dict[str, SourceEntry]:
@@ -192,7 +194,8 @@ def _segment_row(segment: Segment, *, plan: str, state: SegmentState, now: datet
 
 
 def _ledger_entry(row: dict[str, Any]) -> LedgerEntry:
-    return LedgerEntry(Span(row["start"], row["stop"]), row["state"], row["first_pts"], row["last_pts"])
+    frames = row["frames_decoded"] + row["lost"]
+    return LedgerEntry(Span(row["start"], row["stop"]), row["state"], frames, row["first_pts"], row["last_pts"])
 
 
 def _entry(row: dict[str, Any]) -> SourceEntry:

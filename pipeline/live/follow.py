@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.assemble import SegmentAssembler
+from pipeline.live.commits.in_flight import InFlight
 from pipeline.live.commits.sink import Sink
 from pipeline.live.commits.spool import Batch, Spool
 from pipeline.live.engines.engine import FeedHandle, LiveEngine, Worked
@@ -21,6 +22,7 @@ from pipeline.live.feeds.folder_feed import FolderFeed
 from pipeline.live.feeds.recorder import RecordingEnded
 from pipeline.live.status.findable import Findable
 from pipeline.live.status.follow_status import FollowStatus
+from pipeline.live.status.state_folder import StateFolder
 from pipeline.live.status.status_log import StatusLog
 from pipeline.live.turns import Turns
 from pipeline.plan import Plan
@@ -60,7 +62,7 @@ class Follower:
         plan: Plan,
         list_feeds: ListFeeds,
         *,
-        spool: Path,
+        state: StateFolder,
         on_commit: Callable[[Batch], None] = lambda _: None,
         on_status: Callable[[FollowStatus], None] = lambda _: None,
     ) -> None:
@@ -74,13 +76,16 @@ class Follower:
         self._folders: dict[str, str] = {}  # absolute path → name; made anew, never changed: the sink reads it
         self._log = StatusLog()
 
+        self._in_flight = InFlight(state.in_flight)
+
         def committed(batch: Batch) -> None:
+            self._in_flight.settle(batch)
             self._findable.add(batch, folders=self._folders)
             on_commit(batch)
 
-        kept = Spool(spool)
-        self._spooled = kept.source_ids
-        self._sink = Sink(engine.writer, kept, on_commit=committed)
+        spool = Spool(state.spool)
+        self._spooled = spool.segments
+        self._sink = Sink(engine.writer, spool, on_commit=committed)
         self._assembler = SegmentAssembler(self._plan_hash)
         self._turns = Turns(most=plan.live.group_keyframes, group_s=plan.live.group_s)
         self._feeds: dict[str, _Followed] = {}
@@ -96,7 +101,7 @@ class Follower:
 
     def run(self, stop: Callable[[], bool]) -> FollowStatus:
         """Until `stop()` is true, which is asked some fifty times a second; then what was received is brought in."""
-        self._engine.writer.end_recordings(self._spooled)
+        self._close_earlier()
         listed_s = told_s = -1e9
         try:
             while not stop():
@@ -135,7 +140,18 @@ class Follower:
         status = self.status()
         self._log.tell(status)
         self._on_status(status)
+        for followed in (*self._feeds.values(), *self._leaving):
+            if followed.handle is not None:
+                self._in_flight.told(followed.handle.name, followed.handle.received())
+        self._in_flight.write()
         return status
+
+    def _close_earlier(self) -> None:
+        """Completes what a follower before this one left, behind what of it waits on disk."""
+        left = self._engine.writer.open_recordings([each.source for each in self._in_flight.earlier])
+        batch = self._in_flight.close_earlier(left, self._spooled)
+        if batch:
+            self._sink.put(batch)
 
     def _remember(self, followed: _Followed) -> None:
         """Counts go on where a feed of the same name follows."""
@@ -229,6 +245,8 @@ class Follower:
         for followed in [each for each in self._leaving if each.handle is None or each.handle.ended]:
             self._leaving.remove(followed)
             self._remember(followed)
+            if followed.handle is not None:
+                self._in_flight.told(followed.handle.name, ())
         if self._batch and time.monotonic() - self._batch_since >= self._live.commit_s:
             self._commit()
 

@@ -6,7 +6,7 @@ still `writing`: a commit happened wholly or not at all.
 """
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import wraps
 from typing import Concatenate, Literal, ParamSpec, Self, TypeVar
@@ -38,7 +38,7 @@ from pipeline.lake.writing.tracks import NewTracker, write_tracks
 from pipeline.rows import SegmentRows
 from schemas.clock import Span
 from schemas.errors import LakeError, PlanConflictError
-from schemas.ids import digest, segment_id
+from schemas.ids import digest
 from schemas.sources import Segment, Source
 
 P = ParamSpec("P")
@@ -191,17 +191,19 @@ class Committer:
     def fail(self, segment: Segment, *, state: Literal["failed", "quarantined"], error: str, lost: int = 0) -> None:
         """Notes that a segment gave nothing, and why. A segment that is done stays done.
 
-        lost: frames of a feed that had been received.
+        lost: frames of a feed that had been received. The recording of a killed follower may be of another plan.
         """
         self._recover()
-        entry = self._entry(segment.source)
+        entry = self._known.get(segment.source.id)
+        if entry is None or entry.source is None:
+            entry = self._entry(segment.source)
         if segment.id in entry.segments and entry.segments[segment.id].state == "done":
             return
         self._damaged = True
         self._write_sources()
         self._forget_failures([segment])
-        self._tables.upsert("segments", failed_table(segment, plan=self.plan_hash, state=state, error=error, lost=lost))
-        entry.segments[segment.id] = LedgerEntry(segment.span, state)
+        self._tables.upsert("segments", failed_table(segment, plan=entry.plan, state=state, error=error, lost=lost))
+        entry.segments[segment.id] = LedgerEntry(segment.span, state, lost)
         self._damaged = False
 
     @_in_turn
@@ -284,23 +286,16 @@ class Committer:
         self._complete([source.id])
 
     @_in_turn
-    def end_recordings(self, but: Collection[str] = ()) -> int:
-        """Completes the recordings that a follower which died left open; returns how many there were.
+    def open_recordings(self, besides: Sequence[Source] = ()) -> list[SourceEntry]:
+        """The recordings that are not complete, and those of `besides` of which the lake knows nothing.
 
-        What lies between segments that were committed is noted as lost. but: ids of sources of which more will come.
+        Before feeds are followed these are what a follower that died left.
         """
         self._recover()
-        left = self._known.open_recordings(but)
-        for announced, entry in left:
-            settled = entry.spans("done") + entry.spans("failed")
-            if not settled:
-                continue
-            source = replace(announced, span=Span(announced.span.start, max(span.stop for span in settled)))
-            for gap in source.span.minus(settled):
-                lost = Segment(source, gap, segment_id(source.id, self.plan_hash, gap))
-                self.fail(lost, state="failed", error="its rows were not committed when their follower was killed")
-            self.end(source)
-        return len(left)
+        unknown = [source for source in besides if source.id not in self._known]
+        return self._known.open_recordings() + [
+            SourceEntry(source.uri, self.plan_hash, "open", source, stored=False) for source in unknown
+        ]
 
     @_in_turn
     def recordings(self, feed: str) -> list[Source]:
@@ -355,7 +350,7 @@ class Committer:
         for item in new:
             report = item.report
             self._known[item.segment.source.id].segments[item.segment.id] = LedgerEntry(
-                item.segment.span, "writing", report.first_pts, report.last_pts
+                item.segment.span, "writing", report.frames_decoded, report.first_pts, report.last_pts
             )
         self._tables.append("frames", pa.concat_tables([item.frames for item in new]))
         self._tables.append("regions", pa.concat_tables([item.regions for item in new]))

@@ -1,7 +1,7 @@
 """What a committer knows of the sources in its lake, as it was read once and kept up by its own writes."""
 
 from collections import UserDict
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
 from pipeline.lake.ledger import SegmentState, SourceEntry
@@ -54,11 +54,9 @@ class KnownSources(UserDict[str, SourceEntry]):
         """How many rows the ledger has of each recording of a feed that is complete."""
         return {source.id: len(entry.segments) for source, entry in self._recordings() if entry.state == "complete"}
 
-    def open_recordings(self, but: Collection[str] = ()) -> list[tuple[Source, SourceEntry]]:
-        """Recordings of feeds that are not complete. but: ids of those to leave out."""
-        return [
-            (source, entry) for source, entry in self._recordings() if entry.state == "open" and source.id not in but
-        ]
+    def open_recordings(self) -> list[SourceEntry]:
+        """Of feeds, those that are not complete."""
+        return [entry for _, entry in self._recordings() if entry.state == "open"]
 
     def recordings_of(self, feed: str) -> list[Source]:
         """Those with segments, each with the span from its start to the end of the last."""

@@ -4,12 +4,13 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
 from pipeline.backoff import Backoff, BackoffConfig
 from pipeline.engines.engine import LakeWriter
+from pipeline.lake.ledger import SourceEntry
 from pipeline.live.commits.spool import Batch, Spool
 from pipeline.live.status.follow_status import SinkStatus
 from schemas.errors import LakeError
@@ -24,7 +25,7 @@ class LiveWriter(LakeWriter, Protocol):
 
     def end(self, source: Source) -> None: ...
 
-    def end_recordings(self, but: Collection[str] = ()) -> int: ...
+    def open_recordings(self, besides: Sequence[Source] = ()) -> list[SourceEntry]: ...
 
     def recordings(self, feed: str) -> list[Source]: ...
 

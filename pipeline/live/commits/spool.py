@@ -9,6 +9,7 @@ from operators.whole_file import whole_file
 from pipeline.live.feeds.feed_buffer import Lost
 from pipeline.live.feeds.recorder import RecordingEnded
 from pipeline.rows import SegmentRows
+from schemas.sources import Segment
 
 _SUFFIX = ".batch"
 _log = logging.getLogger(__name__)
@@ -36,17 +37,17 @@ class Spool:
     Files are whole or not there, and hold Python pickles: nobody else may write to the folder. Those of earlier
     processes that cannot be read (another version wrote them, or the disk lost them) are set aside, and named in the
     log.
-    source_ids: of all that was in it at first.
+    segments: that were in it at first, each with how many frames it tells of.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.source_ids: set[str] = set()
+        self.segments: list[tuple[Segment, int]] = []
         self._next = 0
         for path in self._files():
             try:
-                self.source_ids |= _source_ids(_read(path))
+                self.segments += _segments(_read(path))
             except Exception as error:  # a pickle can raise anything
                 aside = path.replace(path.with_suffix(".unreadable"))
                 told = f"{type(error).__name__}: {error}"
@@ -74,9 +75,9 @@ class Spool:
         return sorted(self.folder.glob(f"*{_SUFFIX}"))
 
 
-def _source_ids(batch: Batch) -> set[str]:
-    segments = {rows.segment.source.id for rows in batch.rows} | {lost.segment.source.id for lost in batch.lost}
-    return segments | {ended.source.id for ended in batch.ended}
+def _segments(batch: Batch) -> list[tuple[Segment, int]]:
+    done = [(rows.segment, rows.report.frames_decoded) for rows in batch.rows]
+    return done + [(lost.segment, lost.frames) for lost in batch.lost]
 
 
 def _read(path: Path) -> Batch:

@@ -9,6 +9,7 @@ from pipeline.live.commits.sink import LiveWriter
 from pipeline.live.feeds.feed_buffer import FeedItem
 from pipeline.live.feeds.feed_child import FollowRequest
 from pipeline.live.feeds.feed_status import FeedStatus
+from pipeline.live.feeds.received import Received
 from pipeline.packets import FramePacket, RowPacket
 
 
@@ -28,6 +29,10 @@ class FeedHandle(Protocol):
 
     def status(self) -> FeedStatus:
         """As last told."""
+        ...
+
+    def received(self) -> Sequence[Received]:
+        """As last told, of each recording of a stream whose end was not polled."""
         ...
 
     def pause(self) -> None: ...

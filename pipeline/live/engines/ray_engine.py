@@ -1,6 +1,7 @@
 """Feeds as actors of Ray, and a pool of actors with models that they share."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,16 +18,16 @@ from pipeline.live.feeds.feed import Feed
 from pipeline.live.feeds.feed_buffer import FeedItem, Lost
 from pipeline.live.feeds.feed_child import FollowRequest
 from pipeline.live.feeds.feed_status import FeedStatus
+from pipeline.live.feeds.received import Received, broken_off
 from pipeline.live.feeds.recorder import RecordingEnded
 from pipeline.packets import FramePacket, RowPacket
 from pipeline.plan import Plan
 from pipeline.stages import EmbedStage, ProposeStage
 from schemas.clock import Span
-from schemas.ids import segment_id
-from schemas.sources import Segment, Source
 
 _WAIT_S = 2.0  # a call of a feed's actor comes back at the latest then, with its status at least
 FEED_DIED = "the feed's actor died"
+_State = tuple[bool, FeedStatus, tuple[Received, ...], bool]  # of a feed, as RemoteFeed._told takes it
 
 
 class RayLiveEngine:
@@ -96,7 +97,9 @@ class RemoteFeed:
         self._asked: Any = None
         self._status = FeedStatus(name, request.uri, "connecting", datetime.now(UTC))
         self._before = self._status  # counts of the actors before this one
-        self._last: FramePacket | None = None  # of the recording that goes on
+        self._received: tuple[Received, ...] = ()
+        self._polled: Counter[str] = Counter()  # frames of each recording that goes on, by id
+        self._polled_until: dict[str, int] = {}  # PTS
         self._left: list[FeedItem] = []
         self._paused = self._stopping = False
         self._waits = False  # something does, in the actor
@@ -129,19 +132,25 @@ class RemoteFeed:
             self._died()
             return None
         self._told(*state)
-        if isinstance(item, FramePacket):
-            self._last = item
-        elif isinstance(item, RecordingEnded):
-            self._last = None
+        if isinstance(item, RecordingEnded):
+            self._polled.pop(item.source.id, None)
+            self._polled_until.pop(item.source.id, None)
+        elif item is not None:
+            segment = item.segment if isinstance(item, Lost) else item.head.segment
+            self._polled[segment.source.id] += item.frames if isinstance(item, Lost) else item.head.frames_decoded
+            self._polled_until[segment.source.id] = segment.span.stop
         return item
 
-    def _told(self, waits: bool, status: FeedStatus, ended: bool) -> None:
-        self._waits, self._status, self.ended = waits, status.after(self._before), ended
+    def _told(self, waits: bool, status: FeedStatus, received: tuple[Received, ...], ended: bool) -> None:
+        self._waits, self._status, self._received, self.ended = waits, status.after(self._before), received, ended
         if ended:
             ray.kill(self._actor)
 
     def status(self) -> FeedStatus:
         return self._status
+
+    def received(self) -> tuple[Received, ...]:
+        return self._received
 
     def pause(self) -> None:
         self._paused = True
@@ -166,21 +175,23 @@ class RemoteFeed:
         self._before = self._status = replace(
             status, state="connecting", undecided=0, waiting=0, lost=lost, restarts=restarts, last_error=FEED_DIED
         )
-        if self._last is not None:
-            source, stop = self._last.head.segment.source, self._last.head.segment.span.stop
-            if gone:
-                self._left.append(Lost(self._segment(source, Span(stop, stop + 1)), gone, FEED_DIED))
-                stop += 1
-            self._left.append(RecordingEnded(replace(source, span=Span(source.span.start, stop)), FEED_DIED))
-            self._last = None
+        for each in self._received:
+            start = self._polled_until.get(each.source.id, each.source.span.start)
+            self._left += broken_off(
+                each.source,
+                Span(start, max(each.stop, start + 1)),
+                each.frames - self._polled[each.source.id],
+                reason=FEED_DIED,
+                plan_hash=self._request.plan_hash,
+            )
+        self._received = ()
+        self._polled.clear()
+        self._polled_until.clear()
         if self._stopping:
             self.ended = True
             ray.kill(self._actor)
         elif self._paused:
             self._actor.pause.remote()
-
-    def _segment(self, source: Source, span: Span) -> Segment:
-        return Segment(source, span, segment_id(source.id, self._request.plan_hash, span))
 
 
 class _FeedActor:
@@ -188,12 +199,13 @@ class _FeedActor:
         self._feed = Feed(name, request)
         self._feed.start()
 
-    def wait(self, wait_s: float) -> tuple[bool, FeedStatus, bool]:
-        """Whether an item waits, or comes in time; how the feed is; whether nothing will come any more."""
+    def wait(self, wait_s: float) -> _State:
+        """Whether an item waits, or comes in time; how the feed is, and what it received; whether nothing will come
+        any more."""
         waits = self._feed.wait(0.0 if self._feed.ended else wait_s)
-        return waits, self._feed.status(), self._feed.ended
+        return waits, self._feed.status(), self._feed.received(), self._feed.ended
 
-    def poll(self) -> tuple[FeedItem | None, bool, FeedStatus, bool]:
+    def poll(self) -> tuple[FeedItem | None, *_State]:
         """The oldest item, and what is true after it was taken."""
         return self._feed.poll(), *self.wait(0.0)
 

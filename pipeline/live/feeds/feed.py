@@ -13,16 +13,16 @@ from pathlib import Path
 
 from operators.readers.growing_file import FileMark
 from pipeline.backoff import Backoff
-from pipeline.live.feeds.feed_buffer import FeedBuffer, FeedItem, Lost
+from pipeline.live.feeds.feed_buffer import FeedBuffer, FeedItem
 from pipeline.live.feeds.feed_child import FollowRequest, Heartbeat, StreamEnded
 from pipeline.live.feeds.feed_status import FeedState, FeedStatus
 from pipeline.live.feeds.frame_counts import FrameCounts
+from pipeline.live.feeds.received import Received, broken_off
 from pipeline.live.feeds.recorder import RecordingEnded
 from pipeline.packets import FramePacket
 from pipeline.reading.child import Child
 from schemas.clock import Span
-from schemas.ids import segment_id
-from schemas.sources import Segment, SegmentReport, Source
+from schemas.sources import SegmentReport, Source
 
 CHILD_CODE = "from pipeline.live.feeds.feed_child import main; main()"
 _log = logging.getLogger(__name__)
@@ -34,11 +34,16 @@ _END_S = 3.0  # of a child that was asked to end
 
 @dataclass(slots=True)
 class _Recording:
-    """The recording that the child is in, as last told."""
+    """The recording that the child is in, as last told. handed_on: frames in packets; undecided: in none of them, of
+    the stretch `unsettled`."""
 
     source: Source
-    handed_on_until: int  # PTS
+    handed_on: int
     unsettled: Span
+    undecided: int
+
+    def received(self) -> Received:
+        return Received(self.source, self.handed_on + self.undecided, self.unsettled.stop, self.handed_on)
 
 
 class Feed:
@@ -68,6 +73,7 @@ class Feed:
         self._stopped = False
         self._child: Child | None = None
         self._recording: _Recording | None = None
+        self._ended: dict[str, Received] = {}  # recordings whose end waits to be taken, by id
         self._thread = threading.Thread(target=self._supervise, name=f"feed {name}", daemon=True)
 
     @property
@@ -130,11 +136,21 @@ class Feed:
                 report = item.head.end
                 assert isinstance(report, SegmentReport)
                 self._counts.taken(report, kept=len(item.keyframes))
+            elif isinstance(item, RecordingEnded):
+                self._ended.pop(item.source.id, None)
             return item
 
     def status(self) -> FeedStatus:
         with self._lock:
             return self._counts.onto(self._status, shed=self._buffer.shed, waiting=self._buffer.keyframes)
+
+    def received(self) -> tuple[Received, ...]:
+        """Of each recording whose end was not taken yet; of a file nothing, for it is read again."""
+        with self._lock:
+            if self._request.is_file:
+                return ()
+            current = () if self._recording is None else (self._recording.received(),)
+            return (*self._ended.values(), *current)
 
     # -- the thread ------------------------------------------------------------------------------
 
@@ -243,35 +259,51 @@ class Feed:
                 self._counts.received(message.received, damaged=message.damaged)
                 self._status = replace(self._status, behind_s=message.behind_s)
                 if message.source is not None and message.unsettled is not None:
-                    self._recording = _Recording(message.source, message.unsettled.start, message.unsettled)
+                    handed_on = self._handed_on(message.source)
+                    undecided = message.received - message.handed_on
+                    self._recording = _Recording(message.source, handed_on, message.unsettled, undecided)
             elif isinstance(message, FramePacket):
-                segment = message.head.segment
                 self._counts.handed_on(message.head.frames_decoded)
-                until = segment.span.stop
-                self._recording = _Recording(segment.source, until, Span(until, until + 1))
+                self._recording = self._after(message)
                 self._buffer.put(message)
                 self._news.notify_all()
             elif isinstance(message, RecordingEnded):
+                assert self._recording is not None  # a packet of it came before
+                self._end(message, frames=self._recording.handed_on)
                 self._recording = None
-                self._take_note(message.source)
-                self._buffer.put(message)
                 self._news.notify_all()
+
+    def _handed_on(self, recording: Source) -> int:
+        """Frames of it, so far."""
+        now = self._recording
+        return now.handed_on if now is not None and now.source.id == recording.id else 0
+
+    def _after(self, packet: FramePacket) -> _Recording:
+        """The recording, once this packet of it came; what else was received of it is still undecided."""
+        source, until = packet.head.segment.source, packet.head.segment.span.stop
+        frames, now = packet.head.frames_decoded, self._recording
+        newest = until + 1 if now is None else max(until + 1, now.unsettled.stop)
+        undecided = 0 if now is None else max(0, now.undecided - frames)
+        return _Recording(source, self._handed_on(source) + frames, Span(until, newest), undecided)
 
     def _close_recording(self, reason: str) -> None:
         """After the child: what it took along is lost by name, and the recording that it was in has ended."""
         lost = self._counts.child_ended(reason, reads_again=self._request.is_file)
-        recording, self._recording = self._recording, None
-        if recording is not None:
-            source, stop = recording.source, recording.handed_on_until
-            if lost:
-                span = recording.unsettled
-                segment = Segment(source, span, segment_id(source.id, self._request.plan_hash, span))
-                self._buffer.put(Lost(segment, lost, reason))
-                stop = span.stop
-            if stop > source.span.start:
-                source = replace(source, span=Span(source.span.start, stop))
-                self._take_note(source)
-                self._buffer.put(RecordingEnded(source, reason))
+        now, self._recording = self._recording, None
+        if now is None:
+            return
+        plan_hash = self._request.plan_hash
+        for item in broken_off(now.source, now.unsettled, lost, reason=reason, plan_hash=plan_hash):
+            if isinstance(item, RecordingEnded):
+                self._end(item, frames=now.handed_on + lost)
+            else:
+                self._buffer.put(item)
+
+    def _end(self, ended: RecordingEnded, *, frames: int) -> None:
+        """Of a recording of which so many were received."""
+        self._ended[ended.source.id] = Received(ended.source, frames, ended.source.span.stop, frames)
+        self._take_note(ended.source)
+        self._buffer.put(ended)
 
     def _take_note(self, recording: Source) -> None:
         if self._request.is_playlist:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.live.feeds.feed_buffer import FeedItem
 from pipeline.live.feeds.feed_status import FeedState, FeedStatus
+from pipeline.live.feeds.received import Received
 from pipeline.packets import FramePacket, SegmentFailure, Work
 from pipeline.plan import Plan
 from pipeline.reading.reader_process import ReaderProcess
@@ -85,6 +86,10 @@ class FolderFeed:
 
     def status(self) -> FeedStatus:
         return self._status
+
+    def received(self) -> tuple[Received, ...]:
+        """Nothing that could be lost: files are read again."""
+        return ()
 
     def pause(self) -> None:
         """After the segment that is being read."""

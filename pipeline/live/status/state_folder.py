@@ -34,6 +34,11 @@ class StateFolder:
         return self.path / "spool"
 
     @property
+    def in_flight(self) -> Path:
+        """What was received and is not in the lake yet: pipeline/live/commits/in_flight.py."""
+        return self.path / "in-flight"
+
+    @property
     def status(self) -> Path:
         """JSON, written anew about once a second."""
         return self.path / "status.json"

@@ -7,7 +7,8 @@ Two RTSP cameras in a network of their own, one over UDP through a relay, a lake
 of the follower's own, and a watch with a webhook beside it. What the machine does not allow (namespaces and mounts are
 root's) is left out, and said so. After each fault the feeds must be live again within two minutes, rows be committed,
 and every hit of the watch be delivered or given up. At the end: frames received = keyframes + not selected + shed +
-lost by name, feed by feed, exactly unless the follower itself was killed; the lake is audited, and no hit told twice.
+lost by name, feed by feed, exactly but for the second before a kill of the follower; the lake is audited, no hit is
+told twice.
 """
 
 import argparse

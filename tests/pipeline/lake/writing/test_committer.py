@@ -18,10 +18,11 @@ from pipeline.rows import SegmentRows
 from schemas.clock import Span
 from schemas.errors import LakeError, PlanConflictError
 from schemas.shots import Shot
-from schemas.sources import Source
+from schemas.sources import Segment, Source
 from schemas.tables import TABLE_NAMES, TableName
 from tests.pipeline.lake.conftest import OpenWriter
 from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots
+from tests.pipeline.lake.upkeep.feeds import Recording
 
 WORLD = World(0)
 WHOLE = WORLD.segments()[0]
@@ -218,6 +219,29 @@ def test_another_plan_is_refused_and_replaces_when_told_to(lake: Lake, open_writ
         writer.commit([other.rows(s, patches=True) for s in other.segments()])
     assert check(lake).problems == ()
     assert compare(lake, clean_lake(tmp_path / "clean", [other])) == ()
+
+
+def test_a_recording_that_a_killed_follower_left_open_is_completed_under_its_own_plan(
+    lake: Lake, open_writer: OpenWriter
+) -> None:
+    recording = Recording(0)
+    done, lost, *_ = recording.segments(4)
+    unknown = Recording(1, hour=1).source
+    with open_writer() as writer:
+        writer.commit([recording.rows_at(done)])
+    with open_writer("plan-b") as writer:
+        left, other = writer.open_recordings([recording.source, unknown])
+        assert (left.source, left.plan) == (recording.announced(), PLAN)
+        assert [segment.frames for segment in left.segments.values()] == [recording.rows_at(done).report.frames_decoded]
+        assert (other.source, other.plan, other.segments) == (unknown, "plan-b", {})
+        for _ in range(2):  # as often as it takes
+            gone = Segment(recording.announced(), lost.span, lost.id)
+            writer.fail(gone, state="failed", error="the follower was killed", lost=7)
+            writer.end(replace(recording.source, span=Span(0, lost.span.stop)))
+        assert writer.open_recordings([recording.source]) == []
+    assert state_of(lake, recording.source.uri) == ["complete"]
+    assert {(row["plan"], row["lost"]) for row in lake.read("segments").to_pylist()} == {(PLAN, 0), (PLAN, 7)}
+    assert check(lake).problems == ()
 
 
 class Overwritten(World):

@@ -2,13 +2,14 @@
 
 import logging
 import threading
-from collections.abc import Collection
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from pipeline.backoff import BackoffConfig
+from pipeline.lake.ledger import SourceEntry
 from pipeline.live.commits.sink import Sink
 from pipeline.live.commits.spool import Batch, Spool
 from pipeline.live.feeds.feed_buffer import Lost
@@ -38,8 +39,8 @@ class _Writer:
 
     def end(self, _: Source) -> None: ...
 
-    def end_recordings(self, but: Collection[str] = ()) -> int:
-        return len(but)
+    def open_recordings(self, besides: Sequence[Source] = ()) -> list[SourceEntry]:
+        return [SourceEntry(each.uri, "plan", "open", each) for each in besides]
 
     def register(self, source: Source, **_: object) -> list[Span]:
         return [source.span]

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
 from operators.readers.live_stream import StreamConfig
 from pipeline.backoff import BackoffConfig
 from pipeline.live.feeds.feed import Feed
@@ -73,11 +75,20 @@ def test_a_decoder_that_dies_or_hangs_is_replaced_and_every_frame_is_accounted_f
         wait_until(feed, lambda s: sum(s.restarts.values()) == 1)
         before = feed.status().received
         wait_until(feed, lambda s: s.state == "live" and s.received > before + 20)
+        assert sum(each.frames for each in feed.received()) == pytest.approx(feed.status().received, abs=30)
+        assert len(feed.received()) == 2
         assert feed.pid is not None
         os.kill(feed.pid, signal.SIGSTOP)
         wait_until(feed, lambda s: sum(s.restarts.values()) == 2)
         wait_until(feed, lambda s: s.state == "live")
+        told = {each.source.id: each.frames for each in feed.received()[:2]}  # those that ended
         items = drained(feed)
+    assert feed.received() == ()
+    for name, frames in told.items():
+        decoded = sum(
+            i.head.frames_decoded for i in items if isinstance(i, FramePacket) and i.head.segment.source.id == name
+        )
+        assert frames == decoded + sum(i.frames for i in items if isinstance(i, Lost) and i.segment.source.id == name)
     status = feed.status()
     assert set(status.restarts) == {
         "the decoder died (SIGKILL)",

@@ -1,0 +1,126 @@
+"""What was received of recordings that are not whole in the lake: on disk, for the follower after a killed one."""
+
+import logging
+import pickle
+import threading
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from operators.whole_file import whole_file
+from pipeline.lake.ledger import SourceEntry
+from pipeline.live.commits.spool import Batch
+from pipeline.live.feeds.feed_buffer import Lost
+from pipeline.live.feeds.received import Received
+from pipeline.live.feeds.recorder import RecordingEnded
+from schemas.clock import Span
+from schemas.ids import segment_id
+from schemas.sources import Segment
+
+FOLLOWER_KILLED = "the follower was killed"
+_log = logging.getLogger(__name__)
+
+
+class InFlight:
+    """How many frames of each recording were received, from its first until its end is in the lake.
+
+    file: a Python pickle, as those of the spool. For several threads at once.
+    earlier: what the follower before this one left there.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self.earlier = _read(file)
+        self._named = {each.source.id: each for each in self.earlier}
+        self._unnamed: dict[str, Received] = {}  # by feed: their ids may change with every frame
+        self._written: tuple[Received, ...] = self.earlier
+        self._refused = False  # by the disk, the last time
+
+    def close_earlier(self, left: Iterable[SourceEntry], spooled: Collection[tuple[Segment, int]]) -> Batch:
+        """What is to be committed because of the follower before this one: see `closing`."""
+        batch = closing(left, self.earlier, spooled)
+        kept = {ended.source.id for ended in batch.ended}
+        with self._lock:
+            self._named = {name: each for name, each in self._named.items() if name in kept}
+        return batch
+
+    def told(self, feed: str, received: Iterable[Received]) -> None:
+        """By a feed, of each of its recordings that goes on or waits there."""
+        with self._lock:
+            self._unnamed.pop(feed, None)
+            for each in received:
+                if each.handed_on:
+                    self._named[each.source.id] = each
+                else:
+                    self._unnamed[feed] = each
+
+    def settle(self, batch: Batch) -> None:
+        """A batch is in the lake."""
+        with self._lock:
+            for ended in batch.ended:
+                self._named.pop(ended.source.id, None)
+
+    def write(self) -> None:
+        """Puts it on the disk, if that takes it: what was written before stays otherwise."""
+        with self._lock:
+            now = (*self._named.values(), *self._unnamed.values())
+        if now == self._written:
+            return
+        try:
+            with whole_file(self._file) as path:
+                path.write_bytes(pickle.dumps(now, protocol=pickle.HIGHEST_PROTOCOL))
+        except OSError as error:
+            if not self._refused:
+                told = f"{type(error).__name__}: {error}"
+                _log.warning("what is received cannot be written to %s: %s", self._file, told, extra={"error": told})
+            self._refused = True
+        else:
+            self._written, self._refused = now, False
+
+
+def closing(
+    left: Iterable[SourceEntry], received: Iterable[Received], spooled: Collection[tuple[Segment, int]]
+) -> Batch:
+    """What is to be committed to complete the recordings that a killed follower left open.
+
+    left: as the ledger has them. received: of them, so far as was written down. spooled: segments that wait on disk,
+    with their frames. Stretches of which nothing is in the lake or waits for it are lost; how many frames were received
+    and are not accounted for stands at the last of them.
+    """
+    known = {each.source.id: each for each in received}
+    lost: list[Lost] = []
+    ended: list[RecordingEnded] = []
+    for entry in left:
+        source = entry.source
+        assert source is not None
+        frames = {name: (segment.span, segment.frames) for name, segment in entry.segments.items()}
+        frames |= {each.id: (each.span, count) for each, count in spooled if each.source.id == source.id}
+        spans = [span for span, _ in frames.values()]
+        start, stop = source.span.start, max((span.stop for span in spans), default=source.span.start)
+        told = known.get(source.id)
+        missing = 0 if told is None else told.frames - sum(count for _, count in frames.values())
+        if told is not None and missing > 0:
+            stop = max(stop, told.stop)
+        gaps = Span(start, stop).minus(spans) if stop > start else []
+        if missing > 0 and not gaps:  # newer ones were committed than were written down
+            gaps, stop = [Span(stop, stop + 1)], stop + 1
+        for gap in gaps:
+            segment = Segment(source, gap, segment_id(source.id, entry.plan, gap))
+            lost.append(Lost(segment, max(0, missing) if gap == gaps[-1] else 0, FOLLOWER_KILLED))
+        if stop > start:
+            ended.append(RecordingEnded(replace(source, span=Span(start, stop)), FOLLOWER_KILLED))
+    return Batch(lost=tuple(lost), ended=tuple(ended))
+
+
+def _read(file: Path) -> tuple[Received, ...]:
+    try:
+        found = pickle.loads(file.read_bytes())
+    except FileNotFoundError:
+        return ()
+    except Exception as error:  # a pickle can raise anything
+        told = f"{type(error).__name__}: {error}"
+        _log.error("what a follower before this one lost is not known: %s: %s", file, told, extra={"error": told})
+        return ()
+    assert isinstance(found, tuple)
+    return found
