@@ -78,8 +78,8 @@ def follow(
 
 
 def _engine(name: Literal["local", "ray"], lake: str, plan: "Plan", upkeep: "UpkeepConfig") -> "LiveEngine":
+    from operators.heaps import share_heaps
     from pipeline.lake.local_folder import local_folder
-    from pipeline.lake.upkeep.shared_heaps import share_heaps
     from pipeline.live.commits.kept_up import open_kept_up
     from pipeline.live.engines.local_engine import LocalLiveEngine
 

@@ -7,6 +7,7 @@ from operators.checkpoints.files import CheckpointFiles, element_counts, find_ch
 from operators.checkpoints.memory import free_bytes
 from operators.checkpoints.reasons import told
 from operators.checkpoints.silence import no_progress_bars
+from operators.heaps import keep_freed
 from schemas.errors import ModelError
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def load_weights(architecture: Any, folder: Path, *, name: str, dtype: "torch.dt
     Raises ModelError where there is too little memory, or weights cannot be read or are not all there.
     """
     device, _ = device_and_dtype()
+    if device.type == "cpu":
+        keep_freed()
     require_memory(find_checkpoint(str(folder)), name, device=device, bytes_each=dtype.itemsize)
     with told(name, "its weights"), no_progress_bars():
         model, report = architecture.from_pretrained(

@@ -26,7 +26,10 @@ from schemas.masks import Mask
 PointArray = NDArray[np.float32]
 T = TypeVar("T")
 
-_UPSCALED_PX = 1 << 26  # of masks at the frame's size at a time: 256 MB of float32
+_UPSCALED_PX = {"cuda": 1 << 26, "cpu": 1 << 22}  # of masks at the frame's size at a time: 256 and 16 MB of float32
+# what stays in a CPU's caches: 16 prompts by 2 take SAM 2.1 tiny 1.5 s, all at once 3.3 s
+_CPU_PROMPTS = 2
+_CPU_FRAMES = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class SegmenterConfig:
 
     frames_per_batch: through the image encoder at once.
     prompts_per_batch: through the mask decoder at once; one takes about 60 MB at the decoder's full size.
-    Both are halved whenever the device runs out of memory.
+    Both are halved whenever the device runs out of memory, and small on a CPU.
     """
 
     model: str
@@ -198,7 +201,7 @@ class Segmenter:
 
     def _upscaled(self, logits: torch.Tensor, size: tuple[int, int], use: Callable[[torch.Tensor], T]) -> Iterator[T]:
         largest = max(size[0] * size[1], self.side_px**2 if self._padded else 0)
-        batch = max(1, _UPSCALED_PX // largest)
+        batch = max(1, _UPSCALED_PX[self._device.type] // largest)
         return _halving(
             len(logits),
             batch,
@@ -253,6 +256,8 @@ def load_segmenter(name: str, *, frames_per_batch: int = 4, prompts_per_batch: i
     config = SegmenterConfig(name, frames_per_batch, prompts_per_batch)
     folder, family = find_segmenter(name)
     device, dtype = device_and_dtype()
+    if device.type == "cpu":
+        config = SegmenterConfig(name, min(frames_per_batch, _CPU_FRAMES), min(prompts_per_batch, _CPU_PROMPTS))
     settings = pixel_settings(folder, name=name)  # before weights of gigabytes are read
     model = load_weights(getattr(transformers, family.architecture), folder, name=name, dtype=torch.float32)
     prepared = PixelConfig.of(settings, side_px=int(model.prompt_encoder.input_image_size))

@@ -53,8 +53,8 @@ def upkeep(
 def _serve(lake: str, config: "UpkeepConfig", *, every_s: float, as_json: bool) -> None:
     """Pass after pass, until it is interrupted."""
     from deploy.cli.interrupt import interruptible
+    from operators.heaps import share_heaps
     from pipeline.lake.lake import Lake
-    from pipeline.lake.upkeep.shared_heaps import share_heaps
     from schemas.errors import LakeError
 
     share_heaps()

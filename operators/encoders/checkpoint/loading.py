@@ -21,6 +21,7 @@ from operators.encoders.card import Ability, ModelCard
 from operators.encoders.checkpoint.prompts import CLIP_PROMPTS, SIGLIP_PROMPTS, Prompts
 from operators.encoders.checkpoint.tokenizer import load_tokenizer, require_tokenizer
 from operators.encoders.encoder import Encoder
+from operators.heaps import keep_freed
 from schemas.errors import ModelError
 from schemas.vectors import VectorSpace
 
@@ -126,6 +127,8 @@ def _load_open_clip(
     from operators.encoders.checkpoint.encoder import TextTower
 
     (path,) = files.weights
+    if device.type == "cpu":
+        keep_freed()
     tower: Tower
     with told(name, "its weights"):
         weights = open_clip.read_weights(path)

@@ -1,9 +1,9 @@
 """The committer of a lake that feeds are followed into, with upkeep beside it."""
 
+from operators.heaps import share_heaps
 from operators.tracking.links import Linker
 from pipeline.ingest import open_committer
 from pipeline.lake.upkeep.config import UpkeepConfig
-from pipeline.lake.upkeep.shared_heaps import share_heaps
 from pipeline.lake.upkeep.status import write_upkeep_status
 from pipeline.lake.upkeep.upkeep import Upkeep
 from pipeline.lake.writing.committer import Committer
