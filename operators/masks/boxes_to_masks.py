@@ -22,7 +22,7 @@ _STATIC = ("grid-", "cover-", WHOLE_FRAME)  # windows that follow no thing: ther
 class BoxMasksConfig:
     """model: a folder or an id of the hub: SAM 2.1, SAM 3, EdgeTAM or SAM.
 
-    boxes_per_batch, frames_per_batch: through the model at once; no mask depends on them.
+    boxes_per_batch, frames_per_batch: through the model at once, on a CPU fewer; no mask depends on them.
     least_predicted_iou: a mask that the model itself thinks less of is not kept; the region keeps its box alone.
     stability_offset: how far the threshold of logits moves up and down for the stability.
     """

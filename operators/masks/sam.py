@@ -28,8 +28,8 @@ T = TypeVar("T")
 
 _UPSCALED_PX = {"cuda": 1 << 26, "cpu": 1 << 22}  # of masks at the frame's size at a time: 256 and 16 MB of float32
 # what stays in a CPU's caches: 16 prompts by 2 take SAM 2.1 tiny 1.5 s, all at once 3.3 s
-_CPU_PROMPTS = 2
-_CPU_FRAMES = 1
+CPU_PROMPTS = 2
+CPU_FRAMES = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +257,7 @@ def load_segmenter(name: str, *, frames_per_batch: int = 4, prompts_per_batch: i
     folder, family = find_segmenter(name)
     device, dtype = device_and_dtype()
     if device.type == "cpu":
-        config = SegmenterConfig(name, min(frames_per_batch, _CPU_FRAMES), min(prompts_per_batch, _CPU_PROMPTS))
+        config = SegmenterConfig(name, min(frames_per_batch, CPU_FRAMES), min(prompts_per_batch, CPU_PROMPTS))
     settings = pixel_settings(folder, name=name)  # before weights of gigabytes are read
     model = load_weights(getattr(transformers, family.architecture), folder, name=name, dtype=torch.float32)
     prepared = PixelConfig.of(settings, side_px=int(model.prompt_encoder.input_image_size))

@@ -27,8 +27,8 @@ class AutomaticMasksConfig:
 
     model: a folder or an id of the hub: SAM 2.1, SAM 3, EdgeTAM or SAM.
     points_per_side: of the grid; cost grows with its square, and small things lie between the points of a coarse one.
-        A point takes about half a second of one CPU core with SAM 2.1 tiny, so that 32 × 32 of them ask for a GPU.
-    points_per_batch, frames_per_batch: through the model at once; no region depends on them.
+        A point takes about a sixth of a second of one CPU core with SAM 2.1 tiny: 32 × 32 of them ask for a GPU.
+    points_per_batch, frames_per_batch: through the model at once, on a CPU fewer; no region depends on them.
     least_predicted_iou: what the model itself thinks less of is dropped.
     least_stability: of the mask when its threshold moves up and down by stability_offset (of logits).
     max_iou: of two masks whose boxes overlap more than this, the one of the higher predicted IoU stays.

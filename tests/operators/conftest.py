@@ -1,6 +1,7 @@
 """Small segmenters, loaded once for all tests of operators that use one."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,31 @@ if TYPE_CHECKING:  # most tests here need neither torch nor transformers
 
 @pytest.fixture(scope="session")
 def segmenter(segmenters: "Segmenters") -> "Callable[[str], Segmenter]":
-    """The same, loaded."""
+    """The same, loaded, with batches as large as on a GPU."""
     from operators.masks.sam import load_segmenter
 
-    return cache(lambda kind: load_segmenter(str(segmenters(kind))))
+    def load(kind: str) -> "Segmenter":
+        with _wide_batches():
+            return load_segmenter(str(segmenters(kind)))
+
+    return cache(load)
+
+
+@pytest.fixture
+def wide_batches() -> Iterator[None]:
+    """Segmenters are loaded with batches as large as on a GPU."""
+    with _wide_batches():
+        yield
+
+
+@contextmanager
+def _wide_batches() -> Iterator[None]:
+    from operators.masks import sam
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sam, "CPU_PROMPTS", 1 << 30)
+        patch.setattr(sam, "CPU_FRAMES", 1 << 30)
+        yield
 
 
 @pytest.fixture

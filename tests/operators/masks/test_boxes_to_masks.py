@@ -24,7 +24,7 @@ from schemas.frames import Keyframe
 from schemas.regions import WHOLE_FRAME, Proposals
 from tests.segmenters import PIXELS, SIDE_PX, Segmenters
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "wide_batches")
 GENERATOR = np.random.default_rng(0)
 KNOWN = encode_masks(np.ones((1, SIDE_PX, SIDE_PX), bool))[0]
 CONFIG = BoxMasksConfig(boxes_per_batch=3, frames_per_batch=2, least_predicted_iou=0.0, stability_offset=0.05)

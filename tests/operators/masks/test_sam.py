@@ -20,6 +20,7 @@ import torch.nn.functional as F  # noqa: N812
 import transformers as t
 from PIL import Image
 
+from operators.masks import sam
 from operators.masks.rle import decode_mask
 from operators.masks.sam import Embedding, PromptedMasks, Segmenter, load_segmenter
 from operators.masks.segmenter_files import segmenter_kind
@@ -27,7 +28,7 @@ from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError, ModelError
 from tests.segmenters import KINDS, PADDED_PIXELS, PIXELS, SIDE_PX, Segmenters
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "wide_batches")
 Get = Callable[[str], Segmenter]
 GENERATOR = np.random.default_rng(0)
 SQUARE = GENERATOR.integers(0, 256, (SIDE_PX, SIDE_PX, 3), np.uint8)
@@ -112,6 +113,13 @@ def test_neither_frames_nor_prompts_depend_on_what_shares_their_batch(kind: str,
     alone = collected(narrow.masks_at_points(narrow.embed([TALL]), [POINTS[::-1].copy()]))
     assert_close(alone, together.logits[5:], together.predicted_iou[5:])
     assert not torch.allclose(together.logits[:5], together.logits[5:], atol=1e-2)
+
+
+def test_batches_are_small_on_a_cpu(segmenters: Segmenters, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sam, "CPU_PROMPTS", 2)
+    narrow = load_segmenter(str(segmenters("sam2")))
+    found = narrow.masks_at_points(narrow.embed([SQUARE]), [POINTS])
+    assert [len(batch.prompt) for batch in found] == [2, 2, 1]
 
 
 @pytest.mark.parametrize("shape", [(40, 90), (77, 31), (SIDE_PX, SIDE_PX), (1, 1), (200, 300)])

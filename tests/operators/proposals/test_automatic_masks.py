@@ -27,7 +27,7 @@ from schemas.errors import ModelError, PlanError
 from schemas.frames import Keyframe
 from tests.segmenters import Segmenters
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "wide_batches")
 Get = Callable[[str], Segmenter]
 LOW = AutomaticMasksConfig(
     points_per_side=3,
