@@ -14,6 +14,7 @@ from pipeline.lake.mask_rows import masks_of
 from schemas.errors import RegionLakeError
 from schemas.masks import Mask
 from schemas.query import BoxTuple, Hit, Query, SearchResult
+from schemas.sources import feed_name, recording_began
 
 Colour = tuple[int, int, int]
 HIT: Colour = (255, 176, 0)
@@ -164,10 +165,17 @@ def title(query: Query) -> str:
     return what + where + then
 
 
+def caption(hit: Hit, *, name: str) -> str:
+    """Where the hit is. name: of its source. Of a feed UTC tells more than its recording and the time in it."""
+    utc = [f"{hit.time:%Y-%m-%d %H:%M:%S} UTC"] if hit.time else []
+    if utc and recording_began(name):
+        return " · ".join([feed_name(name), *utc])
+    within = [] if is_picture(hit.source) else [clock_time(hit.pts_s)]
+    return " · ".join([name, *within, *utc])
+
+
 def _draw_caption(draw: ImageDraw.ImageDraw, hit: Hit, *, name: str, x: int, y: int) -> None:
-    when = [] if is_picture(hit.source) else [clock_time(hit.pts_s)]
-    when += [f"{hit.time:%Y-%m-%d %H:%M:%S} UTC"] if hit.time else []
-    draw.text((x, y), _fitted(" · ".join([name, *when]), _font(17), TILE_PX), fill=INK, font=_font(17))
+    draw.text((x, y), _fitted(caption(hit, name=name), _font(17), TILE_PX), fill=INK, font=_font(17))
     parts = [
         f"{word} {value:.3f}"
         for word, value in (("meaning", hit.semantic), ("place", hit.geometric))

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from deploy.contact_sheet import ASKED, HEADER_PX, HIT, MASK_OPACITY, TILE_PX, draw_contact_sheet, draw_hit
+from deploy.contact_sheet import ASKED, HEADER_PX, HIT, MASK_OPACITY, TILE_PX, caption, draw_contact_sheet, draw_hit
 from operators.masks.rle import encode_masks
 from schemas.query import BoxTuple, Hit, SearchResult
 
@@ -89,6 +90,12 @@ def test_any_box_can_be_drawn_and_stays_in_the_picture(
     assert right >= min(x1 * size[0], size[0]) - 1
     assert bottom >= min(y1 * size[1], size[1]) - 1
     assert top == 0, "the rank's badge stands in the upper left corner"
+
+
+def test_a_hit_of_a_feed_is_named_by_the_feed_and_utc(make_hit: Callable[..., Hit]) -> None:
+    hit = replace(make_hit(), time=datetime(2026, 5, 1, 12, 0, 7, tzinfo=UTC), pts_s=7.5)
+    assert caption(hit, name="gate#2026-05-01T12:00:00.250Z") == "gate · 2026-05-01 12:00:07 UTC"
+    assert caption(hit, name="clip.mp4") == "clip.mp4 · 0:07.50 · 2026-05-01 12:00:07 UTC"
 
 
 @pytest.mark.parametrize("hits", [1, 2, 5, 10, 13])

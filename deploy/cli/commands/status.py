@@ -85,7 +85,8 @@ def _print(found: "LakeStatus") -> None:
 def _print_upkeep(upkeep: "UpkeepStatus") -> None:
     ago = lasted((datetime.now(UTC) - upkeep.at).total_seconds())
     removed = f"{upkeep.removed:,} recordings or files removed ({short_size(upkeep.removed_bytes)})"
-    console().print(f"upkeep: {upkeep.passes:,} passes, the last one {ago} ago; {removed}")
+    passes = "one pass" if upkeep.passes == 1 else f"{upkeep.passes:,} passes, the last one"
+    console().print(f"upkeep: {passes} {ago} ago; {removed}")
     if upkeep.last_error is not None:
         console().print(f"upkeep failed in {upkeep.failed_passes:,} passes: {upkeep.last_error}", soft_wrap=True)
 

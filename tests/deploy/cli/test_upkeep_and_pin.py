@@ -54,7 +54,7 @@ def test_the_newest_of_each_feed_and_what_is_pinned_outlive_a_limit(called: Run,
     assert check(lake).problems == ()
     assert json.loads((feeds / ".live" / "upkeep.json").read_text())["last"]["removed"] == 1
     assert json.loads(called("status", "--lake", feeds, "--json").stdout)["upkeep"]["removed"] == 1
-    assert "upkeep: 1 passes, the last one" in called("status", "--lake", feeds).stdout
+    assert "upkeep: one pass " in called("status", "--lake", feeds).stdout
     unpinned = called("unpin", "--lake", feeds, "gate", "nobody", "--json")
     assert (unpinned.returncode, json.loads(unpinned.stdout)) == (1, {"unpinned": 1, "unknown": ["nobody"]})
     shown = called("upkeep", "--lake", feeds, "--max-age", "365d")
