@@ -140,9 +140,8 @@ class Follower:
         status = self.status()
         self._log.tell(status)
         self._on_status(status)
-        for followed in (*self._feeds.values(), *self._leaving):
-            if followed.handle is not None:
-                self._in_flight.told(followed.handle.name, followed.handle.received())
+        followed = (*self._feeds.values(), *self._leaving)
+        self._in_flight.told(each for one in followed if one.handle is not None for each in one.handle.received())
         self._in_flight.write()
         return status
 
@@ -245,8 +244,6 @@ class Follower:
         for followed in [each for each in self._leaving if each.handle is None or each.handle.ended]:
             self._leaving.remove(followed)
             self._remember(followed)
-            if followed.handle is not None:
-                self._in_flight.told(followed.handle.name, ())
         if self._batch and time.monotonic() - self._batch_since >= self._live.commit_s:
             self._commit()
 

@@ -33,7 +33,7 @@ class InFlight:
         self._lock = threading.Lock()
         self.earlier = _read(file)
         self._named = {each.source.id: each for each in self.earlier}
-        self._unnamed: dict[str, Received] = {}  # by feed: their ids may change with every frame
+        self._unnamed: list[Received] = []  # their ids may change with every frame
         self._written: tuple[Received, ...] = self.earlier
         self._refused = False  # by the disk, the last time
 
@@ -45,15 +45,15 @@ class InFlight:
             self._named = {name: each for name, each in self._named.items() if name in kept}
         return batch
 
-    def told(self, feed: str, received: Iterable[Received]) -> None:
-        """By a feed, of each of its recordings that goes on or waits there."""
+    def told(self, received: Iterable[Received]) -> None:
+        """By all feeds, of each recording that goes on or whose end waits there."""
         with self._lock:
-            self._unnamed.pop(feed, None)
+            self._unnamed = []
             for each in received:
                 if each.handed_on:
                     self._named[each.source.id] = each
                 else:
-                    self._unnamed[feed] = each
+                    self._unnamed.append(each)
 
     def settle(self, batch: Batch) -> None:
         """A batch is in the lake."""
@@ -64,7 +64,7 @@ class InFlight:
     def write(self) -> None:
         """Puts it on the disk, if that takes it: what was written before stays otherwise."""
         with self._lock:
-            now = (*self._named.values(), *self._unnamed.values())
+            now = (*self._named.values(), *self._unnamed)
         if now == self._written:
             return
         try:

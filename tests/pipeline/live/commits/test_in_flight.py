@@ -92,9 +92,9 @@ def test_segments_of_another_plan_keep_its_name() -> None:
 
 def test_it_outlives_the_process_until_the_end_is_committed(tmp_path: Path) -> None:
     flight = InFlight(tmp_path / "in-flight")
-    flight.told("gate", [replace(received(1), handed_on=0)])
-    flight.told("gate", [received(31)])
-    flight.told("yard", [other := Received(recording("yard"), 3, 3, handed_on=0)])
+    flight.told([replace(received(1), source=recording(start=1), handed_on=0)])
+    other = Received(recording("yard"), 3, 3, handed_on=0)
+    flight.told([received(31), other])
     flight.write()
     after = InFlight(tmp_path / "in-flight")
     assert after.earlier == (received(31), other)
@@ -108,7 +108,7 @@ def test_a_disk_that_refuses_or_damages_it_stops_nobody(tmp_path: Path, caplog: 
     (tmp_path / "folder").write_text("no folder")
     flight = InFlight(tmp_path / "none")
     flight._file = file
-    flight.told("gate", [received(31)])
+    flight.told([received(31)])
     with caplog.at_level(logging.WARNING):
         flight.write()
         flight.write()
