@@ -58,8 +58,7 @@ class SourceEntry:
         return not self.source.span.minus(self.settled() + lost)
 
 
-_ENTRY_COLUMNS = ["id", "source_id", "source", "plan", "start", "stop", "state", "first_pts", "last_pts"]
-_ENTRY_COLUMNS += ["frames_decoded", "lost"]
+_ENTRY_COLUMNS = "id source_id source plan start stop state frames_decoded lost first_pts last_pts".split()
 
 
 def load_entries(lake: Lake) -> dict[str, SourceEntry]:

@@ -1,7 +1,6 @@
 """Feeds as actors of Ray, and a pool of actors with models that they share."""
 
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,6 +23,7 @@ from pipeline.packets import FramePacket, RowPacket
 from pipeline.plan import Plan
 from pipeline.stages import EmbedStage, ProposeStage
 from schemas.clock import Span
+from schemas.sources import Segment
 
 _WAIT_S = 2.0  # a call of a feed's actor comes back at the latest then, with its status at least
 FEED_DIED = "the feed's actor died"
@@ -98,8 +98,9 @@ class RemoteFeed:
         self._status = FeedStatus(name, request.uri, "connecting", datetime.now(UTC))
         self._before = self._status  # counts of the actors before this one
         self._received: tuple[Received, ...] = ()
-        self._polled: Counter[str] = Counter()  # frames of each recording that goes on, by id
-        self._polled_until: dict[str, int] = {}  # PTS
+        self._polled: dict[
+            str, tuple[int, int]
+        ] = {}  # of each recording that goes on, by id: frames, and until which PTS
         self._left: list[FeedItem] = []
         self._paused = self._stopping = False
         self._waits = False  # something does, in the actor
@@ -134,12 +135,15 @@ class RemoteFeed:
         self._told(*state)
         if isinstance(item, RecordingEnded):
             self._polled.pop(item.source.id, None)
-            self._polled_until.pop(item.source.id, None)
+        elif isinstance(item, Lost):
+            self._count(item.segment, item.frames)
         elif item is not None:
-            segment = item.segment if isinstance(item, Lost) else item.head.segment
-            self._polled[segment.source.id] += item.frames if isinstance(item, Lost) else item.head.frames_decoded
-            self._polled_until[segment.source.id] = segment.span.stop
+            self._count(item.head.segment, item.head.frames_decoded)
         return item
+
+    def _count(self, segment: Segment, frames: int) -> None:
+        before, _ = self._polled.get(segment.source.id, (0, 0))
+        self._polled[segment.source.id] = before + frames, segment.span.stop
 
     def _told(self, waits: bool, status: FeedStatus, received: tuple[Received, ...], ended: bool) -> None:
         self._waits, self._status, self._received, self.ended = waits, status.after(self._before), received, ended
@@ -176,17 +180,16 @@ class RemoteFeed:
             status, state="connecting", undecided=0, waiting=0, lost=lost, restarts=restarts, last_error=FEED_DIED
         )
         for each in self._received:
-            start = self._polled_until.get(each.source.id, each.source.span.start)
+            frames, until = self._polled.get(each.source.id, (0, each.source.span.start))
             self._left += broken_off(
                 each.source,
-                Span(start, max(each.stop, start + 1)),
-                each.frames - self._polled[each.source.id],
+                Span(until, max(each.stop, until + 1)),
+                each.frames - frames,
                 reason=FEED_DIED,
                 plan_hash=self._request.plan_hash,
             )
         self._received = ()
         self._polled.clear()
-        self._polled_until.clear()
         if self._stopping:
             self.ended = True
             ray.kill(self._actor)

@@ -38,7 +38,7 @@ class Account:
             counts = [sum(row[c] for row in own) for c in ("frames_decoded", "keyframes", "shed", "lost")]
             decoded, keyframes, shed, lost = counts
             received = decoded + lost
-            yield (f"{name:<9}{told:>7}{received:>9}{keyframes:>10}{decoded - keyframes - shed:>13}{shed:>6}{lost:>6}")
+            yield f"{name:<9}{told:>7}{received:>9}{keyframes:>10}{decoded - keyframes - shed:>13}{shed:>6}{lost:>6}"
             assert abs(received - told) <= _UNTOLD_FRAMES * self.killed, (name, received, told, self.killed)
         lost_to: Counter[str] = Counter()
         for row in rows:
