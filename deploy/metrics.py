@@ -10,8 +10,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from pipeline.live.feeds.feed_status import FEED_STATES, FeedStatus
-from pipeline.live.status.findable import BUCKETS_S
 from pipeline.live.status.follow_status import FindableStatus, FollowStatus, SinkStatus
+from pipeline.live.status.search_latency import BUCKETS_S
 from schemas.errors import InvalidValueError
 
 Count = tuple[str, str]  # which, and its reason where it has one

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pipeline.live.engines.engine import LiveEngine
     from pipeline.live.feeds.feed_list import FeedEntry
     from pipeline.live.status.follow_status import FollowStatus
-    from pipeline.plan import Plan
+    from pipeline.plan.plan import Plan
 
 
 def follow(
@@ -78,15 +78,15 @@ def follow(
 
 
 def _engine(name: Literal["local", "ray"], lake: str, plan: "Plan", upkeep: "UpkeepConfig") -> "LiveEngine":
-    from operators.heaps import share_heaps
+    from operators.runtime.glibc_malloc import share_heaps
     from pipeline.lake.local_folder import local_folder
-    from pipeline.live.commits.kept_up import open_kept_up
+    from pipeline.live.commits.committer_with_upkeep import open_committer_with_upkeep
     from pipeline.live.engines.local_engine import LocalLiveEngine
 
     folder = local_folder(lake)
-    make_writer = partial(open_kept_up, lake if folder is None else str(folder.resolve()), plan, upkeep)
+    make_writer = partial(open_committer_with_upkeep, lake if folder is None else str(folder.resolve()), plan, upkeep)
     if name == "local":
-        share_heaps()  # as open_kept_up does, and before models start threads of their own
+        share_heaps()  # as open_committer_with_upkeep does, and before models start threads of their own
         return LocalLiveEngine(plan, make_writer)
     from pipeline.live.engines.ray_engine import (
         RayLiveEngine,  # importing Ray takes a second that local runs need not wait

@@ -13,19 +13,18 @@ import typer
 from deploy.cli.commands import (
     check,
     doctor,
-    evaluate,
     feeds,
-    generate,
     ingest,
     models,
     pin,
     plan,
     search,
     status,
-    train,
     upkeep,
     watch,
 )
+from deploy.cli.commands.lab import evaluate, generate, train
+from deploy.cli.commands.lab.app import app as lab_app
 from deploy.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
 from deploy.logs import configure_logs
 from schemas.errors import InvalidValueError, ModelError, PlanError, QueryError, RegionLakeError
@@ -52,10 +51,12 @@ app.command()(pin.unpin)
 app.command()(plan.plan)
 app.command()(models.models)
 app.command()(doctor.doctor)
-app.command()(generate.generate)
 app.add_typer(feeds.app)
-app.add_typer(evaluate.app)
-app.add_typer(train.app)
+app.add_typer(lab_app)
+# where they stood in 0.1.0; to go with 0.3.0
+app.command(hidden=True)(generate.generate)
+app.add_typer(evaluate.app, hidden=True)
+app.add_typer(train.app, hidden=True)
 
 
 def _print_version(wanted: bool) -> None:

@@ -10,7 +10,7 @@ from deploy.cli.values import parse_bytes, parse_duration
 
 if TYPE_CHECKING:
     from pipeline.lake.upkeep.config import UpkeepConfig
-    from pipeline.plan import Plan
+    from pipeline.plan.plan import Plan
 
 LakeOption = Annotated[str, typer.Option("--lake", metavar="DIR|s3://…", help="The lake.", show_default=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
@@ -79,7 +79,7 @@ def chosen_plan(
     file: Path | None, *, model: str | None, proposer: list[str] | None, settings: list[str] | None
 ) -> "Plan":
     """The default plan, changed by the file, then by --set, then by the flags that have a name of their own."""
-    from pipeline.plan import load_plan
+    from pipeline.plan.plan import load_plan
 
     overrides = list(settings or [])
     if model:

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.progress import Progress
+    from pipeline.ingest.progress import Progress
 
 LINE_EVERY_S = 10.0  # in a log file: often enough to see that it lives
 

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from operators.checkpoints.files import CheckpointFiles, element_counts, find_checkpoint
 from operators.checkpoints.memory import free_bytes
-from operators.checkpoints.reasons import told
-from operators.checkpoints.silence import no_progress_bars
-from operators.heaps import keep_freed
+from operators.checkpoints.model_errors import describing_model_errors
+from operators.checkpoints.quiet_progress_bars import quiet_progress_bars
+from operators.runtime.glibc_malloc import keep_freed
 from schemas.errors import ModelError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def read_config(folder: Path) -> Any:
     """The configuration of a checkpoint of `transformers`. Raises ModelError where it cannot be read."""
     from transformers import AutoConfig
 
-    with told(str(folder), "its config.json"):
+    with describing_model_errors(str(folder), "its config.json"):
         return AutoConfig.from_pretrained(folder, local_files_only=True)
 
 
@@ -45,7 +45,7 @@ def load_weights(architecture: Any, folder: Path, *, name: str, dtype: "torch.dt
     if device.type == "cpu":
         keep_freed()
     require_memory(find_checkpoint(str(folder)), name, device=device, bytes_each=dtype.itemsize)
-    with told(name, "its weights"), no_progress_bars():
+    with describing_model_errors(name, "its weights"), quiet_progress_bars():
         model, report = architecture.from_pretrained(
             folder, local_files_only=True, dtype=dtype, output_loading_info=True, use_safetensors=True
         )

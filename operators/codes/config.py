@@ -7,7 +7,7 @@ from schemas.errors import PlanError
 
 @dataclass(frozen=True, slots=True)
 class CodesConfig:
-    """model: a file of `regionlake train codes`; none: regions get no codes.
+    """model: a file of `regionlake lab train codes`; none: regions get no codes.
 
     regions_per_frame: how many get one: those with masks first, the largest of them first (Search Anything, section
         3.1, indexes 25). Each takes one more pass of the plan's model.

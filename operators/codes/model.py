@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from operators.codes.features import RegionFeaturesConfig
 from operators.codes.hamming import CodeArray
 from operators.codes.projection import Projection
-from operators.whole_file import whole_file
+from operators.runtime.atomic_write import atomic_write
 from schemas.errors import InvalidValueError, ModelError
 from schemas.ids import digest
 from schemas.vectors import VectorArray, VectorSpace
@@ -41,7 +41,7 @@ class CodeModel:
 
     def save(self, path: Path) -> None:
         """Writes a safetensors file: weight and bias, and the rest as metadata."""
-        with whole_file(path) as made:
+        with atomic_write(path) as made:
             made.write_bytes(self.to_bytes())
 
     @classmethod
@@ -51,7 +51,7 @@ class CodeModel:
             data = path.read_bytes()
         except OSError as error:
             raise ModelError(
-                f"{path} is no code model: {error}; make one with: regionlake train codes --lake L --out {path}"
+                f"{path} is no code model: {error}; make one with: regionlake lab train codes --lake L --out {path}"
             ) from error
         return cls.from_bytes(data, name=str(path))
 
@@ -73,7 +73,7 @@ class CodeModel:
             )
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise ModelError(
-                f"{name} is no code model: {error}; make one with: regionlake train codes --lake L --out FILE"
+                f"{name} is no code model: {error}; make one with: regionlake lab train codes --lake L --out FILE"
             ) from error
 
     def require_space(self, space: VectorSpace) -> None:
@@ -81,7 +81,7 @@ class CodeModel:
         if not self.space.comparable(space):
             raise ModelError(
                 f"these codes are made of features of {self.space}; here is {space}: train codes of this model "
-                "(regionlake train codes), or use the other"
+                "(regionlake lab train codes), or use the other"
             )
 
     def to_bytes(self) -> bytes:

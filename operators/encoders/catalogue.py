@@ -8,7 +8,7 @@ from operators.encoders.card import ModelCard
 from operators.encoders.checkpoint.loading import FAMILIES, checkpoint_card, checkpoint_text, load_checkpoint
 from operators.encoders.encoder import Encoder
 from operators.encoders.everyday.encoder import EVERYDAY_CARD, EverydayEncoder, everyday_card
-from operators.encoders.known import KNOWN_CHECKPOINTS, KnownCheckpoint
+from operators.encoders.known_checkpoints import KNOWN_CHECKPOINTS, KnownCheckpoint
 from schemas.errors import ModelError
 
 DEFAULT_MODEL = "everyday"

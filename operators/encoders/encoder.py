@@ -22,7 +22,7 @@ class Encoder(Protocol):
         """images: uint8 (H, W, 3) RGB each, of any sizes. Returns float32 (N, D), L2-normalised."""
         ...
 
-    def held(self, images: Sequence[ImageArray]) -> Sequence[ImageArray]:
+    def to_device(self, images: Sequence[ImageArray]) -> Sequence[ImageArray]:
         """The same pictures, kept where the model runs, for several calls with them; they must not be changed."""
         ...
 

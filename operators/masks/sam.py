@@ -11,13 +11,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812  # the name everyone knows it by
 from numpy.typing import NDArray
 
-from operators.batches import Batches
 from operators.checkpoints.loading import device_and_dtype, load_weights
-from operators.checkpoints.reasons import told
+from operators.checkpoints.model_errors import describing_model_errors
 from operators.encoders.checkpoint.pixels import PixelConfig, Pixels
 from operators.masks.mask_logits import MaskMeasures, measure
 from operators.masks.rle import encode_masks
 from operators.masks.segmenter_files import find_segmenter
+from operators.runtime.batches import Batches
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError, ModelError
 from schemas.frames import ImageArray
@@ -269,7 +269,7 @@ def pixel_settings(folder: Path, *, name: str) -> dict[str, Any]:
     """Of the image processor of the checkpoint in `folder`. Raises ModelError where there are none."""
     from transformers.image_processing_base import ImageProcessingMixin
 
-    with told(name, "its image processor"):
+    with describing_model_errors(name, "its image processor"):
         # the settings alone: the processors need torchvision
         settings, _ = ImageProcessingMixin.get_image_processor_dict(folder, local_files_only=True)
     return dict(settings)

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from operators.proposals.coco_classes import COCO_CLASSES
 from operators.proposals.detection.found import Found
 from operators.proposals.detection.loading import Family, LoadedDetector, give_memory_back, load_detector
-from operators.training.coco_classes import COCO_CLASSES
 from schemas.errors import PlanError
 from schemas.frames import ImageArray, Keyframe
 from schemas.regions import Proposals

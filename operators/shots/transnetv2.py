@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.runtime.torch_threads import one_torch_thread
 from operators.shots.frame_windows import BEFORE_FRAMES, WINDOW_FRAMES, FrameWindow, FrameWindows
-from operators.torch_threads import one_torch_thread
 from schemas.frames import ImageArray
 from schemas.shots import CutEvent
 from schemas.sources import Source

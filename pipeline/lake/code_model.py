@@ -34,7 +34,8 @@ def load_code_model(lake: Lake) -> CodeModel:
     fingerprint = code_model_fingerprint(lake.table("regions").schema)
     if fingerprint is None:
         raise QueryError(
-            f"{lake.uri} holds no codes: train some (regionlake train codes --lake {lake.uri} --out codes.safetensors) "
+            f"{lake.uri} holds no codes: train some (regionlake lab train codes --lake {lake.uri} "
+            "--out codes.safetensors) "
             "and ingest with --set codes.model=codes.safetensors"
         )
     place = _place(lake, fingerprint)

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.lake.lake import Lake
-from pipeline.rows import SegmentRows
 from schemas.clock import Clock, Span
 from schemas.ids import shot_id
 from schemas.shots import CutEvent, Shot

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.assemble import SegmentAssembler
+from pipeline.ingest.arrow_rows import SegmentRows
+from pipeline.ingest.segment_assembler import SegmentAssembler
 from pipeline.live.commits.in_flight import InFlight
 from pipeline.live.commits.sink import Sink
 from pipeline.live.commits.spool import Batch, Spool
@@ -20,14 +21,13 @@ from pipeline.live.feeds.feed_list import FeedEntry
 from pipeline.live.feeds.feed_status import FeedStatus
 from pipeline.live.feeds.folder_feed import FolderFeed
 from pipeline.live.feeds.recorder import RecordingEnded
-from pipeline.live.status.findable import Findable
+from pipeline.live.scheduler import KeyframeScheduler
 from pipeline.live.status.follow_status import FollowStatus
+from pipeline.live.status.search_latency import SearchLatency
 from pipeline.live.status.state_folder import StateFolder
 from pipeline.live.status.status_log import StatusLog
-from pipeline.live.turns import Turns
-from pipeline.plan import Plan
+from pipeline.plan.plan import Plan
 from pipeline.reading.sources import Failure
-from pipeline.rows import SegmentRows
 from schemas.clock import Span
 from schemas.errors import LakeError, PlanError
 from schemas.sources import Source
@@ -72,7 +72,7 @@ class Follower:
         self._live = plan.live
         self._list_feeds = list_feeds
         self._on_status = on_status
-        self._findable = Findable()
+        self._findable = SearchLatency()
         self._folders: dict[str, str] = {}  # absolute path → name; made anew, never changed: the sink reads it
         self._log = StatusLog()
 
@@ -87,7 +87,7 @@ class Follower:
         self._spooled = spool.segments
         self._sink = Sink(engine.writer, spool, on_commit=committed)
         self._assembler = SegmentAssembler(self._plan_hash)
-        self._turns = Turns(most=plan.live.group_keyframes, group_s=plan.live.group_s)
+        self._turns = KeyframeScheduler(most=plan.live.group_keyframes, group_s=plan.live.group_s)
         self._feeds: dict[str, _Followed] = {}
         self._files: dict[str, Feed] = {}  # the last of each name: they know what was taken
         self._leaving: list[_Followed] = []  # removed, and not empty yet

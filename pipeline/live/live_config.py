@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from operators.readers.live_stream import StreamConfig
-from pipeline.backoff import BackoffConfig
+from pipeline.runtime.backoff import BackoffConfig
 from schemas.errors import PlanError
 
 

@@ -7,7 +7,7 @@ from multiprocessing.connection import Connection
 
 from operators.readers.picture import read_picture
 from operators.readers.probe import probe
-from pipeline.packets import FramePacket, PacketHead, SegmentFailure, Work
+from pipeline.ingest.packets import FramePacket, PacketHead, SegmentFailure, Work
 from pipeline.reading.child import child_connection
 from pipeline.reading.keyframe_stream import ReadConfig
 from pipeline.reading.read_segment import SegmentReader

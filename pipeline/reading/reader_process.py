@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 
-from pipeline.packets import FramePacket, Work
+from pipeline.ingest.packets import FramePacket, Work
 from pipeline.reading.child import Child
 from pipeline.reading.keyframe_stream import ReadConfig
 from pipeline.reading.reader_child import FramesPacket, FramesRequest, ProbeRequest, ReadRequest, failure_packet

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from operators.ranking.fusion import IdArray
-from pipeline.search.memory.hot_columns import HotColumns
+from pipeline.search.memory.lake_cache import LakeCache
 from schemas.regions import WHOLE_FRAME
 
 
@@ -16,7 +16,7 @@ from schemas.regions import WHOLE_FRAME
 class BoxedVectors:
     """N vectors with their places.
 
-    vectors: float16 (N, D), contiguous. frame: int (N,), row of each one's frame in HotColumns, −1 where it is gone.
+    vectors: float16 (N, D), contiguous. frame: int (N,), row of each one's frame in LakeCache, −1 where it is gone.
     boxes: x0, y0, x1, y1, float32 (N,) each. alive: bool (N,).
     ids: rows → bytes, unique within a frame; ties are broken by them. proposer: row → name shown with a hit.
     label_and_track: row → both, where they are known.
@@ -36,7 +36,7 @@ class BoxedVectors:
         return len(self.frame)
 
     @classmethod
-    def none(cls, columns: HotColumns) -> "BoxedVectors":
+    def none(cls, columns: LakeCache) -> "BoxedVectors":
         """No vectors, as long as those of the columns."""
         nothing = np.zeros(0, np.float32)
         return cls(
@@ -49,7 +49,7 @@ class BoxedVectors:
         )
 
     @classmethod
-    def of_regions(cls, columns: HotColumns, *, proposers: frozenset[str] | None = None) -> "BoxedVectors":
+    def of_regions(cls, columns: LakeCache, *, proposers: frozenset[str] | None = None) -> "BoxedVectors":
         """proposers: whose regions count; None for all."""
         alive = columns.region_alive
         if proposers is not None:

@@ -6,13 +6,13 @@ from fnmatch import fnmatchcase
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.search.memory.hot_columns import NO_TIME, HotColumns
+from pipeline.search.memory.lake_cache import NO_TIME, LakeCache
 from schemas.query import BoxTuple, Query
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
-def frames_in_filter(columns: HotColumns, query: Query) -> NDArray[np.bool_]:
+def frames_in_filter(columns: LakeCache, query: Query) -> NDArray[np.bool_]:
     """bool (F,): visible frames of the sources and times that the query asks for, less those it leaves out."""
     passes = columns.visible.copy()
     if query.source is not None:

@@ -9,7 +9,7 @@ import ray
 
 from operators.encoders.catalogue import load_encoder
 from operators.encoders.encoder import Encoder
-from pipeline.engines.remote import call
+from pipeline.ingest.engines.remote import call
 from pipeline.lake.lake import Lake
 from pipeline.lake.local_folder import local_folder
 from pipeline.search.searcher import Searcher

@@ -6,12 +6,12 @@ import numpy as np
 
 from operators.codes.features import RegionFeatures, RegionFeaturesConfig
 from operators.encoders.encoder import Encoder
+from operators.encoders.region_vectors import RegionVectorsConfig
 from operators.masks.rle import resized_mask
 from operators.prompts.selection import Selection, select_region
 from operators.prompts.words import word_similarity
 from operators.proposals.segments import Segments, SegmentsConfig
 from operators.readers.picture import decode_thumbnail, read_picture
-from operators.region_vectors import RegionVectorsConfig
 from pipeline.lake.lake import Lake
 from pipeline.lake.ledger import sql_in
 from pipeline.lake.mask_rows import masks_of

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from operators.torch_threads import one_torch_thread
+from operators.runtime.torch_threads import one_torch_thread
 from schemas.boxes import FloatArray
 from schemas.vectors import VectorArray
 

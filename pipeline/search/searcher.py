@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from operators.encoders.encoder import Encoder
+from operators.encoders.region_vectors import RegionVectorsConfig
 from operators.ranking.fusion import contenders, rank_frames
-from operators.region_vectors import RegionVectorsConfig
 from pipeline.lake.lake import Lake
 from pipeline.search.filters import frames_in_filter
 from pipeline.search.frame_scores import FrameScores, Place, fused
-from pipeline.search.memory.hot_columns import HotColumns
+from pipeline.search.memory.lake_cache import LakeCache
 from pipeline.search.methods.boxed import Regions, nearest_frames
 from pipeline.search.methods.catalogue import METHODS
 from pipeline.search.methods.method import Asked, Method, SearchState
@@ -62,7 +62,7 @@ class Searcher:
         threads: int | None = None,
         max_age_s: float = 0.0,
     ) -> None:
-        self._columns = HotColumns(lake, column="vector" if encoder is None else lake.column_of(encoder.space))
+        self._columns = LakeCache(lake, column="vector" if encoder is None else lake.column_of(encoder.space))
         self._scorer = Scorer(threads=threads)
         self._targets = TargetMaker(encoder, lake=lake, regions=regions)
         self._state = SearchState(lake, self._columns, self._scorer, encoder, proposers)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from operators.encoders.encoder import Encoder
-from operators.region_vectors import RegionVectors, RegionVectorsConfig
+from operators.encoders.region_vectors import RegionVectors, RegionVectorsConfig
 from pipeline.lake.lake import Lake
 from pipeline.search.query_picture import prompted_region, query_picture, region_vector
 from schemas.boxes import Boxes

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.backoff import Backoff, BackoffConfig
+from pipeline.runtime.backoff import Backoff, BackoffConfig
 from pipeline.watch.json_lines import JsonLines
 from pipeline.watch.watch_state import KeptHit, WatchState
 from pipeline.watch.webhook import Attempt, Webhook

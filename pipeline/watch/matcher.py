@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from operators.encoders.encoder import Encoder
-from operators.region_vectors import RegionVectorsConfig
+from operators.encoders.region_vectors import RegionVectorsConfig
 from pipeline.lake.lake import Lake
 from pipeline.search.candidates import Candidates
 from pipeline.search.filters import source_matches

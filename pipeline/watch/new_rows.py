@@ -14,7 +14,7 @@ from operators.ranking.fusion import IdArray
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.search.boxed_vectors import BoxedVectors
 from pipeline.search.memory.columns import FragmentKey, fragment_key
-from pipeline.search.memory.hot_columns import ids_of, positions, vectors_of
+from pipeline.search.memory.lake_cache import ids_of, positions, vectors_of
 from schemas.clock import Span
 from schemas.tables import TableName
 

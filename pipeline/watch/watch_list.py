@@ -6,7 +6,7 @@ from pathlib import Path
 import cattrs
 from cattrs.gen import make_dict_structure_fn, override
 
-from pipeline.named_tables import read_named_tables
+from pipeline.plan.named_tables import read_named_tables
 from pipeline.watch.watch import Watch
 from schemas.errors import PlanError
 from schemas.query import BoxTuple, Geometry, Query, Ranking

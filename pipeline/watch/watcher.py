@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TextIO
 
-from pipeline.backoff import Backoff, BackoffConfig
 from pipeline.lake.lake import Lake
+from pipeline.runtime.backoff import Backoff, BackoffConfig
 from pipeline.search.target import Target
 from pipeline.watch.deliveries import Deliveries, DeliveryStatus
 from pipeline.watch.done_segments import DoneSegment, DoneSegments

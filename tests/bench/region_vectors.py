@@ -21,15 +21,15 @@ from operators.encoders.everyday.backbone import Backbone
 from operators.encoders.everyday.encoder import BACKBONE, EverydayEncoder
 from operators.encoders.everyday.names import classifier_names
 from operators.encoders.everyday.sentences import SentenceEncoder
-from operators.region_vectors import RegionVectors, RegionVectorsConfig
-from operators.training.coco import coco_folders, read_folder
-from operators.training.coco_classes import COCO_CLASSES
-from operators.training.fit import FitConfig, fit_head
-from operators.training.prompts import everyday_prompts
-from operators.training.views import ViewConfig, training_views
-from pipeline.evaluation.datasets.mot import read_sequence
-from pipeline.evaluation.metrics import mean_average_precision, ranks_of_truth
-from pipeline.evaluation.person_boxes import SEQUENCES, person_average_precision
+from operators.encoders.region_vectors import RegionVectors, RegionVectorsConfig
+from operators.proposals.coco_classes import COCO_CLASSES
+from pipeline.lab.datasets.coco_folders import coco_folders, read_folder
+from pipeline.lab.datasets.mot import read_sequence
+from pipeline.lab.evaluation.metrics import mean_average_precision, ranks_of_truth
+from pipeline.lab.evaluation.person_boxes import SEQUENCES, person_average_precision
+from pipeline.lab.training.everyday.fit import FitConfig, fit_head
+from pipeline.lab.training.everyday.prompts import everyday_prompts
+from pipeline.lab.training.everyday.views import ViewConfig, training_views
 from schemas.boxes import Boxes
 
 MODES = {

@@ -22,9 +22,9 @@ import lancedb
 import numpy as np
 import pyarrow as pa
 
+from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.lake.lake import Lake
 from pipeline.lake.writing.committer import Committer
-from pipeline.rows import SegmentRows
 from pipeline.search.searcher import Searcher
 from schemas.clock import Clock, Span
 from schemas.ids import digest, frame_id, segment_id

@@ -19,12 +19,12 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.lake.audit.check import check
 from pipeline.lake.lake import Lake
 from pipeline.lake.upkeep.config import UpkeepConfig
 from pipeline.lake.upkeep.upkeep import Upkeep
 from pipeline.lake.writing.committer import Committer
-from pipeline.rows import SegmentRows
 from pipeline.search.searcher import Searcher
 from schemas.clock import Clock, Span
 from schemas.ids import digest, segment_id

@@ -11,8 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.metrics import MetricsServer, serve_metrics
 from pipeline.live.feeds.feed_status import FEED_STATES, FeedStatus
-from pipeline.live.status.findable import BUCKETS_S
 from pipeline.live.status.follow_status import FindableStatus, FollowStatus, SinkStatus
+from pipeline.live.status.search_latency import BUCKETS_S
 from schemas.errors import InvalidValueError
 
 NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)

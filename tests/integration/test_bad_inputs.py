@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ingest import ingest
+from pipeline.ingest.run import ingest
 from pipeline.lake.audit.check import check
 from pipeline.lake.lake import Lake
-from pipeline.plan import Plan, load_plan
+from pipeline.plan.plan import Plan, load_plan
 from tests.integration.clips import make_clip
 
 

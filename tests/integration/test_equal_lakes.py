@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from operators.region_vectors import RegionVectorsConfig
-from pipeline.ingest import ingest
+from operators.encoders.region_vectors import RegionVectorsConfig
+from pipeline.ingest.run import ingest
 from pipeline.lake.audit.check import check, compare
 from pipeline.lake.lake import Lake
-from pipeline.plan import Plan, RunConfig
+from pipeline.plan.plan import Plan, RunConfig
 
 
 def plan(segment_s: float) -> Plan:

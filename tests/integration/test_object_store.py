@@ -7,11 +7,11 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from operators.region_vectors import RegionVectorsConfig
-from pipeline.ingest import ingest
+from operators.encoders.region_vectors import RegionVectorsConfig
+from pipeline.ingest.run import ingest
 from pipeline.lake.audit.check import check, compare
 from pipeline.lake.lake import Lake
-from pipeline.plan import Plan
+from pipeline.plan.plan import Plan
 from pipeline.reading.sources import Failure, Location, find_sources
 
 PLAN = Plan(regions=RegionVectorsConfig(mode="pool"))

@@ -115,7 +115,7 @@ def require_accounts(status: dict[str, Any]) -> None:
         assert feed["received"] == counted + sum(feed["lost"].values()), feed
 
 
-def require_sound(lake: Path) -> dict[str, int]:
+def validate_rows(lake: Path) -> dict[str, int]:
     """Nothing is doubled and nothing half there; the frames of the ledger: decoded, and lost by name."""
     opened = Lake.open(str(lake))
     report = check(opened)

@@ -20,13 +20,13 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.lake.lake import Lake
-from pipeline.live.status.findable import BUCKETS_S
 from pipeline.live.status.follow_status import FollowStatus
+from pipeline.live.status.search_latency import BUCKETS_S
 from pipeline.search.searcher import Searcher
 from schemas.errors import LakeError
 from schemas.query import Query
 from tests.live.cameras import film, rtsp_server
-from tests.live.follower import FollowerProcess, require_sound
+from tests.live.follower import FollowerProcess, validate_rows
 
 _RATE = 10
 _SAMPLE_S = 5.0
@@ -121,7 +121,7 @@ def soak(
             seconds = time.monotonic() - began
             print(f"of these, before all were live: {sum(already.values()):,} frames", flush=True)
             follower.end(most_s=300)
-            return Soak(last, seconds, samples), require_sound(lake)
+            return Soak(last, seconds, samples), validate_rows(lake)
 
 
 def _clip_of(feed: int) -> int:

@@ -16,7 +16,7 @@ import pytest
 from pipeline.lake.lake import Lake
 from tests.live.bound import bound
 from tests.live.cameras import film
-from tests.live.follower import FollowerProcess, require_accounts, require_sound
+from tests.live.follower import FollowerProcess, require_accounts, validate_rows
 
 pytestmark = pytest.mark.ray  # its file has one worker of the tests with those that start clusters
 
@@ -67,7 +67,7 @@ def test_every_frame_of_a_growing_file_is_taken_once_whoever_dies(clip: Path, tm
         told = follower.end()
     require_accounts(told)
     assert sum(told["feeds"][0]["lost"].values()) == 0
-    require_sound(lake)
+    validate_rows(lake)
     segments = Lake.open(str(lake)).read("segments").to_pylist()
     every = pts_of(growing)
     taken = Counter(

@@ -16,7 +16,7 @@ from pipeline.lake.lake import Lake
 from schemas.sources import feed_name
 from tests.live.bound import bound
 from tests.live.cameras import free_port
-from tests.live.follower import FollowerProcess, require_accounts, require_sound
+from tests.live.follower import FollowerProcess, require_accounts, validate_rows
 from tests.live.web_server import web_server
 
 pytestmark = pytest.mark.ray  # its file has one worker of the tests with those that start clusters
@@ -58,7 +58,7 @@ def test_a_playlist_and_a_tcp_stream_are_followed_and_opened_anew_and_nothing_co
             follower.wait(lambda s: all(feed.received >= received[feed.name] + 30 for feed in s.feeds))
             told = follower.end()
     require_accounts(told)
-    require_sound(lake)
+    validate_rows(lake)
     rows = Lake.open(str(lake)).read("sources").to_pylist()
     for name in (playlist, listening):
         recordings = sorted((row["start"], row["stop"]) for row in rows if feed_name(row["source"]) == name)

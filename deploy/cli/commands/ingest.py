@@ -21,8 +21,8 @@ from deploy.cli.output import EXIT_FAILED, Json, console, print_json, results_on
 from deploy.wording import reason
 
 if TYPE_CHECKING:
-    from pipeline.plan import Plan
-    from pipeline.progress import IngestReport, Progress
+    from pipeline.ingest.progress import IngestReport, Progress
+    from pipeline.plan.plan import Plan
 
 Engine = Literal["local", "ray"]
 
@@ -101,7 +101,7 @@ def ingest(
 def _backfill(names: list[str], lake: str, plan: "Plan", *, engine: Engine, replace: bool, as_json: bool) -> None:
     from deploy.cli.interrupt import interruptible
     from deploy.cli.progress import shown_progress
-    from pipeline.ingest import ingest as run
+    from pipeline.ingest.run import ingest as run
 
     with results_only(), shown_progress() as show, interruptible() as check:
 
@@ -121,7 +121,7 @@ def _backfill(names: list[str], lake: str, plan: "Plan", *, engine: Engine, repl
 def _reembed(names: list[str], lake: str, plan: "Plan", *, engine: Engine, as_json: bool) -> None:
     from deploy.cli.interrupt import interruptible
     from deploy.cli.progress import shown_count
-    from pipeline.reembed import reembed
+    from pipeline.reembed.run import reembed
 
     with results_only(), shown_count("keyframes") as show, interruptible() as check:
 

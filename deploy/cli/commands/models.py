@@ -12,7 +12,7 @@ from deploy.cli.output import console, print_json
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from operators.encoders.known import KnownCheckpoint
+    from operators.encoders.known_checkpoints import KnownCheckpoint
 
 
 def models(

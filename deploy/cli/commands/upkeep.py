@@ -53,7 +53,7 @@ def upkeep(
 def _serve(lake: str, config: "UpkeepConfig", *, every_s: float, as_json: bool) -> None:
     """Pass after pass, until it is interrupted."""
     from deploy.cli.interrupt import interruptible
-    from operators.heaps import share_heaps
+    from operators.runtime.glibc_malloc import share_heaps
     from pipeline.lake.lake import Lake
     from schemas.errors import LakeError
 

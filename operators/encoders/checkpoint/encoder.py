@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from operators.batches import Batches
 from operators.encoders.checkpoint.device_frames import Cuts, DeviceFrames, uploaded
 from operators.encoders.checkpoint.pixels import Pixels
 from operators.encoders.checkpoint.prompts import CLIP_PROMPTS, Prompts
@@ -14,6 +13,7 @@ from operators.encoders.checkpoint.towers import Tower
 from operators.encoders.encoder import require_boxes
 from operators.encoders.map_size import map_size_px
 from operators.encoders.pooling import cell_weights
+from operators.runtime.batches import Batches
 from schemas.boxes import Boxes
 from schemas.errors import ModelError
 from schemas.frames import ImageArray
@@ -109,7 +109,7 @@ class CheckpointEncoder:
         """
         self._compiled = torch.compile(self._tower.whole)
 
-    def held(self, images: Sequence[ImageArray]) -> DeviceFrames:
+    def to_device(self, images: Sequence[ImageArray]) -> DeviceFrames:
         """The pictures, uploaded once for several calls."""
         return self._pixels.frames(images)
 

@@ -16,12 +16,12 @@ from operators.checkpoints.files import (
     licence,
 )
 from operators.checkpoints.loading import device_and_dtype, load_weights, read_config, require_memory
-from operators.checkpoints.reasons import told
+from operators.checkpoints.model_errors import describing_model_errors
 from operators.encoders.card import Ability, ModelCard
 from operators.encoders.checkpoint.prompts import CLIP_PROMPTS, SIGLIP_PROMPTS, Prompts
 from operators.encoders.checkpoint.tokenizer import load_tokenizer, require_tokenizer
 from operators.encoders.encoder import Encoder
-from operators.heaps import keep_freed
+from operators.runtime.glibc_malloc import keep_freed
 from schemas.errors import ModelError
 from schemas.vectors import VectorSpace
 
@@ -91,7 +91,7 @@ def load_checkpoint(name: str, *, threads: int | None = None, templates: Sequenc
         raise ModelError(f"{name} was trained on pictures alone and knows no words: it has no use for templates")
     load = _load_transformers if files.layout == "transformers" else _load_open_clip
     tower, texts = load(files, name, own, device=device, dtype=dtype)
-    with told(name, "its image processor"):
+    with describing_model_errors(name, "its image processor"):
         prepared = PixelConfig.of(_image_settings(files), side_px=card.input_px)
     return CheckpointEncoder(tower, Pixels(prepared, device=device, dtype=dtype), texts, card.space)
 
@@ -130,7 +130,7 @@ def _load_open_clip(
     if device.type == "cpu":
         keep_freed()
     tower: Tower
-    with told(name, "its weights"):
+    with describing_model_errors(name, "its weights"):
         weights = open_clip.read_weights(path)
         config = _open_clip_config(files, weights)
         if config.patch_px is None:
@@ -211,7 +211,7 @@ def _transformers_facts(files: CheckpointFiles, name: str) -> _Facts:
         )
     vision = getattr(config, "vision_config", config)
     patch_px = int(vision.patch_size)
-    with told(name, "its image processor"):
+    with describing_model_errors(name, "its image processor"):
         input_px = _input_px(_image_settings(files), vision, patch_px=patch_px)
     return _Facts(
         kind=config.model_type,
@@ -236,7 +236,7 @@ def _open_clip_facts(files: CheckpointFiles, name: str) -> _Facts:
     (path,) = files.weights
     if path.suffix == ".safetensors":
         element_counts(path, name)
-    with told(name, "its weights"):
+    with describing_model_errors(name, "its weights"):
         config = _open_clip_config(files, read_weights(path))
     require_tokenizer(files, name, trained=config.vocabulary, end=config.vocabulary - 1)
     return _Facts(

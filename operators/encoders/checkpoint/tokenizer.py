@@ -3,7 +3,7 @@
 from typing import Any
 
 from operators.checkpoints.files import CheckpointFiles
-from operators.checkpoints.reasons import told
+from operators.checkpoints.model_errors import describing_model_errors
 from schemas.errors import ModelError
 
 _ADVICE = "put those of openai/clip-vit-base-patch32 (tokenizer.json, or vocab.json and merges.txt) beside it"
@@ -14,12 +14,12 @@ def load_tokenizer(files: CheckpointFiles, name: str) -> Any:
     from transformers import AutoTokenizer, CLIPTokenizer
 
     if files.layout == "transformers":
-        with told(name, "its tokenizer"):
+        with describing_model_errors(name, "its tokenizer"):
             return AutoTokenizer.from_pretrained(files.path, local_files_only=True)
     folder = files.folder
     if not (folder / "tokenizer.json").is_file() and not (folder / "merges.txt").is_file():
         raise ModelError(f"{name} has no tokenizer: {_ADVICE}")
-    with told(name, "its tokenizer"):
+    with describing_model_errors(name, "its tokenizer"):
         return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
 
 

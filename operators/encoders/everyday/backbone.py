@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.whole_file import whole_file
+from operators.runtime.atomic_write import atomic_write
 from schemas.errors import InvalidValueError, ModelError
 from schemas.vectors import VectorArray
 
@@ -115,7 +115,7 @@ def exported(name: BackboneName, *, cache_dir: Path) -> Path:
         ) from error
     path = cache_dir / f"{name}-{weights_version}-opset{_OPSET}-r{_REVISION}.onnx"
     if not (path.exists() and path.with_suffix(".npz").exists()):
-        with whole_file(path) as made:  # several processes may export at once
+        with atomic_write(path) as made:  # several processes may export at once
             _export(name, made)
             made.with_suffix(".npz").replace(path.with_suffix(".npz"))
     return path

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from operators.blas_threads import one_blas_thread
 from operators.encoders.card import ModelCard
 from operators.encoders.crops import cropped
 from operators.encoders.encoder import require_boxes
@@ -19,6 +18,7 @@ from operators.encoders.everyday.resize import resize
 from operators.encoders.everyday.sentences import SentenceEncoder
 from operators.encoders.map_size import map_size_px
 from operators.encoders.pooling import cell_weights, pool_boxes
+from operators.runtime.blas_threads import one_blas_thread
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray
@@ -56,7 +56,7 @@ class EverydayEncoder:
         other._use(head)
         return other
 
-    def held(self, images: Sequence[ImageArray]) -> Sequence[ImageArray]:
+    def to_device(self, images: Sequence[ImageArray]) -> Sequence[ImageArray]:
         """The pictures as they are: the model runs beside them."""
         return images
 

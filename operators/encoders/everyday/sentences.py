@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from operators.checkpoints.silence import no_progress_bars
-from operators.torch_threads import one_torch_thread
+from operators.checkpoints.quiet_progress_bars import quiet_progress_bars
+from operators.runtime.torch_threads import one_torch_thread
 from schemas.errors import ModelError
 from schemas.vectors import VectorArray, normalise
 
@@ -21,7 +21,7 @@ class SentenceEncoder:
 
         folder = str(_folder())
         self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        with no_progress_bars():
+        with quiet_progress_bars():
             self._model = AutoModel.from_pretrained(folder, local_files_only=True).eval()
 
     @one_torch_thread()  # a sentence takes one 7 ms; two threads beside other work waited half a second for each other

@@ -79,7 +79,7 @@ def in_batches(
     Nothing is ever padded to the size of its neighbours: that would let what is found in a frame depend on them.
     A batch that exceeds the device's memory is halved, and so are those that follow.
     """
-    from operators.batches import Batches  # torch: plans are read without it
+    from operators.runtime.batches import Batches  # torch: plans are read without it
 
     groups: dict[Hashable, list[int]] = {}
     for i, image in enumerate(images):

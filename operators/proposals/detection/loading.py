@@ -10,7 +10,7 @@ from operators.checkpoints.loading import (
     load_weights,
     read_config,
 )
-from operators.checkpoints.reasons import told
+from operators.checkpoints.model_errors import describing_model_errors
 from operators.proposals.detection.found import Found, in_batches
 from schemas.errors import ModelError
 from schemas.frames import ImageArray, Keyframe
@@ -105,7 +105,7 @@ def load_detector(
     device, _ = device_and_dtype()
     model = load_weights(getattr(transformers, architecture), folder, name=name, dtype=torch.float32).to(device)
     family = families[kind]
-    with told(name, "its image processor"):
+    with describing_model_errors(name, "its image processor"):
         processor = getattr(transformers, family.processor).from_pretrained(folder, local_files_only=True)
         pixels = FramePixels(processor, resize=family.resize, device=device)
     tokenizer = None
@@ -113,7 +113,7 @@ def load_detector(
         # transformers makes a tokenizer of nothing where there are no files: one that knows no word
         if not any((folder / file).is_file() for file in ("tokenizer.json", "vocab.json", "vocab.txt")):
             raise ModelError(f"{name} holds no tokenizer: fetch it again, with tokenizer.json or its vocabulary")
-        with told(name, "its tokenizer"):
+        with describing_model_errors(name, "its tokenizer"):
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
         known, trained = len(tokenizer), int(model.config.text_config.vocab_size)
         if known > trained:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import cattrs.preconf.json
 
-from operators.whole_file import whole_file
+from operators.runtime.atomic_write import atomic_write
 from schemas.tables import TableName
 
 _converter = cattrs.preconf.json.make_converter()
@@ -74,7 +74,7 @@ class UpkeepStatus:
 
 def write_upkeep_status(path: Path, status: UpkeepStatus) -> None:
     """JSON, whole or not at all."""
-    with whole_file(path) as place:
+    with atomic_write(path) as place:
         place.write_text(_converter.dumps(status))
 
 

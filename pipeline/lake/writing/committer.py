@@ -14,6 +14,7 @@ from typing import Concatenate, Literal, ParamSpec, Self, TypeVar
 import pyarrow as pa
 
 from operators.tracking.links import Linker
+from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.lake.audit.check import check
 from pipeline.lake.lake import Lake
 from pipeline.lake.ledger import (
@@ -29,13 +30,12 @@ from pipeline.lake.ledger import (
 )
 from pipeline.lake.upkeep.compaction import MANY_FRAGMENTS, Compaction, compact
 from pipeline.lake.writing import removal
-from pipeline.lake.writing.folding import FoldShots, fold_sources
+from pipeline.lake.writing.fold_shots import FoldShots, fold_sources
 from pipeline.lake.writing.known_sources import KnownSources
 from pipeline.lake.writing.lock import WriterLock
-from pipeline.lake.writing.sound_rows import require_sound
 from pipeline.lake.writing.table_writer import TableWriter
 from pipeline.lake.writing.tracks import NewTracker, write_tracks
-from pipeline.rows import SegmentRows
+from pipeline.lake.writing.validate_rows import validate_rows
 from schemas.clock import Span
 from schemas.errors import LakeError, PlanConflictError
 from schemas.ids import digest
@@ -174,7 +174,7 @@ class Committer:
         self._recover()
         new = self._new_segments(rows)
         for item in new:
-            require_sound(item, lake=self.lake)
+            validate_rows(item, lake=self.lake)
         if new:
             self._damaged = True
             self._write_sources()

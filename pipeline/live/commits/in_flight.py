@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from operators.whole_file import whole_file
+from operators.runtime.atomic_write import atomic_write
 from pipeline.lake.ledger import SourceEntry
 from pipeline.live.commits.spool import Batch
 from pipeline.live.feeds.feed_buffer import Lost
@@ -68,7 +68,7 @@ class InFlight:
         if now == self._written:
             return
         try:
-            with whole_file(self._file) as path:
+            with atomic_write(self._file) as path:
                 path.write_bytes(pickle.dumps(now, protocol=pickle.HIGHEST_PROTOCOL))
         except OSError as error:
             if not self._refused:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
-from pipeline.backoff import Backoff, BackoffConfig
-from pipeline.engines.engine import LakeWriter
+from pipeline.ingest.engines.engine import LakeWriter
 from pipeline.lake.ledger import SourceEntry
 from pipeline.live.commits.spool import Batch, Spool
 from pipeline.live.status.follow_status import SinkStatus
+from pipeline.runtime.backoff import Backoff, BackoffConfig
 from schemas.errors import LakeError
 from schemas.sources import Source, feed_name
 

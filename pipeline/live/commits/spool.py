@@ -5,10 +5,10 @@ import pickle
 from dataclasses import dataclass
 from pathlib import Path
 
-from operators.whole_file import whole_file
+from operators.runtime.atomic_write import atomic_write
+from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.live.feeds.feed_buffer import Lost
 from pipeline.live.feeds.recorder import RecordingEnded
-from pipeline.rows import SegmentRows
 from schemas.sources import Segment
 
 _SUFFIX = ".batch"
@@ -61,7 +61,7 @@ class Spool:
 
     def append(self, batch: Batch) -> None:
         """Raises OSError where the disk refuses."""
-        with whole_file(self.folder / f"{self._next:012}{_SUFFIX}") as path:
+        with atomic_write(self.folder / f"{self._next:012}{_SUFFIX}") as path:
             path.write_bytes(pickle.dumps(batch, protocol=pickle.HIGHEST_PROTOCOL))
         self._next += 1
 

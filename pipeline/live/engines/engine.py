@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
+from pipeline.ingest.packets import FramePacket, RowPacket
 from pipeline.live.commits.sink import LiveWriter
 from pipeline.live.feeds.feed_buffer import FeedItem
 from pipeline.live.feeds.feed_child import FollowRequest
 from pipeline.live.feeds.feed_status import FeedStatus
 from pipeline.live.feeds.received import Received
-from pipeline.packets import FramePacket, RowPacket
 
 
 class FeedHandle(Protocol):

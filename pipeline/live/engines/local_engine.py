@@ -6,13 +6,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
+from pipeline.ingest.packets import FramePacket, RowPacket
+from pipeline.ingest.stages import EmbedStage, ProposeStage
 from pipeline.live.commits.sink import LiveWriter
 from pipeline.live.engines.engine import Worked
 from pipeline.live.feeds.feed import Feed
 from pipeline.live.feeds.feed_child import FollowRequest
-from pipeline.packets import FramePacket, RowPacket
-from pipeline.plan import Plan
-from pipeline.stages import EmbedStage, ProposeStage
+from pipeline.plan.plan import Plan
 
 
 class LocalLiveEngine:

@@ -9,8 +9,10 @@ from typing import Any, Self
 
 import ray
 
-from pipeline.engines.pool_sizes import EMBEDDER_CPUS, PROPOSER_CPUS
-from pipeline.engines.ray_cluster import RayCluster
+from pipeline.ingest.engines.pool_sizes import EMBEDDER_CPUS, PROPOSER_CPUS
+from pipeline.ingest.engines.ray_cluster import RayCluster
+from pipeline.ingest.packets import FramePacket, RowPacket
+from pipeline.ingest.stages import EmbedStage, ProposeStage
 from pipeline.live.commits.sink import LiveWriter
 from pipeline.live.engines.engine import Worked
 from pipeline.live.feeds.feed import Feed
@@ -19,9 +21,7 @@ from pipeline.live.feeds.feed_child import FollowRequest
 from pipeline.live.feeds.feed_status import FeedStatus
 from pipeline.live.feeds.received import Received, broken_off
 from pipeline.live.feeds.recorder import RecordingEnded
-from pipeline.packets import FramePacket, RowPacket
-from pipeline.plan import Plan
-from pipeline.stages import EmbedStage, ProposeStage
+from pipeline.plan.plan import Plan
 from schemas.clock import Span
 from schemas.sources import Segment
 

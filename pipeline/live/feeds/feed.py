@@ -12,15 +12,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from operators.readers.growing_file import FileMark
-from pipeline.backoff import Backoff
+from pipeline.ingest.packets import FramePacket
 from pipeline.live.feeds.feed_buffer import FeedBuffer, FeedItem
 from pipeline.live.feeds.feed_child import FollowRequest, Heartbeat, StreamEnded
 from pipeline.live.feeds.feed_status import FeedState, FeedStatus
 from pipeline.live.feeds.frame_counts import FrameCounts
 from pipeline.live.feeds.received import Received, broken_off
 from pipeline.live.feeds.recorder import RecordingEnded
-from pipeline.packets import FramePacket
 from pipeline.reading.child import Child
+from pipeline.runtime.backoff import Backoff
 from schemas.clock import Span
 from schemas.sources import SegmentReport, Source
 

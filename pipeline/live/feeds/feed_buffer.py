@@ -5,8 +5,8 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from pipeline.ingest.packets import FramePacket, PacketHead
 from pipeline.live.feeds.recorder import RecordingEnded
-from pipeline.packets import FramePacket, PacketHead
 from pipeline.reading.reader_child import PACKET_FRAMES
 from schemas.clock import Span
 from schemas.frames import KeyframeReason

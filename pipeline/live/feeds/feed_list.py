@@ -10,8 +10,8 @@ import cattrs
 import tomli_w
 
 from operators.readers.stream_address import STREAM_SCHEMES
-from operators.whole_file import whole_file
-from pipeline.named_tables import read_named_tables
+from operators.runtime.atomic_write import atomic_write
+from pipeline.plan.named_tables import read_named_tables
 from pipeline.reading.sources import VIDEO_SUFFIXES, public_uri
 from schemas.errors import PlanError
 
@@ -137,7 +137,7 @@ class FeedList:
             for name, entry in feeds.items()
         }
         mode = self.path.stat().st_mode & 0o777 if self.path.exists() else 0o600  # addresses may hold passwords
-        with whole_file(self.path) as path:
+        with atomic_write(self.path) as path:
             path.touch(mode=mode)
             path.chmod(mode)
             path.write_text(tomli_w.dumps({"feeds": tables}))

@@ -9,11 +9,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pipeline.ingest.packets import FramePacket, SegmentFailure, Work
 from pipeline.live.feeds.feed_buffer import FeedItem
 from pipeline.live.feeds.feed_status import FeedState, FeedStatus
 from pipeline.live.feeds.received import Received
-from pipeline.packets import FramePacket, SegmentFailure, Work
-from pipeline.plan import Plan
+from pipeline.plan.plan import Plan
 from pipeline.reading.reader_process import ReaderProcess
 from pipeline.reading.segments import split_source
 from pipeline.reading.sources import Failure, Location, find_sources

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from operators.readers.live_stream import LiveFrame, utc_at_zero
+from pipeline.ingest.packets import FramePacket, PacketHead
 from pipeline.live.live_config import LiveConfig
-from pipeline.packets import FramePacket, PacketHead
 from pipeline.reading.keyframe_stream import KeyframeStream, ReadConfig
 from pipeline.reading.reader_child import PACKET_BYTES, PACKET_FRAMES
 from schemas.clock import Clock, Span

@@ -6,7 +6,7 @@ from pathlib import Path
 import cattrs
 import cattrs.preconf.json
 
-from operators.whole_file import whole_file
+from operators.runtime.atomic_write import atomic_write
 from pipeline.lake.local_folder import local_folder
 from pipeline.live.status.follow_status import FollowStatus
 from schemas.errors import LakeError
@@ -49,7 +49,7 @@ class StateFolder:
         return self.path / "upkeep.json"
 
     def write_status(self, status: FollowStatus) -> None:
-        with whole_file(self.status) as path:
+        with atomic_write(self.status) as path:
             path.write_text(_converter.dumps(status))
 
     def read_status(self) -> FollowStatus:

@@ -13,7 +13,7 @@ from operators.ranking.fusion import IdArray
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.search.boxed_vectors import BoxedVectors
 from pipeline.search.memory.columns import FragmentKey, fragment_key
-from pipeline.search.memory.hot_columns import HotColumns, ids_of, positions
+from pipeline.search.memory.lake_cache import LakeCache, ids_of, positions
 from schemas.boxes import FloatArray
 from schemas.tables import TableName
 
@@ -45,7 +45,7 @@ class ListColumn:
 class ListedVectors:
     """Loaded when it is first asked for; then it follows the lake. Fragments that are in memory are not read again."""
 
-    def __init__(self, lake: Lake, columns: HotColumns, column: ListColumn) -> None:
+    def __init__(self, lake: Lake, columns: LakeCache, column: ListColumn) -> None:
         self._lake = lake
         self._columns = columns
         self._column = column

@@ -9,7 +9,7 @@ from pipeline.search.boxed_vectors import BoxedVectors
 from pipeline.search.candidates import Candidates
 from pipeline.search.frame_scores import FrameScores
 from pipeline.search.memory.columns import Columns, ColumnStore
-from pipeline.search.memory.hot_columns import ids_of, positions, vectors_of
+from pipeline.search.memory.lake_cache import ids_of, positions, vectors_of
 from pipeline.search.methods.boxed import require_meaning, scores_of
 from pipeline.search.methods.method import Asked, SearchState
 from schemas.errors import QueryError
@@ -43,8 +43,8 @@ class Detail:
         found = self._vectors()
         if not found.alive.any():
             raise QueryError(
-                "this lake holds no fused vectors; make one that does: regionlake train detail, then regionlake ingest "
-                "… --set detail.model=FILE"
+                "this lake holds no fused vectors; make one that does: regionlake lab train detail, then "
+                "regionlake ingest … --set detail.model=FILE"
             )
         candidates = Candidates.of([found], frames=asked.frames, box=None)
         return scores_of(candidates, asked, self._state, with_box=False)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from operators.encoders.encoder import Encoder
 from pipeline.lake.lake import Lake
 from pipeline.search.frame_scores import FrameScores
-from pipeline.search.memory.hot_columns import HotColumns
+from pipeline.search.memory.lake_cache import LakeCache
 from pipeline.search.scoring import Scorer
 from pipeline.search.target import Target
 from schemas.query import Query
@@ -24,7 +24,7 @@ class SearchState:
     """
 
     lake: Lake
-    columns: HotColumns
+    columns: LakeCache
     scorer: Scorer
     encoder: Encoder | None
     proposers: frozenset[str] | None

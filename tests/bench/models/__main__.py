@@ -29,8 +29,8 @@ from typing import Any
 import torch
 import transformers as t
 
-from pipeline.packets import FramePacket
-from pipeline.stages import EmbedStage, ProposeStage
+from pipeline.ingest.packets import FramePacket
+from pipeline.ingest.stages import EmbedStage, ProposeStage
 from tests.bench.models.entries import ENTRIES, Entry
 from tests.bench.models.given import Part, recorded, taken
 from tests.bench.models.packets import packets_of

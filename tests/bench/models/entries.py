@@ -15,8 +15,8 @@ from operators.proposals.automatic_masks import AutomaticMasksConfig
 from operators.proposals.detector import DetectorConfig
 from operators.proposals.open_set import OpenSetConfig
 from operators.proposals.proposer import ProposalConfig
-from pipeline.plan import Plan
-from pipeline.stages import EmbedStage, ProposeStage
+from pipeline.ingest.stages import EmbedStage, ProposeStage
+from pipeline.plan.plan import Plan
 from tests.bench.models import encoders, proposers
 from tests.bench.models.given import Call
 

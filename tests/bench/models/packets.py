@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 from PIL import Image
 
-from pipeline.packets import PacketHead, ProposalPacket
+from pipeline.ingest.packets import PacketHead, ProposalPacket
 from schemas.boxes import Boxes
 from schemas.clock import Clock, Span
 from schemas.frames import ImageArray, Keyframe

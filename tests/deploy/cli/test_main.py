@@ -10,7 +10,7 @@ from deploy.cli.main import INTERRUPTED
 from tests.deploy.cli.conftest import Run
 
 SUBCOMMANDS = ["ingest", "search", "watch", "status", "check", "upkeep", "pin", "unpin"]
-SUBCOMMANDS += ["plan", "models", "doctor", "generate", "eval", "train"]
+SUBCOMMANDS += ["plan", "models", "doctor", "lab"]
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -57,7 +57,7 @@ def test_every_subcommand_has_its_help(called: Run, subcommand: str) -> None:
         (["generate", "out"], "--objects FOLDER or --shapes"),
         (["generate", "out", "--objects", ".", "--shapes"], "--objects FOLDER or --shapes"),
         (["train", "detail", "--out", "f.safetensors"], "--data"),
-        (["ingest", "a.mp4", "--lake", "L", "--set", "detail.model=absent"], "regionlake train detail"),
+        (["ingest", "a.mp4", "--lake", "L", "--set", "detail.model=absent"], "regionlake lab train detail"),
         (["drown"], "drown"),
     ],
 )

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from operators.codes.hamming import hamming_distances
-from operators.codes.itq import itq, quantisation_loss
 from operators.codes.projection import Projection, random_projection
+from pipeline.lab.training.codes.itq import itq, quantisation_loss
 from schemas.errors import InvalidValueError
 from schemas.vectors import VectorArray, normalise
 

@@ -13,8 +13,8 @@ from operators.patch_matching.pyramid import Level
 from operators.patch_matching.region_match import RegionMatch, match_region
 from schemas.errors import InvalidValueError
 from schemas.patches import PatchGrid
-from tests.operators.aggregation.grids import painted_grid, random_grid
 from tests.operators.patch_matching.reference import grow_one_by_one
+from tests.operators.representatives.grids import painted_grid, random_grid
 
 
 def pasted(subject: PatchGrid, *, rows: int, cols: int, at: tuple[int, int], seed: int = 5) -> PatchGrid:

@@ -13,7 +13,7 @@ from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError
 from schemas.patches import PatchGrid
 from schemas.vectors import normalise
-from tests.operators.aggregation.grids import random_grid
+from tests.operators.representatives.grids import random_grid
 
 GRID = random_grid(rows=4, cols=8)
 UNIT = st.floats(0, 1, width=32)

@@ -12,8 +12,8 @@ from operators.patch_matching.config import VoteKind
 from operators.patch_matching.voting import votes
 from schemas.patches import PatchGrid
 from schemas.vectors import VectorArray
-from tests.operators.aggregation.grids import random_grid
 from tests.operators.patch_matching.reference import votes_one_by_one
+from tests.operators.representatives.grids import random_grid
 
 KINDS: tuple[VoteKind, ...] = get_args(VoteKind)
 

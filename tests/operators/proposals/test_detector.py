@@ -18,8 +18,8 @@ from safetensors.torch import save_file
 
 from operators.proposals.detector import FAMILIES, Detector, DetectorConfig
 from operators.proposals.proposer import FrameProposer, ProposalConfig
-from operators.torch_threads import one_torch_thread
-from pipeline.plan import load_plan
+from operators.runtime.torch_threads import one_torch_thread
+from pipeline.plan.plan import load_plan
 from schemas.errors import ModelError, PlanError
 from schemas.frames import Keyframe
 from tests.checkpoints import Checkpoints

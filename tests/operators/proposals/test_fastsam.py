@@ -16,7 +16,7 @@ import torch
 from operators.masks.rle import decode_mask
 from operators.proposals.fastsam import FastSam, FastSamConfig
 from operators.proposals.proposer import FrameProposer, ProposalConfig
-from pipeline.plan import load_plan
+from pipeline.plan.plan import load_plan
 from schemas.errors import ModelError, PlanError
 from schemas.frames import Keyframe
 

@@ -20,15 +20,15 @@ import pytest
 import torch
 import transformers
 
+from operators.proposals.coco_classes import COCO_CLASSES
 from operators.proposals.detection.found import Found
 from operators.proposals.detection.grounding import Grounding
 from operators.proposals.detection.omdet import OmDet, without_doubles
 from operators.proposals.detection.owl import Owl
 from operators.proposals.open_set import FAMILIES, OpenSet, OpenSetConfig, model_for
 from operators.proposals.proposer import FrameProposer, ProposalConfig
-from operators.torch_threads import one_torch_thread
-from operators.training.coco_classes import COCO_CLASSES
-from pipeline.plan import load_plan
+from operators.runtime.torch_threads import one_torch_thread
+from pipeline.plan.plan import load_plan
 from schemas.errors import ModelError, PlanError
 from schemas.frames import Keyframe
 from tests.checkpoints import Checkpoints

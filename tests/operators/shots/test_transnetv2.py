@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from operators.readers.probe import probe
 from operators.readers.video import VideoReader
+from operators.runtime.torch_threads import one_torch_thread
 from operators.shots import transnetv2
 from operators.shots.cuts import fold_shots
 from operators.shots.detector import ShotConfig, ShotDetector, shot_detector
 from operators.shots.transnetv2 import network_input
-from operators.torch_threads import one_torch_thread
 from pipeline.reading.keyframe_stream import ReadConfig
 from pipeline.reading.read_segment import SegmentReader
 from schemas.clock import Clock, Span

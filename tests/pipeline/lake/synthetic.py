@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
-from pipeline.rows import SegmentRows
+from pipeline.ingest.arrow_rows import SegmentRows
 from schemas.boxes import Boxes
 from schemas.clock import Clock, Span
 from schemas.ids import digest, frame_id, region_ids, segment_id

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.packets import FramePacket, SegmentFailure, Work
+from pipeline.ingest.packets import FramePacket, SegmentFailure, Work
 from pipeline.reading.keyframe_stream import ReadConfig
 from pipeline.reading.read_segment import SegmentReader
 from pipeline.reading.reader_child import Alive, ProbeRequest, serve

@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from operators.aggregation.aggregator import build_aggregator
-from operators.aggregation.config import RepresentativesConfig
 from operators.encoders.patch_grids import patch_grids
 from operators.encoders.pooling import pool_boxes
+from operators.representatives.aggregator import build_aggregator
+from operators.representatives.config import RepresentativesConfig
+from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.lake.writing.committer import Committer
-from pipeline.rows import SegmentRows
 from schemas.boxes import Boxes
 from schemas.frames import ImageArray
 from schemas.patches import PatchGrid

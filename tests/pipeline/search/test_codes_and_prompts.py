@@ -16,15 +16,15 @@ from operators.codes.model import CodeModel
 from operators.codes.projection import Projection
 from operators.encoders.catalogue import load_encoder
 from operators.encoders.everyday.encoder import EverydayEncoder
+from operators.encoders.region_vectors import RegionVectorsConfig
 from operators.masks.rle import mask_boxes
 from operators.proposals.proposer import ProposalConfig
 from operators.proposals.segments import Segments, SegmentsConfig
-from operators.region_vectors import RegionVectorsConfig
-from pipeline.ingest import ingest
+from pipeline.ingest.run import ingest
 from pipeline.lake.code_model import keep_code_model, load_code_model
 from pipeline.lake.lake import Lake
 from pipeline.lake.mask_rows import masks_of
-from pipeline.plan import Plan
+from pipeline.plan.plan import Plan
 from pipeline.search.searcher import Searcher
 from schemas.boxes import Boxes
 from schemas.errors import LakeError, ModelError, QueryError

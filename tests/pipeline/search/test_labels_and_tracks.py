@@ -7,9 +7,9 @@ from functools import partial
 import pyarrow as pa
 
 from operators.tracking.tracker import TrackConfig, Tracker
+from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.lake.lake import Lake
 from pipeline.lake.writing.committer import Committer
-from pipeline.rows import SegmentRows
 from pipeline.search.searcher import Searcher
 from schemas.query import Query
 from schemas.sources import Segment

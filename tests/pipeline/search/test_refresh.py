@@ -12,7 +12,7 @@ import pytest
 from pipeline.lake.lake import Lake
 from pipeline.lake.ledger import done_table
 from pipeline.lake.writing.committer import Committer
-from pipeline.search.memory.hot_columns import HotColumns
+from pipeline.search.memory.lake_cache import LakeCache
 from pipeline.search.searcher import Searcher
 from schemas.errors import LakeError
 from schemas.query import Query, SearchResult
@@ -160,7 +160,7 @@ def test_rows_that_a_killed_writer_left_are_never_found(lake: Lake) -> None:
 
 
 def test_a_refresh_reads_only_what_is_new(lake: Lake) -> None:
-    columns = HotColumns(lake)
+    columns = LakeCache(lake)
     with committer(lake) as writer:
         for number in range(4):
             add(writer, World(number))

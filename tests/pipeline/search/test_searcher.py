@@ -10,9 +10,9 @@ from PIL import Image
 
 from operators.encoders.catalogue import load_encoder
 from operators.proposals.proposer import ProposalConfig
-from pipeline.ingest import ingest
+from pipeline.ingest.run import ingest
 from pipeline.lake.lake import Lake
-from pipeline.plan import Plan
+from pipeline.plan.plan import Plan
 from pipeline.search.searcher import Searcher
 from schemas.errors import DecodeError, ModelError, QueryError
 from schemas.query import Query

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.backoff import BackoffConfig
 from pipeline.lake.lake import Lake
 from pipeline.lake.writing.committer import Committer
+from pipeline.runtime.backoff import BackoffConfig
 from pipeline.watch.deliveries import Deliveries
 from pipeline.watch.standing_hit import StandingHit
 from pipeline.watch.watch_state import KeptHit, WatchState

@@ -3,8 +3,8 @@
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from pipeline.backoff import BackoffConfig
 from pipeline.lake.lake import Lake
+from pipeline.runtime.backoff import BackoffConfig
 from pipeline.watch.deliveries import Deliveries
 from pipeline.watch.watch_state import WatchState
 from pipeline.watch.webhook import Webhook, WebhookConfig

@@ -245,7 +245,7 @@ def test_pictures_of_many_sizes_each_have_their_own_map_and_means(checkpoints: C
     boxes = [
         Boxes(np.array([[0.1, 0.2, 0.7, 0.6], [0, 0, 1, 1]][: i % 3], np.float32).reshape(-1, 4)) for i in range(5)
     ]
-    together = encoder.feature_maps(encoder.held(images))
+    together = encoder.feature_maps(encoder.to_device(images))
     for image, found in zip(images, together, strict=True):
         (alone,) = encoder.feature_maps([image])
         np.testing.assert_allclose(found.features, alone.features, rtol=0, atol=1e-5)

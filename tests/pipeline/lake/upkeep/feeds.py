@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
+from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.lake.writing.committer import Committer
-from pipeline.rows import SegmentRows
 from schemas.clock import Clock, Span
 from schemas.ids import digest
 from schemas.sources import Segment, Source, recording_uri

@@ -8,12 +8,12 @@ from typing import Literal
 import pyarrow as pa
 import pytest
 
-from pipeline.backoff import BackoffConfig
+from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.lake.ledger import SourceEntry
 from pipeline.live.commits.sink import Sink
 from pipeline.live.commits.spool import Batch, Spool
 from pipeline.live.feeds.feed_buffer import Lost
-from pipeline.rows import SegmentRows
+from pipeline.runtime.backoff import BackoffConfig
 from schemas.clock import Span
 from schemas.errors import LakeError
 from schemas.sources import Segment, SegmentReport, Source

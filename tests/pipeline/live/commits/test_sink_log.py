@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.backoff import BackoffConfig
+from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.lake.ledger import SourceEntry
 from pipeline.live.commits.sink import Sink
 from pipeline.live.commits.spool import Batch, Spool
 from pipeline.live.feeds.feed_buffer import Lost
 from pipeline.live.feeds.recorder import RecordingEnded
-from pipeline.rows import SegmentRows
+from pipeline.runtime.backoff import BackoffConfig
 from schemas.clock import Clock, Span
 from schemas.errors import LakeError
 from schemas.sources import Segment, Source

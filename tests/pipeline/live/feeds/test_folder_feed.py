@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
+from pipeline.ingest.packets import FramePacket
 from pipeline.live.feeds.folder_feed import FolderFeed
-from pipeline.packets import FramePacket
-from pipeline.plan import Plan
+from pipeline.plan.plan import Plan
 from pipeline.reading.sources import Failure
 from schemas.clock import Span
 from schemas.errors import LakeError

@@ -11,9 +11,9 @@ import pytest
 from operators.readers.live_stream import LiveFrame, StreamConfig, StreamInfo
 from operators.readers.probe import probe
 from operators.readers.video import VideoReader
+from pipeline.ingest.packets import FramePacket
 from pipeline.live.feeds.recorder import Recorder, RecordingEnded
 from pipeline.live.live_config import LiveConfig
-from pipeline.packets import FramePacket
 from pipeline.reading.keyframe_stream import ReadConfig
 from pipeline.reading.read_segment import SegmentReader
 from schemas.frames import Keyframe

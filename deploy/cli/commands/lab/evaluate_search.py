@@ -1,0 +1,144 @@
+"""`regionlake lab eval search`: ways of search compared on a data set, with confidence intervals."""
+
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from deploy.cli.command_line import command_line
+from deploy.cli.options import JsonOption, ModelOption, PlanOption, SetOption, chosen_plan
+from deploy.cli.output import console, print_json
+from deploy.cli.progress import shown_progress, shown_steps
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from pipeline.lab.evaluation.metrics import Estimate
+    from pipeline.lab.evaluation.retrieval.tables import RetrievalTable, TaskTable
+    from pipeline.plan.plan import Plan
+
+LayoutName = Literal["coco", "lvis", "voc", "yolo", "mot"]
+_NO_FIGURE = ("lake", "engine", "as_json")  # options that change none
+
+
+def search(
+    context: typer.Context,
+    dataset: Annotated[
+        Path,
+        typer.Argument(help="A folder of COCO, LVIS, PASCAL VOC, YOLO or MOT Challenge.", exists=True, file_okay=False),
+    ],
+    methods: Annotated[
+        str,
+        typer.Option(
+            metavar="WAY[,WAY…]",
+            help="Ways of search by name; A+B*0.5 fuses two; NAME:KEY=VALUE;… has settings of the plan, or ranking.KEY,"
+            " of its own; grid is regions in cells.",
+        ),
+    ] = "global,regions,grid",
+    tasks: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TASK[,TASK…]",
+            help="What is asked: classes, captions, boxes, rois.",
+            show_default="boxes,rois of a video, else classes,captions",
+        ),
+    ] = None,
+    layout: Annotated[LayoutName | None, typer.Option(help="How the folder is laid out, where several fit.")] = None,
+    split: Annotated[str | None, typer.Option(help="Which split, where the folder has several.")] = None,
+    every: Annotated[int, typer.Option(min=1, help="Of a video, index every n-th frame.")] = 5,
+    queries: Annotated[int, typer.Option(min=1, help="At most so many questions a task; of classes, all.")] = 200,
+    seed: Annotated[int, typer.Option(help="Of the questions that are drawn, and of the bootstrap.")] = 0,
+    plan: PlanOption = None,
+    model: ModelOption = None,
+    settings: SetOption = None,
+    engine: Annotated[Literal["local", "ray"], typer.Option(help="What ingests.")] = "local",
+    lake: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep the lakes here, to go on or measure again in seconds.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure ways of search on a data set: ingest it, ask for its classes, captions, boxes or regions, and judge."""
+    from pipeline.lab.datasets.read import read_dataset
+    from pipeline.lab.evaluation.retrieval.measure import Draw, measure, parse_tasks, tasks_of
+    from pipeline.lab.evaluation.retrieval.prepare import prepare
+    from pipeline.lab.evaluation.retrieval.ways import parse_ways
+
+    def plan_of(needed: tuple[str, ...], own: tuple[str, ...]) -> "Plan":
+        return chosen_plan(plan, model=model, proposer=None, settings=[*needed, *(settings or []), *own])
+
+    ways = parse_ways(methods)
+    asked = parse_tasks(tasks) if tasks else None
+    read = read_dataset(dataset, layout=layout, split=split)
+    with TemporaryDirectory() as temporary:
+        lakes = lake or Path(temporary)
+        with shown_progress() as on_ingest:
+            prepared = prepare(
+                read, ways, every=every, plan_of=plan_of, lakes=lakes, engine=engine, on_progress=on_ingest
+            )
+        with shown_steps() as on_question:
+            table = measure(prepared, Draw(queries, seed), tasks=asked or tasks_of(read), on_progress=on_question)
+    line = command_line(context, without=_NO_FIGURE)
+    if as_json:
+        print_json({"command": line, **asdict(table)})
+    else:
+        _print(table, line)
+
+
+def _print(table: "RetrievalTable", line: str) -> None:
+    out = console()
+    out.print(line, soft_wrap=True)
+    copies = f", {table.copies} copies left out" if table.copies else ""
+    out.print(f"{table.dataset} ({table.layout}): {table.frames} frames{copies}; {table.model}; 95 % intervals")
+    for task in table.tasks:
+        out.print()
+        out.print(_rendered(task))
+        for way, why in task.unanswered.items():
+            out.print(f"{way} does not answer {task.task}: {why}", soft_wrap=True)
+    out.print()
+    out.print(_costs(table))
+
+
+def _rendered(task: "TaskTable") -> "Table":
+    from rich.table import Table
+
+    names = list(dict.fromkeys(name for row in task.rows for name in row.measures))
+    first = names[0] if names else ""
+    printed = Table(task.task, "way", "n", *names, f"Δ {first}", box=None, pad_edge=False)
+    printed.columns[1].overflow = "fold"  # a way is copied from here into the next command
+    subset = ""
+    for row in task.rows:
+        values = [_value(row.measures.get(name), whole=name == first) for name in names]
+        printed.add_row(
+            row.subset if row.subset != subset else "",
+            row.way,
+            str(task.questions[row.subset]),
+            *values,
+            _value(row.gain, whole=True),
+        )
+        subset = row.subset
+    return printed
+
+
+def _costs(table: "RetrievalTable") -> "Table":
+    from rich.table import Table
+
+    asked = [f"ms, {task.task}" for task in table.tasks]
+    printed = Table("way", "bytes a frame", *asked, "plan", box=None, pad_edge=False)
+    for way, plan in table.plans.items():
+        took = [f"{task.ms[way]:.0f}" if way in task.ms else "–" for task in table.tasks]
+        printed.add_row(way, f"{table.bytes_a_frame[way]:,.0f}", *took, plan)
+    return printed
+
+
+def _value(estimate: "Estimate | None", *, whole: bool) -> str:
+    """`.512 [.447, .580]`, or `.512 ±.067` where there is no room for it, which is half the interval's width."""
+    if estimate is None:
+        return "–"
+    if whole or estimate.low is None or estimate.high is None:
+        return str(estimate)
+    from pipeline.lab.evaluation.metrics import short
+
+    half = (estimate.high - estimate.low) / 2
+    return f"{short(estimate.value)} ±{short(half)}"

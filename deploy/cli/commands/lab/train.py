@@ -1,0 +1,142 @@
+"""`regionlake lab train`: makes the weights that this project trains itself."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from deploy.cli.options import LakeOption, ModelOption
+from deploy.cli.output import console
+from deploy.cli.progress import shown_count
+
+CodeWay = Literal["random", "itq", "learnt"]  # as of operators.codes.model, which `--help` must not wait for
+
+app = typer.Typer(name="train", help="Train the parts of models that are RegionLake's own.", no_args_is_help=True)
+
+
+@app.callback()
+def _train() -> None:
+    """A callback keeps `everyday` a word of its own: a single subcommand would be folded into `train`."""
+
+
+@app.command()
+def everyday(
+    data: Annotated[
+        list[Path],
+        typer.Option(help="A COCO folder, or a folder of them; repeatable.", exists=True, file_okay=False),
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE.safetensors", help="Where the weights go.", dir_okay=False)],
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the backbone and of the training.")] = 2,
+) -> None:
+    """Train the head of the everyday model from labelled pictures."""
+    from operators.encoders.catalogue import default_cache_dir
+    from pipeline.lab.datasets.coco_folders import coco_folders
+    from pipeline.lab.training.everyday.train import TrainConfig, train_everyday
+
+    folders = tuple(folder for named in data for folder in (coco_folders(named) or [named]))
+    config = TrainConfig(data=folders, cache_dir=default_cache_dir(), out=out, threads=threads)
+    with shown_count("pictures") as on_progress:
+        report = train_everyday(config, on_progress=on_progress)
+    console().print(
+        f"{report.out}: revision {report.revision}, trained in {report.seconds:.0f} s from {report.pictures} pictures "
+        f"with {report.objects:,} objects ({report.views:,} crops) of {', '.join(map(str, folders))}"
+    )
+
+
+@app.command()
+def detail(
+    out: Annotated[Path, typer.Option(metavar="FILE.safetensors", help="Where the weights go.", dir_okay=False)],
+    lake: Annotated[
+        str | None, typer.Option(metavar="DIR|s3://…", help="Train from its keyframes, read again from their sources.")
+    ] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FOLDER", help="Train from all pictures in it; repeatable.", exists=True, file_okay=False),
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,NAME…|FILE", help="What will be searched for.", show_default="the 80 classes of COCO"
+        ),
+    ] = None,
+    model: ModelOption = None,
+    pictures: Annotated[int, typer.Option(min=2, help="At most so many pictures.")] = 2000,
+    k: Annotated[int, typer.Option(min=1, help="Of Complete Cover: the smallest windows are 1/k of a side.")] = 4,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the pictures.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 0,
+) -> None:
+    """Train what fuses the windows of a frame into one vector; killed, the same command goes on."""
+    from operators.detailclip.cover import CoverConfig
+    from operators.encoders.catalogue import DEFAULT_MODEL, default_cache_dir
+    from operators.proposals.coco_classes import COCO_CLASSES
+    from pipeline.lab.training.detailclip.fit import DetailFitConfig
+    from pipeline.lab.training.detailclip.train import TrainDetailConfig, train_detail
+
+    config = TrainDetailConfig(
+        out=out,
+        classes=COCO_CLASSES if classes is None else _names(classes),
+        cache_dir=default_cache_dir(),
+        model=model or DEFAULT_MODEL,
+        lake=lake,
+        folders=tuple(data or ()),
+        pictures=pictures,
+        cover=CoverConfig(k),
+        fit=DetailFitConfig(epochs=epochs, warm_up_epochs=min(DetailFitConfig().warm_up_epochs, epochs), seed=seed),
+    )
+    with shown_count("pictures and epochs") as on_progress:
+        total = pictures + epochs
+
+        def on_picture(done: int, of: int) -> None:
+            nonlocal total
+            total = of + epochs
+            on_progress(done, total)
+
+        report = train_detail(
+            config,
+            on_picture=on_picture,
+            on_epoch=lambda epoch: on_progress(total - epochs + epoch.number, total),
+        )
+    held_out = "" if report.held_out_loss is None else f", {report.held_out_loss:.3f} on pictures kept out"
+    console().print(
+        f"{report.out}: revision {report.revision}, trained in {report.seconds:.0f} s from {report.pictures} pictures "
+        f"({report.windows:,} windows) and {report.classes} names; loss {report.loss:.3f}{held_out}; curve in "
+        f"{report.out.with_suffix('.csv')}",
+        soft_wrap=True,
+    )
+
+
+def _names(classes: str) -> tuple[str, ...]:
+    """Names from a file, one a line, or between commas; each once."""
+    path = Path(classes)
+    lines = path.read_text().splitlines() if path.is_file() else classes.split(",")
+    return tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
+
+
+@app.command()
+def codes(
+    lake: LakeOption,
+    out: Annotated[Path, typer.Option(metavar="FILE.safetensors", help="Where the code model goes.", dir_okay=False)],
+    way: Annotated[
+        CodeWay, typer.Option(help="How bits are chosen: learnt, or one of those it is to beat.")
+    ] = "learnt",
+    regions: Annotated[int, typer.Option(min=1, help="About so many regions are looked at.")] = 20_000,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over them.")] = 15,
+    seed: Annotated[int, typer.Option(help="Of the sample, the start and the order.")] = 0,
+) -> None:
+    """Learn the 256-bit codes of a lake's regions, for search by codes."""
+    from pipeline.lab.training.codes.fit import CodeTraining
+    from pipeline.lab.training.codes.train import CodesFromLake, train_lake_codes
+
+    config = CodesFromLake(out, way=way, regions=regions, training=CodeTraining(epochs=epochs, seed=seed))
+    with shown_count("frames") as on_frames:
+        report = train_lake_codes(lake, config, on_frames=on_frames)
+    learnt = (
+        f" in {len(report.epochs)} epochs; their losses are in {report.out.with_suffix('.json')}"
+        if report.epochs
+        else ""
+    )
+    console().print(
+        f"{report.out}: code model {report.fingerprint}, {way}, in {report.seconds:.0f} s from {report.regions:,} "
+        f"regions of {report.frames:,} frames of {lake}{learnt}\n"
+        f"use it with: regionlake ingest SOURCE... --lake LAKE --set codes.model={report.out}"
+    )

@@ -1,0 +1,22 @@
+"""Reasons that say what could not be read, in place of whatever a library raised."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from schemas.errors import ModelError
+
+
+@contextmanager
+def describing_model_errors(name: str, what: str) -> Iterator[None]:
+    """Turns what libraries raise into a ModelError. name: of the checkpoint. what: was being read, "its weights"."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except ModelError as error:
+        raise ModelError(f"{name}: {error}") from error
+    except ImportError as error:  # backbones and tokenizers of other packages: timm, sentencepiece
+        raise ModelError(f"{name} needs a package that is not installed: {' '.join(str(error).split())}") from error
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        said = next((line for line in str(error).splitlines() if line.strip()), repr(error))
+        raise ModelError(f"{name}: {what} cannot be read: {said}") from error

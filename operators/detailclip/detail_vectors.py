@@ -1,0 +1,32 @@
+"""Fused vectors of frames at ingest: the windows of Complete Cover encoded, then one vector of each frame's."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from operators.detailclip.config import DetailConfig
+from operators.detailclip.cover import CoverVectors
+from operators.detailclip.model import load_detail_model
+from operators.encoders.encoder import Encoder
+from schemas.frames import ImageArray
+from schemas.vectors import VectorArray
+
+
+class DetailVectors:
+    """Raises ModelError where the file is none, or was trained with vectors of another model.
+
+    revision: of the file, stored with each vector.
+    """
+
+    def __init__(self, config: DetailConfig, encoder: Encoder) -> None:
+        self._model = load_detail_model(Path(config.model))
+        self._model.require_space(encoder.space)
+        self._cover = CoverVectors(self._model.cover, encoder)
+
+    @property
+    def revision(self) -> str:
+        return self._model.revision
+
+    def __call__(self, images: Sequence[ImageArray], *, whole: VectorArray) -> VectorArray:
+        """images: uint8 (H, W, 3) RGB each, or as `Encoder.held` gave them back; whole: float32 (N, D), their vectors.
+        Returns float32 (N, D), L2-normalised. A vector depends on its own frame alone."""
+        return self._model(self._cover(images, whole=whole))

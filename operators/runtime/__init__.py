@@ -1,0 +1,1 @@
+"""How operators share memory, threads and files of the process they run in."""

@@ -1,1 +1,0 @@
-"""Training of the small parts of models that RegionLake ships, from local folders."""

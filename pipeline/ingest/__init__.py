@@ -1,0 +1,1 @@
+"""From names of sources to rows in the lake."""

@@ -1,0 +1,56 @@
+"""`--engine local`: every stage in this process, one after the other, beside the reader's child process, which a thread
+empties."""
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from types import TracebackType
+from typing import Self
+
+from pipeline.ingest.engines.engine import LakeWriter
+from pipeline.ingest.engines.packet_groups import grouped
+from pipeline.ingest.packets import FramePacket, RowPacket, Work
+from pipeline.ingest.stages import EmbedStage, ProposeStage
+from pipeline.plan.plan import Plan
+from pipeline.reading.reader_process import ReaderProcess
+from pipeline.reading.sources import Failure, Location
+from schemas.errors import SourceError
+from schemas.sources import Source
+
+
+class LocalEngine:
+    """The plan in one process, for debugging, tests and small work. The reader decodes ahead while the model works."""
+
+    def __init__(self, plan: Plan, make_writer: Callable[[], LakeWriter]) -> None:
+        self._propose = ProposeStage(plan)
+        self._embed = EmbedStage(plan)
+        self.writer = make_writer()  # holds the lake's lock: after all that may be refused
+        self._reader = ReaderProcess(plan.read, timeout_s=plan.run.read_timeout_s)
+        self._groups: Generator[list[FramePacket]] | None = None
+
+    def probe(self, locations: Sequence[Location]) -> Iterator[tuple[Location, Source] | Failure]:
+        for location in locations:
+            try:
+                yield location, self._reader.probe(location)
+            except SourceError as error:
+                yield Failure(location.uri, str(error))
+
+    def run(self, works: Sequence[Work]) -> Iterator[RowPacket]:
+        self._groups = grouped(self._read(works), stop=self._reader.stop)
+        with closing(self._groups):
+            for group in self._groups:
+                yield from self._embed(self._propose(group))
+
+    def _read(self, works: Sequence[Work]) -> Generator[FramePacket]:
+        for work in works:
+            yield from self._reader.read(work)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if self._groups is not None:
+            self._groups.close()  # whoever took our packets may still hold their generator: its thread uses the reader
+        self._reader.close()
+        self._propose.close()
+        self._embed.close()
+        self.writer.close()

@@ -1,0 +1,88 @@
+"""Packets taken together, so that what comes in small pieces (pictures, short clips) is not embedded one by one."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Generator
+from contextlib import closing
+
+from pipeline.ingest.packets import FramePacket
+
+# of a group, and as much again waiting: what one packet of a long video holds
+GROUP_BYTES = 24 * 2**20
+GROUP_FRAMES = 16
+GROUP_PACKETS = 64  # some hold no keyframe
+
+
+def grouped(packets: Generator[FramePacket], *, stop: Callable[[], None]) -> Generator[list[FramePacket]]:
+    """The same packets in their order, and the same error after them; read ahead in a thread of its own.
+
+    A group is what has come by the time that it is asked for, GROUP_FRAMES keyframes at most: nothing waits for
+    company, and where the models are slower than the reader the groups are full.
+
+    stop: ends `packets` from another thread, where the groups are closed before they ended. Nothing else may use what
+    `packets` uses until then.
+    """
+    reading = _Reading(packets)
+    thread = threading.Thread(target=reading.run, name="packets", daemon=True)
+    thread.start()
+    try:
+        while group := reading.take():
+            yield group
+    finally:
+        if reading.cancel():
+            stop()
+        thread.join()
+    if reading.error is not None:
+        raise reading.error
+
+
+class _Reading:
+    """What the thread has read and nobody has taken."""
+
+    def __init__(self, packets: Generator[FramePacket]) -> None:
+        self._packets = packets
+        self._waiting: deque[FramePacket] = deque()
+        self._changed = threading.Condition()
+        self._cancelled = self._ended = False
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            with closing(self._packets):
+                for packet in self._packets:
+                    with self._changed:
+                        self._changed.wait_for(lambda: self._cancelled or not _full(self._waiting))
+                        if self._cancelled:
+                            return
+                        self._waiting.append(packet)
+                        self._changed.notify_all()
+        except BaseException as caught:  # handed on to whoever takes the groups
+            self.error = caught
+        finally:
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()
+
+    def take(self) -> list[FramePacket]:
+        """At least one packet; none at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._ended)
+            group: list[FramePacket] = []
+            while self._waiting and (not group or not _full([*group, self._waiting[0]], over=True)):
+                group.append(self._waiting.popleft())
+            self._changed.notify_all()
+            return group
+
+    def cancel(self) -> bool:
+        """Whether the thread still reads; what it reads from now on is dropped."""
+        with self._changed:
+            self._cancelled = True
+            self._changed.notify_all()
+            return not self._ended
+
+
+def _full(packets: deque[FramePacket] | list[FramePacket], *, over: bool = False) -> bool:
+    """Whether packets have reached the limits of a group; over: whether they exceed them."""
+    frames = sum(len(packet.keyframes) for packet in packets)
+    size = sum(keyframe.image.nbytes for packet in packets for keyframe in packet.keyframes)
+    return frames >= GROUP_FRAMES + over or size >= GROUP_BYTES + over or len(packets) >= GROUP_PACKETS + over

@@ -1,0 +1,104 @@
+"""How many actors each Ray stage gets, so that they all start and Ray's own tasks still find a CPU."""
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass, fields
+
+from operators.checkpoints.files import is_checkpoint
+from pipeline.ingest.packets import StageName
+from pipeline.plan.plan import Plan, RunConfig
+from schemas.errors import PlanError
+
+# CPUs asked of Ray by one actor. They are shares for scheduling, not limits: decoders and models use threads.
+READER_CPUS = 0.5
+PROPOSER_CPUS = 0.25
+EMBEDDER_CPUS = 0.5
+LINKER_CPUS = 0.25
+# Left for Ray Data's own tasks: pools that take every CPU wait for ever for a task that waits for a CPU.
+SPARE_CPUS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSizes:
+    """Actors of each stage. proposer_gpus, …: share of a GPU that one of them asks for; 0 for none.
+
+    linkers: one where masks are carried from keyframe to keyframe, for tracks are written one source after the other;
+        else none.
+    """
+
+    readers: int
+    proposers: int
+    embedders: int
+    linkers: int = 0
+    proposer_gpus: float = 0.0
+    embedder_gpus: float = 0.0
+    linker_gpus: float = 0.0
+
+    @property
+    def cpus(self) -> float:
+        stages = self.readers * READER_CPUS + self.proposers * PROPOSER_CPUS + self.embedders * EMBEDDER_CPUS
+        return stages + self.linkers * LINKER_CPUS
+
+
+def stages_with_models(plan: Plan) -> frozenset[StageName]:
+    """Stages whose models run on a GPU where the process sees one. The embedded model runs on the CPU.
+
+    What proposes holds a model where its settings name one.
+    """
+    stages: set[StageName] = set()
+    if is_checkpoint(plan.model):
+        stages.add("embed")
+    proposing = [*map(plan.proposals.config_of, plan.proposals.use), plan.proposals.box_masks.chosen]
+    if any(field.name == "model" for config in proposing if config is not None for field in fields(config)):
+        stages.add("propose")
+    if plan.tracks.propagation.model:
+        stages.add("track")
+    return frozenset(stages)
+
+
+def pool_sizes(
+    run: RunConfig,
+    *,
+    cluster_cpus: float,
+    works: int,
+    cluster_gpus: float = 0.0,
+    models: Collection[StageName] = (),
+) -> PoolSizes:
+    """Sizes from the plan where it names them, else shared out by what each stage costs.
+
+    works: pieces of work there are; more readers than that would idle.
+    models: stages that hold models. Where the cluster has GPUs each of them has one actor a GPU, and they share it
+        evenly; Ray hides the GPUs from actors that ask for none.
+    Raises PlanError for a plan that could never start on this cluster.
+    """
+    unit = READER_CPUS + PROPOSER_CPUS + EMBEDDER_CPUS
+    linkers = int("track" in models)
+    units = max(1, int((cluster_cpus - SPARE_CPUS - linkers * LINKER_CPUS) / unit))
+    gpus = int(cluster_gpus)
+
+    def actors(named: int, stage: StageName) -> tuple[int, float]:
+        """How many, and the share of a GPU of each."""
+        if gpus == 0 or stage not in models:
+            return named or units, 0.0
+        count = named or min(units, gpus)
+        return count, 1 / (len(models) * math.ceil(count / gpus))
+
+    proposers, proposer_gpus = actors(run.proposers, "propose")
+    embedders, embedder_gpus = actors(run.embedders, "embed")
+    _, linker_gpus = actors(linkers, "track")
+    sizes = PoolSizes(
+        readers=run.readers or min(units, max(1, works)),
+        proposers=proposers,
+        embedders=embedders,
+        linkers=linkers,
+        proposer_gpus=proposer_gpus,
+        embedder_gpus=embedder_gpus,
+        linker_gpus=linker_gpus,
+    )
+    if sizes.cpus + SPARE_CPUS > cluster_cpus:
+        raise PlanError(
+            f"the plan asks for {sizes.readers} readers, {sizes.proposers} proposers and {sizes.embedders} embedders: "
+            f"{sizes.cpus:g} CPUs and {SPARE_CPUS:g} for Ray itself, the cluster has {cluster_cpus:g}; it would wait "
+            "for ever. Lower run.readers, run.proposers, run.embedders (0 sizes them), or use --engine local"
+        )
+    return sizes

@@ -1,0 +1,72 @@
+"""The committer in an actor of Ray: restarted when it dies and asked again, which commits once all the same."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from pipeline.ingest.arrow_rows import SegmentRows
+from pipeline.ingest.engines.engine import LakeWriter
+from pipeline.ingest.engines.remote import call
+from pipeline.lake.ledger import SourceEntry
+from schemas.clock import Span
+from schemas.sources import Segment, Source
+
+
+class ActorWriter:
+    """The committer as the driver sees it."""
+
+    def __init__(self, make_writer: Callable[[], LakeWriter], *, on_this_node: bool) -> None:
+        """on_this_node: the lake is a folder of this machine."""
+        options: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
+        if on_this_node:
+            here = ray.get_runtime_context().get_node_id()
+            options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(here, soft=False)
+        self._actor = ray.remote(_WriterActor).options(**options).remote(make_writer)
+        call(self._actor, "ready")  # a lake that cannot be opened is told before any file is read
+
+    def register(self, source: Source, *, replace: bool) -> list[Span]:
+        spans: list[Span] = self._ask("register", source, replace=replace)
+        return spans
+
+    def commit(self, rows: Sequence[SegmentRows]) -> int:
+        new: int = self._ask("commit", rows)
+        return new
+
+    def fail(self, segment: Segment, *, state: Literal["failed", "quarantined"], error: str, lost: int = 0) -> None:
+        self._ask("fail", segment, state=state, error=error, lost=lost)
+
+    def quarantine(self, uri: str, *, error: str) -> None:
+        self._ask("quarantine", uri, error=error)
+
+    def end(self, source: Source) -> None:
+        self._ask("end", source)
+
+    def open_recordings(self, besides: Sequence[Source] = ()) -> list[SourceEntry]:
+        found: list[SourceEntry] = self._ask("open_recordings", besides)
+        return found
+
+    def recordings(self, feed: str) -> list[Source]:
+        found: list[Source] = self._ask("recordings", feed)
+        return found
+
+    def close(self) -> None:
+        self._ask("close")
+
+    def _ask(self, method: str, *args: object, **options: object) -> Any:
+        return call(self._actor, "ask", method, *args, **options)
+
+
+class _WriterActor:
+    def __init__(self, make_writer: Callable[[], LakeWriter]) -> None:
+        self._make_writer = make_writer
+        self._writer: LakeWriter | None = None
+
+    def ready(self) -> None:
+        # opened by the first call and not by the constructor, whose errors Ray hides behind its own
+        self._writer = self._writer or self._make_writer()
+
+    def ask(self, method: str, *args: object, **options: object) -> Any:
+        self.ready()
+        return getattr(self._writer, method)(*args, **options)

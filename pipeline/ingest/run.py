@@ -1,0 +1,235 @@
+"""Ingest: from names of sources to rows in the lake, by either engine."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from operators.codes.model import CodeModel
+from operators.shots.cuts import fold_shots
+from operators.tracking.links import Linker
+from operators.tracking.tracker import Tracker
+from pipeline.ingest.arrow_rows import SegmentRows
+from pipeline.ingest.engines.engine import Engine
+from pipeline.ingest.engines.local_engine import LocalEngine
+from pipeline.ingest.packets import SegmentFailure, StageName, Work
+from pipeline.ingest.progress import IngestReport, Progress
+from pipeline.ingest.segment_assembler import SegmentAssembler
+from pipeline.lake.code_model import keep_code_model
+from pipeline.lake.lake import Lake
+from pipeline.lake.local_folder import local_folder
+from pipeline.lake.writing.committer import Committer
+from pipeline.plan.plan import Plan
+from pipeline.reading.segments import split_source
+from pipeline.reading.sources import Failure, Location, find_sources
+from schemas.errors import PlanConflictError
+from schemas.sources import Segment, Source
+
+EngineName = Literal["ray", "local"]
+
+SOURCES_AT_ONCE = 256  # probed and registered together: the first rows of a large archive come soon
+SEGMENTS_PER_COMMIT = 32
+COMMIT_BYTES = 64 * 2**20
+COMMIT_INTERVAL_S = 5.0
+
+
+def ingest(
+    names: Sequence[str],
+    lake: str,
+    plan: Plan,
+    *,
+    engine: EngineName = "local",
+    replace: bool = False,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> IngestReport:
+    """Adds the sources behind `names` (files, folders, globs, URLs) to the lake at `lake`, each once.
+
+    What the lake already holds of a source by the same plan is skipped. A source that cannot be read is
+    quarantined with its reason, and the others go on.
+    replace: remove and read again what another plan made of the same source.
+    Raises PlanError, ModelError, LakeError before any file is read.
+    """
+    # workers of Ray have a working directory of their own
+    folder = local_folder(lake)
+    with _engine(engine, plan, lake if folder is None else str(folder.resolve())) as runner:
+        return _Run(runner, plan, replace=replace, on_progress=on_progress).ingest(names)
+
+
+def _engine(name: EngineName, plan: Plan, lake: str) -> Engine:
+    if name == "local":
+        return LocalEngine(plan, partial(open_committer, lake, plan))
+    from pipeline.ingest.engines.ray_engine import (
+        RayEngine,  # importing Ray takes a second that local runs need not wait
+    )
+
+    return RayEngine(plan, partial(open_committer, lake, plan), on_this_node=local_folder(lake) is not None)
+
+
+def open_committer(lake: str, plan: Plan, *, linker: Linker | None = None) -> Committer:
+    """The committer of a lake, made if it does not exist. Raises LakeError, ModelError.
+
+    linker: carries masks for the tracks; where the plan asks for one and none is given, this process loads it.
+    """
+    if linker is None and plan.tracks.propagation.model:
+        from operators.tracking.propagation import MaskPropagation  # torch: most plans carry no masks
+
+        linker = MaskPropagation(plan.tracks.propagation)
+    opened = Lake.create_or_open(lake, plan.space)
+    committer = Committer(
+        opened,
+        plan_hash=plan.hash,
+        fold_shots=partial(fold_shots, config=plan.read.shots),
+        new_tracker=partial(Tracker, plan.tracks),
+        linker=linker,
+    )
+    if plan.codes.model:
+        try:
+            keep_code_model(opened, CodeModel.load(Path(plan.codes.model)))
+        except BaseException:
+            committer.close()
+            raise
+    return committer
+
+
+class _Run:
+    """One ingest: its counts, and the rows that wait for their commit."""
+
+    def __init__(self, engine: Engine, plan: Plan, *, replace: bool, on_progress: Callable[[Progress], None]) -> None:
+        self._engine = engine
+        self._plan = plan
+        self._replace = replace
+        self._on_progress = on_progress
+        self._report = IngestReport()
+        self._seconds: defaultdict[StageName, float] = defaultdict(float)
+        self._start = time.perf_counter()
+        self._pending: list[SegmentRows] = []
+        self._last_commit = self._start
+        self._frames_of: dict[str, tuple[int, float]] = {}  # segment id → frames decoded so far, frame rate
+        self._keyframes = self._regions = 0  # embedded so far, committed or not
+        self._media_total_s = 0.0
+        self._backlog = 0
+        self._taken: set[str] = set()  # ids of the sources of this run: a copy has the same
+
+    def ingest(self, names: Sequence[str]) -> IngestReport:
+        found = find_sources(names)
+        while chunk := list(islice(found, SOURCES_AT_ONCE)):
+            works = list(self._works(chunk))
+            self._backlog = len(works)
+            self._media_total_s += sum(_media_s(w.segment) for w in works)
+            self._read(works)
+        self._report.elapsed_s = time.perf_counter() - self._start
+        self._report.seconds = {stage: round(s, 3) for stage, s in self._seconds.items()}
+        return self._report
+
+    def _works(self, chunk: Sequence[Location | Failure]) -> Iterator[Work]:
+        for failure in chunk:
+            if isinstance(failure, Failure):
+                self._quarantine(failure)
+        start = time.perf_counter()
+        for probed in self._engine.probe([c for c in chunk if isinstance(c, Location)]):
+            self._seconds["probe"] += time.perf_counter() - start
+            if isinstance(probed, Failure):
+                self._quarantine(probed)
+            else:
+                yield from self._segments(*probed)
+            self._on_progress(self._progress())  # a slow share keeps us here for minutes
+            start = time.perf_counter()
+
+    def _segments(self, location: Location, source: Source) -> Iterator[Work]:
+        self._report.sources += 1
+        if source.id in self._taken:
+            self._report.skipped += 1
+            return
+        self._taken.add(source.id)
+        try:
+            todo = self._engine.writer.register(source, replace=self._replace)
+        except PlanConflictError as error:
+            self._report.failed.append(Failure(location.uri, str(error)))
+            return
+        segments = split_source(source, segment_s=self._plan.run.segment_s, plan_hash=self._plan.hash, todo=todo)
+        if not segments:
+            self._report.skipped += 1
+        for segment in segments:
+            yield Work(segment, location)
+
+    def _read(self, works: Sequence[Work]) -> None:
+        assembler = SegmentAssembler(self._plan.hash)
+        unfinished = {work.segment.id: work.segment for work in works}
+        for packet in self._engine.run(works):
+            segment = packet.head.segment
+            for stage, seconds in packet.head.busy:
+                self._seconds[stage] += seconds
+            before, rate = self._frames_of.get(segment.id, (0, segment.source.frame_rate))
+            self._frames_of[segment.id] = max(before, packet.head.frames_decoded), rate
+            self._keyframes += packet.frames.num_rows
+            self._regions += packet.regions.num_rows
+            whole = assembler.add(packet)
+            if whole is not None:
+                unfinished.pop(segment.id, None)
+            if isinstance(whole, SegmentRows):
+                self._pending.append(whole)
+            elif whole is not None:
+                self._fail(*whole)
+            if self._commit_is_due():
+                self._commit()
+            self._on_progress(self._progress())
+        for segment in unfinished.values():
+            self._fail(segment, SegmentFailure("failed", "its rows never came back from the workers; run it again"))
+        self._commit()
+        self._on_progress(self._progress())
+
+    def _commit_is_due(self) -> bool:
+        waiting = sum(r.frames.nbytes + r.regions.nbytes for r in self._pending)
+        return bool(self._pending) and (
+            len(self._pending) >= SEGMENTS_PER_COMMIT
+            or waiting >= COMMIT_BYTES
+            or time.perf_counter() - self._last_commit >= COMMIT_INTERVAL_S
+        )
+
+    def _commit(self) -> None:
+        start = time.perf_counter()
+        if self._pending:
+            self._engine.writer.commit(self._pending)
+        for rows in self._pending:
+            self._report.segments += 1
+            self._report.frames_decoded += rows.report.frames_decoded
+            self._report.near_duplicates += rows.report.near_duplicates
+            self._report.keyframes += rows.frames.num_rows
+            self._report.regions += rows.regions.num_rows
+        self._backlog -= len(self._pending)
+        self._pending = []
+        self._last_commit = time.perf_counter()
+        self._seconds["commit"] += self._last_commit - start
+
+    def _quarantine(self, failure: Failure) -> None:
+        self._engine.writer.quarantine(failure.uri, error=failure.error)
+        self._report.quarantined.append(failure)
+
+    def _fail(self, segment: Segment, failure: SegmentFailure) -> None:
+        self._engine.writer.fail(segment, state=failure.state, error=failure.error)
+        self._backlog -= 1
+        named = self._report.quarantined if failure.state == "quarantined" else self._report.failed
+        named.append(Failure(segment.source.uri, failure.error))
+
+    def _progress(self) -> Progress:
+        frames = sum(n for n, _ in self._frames_of.values())
+        return Progress(
+            elapsed_s=time.perf_counter() - self._start,
+            sources=self._report.sources,
+            segments=self._report.segments,
+            backlog_segments=self._backlog,
+            frames_decoded=frames,
+            keyframes=self._keyframes,
+            regions=self._regions,
+            media_s=sum(n / rate for n, rate in self._frames_of.values() if rate > 0),
+            media_total_s=self._media_total_s,
+        )
+
+
+def _media_s(segment: Segment) -> float:
+    if segment.source.kind == "picture":
+        return 0.0
+    return segment.source.clock.seconds(segment.span.stop - segment.span.start)

@@ -1,0 +1,134 @@
+"""The stages between the reader and the committer, as both engines run them.
+
+Each takes several packets at once, of whatever segments and sources: models see batches across all of their frames, and
+rows do not depend on what shared a call. What comes out is one packet for each that went in, in their order.
+"""
+
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import accumulate, pairwise
+
+from operators.checkpoints.files import is_checkpoint
+from operators.codes.coder import RegionCoder
+from operators.encoders.catalogue import load_encoder
+from operators.encoders.patch_grids import projected
+from operators.encoders.region_vectors import RegionVectors
+from operators.proposals.proposer import FrameProposer
+from operators.representatives.aggregator import build_aggregator
+from pipeline.ingest.arrow_rows import frame_rows, patch_rows, region_rows, thumbnail
+from pipeline.ingest.packets import FramePacket, PacketHead, ProposalPacket, RowPacket, StageName
+from pipeline.plan.plan import Plan
+
+_THUMBNAIL_THREADS = 4
+
+
+class ProposeStage:
+    """Finds the regions of every keyframe of some packets."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._propose = FrameProposer(plan.proposals)
+
+    def __call__(self, packets: Sequence[FramePacket]) -> list[ProposalPacket]:
+        start = time.perf_counter()
+        found = self._propose([keyframe for packet in packets for keyframe in packet.keyframes])
+        heads = _worked(packets, "propose", time.perf_counter() - start)
+        return [
+            ProposalPacket(head, packet.keyframes, tuple(found[here]))
+            for head, packet, here in zip(heads, packets, _places(packets), strict=True)
+        ]
+
+    def close(self) -> None:
+        """Frees the models of proposers. Actors of Ray need not: their process ends, and all that it holds with it."""
+        self._propose.close()
+
+
+class EmbedStage:
+    """Turns the keyframes and regions of some packets into rows with vectors. Holds the model."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._encoder = load_encoder(plan.model)
+        if plan.run.compile and is_checkpoint(plan.model):
+            from operators.encoders.checkpoint.encoder import CheckpointEncoder  # torch: the embedded model needs none
+
+            if isinstance(self._encoder, CheckpointEncoder) and self._encoder.on_gpu:
+                self._encoder.compile()
+        self._regions = RegionVectors(plan.regions, self._encoder)
+        self._detail = None
+        if plan.detail.model:
+            from operators.detailclip.detail_vectors import DetailVectors  # torch: the embedded model needs none
+
+            self._detail = DetailVectors(plan.detail, self._encoder)
+        wanted = plan.representatives
+        self._represent = None if wanted.method == "none" else build_aggregator(wanted)
+        self._codes = RegionCoder(plan.codes, self._encoder) if plan.codes.model else None
+        # OpenCV works outside of the interpreter's lock: beside a model on a GPU its time does not count
+        self._threads = ThreadPoolExecutor(min(_THUMBNAIL_THREADS, os.cpu_count() or 1), "thumbnail")
+
+    def __call__(self, packets: Sequence[ProposalPacket]) -> list[RowPacket]:
+        start = time.perf_counter()
+        keyframes = [keyframe for packet in packets for keyframe in packet.keyframes]
+        waiting = [self._threads.submit(thumbnail, k.image, self._plan.thumbnails) for k in keyframes]
+        images = self._encoder.to_device([k.image for k in keyframes])
+        space = self._encoder.space
+        whole = self._encoder.encode_images(images)
+        fused = None if self._detail is None else self._detail(images, whole=whole)
+        regions = [proposals for packet in packets for proposals in packet.proposals]
+        boxes = [proposals.boxes for proposals in regions]
+        gridded = self._plan.patches or self._represent is not None
+        maps = self._encoder.feature_maps(images) if gridded or self._codes is not None else None
+        vectors = self._regions(images, boxes, maps=maps)
+        codes = None if self._codes is None else self._codes([k.image for k in keyframes], regions, maps=maps)
+        grids = [projected(self._encoder, m) for m in maps] if maps is not None and gridded else None
+        parts = None
+        if self._represent is not None and grids is not None:
+            parts = [self._represent(grid, of_frame) for grid, of_frame in zip(grids, boxes, strict=True)]
+        thumbnails = [future.result() for future in waiting]
+        made = []
+        for packet, here in zip(packets, _places(packets), strict=True):
+            source = packet.head.segment.source
+            frame_table = frame_rows(
+                source,
+                packet.keyframes,
+                whole[here],
+                thumbnails=thumbnails[here],
+                detail=None if fused is None else fused[here],
+                detail_model=None if self._detail is None else self._detail.revision,
+                parts=None if parts is None else parts[here],
+                space=space,
+            )
+            region_table = region_rows(
+                source,
+                packet.keyframes,
+                packet.proposals,
+                vectors[here],
+                codes=None if codes is None else codes[here],
+                space=space,
+            )
+            patch_table = None
+            if self._plan.patches and grids is not None:
+                patch_table = patch_rows(source, packet.keyframes, grids[here], space=space)
+            made.append(RowPacket(packet.head, frame_table, region_table, patch_table))
+        heads = _worked(packets, "embed", time.perf_counter() - start)
+        return [replace(packet, head=head) for head, packet in zip(heads, made, strict=True)]
+
+    def close(self) -> None:
+        """Frees the model."""
+        self._threads.shutdown(cancel_futures=True)
+        self._encoder.close()
+
+
+def _places(packets: Sequence[FramePacket | ProposalPacket]) -> list[slice]:
+    """Where the keyframes of each packet stand among those of all."""
+    ends = accumulate((len(packet.keyframes) for packet in packets), initial=0)
+    return [slice(first, stop) for first, stop in pairwise(ends)]
+
+
+def _worked(packets: Sequence[FramePacket | ProposalPacket], stage: StageName, seconds: float) -> list[PacketHead]:
+    """The packets' heads; time is shared among them by their keyframes."""
+    total = sum(len(packet.keyframes) for packet in packets)
+    shares = [len(packet.keyframes) / total if total else 1 / len(packets) for packet in packets]
+    return [packet.head.worked(stage, seconds * share) for packet, share in zip(packets, shares, strict=True)]

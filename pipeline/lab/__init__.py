@@ -1,0 +1,1 @@
+"""What trains, generates and measures: the product never imports it."""

@@ -1,0 +1,115 @@
+"""Recall of proposals: how many true boxes of kept frames some proposal finds."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from operators.proposals.proposer import FrameProposer
+from pipeline.lab.datasets.mot import read_sequence
+from pipeline.plan.plan import Plan
+from pipeline.reading.read_segment import SegmentReader
+from schemas.boxes import Boxes, FloatArray
+from schemas.errors import SourceError
+from schemas.frames import Keyframe
+from schemas.ids import segment_id
+from schemas.sources import Segment
+
+LEAST_IOU = 0.5
+# thirds of the true boxes by height, as shares of the frame, would move with the clip; these do not
+SIZES = {"small, under 1/8 of the height": (0.0, 0.125), "up to 1/4": (0.125, 0.25), "larger": (0.25, 1.01)}
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalRecall:
+    """What the proposals of a plan find of a video's true boxes.
+
+    recall: share of the true boxes of kept frames at IoU >= 0.5 of some proposal.
+    by_proposer: the same with the proposals of one kind alone. by_size: (recall, true boxes) by height.
+    mean_boxes, most_boxes: proposals a frame.
+    """
+
+    clip: str
+    frames: int
+    true_boxes: int
+    recall: float
+    mean_iou: float
+    mean_boxes: float
+    most_boxes: int
+    by_proposer: dict[str, float]
+    by_size: dict[str, tuple[float, int]]
+
+
+def proposal_recall(folder: Path, plan: Plan, *, on_progress: Callable[[int], None] | None = None) -> ProposalRecall:
+    """Reads the video in `folder` (MOT Challenge format: one clip and `gt.txt`) by the plan, and compares.
+
+    on_progress: told the frames decoded so far. Raises SourceError where the folder holds no such data.
+    """
+    sequence = read_sequence(folder)
+    source = sequence.source
+    segment = Segment(source, source.span, segment_id(source.id, plan.hash, source.span))
+    propose = FrameProposer(plan.proposals)
+    best: list[FloatArray] = []  # one float32 (true boxes,) a frame: the best IoU of each
+    by_proposer: dict[str, list[FloatArray]] = {}
+    heights: list[FloatArray] = []
+    counts: list[int] = []
+    for keyframe in SegmentReader(plan.read)(segment, source.uri, on_progress=on_progress):
+        if not isinstance(keyframe, Keyframe):
+            continue
+        truth, found = sequence.boxes[keyframe.pts], propose([keyframe])[0]
+        counts.append(len(found))
+        heights.append(truth.xyxy[:, 3] - truth.xyxy[:, 1])
+        best.append(_best_iou(truth, found.boxes))
+        for name in {_kind(p) for p in found.proposer}:
+            own = np.array([_kind(p) == name for p in found.proposer])
+            by_proposer.setdefault(name, []).append(_best_iou(truth, found.boxes[own]))
+    if not sum(map(len, best)):
+        raise SourceError(
+            f"none of the {len(counts)} keyframes of {source.uri} has a true box; is {folder}/gt.txt of it?"
+        )
+    iou, height = np.concatenate(best), np.concatenate(heights)
+    return ProposalRecall(
+        clip=Path(source.uri).name,
+        frames=len(counts),
+        true_boxes=len(iou),
+        recall=float((iou >= LEAST_IOU).mean()),
+        mean_iou=float(iou.mean()),
+        mean_boxes=float(np.mean(counts)),
+        most_boxes=max(counts),
+        # a proposer that found nothing in a frame missed all of it
+        by_proposer={
+            n: float((np.concatenate(v) >= LEAST_IOU).sum() / len(iou)) for n, v in sorted(by_proposer.items())
+        },
+        by_size={
+            name: (float((iou[inside] >= LEAST_IOU).mean()), int(inside.sum()))
+            for name, (low, high) in SIZES.items()
+            if (inside := (height >= low) & (height < high)).any()
+        },
+    )
+
+
+def recall_table(recalls: Iterable[ProposalRecall]) -> str:
+    """As a table in plain text, a clip after the other."""
+    lines = []
+    for r in recalls:
+        lines += [
+            f"{r.clip}: recall {r.recall:.3f} at IoU ≥ {LEAST_IOU}, mean best IoU {r.mean_iou:.3f} "
+            f"({r.true_boxes:,} true boxes on {r.frames} keyframes; "
+            f"{r.mean_boxes:.1f} proposals a frame, at most {r.most_boxes})",
+            *(f"  {name + ' alone':<34}{recall:.3f}" for name, recall in r.by_proposer.items()),
+            *(f"  {name:<34}{recall:.3f}  of {count:,}" for name, (recall, count) in r.by_size.items()),
+        ]
+    return "\n".join(lines)
+
+
+def _best_iou(truth: Boxes, proposals: Boxes) -> FloatArray:
+    if not len(proposals):
+        return np.zeros(len(truth), np.float32)
+    best: FloatArray = truth.iou(proposals).max(axis=1)
+    return best
+
+
+def _kind(proposer: str) -> str:
+    """So that "grid-4" and "grid-2" are both "grid"."""
+    return proposer.rsplit("-", 1)[0] if proposer.rsplit("-", 1)[-1].isdigit() else proposer

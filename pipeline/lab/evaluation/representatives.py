@@ -1,0 +1,150 @@
+"""What representatives keep of a frame's patches: class names sought among pictures, by heads that never saw them.
+
+`regionlake lab eval representatives --data DIR`. The embedded model's head was trained on these pictures, so each
+is judged by a head that was trained without it, as `eval everyday` does. Source: Cluster-CLIP; methods.md §4.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.encoders.everyday.backbone import Backbone
+from operators.encoders.everyday.encoder import BACKBONE, EverydayEncoder
+from operators.encoders.everyday.names import classifier_names
+from operators.encoders.everyday.sentences import SentenceEncoder
+from operators.encoders.patch_grids import patch_grids
+from operators.proposals.coco_classes import COCO_CLASSES
+from operators.proposals.proposer import FrameProposer, ProposalConfig
+from operators.representatives.aggregator import build_aggregator
+from operators.representatives.config import RepresentativesConfig
+from pipeline.lab.datasets.coco_folders import LabelledPicture, coco_folders, read_folder
+from pipeline.lab.evaluation.metrics import Estimate, average_precision_at, bootstrapped
+from pipeline.lab.training.everyday.fit import FitConfig, fit_head
+from pipeline.lab.training.everyday.prompts import everyday_prompts
+from pipeline.lab.training.everyday.views import ViewConfig, training_views
+from schemas.boxes import FloatArray
+from schemas.errors import SourceError
+from schemas.frames import Keyframe
+
+MEDIUM_PX = 96.0**2  # COCO's: objects of a smaller area are small or medium
+_RETRIEVED = 50
+
+WAYS: dict[str, RepresentativesConfig] = {
+    "all patches": RepresentativesConfig(method="all"),
+    "K.M., 10": RepresentativesConfig(method="kmeans", count=10),
+    "K.M., 50": RepresentativesConfig(method="kmeans", count=50),
+    "AG-F, 10": RepresentativesConfig(method="agglomerative-count", count=10),
+    "AG-F, 50": RepresentativesConfig(method="agglomerative-count", count=50),
+    "AG-T, 0.4": RepresentativesConfig(method="agglomerative-threshold", threshold=0.4),
+    "R.P., 50": RepresentativesConfig(method="regions", count=50),
+}
+GLOBAL = "whole frame"
+
+
+@dataclass(frozen=True, slots=True)
+class RepresentativesEvaluation:
+    """data: folder of COCO folders. threads: of the backbone and of the training. limit: so many pictures at most."""
+
+    data: Path
+    cache_dir: Path
+    folds: int = 5
+    threads: int = 2
+    limit: int | None = None
+    views: ViewConfig = field(default_factory=ViewConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """vectors, bytes: of a picture on average. all, small: mAP@50 over the classes, with pictures that show the class
+    by an object of at most medium size alone; gain: of the latter over the whole frame's."""
+
+    way: str
+    vectors: float
+    bytes: float
+    all: Estimate
+    small: Estimate
+    gain: Estimate | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scored:
+    """way → float32 (80,), cosine of the nearest vector with each class name; and how many vectors there are."""
+
+    scores: dict[str, FloatArray]
+    vectors: dict[str, int]
+
+
+def evaluate_representatives(
+    config: RepresentativesEvaluation, *, on_progress: Callable[[str], None] = lambda _: None
+) -> list[Row]:
+    """Trains a head a fold. Raises SourceError where `config.data` holds no COCO folder."""
+    pictures = [p for folder in coco_folders(config.data) for p in read_folder(folder)][: config.limit]
+    if not pictures:
+        raise SourceError(f"{config.data} holds no COCO folder (images/ with instances_*.json or labels/)")
+    backbone = Backbone(BACKBONE, cache_dir=config.cache_dir, threads=config.threads)
+    prompts = everyday_prompts(SentenceEncoder(), nouns=classifier_names())
+    encoder = EverydayEncoder(cache_dir=config.cache_dir, threads=config.threads)
+    views = training_views(
+        pictures,
+        backbone,
+        config=config.views,
+        seed=config.fit.seed,
+        cache_dir=config.cache_dir,
+        on_progress=lambda done, total: on_progress(f"features of picture {done} of {total}"),
+    )
+    propose = FrameProposer(ProposalConfig())
+    fold_of = np.random.default_rng(0).permutation(len(pictures)) % config.folds
+    scored: dict[int, _Scored] = {}
+    for fold in range(config.folds):
+        on_progress(f"fold {fold + 1} of {config.folds}")
+        head = fit_head(views.where(fold_of[views.pictures] != fold), prompts, backbone, config=config.fit)
+        unseeing = encoder.with_head(head)
+        words = unseeing.encode_texts(COCO_CLASSES)
+        for index in np.flatnonzero(fold_of == fold).tolist():
+            on_progress(f"picture {len(scored) + 1} of {len(pictures)}")
+            scored[index] = _score(pictures[index], unseeing, words, propose)
+    return _rows(pictures, [scored[i] for i in range(len(pictures))], dimension=encoder.space.dimension)
+
+
+def _score(picture: LabelledPicture, encoder: EverydayEncoder, words: FloatArray, propose: FrameProposer) -> _Scored:
+    image = picture.read()
+    (grid,) = patch_grids(encoder, [image])
+    (proposals,) = propose([Keyframe(0, image, None, "shot")])
+    made = {name: build_aggregator(way)(grid, proposals.boxes).vectors for name, way in WAYS.items()}
+    vectors = {GLOBAL: encoder.encode_images([image]), **made}
+    return _Scored(
+        {name: (of @ words.T).max(axis=0) for name, of in vectors.items()}, {n: len(of) for n, of in vectors.items()}
+    )
+
+
+def _rows(pictures: Sequence[LabelledPicture], scored: Sequence[_Scored], *, dimension: int) -> list[Row]:
+    largest = np.zeros((len(pictures), len(COCO_CLASSES)))  # px² of the largest object of each class
+    for number, picture in enumerate(pictures):
+        np.maximum.at(largest[number], picture.labels, picture.sides_px().prod(axis=1))
+    rows: list[Row] = []
+    whole: list[float] = []
+    for name in (GLOBAL, *WAYS):
+        scores = np.stack([s.scores[name] for s in scored])
+        count = float(np.mean([s.vectors[name] for s in scored]))
+        shown, small = largest > 0, (largest > 0) & (largest < MEDIUM_PX)
+        of_small = _precisions(scores, small, judged=~shown | small)
+        whole = of_small if name == GLOBAL else whole
+        gain = None if name == GLOBAL else bootstrapped(np.subtract(of_small, whole))
+        all_of_them = bootstrapped(_precisions(scores, shown, judged=np.ones_like(shown)))
+        rows.append(Row(name, count, count * 2 * dimension, all_of_them, bootstrapped(of_small), gain))
+    return rows
+
+
+def _precisions(scores: FloatArray, relevant: NDArray[np.bool_], *, judged: NDArray[np.bool_]) -> list[float]:
+    """AP@50 of every class of which something is relevant, among the pictures that are judged for it."""
+    values = []
+    for column in np.flatnonzero(relevant.any(axis=0)):
+        rows = np.flatnonzero(judged[:, column])
+        order = rows[np.argsort(-scores[rows, column], kind="stable")]
+        found = relevant[order, column]
+        values.append(average_precision_at(found, relevant=int(found.sum()), k=_RETRIEVED))
+    return values

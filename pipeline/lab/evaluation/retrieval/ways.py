@@ -1,0 +1,109 @@
+"""Ways of search that are compared: how frames are ranked, in a lake made by which settings of the plan."""
+
+from dataclasses import dataclass, replace
+from typing import cast, get_args
+
+from pipeline.lab.evaluation.plans import GRID_SETTINGS
+from schemas.errors import QueryError
+from schemas.query import Geometry, MethodName, Normalisation, Ranking, RankTerm
+
+# What a way needs of the plan; a setting that is given by the user comes later and wins.
+_NEEDS: dict[str, tuple[str, ...]] = {
+    "grid": GRID_SETTINGS,
+    "patches": ("patches=true",),
+    **{name: ("patches=true",) for name in get_args(MethodName) if name.startswith("votes")},
+    "growing": ("patches=true",),
+    "parts": ("representatives.method=kmeans",),
+    "parts-global": ("representatives.method=kmeans",),
+}
+_GRID = "grid"  # "regions" in a lake of cells
+_RANKING = "ranking."
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """label: as it was written. rank, ranking: of every query. settings: of its lake alone, `key.path=value`.
+
+    needs: settings that it cannot do without; ways without settings of their own share a lake that has all of theirs.
+    """
+
+    label: str
+    rank: tuple[RankTerm, ...]
+    ranking: Ranking
+    settings: tuple[str, ...]
+    needs: tuple[str, ...]
+
+
+def way_names() -> tuple[str, ...]:
+    """What may be asked for by name."""
+    return (*get_args(MethodName), _GRID)
+
+
+def parse_ways(text: str) -> tuple[Way, ...]:
+    """`global,regions,grid` → three ways; `global+regions*0.5` is one that fuses two, the second with half the weight.
+
+    After a colon come settings of the plan, or of the ranking, separated by semicolons:
+    `parts:representatives.count=10;representatives.method=kmeans`, `regions:ranking.semantic_weight=1`.
+    Raises QueryError for a name or a setting of the ranking that is not known, and for one way twice.
+    """
+    ways = tuple(_parse(part) for part in _split(text))
+    labels = [way.label for way in ways]
+    if not ways or len(set(labels)) < len(labels):
+        raise QueryError(f"name each way of search once, and at least one, got {text!r}")
+    return ways
+
+
+def _parse(text: str) -> Way:
+    names, _, rest = text.partition(":")
+    terms: list[RankTerm] = []
+    needs: list[str] = []
+    grid = False
+    for name_and_weight in names.split("+"):
+        name, _, weight = name_and_weight.partition("*")
+        if name not in way_names():
+            raise QueryError(f"{name!r} is no way of search; there are {', '.join(way_names())}")
+        method = cast(MethodName, "regions" if name == _GRID else name)
+        terms.append(RankTerm(method, _number("weight", weight) if weight else 1.0))
+        needs += _NEEDS.get(name, ())
+        grid |= name == _GRID
+    given = [setting.strip() for setting in rest.split(";") if setting.strip()]
+    settings = [setting for setting in given if not setting.startswith(_RANKING)]
+    if grid:  # a lake of its own: its regions are no proposals
+        settings, needs = [*needs, *settings], []
+    ranking = _ranking([setting.removeprefix(_RANKING) for setting in given if setting.startswith(_RANKING)])
+    return Way(text, tuple(terms), ranking, tuple(settings), tuple(needs))
+
+
+def _ranking(settings: list[str]) -> Ranking:
+    ranking = Ranking()
+    for setting in settings:
+        key, _, value = setting.partition("=")
+        if key == "semantic_weight":
+            ranking = replace(ranking, semantic_weight=_number(f"ranking.{key}", value))
+        elif key == "geometry" and value in get_args(Geometry):
+            ranking = replace(ranking, geometry=cast(Geometry, value))
+        elif key == "normalisation" and value in get_args(Normalisation):
+            ranking = replace(ranking, normalisation=cast(Normalisation, value))
+        else:
+            known = f"geometry={'|'.join(get_args(Geometry))}, normalisation={'|'.join(get_args(Normalisation))}"
+            raise QueryError(f"ranking.{setting} is none of semantic_weight=0…1, {known}")
+    return ranking
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise QueryError(f"{name} must be a number, got {text!r}") from None
+
+
+def _split(text: str) -> list[str]:
+    """At commas outside of brackets: settings may hold lists."""
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter == "[") - (letter == "]")
+        if letter == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return [part.strip() for part in parts if part.strip()]

@@ -1,0 +1,212 @@
+"""Objects cut out of the pictures of a COCO folder along their masks, and empty parts of those pictures."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pycocotools import mask as coco
+
+from pipeline.lab.scenes.scene import Origin
+from schemas.errors import SourceError
+from schemas.frames import ImageArray
+from schemas.ids import digest
+
+_GRID = 40  # cells a side, in which empty rectangles are sought
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CutOut:
+    """An object and nothing else.
+
+    image: uint8 (H, W, 3), RGB, the object's box. mask: bool (H, W). category_id: of the folder's JSON.
+    """
+
+    image: ImageArray
+    mask: NDArray[np.bool_]
+    category_id: int
+    category: str
+    origin: Origin
+
+    @property
+    def longer_side_px(self) -> int:
+        return max(map(int, self.mask.shape))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Backdrop:
+    """A part of a picture on which nothing is annotated. image: uint8 (H, W, 3), RGB."""
+
+    image: ImageArray
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Material:
+    """What pictures are made of, in the order of file names and annotation ids."""
+
+    cut_outs: tuple[CutOut, ...]
+    backdrops: tuple[Backdrop, ...]
+
+    @property
+    def categories(self) -> dict[int, str]:
+        """Of the cut-outs, by id."""
+        return dict(sorted({c.category_id: c.category for c in self.cut_outs}.items()))
+
+
+def read_material(folders: Sequence[Path], *, least_side_px: int = 32, least_backdrop_px: int = 160) -> Material:
+    """All objects, crowds left out, whose box is at least `least_side_px` a side and a fifth of it object; and
+    backgrounds at least `least_backdrop_px` a side, at most one a picture.
+
+    folders: with `instances_*.json` (or in `annotations/`) and pictures under `images/`. A picture that stands in
+    several folders is used once. Raises SourceError where a folder has no masks.
+    """
+    cut_outs: list[CutOut] = []
+    backdrops: list[Backdrop] = []
+    seen: set[str] = set()
+    for folder in folders:
+        for path in _instances(folder):
+            document = json.loads(path.read_text())
+            names = {c["id"]: c["name"] for c in document["categories"]}
+            licences = {entry["id"]: entry["url"] for entry in document.get("licenses") or ()}
+            objects = defaultdict(list)
+            for entry in document["annotations"]:
+                objects[entry["image_id"]].append(entry)
+            for picture in document["images"]:
+                name = Path(picture["file_name"]).name
+                if name in seen:
+                    continue
+                seen.add(name)
+                origin = Origin(
+                    name,
+                    0,
+                    str(licences.get(picture.get("license"), picture.get("license", ""))),
+                    picture.get("flickr_url") or picture.get("coco_url") or "",
+                )
+                image = _read(folder / "images" / name)
+                found, empty = _taken_apart(
+                    image, objects[picture["id"]], names, origin, least_side_px, least_backdrop_px
+                )
+                cut_outs += found
+                backdrops += empty
+    if not cut_outs:
+        raise SourceError(f"no object to cut out of {', '.join(map(str, folders))}: no masks, or all too small")
+    cut_outs.sort(key=lambda c: (c.origin.picture, c.origin.annotation))
+    backdrops.sort(key=lambda b: b.origin.picture)
+    return Material(tuple(cut_outs), tuple(backdrops))
+
+
+def dealt(material: Material, *, test_share: float, seed: int) -> tuple[Material, Material]:
+    """Training and test parts that share no picture: all that was cut out of one goes to the same part.
+
+    test_share: of the pictures, in (0, 1), as a hash of the file name and the seed falls.
+    """
+
+    def to_test(origin: Origin) -> bool:
+        return int(digest("scenes", seed, origin.picture)[:8], 16) < test_share * 2**32
+
+    parts = tuple(
+        Material(
+            tuple(c for c in material.cut_outs if to_test(c.origin) == test),
+            tuple(b for b in material.backdrops if to_test(b.origin) == test),
+        )
+        for test in (False, True)
+    )
+    if not all(part.cut_outs for part in parts):
+        raise SourceError("too few pictures to part objects into training and test; give more folders")
+    return parts[0], parts[1]
+
+
+def folders_with_masks(folder: Path) -> list[Path]:
+    """The folder itself where it is one of COCO's, or those directly under it. Raises SourceError where none is."""
+    found = [path for path in (folder, *sorted(folder.iterdir())) if path.is_dir() and _instances(path)]
+    if not found:
+        raise SourceError(f"{folder} holds no instances_*.json: objects are cut out along the masks in it")
+    return found[:1] if found[0] == folder else found
+
+
+def _instances(folder: Path) -> list[Path]:
+    return sorted([*folder.glob("instances_*.json"), *folder.glob("annotations/instances_*.json")])
+
+
+def _read(path: Path) -> ImageArray:
+    try:
+        with Image.open(path) as file:
+            return np.asarray(file.convert("RGB"))
+    except OSError as error:
+        raise SourceError(f"{path} is named by the annotations and cannot be read: {error}") from error
+
+
+def _taken_apart(
+    image: ImageArray,
+    annotations: Sequence[dict[str, object]],
+    names: dict[int, str],
+    origin: Origin,
+    least_side_px: int,
+    least_backdrop_px: int,
+) -> tuple[list[CutOut], list[Backdrop]]:
+    height, width, _ = image.shape
+    taken = np.zeros((height, width), bool)
+    found: list[CutOut] = []
+    for entry in annotations:
+        mask = _mask(entry["segmentation"], height, width)
+        x, y, w, h = (float(v) for v in entry["bbox"])  # type: ignore[attr-defined]
+        taken[int(y) : int(np.ceil(y + h)), int(x) : int(np.ceil(x + w))] = True
+        if entry.get("iscrowd") or not mask.any():
+            continue
+        rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        box = (slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1))
+        cut = mask[box]
+        if min(cut.shape) < least_side_px or cut.mean() < 0.2:
+            continue
+        category = int(str(entry["category_id"]))
+        source = Origin(origin.picture, int(str(entry["id"])), origin.licence, origin.url)
+        found.append(CutOut(image[box].copy(), cut.copy(), category, names[category], source))
+    x0, y0, x1, y1 = _largest_empty(taken)
+    if min(x1 - x0, y1 - y0) < least_backdrop_px:
+        return found, []
+    return found, [Backdrop(image[y0:y1, x0:x1].copy(), origin)]
+
+
+def _mask(segmentation: object, height: int, width: int) -> NDArray[np.bool_]:
+    """Polygons, or run lengths as numbers or compressed. Returns bool (height, width)."""
+    if isinstance(segmentation, list):
+        polygons = [p for p in segmentation if len(p) >= 6]
+        if not polygons:
+            return np.zeros((height, width), bool)
+        coded = coco.merge(coco.frPyObjects(polygons, height, width))
+    elif isinstance(segmentation, dict):
+        counts = segmentation["counts"]
+        coded = coco.frPyObjects(segmentation, height, width) if isinstance(counts, list) else segmentation
+    else:
+        raise SourceError(f"a segmentation is neither polygons nor run lengths: {segmentation!r:.60}")
+    return np.asarray(coco.decode(coded)).astype(bool)
+
+
+def _largest_empty(taken: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """The largest rectangle that is nowhere taken, to whole cells of a grid: x0, y0, x1, y1 in pixels."""
+    height, width = taken.shape
+    rows = np.linspace(0, height, _GRID + 1).astype(int)
+    cols = np.linspace(0, width, _GRID + 1).astype(int)
+    sums = np.zeros((height + 1, width + 1), np.int64)
+    sums[1:, 1:] = taken.cumsum(axis=0).cumsum(axis=1)
+    cells = sums[np.ix_(rows, cols)]
+    free = np.diff(np.diff(cells, axis=0), axis=1) == 0
+    best, area = (0, 0, 0, 0), 0
+    run = np.zeros(_GRID, np.int64)  # free cells above, this row included
+    for row in range(_GRID):
+        run = np.where(free[row], run + 1, 0)
+        for left in range(_GRID):
+            lowest = _GRID
+            for right in range(left, _GRID):
+                lowest = min(lowest, int(run[right]))
+                if not lowest:
+                    break
+                if lowest * (right + 1 - left) > area:
+                    area = lowest * (right + 1 - left)
+                    best = (int(cols[left]), int(rows[row + 1 - lowest]), int(cols[right + 1]), int(rows[row + 1]))
+    return best

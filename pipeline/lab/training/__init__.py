@@ -1,0 +1,1 @@
+"""Training of the parts of models that are RegionLake's own."""

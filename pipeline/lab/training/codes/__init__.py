@@ -1,0 +1,1 @@
+"""Training of 256-bit codes."""

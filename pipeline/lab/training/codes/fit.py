@@ -1,0 +1,213 @@
+"""Learns the 256 bits of region codes without labels; survives a kill, and gives the same weights after it.
+
+Source: Search Anything, section 2.2 (`tanh(W x + b)`), whose loss is not given; the losses here are those that learnt
+hashes share: HashNet (Cao et al., ICCV 2017) raises the slope of the tanh while it learns.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from operators.codes.hamming import CODE_BITS
+from operators.codes.projection import Projection, require_features
+from operators.runtime.atomic_write import atomic_write
+from operators.runtime.torch_threads import one_torch_thread
+from pipeline.lab.training.codes.itq import itq
+from schemas.errors import InvalidValueError, ModelError
+from schemas.ids import digest
+from schemas.vectors import VectorArray
+
+
+@dataclass(frozen=True, slots=True)
+class CodeTraining:
+    """Loss = neighbours + quantisation × Q + balance × B + decorrelation × D, over batches of rows, with
+    h = tanh(slope · (W x + b)).
+
+    neighbours: cross entropy of who is near whom, by a softmax over the batch of the cosines of x and of h, each
+        divided by the temperature; `about_mean` is the share of it in which x is seen from its mean, in the components.
+        Q: mean of (|h| − 1)². B: mean over bits of their squared mean.
+    D: mean over bits of the sum of squared products with the others.
+    steepest: the slope at the end; it grows from 1, and h comes to be the bits themselves.
+    components: W sees so many principal components of x. itq_rounds: of the rotation with which it starts.
+
+    Seen from their mean, regions tell their classes apart better than by the cosines of x (mAP .34 and .30, of regions
+    of the training pictures in three folds), because what all have in common says nothing; ITQ sees them so. By the
+    cosines of x alone, learnt codes kept more neighbours than ITQ's and told classes apart no better.
+
+    Few small steps are enough, and more are too many: of regions kept out of training (5,822 trained on, 2,900 asked),
+    the mAP of the 50 nearest was about .71 after 15 epochs at 1e-3 and .70 after 40 at 3e-3, of classes .29 and .27.
+    """
+
+    epochs: int = 15
+    batch: int = 512
+    learning_rate: float = 1e-3
+    temperature: float = 0.05
+    about_mean: float = 0.5
+    quantisation: float = 0.1
+    balance: float = 0.1
+    decorrelation: float = 0.1
+    steepest: float = 6.0
+    components: int = 256
+    itq_rounds: int = 50
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.components, self.itq_rounds) < 1 or self.batch < 2:
+            raise InvalidValueError(
+                f"epochs, components and itq_rounds must be at least 1, batch at least 2, got {self}"
+            )
+        if min(self.learning_rate, self.temperature) <= 0 or self.steepest < 1:
+            raise InvalidValueError(f"learning_rate and temperature must be positive, steepest at least 1, got {self}")
+        if not 0 <= self.about_mean <= 1:
+            raise InvalidValueError(f"about_mean is a share, in [0, 1], got {self.about_mean}")
+        if min(self.quantisation, self.balance, self.decorrelation) < 0:
+            raise InvalidValueError(f"weights of a loss cannot be negative, got {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class CodeEpoch:
+    """Means over one epoch's batches: of the loss, and of each of its parts before they are weighted."""
+
+    loss: float
+    neighbours: float
+    quantisation: float
+    balance: float
+    decorrelation: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LearntCodes:
+    """What training gives. epochs: the learning curve, in order."""
+
+    projection: Projection
+    epochs: tuple[CodeEpoch, ...]
+
+
+@one_torch_thread()
+def train_codes(
+    features: VectorArray,
+    config: CodeTraining,
+    *,
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[int, CodeEpoch], None] = lambda _number, _epoch: None,
+) -> LearntCodes:
+    """features: float32 (N, D), x of regions, of unit length, D >= 256. Starts from ITQ of them.
+
+    checkpoint: a file that is written after every epoch; where it is there, training goes on from it, to the same
+    weights, bit for bit, as without a kill. Deterministic under the seed for one version of torch; on one thread.
+    on_epoch: told (number from 1, its losses) after each.
+    Raises ModelError where the checkpoint is of other features or another config.
+    """
+    require_features(features)
+    run = _Run(features, config)
+    key = _key(features, config)
+    if checkpoint is not None and checkpoint.exists():
+        run.restore(checkpoint, key)
+    while len(run.epochs) < config.epochs:
+        run.epoch()
+        if checkpoint is not None:
+            run.keep(checkpoint, key)
+        on_epoch(len(run.epochs), run.epochs[-1])
+    return LearntCodes(run.projection(), tuple(run.epochs))
+
+
+class _Run:
+    """The state of a training between two epochs."""
+
+    def __init__(self, features: VectorArray, config: CodeTraining) -> None:
+        self._config = config
+        self.epochs: list[CodeEpoch] = []
+        self._x = torch.from_numpy(np.ascontiguousarray(features, np.float32))
+        self._mean = self._x.double().mean(dim=0)
+        centred = self._x.double() - self._mean
+        _, vectors = torch.linalg.eigh(centred.T @ centred)
+        self._components = vectors[:, -max(config.components, CODE_BITS) :]  # of all there are, where there are fewer
+        projected = centred @ self._components
+        start = torch.from_numpy(itq(projected.float().numpy(), seed=config.seed, rounds=config.itq_rounds).weight)
+        self._z = projected.float()
+        self._centred = torch.nn.functional.normalize(self._z, dim=1)
+        self._weight = torch.nn.Parameter(
+            start / (self._z @ start.T).std()
+        )  # a slope of 1 squashes as much as it bends
+        self._bias = torch.nn.Parameter(torch.zeros(CODE_BITS))
+        self._optimiser = torch.optim.Adam([self._weight, self._bias], lr=config.learning_rate)
+        self._draw = torch.Generator().manual_seed(config.seed)
+
+    def epoch(self) -> None:
+        """One pass over all rows, in an order drawn anew."""
+        config, count = self._config, len(self._x)
+        batches = list(torch.split(torch.randperm(count, generator=self._draw), config.batch))
+        if len(batches) > 1 and len(batches[-1]) < 2:
+            batches.pop()  # a row alone has no neighbours
+        totals = torch.zeros(5, dtype=torch.float64)
+        for number, rows in enumerate(batches):
+            done = (len(self.epochs) + number / len(batches)) / config.epochs
+            for group in self._optimiser.param_groups:
+                group["lr"] = config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * done))
+            parts = self._losses(rows, slope=config.steepest**done)
+            loss = parts @ torch.tensor([1.0, config.quantisation, config.balance, config.decorrelation])
+            self._optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            self._optimiser.step()
+            totals += torch.cat([loss.detach()[None], parts.detach()]).double()
+        self.epochs.append(CodeEpoch(*(totals / len(batches)).tolist()))
+
+    def projection(self) -> Projection:
+        """The hash of x itself: the principal components and the mean are folded into weight and bias."""
+        weight = self._weight.detach().double() @ self._components.T
+        bias = self._bias.detach().double() - weight @ self._mean
+        return Projection(weight.float().numpy(), bias.float().numpy())
+
+    def keep(self, path: Path, key: str) -> None:
+        """A kill leaves this epoch's file or the last one's."""
+        state = {
+            "key": key,
+            "weight": self._weight.detach(),
+            "bias": self._bias.detach(),
+            "optimiser": self._optimiser.state_dict(),
+            "draw": self._draw.get_state(),
+            "epochs": [asdict(epoch) for epoch in self.epochs],
+        }
+        with atomic_write(path) as made:
+            torch.save(state, made)
+
+    def restore(self, path: Path, key: str) -> None:
+        try:
+            state = torch.load(path, weights_only=True)
+            found = state["key"]
+        except Exception as error:  # torch raises whatever its unpickler meets
+            why = type(error).__name__
+            raise ModelError(f"{path} is no checkpoint of codes ({why}); remove it to begin anew") from error
+        if found != key:
+            raise ModelError(f"{path} is a checkpoint of other features or settings; remove it to begin anew")
+        with torch.no_grad():
+            self._weight.copy_(state["weight"])
+            self._bias.copy_(state["bias"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._draw.set_state(state["draw"])
+        self.epochs = [CodeEpoch(**epoch) for epoch in state["epochs"]]
+
+    def _losses(self, rows: torch.Tensor, *, slope: float) -> torch.Tensor:
+        """float32 (4,): neighbours, quantisation, balance, decorrelation."""
+        x, centred = self._x[rows], self._centred[rows]
+        h = torch.tanh(slope * (self._z[rows] @ self._weight.T + self._bias))
+        itself = torch.eye(len(rows), dtype=torch.bool)
+        near, near_about_mean, coded = (
+            (cosine / self._config.temperature).masked_fill(itself, -1e9)
+            for cosine in (x @ x.T, centred @ centred.T, h @ h.T / CODE_BITS)
+        )
+        wanted = torch.lerp(near.softmax(dim=1), near_about_mean.softmax(dim=1), self._config.about_mean)
+        neighbours = -(wanted * coded.log_softmax(dim=1)).sum(dim=1).mean()
+        together = h.T @ h / len(rows)
+        others = (together**2).sum() - (together.diagonal() ** 2).sum()
+        return torch.stack([neighbours, ((h.abs() - 1) ** 2).mean(), (h.mean(dim=0) ** 2).mean(), others / CODE_BITS])
+
+
+def _key(features: VectorArray, config: CodeTraining) -> str:
+    """What a checkpoint is of: the rows, the settings and the version of torch."""
+    rows = np.ascontiguousarray(features, np.float32).tobytes()
+    return digest("codes", torch.__version__, repr(config), rows)

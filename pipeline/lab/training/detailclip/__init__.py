@@ -1,0 +1,1 @@
+"""Training of DetailCLIP's fusion."""

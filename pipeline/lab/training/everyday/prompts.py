@@ -1,0 +1,50 @@
+"""What people may type for a class: the sentences a head is trained to match with pictures of it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.encoders.everyday.sentences import SentenceEncoder
+from operators.proposals.coco_classes import COCO_CLASSES, SYNONYMS
+from schemas.vectors import VectorArray
+
+TEMPLATES: tuple[str, ...] = (
+    "{}",
+    "a {}",
+    "a photo of a {}",
+    "a {} in the scene",
+    "a close-up of a {}",
+    "a picture of the {}",
+    "a blurry photo of a {}",
+    "a small {}",
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prompts:
+    """Sentence vectors, float32 (…, 384).
+
+    classes: of every prompt of every COCO class; labels: intp, the class of each.
+    nouns: of the K names of the ImageNet classifier, plain; noun_photos: the same as "a photo of a …".
+    """
+
+    classes: VectorArray
+    labels: NDArray[np.intp]
+    nouns: VectorArray
+    noun_photos: VectorArray
+
+
+def everyday_prompts(sentences: SentenceEncoder, *, nouns: tuple[str, ...]) -> Prompts:
+    """Prompts from the classes' names and synonyms under every template, and from the classifier's names."""
+    texts, labels = [], []
+    for label, name in enumerate(COCO_CLASSES):
+        for word in (name, *SYNONYMS.get(name, ())):
+            texts += [template.format(word) for template in TEMPLATES]
+            labels += [label] * len(TEMPLATES)
+    return Prompts(
+        sentences(texts),
+        np.array(labels, np.intp),
+        sentences(nouns),
+        sentences([f"a photo of a {noun}" for noun in nouns]),
+    )

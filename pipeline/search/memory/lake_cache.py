@@ -1,0 +1,300 @@
+"""What a searcher keeps in memory of a lake: boxes, places, ids and vectors; all that ranking looks at."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from numpy.typing import NDArray
+
+from operators.ranking.fusion import IdArray
+from pipeline.lake.lake import Lake, lake_errors
+from pipeline.lake.spans import SpanIndex
+from pipeline.search.memory.columns import Columns, ColumnStore
+from schemas.tables import CODE_BYTES, TableName
+
+NO_TIME = np.iinfo(np.int64).min
+_FOLLOWED: tuple[TableName, ...] = ("segments", "shots", "regions", "frames")
+
+
+class LakeCache:
+    """The lake's frames and regions as arrays, kept up to date by `refresh()`.
+
+    Frames, F rows: frame_id bytes (F,), source int64 (F,) into `uris` and `source_ids`, pts int64, pts_s float64, time
+    int64 in µs of UTC (NO_TIME where unknown), frame_vectors float16 tensor (F, D), visible bool (F,).
+    Regions, R rows: region_id bytes (R,), frame int64 (R,) row of its frame or −1, boxes float32 (4, R),
+    proposer int64 (R,) into `proposers`, region_vectors float16 tensor (R, D); what else a hit shows of its region by
+    `label_and_track`.
+
+    A row is visible when its segment is done by the ledger (what a writer is about to commit, or left behind when it
+    was killed, is not found) and it has a vector in `column`: the lake's own "vector", or one that was filled later.
+    without_vector: frames that are done, and have none.
+    generation: another number after every refresh that found a change; rows may have moved.
+    """
+
+    def __init__(self, lake: Lake, *, column: str = "vector") -> None:
+        self._lake = lake
+        self._column = column
+        self._versions: dict[TableName, int] = {}
+        self.uris: list[str] = []
+        self.source_ids: list[str] = []
+        self._source_codes: dict[str, int] = {}
+        self.proposers: list[str] = []
+        self._proposer_codes: dict[str, int] = {}
+        self.labels: list[str] = []
+        self._label_codes: dict[str, int] = {}
+        self.dimension = dimension = lake.spaces()[column].dimension
+        self._frames = ColumnStore(
+            shapes={
+                "id": ("S32", ()),
+                "source": (np.int64, ()),
+                "pts": (np.int64, ()),
+                "pts_s": (np.float64, ()),
+                "time": (np.int64, ()),
+                "vector": (np.float16, (dimension,)),
+                "embedded": (np.bool_, ()),
+            },
+            decode=self._decode_frames,
+            read=["id", "source_id", "source", "pts", "pts_s", "time", column],
+        )
+        self._regions = ColumnStore(
+            shapes={
+                "id": ("S32", ()),
+                "frame_id": ("S32", ()),
+                "x0": (np.float32, ()),
+                "y0": (np.float32, ()),
+                "x1": (np.float32, ()),
+                "y1": (np.float32, ()),
+                "proposer": (np.int64, ()),
+                "label": (np.int32, ()),
+                "track": ("S32", ()),
+                "code": (np.uint8, (CODE_BYTES,)),
+                "coded": (np.bool_, ()),
+                "vector": (np.float16, (dimension,)),
+                "embedded": (np.bool_, ()),
+            },
+            decode=self._decode_regions,
+            read=["id", "frame", "x0", "y0", "x1", "y1", "proposer", "label", "track", "code", column],
+        )
+        self._frame_of_region = np.zeros(0, np.int64)
+        self._shots: tuple[SpanIndex, NDArray[np.float64]] | None = None
+        self.visible: NDArray[np.bool_] = np.zeros(0, np.bool_)
+        self.without_vector = 0
+        self.generation = 0
+
+    def refresh(self) -> bool:
+        """Follows the lake to its newest versions; returns whether anything had changed.
+
+        The order matters: the ledger first, then regions, then frames. Every row of a segment that was
+        done when the ledger was read is then there, and every region finds its frame.
+        Raises LakeError when the lake cannot be read; memory then follows with the next refresh that can.
+        """
+        versions = {name: self._lake.version(name) for name in _FOLLOWED}
+        if versions == self._versions:
+            return False
+        # until all of it is done: a refresh that fails half-way leaves rows that the next one must look at again
+        before, self._versions = self._versions, {}
+        with lake_errors(f"loading {self._lake.uri} into memory"):
+            done = self._read_done()
+            moved = self._regions.refresh(self._lake.table("regions").to_lance())
+            moved |= self._frames.refresh(self._lake.table("frames").to_lance())
+            if versions["shots"] != before.get("shots"):
+                self._shots = self._read_shots()
+        start = len(self._frame_of_region) if before and not moved else 0
+        found = positions(self._regions["frame_id"][start:], self._frames["id"], self._frames.alive)
+        self._frame_of_region = np.concatenate([self._frame_of_region[:start], found])
+        committed = self._frames.alive & (done.find(source=self.source, pts=self.pts) >= 0)
+        self.visible = committed & self._frames["embedded"]
+        self.without_vector = int(committed.sum() - self.visible.sum())
+        self._versions = versions
+        self.generation += 1
+        return True
+
+    @property
+    def frame_id(self) -> IdArray:
+        return self._frames["id"]
+
+    @property
+    def source(self) -> NDArray[np.int64]:
+        return self._frames["source"]
+
+    @property
+    def pts(self) -> NDArray[np.int64]:
+        return self._frames["pts"]
+
+    @property
+    def pts_s(self) -> NDArray[np.float64]:
+        return self._frames["pts_s"]
+
+    @property
+    def time(self) -> NDArray[np.int64]:
+        return self._frames["time"]
+
+    @property
+    def frame_vectors(self) -> torch.Tensor:
+        return torch.from_numpy(self._frames["vector"])
+
+    @property
+    def region_id(self) -> IdArray:
+        return self._regions["id"]
+
+    @property
+    def region_alive(self) -> NDArray[np.bool_]:
+        alive: NDArray[np.bool_] = self._regions.alive & self._regions["embedded"]
+        return alive
+
+    @property
+    def frame(self) -> NDArray[np.int64]:
+        return self._frame_of_region
+
+    @property
+    def boxes(self) -> tuple[NDArray[np.float32], ...]:
+        """x0, y0, x1, y1: float32 (R,) each, because a filter looks at columns."""
+        return tuple(self._regions[name] for name in ("x0", "y0", "x1", "y1"))
+
+    @property
+    def proposer(self) -> NDArray[np.int64]:
+        return self._regions["proposer"]
+
+    def label_and_track(self, region: int) -> tuple[str | None, str | None]:
+        """Of a row of regions; None where there is none."""
+        code, track = int(self._regions["label"][region]), self._regions["track"][region]
+        return None if code < 0 else self.labels[code], track.decode() or None
+
+    @property
+    def region_vectors(self) -> torch.Tensor:
+        return torch.from_numpy(self._regions["vector"])
+
+    @property
+    def region_codes(self) -> NDArray[np.uint8]:
+        """uint8 (R, 32); zeros where a region has none."""
+        return self._regions["code"]
+
+    @property
+    def region_coded(self) -> NDArray[np.bool_]:
+        """bool (R,): regions that have a code."""
+        return self._regions["coded"]
+
+    def shots_s(self, frames: NDArray[np.intp]) -> list[tuple[float, float] | None]:
+        """Start and stop in seconds of the shot of each of these frames; None while its source is not complete."""
+        if self._shots is None:
+            return [None] * len(frames)
+        index, seconds = self._shots
+        found = index.find(source=self.source[frames], pts=self.pts[frames])
+        return [(float(seconds[i, 0]), float(seconds[i, 1])) if i >= 0 else None for i in found]
+
+    def utc(self, frame: int) -> datetime | None:
+        micros = int(self.time[frame])
+        return None if micros == NO_TIME else datetime.fromtimestamp(0, UTC) + timedelta(microseconds=micros)
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def _read_done(self) -> SpanIndex:
+        rows = self._lake.read("segments", columns=["source_id", "source", "start", "stop"], where="state = 'done'")
+        # the ledger is read whole each time, so its paths are those that a fresh searcher would show
+        codes = self._codes(rows, renew_uris=True)
+        return SpanIndex(source=codes, start=_int64(rows["start"]), stop=_int64(rows["stop"]))
+
+    def _read_shots(self) -> tuple[SpanIndex, NDArray[np.float64]]:
+        columns = ["source_id", "source", "start", "stop", "start_s", "stop_s"]
+        rows = self._lake.read("shots", columns=columns)
+        index = SpanIndex(source=self._codes(rows), start=_int64(rows["start"]), stop=_int64(rows["stop"]))
+        return index, np.stack([rows["start_s"].to_numpy(), rows["stop_s"].to_numpy()], axis=1)
+
+    def _codes(self, rows: pa.Table, *, renew_uris: bool = False) -> NDArray[np.int64]:
+        """Number of each row's source; new sources get the next ones.
+
+        renew_uris: takes the paths of known sources from these rows too: a source may be replaced from another place.
+        """
+        ids = pc.dictionary_encode(rows["source_id"].combine_chunks())
+        first = pc.index_in(ids.dictionary, value_set=rows["source_id"]).to_pylist()
+        for source_id, row in zip(ids.dictionary.to_pylist(), first, strict=True):
+            uri = rows["source"][row].as_py()
+            if source_id not in self._source_codes:
+                self._source_codes[source_id] = len(self.uris)
+                self.uris.append(uri)
+                self.source_ids.append(source_id)
+            elif renew_uris:
+                self.uris[self._source_codes[source_id]] = uri
+        codes = np.array([self._source_codes[name] for name in ids.dictionary.to_pylist()], np.int64)
+        return codes[ids.indices.to_numpy()] if len(ids) else np.zeros(0, np.int64)
+
+    def _decode_frames(self, rows: pa.Table) -> Columns:
+        time = pc.fill_null(rows["time"].cast(pa.int64()), NO_TIME)
+        return {
+            "id": ids_of(rows["id"]),
+            "source": self._codes(rows),
+            "pts": _int64(rows["pts"]),
+            "pts_s": rows["pts_s"].to_numpy(),
+            "time": _int64(time),
+            **vectors_of(rows[self._column]),
+        }
+
+    def _decode_regions(self, rows: pa.Table) -> Columns:
+        return {
+            "id": ids_of(rows["id"]),
+            "frame_id": ids_of(rows["frame"]),
+            **{name: rows[name].to_numpy() for name in ("x0", "y0", "x1", "y1")},
+            "proposer": _numbers(rows["proposer"], self.proposers, self._proposer_codes),
+            "label": _numbers(rows["label"], self.labels, self._label_codes),
+            **_codes(rows["code"]),
+            "track": ids_of(pc.fill_null(rows["track"], "")),
+            **vectors_of(rows[self._column]),
+        }
+
+
+def _numbers(column: pa.ChunkedArray, names: list[str], numbers: dict[str, int]) -> NDArray[np.int64]:
+    """The place of each in `names`, −1 where it is null; new names get the next ones, in `numbers` as well."""
+    coded = pc.dictionary_encode(column.combine_chunks())
+    for name in coded.dictionary.to_pylist():
+        if name not in numbers:
+            numbers[name] = len(names)
+            names.append(name)
+    places = np.array([numbers[name] for name in coded.dictionary.to_pylist()] + [-1], np.int64)
+    found: NDArray[np.int64] = places[pc.fill_null(coded.indices, -1).to_numpy()]
+    return found
+
+
+def _int64(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    return np.asarray(column.to_numpy(), np.int64)
+
+
+def ids_of(column: pa.ChunkedArray) -> IdArray:
+    """Ids as bytes (N,): fixed width, so that they sort and compare in NumPy."""
+    return np.asarray(column.cast(pa.binary()).to_numpy(zero_copy_only=False), "S32")
+
+
+def _codes(column: pa.ChunkedArray) -> Columns:
+    """code: uint8 (N, 32) of a column of fixed-size lists, zero where there is none; coded: bool (N,)."""
+    values = column.combine_chunks()
+    coded = values.is_valid().to_numpy(zero_copy_only=False)
+    codes = np.zeros((len(values), CODE_BYTES), np.uint8)
+    codes[coded] = values.flatten().to_numpy(zero_copy_only=False).reshape(-1, CODE_BYTES)
+    return {"code": codes, "coded": coded}
+
+
+def vectors_of(column: pa.ChunkedArray) -> Columns:
+    """vector: float16 (N, D) of a column of fixed-size lists, zero where there is none; embedded: bool (N,)."""
+    values = column.combine_chunks()
+    embedded = values.is_valid().to_numpy(zero_copy_only=False)
+    flat = values.flatten().to_numpy(zero_copy_only=False)  # of those that are there
+    held = np.asarray(flat, np.float16).reshape(-1, values.type.list_size)
+    if embedded.all():
+        return {"vector": held, "embedded": embedded}
+    vector = np.zeros((len(values), values.type.list_size), np.float16)
+    vector[embedded] = held
+    return {"vector": vector, "embedded": embedded}
+
+
+def positions(wanted: IdArray, ids: IdArray, alive: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """int64 (N,): row of each wanted id among the living `ids`, −1 where it is not."""
+    rows = np.flatnonzero(alive)
+    if not len(rows) or not len(wanted):
+        return np.full(len(wanted), -1, np.int64)
+    order = rows[np.argsort(ids[rows])]
+    # regions come frame by frame: look each frame up once
+    unique, inverse = np.unique(wanted, return_inverse=True)
+    place = np.minimum(np.searchsorted(ids[order], unique), len(order) - 1)
+    found = np.where(ids[order[place]] == unique, order[place], -1)
+    return found[inverse]

@@ -1,0 +1,113 @@
+"""Catches rows that depend on which packets shared a call, rows given to another packet, and packets that are lost."""
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from operators.encoders.region_vectors import RegionVectorsConfig
+from operators.proposals.proposer import ProposalConfig
+from operators.representatives.aggregator import build_aggregator
+from operators.representatives.config import RepresentativesConfig
+from pipeline.ingest.packets import FramePacket, PacketHead, RowPacket
+from pipeline.ingest.stages import EmbedStage, ProposeStage
+from pipeline.plan.plan import Plan, RunConfig
+from schemas.boxes import Boxes
+from schemas.frames import Keyframe
+from schemas.patches import PatchGrid
+from tests.checkpoints import Checkpoints
+from tests.pipeline.lake.synthetic import World
+
+PLAN = Plan(patches=True, proposals=ProposalConfig(use=("grid",)), regions=RegionVectorsConfig(crop_px=64))
+
+
+@pytest.fixture(scope="module")
+def packets() -> list[FramePacket]:
+    """Three sources, pictures of two sizes, a packet without keyframes."""
+    rng = np.random.default_rng(0)
+    segments = [World(n).segments(1)[0] for n in range(3)]
+
+    def packet(source: int, *sizes: tuple[int, int]) -> FramePacket:
+        images = [rng.integers(0, 256, (h, w, 3), np.uint8).repeat(8, axis=0).repeat(8, axis=1) for h, w in sizes]
+        keyframes = tuple(Keyframe(i, image, None, "shot") for i, image in enumerate(images))
+        return FramePacket(PacketHead(segments[source], 0, 0, None), keyframes)
+
+    return [packet(0, (9, 16), (9, 16)), packet(1), packet(2, (16, 9)), packet(1, (9, 16), (16, 9))]
+
+
+def rows(plan: Plan, packets: list[FramePacket]) -> tuple[list[RowPacket], list[RowPacket]]:
+    """Made of all packets at once, and of each by itself."""
+    propose, embed = ProposeStage(plan), EmbedStage(plan)
+    try:
+        together = embed(propose(packets))
+        alone = [made for packet in packets for made in embed(propose([packet]))]
+    finally:
+        embed.close()
+    return together, alone
+
+
+def vectors(column: pa.ChunkedArray) -> np.ndarray:
+    values = column.combine_chunks()
+    while not pa.types.is_floating(values.type):
+        values = values.flatten()
+    return values.to_numpy().astype(np.float32)
+
+
+def test_rows_do_not_depend_on_what_shared_the_call(packets: list[FramePacket]) -> None:
+    together, alone = rows(PLAN, packets)
+    assert [made.head.segment.id for made in together] == [packet.head.segment.id for packet in packets]
+    assert [made.frames.num_rows for made in together] == [2, 0, 1, 2]
+    for both, one in zip(together, alone, strict=True):
+        assert both.frames.equals(one.frames)
+        assert both.regions.equals(one.regions)
+        assert both.patches is not None
+        assert one.patches is not None
+        assert both.patches.equals(one.patches)
+        assert {stage for stage, _ in both.head.busy} == {"propose", "embed"}
+    assert embedded([], PLAN) == []
+
+
+def embedded(packets: list[FramePacket], plan: Plan) -> list[RowPacket]:
+    embed = EmbedStage(plan)
+    try:
+        return embed(ProposeStage(plan)(packets))
+    finally:
+        embed.close()
+
+
+@pytest.mark.parametrize("kind", ["clip", "dinov2"])
+def test_a_checkpoints_rows_differ_in_their_last_bits_at_most(
+    kind: str, packets: list[FramePacket], checkpoints: Checkpoints
+) -> None:
+    plan = replace(PLAN, model=str(checkpoints(kind)), run=RunConfig(compile=True))  # on a CPU nothing is compiled
+    for both, one in zip(*rows(plan, packets), strict=True):
+        assert both.frames.drop_columns("vector").equals(one.frames.drop_columns("vector"))
+        assert both.regions.drop_columns("vector").equals(one.regions.drop_columns("vector"))
+        for a, b in ((both.frames["vector"], one.frames["vector"]), (both.regions["vector"], one.regions["vector"])):
+            # float16 of values below 1 whose float32 differ in the order of sums
+            np.testing.assert_allclose(vectors(a), vectors(b), rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("patches", [False, True])
+def test_representatives_are_those_of_the_patches(packets: list[FramePacket], patches: bool) -> None:
+    config = RepresentativesConfig(method="kmeans", count=5)
+    together, alone = rows(replace(PLAN, patches=patches, representatives=config), packets)
+    dense, _ = rows(replace(PLAN, patches=True), packets)
+    aggregate = build_aggregator(config)
+    for made, one, cells in zip(together, alone, dense, strict=True):
+        assert made.frames.equals(one.frames)
+        assert (made.patches is not None) == patches
+        assert cells.patches is not None
+        for frame, grid in zip(made.frames.to_pylist(), cells.patches.to_pylist(), strict=True):
+            vectors = np.array(grid["vectors"], np.float32).reshape(grid["rows"], grid["cols"], -1)
+            expected = aggregate(PatchGrid(vectors), Boxes.empty())
+            assert frame["part_counts"] == expected.counts.tolist()
+            np.testing.assert_allclose(frame["part_boxes"], expected.boxes.xyxy, atol=1e-6)
+            np.testing.assert_allclose(np.array(frame["parts"], np.float32), expected.vectors, atol=2e-3)  # float16
+
+
+def test_without_representatives_their_columns_are_empty(packets: list[FramePacket]) -> None:
+    together, _ = rows(PLAN, packets)
+    assert together[0].frames["parts"].null_count == 2
+    assert together[0].frames["part_boxes"].null_count == 2

@@ -1,0 +1,59 @@
+"""Names of ways. Catches a way that is measured in another lake, or by another ranking, than its name says."""
+
+import pytest
+
+from pipeline.lab.evaluation.plans import GRID_SETTINGS
+from pipeline.lab.evaluation.retrieval.measure import parse_tasks
+from pipeline.lab.evaluation.retrieval.ways import parse_ways
+from pipeline.plan.plan import load_plan
+from schemas.errors import QueryError
+from schemas.query import Ranking, RankTerm
+
+
+def test_names_are_ways_of_ranking() -> None:
+    whole, regions = parse_ways("global, regions")
+    assert (whole.label, whole.rank, whole.settings) == ("global", (RankTerm("global"),), ())
+    assert regions.rank == (RankTerm("regions"),)
+
+
+def test_several_names_are_fused_with_their_weights() -> None:
+    (way,) = parse_ways("global+regions*0.5")
+    assert way.rank == (RankTerm("global"), RankTerm("regions", 0.5))
+
+
+def test_settings_are_of_the_plan_or_of_the_ranking() -> None:
+    first, second = parse_ways('regions:proposals.use=["segments", "grid"];ranking.semantic_weight=1,global')
+    assert first.settings == ('proposals.use=["segments", "grid"]',)
+    assert first.ranking == Ranking(semantic_weight=1.0)
+    assert second.ranking == Ranking()
+
+
+def test_the_grid_is_regions_in_a_lake_of_cells() -> None:
+    (grid,) = parse_ways("grid")
+    assert (grid.rank, grid.settings) == ((RankTerm("regions"),), GRID_SETTINGS)
+    plan = load_plan(overrides=grid.settings)
+    assert plan.proposals.use == ("grid",)
+    assert plan.proposals.grid.cells == (4, 8)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "at least one"),
+        ("global,global", "once"),
+        ("colour", "'colour' is no way of search; there are .*grid"),
+        ("global*heavy", "weight must be a number, got 'heavy'"),
+        ("regions:ranking.colour=1", "none of semantic_weight"),
+        ("regions:ranking.geometry=round", "geometry=iou"),
+        ("regions:ranking.semantic_weight=2", r"must lie in \[0, 1\]"),
+    ],
+)
+def test_what_is_not_known_is_refused(text: str, message: str) -> None:
+    with pytest.raises(QueryError, match=message):
+        parse_ways(text)
+
+
+def test_tasks_come_in_their_order() -> None:
+    assert parse_tasks("captions, classes") == ("classes", "captions")
+    with pytest.raises(QueryError, match="tasks are some of classes"):
+        parse_tasks("colours")

@@ -1,0 +1,71 @@
+"""Training from folders to weights. Catches weights that the same folders do not give again, byte for byte."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from operators.encoders.catalogue import default_cache_dir
+from operators.encoders.everyday.encoder import EverydayEncoder, weights_revision
+from operators.encoders.everyday.names import classifier_names
+from operators.encoders.everyday.sentences import SentenceEncoder
+from pipeline.lab.training.everyday import train as everyday
+from pipeline.lab.training.everyday.fit import FitConfig
+from pipeline.lab.training.everyday.prompts import everyday_prompts
+from pipeline.lab.training.everyday.train import TrainConfig, train_everyday
+from schemas.errors import InvalidValueError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three pictures with two objects each, as YOLO tools write them."""
+    folder = tmp_path / "three"
+    for part in ("images", "labels"):
+        (folder / part).mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        Image.fromarray(rng.integers(0, 256, (120, 160, 3), np.uint8)).save(folder / "images" / f"{i}.png")
+        (folder / "labels" / f"{i}.txt").write_text(f"{i} 0.3 0.5 0.4 0.6\n{i + 7} 0.8 0.5 0.3 0.4\n")
+    return folder
+
+
+@pytest.mark.slow
+def test_the_same_folder_gives_the_same_file(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # three thousand sentences take a minute; that they are the same again is the next test's
+    prompts = everyday_prompts(SentenceEncoder(), nouns=classifier_names())
+    monkeypatch.setattr(everyday, "everyday_prompts", lambda *_, **__: prompts)
+    seen: list[tuple[int, int]] = []
+    exports = default_cache_dir()
+    reports = []
+    for name in ("first", "again"):
+        config = TrainConfig(
+            data=(folder,),
+            cache_dir=tmp_path / name,  # of its own: nothing of the first run is reused
+            out=tmp_path / f"{name}.safetensors",
+            fit=FitConfig(epochs=1, batch=8),
+        )
+        config.cache_dir.mkdir()
+        for path in exports.glob("efficientnet-lite2-*"):
+            (config.cache_dir / path.name).symlink_to(path)
+        reports.append(train_everyday(config, on_progress=lambda done, total: seen.append((done, total))))
+    assert reports[0].out.read_bytes() == reports[1].out.read_bytes()
+    assert seen == [(1, 3), (2, 3), (3, 3)] * 2
+    origin = json.loads((tmp_path / "first.json").read_text())
+    assert origin["pictures"] == {"three": 3}
+    assert origin["revision"] == reports[0].revision == weights_revision(reports[0].out)
+    encoder = EverydayEncoder(cache_dir=exports, threads=2, weights=reports[0].out)
+    assert encoder.encode_images([np.zeros((9, 9, 3), np.uint8)]).shape == (1, 768)
+
+
+def test_a_sentence_has_the_same_vector_in_any_company() -> None:
+    texts = ["a dog", "a close-up of a traffic light", "a photo of a hair drier"]
+    together, again = SentenceEncoder()(texts), SentenceEncoder()(texts[::-1])[::-1]
+    assert together.tobytes() == again.tobytes()
+    assert together[1:2].tobytes() == SentenceEncoder()(texts[1:2]).tobytes()
+
+
+def test_training_needs_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(InvalidValueError, match="give --data"):
+        TrainConfig(data=(), cache_dir=tmp_path)
