@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from operators.encoders.encoder import Encoder
-from operators.proposals.complete_cover import cover_windows
+from operators.proposals.windows.complete_cover import cover_windows
 from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray
 from schemas.vectors import VectorArray, VectorSpace

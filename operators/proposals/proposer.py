@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, get_args, runtime_checkable
 
 from operators.masks.config import MaskConfig, build_masks
-from operators.proposals.automatic_masks import AutomaticMasks, AutomaticMasksConfig
-from operators.proposals.complete_cover import CompleteCover, CompleteCoverConfig
-from operators.proposals.detector import Detector, DetectorConfig
-from operators.proposals.fastsam import FastSam, FastSamConfig
-from operators.proposals.grid import GridConfig, StaticGrid
-from operators.proposals.moving import MovingConfig, MovingRegions
-from operators.proposals.open_set import OpenSet, OpenSetConfig
+from operators.proposals.classical.moving import MovingConfig, MovingRegions
+from operators.proposals.classical.segments import Segments, SegmentsConfig
+from operators.proposals.classical.selective_search import SelectiveSearch, SelectiveSearchConfig
+from operators.proposals.models.automatic_masks import AutomaticMasks, AutomaticMasksConfig
+from operators.proposals.models.detector import Detector, DetectorConfig
+from operators.proposals.models.fastsam import FastSam, FastSamConfig
+from operators.proposals.models.open_set import OpenSet, OpenSetConfig
 from operators.proposals.refine import RefineConfig, refine
-from operators.proposals.segments import Segments, SegmentsConfig
-from operators.proposals.selective_search import SelectiveSearch, SelectiveSearchConfig
+from operators.proposals.windows.complete_cover import CompleteCover, CompleteCoverConfig
+from operators.proposals.windows.grid import GridConfig, StaticGrid
 from schemas.errors import PlanError
 from schemas.frames import Keyframe
 from schemas.regions import Proposals

@@ -10,7 +10,7 @@ from operators.encoders.region_vectors import RegionVectorsConfig
 from operators.masks.rle import resized_mask
 from operators.prompts.selection import Selection, select_region
 from operators.prompts.words import word_similarity
-from operators.proposals.segments import Segments, SegmentsConfig
+from operators.proposals.classical.segments import Segments, SegmentsConfig
 from operators.readers.picture import decode_thumbnail, read_picture
 from pipeline.lake.lake import Lake
 from pipeline.lake.ledger import sql_in

@@ -22,7 +22,7 @@ from operators.encoders.everyday.encoder import BACKBONE, EverydayEncoder
 from operators.encoders.everyday.names import classifier_names
 from operators.encoders.everyday.sentences import SentenceEncoder
 from operators.encoders.region_vectors import RegionVectors, RegionVectorsConfig
-from operators.proposals.coco_classes import COCO_CLASSES
+from operators.proposals.models.coco_classes import COCO_CLASSES
 from pipeline.lab.datasets.coco_folders import coco_folders, read_folder
 from pipeline.lab.datasets.mot import read_sequence
 from pipeline.lab.evaluation.metrics import mean_average_precision, ranks_of_truth

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from operators.proposals.coco_classes import COCO_CLASSES, COCO_IDS
+from operators.proposals.models.coco_classes import COCO_CLASSES, COCO_IDS
 from schemas.boxes import Boxes
 from schemas.errors import SourceError
 from schemas.frames import ImageArray

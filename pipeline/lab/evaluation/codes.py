@@ -14,7 +14,7 @@ from operators.codes.hamming import CodeArray, hamming_distances
 from operators.codes.model import CodeWay
 from operators.codes.projection import Projection, random_projection
 from operators.encoders.encoder import Encoder
-from operators.proposals.segments import Segments, SegmentsConfig
+from operators.proposals.classical.segments import Segments, SegmentsConfig
 from operators.readers.picture import read_picture
 from pipeline.lab.datasets.dataset import Dataset, LabelledFrame
 from pipeline.lab.datasets.read import read_dataset

@@ -17,7 +17,7 @@ from operators.encoders.everyday.head import Head
 from operators.encoders.everyday.names import classifier_names
 from operators.encoders.everyday.sentences import SentenceEncoder
 from operators.encoders.region_vectors import RegionVectors, RegionVectorsConfig
-from operators.proposals.coco_classes import COCO_CLASSES
+from operators.proposals.models.coco_classes import COCO_CLASSES
 from pipeline.lab.datasets.coco_folders import LabelledPicture, coco_folders, read_folder
 from pipeline.lab.evaluation.metrics import mean_average_precision, ranks_of_truth
 from pipeline.lab.evaluation.person_boxes import SEQUENCES, person_average_precision

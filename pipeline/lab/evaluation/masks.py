@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from operators.masks.grabcut import GrabCutConfig, GrabCutMasks
 from operators.masks.rle import encode_masks, mask_boxes, mask_iou
-from operators.proposals.segments import Segments, SegmentsConfig
-from operators.proposals.selective_search import SelectiveSearch, SelectiveSearchConfig
+from operators.proposals.classical.segments import Segments, SegmentsConfig
+from operators.proposals.classical.selective_search import SelectiveSearch, SelectiveSearchConfig
 from operators.readers.picture import read_picture
 from pipeline.lab.datasets.read import read_dataset
 from schemas.boxes import Boxes, FloatArray

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.encoders.encoder import Encoder
-from operators.proposals.grid import GridConfig
 from operators.proposals.proposer import ProposalConfig
+from operators.proposals.windows.grid import GridConfig
 from operators.ranking.fusion import fuse
 from operators.ranking.geometry import geometric_distance
 from pipeline.ingest.progress import Progress

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from operators.encoders.checkpoint.towers import IJepaTower
-from operators.proposals.automatic_masks import AutomaticMasksConfig
-from operators.proposals.detector import DetectorConfig
-from operators.proposals.open_set import OpenSetConfig
+from operators.proposals.models.automatic_masks import AutomaticMasksConfig
+from operators.proposals.models.detector import DetectorConfig
+from operators.proposals.models.open_set import OpenSetConfig
 from operators.proposals.proposer import ProposalConfig
 from pipeline.ingest.stages import EmbedStage, ProposeStage
 from pipeline.plan.plan import Plan

@@ -12,7 +12,7 @@ import torch
 from operators.detailclip.cover import CoverConfig, Covered, CoverVectors
 from operators.detailclip.fusion import Fusion, FusionShape
 from operators.detailclip.model import load_detail_model, save_detail_model
-from operators.proposals.complete_cover import cover_windows
+from operators.proposals.windows.complete_cover import cover_windows
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError, ModelError
 from schemas.frames import ImageArray

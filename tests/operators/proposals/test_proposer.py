@@ -12,9 +12,9 @@ import pytest
 
 from operators.masks.boxes_to_masks import BoxMasksConfig
 from operators.masks.config import MaskConfig
-from operators.proposals.automatic_masks import AutomaticMasksConfig
-from operators.proposals.detector import DetectorConfig
-from operators.proposals.open_set import OpenSetConfig
+from operators.proposals.models.automatic_masks import AutomaticMasksConfig
+from operators.proposals.models.detector import DetectorConfig
+from operators.proposals.models.open_set import OpenSetConfig
 from operators.proposals.proposer import FrameProposer, ProposalConfig, ProposerName
 from operators.proposals.refine import RefineConfig
 from schemas.errors import PlanError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from operators.proposals.detector import DetectorConfig
+from operators.proposals.models.detector import DetectorConfig
 from operators.proposals.proposer import ProposalConfig
 from pipeline.plan.plan import Plan, RunConfig, load_plan
 from schemas.errors import ModelError, PlanError

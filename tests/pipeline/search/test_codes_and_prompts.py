@@ -18,8 +18,8 @@ from operators.encoders.catalogue import load_encoder
 from operators.encoders.everyday.encoder import EverydayEncoder
 from operators.encoders.region_vectors import RegionVectorsConfig
 from operators.masks.rle import mask_boxes
+from operators.proposals.classical.segments import Segments, SegmentsConfig
 from operators.proposals.proposer import ProposalConfig
-from operators.proposals.segments import Segments, SegmentsConfig
 from pipeline.ingest.run import ingest
 from pipeline.lake.code_model import keep_code_model, load_code_model
 from pipeline.lake.lake import Lake

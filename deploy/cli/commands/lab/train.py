@@ -68,7 +68,7 @@ def detail(
     """Train what fuses the windows of a frame into one vector; killed, the same command goes on."""
     from operators.detailclip.cover import CoverConfig
     from operators.encoders.catalogue import DEFAULT_MODEL, default_cache_dir
-    from operators.proposals.coco_classes import COCO_CLASSES
+    from operators.proposals.models.coco_classes import COCO_CLASSES
     from pipeline.lab.training.detailclip.fit import DetailFitConfig
     from pipeline.lab.training.detailclip.train import TrainDetailConfig, train_detail
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.encoders.everyday.sentences import SentenceEncoder
-from operators.proposals.coco_classes import COCO_CLASSES, SYNONYMS
+from operators.proposals.models.coco_classes import COCO_CLASSES, SYNONYMS
 from schemas.vectors import VectorArray
 
 TEMPLATES: tuple[str, ...] = (

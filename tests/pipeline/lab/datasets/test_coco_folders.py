@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from operators.proposals.coco_classes import COCO_CLASSES, COCO_IDS, SYNONYMS
+from operators.proposals.models.coco_classes import COCO_CLASSES, COCO_IDS, SYNONYMS
 from pipeline.lab.datasets.coco_folders import coco_folders, read_folder
 from schemas.errors import SourceError
 

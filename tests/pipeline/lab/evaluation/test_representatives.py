@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from operators.proposals.coco_classes import COCO_CLASSES
+from operators.proposals.models.coco_classes import COCO_CLASSES
 from pipeline.lab.datasets.coco_folders import LabelledPicture
 from pipeline.lab.evaluation.representatives import (
     GLOBAL,

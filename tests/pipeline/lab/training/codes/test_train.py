@@ -12,8 +12,8 @@ from PIL import Image
 from operators.codes.features import RegionFeaturesConfig
 from operators.codes.model import CodeModel
 from operators.encoders.region_vectors import RegionVectorsConfig
+from operators.proposals.classical.segments import SegmentsConfig
 from operators.proposals.proposer import ProposalConfig
-from operators.proposals.segments import SegmentsConfig
 from pipeline.ingest.run import ingest
 from pipeline.lab.training.codes.fit import CodeEpoch, CodeTraining
 from pipeline.lab.training.codes.train import LEAST_REGIONS, CodesFromLake, train_lake_codes

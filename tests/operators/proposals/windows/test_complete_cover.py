@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from operators.proposals.complete_cover import CompleteCover, CompleteCoverConfig, cover_levels, cover_windows
+from operators.proposals.windows.complete_cover import CompleteCover, CompleteCoverConfig, cover_levels, cover_windows
 from schemas.errors import PlanError
 from schemas.frames import Keyframe
 from schemas.regions import Proposals

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from operators.masks.rle import decode_mask
-from operators.proposals.fastsam import FastSam, FastSamConfig
+from operators.proposals.models.fastsam import FastSam, FastSamConfig
 from operators.proposals.proposer import FrameProposer, ProposalConfig
 from pipeline.plan.plan import load_plan
 from schemas.errors import ModelError, PlanError

@@ -11,7 +11,7 @@ from operators.checkpoints.loading import (
     read_config,
 )
 from operators.checkpoints.model_errors import describing_model_errors
-from operators.proposals.detection.found import Found, in_batches
+from operators.proposals.models.detection.found import Found, in_batches
 from schemas.errors import ModelError
 from schemas.frames import ImageArray, Keyframe
 from schemas.regions import Proposals
@@ -19,7 +19,7 @@ from schemas.regions import Proposals
 if TYPE_CHECKING:  # plans are read without torch
     import torch
 
-    from operators.proposals.detection.pixels import FramePixels, Resize
+    from operators.proposals.models.detection.pixels import FramePixels, Resize
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def load_detector(
     import torch
     import transformers
 
-    from operators.proposals.detection.pixels import FramePixels
+    from operators.proposals.models.detection.pixels import FramePixels
 
     folder = checkpoint_folder(name)
     kind = str(read_config(folder).model_type)

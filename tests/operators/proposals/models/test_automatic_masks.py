@@ -19,7 +19,7 @@ import transformers as t
 
 from operators.masks.rle import decode_mask, mask_boxes
 from operators.masks.sam import Segmenter
-from operators.proposals.automatic_masks import AutomaticMasks, AutomaticMasksConfig, point_grid
+from operators.proposals.models.automatic_masks import AutomaticMasks, AutomaticMasksConfig, point_grid
 from operators.proposals.proposer import FrameProposer, ProposalConfig
 from operators.proposals.refine import RefineConfig
 from schemas.boxes import Boxes

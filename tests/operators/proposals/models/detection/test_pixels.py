@@ -13,7 +13,7 @@ import torch.nn.functional as F  # noqa: N812
 import transformers
 from PIL import Image
 
-from operators.proposals.detection.pixels import FramePixels, Resize
+from operators.proposals.models.detection.pixels import FramePixels, Resize
 from schemas.errors import InvalidValueError, ModelError
 from tests.detectors import PIXELS, SIDE_PX
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from operators.proposals.detection.found import Found
-from operators.proposals.detection.loading import Family, give_memory_back, load_detector
+from operators.proposals.models.detection.found import Found
+from operators.proposals.models.detection.loading import Family, give_memory_back, load_detector
 from schemas.errors import PlanError
 from schemas.frames import ImageArray, Keyframe
 from schemas.regions import Proposals

@@ -16,7 +16,7 @@ import torch
 import transformers
 from safetensors.torch import save_file
 
-from operators.proposals.detector import FAMILIES, Detector, DetectorConfig
+from operators.proposals.models.detector import FAMILIES, Detector, DetectorConfig
 from operators.proposals.proposer import FrameProposer, ProposalConfig
 from operators.runtime.torch_threads import one_torch_thread
 from pipeline.plan.plan import load_plan

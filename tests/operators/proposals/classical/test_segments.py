@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from operators.masks.rle import decode_mask, encode_masks, mask_boxes, mask_iou
-from operators.proposals.segments import Segments, SegmentsConfig
+from operators.proposals.classical.segments import Segments, SegmentsConfig
 from schemas.errors import PlanError
 from schemas.frames import ImageArray, Keyframe
 from schemas.masks import Mask

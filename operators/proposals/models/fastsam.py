@@ -10,8 +10,8 @@ import numpy as np
 
 from operators.checkpoints.loading import device_and_dtype
 from operators.masks.rle import encode_masks
-from operators.proposals.detection.found import in_batches
-from operators.proposals.detection.loading import give_memory_back
+from operators.proposals.models.detection.found import in_batches
+from operators.proposals.models.detection.loading import give_memory_back
 from schemas.boxes import Boxes
 from schemas.errors import ModelError, PlanError
 from schemas.frames import ImageArray, Keyframe

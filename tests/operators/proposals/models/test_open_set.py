@@ -20,12 +20,12 @@ import pytest
 import torch
 import transformers
 
-from operators.proposals.coco_classes import COCO_CLASSES
-from operators.proposals.detection.found import Found
-from operators.proposals.detection.grounding import Grounding
-from operators.proposals.detection.omdet import OmDet, without_doubles
-from operators.proposals.detection.owl import Owl
-from operators.proposals.open_set import FAMILIES, OpenSet, OpenSetConfig, model_for
+from operators.proposals.models.coco_classes import COCO_CLASSES
+from operators.proposals.models.detection.found import Found
+from operators.proposals.models.detection.grounding import Grounding
+from operators.proposals.models.detection.omdet import OmDet, without_doubles
+from operators.proposals.models.detection.owl import Owl
+from operators.proposals.models.open_set import FAMILIES, OpenSet, OpenSetConfig, model_for
 from operators.proposals.proposer import FrameProposer, ProposalConfig
 from operators.runtime.torch_threads import one_torch_thread
 from pipeline.plan.plan import load_plan

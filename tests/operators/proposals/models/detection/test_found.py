@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.proposals.detection.found import Found, corners, in_batches
+from operators.proposals.models.detection.found import Found, corners, in_batches
 from schemas.frames import ImageArray
 
 CPU = torch.device("cpu")

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from operators.proposals.detection.found import Found, corners
-from operators.proposals.detection.loading import LoadedDetector
+from operators.proposals.models.detection.found import Found, corners
+from operators.proposals.models.detection.loading import LoadedDetector
 from schemas.errors import PlanError
 from schemas.frames import ImageArray
 

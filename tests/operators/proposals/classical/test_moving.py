@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from operators.proposals.moving import MovingConfig, MovingRegions
+from operators.proposals.classical.moving import MovingConfig, MovingRegions
 from schemas.boxes import Boxes
 from schemas.errors import PlanError
 from schemas.frames import Keyframe

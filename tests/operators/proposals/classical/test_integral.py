@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 
-from operators.proposals.integral import IntegralImage, area_px
+from operators.proposals.classical.integral import IntegralImage, area_px
 
 SHAPES = st.one_of(st.tuples(st.integers(1, 9), st.integers(1, 9)), st.just((4, 5, 3)))
 PICTURES = SHAPES.flatmap(lambda s: npst.arrays(np.float32, s, elements=st.integers(0, 255).map(float)))

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from operators.proposals.selective_search import SelectiveSearch, SelectiveSearchConfig
+from operators.proposals.classical.selective_search import SelectiveSearch, SelectiveSearchConfig
 from schemas.boxes import Boxes
 from schemas.errors import PlanError
 from schemas.frames import ImageArray, Keyframe

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators.proposals.grid import GridConfig, StaticGrid
+from operators.proposals.windows.grid import GridConfig, StaticGrid
 from schemas.errors import PlanError
 from schemas.frames import Keyframe
 from schemas.regions import Proposals

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.motion.background import background_known
-from operators.proposals.integral import IntegralImage, PixelBoxes, area_px
+from operators.proposals.classical.integral import IntegralImage, PixelBoxes, area_px
 from operators.proposals.refine import nms
 from schemas.boxes import Boxes
 from schemas.errors import PlanError

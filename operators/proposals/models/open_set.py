@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from operators.proposals.coco_classes import COCO_CLASSES
-from operators.proposals.detection.found import Found
-from operators.proposals.detection.loading import Family, LoadedDetector, give_memory_back, load_detector
+from operators.proposals.models.coco_classes import COCO_CLASSES
+from operators.proposals.models.detection.found import Found
+from operators.proposals.models.detection.loading import Family, LoadedDetector, give_memory_back, load_detector
 from schemas.errors import PlanError
 from schemas.frames import ImageArray, Keyframe
 from schemas.regions import Proposals
@@ -97,10 +97,10 @@ def model_for(
     config: OpenSetConfig, loaded: LoadedDetector, vocabulary: Sequence[str]
 ) -> Callable[[Sequence[ImageArray]], list[Found]]:
     """What looks for the vocabulary in frames of one input size, by a model of that kind."""
-    from operators.proposals.detection.grounding import Grounding
-    from operators.proposals.detection.known_texts import know_texts
-    from operators.proposals.detection.omdet import OmDet
-    from operators.proposals.detection.owl import Owl
+    from operators.proposals.models.detection.grounding import Grounding
+    from operators.proposals.models.detection.known_texts import know_texts
+    from operators.proposals.models.detection.omdet import OmDet
+    from operators.proposals.models.detection.owl import Owl
 
     least_score = LEAST_SCORES[loaded.kind] if config.least_score is None else config.least_score
     if loaded.kind in ("owlv2", "owlvit"):

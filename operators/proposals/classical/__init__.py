@@ -1,0 +1,1 @@
+"""Proposers that look at pixels and need no weights."""
