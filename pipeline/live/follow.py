@@ -10,9 +10,11 @@ from pathlib import Path
 
 from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.ingest.segment_assembler import SegmentAssembler
+from pipeline.live.commits.batch import Batch
+from pipeline.live.commits.first_release import set_aside_pickles
 from pipeline.live.commits.in_flight import InFlight
 from pipeline.live.commits.sink import Sink
-from pipeline.live.commits.spool import Batch, Spool
+from pipeline.live.commits.spool import Spool
 from pipeline.live.engines.engine import FeedHandle, LiveEngine, Worked
 from pipeline.live.feeds.feed import Feed
 from pipeline.live.feeds.feed_buffer import Lost
@@ -76,6 +78,7 @@ class Follower:
         self._folders: dict[str, str] = {}  # absolute path → name; made anew, never changed: the sink reads it
         self._log = StatusLog()
 
+        set_aside_pickles(state)
         self._in_flight = InFlight(state.in_flight)
 
         def committed(batch: Batch) -> None:

@@ -1,7 +1,7 @@
 """What was received of recordings that are not whole in the lake: on disk, for the follower after a killed one."""
 
+import json
 import logging
-import pickle
 import threading
 from collections.abc import Collection, Iterable
 from dataclasses import replace
@@ -9,7 +9,8 @@ from pathlib import Path
 
 from operators.runtime.atomic_write import atomic_write
 from pipeline.lake.ledger import SourceEntry
-from pipeline.live.commits.spool import Batch
+from pipeline.live.commits.batch import Batch
+from pipeline.live.commits.stored_json import VERSION, received_from_json, received_to_json, require_version
 from pipeline.live.feeds.feed_buffer import Lost
 from pipeline.live.feeds.received import Received
 from pipeline.live.feeds.recorder import RecordingEnded
@@ -24,7 +25,7 @@ _log = logging.getLogger(__name__)
 class InFlight:
     """How many frames of each recording were received, from its first until its end is in the lake.
 
-    file: a Python pickle, as those of the spool. For several threads at once.
+    file: JSON, written anew. For several threads at once.
     earlier: what the follower before this one left there.
     """
 
@@ -69,7 +70,7 @@ class InFlight:
             return
         try:
             with atomic_write(self._file) as path:
-                path.write_bytes(pickle.dumps(now, protocol=pickle.HIGHEST_PROTOCOL))
+                path.write_text(json.dumps({"version": VERSION, "received": [received_to_json(each) for each in now]}))
         except OSError as error:
             if not self._refused:
                 told = f"{type(error).__name__}: {error}"
@@ -115,12 +116,12 @@ def closing(
 
 def _read(file: Path) -> tuple[Received, ...]:
     try:
-        found = pickle.loads(file.read_bytes())
+        stored = json.loads(file.read_text())
+        require_version(stored)
+        return tuple(received_from_json(each) for each in stored["received"])
     except FileNotFoundError:
         return ()
-    except Exception as error:  # a pickle can raise anything
-        told = f"{type(error).__name__}: {error}"
-        _log.error("what a follower before this one lost is not known: %s: %s", file, told, extra={"error": told})
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        _log.error("what an earlier follower lost is not known: %s: %s", file, reason, extra={"error": reason})
         return ()
-    assert isinstance(found, tuple)
-    return found

@@ -10,7 +10,8 @@ from typing import Protocol, TypeVar
 
 from pipeline.ingest.engines.engine import LakeWriter
 from pipeline.lake.ledger import SourceEntry
-from pipeline.live.commits.spool import Batch, Spool
+from pipeline.live.commits.batch import Batch
+from pipeline.live.commits.spool import Spool
 from pipeline.live.status.follow_status import SinkStatus
 from pipeline.runtime.backoff import Backoff, BackoffConfig
 from schemas.errors import LakeError

@@ -7,7 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from pipeline.live.commits.spool import Batch
+from pipeline.live.commits.batch import Batch
 from pipeline.live.status.follow_status import FindableStatus
 from schemas.sources import Source, feed_name
 

@@ -35,8 +35,8 @@ class StateFolder:
 
     @property
     def in_flight(self) -> Path:
-        """What was received and is not in the lake yet: pipeline/live/commits/in_flight.py."""
-        return self.path / "in-flight"
+        """JSON of what was received and is not in the lake yet: pipeline/live/commits/in_flight.py."""
+        return self.path / "in-flight.json"
 
     @property
     def status(self) -> Path:

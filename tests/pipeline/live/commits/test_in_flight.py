@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.lake.ledger import LedgerEntry, SegmentState, SourceEntry
+from pipeline.live.commits.batch import Batch
 from pipeline.live.commits.in_flight import FOLLOWER_KILLED, InFlight, closing
-from pipeline.live.commits.spool import Batch
 from pipeline.live.feeds.received import Received
 from schemas.clock import Span
 from schemas.ids import segment_id
@@ -116,6 +116,6 @@ def test_a_disk_that_refuses_or_damages_it_stops_nobody(tmp_path: Path, caplog: 
     (tmp_path / "folder").unlink()
     flight.write()
     assert InFlight(file).earlier == (received(31),)
-    file.write_bytes(b"no pickle")
+    file.write_bytes(b"no JSON")
     assert not InFlight(file).earlier
     assert "not known" in caplog.text

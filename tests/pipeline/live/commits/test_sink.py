@@ -10,8 +10,9 @@ import pytest
 
 from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.lake.ledger import SourceEntry
+from pipeline.live.commits.batch import Batch
 from pipeline.live.commits.sink import Sink
-from pipeline.live.commits.spool import Batch, Spool
+from pipeline.live.commits.spool import Spool
 from pipeline.live.feeds.feed_buffer import Lost
 from pipeline.runtime.backoff import BackoffConfig
 from schemas.clock import Span
@@ -175,7 +176,7 @@ def test_what_of_the_spool_cannot_be_read_is_set_aside_and_holds_nothing_up(
     spool = Spool(tmp_path)
     for start in (0, 10):
         spool.append(rows(start))
-    (tmp_path / "000000000000.batch").write_bytes(b"\x80\x05 cut off")
+    (tmp_path / "000000000000.zip").write_bytes(b"PK cut off")
     writer = Writer()
     Sink(writer, Spool(tmp_path), backoff=SOON).close()
     assert writer.done == ["rows 10"]

@@ -10,8 +10,9 @@ import pytest
 
 from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.lake.ledger import SourceEntry
+from pipeline.live.commits.batch import Batch
 from pipeline.live.commits.sink import Sink
-from pipeline.live.commits.spool import Batch, Spool
+from pipeline.live.commits.spool import Spool
 from pipeline.live.feeds.feed_buffer import Lost
 from pipeline.live.feeds.recorder import RecordingEnded
 from pipeline.runtime.backoff import BackoffConfig

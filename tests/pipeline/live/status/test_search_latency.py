@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.ingest.arrow_rows import SegmentRows
-from pipeline.live.commits.spool import Batch
+from pipeline.live.commits.batch import Batch
 from pipeline.live.status.search_latency import BUCKETS_S, SearchLatency
 from schemas.clock import Clock, Span
 from schemas.sources import Segment, SegmentReport, Source, SourceKind

@@ -1,0 +1,123 @@
+"""What one commit of a follower adds to the lake, and the file in which it waits while the lake is out of reach."""
+
+import json
+import zipfile
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipeline.ingest.arrow_rows import SegmentRows
+from pipeline.live.commits.stored_json import (
+    VERSION,
+    ended_from_json,
+    ended_to_json,
+    lost_from_json,
+    lost_to_json,
+    report_from_json,
+    report_to_json,
+    require_version,
+    segment_from_json,
+    segment_to_json,
+)
+from pipeline.live.feeds.feed_buffer import Lost
+from pipeline.live.feeds.recorder import RecordingEnded
+from schemas.errors import LakeError
+from schemas.sources import Segment
+
+_TABLES = ("frames", "regions", "patches")
+_JSON = "batch.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one commit adds, in this order: rows, stretches that are lost, recordings that ended."""
+
+    rows: tuple[SegmentRows, ...] = ()
+    lost: tuple[Lost, ...] = ()
+    ended: tuple[RecordingEnded, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.rows or self.lost or self.ended)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(rows.frames.nbytes + rows.regions.nbytes for rows in self.rows)
+
+    @property
+    def segments(self) -> list[tuple[Segment, int]]:
+        """Every segment of it, with the number of frames that it accounts for."""
+        done = [(rows.segment, rows.report.frames_decoded) for rows in self.rows]
+        return done + [(lost.segment, lost.frames) for lost in self.lost]
+
+
+def write_batch(path: Path, batch: Batch) -> None:
+    """A zip: `batch.json`, and the tables of each segment as Arrow IPC streams, `0.frames.arrow` and so on.
+
+    Raises OSError where the disk refuses.
+    """
+    described = {
+        "version": VERSION,
+        "rows": [
+            {
+                "segment": segment_to_json(rows.segment),
+                "plan": rows.plan,
+                "report": report_to_json(rows.report),
+                "tables": [name for name in _TABLES if getattr(rows, name) is not None],
+            }
+            for rows in batch.rows
+        ],
+        "lost": [lost_to_json(lost) for lost in batch.lost],
+        "ended": [ended_to_json(ended) for ended in batch.ended],
+    }
+    # not compressed: vectors and JPEGs do not shrink. Every member has a checksum, by which damage is found
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(_JSON, json.dumps(described))
+        for number, rows in enumerate(batch.rows):
+            for name in _TABLES:
+                table: pa.Table | None = getattr(rows, name)
+                if table is not None:
+                    with (
+                        archive.open(_member(number, name), "w", force_zip64=True) as member,
+                        pa.ipc.new_stream(member, table.schema) as stream,
+                    ):
+                        stream.write_table(table)
+
+
+def read_batch(path: Path) -> Batch:
+    """As it was written. Raises LakeError where the file is damaged, or another release wrote it; OSError where the
+    disk does not answer."""
+    stored = path.read_bytes()
+    try:
+        with zipfile.ZipFile(BytesIO(stored)) as archive:
+            described = json.loads(archive.read(_JSON))
+            require_version(described)
+            return Batch(
+                rows=tuple(
+                    SegmentRows(
+                        segment=segment_from_json(rows["segment"]),
+                        plan=rows["plan"],
+                        report=report_from_json(rows["report"]),
+                        frames=_table(archive, number, "frames"),
+                        regions=_table(archive, number, "regions"),
+                        patches=_table(archive, number, "patches") if "patches" in rows["tables"] else None,
+                    )
+                    for number, rows in enumerate(described["rows"])
+                ),
+                lost=tuple(lost_from_json(lost) for lost in described["lost"]),
+                ended=tuple(ended_from_json(ended) for ended in described["ended"]),
+            )
+    except Exception as error:  # the disk has answered: whatever zipfile, JSON and Arrow raise, they raise for damage
+        raise LakeError(f"{path} is damaged, or of another release: {type(error).__name__}: {error}") from error
+
+
+def _table(archive: zipfile.ZipFile, number: int, name: str) -> pa.Table:
+    with pa.ipc.open_stream(archive.read(_member(number, name))) as stream:  # read whole: this looks at the checksum
+        table = stream.read_all()
+    table.validate(full=True)
+    return table
+
+
+def _member(number: int, name: str) -> str:
+    return f"{number}.{name}.arrow"
