@@ -16,7 +16,7 @@ from operators.codes.coder import RegionCoder
 from operators.encoders.catalogue import load_encoder
 from operators.encoders.patch_grids import projected
 from operators.encoders.region_vectors import RegionVectors
-from operators.proposals.proposer import FrameProposer
+from operators.proposals.frame_proposer import FrameProposer
 from operators.representatives.aggregator import build_aggregator
 from pipeline.ingest.arrow_rows import frame_rows, patch_rows, region_rows, thumbnail
 from pipeline.ingest.packets import FramePacket, PacketHead, ProposalPacket, RowPacket, StageName

@@ -3,8 +3,9 @@
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from pathlib import Path
-from typing import Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import cattrs
 import tomli_w
@@ -15,10 +16,13 @@ from operators.codes.config import CodesConfig
 from operators.detailclip.config import DetailConfig, file_revision
 from operators.encoders.catalogue import model_card
 from operators.encoders.region_vectors import RegionVectorsConfig
-from operators.proposals.proposer import ProposalConfig, ProposerName
+from operators.proposals.catalogue import PROPOSERS
+from operators.proposals.config import ProposalConfig
 from operators.representatives.config import RepresentativesConfig
+from operators.runtime.registry import settings_key
 from operators.tracking.tracker import TrackConfig
 from pipeline.live.live_config import LiveConfig
+from pipeline.plan.operator_settings import register_operators
 from pipeline.reading.keyframe_stream import ReadConfig
 from schemas.errors import PlanError, RegionLakeError
 from schemas.ids import digest
@@ -103,9 +107,7 @@ class Plan:
         """12 hexadecimal digits; equal plans give equal rows from equal bytes."""
         content = asdict(self)
         del content["run"], content["live"], content["read"]["decode_threads"], content["model"]
-        proposals = content["proposals"]
-        for name in set(get_args(ProposerName)) - set(self.proposals.use):
-            del proposals[name.replace("-", "_")]
+        proposals = content["proposals"] = _proposals_in_use(self.proposals)
         for name in {"grabcut", "sam"} - {self.proposals.box_masks.by}:
             del proposals["box_masks"][name]
         if self.detail.model:
@@ -130,7 +132,16 @@ class Plan:
 
     def to_toml(self) -> str:
         """The plan as the TOML file that makes it."""
-        return tomli_w.dumps(_without_none(_converter.unstructure(self)))
+        return tomli_w.dumps(_without_none(_converter(class_paths=True).unstructure(self)))
+
+
+def _proposals_in_use(config: ProposalConfig) -> dict[str, Any]:
+    """Settings of the proposers that run, by their own names, wherever their classes lie; those built in go first."""
+    by_name = {each.name: asdict(each) for each in config.in_use}
+    place = {name: i for i, name in enumerate(PROPOSERS.built_in)}
+    ordered = sorted(by_name, key=lambda name: (place.get(name, len(place)), name))
+    settings = {settings_key(name): by_name[name] for name in ordered}
+    return {"use": tuple(by_name), **settings, "refine": asdict(config.refine), "box_masks": asdict(config.box_masks)}
 
 
 def _weights_for_names(settings: dict[str, object]) -> None:
@@ -161,16 +172,28 @@ def load_plan(path: Path | None = None, *, overrides: Sequence[str] = ()) -> Pla
     for override in overrides:
         _merge(settings, _parse_override(override))
     try:
-        return _converter.structure(settings, Plan)
+        return _converter(class_paths=True).structure(settings, Plan)
     except cattrs.BaseValidationError as error:
         problems = "; ".join(cattrs.transform_error(error, path="plan", format_exception=_problem))
         raise PlanError(f"{problems}; `regionlake plan` prints every key with its default") from error
 
 
-_converter = cattrs.Converter(forbid_extra_keys=True)
+_TOML_NAMES = {bool: "true or false", int: "whole number", float: "number", str: "text"}
 
 
-def _strict(kind: type, *also: type) -> None:
+@cache
+def _converter(*, class_paths: bool) -> cattrs.Converter:
+    """class_paths: see `register_operators`."""
+    converter = cattrs.Converter(forbid_extra_keys=True)
+    _strict(converter, bool)
+    _strict(converter, int)
+    _strict(converter, float, int)
+    _strict(converter, str)
+    register_operators(converter, class_paths=class_paths)
+    return converter
+
+
+def _strict(converter: cattrs.Converter, kind: type, *also: type) -> None:
     """Takes values of that type alone: bool("no") is True, and int(3.7) is 3."""
 
     def structure(value: object, _: type) -> object:
@@ -178,14 +201,7 @@ def _strict(kind: type, *also: type) -> None:
             raise PlanError(f"{value!r} is no {_TOML_NAMES[kind]}")
         return kind(value)
 
-    _converter.register_structure_hook(kind, structure)
-
-
-_TOML_NAMES = {bool: "true or false", int: "whole number", float: "number", str: "text"}
-_strict(bool)
-_strict(int)
-_strict(float, int)
-_strict(str)
+    converter.register_structure_hook(kind, structure)
 
 
 def _problem(error: BaseException, kind: type | None) -> str:

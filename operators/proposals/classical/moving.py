@@ -1,6 +1,7 @@
 """Moving regions: boxes around what differs from the background of a fixed camera."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from operators.motion.background import background_known
 from operators.proposals.classical.integral import IntegralImage, PixelBoxes, area_px
+from operators.proposals.proposer import Proposer, one_by_one
 from operators.proposals.refine import nms
 from schemas.boxes import Boxes
 from schemas.errors import PlanError
@@ -39,6 +41,9 @@ class MovingConfig:
     limit: most boxes a frame.
     """
 
+    name: ClassVar[str] = "moving"
+    makes_masks: ClassVar[bool] = False
+
     still: int = 6
     moving: int = 24
     aspects: tuple[float, ...] = (0.3, 0.42, 0.6, 1.0, 1.6, 2.4)
@@ -68,6 +73,9 @@ class MovingConfig:
             raise PlanError(f"max_iou and least_score must lie in [0, 1], got {self.max_iou} and {self.least_score}")
         if self.limit < 1:
             raise PlanError(f"limit must be >= 1, got {self.limit}")
+
+    def build(self) -> Proposer:
+        return one_by_one(MovingRegions(self))
 
 
 class MovingRegions:

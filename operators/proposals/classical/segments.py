@@ -1,6 +1,7 @@
 """Segments: masks of what looks like one thing, from a hierarchy of merged pieces; needs no weights."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ from operators.masks.hierarchy import Hierarchy, MergeConfig, segment_hierarchy
 from operators.masks.label_masks import encode_unions
 from operators.masks.rle import mask_boxes
 from operators.motion.background import background_known
+from operators.proposals.proposer import Proposer, one_by_one
 from schemas.errors import PlanError
 from schemas.frames import Keyframe
 from schemas.regions import Proposals
@@ -37,6 +39,9 @@ class SegmentsConfig:
     merge: how the hierarchy is made.
     """
 
+    name: ClassVar[str] = "segments"
+    makes_masks: ClassVar[bool] = True
+
     long_side_px: int = 320
     least_area: float = 0.0005
     most_area: float = 0.9
@@ -53,6 +58,9 @@ class SegmentsConfig:
             raise PlanError(
                 f"segments need 0 <= least_area < most_area <= 1, got {self.least_area} and {self.most_area}"
             )
+
+    def build(self) -> Proposer:
+        return one_by_one(Segments(self))
 
 
 class Segments:

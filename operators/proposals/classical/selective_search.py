@@ -1,6 +1,7 @@
 """Selective search: regions of a picture that look like one thing, by merging what is alike."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from operators.motion.background import background_known
 from operators.proposals.classical.integral import IntegralImage, PixelBoxes, area_px
+from operators.proposals.proposer import Proposer, one_by_one
 from operators.proposals.refine import nms
 from schemas.boxes import Boxes
 from schemas.errors import PlanError
@@ -28,6 +30,9 @@ class SelectiveSearchConfig:
     limit: most boxes a picture.
     """
 
+    name: ClassVar[str] = "selective-search"
+    makes_masks: ClassVar[bool] = False
+
     long_side_px: int = 200
     max_iou: float = 0.5
     limit: int = 48
@@ -37,6 +42,9 @@ class SelectiveSearchConfig:
             raise PlanError(f"max_iou must lie in [0, 1], got {self.max_iou}")
         if self.long_side_px < 32 or self.limit < 1:
             raise PlanError(f"selective search needs long_side_px >= 32 and limit >= 1, got {self}")
+
+    def build(self) -> Proposer:
+        return one_by_one(SelectiveSearch(self))
 
 
 class SelectiveSearch:

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from operators.masks.segmenter_files import HOW_TO_NAME_ONE
+from operators.proposals.proposer import Proposer
 from operators.proposals.refine import nms
 from schemas.boxes import Boxes
 from schemas.errors import ModelError, PlanError
@@ -36,6 +37,9 @@ class AutomaticMasksConfig:
     limit: most masks a frame.
     """
 
+    name: ClassVar[str] = "masks"
+    makes_masks: ClassVar[bool] = True
+
     model: str = ""
     points_per_side: int = 32
     points_per_batch: int = 64
@@ -60,6 +64,9 @@ class AutomaticMasksConfig:
             )
         if self.stability_offset <= 0.0:
             raise PlanError(f"stability_offset must be positive, got {self.stability_offset}")
+
+    def build(self) -> Proposer:
+        return AutomaticMasks(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,11 +3,13 @@
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from operators.proposals.models.detection.found import Found
 from operators.proposals.models.detection.loading import Family, give_memory_back, load_detector
+from operators.proposals.proposer import Proposer
 from schemas.errors import PlanError
 from schemas.frames import ImageArray, Keyframe
 from schemas.regions import Proposals
@@ -34,6 +36,9 @@ class DetectorConfig:
     batch: frames a forward pass; halved where they exceed the device's memory.
     """
 
+    name: ClassVar[str] = "detector"
+    makes_masks: ClassVar[bool] = False
+
     model: str = ""
     least_score: float = 0.3
     classes: tuple[str, ...] = ()
@@ -45,6 +50,9 @@ class DetectorConfig:
             raise PlanError(f"least_score must lie in [0, 1], got {self.least_score}")
         if self.limit < 1 or self.batch < 1:
             raise PlanError(f"a detector needs limit >= 1 and batch >= 1, got {self.limit} and {self.batch}")
+
+    def build(self) -> Proposer:
+        return Detector(self)
 
 
 class Detector:

@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from operators.checkpoints.loading import device_and_dtype
 from operators.masks.rle import encode_masks
 from operators.proposals.models.detection.found import in_batches
 from operators.proposals.models.detection.loading import give_memory_back
+from operators.proposals.proposer import Proposer
 from schemas.boxes import Boxes
 from schemas.errors import ModelError, PlanError
 from schemas.frames import ImageArray, Keyframe
@@ -29,6 +30,9 @@ class FastSamConfig:
     batch: frames a forward pass; halved where they exceed the device's memory.
     """
 
+    name: ClassVar[str] = "fastsam"
+    makes_masks: ClassVar[bool] = True
+
     model: str = ""
     input_px: int = 1024
     least_score: float = 0.4
@@ -43,6 +47,9 @@ class FastSamConfig:
             raise PlanError(f"least_score and max_iou must lie in [0, 1], got {self.least_score} and {self.max_iou}")
         if self.limit < 1 or self.batch < 1:
             raise PlanError(f"FastSAM needs limit >= 1 and batch >= 1, got {self.limit} and {self.batch}")
+
+    def build(self) -> Proposer:
+        return FastSam(self)
 
 
 class FastSam:

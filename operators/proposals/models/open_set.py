@@ -3,10 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from operators.proposals.models.coco_classes import COCO_CLASSES
 from operators.proposals.models.detection.found import Found
 from operators.proposals.models.detection.loading import Family, LoadedDetector, give_memory_back, load_detector
+from operators.proposals.proposer import Proposer
 from schemas.errors import PlanError
 from schemas.frames import ImageArray, Keyframe
 from schemas.regions import Proposals
@@ -36,6 +38,9 @@ class OpenSetConfig:
     batch: frames a forward pass; halved where they exceed the device's memory.
     """
 
+    name: ClassVar[str] = "open-set"
+    makes_masks: ClassVar[bool] = False
+
     model: str = ""
     vocabulary: tuple[str, ...] = ()
     vocabulary_file: str | None = None
@@ -60,6 +65,9 @@ class OpenSetConfig:
             )
         if self.limit < 1 or self.batch < 1:
             raise PlanError(f"an open set needs limit >= 1 and batch >= 1, got {self.limit} and {self.batch}")
+
+    def build(self) -> Proposer:
+        return OpenSet(self)
 
 
 class OpenSet:

@@ -6,9 +6,11 @@ Source: DetailCLIP, section 3.3 and appendix A.1 and A.3.1.
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import ClassVar
 
 import numpy as np
 
+from operators.proposals.proposer import Proposer, one_by_one
 from schemas.boxes import Boxes
 from schemas.errors import PlanError
 from schemas.frames import Keyframe
@@ -19,11 +21,17 @@ from schemas.regions import Proposals
 class CompleteCoverConfig:
     """k: the smallest windows have 1/k of the frame's shorter side."""
 
+    name: ClassVar[str] = "complete-cover"
+    makes_masks: ClassVar[bool] = False
+
     k: int = 4
 
     def __post_init__(self) -> None:
         if self.k < 1:
             raise PlanError(f"Complete Cover needs k >= 1, got {self.k}")
+
+    def build(self) -> Proposer:
+        return one_by_one(CompleteCover(self))
 
 
 @dataclass(frozen=True, slots=True)

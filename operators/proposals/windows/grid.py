@@ -1,9 +1,11 @@
 """Static grids: the baseline proposals, equal in every frame."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
+from operators.proposals.proposer import Proposer, one_by_one
 from schemas.boxes import Boxes
 from schemas.errors import PlanError
 from schemas.frames import Keyframe
@@ -14,11 +16,17 @@ from schemas.regions import Proposals
 class GridConfig:
     """cells: the scales; n gives n×n cells that touch and cover the frame."""
 
+    name: ClassVar[str] = "grid"
+    makes_masks: ClassVar[bool] = False
+
     cells: tuple[int, ...] = (2, 4)
 
     def __post_init__(self) -> None:
         if not self.cells or min(self.cells) < 1:
             raise PlanError(f"a grid needs at least one number of cells >= 1, got cells={self.cells}")
+
+    def build(self) -> Proposer:
+        return one_by_one(StaticGrid(self))
 
 
 class StaticGrid:

@@ -48,7 +48,7 @@ def stages_with_models(plan: Plan) -> frozenset[StageName]:
     stages: set[StageName] = set()
     if is_checkpoint(plan.model):
         stages.add("embed")
-    proposing = [*map(plan.proposals.config_of, plan.proposals.use), plan.proposals.box_masks.chosen]
+    proposing = [*plan.proposals.in_use, plan.proposals.box_masks.chosen]
     if any(field.name == "model" for config in proposing if config is not None for field in fields(config)):
         stages.add("propose")
     if plan.tracks.propagation.model:

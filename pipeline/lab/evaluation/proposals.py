@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from operators.proposals.proposer import FrameProposer
+from operators.proposals.frame_proposer import FrameProposer
 from pipeline.lab.datasets.mot import read_sequence
 from pipeline.plan.plan import Plan
 from pipeline.reading.read_segment import SegmentReader

@@ -16,8 +16,9 @@ from operators.encoders.everyday.encoder import BACKBONE, EverydayEncoder
 from operators.encoders.everyday.names import classifier_names
 from operators.encoders.everyday.sentences import SentenceEncoder
 from operators.encoders.patch_grids import patch_grids
+from operators.proposals.config import ProposalConfig
+from operators.proposals.frame_proposer import FrameProposer
 from operators.proposals.models.coco_classes import COCO_CLASSES
-from operators.proposals.proposer import FrameProposer, ProposalConfig
 from operators.representatives.aggregator import build_aggregator
 from operators.representatives.config import RepresentativesConfig
 from pipeline.lab.datasets.coco_folders import LabelledPicture, coco_folders, read_folder

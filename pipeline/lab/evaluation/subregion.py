@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.encoders.encoder import Encoder
-from operators.proposals.proposer import ProposalConfig
+from operators.proposals.config import ProposalConfig
 from operators.proposals.windows.grid import GridConfig
 from operators.ranking.fusion import fuse
 from operators.ranking.geometry import geometric_distance
@@ -86,9 +86,8 @@ class SubregionTable:
 def plans(evaluation: SubregionEvaluation, *, frame_rate: float, base: Plan) -> dict[str, Plan]:
     """Name of the candidates → the plan that makes them: every n-th frame is kept, whatever it shows."""
     dense = with_every_nth_frame(base, every=evaluation.every, frame_rate=frame_rate)
-    grid = ProposalConfig(
-        use=("grid",), grid=GridConfig(cells=(4, 8)), refine=replace(base.proposals.refine, limit=4 * 4 + 8 * 8)
-    )
+    refine = replace(base.proposals.refine, limit=4 * 4 + 8 * 8)
+    grid = ProposalConfig.of(GridConfig(cells=(4, 8)), refine=refine)
     return {"proposals": dense, "grid 4+8": replace(dense, proposals=grid)}
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from operators.encoders.checkpoint.towers import IJepaTower
+from operators.proposals.config import ProposalConfig
 from operators.proposals.models.automatic_masks import AutomaticMasksConfig
 from operators.proposals.models.detector import DetectorConfig
 from operators.proposals.models.open_set import OpenSetConfig
-from operators.proposals.proposer import ProposalConfig
 from pipeline.ingest.stages import EmbedStage, ProposeStage
 from pipeline.plan.plan import Plan
 from tests.bench.models import encoders, proposers
@@ -45,7 +45,7 @@ def encoder(name: str, write: Write) -> Entry:
 
 def detector(name: str, write: Write) -> Entry:
     def plan(folder: str) -> Plan:
-        return Plan(proposals=ProposalConfig(use=("detector",), detector=DetectorConfig(model=folder)))
+        return Plan(proposals=ProposalConfig.of(DetectorConfig(model=folder)))
 
     return Entry(name, write, plan, ProposeStage, lambda stage: [Call(_proposer(stage)._loaded.model, "forward")])
 
@@ -53,7 +53,7 @@ def detector(name: str, write: Write) -> Entry:
 def open_set(name: str, write: Write, calls: Callable[[Any], Sequence[Call]]) -> Entry:
     def plan(folder: str) -> Plan:
         config = OpenSetConfig(model=folder, vocabulary=VOCABULARY)
-        return Plan(proposals=ProposalConfig(use=("open-set",), open_set=config))
+        return Plan(proposals=ProposalConfig.of(config))
 
     return Entry(name, write, plan, ProposeStage, calls)
 
@@ -62,7 +62,7 @@ def masks(name: str, write: Write) -> Entry:
     def plan(folder: str) -> Plan:
         # random weights are sure of nothing, and stable nowhere: every mask is measured, and none is coded
         config = AutomaticMasksConfig(model=folder, points_per_side=4, least_predicted_iou=0.0)
-        return Plan(proposals=ProposalConfig(use=("masks",), masks=config))
+        return Plan(proposals=ProposalConfig.of(config))
 
     return Entry(name, write, plan, ProposeStage, _segmenter, frames=1)
 

@@ -16,7 +16,7 @@ import pytest
 
 from operators.encoders.region_vectors import RegionVectorsConfig
 from operators.masks.rle import encode_masks
-from operators.proposals.proposer import ProposalConfig
+from operators.proposals.config import ProposalConfig
 from operators.proposals.refine import RefineConfig
 from operators.tracking.config import PropagationConfig, TrackConfig
 from operators.tracking.links import Link, MaskedFrame

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from operators.encoders.region_vectors import RegionVectorsConfig
-from operators.proposals.proposer import ProposalConfig
+from operators.proposals.config import ProposalConfig
 from pipeline import ingest as module
 from pipeline.ingest.engines.local_engine import LocalEngine
 from pipeline.ingest.packets import RowPacket, Work

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from operators.encoders.region_vectors import RegionVectorsConfig
-from operators.proposals.proposer import ProposalConfig
+from operators.proposals.config import ProposalConfig
 from operators.representatives.aggregator import build_aggregator
 from operators.representatives.config import RepresentativesConfig
 from pipeline.ingest.packets import FramePacket, PacketHead, RowPacket

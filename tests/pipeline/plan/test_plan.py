@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from operators.proposals.config import ProposalConfig
 from operators.proposals.models.detector import DetectorConfig
-from operators.proposals.proposer import ProposalConfig
 from pipeline.plan.plan import Plan, RunConfig, load_plan
 from schemas.errors import ModelError, PlanError
 from tests.checkpoints import Checkpoints
@@ -51,7 +51,7 @@ def test_the_hash_follows_what_rows_depend_on_and_nothing_else() -> None:
 def test_a_proposers_weights_count_and_not_where_they_are(checkpoints: Checkpoints, tmp_path: Path) -> None:
     def plan(folder: Path, *, batch: int = 8) -> str:
         detector = DetectorConfig(model=str(folder), batch=batch)
-        return Plan(proposals=ProposalConfig(use=("detector",), detector=detector)).hash
+        return Plan(proposals=ProposalConfig.of(detector)).hash
 
     first = checkpoints("dinov2")
     moved = Path(shutil.copytree(first, tmp_path / "moved"))

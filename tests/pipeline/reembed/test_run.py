@@ -8,7 +8,7 @@ import pytest
 
 from operators.encoders.catalogue import load_encoder
 from operators.encoders.region_vectors import RegionVectorsConfig
-from operators.proposals.proposer import ProposalConfig
+from operators.proposals.config import ProposalConfig
 from pipeline import reembed as module
 from pipeline.ingest.run import ingest
 from pipeline.lake.audit.check import check

@@ -19,7 +19,8 @@ from operators.encoders.everyday.encoder import EverydayEncoder
 from operators.encoders.region_vectors import RegionVectorsConfig
 from operators.masks.rle import mask_boxes
 from operators.proposals.classical.segments import Segments, SegmentsConfig
-from operators.proposals.proposer import ProposalConfig
+from operators.proposals.config import ProposalConfig
+from operators.proposals.windows.grid import GridConfig
 from pipeline.ingest.run import ingest
 from pipeline.lake.code_model import keep_code_model, load_code_model
 from pipeline.lake.lake import Lake
@@ -74,7 +75,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 def plan(code_model: str) -> Plan:
     return Plan(
-        proposals=ProposalConfig(use=("segments", "grid"), segments=SegmentsConfig(limit=6)),
+        proposals=ProposalConfig.of(SegmentsConfig(limit=6), GridConfig()),
         regions=RegionVectorsConfig(crop_px=64),
         codes=CodesConfig(model=code_model, regions_per_frame=2),
     )

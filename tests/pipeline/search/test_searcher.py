@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from operators.encoders.catalogue import load_encoder
-from operators.proposals.proposer import ProposalConfig
+from operators.proposals.config import ProposalConfig
 from pipeline.ingest.run import ingest
 from pipeline.lake.lake import Lake
 from pipeline.plan.plan import Plan

@@ -19,9 +19,11 @@ import transformers as t
 
 from operators.masks.rle import decode_mask, mask_boxes
 from operators.masks.sam import Segmenter
+from operators.proposals.config import ProposalConfig
+from operators.proposals.frame_proposer import FrameProposer
 from operators.proposals.models.automatic_masks import AutomaticMasks, AutomaticMasksConfig, point_grid
-from operators.proposals.proposer import FrameProposer, ProposalConfig
 from operators.proposals.refine import RefineConfig
+from operators.proposals.windows.grid import GridConfig
 from schemas.boxes import Boxes
 from schemas.errors import ModelError, PlanError
 from schemas.frames import Keyframe
@@ -192,7 +194,7 @@ def test_the_grid_is_the_middles_of_equal_cells() -> None:
 
 def test_a_plan_runs_them_beside_other_proposers(segmenters: Segmenters) -> None:
     masks = replace(LOW, model=str(segmenters("sam2")))
-    config = ProposalConfig(use=("masks", "grid"), masks=masks, refine=RefineConfig(max_iou=0.95))
+    config = ProposalConfig.of(masks, GridConfig(), refine=RefineConfig(max_iou=0.95))
     (found,) = FrameProposer(config)(FRAMES[:1])
     assert found.proposer[0] == "sam2"
     assert {"sam2", "grid-2"} <= set(found.proposer)
@@ -205,7 +207,7 @@ def test_a_plan_without_a_model_or_with_a_wrong_one_is_refused_before_any_frame(
         FrameProposer(ProposalConfig(use=("masks",)))
     wrong = AutomaticMasksConfig(model=str(tmp_path / "nowhere"))
     with pytest.raises(ModelError, match="there is no folder"):
-        FrameProposer(ProposalConfig(use=("masks",), masks=wrong))
+        FrameProposer(ProposalConfig.of(wrong))
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,9 @@ import torch
 import transformers
 from safetensors.torch import save_file
 
+from operators.proposals.config import ProposalConfig
+from operators.proposals.frame_proposer import FrameProposer
 from operators.proposals.models.detector import FAMILIES, Detector, DetectorConfig
-from operators.proposals.proposer import FrameProposer, ProposalConfig
 from operators.runtime.torch_threads import one_torch_thread
 from pipeline.plan.plan import load_plan
 from schemas.errors import ModelError, PlanError
@@ -148,7 +149,7 @@ def test_a_model_that_is_missing_or_wrong_is_told_before_any_frame(
     tmp_path: Path, checkpoints: Checkpoints, detectors: Detectors
 ) -> None:
     def build(model: str) -> None:
-        FrameProposer(ProposalConfig(use=("detector",), detector=DetectorConfig(model=model)))
+        FrameProposer(ProposalConfig.of(DetectorConfig(model=model)))
 
     with pytest.raises(ModelError, match=r"proposals\.detector\.model names no model"):
         build("")
@@ -189,7 +190,7 @@ def test_a_plan_names_the_model_and_the_classes() -> None:
             'proposals.detector.classes=["car"]',
         ]
     )
-    assert plan.proposals.detector == DetectorConfig(model="a/b", classes=("car",))
+    assert plan.proposals.config_of("detector") == DetectorConfig(model="a/b", classes=("car",))
 
 
 @pytest.mark.parametrize("wrong", [{"least_score": 1.1}, {"limit": 0}, {"batch": 0}])

@@ -14,8 +14,9 @@ import pytest
 import torch
 
 from operators.masks.rle import decode_mask
+from operators.proposals.config import ProposalConfig
+from operators.proposals.frame_proposer import FrameProposer
 from operators.proposals.models.fastsam import FastSam, FastSamConfig
-from operators.proposals.proposer import FrameProposer, ProposalConfig
 from pipeline.plan.plan import load_plan
 from schemas.errors import ModelError, PlanError
 from schemas.frames import Keyframe
@@ -108,7 +109,7 @@ def test_without_the_package_the_extra_and_its_licence_are_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "ultralytics", None)
     with pytest.raises(ModelError, match=r"AGPL-3\.0: pip install 'regionlake\[fastsam\]'"):
-        FrameProposer(ProposalConfig(use=("fastsam",), fastsam=FastSamConfig(model=str(weights))))
+        FrameProposer(ProposalConfig.of(FastSamConfig(model=str(weights))))
 
 
 @pytest.mark.usefixtures("package")

@@ -20,13 +20,14 @@ import pytest
 import torch
 import transformers
 
+from operators.proposals.config import ProposalConfig
+from operators.proposals.frame_proposer import FrameProposer
 from operators.proposals.models.coco_classes import COCO_CLASSES
 from operators.proposals.models.detection.found import Found
 from operators.proposals.models.detection.grounding import Grounding
 from operators.proposals.models.detection.omdet import OmDet, without_doubles
 from operators.proposals.models.detection.owl import Owl
 from operators.proposals.models.open_set import FAMILIES, OpenSet, OpenSetConfig, model_for
-from operators.proposals.proposer import FrameProposer, ProposalConfig
 from operators.runtime.torch_threads import one_torch_thread
 from pipeline.plan.plan import load_plan
 from schemas.errors import ModelError, PlanError
@@ -366,7 +367,7 @@ def test_a_file_of_phrases_becomes_the_plans_vocabulary(tmp_path: Path) -> None:
     file = tmp_path / "phrases.txt"
     file.write_text("red car\n\n  person with a backpack \n")
     plan = load_plan(overrides=['proposals.use=["open-set"]', f"proposals.open_set.vocabulary_file={file}"])
-    assert plan.proposals.open_set.vocabulary == ("red car", "person with a backpack")
+    assert plan.proposals.config_of("open-set").vocabulary == ("red car", "person with a backpack")
     (tmp_path / "plan.toml").write_text(plan.to_toml())
     file.unlink()  # the plan holds the phrases
     again = load_plan(tmp_path / "plan.toml")
@@ -379,8 +380,8 @@ def test_a_plan_names_the_vocabulary_and_the_least_score() -> None:
     plan = load_plan(
         overrides=[used, 'proposals.open_set.vocabulary=["red car","dog"]', "proposals.open_set.least_score=0.2"]
     )
-    assert plan.proposals.open_set == OpenSetConfig(vocabulary=("red car", "dog"), least_score=0.2)
-    assert load_plan(overrides=[used]).proposals.open_set.least_score is None
+    assert plan.proposals.config_of("open-set") == OpenSetConfig(vocabulary=("red car", "dog"), least_score=0.2)
+    assert load_plan(overrides=[used]).proposals.config_of("open-set").least_score is None
     with pytest.raises(PlanError, match="vocabulary"):
         load_plan(overrides=[used, "proposals.open_set.vocabulary=[1]"])
 
@@ -413,7 +414,7 @@ def test_a_model_that_is_missing_or_wrong_is_told_before_any_frame(
     tmp_path: Path, checkpoints: Checkpoints, detectors: Detectors
 ) -> None:
     def build(model: str) -> None:
-        FrameProposer(ProposalConfig(use=("open-set",), open_set=OpenSetConfig(model=model)))
+        FrameProposer(ProposalConfig.of(OpenSetConfig(model=model)))
 
     with pytest.raises(ModelError, match=r"proposals\.open_set\.model names no model"):
         build("")

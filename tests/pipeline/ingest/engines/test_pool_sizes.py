@@ -1,15 +1,14 @@
 """Catches pools that take every CPU and then wait for ever (seen with one CPU an actor on two cores), and actors with
 models that ask for no GPU: Ray hides them all from those."""
 
-from typing import get_args
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from operators.masks.boxes_to_masks import BoxMasksConfig
 from operators.masks.config import MaskConfig
-from operators.proposals.proposer import ProposalConfig, ProposerName
+from operators.proposals.catalogue import PROPOSERS
+from operators.proposals.config import ProposalConfig
 from operators.tracking.config import PropagationConfig, TrackConfig
 from pipeline.ingest.engines.pool_sizes import SPARE_CPUS, pool_sizes, stages_with_models
 from pipeline.ingest.packets import StageName
@@ -68,8 +67,8 @@ def test_the_embedded_model_and_proposers_without_one_need_no_gpu() -> None:
     assert stages_with_models(Plan(proposals=ProposalConfig(use=("grid",)))) == set()
     assert stages_with_models(Plan(proposals=ProposalConfig(use=("segments",)))) == set()
     assert stages_with_models(Plan(proposals=ProposalConfig(use=("detector",)))) == {"propose"}
-    with_a_model: set[ProposerName] = {"masks", "detector", "open-set", "fastsam"}
-    for name in get_args(ProposerName):
+    with_a_model: set[str] = {"masks", "detector", "open-set", "fastsam"}
+    for name in PROPOSERS.built_in:
         assert stages_with_models(Plan(proposals=ProposalConfig(use=(name,)))) == (
             {"propose"} if name in with_a_model else set()
         )

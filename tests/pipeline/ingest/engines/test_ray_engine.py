@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from operators.encoders.region_vectors import RegionVectorsConfig
-from operators.proposals.proposer import ProposalConfig
+from operators.proposals.config import ProposalConfig
 from pipeline.ingest.run import ingest
 from pipeline.lake.audit.check import check
 from pipeline.lake.lake import Lake

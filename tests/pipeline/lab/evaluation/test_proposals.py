@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from operators.proposals.proposer import ProposalConfig
+from operators.proposals.config import ProposalConfig
 from pipeline.lab.evaluation.proposals import proposal_recall, recall_table
 from pipeline.plan.plan import Plan
 from schemas.errors import SourceError

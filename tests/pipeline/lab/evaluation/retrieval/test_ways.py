@@ -33,7 +33,7 @@ def test_the_grid_is_regions_in_a_lake_of_cells() -> None:
     assert (grid.rank, grid.settings) == ((RankTerm("regions"),), GRID_SETTINGS)
     plan = load_plan(overrides=grid.settings)
     assert plan.proposals.use == ("grid",)
-    assert plan.proposals.grid.cells == (4, 8)
+    assert plan.proposals.config_of("grid").cells == (4, 8)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from operators.codes.features import RegionFeaturesConfig
 from operators.codes.model import CodeModel
 from operators.encoders.region_vectors import RegionVectorsConfig
 from operators.proposals.classical.segments import SegmentsConfig
-from operators.proposals.proposer import ProposalConfig
+from operators.proposals.config import ProposalConfig
 from pipeline.ingest.run import ingest
 from pipeline.lab.training.codes.fit import CodeEpoch, CodeTraining
 from pipeline.lab.training.codes.train import LEAST_REGIONS, CodesFromLake, train_lake_codes
@@ -34,7 +34,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> str:
             image[y : y + rng.integers(12, 50), x : x + rng.integers(12, 60)] = rng.integers(0, 256, 3)
         Image.fromarray(image).save(folder / f"{number:02}.png")
     plan = Plan(
-        proposals=ProposalConfig(use=("segments",), segments=SegmentsConfig(limit=60, max_iou=0.9)),
+        proposals=ProposalConfig.of(SegmentsConfig(limit=60, max_iou=0.9)),
         regions=RegionVectorsConfig(mode="pool"),
     )
     uri = str(tmp_path_factory.mktemp("lakes") / "lake")

@@ -11,7 +11,7 @@ from operators.detailclip.cover import CoverConfig, CoverVectors
 from operators.detailclip.model import load_detail_model
 from operators.encoders.catalogue import load_encoder
 from operators.encoders.region_vectors import RegionVectorsConfig
-from operators.proposals.proposer import ProposalConfig
+from operators.proposals.config import ProposalConfig
 from operators.readers.picture import read_picture
 from pipeline.ingest.run import ingest
 from pipeline.lab.training.detailclip.fit import DetailFitConfig

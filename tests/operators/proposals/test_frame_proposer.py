@@ -12,17 +12,19 @@ import pytest
 
 from operators.masks.boxes_to_masks import BoxMasksConfig
 from operators.masks.config import MaskConfig
+from operators.proposals.config import ProposalConfig
+from operators.proposals.frame_proposer import FrameProposer
 from operators.proposals.models.automatic_masks import AutomaticMasksConfig
 from operators.proposals.models.detector import DetectorConfig
 from operators.proposals.models.open_set import OpenSetConfig
-from operators.proposals.proposer import FrameProposer, ProposalConfig, ProposerName
 from operators.proposals.refine import RefineConfig
+from operators.proposals.windows.grid import GridConfig
 from schemas.errors import PlanError
 from schemas.frames import Keyframe
 from tests.detectors import Detectors
 from tests.segmenters import Segmenters
 
-EVERY: tuple[ProposerName, ...] = ("moving", "selective-search", "segments", "grid", "complete-cover")
+EVERY: tuple[str, ...] = ("moving", "selective-search", "segments", "grid", "complete-cover")
 
 
 def frame(*, moving: bool) -> Keyframe:
@@ -49,7 +51,7 @@ def test_every_proposer_that_is_named_has_boxes_in_the_order_named(moving: bool,
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_each_proposer_runs_alone(name: ProposerName) -> None:
+def test_each_proposer_runs_alone(name: str) -> None:
     found = FrameProposer(ProposalConfig(use=(name,)))([frame(moving=name == "moving")])[0]
     assert 0 < len(found) <= 64
 
@@ -63,7 +65,7 @@ def test_a_frame_of_one_pixel_is_taken(motion: np.ndarray | None) -> None:
 
 def test_unknown_proposers_are_refused_with_the_known_ones() -> None:
     with pytest.raises(PlanError, match=r"unknown proposer 'magic'; choose from moving, .*complete-cover"):
-        ProposalConfig(use=("magic",))  # type: ignore[arg-type]
+        ProposalConfig(use=("magic",))
 
 
 def test_a_proposer_named_twice_is_refused() -> None:
@@ -87,11 +89,11 @@ def test_regions_get_masks_where_the_plan_asks_for_them() -> None:
 
 def test_closing_lets_go_of_every_model(tmp_path: Path, segmenters: Segmenters) -> None:
     detectors = Detectors(tmp_path)
-    config = ProposalConfig(
-        use=("grid", "masks", "detector", "open-set"),
-        masks=AutomaticMasksConfig(model=str(segmenters("sam2"))),
-        detector=DetectorConfig(model=str(detectors("rt_detr"))),
-        open_set=OpenSetConfig(model=str(detectors("owlv2")), vocabulary=("dog",)),
+    config = ProposalConfig.of(
+        GridConfig(),
+        AutomaticMasksConfig(model=str(segmenters("sam2"))),
+        DetectorConfig(model=str(detectors("rt_detr"))),
+        OpenSetConfig(model=str(detectors("owlv2")), vocabulary=("dog",)),
         box_masks=MaskConfig(by="sam", sam=BoxMasksConfig(model=str(segmenters("sam2")))),
     )
     proposer = FrameProposer(config)

@@ -1,0 +1,64 @@
+"""Which proposers a plan uses, with their settings, and what becomes of what they find."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+from operators.masks.config import MaskConfig
+from operators.proposals.catalogue import PROPOSERS
+from operators.proposals.proposer import ProposerConfig
+from operators.proposals.refine import RefineConfig
+from schemas.errors import PlanError
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalConfig:
+    """use: which proposers run, by name or class path; the first named have the first claim on the limit per frame.
+
+    settings: of proposers, where they differ from their defaults, whether they are in use or not; one of a class.
+    box_masks: what gives the regions that are kept a mask where their proposer gave none.
+    """
+
+    use: tuple[str, ...] = ("moving", "selective-search", "grid")
+    settings: tuple[ProposerConfig, ...] = ()
+    refine: RefineConfig = field(default_factory=RefineConfig)
+    box_masks: MaskConfig = field(default_factory=MaskConfig)
+
+    def __post_init__(self) -> None:
+        # what is built in is not imported to look at its name
+        names = [name if name in PROPOSERS.built_in else PROPOSERS.resolve(name).name for name in self.use]
+        if len(set(names)) != len(names):
+            raise PlanError(f"a proposer is named twice in use={self.use}")
+        kinds = [type(config) for config in self.settings]
+        if len(set(kinds)) != len(kinds):
+            raise PlanError(f"a proposer has settings twice in settings={self.settings}")
+        # equal plans are equal, however they were written
+        differing = (config for config in self.settings if config != type(config)())
+        object.__setattr__(self, "settings", tuple(sorted(differing, key=lambda config: config.name)))
+
+    @classmethod
+    def of(
+        cls, *proposers: ProposerConfig, refine: RefineConfig | None = None, box_masks: MaskConfig | None = None
+    ) -> Self:
+        """Proposers in use by their settings: `ProposalConfig.of(GridConfig(cells=(3,)), EdgesConfig())`."""
+        return cls(
+            use=tuple(PROPOSERS.name_of(type(config)) for config in proposers),
+            settings=proposers,
+            refine=refine or RefineConfig(),
+            box_masks=box_masks or MaskConfig(),
+        )
+
+    def config_of(self, name: str) -> ProposerConfig:
+        """The settings of a proposer, in use or not."""
+        kind = PROPOSERS.resolve(name)
+        return next((config for config in self.settings if type(config) is kind), kind())
+
+    @property
+    def in_use(self) -> Sequence[ProposerConfig]:
+        """The settings of the proposers that run, in their order."""
+        return [self.config_of(name) for name in self.use]
+
+    @property
+    def masks_are_made(self) -> bool:
+        """Whether any region can have a mask."""
+        return self.box_masks.chosen is not None or any(config.makes_masks for config in self.in_use)

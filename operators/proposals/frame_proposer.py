@@ -1,0 +1,48 @@
+"""The proposers of a plan, together: every keyframe's boxes, refined."""
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from operators.masks.config import build_masks
+from operators.proposals.config import ProposalConfig
+from operators.proposals.refine import refine
+from schemas.errors import InvalidValueError
+from schemas.frames import Keyframe
+from schemas.regions import Proposals
+
+
+@runtime_checkable
+class HoldsModel(Protocol):
+    """A proposer, or a maker of masks, that has memory of a device to give back."""
+
+    def close(self) -> None: ...
+
+
+class FrameProposer:
+    """Runs every proposer of a plan on keyframes, refines what they find in each, and gives it masks."""
+
+    def __init__(self, config: ProposalConfig) -> None:
+        self.config = config
+        self._proposers = [proposer.build() for proposer in config.in_use]
+        self._masks = build_masks(config.box_masks)
+
+    def __call__(self, keyframes: Sequence[Keyframe]) -> list[Proposals]:
+        """One `Proposals` a keyframe."""
+        found = [propose(keyframes) for propose in self._proposers]
+        for name, by_frame in zip(self.config.use, found, strict=True):
+            if len(by_frame) != len(keyframes):
+                raise InvalidValueError(
+                    f"the proposer {name} returned {len(by_frame)} Proposals for {len(keyframes)} keyframes; it must "
+                    "return one for each, an empty one where it finds nothing"
+                )
+        refined = [
+            refine(Proposals.concat([by_frame[i] for by_frame in found]), self.config.refine)
+            for i in range(len(keyframes))
+        ]
+        return self._masks(keyframes, refined)
+
+    def close(self) -> None:
+        """Gives the device's memory back, of proposers that hold models."""
+        for part in (*self._proposers, self._masks):
+            if isinstance(part, HoldsModel):
+                part.close()

@@ -1,0 +1,77 @@
+"""Settings of operators in a plan's TOML: each operator's stand under its name, in the table of its kind."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import field, fields, make_dataclass
+from typing import Any
+
+import cattrs
+
+from operators.proposals.catalogue import PROPOSERS
+from operators.proposals.config import ProposalConfig
+from operators.runtime.registry import Registry, settings_key
+from schemas.errors import PlanError
+
+
+def register_operators(converter: cattrs.Converter, *, class_paths: bool) -> None:
+    """Teaches a converter which tables a plan can have. class_paths: see `Registry.resolve`."""
+
+    def structure_proposals(value: object, _: type) -> ProposalConfig:
+        chosen = value.get("use", ()) if isinstance(value, Mapping) else ()
+        made: ProposalConfig = _structure(converter, value, ProposalConfig, PROPOSERS, chosen, class_paths=class_paths)
+        return made
+
+    def unstructure_proposals(config: ProposalConfig) -> dict[str, object]:
+        return _unstructure(converter, config, [config.config_of(name) for name in (*PROPOSERS.built_in, *config.use)])
+
+    converter.register_structure_hook(ProposalConfig, structure_proposals)
+    converter.register_unstructure_hook(ProposalConfig, unstructure_proposals)
+
+
+def _structure(
+    converter: cattrs.Converter,
+    value: object,
+    shape: type[Any],
+    registry: Registry[Any],
+    chosen: object,
+    *,
+    class_paths: bool,
+) -> Any:
+    """A dataclass `shape` whose field `settings` stands in TOML as one table for each operator.
+
+    chosen: names of the operators in use, as TOML has them; of a wrong type they are left for the converter to refuse.
+    Only what the plan names is imported.
+    """
+    if not isinstance(value, Mapping):
+        raise PlanError(f"{value!r} is no table")
+    own = [each for each in fields(shape) if each.name != "settings"]
+    names = [name for name in chosen if isinstance(name, str)] if isinstance(chosen, Sequence) else []
+    kinds = [registry.resolve(name, class_paths=class_paths) for name in names if name not in registry.built_in]
+    tables = {settings_key(kind.name): kind for kind in kinds}
+    for key in value.keys() - {each.name for each in own} - tables.keys():
+        name = key.replace("_", "-")
+        if settings_key(name) == key and registry.knows(name):
+            tables[key] = registry.resolve(name)
+    for each in own:
+        if each.name in tables:
+            raise PlanError(
+                f"the {registry.kind} {tables[each.name].name} needs another name: {each.name} is a setting"
+            )
+    # one class with all that is allowed, so that errors are those of any other table
+    merged = make_dataclass(
+        shape.__name__,
+        [(e.name, e.type, field(default=e.default, default_factory=e.default_factory)) for e in own]
+        + [(key, kind, field(default_factory=kind)) for key, kind in tables.items()],
+        kw_only=True,
+    )
+    made: Any = converter.structure(value, merged)
+    settings = tuple(getattr(made, key) for key in tables)
+    return shape(**{each.name: getattr(made, each.name) for each in own}, settings=settings)
+
+
+def _unstructure(converter: cattrs.Converter, config: Any, shown: Sequence[Any]) -> dict[str, object]:
+    """shown: settings of operators that are printed even where they are the defaults."""
+    tables = {settings_key(each.name): converter.unstructure(each) for each in (*shown, *config.settings)}
+    content: dict[str, object] = {}
+    for each in fields(config):
+        content |= tables if each.name == "settings" else {each.name: converter.unstructure(getattr(config, each.name))}
+    return content

@@ -1,0 +1,67 @@
+"""Catches settings of somebody's own operator that a plan loses or misreads, or that change its hash for no reason."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from operators.proposals.frame_proposer import FrameProposer
+from pipeline.plan.plan import Plan, load_plan
+from schemas.errors import PlanError
+from schemas.frames import Keyframe
+from tests.plugins import EDGES, install
+
+PATH = "plugged_edges.edges:EdgesConfig"
+USE = f'proposals.use=["{PATH}", "grid"]'
+POINT = f"[regionlake.proposers]\nedges = {PATH}\n"
+
+
+@pytest.fixture(params=["", POINT], ids=["by class path", "registered"])
+def use(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The override that uses the proposer, by its class path or by its name."""
+    monkeypatch.syspath_prepend(
+        str(install(tmp_path / "site", "plugged_edges", {"edges.py": EDGES}, points=request.param))
+    )
+    yield USE.replace(PATH, "edges") if request.param else USE
+    for name in [name for name in sys.modules if name.startswith("plugged_edges")]:
+        del sys.modules[name]
+
+
+def test_settings_stand_under_the_operators_own_name(use: str, tmp_path: Path) -> None:
+    plan = load_plan(overrides=[use, "proposals.edges.threshold=0.75"])
+    (edges,) = plan.proposals.settings
+    assert (edges.name, edges.threshold) == ("edges", 0.75)
+    file = tmp_path / "plan.toml"
+    file.write_text(plan.to_toml())
+    assert "[proposals.edges]\nthreshold = 0.75\n" in file.read_text()
+    assert load_plan(file) == plan
+    assert "[proposals.edges]\nthreshold = 0.5\n" in load_plan(overrides=[use]).to_toml()
+
+
+def test_its_settings_are_read_as_strictly_as_ours(use: str) -> None:
+    with pytest.raises(PlanError, match=r"treshold.*plan\.proposals"):
+        load_plan(overrides=[use, "proposals.edges.treshold=0.75"])
+    with pytest.raises(PlanError, match=r"'high' is no number @ plan\.proposals\.edges\.threshold"):
+        load_plan(overrides=[use, "proposals.edges.threshold=high"])
+    with pytest.raises(PlanError, match=r"edgy.*plan\.proposals"):
+        load_plan(overrides=[use, "proposals.edgy.threshold=0.75"])
+
+
+def test_it_runs_beside_ours(use: str) -> None:
+    keyframe = Keyframe(0, np.zeros((90, 160, 3), np.uint8), None, "picture")
+    (found,) = FrameProposer(load_plan(overrides=[use]).proposals)([keyframe])
+    assert {"edges", "grid-2"} <= set(found.proposer)
+
+
+def test_the_hash_follows_its_settings_and_not_where_its_class_lies(use: str) -> None:
+    plan = load_plan(overrides=[use])
+    assert load_plan(overrides=[use, "proposals.edges.threshold=0.75"]).hash != plan.hash
+    assert plan.hash == load_plan(overrides=[USE]).hash
+    assert load_plan(overrides=["proposals.edges.threshold=0.75"] if use != USE else []).hash == Plan().hash
+
+
+def test_one_proposer_by_two_names_is_refused(use: str) -> None:
+    with pytest.raises(PlanError, match="named twice"):
+        load_plan(overrides=[use.replace("grid", PATH)])

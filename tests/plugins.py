@@ -1,0 +1,41 @@
+"""Packages of somebody else's, as an installer leaves them: modules, and the entry points that they register."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+EDGES = """
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from operators.proposals.proposer import Proposer, one_by_one
+from schemas.boxes import Boxes
+from schemas.regions import Proposals
+
+
+@dataclass(frozen=True, slots=True)
+class EdgesConfig:
+    name: ClassVar[str] = "edges"
+    makes_masks: ClassVar[bool] = False
+    threshold: float = 0.5
+
+    def build(self) -> Proposer:
+        box = Boxes(np.array([[0.25, 0.25, 0.75, 0.75]], np.float32))
+        return one_by_one(lambda keyframe: Proposals.of(box, score=self.threshold, proposer="edges"))
+"""
+
+
+def install(folder: Path, package: str, modules: Mapping[str, str], *, points: str = "") -> Path:
+    """Writes a package, which is installed where `folder` is on the path of imports.
+
+    modules: file name → source. points: the lines of its entry_points.txt.
+    """
+    (folder / package).mkdir(parents=True)
+    for name, source in {"__init__.py": "", **modules}.items():
+        (folder / package / name).write_text(source)
+    info = folder / f"{package}-1.5.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.5\n")
+    (info / "entry_points.txt").write_text(points)
+    return folder
