@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
+from schemas import require
 from schemas.errors import InvalidValueError
 
 
@@ -20,8 +21,7 @@ class Clock:
     start_time: datetime | None = None
 
     def __post_init__(self) -> None:
-        if self.time_base <= 0:
-            raise InvalidValueError(f"time_base must be positive, got {self.time_base}")
+        require.above(Fraction(0), time_base=self.time_base)
         if self.start_time is not None and self.start_time.tzinfo is None:
             raise InvalidValueError(f"start_time must carry a time zone, got {self.start_time!r}; use UTC")
 

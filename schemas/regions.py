@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas import require
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError
 from schemas.masks import Mask
@@ -33,11 +34,14 @@ class Proposals:
     stability: NDArray[np.float32]
 
     def __post_init__(self) -> None:
-        lengths = [len(getattr(self, name)) for name in ("boxes", "score", "proposer", "label", "mask", "stability")]
-        if len(set(lengths)) != 1:
-            raise InvalidValueError(
-                f"boxes, score, proposer, label, mask and stability must be of one length, got {lengths}"
-            )
+        require.same_length(
+            boxes=self.boxes,
+            score=self.score,
+            proposer=self.proposer,
+            label=self.label,
+            mask=self.mask,
+            stability=self.stability,
+        )
         for name, values in (("score", self.score), ("stability", self.stability)):
             if values.dtype != np.float32 or values.ndim != 1:
                 raise InvalidValueError(f"{name} must be float32 (N,), got {values.dtype} {values.shape}")
