@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from schemas.errors import PlanError
+from schemas import require
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,5 +17,4 @@ class CodesConfig:
     regions_per_frame: int = 25
 
     def __post_init__(self) -> None:
-        if self.regions_per_frame < 1:
-            raise PlanError(f"codes.regions_per_frame must be at least 1, got {self.regions_per_frame}")
+        require.at_least(1, regions_per_frame=self.regions_per_frame)

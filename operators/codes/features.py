@@ -9,6 +9,7 @@ from operators.encoders.encoder import Encoder
 from operators.encoders.pooling import pool_boxes, pool_masks
 from operators.masks.masked_crops import masked_vectors
 from operators.masks.rle import decode_mask
+from schemas import require
 from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray
 from schemas.regions import Proposals
@@ -35,15 +36,9 @@ class RegionFeaturesConfig:
     crop_share: float = 0.5
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.least_masked_area <= 1.0 or not 0.0 <= self.crop_share <= 1.0:
-            raise InvalidValueError(
-                "least_masked_area and crop_share must lie in [0, 1], got "
-                f"{self.least_masked_area} and {self.crop_share}"
-            )
-        if self.context < 1.0 or self.crop_px < 32:
-            raise InvalidValueError(
-                f"context must be at least 1 and crop_px at least 32, got {self.context} and {self.crop_px}"
-            )
+        require.within("[0, 1]", least_masked_area=self.least_masked_area, crop_share=self.crop_share)
+        require.at_least(1, context=self.context)
+        require.at_least(32, crop_px=self.crop_px)
 
 
 class RegionFeatures:

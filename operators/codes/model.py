@@ -9,7 +9,8 @@ from operators.codes.features import RegionFeaturesConfig
 from operators.codes.hamming import CodeArray
 from operators.codes.projection import Projection
 from operators.runtime.atomic_write import atomic_write
-from schemas.errors import InvalidValueError, ModelError
+from schemas import require
+from schemas.errors import ModelError
 from schemas.ids import digest
 from schemas.vectors import VectorArray, VectorSpace
 
@@ -27,8 +28,7 @@ class CodeModel:
     features: RegionFeaturesConfig
 
     def __post_init__(self) -> None:
-        if self.way not in get_args(CodeWay):
-            raise InvalidValueError(f"way must be one of {', '.join(get_args(CodeWay))}, got {self.way!r}")
+        require.one_of(get_args(CodeWay), way=self.way)
 
     def __call__(self, features: VectorArray) -> CodeArray:
         """features: float32 (N, D), x of each region. Returns uint8 (N, 32): the bits of `sign(tanh(W x + b))`."""

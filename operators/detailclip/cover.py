@@ -7,6 +7,7 @@ import numpy as np
 
 from operators.encoders.encoder import Encoder
 from operators.proposals.windows.complete_cover import cover_windows
+from schemas import require
 from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray
 from schemas.vectors import VectorArray, VectorSpace
@@ -21,8 +22,8 @@ class CoverConfig:
     crop_px: int = 160
 
     def __post_init__(self) -> None:
-        if self.k < 1 or self.crop_px < 32:
-            raise InvalidValueError(f"k must be at least 1 and crop_px at least 32, got {self.k} and {self.crop_px}")
+        require.at_least(1, k=self.k)
+        require.at_least(32, crop_px=self.crop_px)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

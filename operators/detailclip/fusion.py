@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  # the name everyone knows it by
 
 from operators.detailclip.proxies import QueryProxies
+from schemas import require
 from schemas.errors import InvalidValueError
 
 _AT_ONCE = 64  # pictures: their cosines with some thousands of names are still some hundred megabytes
@@ -30,8 +31,8 @@ class FusionShape:
     layers: int = 3
 
     def __post_init__(self) -> None:
-        if min(self.dimension, self.proxies, self.width, self.heads, self.hidden, self.layers) < 1:
-            raise InvalidValueError(f"every size of a fusion transformer must be at least 1, got {self}")
+        require.at_least(1, dimension=self.dimension, proxies=self.proxies, width=self.width)
+        require.at_least(1, heads=self.heads, hidden=self.hidden, layers=self.layers)
         if self.width % self.heads:
             raise InvalidValueError(f"heads must divide the width, got {self.heads} and {self.width}")
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from operators.encoders.encoder import Encoder, require_boxes
 from operators.encoders.pooling import pool_boxes
+from schemas import require
 from schemas.boxes import Boxes
-from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray
 from schemas.vectors import FeatureMap, VectorArray, normalise
 
@@ -34,12 +34,9 @@ class RegionVectorsConfig:
     crop_px: int = 160
 
     def __post_init__(self) -> None:
-        if self.mode not in get_args(RegionMode):
-            raise InvalidValueError(f"mode must be one of {', '.join(get_args(RegionMode))}, got {self.mode!r}")
-        if self.context < 1.0:
-            raise InvalidValueError(f"context must be at least 1, got {self.context}")
-        if self.crop_px < 32:
-            raise InvalidValueError(f"crop_px must be at least 32, got {self.crop_px}")
+        require.one_of(get_args(RegionMode), mode=self.mode)
+        require.at_least(1, context=self.context)
+        require.at_least(32, crop_px=self.crop_px)
 
 
 class RegionVectors:

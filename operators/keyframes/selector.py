@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from operators.keyframes.change import Signature, changed_share, signature
+from schemas import require
 from schemas.clock import Clock
-from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray, KeyframeReason
 from schemas.shots import CutEvent
 
@@ -34,14 +34,16 @@ class KeyframeConfig:
     near_duplicate: float = 0.004
 
     def __post_init__(self) -> None:
-        if not 0 < self.candidate_interval_s <= self.longest_interval_s <= self.refresh_interval_s:
-            raise InvalidValueError(
-                f"keyframes need 0 < candidate_interval_s <= longest_interval_s <= refresh_interval_s, got {self}"
-            )
-        if self.settle_s < 0:
-            raise InvalidValueError(f"settle_s must not be negative, got {self.settle_s}")
-        if not 0 <= self.near_duplicate <= self.change <= 1:
-            raise InvalidValueError(f"keyframes need 0 <= near_duplicate <= change <= 1, got {self}")
+        require.above(0, candidate_interval_s=self.candidate_interval_s)
+        require.in_order(
+            "<=",
+            candidate_interval_s=self.candidate_interval_s,
+            longest_interval_s=self.longest_interval_s,
+            refresh_interval_s=self.refresh_interval_s,
+        )
+        require.at_least(0, settle_s=self.settle_s)
+        require.within("[0, 1]", near_duplicate=self.near_duplicate, change=self.change)
+        require.in_order("<=", near_duplicate=self.near_duplicate, change=self.change)
 
 
 @dataclass(frozen=True, slots=True)

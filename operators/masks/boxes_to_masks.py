@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas import require
 from schemas.boxes import Boxes
-from schemas.errors import InvalidValueError, PlanError
+from schemas.errors import InvalidValueError
 from schemas.frames import Keyframe
 from schemas.regions import WHOLE_FRAME, Proposals
 
@@ -34,15 +35,9 @@ class BoxMasksConfig:
     stability_offset: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.boxes_per_batch < 1 or self.frames_per_batch < 1:
-            raise PlanError(
-                "masks of boxes need boxes_per_batch and frames_per_batch >= 1, got "
-                f"{self.boxes_per_batch} and {self.frames_per_batch}"
-            )
-        if not 0.0 <= self.least_predicted_iou <= 1.0:
-            raise PlanError(f"least_predicted_iou must lie in [0, 1], got {self.least_predicted_iou}")
-        if self.stability_offset <= 0.0:
-            raise PlanError(f"stability_offset must be positive, got {self.stability_offset}")
+        require.at_least(1, boxes_per_batch=self.boxes_per_batch, frames_per_batch=self.frames_per_batch)
+        require.within("[0, 1]", least_predicted_iou=self.least_predicted_iou)
+        require.above(0, stability_offset=self.stability_offset)
 
 
 class BoxMasks:

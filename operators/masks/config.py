@@ -6,7 +6,7 @@ from typing import Literal
 
 from operators.masks.boxes_to_masks import BoxMasks, BoxMasksConfig
 from operators.masks.grabcut import GrabCutConfig, GrabCutMasks
-from schemas.errors import PlanError
+from schemas.errors import InvalidValueError
 from schemas.frames import Keyframe
 from schemas.regions import Proposals
 
@@ -23,7 +23,7 @@ class MaskConfig:
 
     def __post_init__(self) -> None:
         if self.by == "sam" and not self.sam.model:
-            raise PlanError('masks by "sam" need box_masks.sam.model, a folder or an id of the hub')
+            raise InvalidValueError('masks by "sam" need box_masks.sam.model, a folder or an id of the hub')
 
     @property
     def chosen(self) -> GrabCutConfig | BoxMasksConfig | None:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from operators.masks.rle import encode_masks
 from operators.motion.background import background_known
-from schemas.errors import InvalidValueError, PlanError
+from schemas import require
+from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray, Keyframe
 from schemas.masks import Mask
 from schemas.regions import Proposals
@@ -47,14 +48,12 @@ class GrabCutConfig:
     most_fill: float = 0.98
 
     def __post_init__(self) -> None:
-        if self.side_px < 16 or self.rounds < 1:
-            raise PlanError(f"GrabCut needs side_px >= 16 and rounds >= 1, got {self.side_px} and {self.rounds}")
-        if not 0.0 < self.margin <= 1.0 or not 0.5 < self.sure < 1.0:
-            raise PlanError(f"GrabCut needs margin in (0, 1] and sure in (0.5, 1), got {self.margin} and {self.sure}")
-        if not 0.0 <= self.least_fill < self.most_fill <= 1.0:
-            raise PlanError(
-                f"GrabCut needs 0 <= least_fill < most_fill <= 1, got {self.least_fill} and {self.most_fill}"
-            )
+        require.at_least(16, side_px=self.side_px)
+        require.at_least(1, rounds=self.rounds)
+        require.within("(0, 1]", margin=self.margin)
+        require.within("(0.5, 1)", sure=self.sure)
+        require.within("[0, 1]", least_fill=self.least_fill, most_fill=self.most_fill)
+        require.in_order("<", least_fill=self.least_fill, most_fill=self.most_fill)
 
 
 class GrabCutMasks:

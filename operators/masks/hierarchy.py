@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
-from schemas.errors import PlanError
+from schemas import require
 from schemas.frames import ImageArray
 
 _COLOUR_BINS = 20
@@ -46,11 +46,14 @@ class MergeConfig:
     long_border_first: float = 0.3
 
     def __post_init__(self) -> None:
-        if self.piece_contrast <= 0 or self.piece_px < 1:
-            raise PlanError(f"pieces need piece_contrast > 0 and piece_px >= 1, got {self}")
-        weights = (self.colour, self.texture, self.edge, self.size, self.fill, self.motion)
-        if min(*weights, self.small_first, self.long_border_first) < 0 or sum(weights) == 0:
-            raise PlanError(f"weights of a merge cannot be negative nor all 0, got {self}")
+        require.above(0, piece_contrast=self.piece_contrast)
+        require.at_least(1, piece_px=self.piece_px)
+        require.at_least(0, colour=self.colour, texture=self.texture, edge=self.edge)
+        require.at_least(0, size=self.size, fill=self.fill, motion=self.motion)
+        require.not_all_zero(
+            colour=self.colour, texture=self.texture, edge=self.edge, size=self.size, fill=self.fill, motion=self.motion
+        )
+        require.at_least(0, small_first=self.small_first, long_border_first=self.long_border_first)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

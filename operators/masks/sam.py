@@ -18,6 +18,7 @@ from operators.masks.mask_logits import MaskMeasures, measure
 from operators.masks.rle import encode_masks
 from operators.masks.segmenter_files import find_segmenter
 from operators.runtime.batches import Batches
+from schemas import require
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError, ModelError
 from schemas.frames import ImageArray
@@ -46,8 +47,7 @@ class SegmenterConfig:
     prompts_per_batch: int = 64
 
     def __post_init__(self) -> None:
-        if self.frames_per_batch < 1 or self.prompts_per_batch < 1:
-            raise InvalidValueError(f"batches must hold at least one, got {self}")
+        require.at_least(1, frames_per_batch=self.frames_per_batch, prompts_per_batch=self.prompts_per_batch)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas import require
 from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray, require_image
 
@@ -30,10 +31,9 @@ class BackgroundConfig:
     min_samples: int = 4
 
     def __post_init__(self) -> None:
-        if self.sample_interval_s <= 0 or self.back_s < 0 or self.ahead_s < 0 or self.min_samples < 1:
-            raise InvalidValueError(
-                f"background needs sample_interval_s > 0, back_s and ahead_s >= 0 and min_samples >= 1, got {self}"
-            )
+        require.above(0, sample_interval_s=self.sample_interval_s)
+        require.at_least(0, back_s=self.back_s, ahead_s=self.ahead_s)
+        require.at_least(1, min_samples=self.min_samples)
 
     @property
     def most_samples(self) -> int:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from schemas.errors import InvalidValueError
+from schemas import require
 
 VoteKind = Literal["majority", "unique", "weighted", "weighted-unique"]
 
@@ -22,9 +22,6 @@ class GrowingConfig:
     coverage_power: float = 1.0
 
     def __post_init__(self) -> None:
-        if not -1 <= self.threshold <= 1:
-            raise InvalidValueError(f"threshold must be a cosine in [-1, 1], got {self.threshold}")
-        if self.seeds < 1:
-            raise InvalidValueError(f"seeds must be at least 1, got {self.seeds}")
-        if self.coverage_power < 0:
-            raise InvalidValueError(f"coverage_power must not be negative, got {self.coverage_power}")
+        require.within("[-1, 1]", threshold=self.threshold)
+        require.at_least(1, seeds=self.seeds)
+        require.at_least(0, coverage_power=self.coverage_power)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas import require
 from schemas.boxes import Boxes, FloatArray
-from schemas.errors import PlanError
 from schemas.regions import Proposals
 
 
@@ -24,12 +24,10 @@ class RefineConfig:
     reserve: int = 12
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.max_iou <= 1.0:
-            raise PlanError(f"max_iou must lie in [0, 1], got {self.max_iou}")
-        if not 0.0 <= self.min_side < 1.0:
-            raise PlanError(f"min_side must lie in [0, 1), got {self.min_side}")
-        if self.limit < 1 or self.reserve < 0:
-            raise PlanError(f"refinement needs limit >= 1 and reserve >= 0, got {self.limit} and {self.reserve}")
+        require.within("[0, 1]", max_iou=self.max_iou)
+        require.within("[0, 1)", min_side=self.min_side)
+        require.at_least(1, limit=self.limit)
+        require.at_least(0, reserve=self.reserve)
 
 
 def refine(proposals: Proposals, config: RefineConfig) -> Proposals:

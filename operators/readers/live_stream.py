@@ -19,8 +19,9 @@ from operators.readers.decoded_frame import DecodedFrame, Pixels
 from operators.readers.file_survey import Coverage, WrittenTimes, survey
 from operators.readers.growing_file import FileMark, GrowingFile
 from operators.readers.stream_address import is_address, options_of, reason_of
+from schemas import require
 from schemas.clock import Span
-from schemas.errors import DecodeError, InvalidValueError, SourceError
+from schemas.errors import DecodeError, SourceError
 
 _USUAL_RATE = 25.0  # where the stream tells none
 _AGAIN_S = 5.0  # after which nothing comes again that came before the connection broke off
@@ -47,8 +48,8 @@ class StreamConfig:
     believed_s: float = 60.0
 
     def __post_init__(self) -> None:
-        if min(self.open_timeout_s, self.read_timeout_s, self.gap_s, self.believed_s) <= 0:
-            raise InvalidValueError(f"times of a stream must be positive, got {self}")
+        require.above(0, open_timeout_s=self.open_timeout_s, read_timeout_s=self.read_timeout_s)
+        require.above(0, gap_s=self.gap_s, believed_s=self.believed_s)
 
 
 @dataclass(frozen=True, slots=True)

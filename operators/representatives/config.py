@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from schemas.errors import PlanError
+from schemas import require
 
 AggregationMethod = Literal["none", "all", "kmeans", "agglomerative-count", "agglomerative-threshold", "regions"]
 
@@ -24,12 +24,9 @@ class RepresentativesConfig:
     threshold: float = 0.4
 
     def __post_init__(self) -> None:
-        if self.method not in get_args(AggregationMethod):
-            raise PlanError(f"method must be one of {', '.join(get_args(AggregationMethod))}, got {self.method!r}")
-        if self.count < 1:
-            raise PlanError(f"count must be at least 1, got {self.count}")
-        if not 0 <= self.threshold <= 2:
-            raise PlanError(f"threshold must be in [0, 2], a distance 1 − cos, got {self.threshold}")
+        require.one_of(get_args(AggregationMethod), method=self.method)
+        require.at_least(1, count=self.count)
+        require.within("[0, 2]", threshold=self.threshold)  # a distance 1 − cos
 
     def in_use(self) -> dict[str, str | int | float]:
         """The settings on which representatives depend; none where none are made."""

@@ -17,6 +17,7 @@ from scenedetect.detectors import (
 
 from operators.shots.content_score import FastAdaptiveDetector, FastContentDetector
 from operators.shots.transnetv2 import TransNetV2Detector
+from schemas import require
 from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray
 from schemas.shots import CutEvent
@@ -67,20 +68,17 @@ class ShotConfig:
     lowpass: int = 2
 
     def __post_init__(self) -> None:
-        if self.detector not in _THRESHOLDS:
-            raise InvalidValueError(f"detector must be one of {', '.join(_THRESHOLDS)}, got {self.detector!r}")
-        if self.filter_mode not in ("merge", "suppress"):
-            raise InvalidValueError(f"filter_mode must be merge or suppress, got {self.filter_mode!r}")
-        if self.min_shot_s < 0 or self.min_fade_s < 0:
-            raise InvalidValueError(f"min_shot_s and min_fade_s must not be negative, got {self}")
-        if self.window_frames < 1 or self.bins < 1 or self.hash_size < 1 or self.lowpass < 1:
-            raise InvalidValueError(f"window_frames, bins, hash_size and lowpass must be at least 1, got {self}")
-        if not -1.0 <= self.fade_bias <= 1.0:
-            raise InvalidValueError(f"fade_bias must lie in [-1, 1], got {self.fade_bias}")
-        if len(self.weights) != 4 or not sum(abs(w) for w in self.weights):
+        require.one_of(_THRESHOLDS, detector=self.detector)
+        require.one_of(("merge", "suppress"), filter_mode=self.filter_mode)
+        require.at_least(0, min_shot_s=self.min_shot_s, min_fade_s=self.min_fade_s)
+        require.at_least(1, window_frames=self.window_frames, bins=self.bins)
+        require.at_least(1, hash_size=self.hash_size, lowpass=self.lowpass)
+        require.within("[-1, 1]", fade_bias=self.fade_bias)
+        if len(self.weights) != 4 or not any(self.weights):
             raise InvalidValueError(f"weights must be four numbers, not all zero, got {self.weights}")
-        if self.kernel_size is not None and (self.kernel_size < 3 or self.kernel_size % 2 == 0):
-            raise InvalidValueError(f"kernel_size must be odd and at least 3, got {self.kernel_size}")
+        require.at_least(3, kernel_size=self.kernel_size)
+        if self.kernel_size is not None and self.kernel_size % 2 == 0:
+            raise InvalidValueError(f"kernel_size must be odd, got {self.kernel_size}")
 
     @property
     def threshold_or_default(self) -> float:

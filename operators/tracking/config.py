@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from schemas.errors import PlanError
+from schemas import require
+from schemas.errors import InvalidValueError
 from schemas.regions import WHOLE_FRAME
 
 
@@ -21,7 +22,7 @@ class ProposerRule:
 
     def __post_init__(self) -> None:
         if not self.kind:
-            raise PlanError("a rule needs the kind of a proposer, e.g. 'moving', got ''")
+            raise InvalidValueError("a rule needs the kind of a proposer, e.g. 'moving', got ''")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,7 @@ class PropagationConfig:
     least_iou: float = 0.5
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.least_iou <= 1.0:
-            raise PlanError(f"least_iou must lie in (0, 1], got {self.least_iou}")
+        require.within("(0, 1]", least_iou=self.least_iou)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,25 +106,20 @@ class TrackConfig:
     propagation: PropagationConfig = field(default_factory=PropagationConfig)
 
     def __post_init__(self) -> None:
-        weights = (self.iou, self.appearance, self.distance, self.shape)
-        if min(weights) < 0 or not sum(weights) > 0:
-            raise PlanError(f"iou, appearance, distance and shape must be >= 0, one above, got {weights}")
-        extras = (self.other_proposer, self.other_label, self.other_score, self.asleep, self.young, self.link)
-        if min(extras) < 0:
-            raise PlanError(f"other_…, asleep, young and link must not be negative, got {extras}")
-        if not 0 < self.most_cost <= 1:
-            raise PlanError(f"most_cost must lie in (0, 1], got {self.most_cost}")
-        if min(self.gate_sides, self.gate_sides_per_s) < 0 or not self.most_gate_sides > 0 or not self.gate_shape > 1:
-            raise PlanError(f"gates of distance must be positive, and gate_shape above 1, got {self}")
-        if not -1 <= self.gate_cosine <= 1 or not 0 <= self.memory < 1 or not 0 < self.size_gain <= 1:
-            raise PlanError(f"gate_cosine must lie in [-1, 1], memory in [0, 1), size_gain in (0, 1], got {self}")
-        if min(self.fade_s, self.settle_s) <= 0:
-            raise PlanError(f"fade_s and settle_s must be positive, got {self.fade_s} and {self.settle_s}")
-        if min(self.sleep_s, self.sleep_keyframes, self.new_sleep_keyframes) < 0:
-            raise PlanError(f"sleep_s, sleep_keyframes and new_sleep_keyframes must not be negative, got {self}")
-        kinds = [rule.kind for rule in self.rules]
-        if len(set(kinds)) != len(kinds):
-            raise PlanError(f"each kind of proposer has one rule at most, got rules of {', '.join(kinds)}")
+        require.at_least(0, iou=self.iou, appearance=self.appearance, distance=self.distance, shape=self.shape)
+        require.not_all_zero(iou=self.iou, appearance=self.appearance, distance=self.distance, shape=self.shape)
+        require.at_least(0, other_proposer=self.other_proposer, other_label=self.other_label)
+        require.at_least(0, other_score=self.other_score, asleep=self.asleep, young=self.young, link=self.link)
+        require.within("(0, 1]", most_cost=self.most_cost, size_gain=self.size_gain)
+        require.at_least(0, gate_sides=self.gate_sides, gate_sides_per_s=self.gate_sides_per_s)
+        require.above(0, most_gate_sides=self.most_gate_sides)
+        require.above(1, gate_shape=self.gate_shape)
+        require.within("[-1, 1]", gate_cosine=self.gate_cosine)
+        require.within("[0, 1)", memory=self.memory)
+        require.above(0, fade_s=self.fade_s, settle_s=self.settle_s)
+        require.at_least(0, sleep_s=self.sleep_s, sleep_keyframes=self.sleep_keyframes)
+        require.at_least(0, new_sleep_keyframes=self.new_sleep_keyframes)
+        require.distinct(rules=[rule.kind for rule in self.rules])
 
     def rule_of(self, proposer: str) -> ProposerRule:
         """The rule of the proposer's kind; one that tracks from any score where there is none."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from schemas import require
 from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray, require_image
 from schemas.masks import Mask
@@ -20,8 +21,7 @@ class Link:
     score: float
 
     def __post_init__(self) -> None:
-        if not 0 <= self.score <= 1:
-            raise InvalidValueError(f"a link's score must lie in [0, 1], got {self.score}")
+        require.within("[0, 1]", score=self.score)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,8 +38,8 @@ class MaskedFrame:
 
     def __post_init__(self) -> None:
         require_image(self.image)
-        if len(self.ids) != len(self.masks) or len(set(self.ids)) != len(self.ids):
-            raise InvalidValueError(f"each mask needs an id of its own, got {len(self.masks)} and {self.ids}")
+        require.same_length(ids=self.ids, masks=self.masks)
+        require.distinct(ids=self.ids)
         sizes = {(mask.width_px, mask.height_px) for mask in self.masks}
         if len(sizes) > 1:
             raise InvalidValueError(f"masks of one keyframe must be of one size, got {sorted(sizes)}")

@@ -12,6 +12,7 @@ from operators.tracking.config import ProposerRule, TrackConfig
 from operators.tracking.links import Link
 from operators.tracking.live import LiveTracks, Seen
 from operators.tracking.motion import predicted, state_of
+from schemas import require
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError
 from schemas.vectors import VectorArray
@@ -39,14 +40,16 @@ class TrackFrame:
     label: tuple[str | None, ...]
 
     def __post_init__(self) -> None:
-        n = len(self.ids)
-        lengths = [len(getattr(self, name)) for name in ("boxes", "vectors", "score", "proposer", "label")]
-        if set(lengths) != {n}:
-            raise InvalidValueError(f"a frame of {n} ids has boxes, vectors, score, proposer, label of {lengths}")
-        if len(set(self.ids)) != n:
-            raise InvalidValueError(f"ids of regions must differ within a frame, got {n - len(set(self.ids))} twice")
-        if not math.isfinite(self.pts_s):
-            raise InvalidValueError(f"pts_s must be a number of seconds, got {self.pts_s}")
+        require.same_length(
+            ids=self.ids,
+            boxes=self.boxes,
+            vectors=self.vectors,
+            score=self.score,
+            proposer=self.proposer,
+            label=self.label,
+        )
+        require.distinct(ids=self.ids)
+        require.within("(-inf, inf)", pts_s=self.pts_s)
         if self.vectors.ndim != 2:
             raise InvalidValueError(f"vectors must be (N, D), got {self.vectors.shape}")
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.errors import InvalidValueError, ModelError
+from schemas import require
+from schemas.errors import ModelError
 from schemas.vectors import VectorArray
 
 CONSE_CLASSES = 10
@@ -40,11 +41,13 @@ class Head:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_image_weight", self.image_weight.T.astype(np.float64))
-        rows = len(self.image_bias)
-        if {len(self.image_weight), len(self.text_weight), len(self.text_bias)} != {rows}:
-            raise InvalidValueError("the four weights of a head must have one number of rows")
-        if not 0.0 <= self.conse_share <= 1.0:
-            raise InvalidValueError(f"conse_share must lie in [0, 1], got {self.conse_share}")
+        require.same_length(
+            image_weight=self.image_weight,
+            image_bias=self.image_bias,
+            text_weight=self.text_weight,
+            text_bias=self.text_bias,
+        )
+        require.within("[0, 1]", conse_share=self.conse_share)
 
     def save(self, path: Path) -> None:
         """Writes float16 weights; what is loaded again is what was rounded."""

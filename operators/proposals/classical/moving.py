@@ -11,8 +11,8 @@ from operators.motion.background import background_known
 from operators.proposals.classical.integral import IntegralImage, PixelBoxes, area_px
 from operators.proposals.proposer import Proposer, one_by_one
 from operators.proposals.refine import nms
+from schemas import require
 from schemas.boxes import Boxes
-from schemas.errors import PlanError
 from schemas.frames import Keyframe
 from schemas.regions import Proposals
 
@@ -58,21 +58,15 @@ class MovingConfig:
     limit: int = 48
 
     def __post_init__(self) -> None:
-        if not 0 <= self.still < self.moving <= 255:
-            raise PlanError(f"moving regions need 0 <= still < moving <= 255, got {self.still} and {self.moving}")
-        if not self.aspects or min(self.aspects) <= 0:
-            raise PlanError(f"aspects must be positive, got {self.aspects}")
-        if not (0 < self.least_height <= 1 and self.height_step > 1 and 0 < self.stride <= 1):
-            raise PlanError(
-                "moving regions need 0 < least_height <= 1, height_step > 1 and 0 < stride <= 1, "
-                f"got {self.least_height}, {self.height_step} and {self.stride}"
-            )
-        if not all(1 <= t <= 255 for t in self.thresholds) or not all(size >= 1 for size in self.closing_px):
-            raise PlanError(f"thresholds must lie in 1…255 and closing_px be >= 1, got {self}")
-        if not 0.0 <= self.max_iou <= 1.0 or not 0.0 <= self.least_score <= 1.0:
-            raise PlanError(f"max_iou and least_score must lie in [0, 1], got {self.max_iou} and {self.least_score}")
-        if self.limit < 1:
-            raise PlanError(f"limit must be >= 1, got {self.limit}")
+        require.within("[0, 255]", still=self.still, moving=self.moving)
+        require.in_order("<", still=self.still, moving=self.moving)
+        require.not_empty(aspects=self.aspects)
+        require.above(0, aspects=self.aspects)
+        require.within("(0, 1]", least_height=self.least_height, stride=self.stride)
+        require.above(1, height_step=self.height_step)
+        require.within("[1, 255]", thresholds=self.thresholds)
+        require.at_least(1, closing_px=self.closing_px, limit=self.limit)
+        require.within("[0, 1]", max_iou=self.max_iou, least_score=self.least_score)
 
     def build(self) -> Proposer:
         return one_by_one(MovingRegions(self))

@@ -12,7 +12,7 @@ from operators.masks.label_masks import encode_unions
 from operators.masks.rle import mask_boxes
 from operators.motion.background import background_known
 from operators.proposals.proposer import Proposer, one_by_one
-from schemas.errors import PlanError
+from schemas import require
 from schemas.frames import Keyframe
 from schemas.regions import Proposals
 
@@ -50,14 +50,10 @@ class SegmentsConfig:
     merge: MergeConfig = field(default_factory=MergeConfig)
 
     def __post_init__(self) -> None:
-        if self.long_side_px < 32 or self.limit < 1:
-            raise PlanError(f"segments need long_side_px >= 32 and limit >= 1, got {self}")
-        if not 0.0 <= self.max_iou <= 1.0:
-            raise PlanError(f"max_iou must lie in [0, 1], got {self.max_iou}")
-        if not 0.0 <= self.least_area < self.most_area <= 1.0:
-            raise PlanError(
-                f"segments need 0 <= least_area < most_area <= 1, got {self.least_area} and {self.most_area}"
-            )
+        require.at_least(32, long_side_px=self.long_side_px)
+        require.at_least(1, limit=self.limit)
+        require.within("[0, 1]", max_iou=self.max_iou, least_area=self.least_area, most_area=self.most_area)
+        require.in_order("<", least_area=self.least_area, most_area=self.most_area)
 
     def build(self) -> Proposer:
         return one_by_one(Segments(self))

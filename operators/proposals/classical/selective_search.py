@@ -11,8 +11,8 @@ from operators.motion.background import background_known
 from operators.proposals.classical.integral import IntegralImage, PixelBoxes, area_px
 from operators.proposals.proposer import Proposer, one_by_one
 from operators.proposals.refine import nms
+from schemas import require
 from schemas.boxes import Boxes
-from schemas.errors import PlanError
 from schemas.frames import ImageArray, Keyframe
 from schemas.regions import Proposals
 
@@ -38,10 +38,9 @@ class SelectiveSearchConfig:
     limit: int = 48
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.max_iou <= 1.0:
-            raise PlanError(f"max_iou must lie in [0, 1], got {self.max_iou}")
-        if self.long_side_px < 32 or self.limit < 1:
-            raise PlanError(f"selective search needs long_side_px >= 32 and limit >= 1, got {self}")
+        require.within("[0, 1]", max_iou=self.max_iou)
+        require.at_least(32, long_side_px=self.long_side_px)
+        require.at_least(1, limit=self.limit)
 
     def build(self) -> Proposer:
         return one_by_one(SelectiveSearch(self))

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from operators.masks.segmenter_files import HOW_TO_NAME_ONE
 from operators.proposals.proposer import Proposer
 from operators.proposals.refine import nms
+from schemas import require
 from schemas.boxes import Boxes
-from schemas.errors import ModelError, PlanError
+from schemas.errors import ModelError
 from schemas.frames import Keyframe
 from schemas.regions import Proposals
 
@@ -52,18 +53,11 @@ class AutomaticMasksConfig:
     limit: int = 64
 
     def __post_init__(self) -> None:
-        if self.points_per_side < 1 or self.points_per_batch < 1 or self.frames_per_batch < 1 or self.limit < 1:
-            raise PlanError(
-                "automatic masks need points_per_side, points_per_batch, frames_per_batch and limit >= 1, got "
-                f"{self.points_per_side}, {self.points_per_batch}, {self.frames_per_batch} and {self.limit}"
-            )
-        shares = (self.least_predicted_iou, self.least_stability, self.max_iou, self.min_area)
-        if not all(0.0 <= share <= 1.0 for share in shares):
-            raise PlanError(
-                f"least_predicted_iou, least_stability, max_iou and min_area must lie in [0, 1], got {shares}"
-            )
-        if self.stability_offset <= 0.0:
-            raise PlanError(f"stability_offset must be positive, got {self.stability_offset}")
+        require.at_least(1, points_per_side=self.points_per_side, points_per_batch=self.points_per_batch)
+        require.at_least(1, frames_per_batch=self.frames_per_batch, limit=self.limit)
+        require.within("[0, 1]", least_predicted_iou=self.least_predicted_iou, least_stability=self.least_stability)
+        require.within("[0, 1]", max_iou=self.max_iou, min_area=self.min_area)
+        require.above(0, stability_offset=self.stability_offset)
 
     def build(self) -> Proposer:
         return AutomaticMasks(self)

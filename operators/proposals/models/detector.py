@@ -10,6 +10,7 @@ import numpy as np
 from operators.proposals.models.detection.found import Found
 from operators.proposals.models.detection.loading import Family, give_memory_back, load_detector
 from operators.proposals.proposer import Proposer
+from schemas import require
 from schemas.errors import PlanError
 from schemas.frames import ImageArray, Keyframe
 from schemas.regions import Proposals
@@ -46,10 +47,8 @@ class DetectorConfig:
     batch: int = 8
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.least_score <= 1.0:
-            raise PlanError(f"least_score must lie in [0, 1], got {self.least_score}")
-        if self.limit < 1 or self.batch < 1:
-            raise PlanError(f"a detector needs limit >= 1 and batch >= 1, got {self.limit} and {self.batch}")
+        require.within("[0, 1]", least_score=self.least_score)
+        require.at_least(1, limit=self.limit, batch=self.batch)
 
     def build(self) -> Proposer:
         return Detector(self)

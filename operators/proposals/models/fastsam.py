@@ -13,8 +13,9 @@ from operators.masks.rle import encode_masks
 from operators.proposals.models.detection.found import in_batches
 from operators.proposals.models.detection.loading import give_memory_back
 from operators.proposals.proposer import Proposer
+from schemas import require
 from schemas.boxes import Boxes
-from schemas.errors import ModelError, PlanError
+from schemas.errors import InvalidValueError, ModelError
 from schemas.frames import ImageArray, Keyframe
 from schemas.regions import Proposals
 
@@ -41,12 +42,11 @@ class FastSamConfig:
     batch: int = 4
 
     def __post_init__(self) -> None:
-        if self.input_px < 32 or self.input_px % 32:
-            raise PlanError(f"input_px must be a multiple of 32, got {self.input_px}")
-        if not 0.0 <= self.least_score <= 1.0 or not 0.0 <= self.max_iou <= 1.0:
-            raise PlanError(f"least_score and max_iou must lie in [0, 1], got {self.least_score} and {self.max_iou}")
-        if self.limit < 1 or self.batch < 1:
-            raise PlanError(f"FastSAM needs limit >= 1 and batch >= 1, got {self.limit} and {self.batch}")
+        require.at_least(32, input_px=self.input_px)
+        if self.input_px % 32:
+            raise InvalidValueError(f"input_px must be a multiple of 32, got {self.input_px}")
+        require.within("[0, 1]", least_score=self.least_score, max_iou=self.max_iou)
+        require.at_least(1, limit=self.limit, batch=self.batch)
 
     def build(self) -> Proposer:
         return FastSam(self)

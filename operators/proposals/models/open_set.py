@@ -9,7 +9,8 @@ from operators.proposals.models.coco_classes import COCO_CLASSES
 from operators.proposals.models.detection.found import Found
 from operators.proposals.models.detection.loading import Family, LoadedDetector, give_memory_back, load_detector
 from operators.proposals.proposer import Proposer
-from schemas.errors import PlanError
+from schemas import require
+from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray, Keyframe
 from schemas.regions import Proposals
 
@@ -52,19 +53,15 @@ class OpenSetConfig:
     def __post_init__(self) -> None:
         if self.vocabulary_file is not None:
             if self.vocabulary:
-                raise PlanError("vocabulary and vocabulary_file are two answers to one question; give one of them")
+                raise InvalidValueError("vocabulary and vocabulary_file answer the same question; give one of them")
             object.__setattr__(self, "vocabulary", _phrases_in(Path(self.vocabulary_file).expanduser()))
             object.__setattr__(self, "vocabulary_file", None)
         object.__setattr__(self, "vocabulary", tuple(phrase.strip() for phrase in self.vocabulary))
-        if "" in self.vocabulary or len(set(self.vocabulary)) != len(self.vocabulary):
-            raise PlanError(f"vocabulary has an empty phrase, or one twice: {', '.join(map(repr, self.vocabulary))}")
-        if not 0.0 <= (self.least_score or 0.0) <= 1.0 or not 0.0 <= self.least_text_score <= 1.0:
-            raise PlanError(
-                "least_score and least_text_score must lie in [0, 1], "
-                f"got {self.least_score} and {self.least_text_score}"
-            )
-        if self.limit < 1 or self.batch < 1:
-            raise PlanError(f"an open set needs limit >= 1 and batch >= 1, got {self.limit} and {self.batch}")
+        if "" in self.vocabulary:
+            raise InvalidValueError(f"vocabulary has an empty phrase: {', '.join(map(repr, self.vocabulary))}")
+        require.distinct(vocabulary=self.vocabulary)
+        require.within("[0, 1]", least_score=self.least_score, least_text_score=self.least_text_score)
+        require.at_least(1, limit=self.limit, batch=self.batch)
 
     def build(self) -> Proposer:
         return OpenSet(self)
@@ -123,8 +120,8 @@ def _phrases_in(path: Path) -> tuple[str, ...]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise PlanError(f"vocabulary_file {path} cannot be read: {error}") from error
+        raise InvalidValueError(f"vocabulary_file {path} cannot be read: {error}") from error
     phrases = tuple(line.strip() for line in lines if line.strip())
     if not phrases:
-        raise PlanError(f"vocabulary_file {path} holds no phrase; write one a line")
+        raise InvalidValueError(f"vocabulary_file {path} holds no phrase; write one a line")
     return phrases

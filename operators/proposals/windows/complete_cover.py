@@ -11,8 +11,8 @@ from typing import ClassVar
 import numpy as np
 
 from operators.proposals.proposer import Proposer, one_by_one
+from schemas import require
 from schemas.boxes import Boxes
-from schemas.errors import PlanError
 from schemas.frames import Keyframe
 from schemas.regions import Proposals
 
@@ -27,8 +27,7 @@ class CompleteCoverConfig:
     k: int = 4
 
     def __post_init__(self) -> None:
-        if self.k < 1:
-            raise PlanError(f"Complete Cover needs k >= 1, got {self.k}")
+        require.at_least(1, k=self.k)
 
     def build(self) -> Proposer:
         return one_by_one(CompleteCover(self))

@@ -6,8 +6,8 @@ from typing import ClassVar
 import numpy as np
 
 from operators.proposals.proposer import Proposer, one_by_one
+from schemas import require
 from schemas.boxes import Boxes
-from schemas.errors import PlanError
 from schemas.frames import Keyframe
 from schemas.regions import Proposals
 
@@ -22,8 +22,8 @@ class GridConfig:
     cells: tuple[int, ...] = (2, 4)
 
     def __post_init__(self) -> None:
-        if not self.cells or min(self.cells) < 1:
-            raise PlanError(f"a grid needs at least one number of cells >= 1, got cells={self.cells}")
+        require.not_empty(cells=self.cells)
+        require.at_least(1, cells=self.cells)
 
     def build(self) -> Proposer:
         return one_by_one(StaticGrid(self))

@@ -19,7 +19,7 @@ import transformers as t
 from operators.masks.boxes_to_masks import BoxMasks, BoxMasksConfig
 from operators.masks.rle import decode_mask, encode_masks
 from schemas.boxes import Boxes
-from schemas.errors import InvalidValueError, ModelError, PlanError
+from schemas.errors import InvalidValueError, ModelError
 from schemas.frames import Keyframe
 from schemas.regions import WHOLE_FRAME, Proposals
 from tests.segmenters import PIXELS, SIDE_PX, Segmenters
@@ -140,7 +140,7 @@ def test_what_cannot_be_done_is_refused(segmenters: Segmenters, tmp_path: Path) 
         BoxMasks(BoxMasksConfig())
     with pytest.raises(ModelError, match="there is no folder"):
         BoxMasks(BoxMasksConfig(model=str(tmp_path / "nowhere")))
-    with pytest.raises(PlanError, match="boxes_per_batch"):
+    with pytest.raises(InvalidValueError, match="boxes_per_batch"):
         BoxMasksConfig(boxes_per_batch=0)
-    with pytest.raises(PlanError, match="stability_offset"):
+    with pytest.raises(InvalidValueError, match="stability_offset"):
         BoxMasksConfig(stability_offset=-1.0)

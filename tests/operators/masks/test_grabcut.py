@@ -7,7 +7,7 @@ from operators.masks.config import MaskConfig, build_masks
 from operators.masks.grabcut import GrabCutConfig, GrabCutMasks
 from operators.masks.rle import decode_mask, encode_masks, mask_boxes, mask_iou
 from schemas.boxes import Boxes
-from schemas.errors import InvalidValueError, PlanError
+from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray, Keyframe
 from schemas.masks import Mask
 from schemas.regions import Proposals
@@ -112,11 +112,11 @@ def test_the_plan_chooses_what_makes_masks() -> None:
     frame, found = Keyframe(0, image, None, "picture"), regions(mask_boxes([truth]))
     assert build_masks(MaskConfig())([frame], [found]) == [found]
     assert build_masks(MaskConfig(by="grabcut"))([frame], [found])[0].mask[0] is not None
-    with pytest.raises(PlanError, match=r"need box_masks\.sam\.model"):
+    with pytest.raises(InvalidValueError, match=r"need box_masks\.sam\.model"):
         MaskConfig(by="sam")
 
 
 @pytest.mark.parametrize("wrong", [{"side_px": 8}, {"rounds": 0}, {"margin": 0.0}, {"sure": 0.5}, {"least_fill": 1.0}])
 def test_settings_that_mean_nothing_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(PlanError, match=next(iter(wrong))):
+    with pytest.raises(InvalidValueError, match=next(iter(wrong))):
         GrabCutConfig(**wrong)  # type: ignore[arg-type]

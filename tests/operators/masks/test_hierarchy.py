@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from operators.masks.hierarchy import Hierarchy, MergeConfig, segment_hierarchy
-from schemas.errors import PlanError
+from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray
 
 
@@ -81,5 +81,5 @@ def test_what_moves_is_merged_before_what_rests() -> None:
 
 @pytest.mark.parametrize("wrong", [{"piece_contrast": 0.0}, {"piece_px": 0}, {"colour": -1.0}])
 def test_settings_that_mean_nothing_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(PlanError):
+    with pytest.raises(InvalidValueError):
         MergeConfig(**wrong)  # type: ignore[arg-type]

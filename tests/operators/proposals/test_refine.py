@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from operators.proposals.refine import RefineConfig, nms, refine
 from schemas.boxes import Boxes
-from schemas.errors import PlanError
+from schemas.errors import InvalidValueError
 from schemas.masks import Mask
 from schemas.regions import Proposals
 
@@ -153,7 +153,7 @@ def test_nothing_proposed_nothing_kept() -> None:
 
 @pytest.mark.parametrize("wrong", [{"max_iou": 1.1}, {"min_side": 1.0}, {"limit": 0}, {"reserve": -1}])
 def test_settings_that_mean_nothing_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(PlanError, match=next(iter(wrong))):
+    with pytest.raises(InvalidValueError, match=next(iter(wrong))):
         RefineConfig(**wrong)  # type: ignore[arg-type]
 
 

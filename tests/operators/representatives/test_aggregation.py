@@ -116,9 +116,9 @@ def test_regions_stop_at_the_count_and_may_be_none() -> None:
 
 
 def test_wrong_settings_are_refused() -> None:
-    with pytest.raises(PlanError, match="count must be at least 1, got 0"):
+    with pytest.raises(InvalidValueError, match="count must be at least 1, got 0"):
         RepresentativesConfig(count=0)
-    with pytest.raises(PlanError, match="threshold"):
+    with pytest.raises(InvalidValueError, match="threshold"):
         RepresentativesConfig(threshold=-0.1)
     with pytest.raises(PlanError, match='"none"'):
         build_aggregator(RepresentativesConfig())

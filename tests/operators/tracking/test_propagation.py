@@ -27,7 +27,7 @@ from operators.masks.rle import encode_masks
 from operators.tracking.config import PropagationConfig
 from operators.tracking.links import MaskedFrame
 from operators.tracking.propagation import MaskPropagation, _matched
-from schemas.errors import InvalidValueError, ModelError, PlanError
+from schemas.errors import InvalidValueError, ModelError
 from schemas.frames import ImageArray
 from tests.segmenters import PIXELS, SIDE_PX, Segmenters
 
@@ -230,5 +230,5 @@ def test_what_cannot_be_carried_is_refused_with_the_reason(segmenters: Segmenter
         MaskPropagation(PropagationConfig(str(tmp_path / "nowhere")))
     with pytest.raises(InvalidValueError, match="masks of one keyframe must be of one size"):
         MaskedFrame(picture(0), ("a", "b"), tuple(encode_masks(m)[0] for m in (first_masks(), first_masks(32, 64))))
-    with pytest.raises(PlanError, match="least_iou"):
+    with pytest.raises(InvalidValueError, match="least_iou"):
         PropagationConfig(least_iou=0.0)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from operators.tracking.tracker import Link, ProposerRule, TrackConfig, Tracker, TrackFrame
 from schemas.boxes import Boxes
-from schemas.errors import InvalidValueError, PlanError
+from schemas.errors import InvalidValueError
 from schemas.vectors import normalise
 
 RED, BLUE, GREEN, PURPLE = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (0.6, 0.8, 0.0)
@@ -223,7 +223,7 @@ def test_frames_that_contradict_themselves_are_refused(changes: dict[str, object
     ],
 )
 def test_settings_without_a_meaning_are_refused(changes: dict[str, object]) -> None:
-    with pytest.raises(PlanError):
+    with pytest.raises(InvalidValueError):
         TrackConfig(**changes)
 
 

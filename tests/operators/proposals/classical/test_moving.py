@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from operators.proposals.classical.moving import MovingConfig, MovingRegions
 from schemas.boxes import Boxes
-from schemas.errors import PlanError
+from schemas.errors import InvalidValueError
 from schemas.frames import Keyframe
 from schemas.regions import Proposals
 
@@ -147,5 +147,5 @@ def test_maps_of_any_size_are_taken(shape: tuple[int, int], value: int) -> None:
     ],
 )
 def test_settings_that_mean_nothing_are_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(PlanError, match=next(iter(wrong))):
+    with pytest.raises(InvalidValueError, match=next(iter(wrong))):
         MovingConfig(**wrong)  # type: ignore[arg-type]

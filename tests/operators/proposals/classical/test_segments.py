@@ -6,7 +6,7 @@ import pytest
 
 from operators.masks.rle import decode_mask, encode_masks, mask_boxes, mask_iou
 from operators.proposals.classical.segments import Segments, SegmentsConfig
-from schemas.errors import PlanError
+from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray, Keyframe
 from schemas.masks import Mask
 from schemas.regions import Proposals
@@ -110,5 +110,5 @@ def test_what_moves_ranks_before_the_same_thing_at_rest() -> None:
 
 @pytest.mark.parametrize("wrong", [{"long_side_px": 31}, {"limit": 0}, {"max_iou": 1.5}, {"least_area": 0.95}])
 def test_settings_that_mean_nothing_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(PlanError, match=next(iter(wrong))):
+    with pytest.raises(InvalidValueError, match=next(iter(wrong))):
         SegmentsConfig(**wrong)  # type: ignore[arg-type]

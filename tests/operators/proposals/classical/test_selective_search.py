@@ -6,7 +6,7 @@ import pytest
 
 from operators.proposals.classical.selective_search import SelectiveSearch, SelectiveSearchConfig
 from schemas.boxes import Boxes
-from schemas.errors import PlanError
+from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray, Keyframe
 from schemas.regions import Proposals
 
@@ -96,5 +96,5 @@ def test_frames_of_a_moving_camera_are_searched_like_pictures() -> None:
 
 @pytest.mark.parametrize("wrong", [{"long_side_px": 31}, {"limit": 0}, {"max_iou": 1.5}])
 def test_settings_that_mean_nothing_are_refused(wrong: dict[str, int]) -> None:
-    with pytest.raises(PlanError, match=next(iter(wrong))):
+    with pytest.raises(InvalidValueError, match=next(iter(wrong))):
         SelectiveSearchConfig(**wrong)

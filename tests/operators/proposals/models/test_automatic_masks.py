@@ -25,7 +25,7 @@ from operators.proposals.models.automatic_masks import AutomaticMasks, Automatic
 from operators.proposals.refine import RefineConfig
 from operators.proposals.windows.grid import GridConfig
 from schemas.boxes import Boxes
-from schemas.errors import ModelError, PlanError
+from schemas.errors import InvalidValueError, ModelError
 from schemas.frames import Keyframe
 from tests.segmenters import Segmenters
 
@@ -214,11 +214,11 @@ def test_a_plan_without_a_model_or_with_a_wrong_one_is_refused_before_any_frame(
     ("change", "said"),
     [
         ({"points_per_side": 0}, "points_per_side"),
-        ({"limit": 0}, "limit >= 1"),
+        ({"limit": 0}, "limit must be at least 1"),
         ({"least_stability": 1.5}, "must lie in"),
-        ({"stability_offset": 0.0}, "stability_offset must be positive"),
+        ({"stability_offset": 0.0}, "stability_offset must be above 0"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(change: dict[str, float], said: str) -> None:
-    with pytest.raises(PlanError, match=said):
+    with pytest.raises(InvalidValueError, match=said):
         AutomaticMasksConfig(**change)  # type: ignore[arg-type]

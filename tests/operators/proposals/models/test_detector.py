@@ -21,7 +21,7 @@ from operators.proposals.frame_proposer import FrameProposer
 from operators.proposals.models.detector import FAMILIES, Detector, DetectorConfig
 from operators.runtime.torch_threads import one_torch_thread
 from pipeline.plan.plan import load_plan
-from schemas.errors import ModelError, PlanError
+from schemas.errors import InvalidValueError, ModelError, PlanError
 from schemas.frames import Keyframe
 from tests.checkpoints import Checkpoints
 from tests.detectors import CLASSES, FIXED, Detectors, assert_alike
@@ -195,5 +195,5 @@ def test_a_plan_names_the_model_and_the_classes() -> None:
 
 @pytest.mark.parametrize("wrong", [{"least_score": 1.1}, {"limit": 0}, {"batch": 0}])
 def test_settings_that_mean_nothing_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(PlanError, match=next(iter(wrong))):
+    with pytest.raises(InvalidValueError, match=next(iter(wrong))):
         DetectorConfig(**wrong)

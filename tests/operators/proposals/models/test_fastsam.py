@@ -18,7 +18,7 @@ from operators.proposals.config import ProposalConfig
 from operators.proposals.frame_proposer import FrameProposer
 from operators.proposals.models.fastsam import FastSam, FastSamConfig
 from pipeline.plan.plan import load_plan
-from schemas.errors import ModelError, PlanError
+from schemas.errors import InvalidValueError, ModelError
 from schemas.frames import Keyframe
 
 
@@ -133,5 +133,5 @@ def test_it_is_no_default_and_not_imported_unless_it_is_chosen() -> None:
     "wrong", [{"input_px": 1000}, {"least_score": 2.0}, {"max_iou": -1.0}, {"limit": 0}, {"batch": 0}]
 )
 def test_settings_that_mean_nothing_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(PlanError, match=next(iter(wrong))):
+    with pytest.raises(InvalidValueError, match=next(iter(wrong))):
         FastSamConfig(**wrong)

@@ -30,7 +30,7 @@ from operators.proposals.models.detection.owl import Owl
 from operators.proposals.models.open_set import FAMILIES, OpenSet, OpenSetConfig, model_for
 from operators.runtime.torch_threads import one_torch_thread
 from pipeline.plan.plan import load_plan
-from schemas.errors import ModelError, PlanError
+from schemas.errors import InvalidValueError, ModelError, PlanError
 from schemas.frames import Keyframe
 from tests.checkpoints import Checkpoints
 from tests.detectors import OPEN, Detectors, assert_alike
@@ -390,8 +390,8 @@ def test_a_plan_names_the_vocabulary_and_the_least_score() -> None:
     ("wrong", "message"),
     [
         ({"vocabulary": ("dog", " ")}, "an empty phrase"),
-        ({"vocabulary": ("dog", "dog ")}, "one twice"),
-        ({"vocabulary": ("dog",), "vocabulary_file": "x.txt"}, "two answers"),
+        ({"vocabulary": ("dog", "dog ")}, "'dog' twice"),
+        ({"vocabulary": ("dog",), "vocabulary_file": "x.txt"}, "answer the same question"),
         ({"vocabulary_file": "/there/is/none.txt"}, "cannot be read"),
         ({"least_score": 1.5}, "least_score"),
         ({"least_text_score": -0.1}, "least_text_score"),
@@ -400,13 +400,13 @@ def test_a_plan_names_the_vocabulary_and_the_least_score() -> None:
     ],
 )
 def test_settings_that_mean_nothing_are_refused(wrong: dict[str, Any], message: str) -> None:
-    with pytest.raises(PlanError, match=message):
+    with pytest.raises(InvalidValueError, match=message):
         OpenSetConfig(**wrong)
 
 
 def test_an_empty_file_of_phrases_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text("\n")
-    with pytest.raises(PlanError, match="holds no phrase"):
+    with pytest.raises(InvalidValueError, match="holds no phrase"):
         OpenSetConfig(vocabulary_file=str(tmp_path / "empty.txt"))
 
 

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from operators.proposals.windows.complete_cover import CompleteCover, CompleteCoverConfig, cover_levels, cover_windows
-from schemas.errors import PlanError
+from schemas.errors import InvalidValueError
 from schemas.frames import Keyframe
 from schemas.regions import Proposals
 
@@ -144,5 +144,5 @@ def test_a_proposer_follows_the_size_of_its_frames() -> None:
 
 
 def test_k_below_1_is_refused() -> None:
-    with pytest.raises(PlanError, match="k >= 1, got 0"):
+    with pytest.raises(InvalidValueError, match="k must be at least 1, got 0"):
         CompleteCoverConfig(k=0)

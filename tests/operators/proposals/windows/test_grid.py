@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operators.proposals.windows.grid import GridConfig, StaticGrid
-from schemas.errors import PlanError
+from schemas.errors import InvalidValueError
 from schemas.frames import Keyframe
 from schemas.regions import Proposals
 
@@ -34,5 +34,5 @@ def test_cells_come_by_row_and_scales_by_size() -> None:
 
 @pytest.mark.parametrize("scales", [(), (0,), (2, -1)])
 def test_grids_without_cells_are_refused(scales: tuple[int, ...]) -> None:
-    with pytest.raises(PlanError, match="cells"):
+    with pytest.raises(InvalidValueError, match="cells"):
         GridConfig(scales)
