@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from operators.readers.live_stream import StreamConfig
 from pipeline.runtime.backoff import BackoffConfig
-from schemas.errors import PlanError
+from schemas import require
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,8 @@ class LiveConfig:
     commit_s: float = 0.5
 
     def __post_init__(self) -> None:
-        if not 0 < self.segment_s <= self.quiet_s <= self.recording_s:
-            raise PlanError(f"need 0 < segment_s <= quiet_s <= recording_s, got {self}")
-        if min(self.stalled_s, self.stale_s, self.group_s) <= 0 or self.commit_s < 0:
-            raise PlanError(f"stalled_s, stale_s and group_s must be positive and commit_s not negative, got {self}")
-        if self.buffer_keyframes < 1 or self.group_keyframes < 1:
-            raise PlanError(f"buffer_keyframes and group_keyframes must be at least 1, got {self}")
+        require.above(0, segment_s=self.segment_s)
+        require.in_order("<=", segment_s=self.segment_s, quiet_s=self.quiet_s, recording_s=self.recording_s)
+        require.above(0, stalled_s=self.stalled_s, stale_s=self.stale_s, group_s=self.group_s)
+        require.at_least(0, commit_s=self.commit_s)
+        require.at_least(1, buffer_keyframes=self.buffer_keyframes, group_keyframes=self.group_keyframes)

@@ -24,6 +24,7 @@ from operators.tracking.tracker import TrackConfig
 from pipeline.live.live_config import LiveConfig
 from pipeline.plan.operator_settings import register_operators
 from pipeline.reading.keyframe_stream import ReadConfig
+from schemas import require
 from schemas.errors import PlanError, RegionLakeError
 from schemas.ids import digest
 from schemas.vectors import VectorSpace
@@ -37,8 +38,8 @@ class ThumbnailConfig:
     quality: int = 85
 
     def __post_init__(self) -> None:
-        if self.max_side_px < 16 or not 1 <= self.quality <= 100:
-            raise PlanError(f"thumbnails need max_side_px >= 16 and quality in 1..100, got {self}")
+        require.at_least(16, max_side_px=self.max_side_px)
+        require.within("[1, 100]", quality=self.quality)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +62,8 @@ class RunConfig:
     compile: bool = False
 
     def __post_init__(self) -> None:
-        if self.segment_s <= 0 or self.read_timeout_s <= 0:
-            raise PlanError(f"segment_s and read_timeout_s must be positive, got {self}")
-        if min(self.readers, self.proposers, self.embedders) < 0:
-            raise PlanError(f"numbers of actors cannot be negative, got {self}")
+        require.above(0, segment_s=self.segment_s, read_timeout_s=self.read_timeout_s)
+        require.at_least(0, readers=self.readers, proposers=self.proposers, embedders=self.embedders)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from schemas.errors import PlanError
+from schemas import require
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,9 @@ class BackoffConfig:
     settled_s: float = 20.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.first_s <= self.longest_s or self.settled_s < 0:
-            raise PlanError(f"a backoff needs 0 < first_s <= longest_s and settled_s >= 0, got {self}")
+        require.above(0, first_s=self.first_s)
+        require.in_order("<=", first_s=self.first_s, longest_s=self.longest_s)
+        require.at_least(0, settled_s=self.settled_s)
 
 
 class Backoff:

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas import require
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError
 from schemas.masks import Mask
@@ -57,9 +58,14 @@ class Objects:
     identities: NDArray[np.int64]
 
     def __post_init__(self) -> None:
-        lengths = [len(x) for x in (self.labels, self.flags, self.area_px, self.masks, self.identities)]
-        if any(n != len(self.boxes) for n in lengths):
-            raise InvalidValueError(f"{len(self.boxes)} boxes need as many labels, flags, areas, …, got {lengths}")
+        require.same_length(
+            boxes=self.boxes,
+            labels=self.labels,
+            flags=self.flags,
+            area_px=self.area_px,
+            masks=self.masks,
+            identities=self.identities,
+        )
 
     @classmethod
     def of(

@@ -11,7 +11,7 @@ from PIL import Image
 from operators.masks.rle import encode_masks
 from pipeline.lab.scenes.layout import SceneConfig
 from pipeline.lab.scenes.scene import Ingredients, Origin, Placed, Scene
-from schemas.errors import InvalidValueError
+from schemas import require
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,8 @@ class GenerateConfig:
     scene: SceneConfig = field(default_factory=SceneConfig)
 
     def __post_init__(self) -> None:
-        if min(self.train, self.test) < 1:
-            raise InvalidValueError(f"train and test must be at least 1, got {self.train} and {self.test}")
-        if not 0 < self.test_share < 1:
-            raise InvalidValueError(f"test_share must lie in (0, 1), got {self.test_share}")
+        require.at_least(1, train=self.train, test=self.test)
+        require.within("(0, 1)", test_share=self.test_share)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.errors import InvalidValueError
+from schemas import require
 
 Sizes = Literal["mixed", "small", "large"]
 TRIES = 40  # places sought for an object before it is left out
@@ -39,22 +39,19 @@ class SceneConfig:
     least_visible: float = 0.6
 
     def __post_init__(self) -> None:
-        for name, (least, most), lowest in (
-            ("objects", self.objects, 1),
-            ("classes", self.classes, 1),
-            ("large", self.large, 0),
-        ):
-            if not lowest <= least <= most:
-                raise InvalidValueError(f"{name} must be a range from at least {lowest}, got {least} to {most}")
-        for name, (small, big) in (("small_side", self.small_side), ("large_side", self.large_side)):
-            if not 0 < small <= big <= 1:
-                raise InvalidValueError(f"{name} must be a range within (0, 1], got {small} to {big}")
-        if not 0 < self.least_visible <= 1:
-            raise InvalidValueError(f"least_visible must lie in (0, 1], got {self.least_visible}")
-        if self.sizes not in get_args(Sizes):
-            raise InvalidValueError(f"sizes must be one of {', '.join(get_args(Sizes))}, got {self.sizes!r}")
-        if min(self.width_px, self.height_px) < 64:
-            raise InvalidValueError(f"pictures must be at least 64 px a side, got {self.width_px}x{self.height_px}")
+        require.at_least(1, objects=self.objects, classes=self.classes)
+        require.at_least(0, large=self.large)
+        require.within("(0, 1]", small_side=self.small_side, large_side=self.large_side)
+        require.ranges(
+            objects=self.objects,
+            classes=self.classes,
+            large=self.large,
+            small_side=self.small_side,
+            large_side=self.large_side,
+        )
+        require.within("(0, 1]", least_visible=self.least_visible)
+        require.one_of(get_args(Sizes), sizes=self.sizes)
+        require.at_least(64, width_px=self.width_px, height_px=self.height_px)
 
     def draw_side_px(self, *, large: bool, rng: np.random.Generator) -> int:
         """An object's longer side, at least 1."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from pipeline.lake.upkeep.compaction import KEEP_VERSIONS, MANY_FRAGMENTS
-from schemas.errors import PlanError
+from schemas import require
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +33,9 @@ class UpkeepConfig:
     remove_at_once: int = 16
 
     def __post_init__(self) -> None:
-        if self.every_s <= 0 or self.join_after_s < 0 or self.keep_versions < timedelta(0):
-            raise PlanError(f"upkeep needs every_s > 0, join_after_s >= 0 and keep_versions >= 0, got {self}")
-        if self.many_fragments < 2 or self.index_rows < 1 or self.remove_at_once < 1:
-            raise PlanError(
-                f"upkeep needs many_fragments of 2 and index_rows and remove_at_once of 1 at least, got {self}"
-            )
-        if self.max_age is not None and self.max_age <= timedelta(0):
-            raise PlanError(f"max_age must be positive, got {self.max_age}; leave it out to keep everything")
-        if self.max_bytes_per_feed is not None and self.max_bytes_per_feed <= 0:
-            raise PlanError(
-                f"max_bytes_per_feed must be positive, got {self.max_bytes_per_feed}; leave it out to keep everything"
-            )
+        require.above(0, every_s=self.every_s, max_bytes_per_feed=self.max_bytes_per_feed)
+        require.at_least(0, join_after_s=self.join_after_s)
+        require.at_least(2, many_fragments=self.many_fragments)
+        require.at_least(1, index_rows=self.index_rows, remove_at_once=self.remove_at_once)
+        require.at_least(timedelta(0), keep_versions=self.keep_versions)
+        require.above(timedelta(0), max_age=self.max_age)

@@ -74,7 +74,7 @@ def test_a_proposers_weights_count_and_not_where_they_are(checkpoints: Checkpoin
         ("tracks.propagation.model=owner/model", "none are made by moving, selective-search, grid: add a proposer"),
         ("thumbnails.qualty=80", "qualty"),
         ("thumbnails.quality=500", "quality"),
-        ("run.segment_s=-1", "positive"),
+        ("run.segment_s=-1", "segment_s must be above 0, got -1"),
         ("patches", "key.path=value"),
         ("run.segment_s=soon", "run.segment_s"),
         ("read.shots.detector=wrong", "'wrong' is none of content, adaptive.* plan.read.shots.detector"),

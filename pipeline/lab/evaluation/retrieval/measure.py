@@ -23,6 +23,7 @@ from pipeline.lab.evaluation.retrieval.question import Question, Task
 from pipeline.lab.evaluation.retrieval.storage import bytes_a_frame
 from pipeline.lab.evaluation.retrieval.tables import RetrievalTable, Row, TaskTable
 from pipeline.search.searcher import Searcher
+from schemas import require
 from schemas.errors import QueryError
 from schemas.query import Query, SearchResult
 
@@ -37,8 +38,7 @@ class Draw:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.queries < 1:
-            raise QueryError(f"queries must be at least 1, got {self.queries}")
+        require.at_least(1, queries=self.queries)
 
 
 def parse_tasks(text: str) -> tuple[Task, ...]:

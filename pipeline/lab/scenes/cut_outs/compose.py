@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from pipeline.lab.scenes.cut_outs.material import CutOut, Material, dealt
 from pipeline.lab.scenes.layout import TRIES, SceneConfig, Stage, draw_kinds, draw_numbers
 from pipeline.lab.scenes.scene import Placed, Scene
-from schemas.errors import InvalidValueError, SourceError
+from schemas import require
+from schemas.errors import SourceError
 from schemas.frames import ImageArray
 
 _MOST_ENLARGED = 2.0
@@ -37,8 +38,7 @@ class CutOutScenes:
     real_backgrounds: float = 0.5
 
     def __post_init__(self) -> None:
-        if not 0 <= self.real_backgrounds <= 1:
-            raise InvalidValueError(f"real_backgrounds must lie in [0, 1], got {self.real_backgrounds}")
+        require.within("[0, 1]", real_backgrounds=self.real_backgrounds)
 
     @property
     def categories(self) -> Mapping[int, str]:

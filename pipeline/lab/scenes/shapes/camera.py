@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas import require
 from schemas.errors import InvalidValueError
 
 FIELD_OF_VIEW_DEG = 32.0  # of the picture's longer side, so that no shape of picture reaches the horizon
@@ -21,10 +22,7 @@ class Camera:
     elevation_deg: float
 
     def __post_init__(self) -> None:
-        if not FIELD_OF_VIEW_DEG / 2 < self.elevation_deg < 90:
-            raise InvalidValueError(
-                f"elevation_deg must lie between {FIELD_OF_VIEW_DEG / 2:.0f} and 90, got {self.elevation_deg}"
-            )
+        require.within(f"({FIELD_OF_VIEW_DEG / 2}, 90)", elevation_deg=self.elevation_deg)
 
     @property
     def place(self) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from pipeline.lab.scenes.shapes.classes import ShapeClass, all_shape_classes, de
 from pipeline.lab.scenes.shapes.developing import developed
 from pipeline.lab.scenes.shapes.renderer import render, renderer_version
 from pipeline.lab.scenes.shapes.table import Table
+from schemas import require
 from schemas.errors import InvalidValueError
 
 _ELEVATION_DEG = (32.0, 48.0)  # of the camera
@@ -28,9 +29,9 @@ class ShapeScenes:
     samples: int = 9
 
     def __post_init__(self) -> None:
-        if not self.classes:
-            raise InvalidValueError("no class of shapes to render")
-        if self.samples < 1 or round(self.samples**0.5) ** 2 != self.samples:
+        require.not_empty(classes=self.classes)
+        require.at_least(1, samples=self.samples)
+        if round(self.samples**0.5) ** 2 != self.samples:
             raise InvalidValueError(f"samples must be a square number, got {self.samples}")
 
     @property

@@ -17,7 +17,8 @@ from operators.codes.projection import Projection, require_features
 from operators.runtime.atomic_write import atomic_write
 from operators.runtime.torch_threads import one_torch_thread
 from pipeline.lab.training.codes.itq import itq
-from schemas.errors import InvalidValueError, ModelError
+from schemas import require
+from schemas.errors import ModelError
 from schemas.ids import digest
 from schemas.vectors import VectorArray
 
@@ -56,16 +57,12 @@ class CodeTraining:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.epochs, self.components, self.itq_rounds) < 1 or self.batch < 2:
-            raise InvalidValueError(
-                f"epochs, components and itq_rounds must be at least 1, batch at least 2, got {self}"
-            )
-        if min(self.learning_rate, self.temperature) <= 0 or self.steepest < 1:
-            raise InvalidValueError(f"learning_rate and temperature must be positive, steepest at least 1, got {self}")
-        if not 0 <= self.about_mean <= 1:
-            raise InvalidValueError(f"about_mean is a share, in [0, 1], got {self.about_mean}")
-        if min(self.quantisation, self.balance, self.decorrelation) < 0:
-            raise InvalidValueError(f"weights of a loss cannot be negative, got {self}")
+        require.at_least(1, epochs=self.epochs, components=self.components, itq_rounds=self.itq_rounds)
+        require.at_least(2, batch=self.batch)
+        require.above(0, learning_rate=self.learning_rate, temperature=self.temperature)
+        require.at_least(1, steepest=self.steepest)
+        require.within("[0, 1]", about_mean=self.about_mean)
+        require.at_least(0, quantisation=self.quantisation, balance=self.balance, decorrelation=self.decorrelation)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from operators.detailclip.proxies import proxy_similarities
 from operators.runtime.torch_threads import one_torch_thread
 from pipeline.lab.training.detailclip.checkpoint import Epoch, load_checkpoint, save_checkpoint
 from pipeline.lab.training.detailclip.loss import query_proxy_loss
+from schemas import require
 from schemas.errors import InvalidValueError
 from schemas.ids import digest
 from schemas.vectors import VectorArray
@@ -58,20 +59,12 @@ class DetailFitConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.epochs, self.batch) < 1 or not 0 <= self.warm_up_epochs <= self.epochs:
-            raise InvalidValueError(
-                f"epochs and batch must be at least 1 and the warm-up within the epochs, got {self.epochs}, "
-                f"{self.batch} and {self.warm_up_epochs}"
-            )
-        if min(self.learning_rate, self.clip_norm, self.scale, self.ridge) <= 0 or self.weight_decay < 0:
-            raise InvalidValueError(
-                "learning_rate, clip_norm, scale and ridge must be positive, weight_decay not negative"
-            )
-        if not (0 <= self.mixed <= 1 and 0 <= self.blended <= 1 and 0 <= self.held_out < 1) or self.noise < 0:
-            raise InvalidValueError(
-                f"mixed, blended and held_out must be shares and noise not negative, got {self.mixed}, {self.blended}, "
-                f"{self.held_out} and {self.noise}"
-            )
+        require.at_least(1, epochs=self.epochs, batch=self.batch)
+        require.at_least(0, warm_up_epochs=self.warm_up_epochs, weight_decay=self.weight_decay, noise=self.noise)
+        require.in_order("<=", warm_up_epochs=self.warm_up_epochs, epochs=self.epochs)
+        require.above(0, learning_rate=self.learning_rate, clip_norm=self.clip_norm, scale=self.scale, ridge=self.ridge)
+        require.within("[0, 1]", mixed=self.mixed, blended=self.blended)
+        require.within("[0, 1)", held_out=self.held_out)
 
 
 @one_torch_thread()

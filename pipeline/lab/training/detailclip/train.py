@@ -21,6 +21,7 @@ from pipeline.lake.lake import Lake
 from pipeline.reading.keyframe_stream import ReadConfig
 from pipeline.reading.reader_process import ReaderProcess
 from pipeline.reading.sources import Location
+from schemas import require
 from schemas.errors import InvalidValueError, SourceError
 from schemas.frames import ImageArray
 from schemas.ids import digest
@@ -52,8 +53,7 @@ class TrainDetailConfig:
             raise InvalidValueError("no pictures to train from; give --lake DIR or --data FOLDER")
         if len(self.classes) < 2:
             raise InvalidValueError(f"training needs at least 2 class names, got {len(self.classes)}")
-        if self.pictures < 2:
-            raise InvalidValueError(f"training needs at least 2 pictures, got {self.pictures}")
+        require.at_least(2, pictures=self.pictures)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from operators.encoders.everyday.head import Head, layer_norm
 from operators.runtime.torch_threads import one_torch_thread
 from pipeline.lab.training.everyday.prompts import Prompts
 from pipeline.lab.training.everyday.views import Views
+from schemas import require
 from schemas.errors import InvalidValueError
 
 _DIMENSION = 384
@@ -32,8 +33,7 @@ class FitConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch < 1:
-            raise InvalidValueError(f"epochs and batch must be at least 1, got {self.epochs} and {self.batch}")
+        require.at_least(1, epochs=self.epochs, batch=self.batch)
 
 
 @one_torch_thread()

@@ -15,8 +15,8 @@ from operators.encoders.map_size import map_size_px
 from operators.encoders.pooling import pool_boxes
 from operators.runtime.atomic_write import atomic_write
 from pipeline.lab.datasets.coco_folders import LabelledPicture
+from schemas import require
 from schemas.boxes import Boxes
-from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray
 from schemas.ids import digest
 from schemas.vectors import FeatureMap, VectorArray
@@ -43,8 +43,8 @@ class ViewConfig:
     maps: bool = True
 
     def __post_init__(self) -> None:
-        if not 0 < self.zoom[0] <= self.zoom[1]:
-            raise InvalidValueError(f"zoom must be a range of positive factors, got {self.zoom}")
+        require.above(0, zoom=self.zoom)
+        require.ranges(zoom=self.zoom)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

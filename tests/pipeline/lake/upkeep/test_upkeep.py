@@ -16,7 +16,7 @@ from pipeline.lake.upkeep.indexes import refresh_index
 from pipeline.lake.upkeep.status import UpkeepStatus, read_upkeep_status, write_upkeep_status
 from pipeline.lake.upkeep.upkeep import Upkeep
 from pipeline.search.searcher import Searcher
-from schemas.errors import LakeError, PlanError
+from schemas.errors import InvalidValueError, LakeError
 from schemas.query import Query
 from schemas.tables import TABLE_NAMES
 from tests.pipeline.lake.conftest import OpenWriter
@@ -228,5 +228,5 @@ def test_a_thread_ends_with_its_committer_and_outlives_a_status_that_cannot_be_w
     [{"every_s": 0}, {"many_fragments": 1}, {"max_age": timedelta(0)}, {"max_bytes_per_feed": 0}, {"index_rows": 0}],
 )
 def test_a_config_that_makes_no_sense_is_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(PlanError):
+    with pytest.raises(InvalidValueError):
         UpkeepConfig(**wrong)  # type: ignore[arg-type]

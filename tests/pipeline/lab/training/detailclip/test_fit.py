@@ -130,5 +130,5 @@ def test_what_cannot_be_trained_on_is_refused() -> None:
         fit_fusion([], TEXTS, TINY)
     with pytest.raises(InvalidValueError, match="texts must be"):
         fit_fusion(pictures(4), TEXTS[:, :3], TINY)
-    with pytest.raises(InvalidValueError, match="warm-up within the epochs"):
+    with pytest.raises(InvalidValueError, match="warm_up_epochs <= epochs"):
         DetailFitConfig(epochs=3, warm_up_epochs=4)
