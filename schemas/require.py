@@ -51,7 +51,7 @@ def ranges(**settings: tuple[float, float]) -> None:
     """Each setting goes from its first number to its second, which is not below it."""
     for name, (low, high) in settings.items():
         if not low <= high:
-            raise InvalidValueError(f"{name} must go from a number to one not below it, got {low} to {high}")
+            raise InvalidValueError(f"{name} must be a range from low to high, got {low} to {high}")
 
 
 def one_of(choices: Collection[str], /, **settings: str) -> None:

@@ -31,7 +31,7 @@ NUMBERS = st.floats(allow_nan=False)
         (lambda: require.within("(0, inf)", wait_s=math.inf), "wait_s must lie in (0, inf), got inf"),
         (lambda: require.in_order("<=", a=1, b=3, c=2), "a <= b <= c must hold, got 1, 3, 2"),
         (lambda: require.in_order("<", low=1, high=1), "low < high must hold, got 1, 1"),
-        (lambda: require.ranges(zoom=(2.0, 1.0)), "zoom must go from a number to one not below it, got 2.0 to 1.0"),
+        (lambda: require.ranges(zoom=(2.0, 1.0)), "zoom must be a range from low to high, got 2.0 to 1.0"),
         (lambda: require.one_of(("a", "b"), mode="c"), "mode must be one of a, b, got 'c'"),
         (lambda: require.distinct(use=("x", "y", "x")), "use must differ from each other, got 'x' twice"),
         (lambda: require.not_empty(cells=()), "cells must hold at least one, got none"),

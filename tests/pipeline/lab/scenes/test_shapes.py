@@ -211,7 +211,7 @@ def test_colours_become_light_as_the_standard_says() -> None:
     ("wrong", "said"),
     [
         (lambda: ShapeScenes(samples=8), "square number"),
-        (lambda: ShapeScenes({}), "no class"),
+        (lambda: ShapeScenes({}), "classes must hold at least one"),
         (lambda: Camera(64, 64, 10.0), "elevation_deg"),
     ],
 )
