@@ -1,12 +1,13 @@
 """From boxes to masks: a segmenter is asked what each box holds (Grounded SAM, arXiv 2401.14159)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.runtime.settings import no_rows, weights
 from schemas import require
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError
@@ -28,9 +29,9 @@ class BoxMasksConfig:
     stability_offset: how far the threshold of logits moves up and down for the stability.
     """
 
-    model: str = ""
-    boxes_per_batch: int = 64
-    frames_per_batch: int = 4
+    model: str = field(default="", metadata=weights())
+    boxes_per_batch: int = field(default=64, metadata=no_rows())
+    frames_per_batch: int = field(default=4, metadata=no_rows())
     least_predicted_iou: float = 0.5
     stability_offset: float = 1.0
 

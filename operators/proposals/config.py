@@ -1,6 +1,6 @@
 """Which proposers a plan uses, with their settings, and what becomes of what they find."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -8,6 +8,7 @@ from operators.masks.config import MaskConfig
 from operators.proposals.catalogue import PROPOSERS
 from operators.proposals.proposer import ProposerConfig
 from operators.proposals.refine import RefineConfig
+from operators.runtime.registry import settings_key
 from schemas.errors import PlanError
 
 
@@ -52,6 +53,12 @@ class ProposalConfig:
         """The settings of a proposer, in use or not."""
         kind = PROPOSERS.resolve(name)
         return next((config for config in self.settings if type(config) is kind), kind())
+
+    def counted(self) -> Mapping[str, object]:
+        """See `CountsByName`: proposers by their own names, wherever their classes lie."""
+        settings = {settings_key(config.name): config for config in self.in_use}
+        use = tuple(config.name for config in self.in_use)
+        return {"use": use, **settings, "refine": self.refine, "box_masks": self.box_masks}
 
     @property
     def in_use(self) -> Sequence[ProposerConfig]:

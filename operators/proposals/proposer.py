@@ -16,6 +16,10 @@ class ProposerConfig(Protocol):
     name: of lower-case letters, digits and hyphens. A plan has the settings under it, `[proposals.open_set]` for
         "open-set", and remembers regions as made by it.
     makes_masks: whether regions come with masks.
+
+    A field whose metadata is `weights()` names a model: on Ray it gives the proposer a share of a GPU, and the plan's
+    identity follows what its files hold. `no_rows()` is for a field that changes no region, such as a batch size; both
+    are in `operators.runtime.settings`, with what else a field can say.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]

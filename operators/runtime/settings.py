@@ -7,7 +7,7 @@ A config is a frozen dataclass. What a field says in its metadata decides how it
     least_area: float = field(default=0.01, metadata=neutral(0.0))
 
 A field without any counts by its name and its value. A config with a method `fields_in_use` counts by the fields that
-it names: the others change nothing as the config is set.
+it names: the others change nothing as the config is set. One with a method `counted` counts by what that returns.
 """
 
 import json
@@ -33,6 +33,15 @@ class CountsByUse(Protocol):
 
     def fields_in_use(self) -> Collection[str]:
         """Names of the fields on which rows depend."""
+        ...
+
+
+@runtime_checkable
+class CountsByName(Protocol):
+    """A config whose settings are not its fields, such as one that holds those of operators, each by its name."""
+
+    def counted(self) -> Mapping[str, object]:
+        """Settings, and configs, by their names."""
         ...
 
 
@@ -70,6 +79,13 @@ def stored_as(name: str) -> Metadata:
     return {_STORED_AS: name}
 
 
+def holds_weights(config: "DataclassInstance") -> bool:
+    """Whether a config has a setting that names a model, named or not: what is built from it wants a GPU."""
+    values = [getattr(config, each.name) for each in fields(config)]
+    below = [value for value in values if is_dataclass(value) and not isinstance(value, type)]
+    return any(_WEIGHTS in each.metadata for each in fields(config)) or any(map(holds_weights, below))
+
+
 def identity(config: "DataclassInstance", *, name: str = "") -> dict[str, Setting]:
     """Every setting on which rows depend, by its dotted name, which begins with `name`.
 
@@ -85,6 +101,10 @@ def identity(config: "DataclassInstance", *, name: str = "") -> dict[str, Settin
 
 
 def _settings(config: "DataclassInstance", name: str) -> Iterator[tuple[str, Setting]]:
+    if isinstance(config, CountsByName):
+        for key, value in config.counted().items():
+            yield from _values(_dotted(name, key), value)
+        return
     in_use = config.fields_in_use() if isinstance(config, CountsByUse) else None
     for each in fields(config):
         value = getattr(config, each.name)

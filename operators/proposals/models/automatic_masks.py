@@ -1,7 +1,7 @@
 """Automatic masks: what a promptable segmenter finds at every point of a grid, less what is unsure or said twice."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from operators.masks.segmenter_files import HOW_TO_NAME_ONE
 from operators.proposals.proposer import Proposer
 from operators.proposals.refine import nms
+from operators.runtime.settings import no_rows, weights
 from schemas import require
 from schemas.boxes import Boxes
 from schemas.errors import ModelError
@@ -41,10 +42,10 @@ class AutomaticMasksConfig:
     name: ClassVar[str] = "masks"
     makes_masks: ClassVar[bool] = True
 
-    model: str = ""
+    model: str = field(default="", metadata=weights())
     points_per_side: int = 32
-    points_per_batch: int = 64
-    frames_per_batch: int = 4
+    points_per_batch: int = field(default=64, metadata=no_rows())
+    frames_per_batch: int = field(default=4, metadata=no_rows())
     least_predicted_iou: float = 0.8
     least_stability: float = 0.95
     stability_offset: float = 1.0

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from operators.proposals.models.detection.found import Found
 from operators.proposals.models.detection.loading import Family, give_memory_back, load_detector
 from operators.proposals.proposer import Proposer
+from operators.runtime.settings import no_rows, weights
 from schemas import require
 from schemas.errors import PlanError
 from schemas.frames import ImageArray, Keyframe
@@ -40,11 +41,11 @@ class DetectorConfig:
     name: ClassVar[str] = "detector"
     makes_masks: ClassVar[bool] = False
 
-    model: str = ""
+    model: str = field(default="", metadata=weights())
     least_score: float = 0.3
     classes: tuple[str, ...] = ()
     limit: int = 64
-    batch: int = 8
+    batch: int = field(default=8, metadata=no_rows())
 
     def __post_init__(self) -> None:
         require.within("[0, 1]", least_score=self.least_score)

@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +13,7 @@ from operators.masks.rle import encode_masks
 from operators.proposals.models.detection.found import in_batches
 from operators.proposals.models.detection.loading import give_memory_back
 from operators.proposals.proposer import Proposer
+from operators.runtime.settings import no_rows, weights
 from schemas import require
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError, ModelError
@@ -34,12 +35,12 @@ class FastSamConfig:
     name: ClassVar[str] = "fastsam"
     makes_masks: ClassVar[bool] = True
 
-    model: str = ""
+    model: str = field(default="", metadata=weights())
     input_px: int = 1024
     least_score: float = 0.4
     max_iou: float = 0.9
     limit: int = 64
-    batch: int = 4
+    batch: int = field(default=4, metadata=no_rows())
 
     def __post_init__(self) -> None:
         require.at_least(32, input_px=self.input_px)

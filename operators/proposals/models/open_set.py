@@ -1,7 +1,7 @@
 """Objects of whatever names are asked for: Grounding DINO, OWLv2 and OmDet-Turbo with a vocabulary."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -9,6 +9,7 @@ from operators.proposals.models.coco_classes import COCO_CLASSES
 from operators.proposals.models.detection.found import Found
 from operators.proposals.models.detection.loading import Family, LoadedDetector, give_memory_back, load_detector
 from operators.proposals.proposer import Proposer
+from operators.runtime.settings import no_rows, weights
 from schemas import require
 from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray, Keyframe
@@ -42,13 +43,13 @@ class OpenSetConfig:
     name: ClassVar[str] = "open-set"
     makes_masks: ClassVar[bool] = False
 
-    model: str = ""
+    model: str = field(default="", metadata=weights())
     vocabulary: tuple[str, ...] = ()
     vocabulary_file: str | None = None
     least_score: float | None = None
     least_text_score: float = 0.25
     limit: int = 64
-    batch: int = 4
+    batch: int = field(default=4, metadata=no_rows())
 
     def __post_init__(self) -> None:
         if self.vocabulary_file is not None:

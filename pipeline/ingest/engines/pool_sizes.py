@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from operators.checkpoints.files import is_checkpoint
+from operators.runtime.settings import holds_weights
 from pipeline.ingest.packets import StageName
 from pipeline.plan.plan import Plan, RunConfig
 from schemas.errors import PlanError
@@ -43,13 +44,13 @@ class PoolSizes:
 def stages_with_models(plan: Plan) -> frozenset[StageName]:
     """Stages whose models run on a GPU where the process sees one. The embedded model runs on the CPU.
 
-    What proposes holds a model where its settings name one.
+    What proposes holds a model where its settings have one to name.
     """
     stages: set[StageName] = set()
     if is_checkpoint(plan.model):
         stages.add("embed")
     proposing = [*plan.proposals.in_use, plan.proposals.box_masks.chosen]
-    if any(field.name == "model" for config in proposing if config is not None for field in fields(config)):
+    if any(config is not None and holds_weights(config) for config in proposing):
         stages.add("propose")
     if plan.tracks.propagation.model:
         stages.add("track")

@@ -19,6 +19,7 @@ from operators.proposals.models.detector import DetectorConfig
 from operators.proposals.models.open_set import OpenSetConfig
 from operators.proposals.refine import RefineConfig
 from operators.proposals.windows.grid import GridConfig
+from operators.runtime.settings import identity
 from schemas.errors import PlanError
 from schemas.frames import Keyframe
 from tests.detectors import Detectors
@@ -104,3 +105,16 @@ def test_closing_lets_go_of_every_model(tmp_path: Path, segmenters: Segmenters) 
     proposer.close()
     gc.collect()
     assert all(model() is None for model in models)
+
+
+def test_what_counts_for_a_plan_is_what_runs_by_its_own_name() -> None:
+    plain = identity(ProposalConfig(use=("grid", "segments")))
+    assert plain["use"] == ("grid", "segments")
+    assert plain["grid.cells"] == (2, 4)
+    assert plain["segments.merge.piece_px"] == 12
+    assert not any(key.startswith("moving") for key in plain)
+    unused = ProposalConfig(use=("grid", "segments"), settings=(DetectorConfig(limit=3),))
+    assert identity(unused) == plain
+    config = DetectorConfig(limit=3, batch=2)
+    assert identity(ProposalConfig.of(config)) == identity(ProposalConfig.of(replace(config, batch=8)))
+    assert identity(ProposalConfig.of(config)) != identity(ProposalConfig.of(DetectorConfig()))
