@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -9,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from schemas.errors import InvalidValueError
 
 FloatArray = NDArray[np.float32]
+_Float = TypeVar("_Float", np.float32, np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,23 +82,44 @@ class Boxes:
 
     def area(self) -> FloatArray:
         """float32 (N,), share of the frame, in [0, 1]."""
-        x = self.xyxy
-        area: FloatArray = (x[:, 2] - x[:, 0]) * (x[:, 3] - x[:, 1])
-        return area
+        return box_area(self.xyxy)
 
     def intersection(self, other: "Boxes") -> FloatArray:
         """float32 (N, M): shared area of every pair, as a share of the frame."""
-        a, b = self.xyxy[:, None], other.xyxy[None]
-        size = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
-        shared: FloatArray = np.clip(size, 0, None).prod(axis=-1)
-        return shared
+        return intersection_and_union(self.xyxy[:, None], other.xyxy[None])[0]
 
     def iou(self, other: "Boxes") -> FloatArray:
-        """float32 (N, M): intersection over union of every pair, in [0, 1].
+        """float32 (N, M): intersection over union of every pair, in [0, 1]; see `box_iou`."""
+        return box_iou(self.xyxy[:, None], other.xyxy[None])
 
-        Two halves of the frame that share a quarter of it: 0.25 / 0.75 = 1/3.
-        """
-        shared = self.intersection(other)
-        union = self.area()[:, None] + other.area()[None] - shared
-        iou: FloatArray = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
-        return iou
+
+def box_area(xyxy: NDArray[_Float]) -> NDArray[_Float]:
+    """xyxy: float (..., 4). Returns (...), in the square of their unit."""
+    area: NDArray[_Float] = (xyxy[..., 2] - xyxy[..., 0]) * (xyxy[..., 3] - xyxy[..., 1])
+    return area
+
+
+def box_iou(a: NDArray[_Float], b: NDArray[_Float]) -> NDArray[_Float]:
+    """Intersection over union, in [0, 1], of the boxes that NumPy's broadcasting sets against each other.
+
+    a, b: both float32 or both float64, (..., 4), `(x0, y0, x1, y1)` with x0 <= x1 and y0 <= y1, in one unit. Returns
+        that dtype, without the last axis: one against many is `box_iou(box, boxes)`, (N,), every pair is
+        `box_iou(a[:, None], b[None])`, (N, M). 0 where neither has an area. Never above 1, not even in the last bit:
+        rounding keeps the order at each step.
+
+    Two halves of the frame that share a quarter of it, 0.25 / 0.75:
+
+    >>> box_iou(np.array([0, 0, 0.5, 1]), np.array([[0.25, 0, 0.75, 1], [0.5, 0, 1, 1]])).round(3)
+    array([0.333, 0.   ])
+    """
+    shared, union = intersection_and_union(a, b)
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def intersection_and_union(a: NDArray[_Float], b: NDArray[_Float]) -> tuple[NDArray[_Float], NDArray[_Float]]:
+    """The areas that boxes share and cover, of the boxes that `box_iou` compares."""
+    width = np.minimum(a[..., 2], b[..., 2]) - np.maximum(a[..., 0], b[..., 0])
+    height = np.minimum(a[..., 3], b[..., 3]) - np.maximum(a[..., 1], b[..., 1])
+    shared: NDArray[_Float] = np.clip(width, 0, None) * np.clip(height, 0, None)
+    union: NDArray[_Float] = box_area(a) + box_area(b) - shared
+    return shared, union

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas import require
-from schemas.boxes import Boxes, FloatArray
+from schemas.boxes import Boxes, box_iou
 from schemas.regions import Proposals
 
 
@@ -55,23 +55,12 @@ def nms(boxes: Boxes, *, max_iou: float, limit: int | None = None) -> NDArray[np
     """
     left = np.arange(len(boxes))
     xyxy = boxes.xyxy
-    area = boxes.area()
     kept: list[int] = []
     while left.size and (limit is None or len(kept) < limit):
         best, left = int(left[0]), left[1:]
         kept.append(best)
-        left = left[_iou(xyxy[best], area[best], xyxy[left], area[left]) <= max_iou]
+        left = left[box_iou(xyxy[best], xyxy[left]) <= max_iou]
     return np.array(kept, np.intp)
-
-
-def _iou(box: FloatArray, box_area: np.float32, others: FloatArray, areas: FloatArray) -> FloatArray:
-    """float32 (N,). One against many, without the checks of Boxes: this is the inner loop of nms."""
-    width = np.minimum(box[2], others[:, 2]) - np.maximum(box[0], others[:, 0])
-    height = np.minimum(box[3], others[:, 3]) - np.maximum(box[1], others[:, 1])
-    shared = np.clip(width, 0, None) * np.clip(height, 0, None)
-    union = box_area + areas - shared
-    iou: FloatArray = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
-    return iou
 
 
 def _with_what_is_dropped(proposals: Proposals, kept: NDArray[np.intp], *, max_iou: float) -> Proposals:
@@ -82,9 +71,9 @@ def _with_what_is_dropped(proposals: Proposals, kept: NDArray[np.intp], *, max_i
     if not rest.size:
         return result
     label, mask, stability = list(result.label), list(result.mask), result.stability.copy()
-    boxes, area = proposals.boxes.xyxy, proposals.boxes.area()
+    boxes = proposals.boxes.xyxy
     for place, index in enumerate(kept):
-        twins = rest[_iou(boxes[index], area[index], boxes[rest], area[rest]) > max_iou]
+        twins = rest[box_iou(boxes[index], boxes[rest]) > max_iou]
         for twin in twins:
             if label[place] is None:
                 label[place] = proposals.label[twin]

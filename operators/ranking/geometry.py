@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.boxes import Boxes, FloatArray
+from schemas.boxes import Boxes, FloatArray, box_area, box_iou, intersection_and_union
 from schemas.errors import InvalidValueError
 from schemas.query import Geometry
 
@@ -33,7 +33,7 @@ def geometric_distance(boxes: Boxes, query: Boxes, *, geometry: Geometry) -> Flo
     a, b = boxes.xyxy.astype(np.float64), query.xyxy.astype(np.float64)
     match geometry:
         case "iou":
-            distance = 1.0 - _iou(a, b)[0]
+            distance = 1.0 - box_iou(a, b)
         case "giou":
             distance = _giou_distance(a, b)
         case "centroid":
@@ -43,7 +43,7 @@ def geometric_distance(boxes: Boxes, query: Boxes, *, geometry: Geometry) -> Flo
             # both ratios times both heights: no division by a height of zero
             distance = _relative_gap(_width(a) * _height(b), _width(b) * _height(a))
         case "area":
-            distance = _relative_gap(_area(a), _area(b))
+            distance = _relative_gap(box_area(a), box_area(b))
     return np.clip(distance, 0.0, 1.0).astype(np.float32)
 
 
@@ -57,25 +57,13 @@ def _height(x: DoubleArray) -> DoubleArray:
     return height
 
 
-def _area(x: DoubleArray) -> DoubleArray:
-    return _width(x) * _height(x)
-
-
-def _iou(a: DoubleArray, b: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
-    """IoU and union of every row of `a` with the one row of `b`; IoU is 0 where the union is."""
-    size = np.clip(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0, None)
-    shared = size[:, 0] * size[:, 1]
-    union = _area(a) + _area(b) - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0), union
-
-
 def _giou_distance(a: DoubleArray, b: DoubleArray) -> DoubleArray:
-    iou, union = _iou(a, b)
+    union = intersection_and_union(a, b)[1]
     size = np.maximum(a[:, 2:], b[:, 2:]) - np.minimum(a[:, :2], b[:, :2])
     hull = size[:, 0] * size[:, 1]
     # a hull without area holds nothing but the two boxes, so nothing of it is empty
     empty = np.divide(hull - union, hull, out=np.zeros_like(hull), where=hull > 0)
-    distance: DoubleArray = (1.0 - iou + empty) / 2
+    distance: DoubleArray = (1.0 - box_iou(a, b) + empty) / 2
     return distance
 
 

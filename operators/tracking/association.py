@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from operators.tracking.motion import StateArray, boxes_of
+from schemas.boxes import box_iou
 
 CostArray = NDArray[np.float64]
 
@@ -27,14 +28,9 @@ class Geometry:
 def geometry(tracks: StateArray, regions: StateArray) -> Geometry:
     """tracks, regions: float64 (T, 4) and (N, 4), as operators/tracking/motion.py makes them."""
     a, b = boxes_of(tracks)[:, None], boxes_of(regions)[None]
-    overlap = np.clip(np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]), 0, None)
-    shared = overlap.prod(axis=-1)
-    areas = [(x[..., 2:] - x[..., :2]).prod(axis=-1) for x in (a, b)]
-    # clipped: of equal boxes the quotient may be a hair over 1
-    iou = np.clip(shared / (areas[0] + areas[1] - shared), 0, 1)
     apart = tracks[:, None] - regions[None]
     side = np.exp(tracks[:, 2:].mean(axis=1))[:, None]
-    return Geometry(iou, np.hypot(apart[..., 0], apart[..., 1]) / side, np.abs(apart[..., 2:]).max(axis=-1))
+    return Geometry(box_iou(a, b), np.hypot(apart[..., 0], apart[..., 1]) / side, np.abs(apart[..., 2:]).max(axis=-1))
 
 
 def cheapest_pairs(cost: CostArray, *, most: float) -> list[tuple[int, int]]:
