@@ -1,6 +1,6 @@
 """Regions as vectors: what each mode costs and how well it tells things apart.
 
-    python tests/bench/region_vectors.py --data ../shared/data
+    python tests/bench/region_vectors.py --data DATA/coco-mini DATA/coco-tiny DATA/coco128 --videos DATA
 
 Time: one frame of 768×576 with 64 boxes (median of the rounds; the baseline is the first mode, measured in the same
 run). Quality: a head trained on four fifths of the COCO pictures, tested on the others' boxes of at least 32 px; and
@@ -23,7 +23,8 @@ from operators.encoders.everyday.names import classifier_names
 from operators.encoders.everyday.sentences import SentenceEncoder
 from operators.encoders.region_vectors import RegionVectors, RegionVectorsConfig
 from operators.proposals.models.coco_classes import COCO_CLASSES
-from pipeline.lab.datasets.coco_folders import coco_folders, read_folder
+from operators.readers.picture import read_picture
+from pipeline.lab.datasets.coco_pictures import coco_folders, read_coco_pictures
 from pipeline.lab.datasets.mot import read_sequence
 from pipeline.lab.evaluation.metrics import mean_average_precision, ranks_of_truth
 from pipeline.lab.evaluation.person_boxes import SEQUENCES, person_average_precision
@@ -44,14 +45,15 @@ MODES = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help="COCO folders, or folders of them")
+    parser.add_argument("--videos", type=Path, required=True, help="folder of the two videos")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     cache_dir = default_cache_dir()
     encoder = EverydayEncoder(cache_dir=cache_dir, threads=args.threads)
     backbone = Backbone(BACKBONE, cache_dir=cache_dir, threads=args.threads)
-    pictures = [p for folder in coco_folders(args.data) for p in read_folder(folder)]
+    pictures = [p for named in args.data for folder in coco_folders(named) for p in read_coco_pictures(folder).frames]
     views = training_views(pictures, backbone, config=ViewConfig(), seed=0, cache_dir=cache_dir)
     prompts = everyday_prompts(SentenceEncoder(), nouns=classifier_names())
     tested = np.flatnonzero(np.random.default_rng(0).permutation(len(pictures)) % 5 == 0)
@@ -59,7 +61,7 @@ def main() -> None:
         fit_head(views.where(~np.isin(views.pictures, tested)), prompts, backbone, config=FitConfig())
     )
 
-    frame = next(read_sequence(args.data / SEQUENCES[0].folder).peopled_frames(every=400))[0]
+    frame = next(read_sequence(args.videos / SEQUENCES[0].folder).peopled_frames(every=400))[0]
     rng = np.random.default_rng(0)
     side = np.exp(rng.uniform(np.log(0.05), np.log(0.5), (64, 2)))
     corner = rng.uniform(0, 1 - side)
@@ -85,11 +87,11 @@ def main() -> None:
         words = held_out.encode_texts(COCO_CLASSES)
         for picture in (pictures[i] for i in tested):
             large = picture.sides_px().min(axis=1, initial=np.inf) >= 32
-            scores.append(of_pictures([picture.read()], [picture.boxes[large]])[0] @ words.T)
-            truth.append(picture.labels[large])
+            scores.append(of_pictures([read_picture(str(picture.path))], [picture.objects.boxes[large]])[0] @ words.T)
+            truth.append(picture.objects.labels[large])
         ranks = ranks_of_truth(np.concatenate(scores), np.concatenate(truth))
         is_class = np.concatenate(truth)[:, None] == np.arange(len(COCO_CLASSES))
-        people = [person_average_precision(args.data / s.folder, s, encoder, regions=regions)[0] for s in SEQUENCES]
+        people = [person_average_precision(args.videos / s.folder, s, encoder, regions=regions)[0] for s in SEQUENCES]
         print(
             f"{name:12} {took:9.0f} {took / baseline:6.2f} {np.mean(ranks == 0):6.3f} {np.mean(ranks < 5):6.3f} "
             f"{mean_average_precision(np.concatenate(scores), is_class):6.3f} "

@@ -3,6 +3,7 @@
 Source: https://cocodataset.org/#format-data
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.lab.datasets.coco_json import CocoJson, Entry, chosen_split, objects_of
@@ -14,6 +15,18 @@ LOOKED_FOR = "COCO: instances_SPLIT.json or captions_SPLIT.json, here or in anno
 
 def is_coco(folder: Path) -> bool:
     return bool(_splits(folder))
+
+
+def has_instances(folder: Path) -> bool:
+    """Whether objects are marked, not captions alone."""
+    return any("instances" in files for files in _splits(folder).values())
+
+
+def read_instances(folder: Path) -> Iterator[tuple[CocoJson, tuple[Path, ...]]]:
+    """The objects of every split, by name, and the folders in which its pictures are looked for."""
+    for split, files in _splits(folder).items():
+        if "instances" in files:
+            yield CocoJson.load(files["instances"]), _picture_folders(folder, split)
 
 
 def read_coco(folder: Path, *, split: str | None = None, masks: bool = False) -> Dataset:
@@ -32,7 +45,7 @@ def read_coco(folder: Path, *, split: str | None = None, masks: bool = False) ->
     classes = document.classes()
     names = {entry.integer("id"): entry.text("name") for entry in document.categories}
     annotations = document.annotations_by_image() if instances else {}
-    folders = (folder / "images", folder / "images" / split, folder / split, folder)
+    folders = _picture_folders(folder, split)
     frames = []
     for image in document.images:
         path = named_picture(image.text("file_name"), folders, place=image.place)
@@ -65,6 +78,10 @@ def _splits(folder: Path) -> dict[str, dict[str, Path]]:
         for path in sorted([*folder.glob(f"{kind}_*.json"), *folder.glob(f"annotations/{kind}_*.json")]):
             found.setdefault(path.stem.removeprefix(f"{kind}_"), {}).setdefault(kind, path)
     return found
+
+
+def _picture_folders(folder: Path, split: str) -> tuple[Path, ...]:
+    return folder / "images", folder / "images" / split, folder / split, folder
 
 
 def _sentences(path: Path, document: CocoJson) -> dict[int, list[str]]:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from pycocotools import mask as coco
 
 from pipeline.lab.datasets.dataset import Flag, Objects
@@ -55,12 +56,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class CocoJson:
-    """One file: its entries by what they are, checked as they are used."""
+    """One file: its entries by what they are, checked as they are used.
+
+    licences: address by the id that a picture's `license` names.
+    """
 
     path: Path
     images: tuple[Entry, ...]
     annotations: tuple[Entry, ...]
-    categories: tuple[Entry, ...] = field(default=())
+    categories: tuple[Entry, ...] = ()
+    licences: Mapping[object, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path, *, categories: bool = True) -> "CocoJson":
@@ -71,11 +76,13 @@ class CocoJson:
             raise SourceError(f"{path} cannot be read: {error}") from None
         if not isinstance(document, dict):
             raise SourceError(f"{path} must hold one JSON object, got {type(document).__name__}")
+        licences = _entries(path, {"licenses": document.get("licenses") or []}, "licenses")
         return cls(
             path,
             _entries(path, document, "images"),
             _entries(path, document, "annotations"),
             _entries(path, document, "categories") if categories else (),
+            {entry.integer("id"): entry.text("url") for entry in licences},
         )
 
     def classes(self) -> dict[int, int]:
@@ -102,7 +109,7 @@ def objects_of(
     masks: whether outlines are read too. Raises SourceError, with the entry's place, for an unknown category, and for a
     box or an outline that cannot be one.
     """
-    corners, labels, flags, areas, outlines = [], [], [], [], []
+    boxes_px, labels, flags, areas, outlines = [], [], [], [], []
     for entry in annotations:
         x, y, width, height = entry.box()
         if x >= width_px or y >= height_px or x + width < 0 or y + height < 0:
@@ -110,7 +117,7 @@ def objects_of(
         category = entry.integer("category_id")
         if category not in classes:
             raise entry.error(f"category_id {category} is none of the {len(classes)} categories")
-        corners.append((x, y, x + width, y + height))
+        boxes_px.append((x, y, width, height))
         labels.append(classes[category])
         flags.append(
             Flag.CROWD * bool(entry.integer("iscrowd", default=0))
@@ -120,9 +127,11 @@ def objects_of(
         if not _is_number(area) or not isinstance(area, int | float):
             raise entry.error(f"area must be a number, got {area!r}")
         areas.append(float(area))
-        outlines.append(_mask(entry, width_px=width_px, height_px=height_px) if masks else None)
+        outlines.append(mask_of(entry, width_px=width_px, height_px=height_px) if masks else None)
+    corners_px = np.array(boxes_px, np.float32).reshape(-1, 4)
+    corners_px[:, 2:] += corners_px[:, :2]
     return Objects.of(
-        Boxes.from_pixels(corners, width_px=width_px, height_px=height_px),
+        Boxes.from_pixels(corners_px, width_px=width_px, height_px=height_px),
         labels=labels,
         width_px=width_px,
         height_px=height_px,
@@ -132,8 +141,11 @@ def objects_of(
     )
 
 
-def _mask(entry: Entry, *, width_px: int, height_px: int) -> Mask | None:
-    """Polygons or run lengths, compressed or not; None where the annotation has no outline."""
+def mask_of(entry: Entry, *, width_px: int, height_px: int) -> Mask | None:
+    """Polygons or run lengths, compressed or not; None where the annotation has no outline.
+
+    Raises SourceError, with the entry's place, for what is neither, and for an outline of another size.
+    """
     outline = entry.values.get("segmentation")
     if not outline:
         return None

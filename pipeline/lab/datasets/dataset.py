@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntFlag
+from itertools import compress
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas import require
-from schemas.boxes import Boxes
+from schemas.boxes import Boxes, FloatArray
 from schemas.errors import InvalidValueError
 from schemas.masks import Mask
 from schemas.sources import Source
@@ -96,6 +97,17 @@ class Objects:
     def __len__(self) -> int:
         return len(self.boxes)
 
+    def where(self, keep: NDArray[np.bool_]) -> "Objects":
+        """keep: bool (N,)."""
+        return Objects(
+            self.boxes[keep],
+            self.labels[keep],
+            self.flags[keep],
+            self.area_px[keep],
+            tuple(compress(self.masks, keep)),
+            self.identities[keep],
+        )
+
     @property
     def counted(self) -> NDArray[np.bool_]:
         """bool (N,): which have no flag."""
@@ -119,6 +131,12 @@ class LabelledFrame:
     objects: Objects
     captions: tuple[str, ...] = ()
     absent: frozenset[int] | None = None
+
+    def sides_px(self) -> FloatArray:
+        """float32 (N, 2): width and height of the box of every object."""
+        xyxy = self.objects.boxes.xyxy
+        sides: FloatArray = (xyxy[:, 2:] - xyxy[:, :2]) * np.array([self.width_px, self.height_px], np.float32)
+        return sides
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,6 +3,7 @@
 Source: Everingham and Winn, "The PASCAL Visual Object Classes Challenge 2012, Development Kit", §3 and §7.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -38,9 +39,7 @@ def read_voc(folder: Path, *, split: str | None = None, masks: bool = False) -> 
     frames = []
     for frame, found in marked:
         labels = np.array([number[name] for name in found], np.intp)
-        o = frame.objects
-        objects = Objects(o.boxes, labels, o.flags, o.area_px, o.masks, o.identities)
-        frames.append(LabelledFrame(frame.path, None, frame.width_px, frame.height_px, objects))
+        frames.append(replace(frame, objects=replace(frame.objects, labels=labels)))
     return Dataset(
         folder.name,
         "voc",

@@ -4,6 +4,7 @@ A line of a label file is `class x y width height`, the centre and size as share
 an outline of at least three points. Source: https://docs.ultralytics.com/datasets/detect/ and …/segment/.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,15 +28,16 @@ def is_yolo(folder: Path) -> bool:
     return bool(_pairs(folder))
 
 
-def read_yolo(folder: Path, *, split: str | None = None, masks: bool = False) -> Dataset:
+def read_yolo(folder: Path, *, split: str | None = None, masks: bool = False, unlisted: Sequence[str] = ()) -> Dataset:
     """Pictures with boxes by path; a picture without a label file shows nothing.
 
     split: a folder below `images/` and `labels/`, or one that holds both; without it all pictures.
     masks: read outlines too; a line with a box alone has none.
+    unlisted: names of the classes, for a folder that lists none.
     Raises SourceError, naming file and line, for what is broken, and where no label file is of any picture. Some of
     pictures that are not there are left out: `coco128` itself has two.
     """
-    classes = _classes(folder)
+    classes = _classes(folder, unlisted)
     frames: list[LabelledFrame] = []
     for images, labels in _pairs(folder):
         inner = images.parent.name if images.parent != folder else ""
@@ -62,8 +64,8 @@ def _pairs(folder: Path) -> list[tuple[Path, Path]]:
     return []
 
 
-def _classes(folder: Path) -> tuple[ClassName, ...]:
-    """From `names:` of the one YAML file that has it, else from lines of `*.names` or `classes.txt`."""
+def _classes(folder: Path, unlisted: Sequence[str]) -> tuple[ClassName, ...]:
+    """From `names:` of the one YAML file that has it, from lines of `*.names` or `classes.txt`, or else `unlisted`."""
     found: dict[Path, list[str]] = {}
     for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
         try:
@@ -75,6 +77,8 @@ def _classes(folder: Path) -> tuple[ClassName, ...]:
     if not found:
         listed = [*sorted(folder.glob("*.names")), folder / "classes.txt", folder / "labels" / "classes.txt"]
         found = {p: [n.strip() for n in p.read_text().splitlines() if n.strip()] for p in listed if p.is_file()}
+    if not found and unlisted:
+        return tuple(map(ClassName, unlisted))
     if len({tuple(names) for names in found.values()}) != 1:
         came = ", ".join(path.name for path in found) or "none"
         raise SourceError(f"{folder} needs one list of class names (names: in a YAML file, or classes.txt), got {came}")
@@ -94,7 +98,7 @@ def _read(picture: Path, labels: Path, classes: int, *, masks: bool) -> Labelled
     width_px, height_px = shown_size(picture)
     lines = labels.read_text().splitlines() if labels.is_file() else []
     numbers: list[int] = []
-    corners: list[FloatArray] = []
+    boxes: list[list[float]] = []  # centre and size
     outlines: list[Mask | None] = []
     for index, line in enumerate(lines, start=1):
         if not line.strip():
@@ -102,28 +106,36 @@ def _read(picture: Path, labels: Path, classes: int, *, masks: bool) -> Labelled
         label, values = _parse(line, f"{labels}:{index}", classes)
         numbers.append(label)
         if len(values) == 4:
-            corners.append(np.concatenate([values[:2] - values[2:] / 2, values[:2] + values[2:] / 2]))
+            boxes.append(values)
             outlines.append(None)
         else:
-            points = values.reshape(-1, 2)
-            corners.append(np.concatenate([points.min(axis=0), points.max(axis=0)]))
+            points = np.array(values).reshape(-1, 2)
+            low, high = points.min(axis=0), points.max(axis=0)
+            boxes.append([*(low + high) / 2, *high - low])
             outlines.append(_filled(points, width_px, height_px) if masks else None)
-    boxes = Boxes.clipped(np.array(corners, np.float32).reshape(-1, 4))
-    objects = Objects.of(boxes, labels=numbers, width_px=width_px, height_px=height_px, masks=outlines)
+    rows = np.array(boxes, np.float32).reshape(-1, 4)
+    centre, half = rows[:, :2], rows[:, 2:] / 2
+    objects = Objects.of(
+        Boxes.clipped(np.concatenate([centre - half, centre + half], axis=1)),
+        labels=numbers,
+        width_px=width_px,
+        height_px=height_px,
+        masks=outlines,
+    )
     return LabelledFrame(picture, None, width_px, height_px, objects)
 
 
-def _parse(line: str, place: str, classes: int) -> tuple[int, FloatArray]:
+def _parse(line: str, place: str, classes: int) -> tuple[int, list[float]]:
     try:
         label, *rest = line.split()
-        number, values = int(label), np.array([float(value) for value in rest])
+        number, values = int(label), list(map(float, rest))
     except ValueError:
         raise SourceError(f"{place}: a line is a class number and shares of the picture, got {line!r}") from None
     if not 0 <= number < classes:
         raise SourceError(f"{place}: class {number} is none of the {classes} that are named")
     if len(values) != 4 and (len(values) < 6 or len(values) % 2):
         raise SourceError(f"{place}: needs x y width height, or three points or more, got {len(values)} values")
-    if not ((values >= -_SLACK) & (values <= 1 + _SLACK)).all():  # NaN fails too
+    if not all(-_SLACK <= value <= 1 + _SLACK for value in values):  # NaN fails too
         raise SourceError(f"{place}: values are shares of the picture, in [0, 1], got {line!r}")
     return number, values
 

@@ -160,8 +160,7 @@ def _regions(datasets: Sequence[Dataset], encoder: Encoder, on_progress: Callabl
 
 def _objects(dataset: Dataset, frame: LabelledFrame) -> tuple[Proposals, list[str]]:
     objects = frame.objects
-    sides = (objects.boxes.xyxy[:, 2:] - objects.boxes.xyxy[:, :2]) * [frame.width_px, frame.height_px]
-    large = np.flatnonzero(objects.counted & (sides.min(axis=1, initial=np.inf) >= _LEAST_SIDE_PX))
+    large = np.flatnonzero(objects.counted & (frame.sides_px().min(axis=1, initial=np.inf) >= _LEAST_SIDE_PX))
     masks = [objects.masks[i] for i in large]
     found = Proposals.of(objects.boxes[large], score=1.0, proposer="truth", mask=masks)
     return found, [dataset.classes[objects.labels[i]].name for i in large]

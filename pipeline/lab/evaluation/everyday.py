@@ -1,7 +1,7 @@
 """The figures of the `everyday` model, on pictures that its head was not trained on, and on two videos.
 
-`regionlake lab eval everyday --data DIR`. The COCO folders of DIR hold training pictures only, so every picture is
-scored by a head that was trained without it (five folds by picture); the videos are scored by the shipped head.
+`regionlake lab eval everyday --data DIR`. The shipped head may have been trained on these pictures, so every picture
+is scored by a head that was trained without it (folds by picture); the videos are scored by the shipped head.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,14 +18,15 @@ from operators.encoders.everyday.names import classifier_names
 from operators.encoders.everyday.sentences import SentenceEncoder
 from operators.encoders.region_vectors import RegionVectors, RegionVectorsConfig
 from operators.proposals.models.coco_classes import COCO_CLASSES
-from pipeline.lab.datasets.coco_folders import LabelledPicture, coco_folders, read_folder
+from operators.readers.picture import read_picture
+from pipeline.lab.datasets.coco_pictures import read_coco_pictures
+from pipeline.lab.datasets.dataset import LabelledFrame
 from pipeline.lab.evaluation.metrics import mean_average_precision, ranks_of_truth
 from pipeline.lab.evaluation.person_boxes import SEQUENCES, person_average_precision
 from pipeline.lab.training.everyday.fit import FitConfig, fit_head
 from pipeline.lab.training.everyday.prompts import Prompts, everyday_prompts
 from pipeline.lab.training.everyday.views import ViewConfig, Views, training_views
 from schemas.boxes import Boxes
-from schemas.errors import SourceError
 from schemas.vectors import VectorArray
 
 # Classes that the second head never sees: every fourth, so that no kind of thing is left out whole.
@@ -37,9 +38,11 @@ _CAPTION_GALLERY = 159
 
 @dataclass(frozen=True, slots=True)
 class EverydayEvaluation:
-    """data: folder of COCO folders, and of the two videos where they are there. threads: of the backbone."""
+    """data: COCO or YOLO folders of COCO's classes. videos: folder of the two videos, where they are there.
+    threads: of the backbone."""
 
-    data: Path
+    data: tuple[Path, ...]
+    videos: Path
     cache_dir: Path
     folds: int = 10
     threads: int = 2
@@ -95,13 +98,11 @@ class _Scored:
 
 
 def evaluate_everyday(config: EverydayEvaluation, *, on_progress: Callable[[str], None] | None = None) -> EverydayTable:
-    """Trains the heads it needs (a quarter of an hour on two cores) and fills the table. Raises SourceError where
-    `config.data` holds no COCO folder."""
+    """Trains the heads it needs (a quarter of an hour on two cores) and fills the table.
+
+    Raises SourceError where a folder of `config.data` is none of COCO's."""
     say = on_progress or (lambda _: None)
-    folders = coco_folders(config.data)
-    if not folders:
-        raise SourceError(f"{config.data} holds no COCO folder (images/ with instances_*.json or labels/)")
-    pictures = [p for folder in folders for p in read_folder(folder)]
+    pictures = [frame for folder in config.data for frame in read_coco_pictures(folder).frames]
     backbone = Backbone(BACKBONE, cache_dir=config.cache_dir, threads=config.threads)
     prompts = everyday_prompts(SentenceEncoder(), nouns=classifier_names())
     encoder = EverydayEncoder(cache_dir=config.cache_dir, threads=config.threads, weights=config.weights)
@@ -131,19 +132,20 @@ def evaluate_everyday(config: EverydayEvaluation, *, on_progress: Callable[[str]
 
 
 def _score(
-    picture: LabelledPicture, judges: tuple[tuple[EverydayEncoder, VectorArray], ...], *, regions: RegionVectorsConfig
+    picture: LabelledFrame, judges: tuple[tuple[EverydayEncoder, VectorArray], ...], *, regions: RegionVectorsConfig
 ) -> _Scored:
     """judges: the model that was trained on all classes, and the one that was not; each with its class names."""
     (encoder, words), (blind, blind_words) = judges
-    image, boxes = picture.read(), picture.boxes[_large(picture)]
+    image, objects = read_picture(str(picture.path)), picture.objects
+    boxes = objects.boxes[_large(picture)]
     feature_map = encoder.feature_maps([image])[0].features
     rows, cols, channels = feature_map.shape
     cells = encoder.project(feature_map.reshape(-1, channels)) @ words.T
-    shown = np.unique(picture.labels)
+    shown = np.unique(objects.labels)
     centres = np.stack(np.meshgrid((np.arange(cols) + 0.5) / cols, (np.arange(rows) + 0.5) / rows), axis=-1).reshape(
         -1, 2
     )
-    inside = [_inside(centres, picture.boxes[picture.labels == label]) for label in shown]
+    inside = [_inside(centres, objects.boxes[objects.labels == label]) for label in shown]
     return _Scored(
         regions=RegionVectors(regions, encoder)([image], [boxes])[0] @ words.T,
         unseen=RegionVectors(regions, blind)([image], [boxes])[0] @ blind_words.T,
@@ -151,11 +153,11 @@ def _score(
         dense=cells.max(axis=0),
         pointed=np.array([hit[cells[:, label].argmax()] for hit, label in zip(inside, shown, strict=True)], bool),
         covered=np.array([hit.mean() for hit in inside], np.float32),
-        small=np.array([picture.boxes[picture.labels == c].area().max() < _SMALL_SHARE for c in shown], bool),
+        small=np.array([objects.boxes[objects.labels == c].area().max() < _SMALL_SHARE for c in shown], bool),
     )
 
 
-def _large(picture: LabelledPicture) -> NDArray[np.bool_]:
+def _large(picture: LabelledFrame) -> NDArray[np.bool_]:
     """bool (N,): which objects are large enough to be asked for."""
     large: NDArray[np.bool_] = picture.sides_px().min(axis=1, initial=np.inf) >= _LEAST_SIDE_PX
     return large
@@ -169,8 +171,8 @@ def _inside(points: NDArray[np.float64], boxes: Boxes) -> NDArray[np.bool_]:
     return hit
 
 
-def _region_rows(pictures: Sequence[LabelledPicture], scored: dict[int, _Scored]) -> list[Row]:
-    truth = np.concatenate([pictures[i].labels[_large(pictures[i])] for i in scored])
+def _region_rows(pictures: Sequence[LabelledFrame], scored: dict[int, _Scored]) -> list[Row]:
+    truth = np.concatenate([pictures[i].objects.labels[_large(pictures[i])] for i in scored])
     scores = np.concatenate([s.regions for s in scored.values()])
     unseen = np.concatenate([s.unseen for s in scored.values()])
     ranks = ranks_of_truth(scores, truth)
@@ -205,10 +207,10 @@ def _pointing_rows(scored: dict[int, _Scored]) -> list[Row]:
     ]
 
 
-def _picture_rows(pictures: Sequence[LabelledPicture], scored: dict[int, _Scored]) -> list[Row]:
+def _picture_rows(pictures: Sequence[LabelledFrame], scored: dict[int, _Scored]) -> list[Row]:
     shows = np.zeros((len(scored), len(COCO_CLASSES)), bool)
     for row, index in enumerate(scored):
-        shows[row, pictures[index].labels] = True
+        shows[row, pictures[index].objects.labels] = True
     frame = np.stack([s.frame for s in scored.values()])
     dense = np.stack([s.dense for s in scored.values()])
     return [
@@ -221,18 +223,18 @@ def _picture_rows(pictures: Sequence[LabelledPicture], scored: dict[int, _Scored
 def _person_rows(config: EverydayEvaluation, encoder: EverydayEncoder, say: Callable[[str], None]) -> list[Row]:
     rows = []
     for sequence in SEQUENCES:
-        if not (config.data / sequence.folder).is_dir():
+        if not (config.videos / sequence.folder).is_dir():
             continue
         say(f"persons of {sequence.folder}")
         value, count = person_average_precision(
-            config.data / sequence.folder, sequence, encoder, regions=RegionVectors(config.regions, encoder)
+            config.videos / sequence.folder, sequence, encoder, regions=RegionVectors(config.regions, encoder)
         )
         rows.append(Row(f'"person" against backgrounds, AP, {sequence.folder}', value, sequence.trial, 1 / 3, count))
     return rows
 
 
 def _caption_rows(
-    pictures: Sequence[LabelledPicture],
+    pictures: Sequence[LabelledFrame],
     views: Views,
     prompts: Prompts,
     backbone: Backbone,
@@ -250,7 +252,7 @@ def _caption_rows(
     gallery = [*captioned, *others[: max(0, _CAPTION_GALLERY - len(captioned))]]
     head: Head = fit_head(views.where(~np.isin(views.pictures, gallery)), prompts, backbone, config=config.fit)
     model = encoder.with_head(head)
-    frames = model.encode_images([pictures[i].read() for i in gallery])
+    frames = model.encode_images([read_picture(str(pictures[i].path)) for i in gallery])
     captions = [(row, text) for row, i in enumerate(captioned) for text in pictures[i].captions]
     scores = model.encode_texts([text for _, text in captions]) @ frames.T
     ranks = ranks_of_truth(scores, np.array([row for row, _ in captions], np.intp))

@@ -19,15 +19,16 @@ from operators.encoders.patch_grids import patch_grids
 from operators.proposals.config import ProposalConfig
 from operators.proposals.frame_proposer import FrameProposer
 from operators.proposals.models.coco_classes import COCO_CLASSES
+from operators.readers.picture import read_picture
 from operators.representatives.aggregator import build_aggregator
 from operators.representatives.config import RepresentativesConfig
-from pipeline.lab.datasets.coco_folders import LabelledPicture, coco_folders, read_folder
+from pipeline.lab.datasets.coco_pictures import read_coco_pictures
+from pipeline.lab.datasets.dataset import LabelledFrame
 from pipeline.lab.evaluation.metrics import Estimate, average_precision_at, bootstrapped
 from pipeline.lab.training.everyday.fit import FitConfig, fit_head
 from pipeline.lab.training.everyday.prompts import everyday_prompts
 from pipeline.lab.training.everyday.views import ViewConfig, training_views
 from schemas.boxes import FloatArray
-from schemas.errors import SourceError
 from schemas.frames import Keyframe
 
 MEDIUM_PX = 96.0**2  # COCO's: objects of a smaller area are small or medium
@@ -47,9 +48,10 @@ GLOBAL = "whole frame"
 
 @dataclass(frozen=True, slots=True)
 class RepresentativesEvaluation:
-    """data: folder of COCO folders. threads: of the backbone and of the training. limit: so many pictures at most."""
+    """data: COCO or YOLO folders of COCO's classes. threads: of the backbone and of the training. limit: at most so
+    many pictures."""
 
-    data: Path
+    data: tuple[Path, ...]
     cache_dir: Path
     folds: int = 5
     threads: int = 2
@@ -82,10 +84,8 @@ class _Scored:
 def evaluate_representatives(
     config: RepresentativesEvaluation, *, on_progress: Callable[[str], None] = lambda _: None
 ) -> list[Row]:
-    """Trains a head a fold. Raises SourceError where `config.data` holds no COCO folder."""
-    pictures = [p for folder in coco_folders(config.data) for p in read_folder(folder)][: config.limit]
-    if not pictures:
-        raise SourceError(f"{config.data} holds no COCO folder (images/ with instances_*.json or labels/)")
+    """Trains a head a fold. Raises SourceError where a folder of `config.data` is none of COCO's."""
+    pictures = [frame for folder in config.data for frame in read_coco_pictures(folder).frames][: config.limit]
     backbone = Backbone(BACKBONE, cache_dir=config.cache_dir, threads=config.threads)
     prompts = everyday_prompts(SentenceEncoder(), nouns=classifier_names())
     encoder = EverydayEncoder(cache_dir=config.cache_dir, threads=config.threads)
@@ -111,8 +111,8 @@ def evaluate_representatives(
     return _rows(pictures, [scored[i] for i in range(len(pictures))], dimension=encoder.space.dimension)
 
 
-def _score(picture: LabelledPicture, encoder: EverydayEncoder, words: FloatArray, propose: FrameProposer) -> _Scored:
-    image = picture.read()
+def _score(picture: LabelledFrame, encoder: EverydayEncoder, words: FloatArray, propose: FrameProposer) -> _Scored:
+    image = read_picture(str(picture.path))
     (grid,) = patch_grids(encoder, [image])
     (proposals,) = propose([Keyframe(0, image, None, "shot")])
     made = {name: build_aggregator(way)(grid, proposals.boxes).vectors for name, way in WAYS.items()}
@@ -122,10 +122,10 @@ def _score(picture: LabelledPicture, encoder: EverydayEncoder, words: FloatArray
     )
 
 
-def _rows(pictures: Sequence[LabelledPicture], scored: Sequence[_Scored], *, dimension: int) -> list[Row]:
+def _rows(pictures: Sequence[LabelledFrame], scored: Sequence[_Scored], *, dimension: int) -> list[Row]:
     largest = np.zeros((len(pictures), len(COCO_CLASSES)))  # px² of the largest object of each class
     for number, picture in enumerate(pictures):
-        np.maximum.at(largest[number], picture.labels, picture.sides_px().prod(axis=1))
+        np.maximum.at(largest[number], picture.objects.labels, picture.sides_px().prod(axis=1))
     rows: list[Row] = []
     whole: list[float] = []
     for name in (GLOBAL, *WAYS):

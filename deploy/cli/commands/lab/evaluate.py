@@ -19,6 +19,16 @@ VideosArgument = Annotated[
     list[Path],
     typer.Argument(help="Folders with a video and its gt.txt (MOT Challenge).", exists=True, file_okay=False),
 ]
+CocoFoldersOption = Annotated[
+    list[Path],
+    typer.Option(
+        "--data",
+        metavar="FOLDER",
+        help="A COCO folder, or a folder of them; repeatable.",
+        exists=True,
+        file_okay=False,
+    ),
+]
 
 app = typer.Typer(name="eval", help="Measure models, proposals and search on local folders.", no_args_is_help=True)
 app.command()(search)
@@ -26,18 +36,27 @@ app.command()(search)
 
 @app.command()
 def everyday(
-    data: Annotated[
-        Path,
-        typer.Option(help="Folder of COCO folders, and of the two videos where there.", exists=True, file_okay=False),
-    ],
+    data: CocoFoldersOption,
+    videos: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder of the videos pets09-s2l1 and tud-stadtmitte.",
+            show_default="the first --data",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the backbone and of the training.")] = 2,
     as_json: JsonOption = False,
 ) -> None:
     """Measure the everyday model on pictures kept out of training."""
     from operators.encoders.catalogue import default_cache_dir
+    from pipeline.lab.datasets.coco_pictures import coco_folders
     from pipeline.lab.evaluation.everyday import EverydayEvaluation, evaluate_everyday
 
-    config = EverydayEvaluation(data=data, cache_dir=default_cache_dir(), threads=threads)
+    folders = tuple(folder for named in data for folder in coco_folders(named))
+    config = EverydayEvaluation(folders, videos or data[0], default_cache_dir(), threads=threads)
     with shown_steps() as on_progress:
         table = evaluate_everyday(config, on_progress=on_progress)
     if as_json:
@@ -48,7 +67,7 @@ def everyday(
 
 @app.command()
 def representatives(
-    data: Annotated[Path, typer.Option(help="Folder of COCO folders.", exists=True, file_okay=False)],
+    data: CocoFoldersOption,
     folds: Annotated[int, typer.Option(min=2, help="Heads that are trained, each without its part.")] = 5,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the backbone and of the training.")] = 2,
     limit: Annotated[int | None, typer.Option(min=2, help="At most so many pictures.")] = None,
@@ -58,9 +77,11 @@ def representatives(
     from rich.table import Table
 
     from operators.encoders.catalogue import default_cache_dir
+    from pipeline.lab.datasets.coco_pictures import coco_folders
     from pipeline.lab.evaluation.representatives import RepresentativesEvaluation, evaluate_representatives
 
-    config = RepresentativesEvaluation(data, default_cache_dir(), folds=folds, threads=threads, limit=limit)
+    folders = tuple(folder for named in data for folder in coco_folders(named))
+    config = RepresentativesEvaluation(folders, default_cache_dir(), folds=folds, threads=threads, limit=limit)
     with shown_steps() as on_progress:
         rows = evaluate_representatives(config, on_progress=on_progress)
     if as_json:

@@ -23,18 +23,21 @@ def _train() -> None:
 def everyday(
     data: Annotated[
         list[Path],
-        typer.Option(help="A COCO folder, or a folder of them; repeatable.", exists=True, file_okay=False),
+        typer.Option(
+            metavar="FOLDER", help="A COCO folder, or a folder of them; repeatable.", exists=True, file_okay=False
+        ),
     ],
     out: Annotated[Path, typer.Option(metavar="FILE.safetensors", help="Where the weights go.", dir_okay=False)],
+    split: Annotated[str | None, typer.Option(help="Which split, where a folder has several.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the backbone and of the training.")] = 2,
 ) -> None:
     """Train the head of the everyday model from labelled pictures."""
     from operators.encoders.catalogue import default_cache_dir
-    from pipeline.lab.datasets.coco_folders import coco_folders
+    from pipeline.lab.datasets.coco_pictures import coco_folders
     from pipeline.lab.training.everyday.train import TrainConfig, train_everyday
 
-    folders = tuple(folder for named in data for folder in (coco_folders(named) or [named]))
-    config = TrainConfig(data=folders, cache_dir=default_cache_dir(), out=out, threads=threads)
+    folders = tuple(folder for named in data for folder in coco_folders(named))
+    config = TrainConfig(data=folders, cache_dir=default_cache_dir(), out=out, split=split, threads=threads)
     with shown_count("pictures") as on_progress:
         report = train_everyday(config, on_progress=on_progress)
     console().print(

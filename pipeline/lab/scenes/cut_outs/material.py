@@ -1,16 +1,17 @@
 """Objects cut out of the pictures of a COCO folder along their masks, and empty parts of those pictures."""
 
-import json
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
-from pycocotools import mask as coco
 
+from operators.masks.rle import decode_mask
+from operators.readers.picture import read_picture
+from pipeline.lab.datasets.coco import has_instances, read_instances
+from pipeline.lab.datasets.coco_json import Entry, mask_of
+from pipeline.lab.datasets.picture_files import named_picture
 from pipeline.lab.scenes.scene import Origin
 from schemas.errors import SourceError
 from schemas.frames import ImageArray
@@ -62,34 +63,27 @@ def read_material(folders: Sequence[Path], *, least_side_px: int = 32, least_bac
     """All objects, crowds left out, whose box is at least `least_side_px` a side and a fifth of it object; and
     backgrounds at least `least_backdrop_px` a side, at most one a picture.
 
-    folders: with `instances_*.json` (or in `annotations/`) and pictures under `images/`. A picture that stands in
-    several folders is used once. Raises SourceError where a folder has no masks.
+    folders: of COCO. A picture that stands in several is used once. Raises SourceError, naming file and entry, for what
+    is broken or missing, and where no folder has masks.
     """
     cut_outs: list[CutOut] = []
     backdrops: list[Backdrop] = []
     seen: set[str] = set()
     for folder in folders:
-        for path in _instances(folder):
-            document = json.loads(path.read_text())
-            names = {c["id"]: c["name"] for c in document["categories"]}
-            licences = {entry["id"]: entry["url"] for entry in document.get("licenses") or ()}
-            objects = defaultdict(list)
-            for entry in document["annotations"]:
-                objects[entry["image_id"]].append(entry)
-            for picture in document["images"]:
-                name = Path(picture["file_name"]).name
-                if name in seen:
+        for document, places in read_instances(folder):
+            names = {entry.integer("id"): entry.text("name") for entry in document.categories}
+            annotations = document.annotations_by_image()
+            for picture in document.images:
+                path = named_picture(picture.text("file_name"), places, place=picture.place)
+                if path.name in seen:
                     continue
-                seen.add(name)
-                origin = Origin(
-                    name,
-                    0,
-                    str(licences.get(picture.get("license"), picture.get("license", ""))),
-                    picture.get("flickr_url") or picture.get("coco_url") or "",
-                )
-                image = _read(folder / "images" / name)
+                seen.add(path.name)
+                licence = picture.values.get("license", "")
+                url = picture.values.get("flickr_url") or picture.values.get("coco_url") or ""
+                origin = Origin(path.name, 0, str(document.licences.get(licence, licence)), str(url))
+                of_picture = annotations[picture.integer("id")]
                 found, empty = _taken_apart(
-                    image, objects[picture["id"]], names, origin, least_side_px, least_backdrop_px
+                    read_picture(str(path)), of_picture, names, origin, least_side_px, least_backdrop_px
                 )
                 cut_outs += found
                 backdrops += empty
@@ -123,28 +117,16 @@ def dealt(material: Material, *, test_share: float, seed: int) -> tuple[Material
 
 def folders_with_masks(folder: Path) -> list[Path]:
     """The folder itself where it is one of COCO's, or those directly under it. Raises SourceError where none is."""
-    found = [path for path in (folder, *sorted(folder.iterdir())) if path.is_dir() and _instances(path)]
+    found = [path for path in (folder, *sorted(folder.iterdir())) if has_instances(path)]
     if not found:
         raise SourceError(f"{folder} holds no instances_*.json: objects are cut out along the masks in it")
     return found[:1] if found[0] == folder else found
 
 
-def _instances(folder: Path) -> list[Path]:
-    return sorted([*folder.glob("instances_*.json"), *folder.glob("annotations/instances_*.json")])
-
-
-def _read(path: Path) -> ImageArray:
-    try:
-        with Image.open(path) as file:
-            return np.asarray(file.convert("RGB"))
-    except OSError as error:
-        raise SourceError(f"{path} is named by the annotations and cannot be read: {error}") from error
-
-
 def _taken_apart(
     image: ImageArray,
-    annotations: Sequence[dict[str, object]],
-    names: dict[int, str],
+    annotations: Sequence[Entry],
+    names: Mapping[int, str],
     origin: Origin,
     least_side_px: int,
     least_backdrop_px: int,
@@ -153,38 +135,26 @@ def _taken_apart(
     taken = np.zeros((height, width), bool)
     found: list[CutOut] = []
     for entry in annotations:
-        mask = _mask(entry["segmentation"], height, width)
-        x, y, w, h = (float(v) for v in entry["bbox"])  # type: ignore[attr-defined]
+        x, y, w, h = entry.box()
         taken[int(y) : int(np.ceil(y + h)), int(x) : int(np.ceil(x + w))] = True
-        if entry.get("iscrowd") or not mask.any():
+        outline = mask_of(entry, width_px=width, height_px=height)
+        if entry.integer("iscrowd", default=0) or outline is None or not outline.area_px:
             continue
+        mask = decode_mask(outline)
         rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         box = (slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1))
         cut = mask[box]
         if min(cut.shape) < least_side_px or cut.mean() < 0.2:
             continue
-        category = int(str(entry["category_id"]))
-        source = Origin(origin.picture, int(str(entry["id"])), origin.licence, origin.url)
+        category = entry.integer("category_id")
+        if category not in names:
+            raise entry.error(f"category_id {category} is none of the {len(names)} categories")
+        source = replace(origin, annotation=entry.integer("id"))
         found.append(CutOut(image[box].copy(), cut.copy(), category, names[category], source))
     x0, y0, x1, y1 = _largest_empty(taken)
     if min(x1 - x0, y1 - y0) < least_backdrop_px:
         return found, []
     return found, [Backdrop(image[y0:y1, x0:x1].copy(), origin)]
-
-
-def _mask(segmentation: object, height: int, width: int) -> NDArray[np.bool_]:
-    """Polygons, or run lengths as numbers or compressed. Returns bool (height, width)."""
-    if isinstance(segmentation, list):
-        polygons = [p for p in segmentation if len(p) >= 6]
-        if not polygons:
-            return np.zeros((height, width), bool)
-        coded = coco.merge(coco.frPyObjects(polygons, height, width))
-    elif isinstance(segmentation, dict):
-        counts = segmentation["counts"]
-        coded = coco.frPyObjects(segmentation, height, width) if isinstance(counts, list) else segmentation
-    else:
-        raise SourceError(f"a segmentation is neither polygons nor run lengths: {segmentation!r:.60}")
-    return np.asarray(coco.decode(coded)).astype(bool)
 
 
 def _largest_empty(taken: NDArray[np.bool_]) -> tuple[int, int, int, int]:

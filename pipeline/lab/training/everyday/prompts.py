@@ -1,11 +1,11 @@
 """What people may type for a class: the sentences a head is trained to match with pictures of it."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.encoders.everyday.sentences import SentenceEncoder
 from operators.proposals.models.coco_classes import COCO_CLASSES, SYNONYMS
 from schemas.vectors import VectorArray
 
@@ -35,7 +35,7 @@ class Prompts:
     noun_photos: VectorArray
 
 
-def everyday_prompts(sentences: SentenceEncoder, *, nouns: tuple[str, ...]) -> Prompts:
+def everyday_prompts(sentences: Callable[[Sequence[str]], VectorArray], *, nouns: tuple[str, ...]) -> Prompts:
     """Prompts from the classes' names and synonyms under every template, and from the classifier's names."""
     texts, labels = [], []
     for label, name in enumerate(COCO_CLASSES):

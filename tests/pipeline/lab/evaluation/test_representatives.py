@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from operators.proposals.models.coco_classes import COCO_CLASSES
-from pipeline.lab.datasets.coco_folders import LabelledPicture
+from pipeline.lab.datasets.dataset import LabelledFrame, Objects
 from pipeline.lab.evaluation.representatives import (
     GLOBAL,
     WAYS,
@@ -20,10 +20,11 @@ from schemas.boxes import Boxes
 from schemas.errors import SourceError
 
 
-def picture(*objects: tuple[int, float]) -> LabelledPicture:
+def picture(*objects: tuple[int, float]) -> LabelledFrame:
     """200 by 200 px; objects: class, side in px."""
     boxes = Boxes(np.array([[0, 0, side / 200, side / 200] for _, side in objects], np.float32).reshape(-1, 4))
-    return LabelledPicture(Path("p.jpg"), "f", 200, 200, boxes, np.array([c for c, _ in objects], np.intp), ())
+    labelled = Objects.of(boxes, labels=[c for c, _ in objects], width_px=200, height_px=200)
+    return LabelledFrame(Path("p.jpg"), None, 200, 200, labelled)
 
 
 def scored(value: float, *, dense: float) -> _Scored:
@@ -52,4 +53,4 @@ def test_average_precision_of_all_and_of_small_objects() -> None:
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no COCO folder"):
-        evaluate_representatives(RepresentativesEvaluation(tmp_path, tmp_path))
+        evaluate_representatives(RepresentativesEvaluation((tmp_path,), tmp_path))

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image, ImageDraw
 from pycocotools import mask as coco
 
-from pipeline.lab.datasets.coco_folders import read_folder
+from operators.readers.picture import read_picture
+from pipeline.lab.datasets.coco_pictures import read_coco_pictures
 from pipeline.lab.scenes.cut_outs.compose import CutOutScenes
 from pipeline.lab.scenes.cut_outs.material import Material, dealt, folders_with_masks, read_material
 from pipeline.lab.scenes.folder import GenerateConfig, generate
@@ -104,9 +105,9 @@ def test_annotations_are_coco_s_and_say_where_pixels_came_from(objects: Path, tm
         named = {entry["picture"] for entry in document["attribution"]}
         assert {entry["source"]["picture"] for entry in document["annotations"]} <= named
         assert all(entry["licence"] == "by/2.0" for entry in document["attribution"])
-        pictures = read_folder(part.folder)
-        assert sum(len(p.boxes) for p in pictures) == part.objects
-        assert pictures[0].read().shape == (128, 160, 3)
+        dataset = read_coco_pictures(part.folder)
+        assert dataset.objects == part.objects
+        assert read_picture(str(dataset.files[0])).shape == (128, 160, 3)
 
 
 def test_training_and_test_share_no_picture(objects: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Training from folders to weights. Catches weights that the same folders do not give again, byte for byte."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,14 @@ from PIL import Image
 
 from operators.encoders.catalogue import default_cache_dir
 from operators.encoders.everyday.encoder import EverydayEncoder, weights_revision
-from operators.encoders.everyday.names import classifier_names
 from operators.encoders.everyday.sentences import SentenceEncoder
+from operators.proposals.models.coco_classes import COCO_CLASSES, SYNONYMS
 from pipeline.lab.training.everyday import train as everyday
 from pipeline.lab.training.everyday.fit import FitConfig
-from pipeline.lab.training.everyday.prompts import everyday_prompts
+from pipeline.lab.training.everyday.prompts import TEMPLATES, Prompts, everyday_prompts
 from pipeline.lab.training.everyday.train import TrainConfig, train_everyday
 from schemas.errors import InvalidValueError
+from schemas.vectors import VectorArray, normalise
 
 
 @pytest.fixture
@@ -31,10 +33,11 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.slow
 def test_the_same_folder_gives_the_same_file(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # three thousand sentences take a minute; that they are the same again is the next test's
-    prompts = everyday_prompts(SentenceEncoder(), nouns=classifier_names())
+    # three thousand sentences take a minute; that they are the same again is the next tests'
+    words = normalise(np.random.default_rng(0).normal(size=(len(COCO_CLASSES) + 1000, 384)).astype(np.float32))
+    classes, nouns = np.split(words, [len(COCO_CLASSES)])
+    prompts = Prompts(classes, np.arange(len(classes)), nouns, nouns)
     monkeypatch.setattr(everyday, "everyday_prompts", lambda *_, **__: prompts)
     seen: list[tuple[int, int]] = []
     exports = default_cache_dir()
@@ -64,6 +67,21 @@ def test_a_sentence_has_the_same_vector_in_any_company() -> None:
     together, again = SentenceEncoder()(texts), SentenceEncoder()(texts[::-1])[::-1]
     assert together.tobytes() == again.tobytes()
     assert together[1:2].tobytes() == SentenceEncoder()(texts[1:2]).tobytes()
+
+
+def test_prompts_are_every_name_of_a_class_in_every_sentence() -> None:
+    said: list[str] = []
+
+    def sentences(texts: Sequence[str]) -> VectorArray:
+        said.extend(texts)
+        return np.zeros((len(texts), 384), np.float32)
+
+    prompts = everyday_prompts(sentences, nouns=("tench", "hen"))
+    assert len(prompts.classes) == len(prompts.labels) == len(said) - 4
+    assert {COCO_CLASSES[label] for label in prompts.labels} == set(COCO_CLASSES)
+    of_couch = [said[i] for i in np.flatnonzero(prompts.labels == COCO_CLASSES.index("couch"))]
+    assert of_couch == [template.format(name) for name in ("couch", *SYNONYMS["couch"]) for template in TEMPLATES]
+    assert said[-4:] == ["tench", "hen", "a photo of a tench", "a photo of a hen"]
 
 
 def test_training_needs_a_folder(tmp_path: Path) -> None:
