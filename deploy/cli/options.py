@@ -79,7 +79,7 @@ def chosen_plan(
     file: Path | None, *, model: str | None, proposer: list[str] | None, settings: list[str] | None
 ) -> "Plan":
     """The default plan, changed by the file, then by --set, then by the flags that have a name of their own."""
-    from pipeline.plan.plan import load_plan
+    from pipeline.plan.plan_file import load_plan
 
     overrides = list(settings or [])
     if model:

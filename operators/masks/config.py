@@ -25,6 +25,10 @@ class MaskConfig:
         if self.by == "sam" and not self.sam.model:
             raise InvalidValueError('masks by "sam" need box_masks.sam.model, a folder or an id of the hub')
 
+    def fields_in_use(self) -> tuple[str, ...]:
+        """Names of the fields on which masks depend."""
+        return ("by",) if self.by == "none" else ("by", self.by)
+
     @property
     def chosen(self) -> GrabCutConfig | BoxMasksConfig | None:
         """The settings of what makes masks; None where nothing does."""

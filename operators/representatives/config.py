@@ -28,14 +28,14 @@ class RepresentativesConfig:
         require.at_least(1, count=self.count)
         require.within("[0, 2]", threshold=self.threshold)  # a distance 1 − cos
 
-    def in_use(self) -> dict[str, str | int | float]:
-        """The settings on which representatives depend; none where none are made."""
+    def fields_in_use(self) -> tuple[str, ...]:
+        """Names of the fields on which representatives depend; none where none are made."""
         match self.method:
             case "none":
-                return {}
+                return ()
             case "all":
-                return {"method": self.method}
+                return ("method",)
             case "agglomerative-threshold":
-                return {"method": self.method, "threshold": self.threshold}
+                return ("method", "threshold")
             case _:
-                return {"method": self.method, "count": self.count}
+                return ("method", "count")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from operators.runtime.settings import weights
 from schemas import require
 from schemas.errors import InvalidValueError
 from schemas.regions import WHOLE_FRAME
@@ -32,11 +33,15 @@ class PropagationConfig:
     least_iou: a carried mask and a region that overlap less are not the same thing.
     """
 
-    model: str = ""
+    model: str = field(default="", metadata=weights())
     least_iou: float = 0.5
 
     def __post_init__(self) -> None:
         require.within("(0, 1]", least_iou=self.least_iou)
+
+    def fields_in_use(self) -> tuple[str, ...]:
+        """Names of the fields on which tracks depend."""
+        return ("model", "least_iou") if self.model else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,7 @@ class _Run:
     def __init__(self, engine: Engine, plan: Plan, *, replace: bool, on_progress: Callable[[Progress], None]) -> None:
         self._engine = engine
         self._plan = plan
+        self._plan_hash = plan.hash
         self._replace = replace
         self._on_progress = on_progress
         self._report = IngestReport()
@@ -149,14 +150,14 @@ class _Run:
         except PlanConflictError as error:
             self._report.failed.append(Failure(location.uri, str(error)))
             return
-        segments = split_source(source, segment_s=self._plan.run.segment_s, plan_hash=self._plan.hash, todo=todo)
+        segments = split_source(source, segment_s=self._plan.run.segment_s, plan_hash=self._plan_hash, todo=todo)
         if not segments:
             self._report.skipped += 1
         for segment in segments:
             yield Work(segment, location)
 
     def _read(self, works: Sequence[Work]) -> None:
-        assembler = SegmentAssembler(self._plan.hash)
+        assembler = SegmentAssembler(self._plan_hash)
         unfinished = {work.segment.id: work.segment for work in works}
         for packet in self._engine.run(works):
             segment = packet.head.segment

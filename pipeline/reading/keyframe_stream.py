@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from operators.keyframes.selector import KeyframeConfig, KeyframeSelector
 from operators.motion.background import BackgroundConfig, WindowBackground
 from operators.readers.decoded_frame import DecodedFrame
+from operators.runtime.settings import no_rows
 from operators.shots.detector import ShotConfig, shot_detector
 from schemas.clock import Span
 from schemas.frames import ImageArray, Keyframe, KeyframeReason
@@ -27,7 +28,7 @@ class ReadConfig:
     keyframes: KeyframeConfig = field(default_factory=KeyframeConfig)
     background: BackgroundConfig | None = field(default_factory=BackgroundConfig)
     max_side_px: int | None = 1920
-    decode_threads: int = 0
+    decode_threads: int = field(default=0, metadata=no_rows())
 
 
 class StartedTooLateError(Exception):

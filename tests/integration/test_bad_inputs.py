@@ -9,7 +9,8 @@ import pytest
 from pipeline.ingest.run import ingest
 from pipeline.lake.audit.check import check
 from pipeline.lake.lake import Lake
-from pipeline.plan.plan import Plan, load_plan
+from pipeline.plan.plan import Plan
+from pipeline.plan.plan_file import load_plan
 from tests.integration.clips import make_clip
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import av
 import pytest
 
-from pipeline.plan.plan import load_plan
+from pipeline.plan.plan_file import load_plan
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()

@@ -19,8 +19,10 @@ def plan(
     """
     import tomllib
 
+    from pipeline.plan.plan_file import plan_toml
+
     made = chosen_plan(file, model=model, proposer=proposer, settings=settings)
     if as_json:
-        print_json({"hash": made.hash, "plan": tomllib.loads(made.to_toml())})
+        print_json({"hash": made.hash, "plan": tomllib.loads(plan_toml(made))})
     else:
-        typer.echo(f"# plan {made.hash}; rows of another hash are not mixed into a source\n{made.to_toml()}", nl=False)
+        typer.echo(f"# plan {made.hash}; rows of another hash are not mixed into a source\n{plan_toml(made)}", nl=False)

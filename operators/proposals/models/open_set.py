@@ -45,7 +45,7 @@ class OpenSetConfig:
 
     model: str = field(default="", metadata=weights())
     vocabulary: tuple[str, ...] = ()
-    vocabulary_file: str | None = None
+    vocabulary_file: str | None = field(default=None, metadata=no_rows())  # its phrases count, as the vocabulary
     least_score: float | None = None
     least_text_score: float = 0.25
     limit: int = 64

@@ -86,6 +86,12 @@ def test_of_a_model_the_weights_count_and_not_the_place(tmp_path: Path) -> None:
     assert identity(config({"model": "x"}, {"model": weights(lambda name: name * 3)})) == {"model": "xxx"}
 
 
+@given(SETTINGS, SETTINGS)
+def test_a_config_may_say_itself_what_counts(values: dict[str, object], others: dict[str, object]) -> None:
+    made = config({"what": 1, "ever": 2}, counted=lambda _: others)
+    assert identity(config({**values, "own": made})) == identity(config({**values, "own": config(others)}))
+
+
 def test_names_of_a_mapping_stay_apart() -> None:
     a = identity(config({"own": {"edges:Edges": config({"limit": 1})}}))
     assert a == {'own."edges:Edges".limit': 1}

@@ -1,6 +1,5 @@
 """Catches a RegionLake that cannot use what 0.1.0 wrote: tests/fixtures/lake-0.1.0, with what made it (make.py)."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import pytest
 from operators.encoders.catalogue import load_encoder
 from pipeline.lake.audit.check import check
 from pipeline.lake.lake import Lake
-from pipeline.plan.plan import load_plan
 from pipeline.search.searcher import Searcher
 from schemas.query import Query
 
@@ -30,10 +28,3 @@ def test_it_opens_passes_its_audit_and_is_searched(old: Path) -> None:
     encoder = load_encoder("everyday")
     result = Searcher(lake, encoder).search(Query(text="a test card", box=(0.0, 0.0, 0.5, 0.5), k=3))
     assert [hit.box for hit in result.hits] == [(0.0, 0.0, 0.5, 0.5)] * 3
-
-
-def test_the_hash_of_a_plan_by_0_1_0_is_computed(old: Path) -> None:
-    made = json.loads((old / "hashes.json").read_text())
-    assert len({entry["hash"] for entry in made}) > 20
-    for entry in made:
-        assert load_plan(overrides=entry["overrides"]).hash == entry["hash"], entry["overrides"]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from operators.proposals.frame_proposer import FrameProposer
-from pipeline.plan.plan import Plan, load_plan
+from pipeline.plan.plan import Plan
+from pipeline.plan.plan_file import load_plan, plan_toml
 from schemas.errors import PlanError
 from schemas.frames import Keyframe
 from tests.plugins import EDGES, install
@@ -34,10 +35,10 @@ def test_settings_stand_under_the_operators_own_name(use: str, tmp_path: Path) -
     (edges,) = plan.proposals.settings
     assert (edges.name, edges.threshold) == ("edges", 0.75)
     file = tmp_path / "plan.toml"
-    file.write_text(plan.to_toml())
+    file.write_text(plan_toml(plan))
     assert "[proposals.edges]\nthreshold = 0.75\n" in file.read_text()
     assert load_plan(file) == plan
-    assert "[proposals.edges]\nthreshold = 0.5\n" in load_plan(overrides=[use]).to_toml()
+    assert "[proposals.edges]\nthreshold = 0.5\n" in plan_toml(load_plan(overrides=[use]))
 
 
 def test_its_settings_are_read_as_strictly_as_ours(use: str) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from operators.proposals.config import ProposalConfig
 from operators.proposals.models.detector import DetectorConfig
-from pipeline.plan.plan import Plan, RunConfig, load_plan
+from pipeline.plan.plan import Plan, RunConfig
+from pipeline.plan.plan_file import load_plan, plan_toml
 from schemas.errors import ModelError, PlanError
 from tests.checkpoints import Checkpoints
 
@@ -16,7 +17,7 @@ from tests.checkpoints import Checkpoints
 def test_the_printed_plan_makes_the_same_plan(tmp_path: Path) -> None:
     plan = load_plan(overrides=["patches=true", "run.segment_s=60", "thumbnails.quality=70"])
     file = tmp_path / "plan.toml"
-    file.write_text(plan.to_toml())
+    file.write_text(plan_toml(plan))
     assert load_plan(file) == plan
     assert load_plan(file).hash == plan.hash
 

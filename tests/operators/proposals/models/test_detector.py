@@ -20,7 +20,7 @@ from operators.proposals.config import ProposalConfig
 from operators.proposals.frame_proposer import FrameProposer
 from operators.proposals.models.detector import FAMILIES, Detector, DetectorConfig
 from operators.runtime.torch_threads import one_torch_thread
-from pipeline.plan.plan import load_plan
+from pipeline.plan.plan_file import load_plan
 from schemas.errors import InvalidValueError, ModelError, PlanError
 from schemas.frames import Keyframe
 from tests.checkpoints import Checkpoints

@@ -17,7 +17,7 @@ from operators.masks.rle import decode_mask
 from operators.proposals.config import ProposalConfig
 from operators.proposals.frame_proposer import FrameProposer
 from operators.proposals.models.fastsam import FastSam, FastSamConfig
-from pipeline.plan.plan import load_plan
+from pipeline.plan.plan_file import load_plan
 from schemas.errors import InvalidValueError, ModelError
 from schemas.frames import Keyframe
 

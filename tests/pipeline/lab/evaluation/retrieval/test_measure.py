@@ -17,7 +17,8 @@ from pipeline.lab.evaluation.retrieval.gallery import Gallery, source_ids
 from pipeline.lab.evaluation.retrieval.measure import Draw, measure
 from pipeline.lab.evaluation.retrieval.prepare import prepare
 from pipeline.lab.evaluation.retrieval.ways import parse_ways
-from pipeline.plan.plan import Plan, load_plan
+from pipeline.plan.plan import Plan
+from pipeline.plan.plan_file import load_plan
 from schemas.errors import LakeError, QueryError
 from tests.pipeline.lab.evaluation.retrieval.galleries import frame_of
 

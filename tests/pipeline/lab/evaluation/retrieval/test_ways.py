@@ -5,7 +5,7 @@ import pytest
 from pipeline.lab.evaluation.plans import GRID_SETTINGS
 from pipeline.lab.evaluation.retrieval.measure import parse_tasks
 from pipeline.lab.evaluation.retrieval.ways import parse_ways
-from pipeline.plan.plan import load_plan
+from pipeline.plan.plan_file import load_plan
 from schemas.errors import QueryError
 from schemas.query import Ranking, RankTerm
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from operators.detailclip.config import DetailConfig
 from operators.detailclip.cover import CoverConfig, CoverVectors
 from operators.detailclip.model import load_detail_model
 from operators.encoders.catalogue import load_encoder
@@ -17,7 +18,7 @@ from pipeline.ingest.run import ingest
 from pipeline.lab.training.detailclip.fit import DetailFitConfig
 from pipeline.lab.training.detailclip.train import TrainDetailConfig, train_detail
 from pipeline.lake.lake import Lake
-from pipeline.plan.plan import DetailConfig, Plan
+from pipeline.plan.plan import Plan
 from pipeline.search.searcher import Searcher
 from schemas.errors import InvalidValueError, LakeError, ModelError, QueryError, SourceError
 from schemas.query import Query, RankTerm

@@ -1,0 +1,102 @@
+"""A plan as TOML: read from a file and from overrides, and written."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Literal, get_args, get_origin
+
+import cattrs
+import tomli_w
+from cattrs.v import format_exception
+
+from pipeline.plan.operator_settings import register_operators
+from pipeline.plan.plan import Plan
+from schemas.errors import PlanError, RegionLakeError
+
+
+def load_plan(path: Path | None = None, *, overrides: Sequence[str] = ()) -> Plan:
+    """The default plan, changed by a TOML file and then by `key.path=value` overrides (values as in TOML).
+
+    Raises PlanError naming the key that is unknown or has a wrong value.
+    """
+    settings: dict[str, object] = {}
+    if path is not None:
+        try:
+            settings = tomllib.loads(path.read_text())
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise PlanError(f"plan {path} cannot be read: {error}") from error
+    for override in overrides:
+        _merge(settings, _parse_override(override))
+    try:
+        return _converter(class_paths=True).structure(settings, Plan)
+    except cattrs.BaseValidationError as error:
+        problems = "; ".join(cattrs.transform_error(error, path="plan", format_exception=_problem))
+        raise PlanError(f"{problems}; `regionlake plan` prints every key with its default") from error
+
+
+def plan_toml(plan: Plan) -> str:
+    """The plan as the TOML file that makes it."""
+    return tomli_w.dumps(_without_none(_converter(class_paths=True).unstructure(plan)))
+
+
+_TOML_NAMES = {bool: "true or false", int: "whole number", float: "number", str: "text"}
+
+
+@cache
+def _converter(*, class_paths: bool) -> cattrs.Converter:
+    """class_paths: see `register_operators`."""
+    converter = cattrs.Converter(forbid_extra_keys=True)
+    _strict(converter, bool)
+    _strict(converter, int)
+    _strict(converter, float, int)
+    _strict(converter, str)
+    register_operators(converter, class_paths=class_paths)
+    return converter
+
+
+def _strict(converter: cattrs.Converter, kind: type, *also: type) -> None:
+    """Takes values of that type alone: bool("no") is True, and int(3.7) is 3."""
+
+    def structure(value: object, _: type) -> object:
+        if type(value) not in (kind, *also):
+            raise PlanError(f"{value!r} is no {_TOML_NAMES[kind]}")
+        return kind(value)
+
+    converter.register_structure_hook(kind, structure)
+
+
+def _problem(error: BaseException, kind: type | None) -> str:
+    if isinstance(error, RegionLakeError):  # our own checks say more than cattrs' "invalid value"
+        return str(error)
+    if get_origin(kind) is Literal:
+        return f"{str(error).partition(' not in ')[0]!r} is none of {', '.join(get_args(kind))}"
+    return format_exception(error, kind)
+
+
+def _parse_override(override: str) -> dict[str, object]:
+    key, equals, value = override.partition("=")
+    if not equals:
+        raise PlanError(f"an override is key.path=value, got {override!r}")
+    try:
+        return tomllib.loads(f"{key} = {value}")
+    except tomllib.TOMLDecodeError:
+        try:
+            return tomllib.loads(f'{key} = "{value}"')  # a bare word is meant as a string
+        except tomllib.TOMLDecodeError as error:
+            raise PlanError(f"override {override!r} cannot be read: {error}") from error
+
+
+def _merge(into: dict[str, object], changes: Mapping[str, object]) -> None:
+    for key, value in changes.items():
+        below = into.get(key)
+        if isinstance(value, Mapping) and isinstance(below, dict):
+            _merge(below, value)
+        else:
+            into[key] = value
+
+
+def _without_none(value: object) -> dict[str, object]:
+    """TOML has no null: a key left out is None."""
+    assert isinstance(value, Mapping)
+    return {k: _without_none(v) if isinstance(v, Mapping) else v for k, v in value.items() if v is not None}
