@@ -13,8 +13,7 @@ def keep_code_model(lake: Lake, model: CodeModel) -> None:
 
     Raises LakeError where regions hold codes of another model: codes of two models cannot be compared.
     """
-    regions = lake.table("regions")
-    held = code_model_fingerprint(regions.schema)
+    held = code_model_fingerprint(lake.dataset("regions").schema)
     if held not in (None, model.fingerprint) and lake.count("regions", where="code IS NOT NULL"):
         raise LakeError(
             f"{lake.uri} holds codes of the code model {held}, the plan's is {model.fingerprint}: "
@@ -26,12 +25,14 @@ def keep_code_model(lake: Lake, model: CodeModel) -> None:
             filesystem.pipe_file(path + ".part", model.to_bytes())
             filesystem.mv(path + ".part", path)
         if held != model.fingerprint:
-            regions.update_field_metadata({"path": "code", "metadata": {CODE_MODEL_KEY: model.fingerprint}})
+            lake.table("regions").update_field_metadata(
+                {"path": "code", "metadata": {CODE_MODEL_KEY: model.fingerprint}}
+            )
 
 
 def load_code_model(lake: Lake) -> CodeModel:
     """Raises QueryError where the lake has no codes, LakeError where its code model is gone or damaged."""
-    fingerprint = code_model_fingerprint(lake.table("regions").schema)
+    fingerprint = code_model_fingerprint(lake.dataset("regions").schema)
     if fingerprint is None:
         raise QueryError(
             f"{lake.uri} holds no codes: train some (regionlake lab train codes --lake {lake.uri} "

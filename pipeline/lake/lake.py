@@ -1,15 +1,19 @@
-"""A lake: one LanceDB database whose tables follow schemas/tables.py, in a folder or a bucket."""
+"""A lake: one LanceDB database whose tables follow schemas/tables.py, in a folder or a bucket.
 
+Tables are read as Lance datasets and changed through LanceDB, which takes longer to import than a search to answer:
+only what changes a table imports it.
+"""
+
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
-import lancedb
+import lance
 import pyarrow as pa
 import pyarrow.compute as pc
-from lancedb.table import LanceTable
 
 from pipeline.lake.local_folder import local_folder
 from pipeline.lake.writing.lock import writer_of
@@ -18,10 +22,24 @@ from schemas.errors import LakeError, ModelError, RegionLakeError
 from schemas.tables import TABLE_NAMES, TableName, require_version, schema_of, vector_space, vector_spaces
 from schemas.vectors import VectorSpace
 
+if TYPE_CHECKING:
+    import lancedb
+    from lancedb.table import LanceTable
+
 # Of an open lake, of file footers and manifests, and as much again of indexes. Every version that is opened adds its
-# own, and nothing asks for them once there is a newer one; by default LanceDB keeps 7 GB. Measured with 1,500 commits:
+# own, and nothing asks for them once there is a newer one; by default Lance keeps 7 GB. Measured with 1,500 commits:
 # it held 532 MB; reads of a commit beside 100 fragments are 78 with 4 MB, 76 with 16 and with 64.
 CACHE_BYTES = 32 * 2**20
+
+
+def open_dataset(uri: str, table: str, *, session: Any = None) -> lance.LanceDataset | None:
+    """A table of the lake at `uri` as it is now, None where there is none. session: Lance's, which holds its caches."""
+    try:
+        return lance.dataset(f"{uri.rstrip('/')}/{table}.lance", session=session)
+    except ValueError as error:  # Lance has no error of its own for a dataset that is not there
+        if "was not found" not in str(error):
+            raise
+        return None
 
 
 @contextmanager
@@ -42,11 +60,13 @@ class Lake:
     space: the vector space of `frames.vector`, `regions.vector` and `patches.vectors`.
     """
 
-    def __init__(self, uri: str, database: lancedb.DBConnection, tables: dict[TableName, LanceTable]) -> None:
+    def __init__(self, uri: str, datasets: dict[TableName, lance.LanceDataset]) -> None:
         self.uri = uri
-        self._database = database
-        self._tables = tables
-        self.space: VectorSpace = vector_space(tables["regions"].schema)
+        self._datasets = datasets
+        self._database: lancedb.DBConnection | None = None
+        self._tables: dict[TableName, LanceTable] = {}
+        self._opening = threading.Lock()
+        self.space: VectorSpace = vector_space(datasets["regions"].schema)
 
     @classmethod
     def open(cls, uri: str) -> Self:
@@ -58,20 +78,18 @@ class Lake:
         if folder is not None and not folder.is_dir():
             raise LakeError(f"no lake at {uri}; make one with: regionlake ingest SOURCE --lake {uri}")
         with lake_errors(f"opening the lake {uri}"):
-            database = _connect(uri)
-            present = set(_table_names(database))
-            if not present & set(TABLE_NAMES):
-                raise LakeError(f"{uri} is not a lake; make one with: regionlake ingest SOURCE --lake {uri}")
-            missing = [name for name in TABLE_NAMES if name not in present]
-            if missing:
-                raise LakeError(
-                    f"the lake {uri} lacks the tables {', '.join(missing)}; "
-                    "if its first ingest was stopped, run it again; else restore them from a copy"
-                )
-            tables = {name: cast(LanceTable, database.open_table(name)) for name in TABLE_NAMES}
-        for name, table in tables.items():
-            require_version(table.schema, lake=f"table {name} of the lake {uri}")
-        return cls(uri, database, tables)
+            datasets = _open_datasets(uri)
+        if not datasets:
+            raise LakeError(f"{uri} is not a lake; make one with: regionlake ingest SOURCE --lake {uri}")
+        missing = [name for name in TABLE_NAMES if name not in datasets]
+        if missing:
+            raise LakeError(
+                f"the lake {uri} lacks the tables {', '.join(missing)}; "
+                "if its first ingest was stopped, run it again; else restore them from a copy"
+            )
+        for name, dataset in datasets.items():
+            require_version(dataset.schema, lake=f"table {name} of the lake {uri}")
+        return cls(uri, datasets)
 
     @classmethod
     def create_or_open(cls, uri: str, space: VectorSpace) -> Self:
@@ -83,11 +101,11 @@ class Lake:
         with lake_errors(f"making the lake {uri}"):
             if folder is not None:
                 folder.mkdir(parents=True, exist_ok=True)
-            database = _connect(uri)
-            present = set(_table_names(database))
             # an interrupted creation is finished here; `exist_ok` lets two first writers meet
-            for name in TABLE_NAMES:
-                if name not in present:
+            missing = [name for name in TABLE_NAMES if name not in _open_datasets(uri)]
+            if missing:
+                database = _connect(uri)
+                for name in missing:
                     database.create_table(name, schema=schema_of(name, space), exist_ok=True)
         lake = cls.open(uri)
         lake.space.require_same(space, lake=uri)
@@ -98,17 +116,30 @@ class Lake:
         """Where a local lake lies; None for a bucket."""
         return local_folder(self.uri)
 
-    def table(self, name: TableName) -> LanceTable:
-        """The table at its newest version; it is shared, so do not check out another version of it."""
-        table = self._tables[name]
+    def dataset(self, name: TableName) -> lance.LanceDataset:
+        """The table at its newest version, to be read: what is committed later does not show in it."""
+        held = self._datasets[name]
         with lake_errors(f"reading table {name} of {self.uri}"):
+            newest = held.latest_version
+            if newest != held.version:
+                held = self._datasets[name] = held.checkout_version(newest)
+        return held
+
+    def table(self, name: TableName) -> "LanceTable":
+        """The table at its newest version, to be changed; it is shared, so do not check out another version of it."""
+        with lake_errors(f"opening table {name} of {self.uri}"):
+            with self._opening:
+                if name not in self._tables:
+                    self._database = self._database or _connect(self.uri)
+                    self._tables[name] = cast("LanceTable", self._database.open_table(name))
+                table = self._tables[name]
             table.checkout_latest()  # type: ignore[no-untyped-call]
         return table
 
     def spaces(self) -> dict[str, VectorSpace]:
         """Vector columns of `frames` and `regions` with what made them: "vector" first, then those filled later."""
-        both = vector_spaces(self.table("frames").schema).keys()
-        return {name: s for name, s in vector_spaces(self.table("regions").schema).items() if name in both}
+        both = vector_spaces(self.dataset("frames").schema).keys()
+        return {name: s for name, s in vector_spaces(self.dataset("regions").schema).items() if name in both}
 
     def column_of(self, space: VectorSpace) -> str:
         """The column whose vectors can be compared with those of `space`. Raises ModelError where there is none."""
@@ -128,16 +159,16 @@ class Lake:
 
     def version(self, name: TableName) -> int:
         """Number of the table's newest version; it grows with every change."""
-        return int(self.table(name).version)
+        with lake_errors(f"reading table {name} of {self.uri}"):
+            return int(self._datasets[name].latest_version)
 
     def read(self, name: TableName, *, columns: list[str] | None = None, where: str | None = None) -> pa.Table:
-        """Rows of a table, all columns unless named. `where` is SQL, as LanceDB takes it."""
+        """Rows of a table, all columns unless named. `where` is SQL, as Lance takes it."""
         with lake_errors(f"reading table {name} of {self.uri}"):
-            dataset = self.table(name).to_lance()
-            return dataset.to_table(columns=columns, filter=where)
+            return self.dataset(name).to_table(columns=columns, filter=where)
 
-    def snapshot(self, *, patience_s: float = 5.0) -> dict[TableName, Any]:
-        """Lance datasets of all tables as they were at one moment, with no commit under way.
+    def snapshot(self, *, patience_s: float = 5.0) -> dict[TableName, lance.LanceDataset]:
+        """Datasets of all tables as they were at one moment, with no commit under way.
 
         A commit that is under way is waited for, while somebody writes; after `patience_s` what it has written so far
         is part of the snapshot.
@@ -145,7 +176,7 @@ class Lake:
         deadline = time.monotonic() + patience_s
         while True:
             with lake_errors(f"reading {self.uri}"):
-                datasets = {name: self.table(name).to_lance() for name in TABLE_NAMES}
+                datasets = {name: self.dataset(name) for name in TABLE_NAMES}
                 torn = _is_torn(datasets)
                 # looked at before the versions: else the writer might have finished its commit and gone in between
                 dead = self.folder is not None and writer_of(self.folder) is None
@@ -156,15 +187,15 @@ class Lake:
             time.sleep(0.05)
 
     def count(self, name: TableName, *, where: str | None = None) -> int:
-        """Rows of a table. `where` is SQL, as LanceDB takes it."""
+        """Rows of a table. `where` is SQL, as Lance takes it."""
         with lake_errors(f"counting table {name} of {self.uri}"):
-            return int(self.table(name).count_rows(where))
+            return self.dataset(name).count_rows(where)
 
     def __repr__(self) -> str:
         return f"Lake({self.uri!r}, {self.space.model}@{self.space.revision})"
 
 
-def _is_torn(datasets: dict[TableName, Any]) -> bool:
+def _is_torn(datasets: dict[TableName, lance.LanceDataset]) -> bool:
     """Whether a change is under way: a segment is `writing`, something is `removing`, or a source done as a whole is
     not yet complete."""
     segments = datasets["segments"]
@@ -181,16 +212,17 @@ def _is_torn(datasets: dict[TableName, Any]) -> bool:
     return any(not Span(*ends[name]).minus(found) for name, found in spans.items() if ends[name][0] is not None)
 
 
-def _connect(uri: str) -> lancedb.DBConnection:
+def _open_datasets(uri: str) -> dict[TableName, lance.LanceDataset]:
+    """Those tables of a lake that are there."""
+    session = lance.Session(  # type: ignore[attr-defined]  # documented, and not in its `__all__`
+        index_cache_size_bytes=CACHE_BYTES, metadata_cache_size_bytes=CACHE_BYTES
+    )
+    found = {name: open_dataset(uri, name, session=session) for name in TABLE_NAMES}
+    return {name: dataset for name, dataset in found.items() if dataset is not None}
+
+
+def _connect(uri: str) -> "lancedb.DBConnection":
+    import lancedb
+
     session = lancedb.Session(index_cache_size_bytes=CACHE_BYTES, metadata_cache_size_bytes=CACHE_BYTES)
     return lancedb.connect(uri, session=session)
-
-
-def _table_names(database: lancedb.DBConnection) -> list[str]:
-    names: list[str] = []
-    page = database.list_tables()
-    names.extend(page.tables)
-    while page.page_token:
-        page = database.list_tables(page_token=page.page_token)
-        names.extend(page.tables)
-    return names

@@ -47,7 +47,7 @@ class DoneSegments:
     def new(self) -> list[DoneSegment]:
         """Segments that are done, and were not at the last call; at the first, all. Raises LakeError."""
         with lake_errors(f"reading the ledger of {self._lake.uri}"):
-            dataset = self._lake.table("segments").to_lance()
+            dataset = self._lake.dataset("segments")
             if dataset.version == self._version:
                 return []
             fragments = {fragment_key(f): f for f in dataset.get_fragments()}

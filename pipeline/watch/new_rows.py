@@ -55,10 +55,7 @@ class RowReader:
     def fragments(self) -> Fragments:
         """Those that there are."""
         with lake_errors(f"reading {self._lake.uri}"):
-            return {
-                name: frozenset(map(fragment_key, self._lake.table(name).to_lance().get_fragments()))
-                for name in _TABLES
-            }
+            return {name: frozenset(map(fragment_key, self._lake.dataset(name).get_fragments())) for name in _TABLES}
 
     def pass_over(self, fragments: Fragments) -> None:
         """These hold nothing that will be asked for: they were there before a look at the ledger which found no commit
@@ -90,7 +87,7 @@ class RowReader:
 
     def _rows(self, name: TableName, columns: list[str], spans: Spans) -> pa.Table:
         with lake_errors(f"reading {name} of {self._lake.uri}"):
-            dataset = self._lake.table(name).to_lance()
+            dataset = self._lake.dataset(name)
             fragments = [f for f in dataset.get_fragments() if fragment_key(f) not in self._passed[name]]
             if not fragments:
                 return dataset.schema.empty_table().select(columns)

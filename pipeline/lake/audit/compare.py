@@ -27,7 +27,7 @@ def compare(lake_a: Lake, lake_b: Lake) -> tuple[str, ...]:
     differences += _differing_ledgers(_ledger(lake_a), _ledger(lake_b))
     for name, key in _KEYS.items():
         with lake_errors(f"comparing {name} of {lake_a.uri} and {lake_b.uri}"):
-            differences += _differing_rows(name, key, lake_a.table(name).to_lance(), lake_b.table(name).to_lance())
+            differences += _differing_rows(name, key, lake_a.dataset(name), lake_b.dataset(name))
     return tuple(differences)
 
 

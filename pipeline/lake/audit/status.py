@@ -169,7 +169,7 @@ def _vector_bytes(lake: Lake) -> dict[str, float]:
 
 def _table(lake: Lake, name: TableName) -> TableStatus:
     with lake_errors(f"reading table {name} of {lake.uri}"):
-        data = lake.table(name).to_lance()
+        data = lake.dataset(name)
         fragments = data.get_fragments()
         sizes = [file.file_size_bytes or 0 for f in fragments for file in f.metadata.files]
         return TableStatus(data.count_rows(), sum(sizes), len(fragments), data.version)

@@ -88,7 +88,7 @@ def compaction_steps(
     for tier in TIERS:
         wanted = many if tier is TIERS[0] else tier.many
         with lake_errors(f"looking at the fragments of {name} of {lake.uri}"):
-            data = lake.table(name).to_lance()
+            data = lake.dataset(name)
             if not _is_due(data, tier, wanted):
                 continue
             steps = _plan(data, tier).num_tasks()
@@ -104,7 +104,7 @@ def forget_versions(lake: Lake, name: TableName, *, keep: timedelta) -> Versions
     it when it is replaced.
     """
     with lake_errors(f"forgetting old versions of {name} of {lake.uri}"):
-        data = lake.table(name).to_lance()
+        data = lake.dataset(name)
         latest = datetime.now(UTC) - keep
         versions = sorted(data.versions(), key=_number)
         replaced = [_number(version) for version, next_one in pairwise(versions) if _made(next_one) <= latest]
@@ -116,7 +116,7 @@ def forget_versions(lake: Lake, name: TableName, *, keep: timedelta) -> Versions
 
 def fragments(lake: Lake, name: TableName) -> int:
     with lake_errors(f"looking at the fragments of {name} of {lake.uri}"):
-        return len(lake.table(name).to_lance().get_fragments())
+        return len(lake.dataset(name).get_fragments())
 
 
 def fragment_bytes(fragment: Any) -> int:

@@ -6,8 +6,6 @@ ids, of which only the ledger's are looked for, and joining keeps that short; no
 memory, and rank exactly.
 """
 
-from lancedb.index import BTree
-
 from pipeline.lake.lake import Lake, lake_errors
 from schemas.tables import TableName
 
@@ -25,6 +23,8 @@ def refresh_index(lake: Lake, name: TableName, *, rows: int) -> bool:
             return False
         index = next((index for index in table.list_indices() if index.columns == [_COLUMN]), None)
         if index is None:
+            from lancedb.index import BTree
+
             table.create_index(_COLUMN, config=BTree())
             return True
         stats = table.index_stats(index.name)

@@ -3,16 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lancedb
 import pyarrow as pa
 
-from pipeline.lake.lake import Lake, lake_errors
+from pipeline.lake.lake import Lake, lake_errors, open_dataset
 from pipeline.lake.ledger import sql_in
 from schemas.clock import Span
 from schemas.errors import LakeError
 from schemas.ids import digest
+
+if TYPE_CHECKING:
+    from lancedb.table import Table
 
 _TABLE = "pins"
 _TIME = pa.timestamp("us", tz="UTC")
@@ -52,8 +54,8 @@ class Pins:
     def read(self) -> tuple[Pin, ...]:
         """Oldest first."""
         with lake_errors(f"reading the pins of {self._lake.uri}"):
-            table = self._table(make=False)
-            rows = [] if table is None else table.to_arrow().to_pylist()
+            table = open_dataset(self._lake.uri, _TABLE)
+            rows = [] if table is None else table.to_table().to_pylist()  # None: nobody ever pinned
         # pinned by two at once, a stretch is there twice
         pins = {row["id"]: _pin(row) for row in rows}
         return tuple(sorted(pins.values(), key=lambda pin: pin.pinned_at))
@@ -69,9 +71,7 @@ class Pins:
         rows = [_row(pin) for pin in pins if pin.id not in held]
         if rows:
             with lake_errors(f"pinning in {self._lake.uri}"):
-                table = self._table(make=True)
-                assert table is not None
-                table.add(pa.Table.from_pylist(rows, schema=_SCHEMA))
+                self._table().add(pa.Table.from_pylist(rows, schema=_SCHEMA))
         gone = self._gone(pins)
         if gone:
             self.remove([pin.id for pin in gone])
@@ -84,9 +84,7 @@ class Pins:
         held = {pin.id for pin in self.read()} & set(pin_ids)
         if held:
             with lake_errors(f"unpinning in {self._lake.uri}"):
-                table = self._table(make=False)
-                assert table is not None
-                table.delete(sql_in("id", sorted(held)))
+                self._table().delete(sql_in("id", sorted(held)))
         return len(held)
 
     def _gone(self, pins: Sequence[Pin]) -> list[Pin]:
@@ -107,14 +105,11 @@ class Pins:
             or (pin.span is not None and not pin.span.minus(removed.get(pin.source_id, [])))
         ]
 
-    def _table(self, *, make: bool) -> Any:
-        database = lancedb.connect(self._lake.uri)
-        if make:
-            return database.create_table(_TABLE, schema=_SCHEMA, exist_ok=True)
-        try:
-            return database.open_table(_TABLE)
-        except (ValueError, FileNotFoundError):  # nobody ever pinned
-            return None
+    def _table(self) -> "Table":
+        """To be changed; made when it is first asked for."""
+        import lancedb
+
+        return lancedb.connect(self._lake.uri).create_table(_TABLE, schema=_SCHEMA, exist_ok=True)
 
 
 def _row(pin: Pin) -> dict[str, object]:

@@ -132,8 +132,7 @@ def _counts(lake: Lake) -> dict[str, tuple[int, int, datetime]]:
 
 def _row_bytes(lake: Lake, name: TableName, *, per: TableName | None = None) -> float:
     """On disk, per row of this table or of another."""
-    data = lake.table(name).to_lance()
-    held = data.get_fragments()
+    held = lake.dataset(name).get_fragments()
     physical = sum(fragment.physical_rows for fragment in held)
     if not physical:
         return 0.0

@@ -247,7 +247,7 @@ class Upkeep:
     def _sizes(self) -> Sizes:
         sizes: Sizes = {}
         for name in TABLE_NAMES:
-            held = self._lake.table(name).to_lance().get_fragments()
+            held = self._lake.dataset(name).get_fragments()
             sizes[name] = len(held), sum(map(fragment_bytes, held))
         return sizes
 

@@ -60,7 +60,7 @@ class ExtraVectorColumn:
         self._lock = WriterLock(lake.folder, wait_s=wait_s) if lake.folder is not None else None
         try:
             for name in _TABLES:
-                if self.column not in lake.table(name).schema.names:
+                if self.column not in lake.dataset(name).schema.names:
                     with lake_errors(f"adding the column {self.column} to {name} of {lake.uri}"):
                         lake.table(name).add_columns(self._field)
         except BaseException:

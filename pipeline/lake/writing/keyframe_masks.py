@@ -19,12 +19,9 @@ class KeyframeMasks:
     def __init__(self, lake: Lake, source_id: str) -> None:
         self._lake = lake
         with lake_errors(f"reading the frames of {lake.uri}"):
-            scanner = (
-                lake.table("frames")
-                .to_lance()
-                .scanner(columns=["pts"], filter=sql_in("source_id", [source_id]), with_row_id=True)
+            places = lake.dataset("frames").to_table(
+                columns=["pts"], filter=sql_in("source_id", [source_id]), with_row_id=True
             )
-            places = scanner.to_table()
         self._frame_at = dict(zip(places["pts"].to_pylist(), places["_rowid"].to_pylist(), strict=True))
 
     def at(self, pts: int, regions: NDArray[np.uint64]) -> MaskedFrame | None:

@@ -109,12 +109,10 @@ def frames_of_regions(lake: Lake, source_ids: Sequence[str]) -> Iterator[tuple[s
         return
     with lake_errors(f"reading the regions of {lake.uri}"):
         # one look at the table for all of them; what weighs is taken by row id
-        scanner = (
-            lake.table("regions")
-            .to_lance()
-            .scanner(columns=["source_id", "pts"], filter=sql_in("source_id", source_ids), with_row_id=True)
+        places = lake.dataset("regions").to_table(
+            columns=["source_id", "pts"], filter=sql_in("source_id", source_ids), with_row_id=True
         )
-        places = scanner.to_table().sort_by([("source_id", "ascending"), ("pts", "ascending")]).combine_chunks()
+        places = places.sort_by([("source_id", "ascending"), ("pts", "ascending")]).combine_chunks()
     sources = places["source_id"].to_pylist()
     edges = [0, *(i for i in range(1, len(sources)) if sources[i] != sources[i - 1]), len(sources)]
     for start, stop in pairwise(edges):

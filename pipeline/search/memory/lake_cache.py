@@ -97,8 +97,8 @@ class LakeCache:
         before, self._versions = self._versions, {}
         with lake_errors(f"loading {self._lake.uri} into memory"):
             done = self._read_done()
-            moved = self._regions.refresh(self._lake.table("regions").to_lance())
-            moved |= self._frames.refresh(self._lake.table("frames").to_lance())
+            moved = self._regions.refresh(self._lake.dataset("regions"))
+            moved |= self._frames.refresh(self._lake.dataset("frames"))
             if versions["shots"] != before.get("shots"):
                 self._shots = self._read_shots()
         start = len(self._frame_of_region) if before and not moved else 0

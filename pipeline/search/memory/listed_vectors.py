@@ -57,7 +57,7 @@ class ListedVectors:
         """All that the lake has for the rows of its columns in memory."""
         if self._generation != self._columns.generation:
             with lake_errors(f"loading {self._column.vectors} of {self._lake.uri} into memory"):
-                self._follow(self._lake.table(self._column.table).to_lance())
+                self._follow(self._lake.dataset(self._column.table))
             self._generation = self._columns.generation
         return self._vectors
 

@@ -53,7 +53,7 @@ class Detail:
         store, columns = self._store, self._state.columns
         if self._generation != columns.generation:
             with lake_errors(f"loading the fused vectors of {self._state.lake.uri} into memory"):
-                store.refresh(self._state.lake.table("frames").to_lance())
+                store.refresh(self._state.lake.dataset("frames"))
             self._frame = positions(store["id"], columns.frame_id, columns.visible)
             self._generation = columns.generation
         sides = np.array([0, 0, 1, 1], np.float32)

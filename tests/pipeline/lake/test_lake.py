@@ -31,9 +31,9 @@ def test_schemas_come_back_from_storage_with_version_and_vector_space(lake: Lake
     opened = Lake.open(lake.uri)
     assert opened.space == SPACE
     for name in TABLE_NAMES:
-        assert opened.table(name).schema.equals(schema_of(name, SPACE), check_metadata=True)
-    assert vector_space(opened.table("frames").schema) == SPACE
-    assert vector_space(opened.table("patches").schema, "vectors") == SPACE
+        assert opened.dataset(name).schema.equals(schema_of(name, SPACE), check_metadata=True)
+    assert vector_space(opened.dataset("frames").schema) == SPACE
+    assert vector_space(opened.dataset("patches").schema, "vectors") == SPACE
 
 
 def test_another_version_is_refused(lake: Lake) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from threading import Event, Thread
 from types import SimpleNamespace
 
+import lance
 import pytest
-from lancedb.table import LanceTable
 
 from pipeline.lake import lake as lake_module
 from pipeline.lake.audit.check import check
@@ -66,11 +66,18 @@ class SteppingLake(Lake):
     every: int
     looks = 0
 
-    def table(self, name: TableName) -> LanceTable:
+    def dataset(self, name: TableName) -> lance.LanceDataset:
+        self._look()
+        return super().dataset(name)
+
+    def version(self, name: TableName) -> int:
+        self._look()
+        return super().version(name)
+
+    def _look(self) -> None:
         self.looks += 1
         if self.looks % self.every == 0:
             self.stepped.step()
-        return super().table(name)
 
 
 @pytest.mark.parametrize("every", [1, 3, 5, 10_000])
