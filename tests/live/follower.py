@@ -17,6 +17,7 @@ from pipeline.lake.lake import Lake
 from pipeline.live.status.follow_status import FollowStatus
 from pipeline.live.status.state_folder import StateFolder
 from tests.live.bound import bound
+from tests.signals import default_signals
 
 # one cheap vector a region, few regions: the tests are about feeds
 SMALL_PLAN = ("proposals.use=['grid']", "regions.mode=pool", "read.background.ahead_s=1.0", "live.stalled_s=5.0")
@@ -38,15 +39,16 @@ class FollowerProcess:
         self._log = (log or lake.parent / "follower.log").open("a")
         changed = [part for setting in settings for part in ("--set", setting)]
         command = [sys.executable, "-m", "deploy.cli.main", "ingest", "--follow", "--json", "--lake", str(lake)]
-        self.process = subprocess.Popen(
-            bound([*command, *changed, *extra]),
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,
-            env={**os.environ, "RAY_worker_niceness": "0", **(environment or {})},
-        )
+        with default_signals():
+            self.process = subprocess.Popen(
+                bound([*command, *changed, *extra]),
+                stdout=subprocess.PIPE,
+                stderr=self._log,
+                stdin=subprocess.DEVNULL,
+                text=True,
+                start_new_session=True,
+                env={**os.environ, "RAY_worker_niceness": "0", **(environment or {})},
+            )
 
     def status(self) -> FollowStatus | None:
         """As this process last wrote it; None before the first time."""

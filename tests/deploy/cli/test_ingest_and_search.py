@@ -16,6 +16,7 @@ from PIL import Image
 from deploy.contact_sheet import ASKED, HIT
 from tests.deploy.cli.conftest import Run
 from tests.integration.clips import make_clip
+from tests.signals import default_signals
 
 COUNTS = "sources segments frames_decoded keyframes near_duplicates regions skipped quarantined failed".split()
 ANYWHERE = ("--box", "0,0,1,1")  # a box alone needs no model: these tests are about everything else
@@ -132,12 +133,8 @@ def test_an_interrupted_ingest_ends_cleanly_and_goes_on(regionlake: Run, tmp_pat
     arguments = ["ingest", str(long), "--lake", str(lake), "--engine", "local", "--proposer", "grid"]
     arguments += ["--set", "run.segment_s=1"]
     command = [sys.executable, "-m", "deploy.cli.main", *arguments]
-    # a test run in the background ignores Ctrl-C, and whatever it starts would ignore it too
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
+    with default_signals():
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    finally:
-        signal.signal(signal.SIGINT, before)
     with process:
         deadline = time.monotonic() + 60
         while not (lake / "patches.lance" / "_versions").exists() and time.monotonic() < deadline:

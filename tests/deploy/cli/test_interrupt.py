@@ -6,14 +6,13 @@ from collections.abc import Iterator
 import pytest
 
 from deploy.cli.interrupt import interruptible
+from tests.signals import default_signals
 
 
 @pytest.fixture(autouse=True)
-def default_handler() -> Iterator[None]:
-    """A test run in the background ignores Ctrl-C."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+def obeyed() -> Iterator[None]:
+    with default_signals():
+        yield
 
 
 def test_an_interrupt_that_was_dropped_is_raised_by_the_next_check() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from deploy.cli.main import INTERRUPTED
 from tests.deploy.cli.conftest import Run
+from tests.signals import default_signals
 
 SUBCOMMANDS = ["ingest", "search", "watch", "status", "check", "upkeep", "pin", "unpin"]
 SUBCOMMANDS += ["plan", "models", "doctor", "lab"]
@@ -94,6 +95,6 @@ def test_the_printed_plan_is_the_plan(called: Run, tmp_path: Path) -> None:
 def test_an_interrupt_outside_of_any_command_leaves_no_traceback() -> None:
     """After a command has ended, or before it began, nobody but the entry point is there to take it."""
     code = "import deploy.cli.main as m, signal; m.app = lambda **_: signal.raise_signal(signal.SIGINT); m.main()"
-    restored = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # a job may ignore it
-    done = subprocess.run([sys.executable, "-c", restored + code], capture_output=True, text=True, check=False)
+    with default_signals():
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.strip()) == (130, INTERRUPTED)

@@ -22,6 +22,7 @@ from pipeline.live.status.follow_status import FindableStatus, FollowStatus, Sin
 from pipeline.live.status.state_folder import StateFolder
 from schemas.errors import LakeError
 from tests.deploy.cli.conftest import Run
+from tests.signals import default_signals
 
 ENDED = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
 
@@ -50,7 +51,8 @@ def folder(tmp_path: Path) -> StateFolder:
 def _following(lake: Path, *options: str, stdout: int) -> Iterator["subprocess.Popen[bytes]"]:
     """The command, which must end well by Ctrl-C."""
     command = [sys.executable, "-m", "deploy.cli.main", "status", "--follow", "--lake", str(lake), *options]
-    process = subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    with default_signals():
+        process = subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
     try:
         yield process
         process.send_signal(signal.SIGINT)

@@ -17,6 +17,7 @@ from pipeline.lake.writing.committer import Committer
 from tests.deploy.cli.conftest import Run
 from tests.pipeline.lake.synthetic import PLAN, SPACE, fold_shots
 from tests.pipeline.lake.upkeep.feeds import Recording
+from tests.signals import default_signals
 
 GATE = [Recording(n, hour=n, feed="gate") for n in range(3)]
 YARD = Recording(9, hour=1, feed="yard")
@@ -81,7 +82,9 @@ def test_a_feed_is_pinned_by_utc_and_a_shot_by_its_id(called: Run, feeds: Path) 
 def test_a_service_waits_for_the_writer_and_goes_on(feeds: Path) -> None:
     command = [sys.executable, "-m", "deploy.cli.main", "upkeep", "--lake", str(feeds), "--every", "0.2s", "--json"]
     writer = Committer(Lake.open(str(feeds)), plan_hash=PLAN, fold_shots=fold_shots)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as service:
+    with default_signals():
+        service = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    with service:
         assert service.stdout is not None
         assert "being written by process" in json.loads(service.stdout.readline())["skipped"]
         writer.close()

@@ -11,6 +11,7 @@ import pytest
 
 from tests.deploy.cli.conftest import Run
 from tests.pipeline.watch.receiver import Receiver
+from tests.signals import default_signals
 
 BOX = ("--box", "0,0,0.5,0.6")
 
@@ -62,7 +63,8 @@ def test_a_file_of_watches_tells_each_hit_once_to_a_webhook_whose_token_is_not_s
 def test_it_watches_until_it_is_asked_to_end(lake: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "deploy.cli.main", "watch", "--box", "0,0,1,1", "--threshold", "1"]
     command += ["--lake", str(lake), "--state", str(tmp_path / "watch.sqlite"), "--since", "start"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with default_signals():
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert json.loads(process.stdout.readline())["watch"] == "box"  # while it goes on
     process.send_signal(signal.SIGTERM)

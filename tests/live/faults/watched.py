@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from tests.live.bound import bound
 from tests.live.cameras import free_port
+from tests.signals import default_signals
 
 
 class Webhook:
@@ -66,7 +67,8 @@ class WatchProcess:
         self.process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(bound(self._command), stdin=subprocess.DEVNULL, stderr=self._log)
+        with default_signals():
+            return subprocess.Popen(bound(self._command), stdin=subprocess.DEVNULL, stderr=self._log)
 
     @property
     def hits(self) -> Counter[str]:
