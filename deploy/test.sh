@@ -1,26 +1,79 @@
 #!/usr/bin/env bash
-# Everything CI checks, in the order in which it fails fastest; further arguments go to pytest.
+# Everything CI checks; further arguments go to pytest.
 #   bash deploy/test.sh
 #   bash deploy/test.sh -k search -x
+#   bash deploy/test.sh --quick       the core in two minutes, for the inner loop
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# compiled once, and not by each of the hundreds of processes that the tests start
+unset PYTHONDONTWRITEBYTECODE
+
+# --quick: folders of the core, without clusters, data sets and what takes a minute; everything else needs the whole run
+QUICK=(tests/schemas tests/operators/{keyframes,masks,motion,ranking,tracking} tests/pipeline/{plan,lake,search,watch})
+quick=
+if [ "${1:-}" = --quick ]; then
+  quick=1
+  shift
+fi
 
 summary=()
 failed=0
+outputs=$(mktemp -d)
+jobs=()
+leave() { # what runs beside ends with this script, also after Ctrl-C
+  local job
+  for job in "${jobs[@]}"; do kill -- "-$job" 2>/dev/null; done
+  rm -rf "$outputs"
+}
+trap leave EXIT
 
-step() { # step NAME COMMAND...: runs it, remembers how it ended, goes on
-  local name=$1 began=$SECONDS outcome=ok
-  shift
-  printf '\n━━━ %s\n' "$name"
-  "$@" || { outcome=FAILED failed=1; }
-  summary+=("$(printf '%-16s %-6s %4d s' "$name" "$outcome" $((SECONDS - began)))")
+headline() { printf '\n━━━ %s\n' "$1"; }
+
+ended() { # ended NAME STATUS SECONDS
+  local outcome=ok
+  [ "$2" = 0 ] || outcome=FAILED failed=1
+  summary+=("$(printf '%-16s %-6s %4d s' "$1" "$outcome" "$3")")
 }
 
-pytest_here() { # without a GPU its tests are left out by name, not skipped one by one
-  local without=()
-  [ -e /dev/nvidiactl ] || without=(-m "not gpu")
+step() { # step NAME COMMAND...: runs it, remembers how it ended, goes on
+  local name=$1 began=$SECONDS status
+  shift
+  headline "$name"
+  "$@"
+  status=$?
+  ended "$name" $status $((SECONDS - began))
+}
+
+beside() { # beside NAME COMMAND...: starts it beside the tests, most of which wait for a process
+  local name=$1
+  shift
+  set -m # a process group of its own, by which it can be ended
+  {
+    local began=$SECONDS
+    "$@" >"$outputs/$name" 2>&1 </dev/null
+    echo $? $((SECONDS - began)) >"$outputs/$name.ended"
+  } &
+  jobs+=($!)
+  set +m
+}
+
+collect() { # collect NAME...: shows what ran beside, in this order, each as if it had been a step
+  local name status seconds
+  wait
+  for name in "$@"; do
+    headline "$name"
+    cat "$outputs/$name"
+    read -r status seconds <"$outputs/$name.ended"
+    ended "$name" "$status" "$seconds"
+  done
+}
+
+pytest_here() {
+  local markers=
+  [ -z "$quick" ] || markers+=" and not ray and not data and not slow"
+  [ -e /dev/nvidiactl ] || markers+=" and not gpu" # deselected by name, not skipped one by one
   # Ray's workers are nice to others by default, and would wait for the tests beside them
-  RAY_worker_niceness=0 .venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder "${without[@]}" "$@"
+  RAY_worker_niceness=0 .venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "${markers# and }" "$@"
 }
 
 step set-up bash deploy/setup.sh test
@@ -30,12 +83,18 @@ if [ $failed = 0 ]; then
   done
   step "ruff check" .venv/bin/ruff check
   step "ruff format" .venv/bin/ruff format --check
-  step mypy .venv/bin/mypy
-  step "import contract" .venv/bin/lint-imports
-  step wheel bash deploy/check_wheel.sh
-  step pytest pytest_here "$@"
+  beside mypy .venv/bin/mypy
+  beside "import contract" .venv/bin/lint-imports
+  if [ -n "$quick" ]; then
+    step pytest pytest_here "${QUICK[@]}" "$@"
+    collect mypy "import contract"
+  else
+    beside wheel bash deploy/check_wheel.sh
+    step pytest pytest_here "$@"
+    collect mypy "import contract" wheel
+  fi
 fi
 
-printf '\n━━━ summary\n'
+headline summary
 printf '%s\n' "${summary[@]}"
 exit $failed

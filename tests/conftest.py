@@ -1,6 +1,9 @@
 """Fixtures for every test: the folder of real clips, and what fails loudly when it is absent."""
 
 import os
+import subprocess
+import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,13 +13,14 @@ from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
-from tests.checkpoints import Checkpoints
 from tests.clips import Clips
 
 if TYPE_CHECKING:  # most tests need neither torch nor transformers
+    from tests.checkpoints import Checkpoints
     from tests.segmenters import Segmenters
 
 ROOT = Path(__file__).parent.parent
+Run = Callable[..., "subprocess.CompletedProcess[str]"]  # arguments of `regionlake`: its exit code, what it printed
 # as Hypothesis has it for CI: the same examples each time, and no deadline on a busy machine
 settings.register_profile("here", settings.get_profile("ci"), max_examples=50)
 settings.load_profile("here")
@@ -38,8 +42,10 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
 
 
 @pytest.fixture(scope="session")
-def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Checkpoints:
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> "Checkpoints":
     """Writes a small model with random weights by its type, e.g. `checkpoints("clip")`."""
+    from tests.checkpoints import Checkpoints
+
     return Checkpoints(tmp_path_factory.mktemp("checkpoints"))
 
 
@@ -51,31 +57,60 @@ def segmenters(tmp_path_factory: pytest.TempPathFactory) -> "Segmenters":
     return Segmenters(tmp_path_factory.mktemp("segmenters"))
 
 
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Runs `regionlake ARGUMENTS…` in this process, which has imported everything. Logs nothing."""
+    from deploy.cli.main import main
+
+    def run(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+        words = [*map(str, arguments)]
+        monkeypatch.setattr(sys, "argv", ["regionlake", *words])
+        capfd.readouterr()
+        code: str | int | None = 0
+        try:
+            main()
+        except SystemExit as leaving:
+            code = leaving.code
+        printed, reported = capfd.readouterr()
+        return subprocess.CompletedProcess(words, int(code or 0), printed, reported)
+
+    return run
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kill-rounds", type=int, default=3, help="kills on Ray in tests/integration/test_kill.py")
+    parser.addoption("--kill-rounds", type=int, default=3, help="kills on Ray in tests/integration/test_kill_on_ray.py")
 
 
 @cache
-def starts_ray(path: Path) -> bool:
-    """Whether tests of this file start a cluster."""
-    return "pytest.mark.ray" in path.read_text()
+def group(path: Path) -> str:
+    """What one worker runs, one after the other: all tests that start clusters, all that follow feeds, or a file."""
+    if "pytest.mark.ray" in path.read_text():
+        return "clusters"
+    return "feeds" if path.is_relative_to(ROOT / "tests" / "live") else str(path)
+
+
+FIRST = ("clusters", "feeds", "integration", "lab", "cli")  # groups, then folders, that take longest
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with clusters take longest and come first: another worker then has the many short ones for its time."""
-    items.sort(key=lambda item: not starts_ray(item.path))
+    """What takes longest comes first: the other workers then have the many short tests for its time."""
+
+    def turn(item: pytest.Item) -> int:
+        names = (group(item.path), *item.path.parts)
+        return next((number for number, name in enumerate(FIRST) if name in names), len(FIRST))
+
+    items.sort(key=turn)
 
 
-class FilesAndClusters(LoadFileScheduling):
-    """For several workers: a file stays whole, for its fixtures, and one worker has all files with clusters."""
+class Groups(LoadFileScheduling):
+    """For several workers: a group stays whole, for its fixtures, and because the machine carries one such test."""
 
     def _split_scope(self, nodeid: str) -> str:
-        path = nodeid.partition("::")[0]
-        return "ray" if starts_ray(ROOT / path) else path
+        return group(ROOT / nodeid.partition("::")[0])
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
-    return FilesAndClusters(config, log)
+    return Groups(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,13 @@
 """Fixtures of whole runs."""
 
+import os
 from pathlib import Path
 
 import pytest
 
+from pipeline.lake.lake import Lake
 from tests.integration.clips import make_clip
+from tests.integration.kills import finish, start
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +17,11 @@ def ten_clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed in range(10):
         make_clip(folder / f"clip-{seed}.mp4", seed=seed)
     return folder
+
+
+@pytest.fixture(scope="session")
+def clean(ten_clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """The lake of the ten clips after an undisturbed run."""
+    lake = tmp_path_factory.mktemp("clean") / "lake"
+    finish(start(ten_clips, lake, "local", dict(os.environ)))
+    return Lake.open(str(lake))

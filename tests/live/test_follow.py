@@ -1,12 +1,9 @@
 """The command as people run it, on real streams: what is seen is found within seconds, and an end loses nothing."""
 
-import os
 import shutil
 import signal
 import time
 from pathlib import Path
-
-import pytest
 
 from operators.encoders.catalogue import load_encoder
 from pipeline.lake.lake import Lake
@@ -15,18 +12,8 @@ from pipeline.live.status.follow_status import FollowStatus
 from pipeline.search.searcher import Searcher
 from schemas.query import Query
 from schemas.sources import feed_name
-from tests.live.cameras import film, rtsp_server
+from tests.live.cameras import rtsp_server
 from tests.live.follower import FollowerProcess, require_accounts, validate_rows
-
-pytestmark = pytest.mark.ray  # its file has one worker of the tests with those that start clusters
-
-
-@pytest.fixture(scope="module")
-def films(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("films")
-    film(folder / "gate.mp4", data_dir / "pets09-s2l1" / "vtest.avi", loops=3, size="384:288")
-    film(folder / "street.mp4", data_dir / "tud-stadtmitte" / "TUD-Stadtmitte.mp4", loops=40, size="320:240")
-    return folder
 
 
 def streams(status: FollowStatus) -> list[FeedStatus]:
@@ -68,21 +55,3 @@ def test_a_feed_is_found_while_it_goes_on_and_after_its_server_was_away(films: P
     lost = sum(sum(feed["lost"].values()) for feed in feeds)
     assert ledger["lost"] <= lost
     assert ledger["frames_decoded"] + lost >= sum(feed["received"] for feed in feeds)
-
-
-def test_on_ray_whatever_dies_is_replaced_and_nothing_is_doubled(films: Path, tmp_path: Path) -> None:
-    lake = tmp_path / "lake"
-    with rtsp_server(films) as server:
-        follower = FollowerProcess(lake, [server.url("gate"), server.url("street"), "--engine", "ray"])
-        follower.wait(lambda s: s.sink.keyframes >= 4, most_s=180)
-        for actor in ("_ModelActor", "_WriterActor", "_FeedActor"):
-            before = follower.wait(lambda s: all(feed.state == "live" for feed in s.feeds), most_s=180)
-            [pid, *_] = follower.descendants(f"ray::{actor}")
-            os.kill(pid, signal.SIGKILL)
-            follower.wait(lambda s, n=before.sink.keyframes: s.sink.keyframes >= n + 4, most_s=180)
-        status = follower.end()
-    require_accounts(status)
-    ledger = validate_rows(lake)
-    assert ledger["keyframes"] == status["sink"]["keyframes"]
-    died = [feed for feed in status["feeds"] if "the feed's actor died" in feed["restarts"]]
-    assert len(died) == 1

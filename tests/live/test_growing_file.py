@@ -18,8 +18,6 @@ from tests.live.bound import bound
 from tests.live.cameras import film
 from tests.live.follower import FollowerProcess, require_accounts, validate_rows
 
-pytestmark = pytest.mark.ray  # its file has one worker of the tests with those that start clusters
-
 
 @contextmanager
 def recorder(clip: Path, target: Path) -> Iterator[subprocess.Popen[bytes]]:

@@ -2,12 +2,8 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.live.follower import SMALL_PLAN
 from tests.live.soak import soak
-
-pytestmark = pytest.mark.ray  # one worker has all tests that keep the machine busy for a while
 
 
 def test_every_frame_of_every_feed_is_counted(data_dir: Path) -> None:

@@ -19,8 +19,6 @@ from tests.live.cameras import free_port
 from tests.live.follower import FollowerProcess, require_accounts, validate_rows
 from tests.live.web_server import web_server
 
-pytestmark = pytest.mark.ray  # its file has one worker of the tests with those that start clusters
-
 PICTURE = "-re -f lavfi -i testsrc2=size=320x240:rate=10".split()
 X264 = "-c:v libx264 -preset ultrafast -tune zerolatency -g 10 -pix_fmt yuv420p".split()
 

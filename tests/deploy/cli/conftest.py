@@ -1,16 +1,13 @@
-"""Fixtures of the command line: the real command in a process of its own or in this one, and a small real lake."""
+"""Fixtures of the command line: the real command in a process of its own, and a small real lake."""
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from deploy.cli.main import main
+from tests.conftest import Run
 from tests.integration.clips import make_clip
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="session")
@@ -20,25 +17,6 @@ def regionlake() -> Run:
     def run(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "deploy.cli.main", *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300)
-
-    return run
-
-
-@pytest.fixture
-def called(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """As `regionlake`, in this process, which has imported everything: for what is over in a moment. Logs nothing."""
-
-    def run(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-        words = [*map(str, arguments)]
-        monkeypatch.setattr(sys, "argv", ["regionlake", *words])
-        capfd.readouterr()
-        code: str | int | None = 0
-        try:
-            main()
-        except SystemExit as leaving:
-            code = leaving.code
-        printed, told = capfd.readouterr()
-        return subprocess.CompletedProcess(words, int(code or 0), printed, told)
 
     return run
 
