@@ -52,7 +52,8 @@ def main() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     runtime = closure(project["dependencies"] + BUILD)
     runtime |= {name: distribution(name).version for name in DEMO}
-    test = closure(project["optional-dependencies"]["test"])
+    extras = project["optional-dependencies"]
+    test = closure(extras["test"] + extras["lab"] + extras["shapes"])
     for file, packages in (
         ("requirements.lock", runtime),
         ("requirements-test.lock", {n: v for n, v in test.items() if n not in runtime}),

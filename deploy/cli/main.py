@@ -23,8 +23,8 @@ from deploy.cli.commands import (
     upkeep,
     watch,
 )
-from deploy.cli.commands.lab import evaluate, generate, train
-from deploy.cli.commands.lab.app import app as lab_app
+from deploy.cli.commands.lab import app as lab
+from deploy.cli.commands.lab.generate import generate
 from deploy.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
 from deploy.logs import configure_logs
 from schemas.errors import InvalidValueError, ModelError, PlanError, QueryError, RegionLakeError
@@ -52,11 +52,11 @@ app.command()(plan.plan)
 app.command()(models.models)
 app.command()(doctor.doctor)
 app.add_typer(feeds.app)
-app.add_typer(lab_app)
-# where they stood in 0.1.0; to go with 0.3.0
-app.command(hidden=True)(generate.generate)
-app.add_typer(evaluate.app, hidden=True)
-app.add_typer(train.app, hidden=True)
+app.add_typer(lab.app)
+for group in lab.GROUPS:
+    app.add_typer(group, hidden=True)
+app.command(hidden=True)(generate)
+MOVED = ("eval", "train", "generate")  # names of 0.1.0; 0.3.0 no longer has them
 
 
 def _print_version(wanted: bool) -> None:
@@ -67,6 +67,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _common(
+    context: typer.Context,
     _version: Annotated[
         bool, typer.Option("--version", help="Print the version and leave.", callback=_print_version, is_eager=True)
     ] = False,
@@ -75,6 +76,9 @@ def _common(
 
     Exit codes: 0 done, 1 some inputs failed (each is named), 2 wrong usage.
     """
+    if context.invoked_subcommand in MOVED:
+        name = context.invoked_subcommand
+        print(f"regionlake: `regionlake {name}` is deprecated; use `regionlake lab {name}`", file=sys.stderr)
     configure_logs(os.environ)
 
 
@@ -86,6 +90,10 @@ def main() -> None:
         _leave(f"regionlake: {error}", EXIT_USAGE)
     except RegionLakeError as error:
         _leave(f"regionlake: {error}", EXIT_FAILED)
+    except ModuleNotFoundError as error:
+        if error.name not in lab.MODULES:
+            raise
+        _leave(f"regionlake: {error.name} is not installed; run: pip install 'regionlake[lab]'", EXIT_FAILED)
     except KeyboardInterrupt:  # where click does not stand: before a command begins, or after it has ended
         _leave(INTERRUPTED, EXIT_INTERRUPTED)
     except SystemExit as leaving:

@@ -126,16 +126,6 @@ def compared(
     return CodesTable(pictures, len(train.x), len(test.x), len(float_precision), tuple(rows), gain)
 
 
-def codes_table(table: CodesTable) -> str:
-    """As a table in plain text, a way a line."""
-    lines = [f"{'':<15}{'neighbours':>20}{'classes':>20}{f're-ranked {RERANKED}':>20}{'of float':>10}"]
-    for row in table.rows:
-        known = ["–" if e is None else str(e) for e in (row.neighbours, row.classes, row.reranked)]
-        lines.append(f"{row.name:<15}" + "".join(f"{each:>20}" for each in known) + f"{row.share:>10.1%}")
-    lines.append(f"learnt − ITQ, neighbours: {table.gain}")
-    return "\n".join(lines)
-
-
 def _regions(datasets: Sequence[Dataset], encoder: Encoder, on_progress: Callable[[str], None]) -> CodedRegions:
     make = RegionFeatures(RegionFeaturesConfig(), encoder)
     segments = Segments(SegmentsConfig())

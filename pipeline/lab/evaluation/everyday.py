@@ -72,13 +72,6 @@ class EverydayTable:
     pictures: int
     revision: str
 
-    def __str__(self) -> str:
-        head = f"{'':46} {'ours':>6} {'trial':>6} {'chance':>6} {'n':>6}"
-        lines = [
-            f"{r.measure:46} {r.value:6.3f} {_or_dash(r.trial)} {_or_dash(r.chance)} {r.count:6d}" for r in self.rows
-        ]
-        return "\n".join([head, *lines])
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Scored:
@@ -266,7 +259,3 @@ def _caption_rows(
         )
         for k, trial in ((1, 0.25), (5, 0.59), (10, 0.77))
     ]
-
-
-def _or_dash(value: float | None) -> str:
-    return f"{'–':>6}" if value is None else f"{value:6.3f}"

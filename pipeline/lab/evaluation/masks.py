@@ -1,6 +1,5 @@
 """Masks against COCO's: how well segments find every object's mask, and GrabCut's masks of the true boxes."""
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -68,22 +67,6 @@ def mask_recalls(folder: Path, *, on_progress: Callable[[str], None] | None = No
         return rows
     finally:
         cv2.setNumThreads(before)
-
-
-def mask_table(recalls: Sequence[MaskRecall]) -> str:
-    """As a table in plain text, a source of masks a line."""
-    head = f"{'':<34}{'IoU':>7}{'small':>7}{'medium':>8}{'large':>7}{'R@.5':>7}{'masks':>8}{'ms':>7}"
-    return "\n".join(
-        [
-            head,
-            *(
-                f"{r.name:<34}{r.mean_iou:7.3f}"
-                + "".join(f"{r.by_size.get(size, math.nan):{len(size) + 2}.3f}" for size in SIZES)
-                + f"{r.recall:7.3f}{r.mean_masks:8.1f}{r.ms:7.0f}"
-                for r in recalls
-            ),
-        ]
-    )
 
 
 def _sources() -> dict[str, Callable[[_Picture], list[Mask]]]:

@@ -1,6 +1,6 @@
 """Recall of proposals: how many true boxes of kept frames some proposal finds."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +44,8 @@ class ProposalRecall:
 def proposal_recall(folder: Path, plan: Plan, *, on_progress: Callable[[int], None] | None = None) -> ProposalRecall:
     """Reads the video in `folder` (MOT Challenge format: one clip and `gt.txt`) by the plan, and compares.
 
-    on_progress: told the frames decoded so far. Raises SourceError where the folder holds no such data.
+    on_progress: called with the number of frames decoded so far.
+    Raises SourceError where the folder holds no such data.
     """
     sequence = read_sequence(folder)
     source = sequence.source
@@ -87,20 +88,6 @@ def proposal_recall(folder: Path, plan: Plan, *, on_progress: Callable[[int], No
             if (inside := (height >= low) & (height < high)).any()
         },
     )
-
-
-def recall_table(recalls: Iterable[ProposalRecall]) -> str:
-    """As a table in plain text, a clip after the other."""
-    lines = []
-    for r in recalls:
-        lines += [
-            f"{r.clip}: recall {r.recall:.3f} at IoU ≥ {LEAST_IOU}, mean best IoU {r.mean_iou:.3f} "
-            f"({r.true_boxes:,} true boxes on {r.frames} keyframes; "
-            f"{r.mean_boxes:.1f} proposals a frame, at most {r.most_boxes})",
-            *(f"  {name + ' alone':<34}{recall:.3f}" for name, recall in r.by_proposer.items()),
-            *(f"  {name:<34}{recall:.3f}  of {count:,}" for name, (recall, count) in r.by_size.items()),
-        ]
-    return "\n".join(lines)
 
 
 def _best_iou(truth: Boxes, proposals: Boxes) -> FloatArray:

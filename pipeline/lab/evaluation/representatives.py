@@ -34,7 +34,7 @@ from schemas.frames import Keyframe
 MEDIUM_PX = 96.0**2  # COCO's: objects of a smaller area are small or medium
 _RETRIEVED = 50
 
-WAYS: dict[str, RepresentativesConfig] = {
+METHODS: dict[str, RepresentativesConfig] = {
     "all patches": RepresentativesConfig(method="all"),
     "K.M., 10": RepresentativesConfig(method="kmeans", count=10),
     "K.M., 50": RepresentativesConfig(method="kmeans", count=50),
@@ -65,7 +65,7 @@ class Row:
     """vectors, bytes: of a picture on average. all, small: mAP@50 over the classes, with pictures that show the class
     by an object of at most medium size alone; gain: of the latter over the whole frame's."""
 
-    way: str
+    method: str
     vectors: float
     bytes: float
     all: Estimate
@@ -75,7 +75,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Scored:
-    """way → float32 (80,), cosine of the nearest vector with each class name; and how many vectors there are."""
+    """method → float32 (80,), cosine of the nearest vector with each class name; and how many vectors there are."""
 
     scores: dict[str, FloatArray]
     vectors: dict[str, int]
@@ -115,7 +115,7 @@ def _score(picture: LabelledFrame, encoder: EverydayEncoder, words: FloatArray, 
     image = read_picture(str(picture.path))
     (grid,) = patch_grids(encoder, [image])
     (proposals,) = propose([Keyframe(0, image, None, "shot")])
-    made = {name: build_aggregator(way)(grid, proposals.boxes).vectors for name, way in WAYS.items()}
+    made = {name: build_aggregator(method)(grid, proposals.boxes).vectors for name, method in METHODS.items()}
     vectors = {GLOBAL: encoder.encode_images([image]), **made}
     return _Scored(
         {name: (of @ words.T).max(axis=0) for name, of in vectors.items()}, {n: len(of) for n, of in vectors.items()}
@@ -128,7 +128,7 @@ def _rows(pictures: Sequence[LabelledFrame], scored: Sequence[_Scored], *, dimen
         np.maximum.at(largest[number], picture.objects.labels, picture.sides_px().prod(axis=1))
     rows: list[Row] = []
     whole: list[float] = []
-    for name in (GLOBAL, *WAYS):
+    for name in (GLOBAL, *METHODS):
         scores = np.stack([s.scores[name] for s in scored])
         count = float(np.mean([s.vectors[name] for s in scored]))
         shown, small = largest > 0, (largest > 0) & (largest < MEDIUM_PX)

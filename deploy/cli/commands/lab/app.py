@@ -2,9 +2,14 @@
 
 import typer
 
-from deploy.cli.commands.lab import evaluate, generate, train
+from deploy.cli.commands.lab import train
+from deploy.cli.commands.lab.evaluation import app as evaluation
+from deploy.cli.commands.lab.generate import generate
+
+GROUPS = (evaluation.app, train.app)
+MODULES = ("yaml", "motmetrics")  # of the extra regionlake[lab]
 
 app = typer.Typer(name="lab", help="Train, generate and evaluate.", no_args_is_help=True)
-app.command()(generate.generate)
-app.add_typer(evaluate.app)
-app.add_typer(train.app)
+for group in GROUPS:
+    app.add_typer(group)
+app.command()(generate)

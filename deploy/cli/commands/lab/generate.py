@@ -30,16 +30,16 @@ def generate(
     test: Annotated[
         int, typer.Option(min=1, help="Pictures for test, of mixed sizes, small and large ones each.")
     ] = 200,
-    size: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT", help="Of the pictures, in pixels.")] = "512x512",
+    size: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT", help="Size of the pictures, in pixels.")] = "512x512",
     most_objects: Annotated[int, typer.Option(min=1, help="At most so many objects a picture.")] = 50,
     small: Annotated[
-        tuple[float, float], typer.Option(help="Longer side of small objects, in shares of a picture's shorter side.")
+        tuple[float, float], typer.Option(help="Longer side of small objects, as shares of a picture's shorter side.")
     ] = (0.08, 0.16),
-    large: Annotated[tuple[float, float], typer.Option(help="The same of large ones.")] = (0.35, 0.6),
+    large: Annotated[tuple[float, float], typer.Option(help="Longer side of large objects, likewise.")] = (0.35, 0.6),
     test_share: Annotated[
         float, typer.Option(help="Share of FOLDER's pictures, or of the shapes' classes, for test.")
     ] = 0.4,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, other pictures.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed: another one gives other pictures.")] = 0,
 ) -> None:
     """Make annotated pictures of real objects, or of rendered shapes.
 

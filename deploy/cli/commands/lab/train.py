@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from deploy.cli.commands.lab.options import CocoFoldersOption, ThreadsOption, WeightsOption, coco_folders_of
 from deploy.cli.options import LakeOption, ModelOption
 from deploy.cli.output import console
 from deploy.cli.progress import shown_count
@@ -14,29 +15,18 @@ CodeWay = Literal["random", "itq", "learnt"]  # as of operators.codes.model, whi
 app = typer.Typer(name="train", help="Train the parts of models that are RegionLake's own.", no_args_is_help=True)
 
 
-@app.callback()
-def _train() -> None:
-    """A callback keeps `everyday` a word of its own: a single subcommand would be folded into `train`."""
-
-
 @app.command()
 def everyday(
-    data: Annotated[
-        list[Path],
-        typer.Option(
-            metavar="FOLDER", help="A COCO folder, or a folder of them; repeatable.", exists=True, file_okay=False
-        ),
-    ],
-    out: Annotated[Path, typer.Option(metavar="FILE.safetensors", help="Where the weights go.", dir_okay=False)],
+    data: CocoFoldersOption,
+    out: WeightsOption,
     split: Annotated[str | None, typer.Option(help="Which split, where a folder has several.")] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of the backbone and of the training.")] = 2,
+    threads: ThreadsOption = 2,
 ) -> None:
-    """Train the head of the everyday model from labelled pictures."""
+    """Train the head of the embedded model."""
     from operators.encoders.catalogue import default_cache_dir
-    from pipeline.lab.datasets.coco_pictures import coco_folders
     from pipeline.lab.training.everyday.train import TrainConfig, train_everyday
 
-    folders = tuple(folder for named in data for folder in coco_folders(named))
+    folders = coco_folders_of(data)
     config = TrainConfig(data=folders, cache_dir=default_cache_dir(), out=out, split=split, threads=threads)
     with shown_count("pictures") as on_progress:
         report = train_everyday(config, on_progress=on_progress)
@@ -48,7 +38,7 @@ def everyday(
 
 @app.command()
 def detail(
-    out: Annotated[Path, typer.Option(metavar="FILE.safetensors", help="Where the weights go.", dir_okay=False)],
+    out: WeightsOption,
     lake: Annotated[
         str | None, typer.Option(metavar="DIR|s3://…", help="Train from its keyframes, read again from their sources.")
     ] = None,
@@ -64,11 +54,14 @@ def detail(
     ] = None,
     model: ModelOption = None,
     pictures: Annotated[int, typer.Option(min=2, help="At most so many pictures.")] = 2000,
-    k: Annotated[int, typer.Option(min=1, help="Of Complete Cover: the smallest windows are 1/k of a side.")] = 4,
+    k: Annotated[int, typer.Option(min=1, help="The smallest windows of Complete Cover are 1/k of a side.")] = 4,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the pictures.")] = 10,
-    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything that is drawn.")] = 0,
 ) -> None:
-    """Train what fuses the windows of a frame into one vector; killed, the same command goes on."""
+    """Train what fuses a frame's windows into one vector.
+
+    After an interruption the same command continues.
+    """
     from operators.detailclip.cover import CoverConfig
     from operators.encoders.catalogue import DEFAULT_MODEL, default_cache_dir
     from operators.proposals.models.coco_classes import COCO_CLASSES
@@ -118,15 +111,16 @@ def _names(classes: str) -> tuple[str, ...]:
 @app.command()
 def codes(
     lake: LakeOption,
-    out: Annotated[Path, typer.Option(metavar="FILE.safetensors", help="Where the code model goes.", dir_okay=False)],
-    way: Annotated[
-        CodeWay, typer.Option(help="How bits are chosen: learnt, or one of those it is to beat.")
-    ] = "learnt",
-    regions: Annotated[int, typer.Option(min=1, help="About so many regions are looked at.")] = 20_000,
+    out: WeightsOption,
+    way: Annotated[CodeWay, typer.Option(help="How bits are chosen: learnt, or one of two baselines.")] = "learnt",
+    regions: Annotated[int, typer.Option(min=1, help="Number of regions to train from, about.")] = 20_000,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over them.")] = 15,
-    seed: Annotated[int, typer.Option(help="Of the sample, the start and the order.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the sample, the start and the order.")] = 0,
 ) -> None:
-    """Learn the 256-bit codes of a lake's regions, for search by codes."""
+    """Learn 256-bit codes of a lake's regions.
+
+    Search by codes (the method `codes`) needs them in the lake.
+    """
     from pipeline.lab.training.codes.fit import CodeTraining
     from pipeline.lab.training.codes.train import CodesFromLake, train_lake_codes
 

@@ -10,7 +10,7 @@ from tests.deploy.cli.conftest import Run
 
 def test_rendered_shapes_are_data_sets_that_evaluation_reads(regionlake: Run, tmp_path: Path) -> None:
     out = tmp_path / "gen"
-    done = regionlake("generate", out, "--shapes", "--train", "2", "--test", "1", "--size", "96x80")
+    done = regionlake("lab", "generate", out, "--shapes", "--train", "2", "--test", "1", "--size", "96x80")
     assert done.returncode == 0, done.stderr
     assert done.stdout.replace("\n", "").count("pictures with") == 4
     for name, pictures in (("train", 2), ("test", 1), ("test-small", 1), ("test-large", 1)):
@@ -24,7 +24,7 @@ def test_rendered_shapes_are_data_sets_that_evaluation_reads(regionlake: Run, tm
 def test_without_the_renderer_the_extra_is_named_and_nothing_is_written(tmp_path: Path) -> None:
     code = "import sys; sys.modules['mitsuba'] = None; from deploy.cli.main import main; main()"
     out = tmp_path / "gen"
-    command = [sys.executable, "-c", code, "generate", str(out), "--shapes"]
+    command = [sys.executable, "-c", code, "lab", "generate", str(out), "--shapes"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "pip install 'regionlake[shapes]'" in done.stderr.replace("\n", " ")

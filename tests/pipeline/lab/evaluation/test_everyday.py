@@ -8,7 +8,7 @@ import pytest
 from operators.encoders.catalogue import load_encoder
 from operators.encoders.region_vectors import RegionVectors, RegionVectorsConfig
 from pipeline.lab.datasets.mot import read_sequence
-from pipeline.lab.evaluation.everyday import UNSEEN, EverydayTable, Row
+from pipeline.lab.evaluation.everyday import UNSEEN
 from pipeline.lab.evaluation.person_boxes import SEQUENCES, person_average_precision
 
 
@@ -33,8 +33,3 @@ def test_ground_truth_is_read_with_its_frame(data_dir: Path) -> None:
 
 def test_twenty_classes_are_left_out() -> None:
     assert len(UNSEEN) == len(set(UNSEEN)) == 20
-
-
-def test_a_table_prints_what_is_unknown_as_a_dash() -> None:
-    table = EverydayTable((Row("top-1", 0.5, None, 0.0125, 7),), pictures=3, revision="r")
-    assert str(table).splitlines()[1].split() == ["top-1", "0.500", "–", "0.013", "7"]

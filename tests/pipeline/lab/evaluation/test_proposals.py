@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from operators.proposals.config import ProposalConfig
-from pipeline.lab.evaluation.proposals import proposal_recall, recall_table
+from pipeline.lab.evaluation.proposals import proposal_recall
 from pipeline.plan.plan import Plan
 from schemas.errors import SourceError
 
@@ -74,13 +74,6 @@ def test_boxes_that_lie_elsewhere_find_nothing(dataset: Path) -> None:
 def test_without_proposals_nothing_is_found(dataset: Path) -> None:
     found = proposal_recall(dataset, Plan(proposals=ProposalConfig(use=())))
     assert (found.recall, found.mean_iou, found.most_boxes, found.by_proposer) == (0.0, 0.0, 0, {})
-
-
-def test_the_table_names_clip_recall_and_proposers(dataset: Path) -> None:
-    found = proposal_recall(dataset, Plan(proposals=ProposalConfig(use=("grid",))))
-    first, grid, *_ = recall_table([found]).splitlines()
-    assert first.startswith(f"clip.mp4: recall {found.recall:.3f} at IoU ≥ 0.5")
-    assert grid.split() == ["grid", "alone", f"{found.recall:.3f}"]
 
 
 def test_a_folder_without_truth_is_refused(tmp_path: Path) -> None:

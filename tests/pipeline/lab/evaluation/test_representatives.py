@@ -10,7 +10,7 @@ from operators.proposals.models.coco_classes import COCO_CLASSES
 from pipeline.lab.datasets.dataset import LabelledFrame, Objects
 from pipeline.lab.evaluation.representatives import (
     GLOBAL,
-    WAYS,
+    METHODS,
     RepresentativesEvaluation,
     _rows,
     _Scored,
@@ -31,7 +31,9 @@ def scored(value: float, *, dense: float) -> _Scored:
     def row(first: float) -> np.ndarray:
         return np.r_[first, np.zeros(len(COCO_CLASSES) - 1)].astype(np.float32)
 
-    return _Scored({GLOBAL: row(value)} | {name: row(dense) for name in WAYS}, {GLOBAL: 1} | dict.fromkeys(WAYS, 20))
+    return _Scored(
+        {GLOBAL: row(value)} | {name: row(dense) for name in METHODS}, {GLOBAL: 1} | dict.fromkeys(METHODS, 20)
+    )
 
 
 def test_average_precision_of_all_and_of_small_objects() -> None:

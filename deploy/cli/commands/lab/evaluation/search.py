@@ -2,12 +2,12 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from deploy.cli.command_line import command_line
+from deploy.cli.commands.lab.options import KeptLakeOption, lake_folder
 from deploy.cli.options import JsonOption, ModelOption, PlanOption, SetOption, chosen_plan
 from deploy.cli.output import console, print_json
 from deploy.cli.progress import shown_progress, shown_steps
@@ -41,7 +41,7 @@ def search(
         str | None,
         typer.Option(
             metavar="TASK[,TASK…]",
-            help="What is asked: classes, captions, boxes, rois.",
+            help="What to ask for: classes, captions, boxes, rois.",
             show_default="boxes,rois of a video, else classes,captions",
         ),
     ] = None,
@@ -49,17 +49,18 @@ def search(
     split: Annotated[str | None, typer.Option(help="Which split, where the folder has several.")] = None,
     every: Annotated[int, typer.Option(min=1, help="Of a video, index every n-th frame.")] = 5,
     queries: Annotated[int, typer.Option(min=1, help="At most so many questions a task; of classes, all.")] = 200,
-    seed: Annotated[int, typer.Option(help="Of the questions that are drawn, and of the bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the questions and of the bootstrap.")] = 0,
     plan: PlanOption = None,
     model: ModelOption = None,
     settings: SetOption = None,
     engine: Annotated[Literal["local", "ray"], typer.Option(help="What ingests.")] = "local",
-    lake: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Keep the lakes here, to go on or measure again in seconds.")
-    ] = None,
+    lake: KeptLakeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure ways of search on a data set: ingest it, ask for its classes, captions, boxes or regions, and judge."""
+    """Measure methods of search on a data set.
+
+    It is ingested, and its classes, captions, boxes or regions are asked for and judged.
+    """
     from pipeline.lab.datasets.read import read_dataset
     from pipeline.lab.evaluation.retrieval.measure import Draw, measure, parse_tasks, tasks_of
     from pipeline.lab.evaluation.retrieval.prepare import prepare
@@ -71,8 +72,7 @@ def search(
     ways = parse_ways(methods)
     asked = parse_tasks(tasks) if tasks else None
     read = read_dataset(dataset, layout=layout, split=split)
-    with TemporaryDirectory() as temporary:
-        lakes = lake or Path(temporary)
+    with lake_folder(lake) as lakes:
         with shown_progress() as on_ingest:
             prepared = prepare(
                 read, ways, every=every, plan_of=plan_of, lakes=lakes, engine=engine, on_progress=on_ingest

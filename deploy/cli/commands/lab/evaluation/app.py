@@ -1,0 +1,16 @@
+"""`regionlake lab eval`: the figures of pipeline/lab/README.md, each made again by one command from local folders."""
+
+import typer
+
+from deploy.cli.commands.lab.evaluation.codes import codes
+from deploy.cli.commands.lab.evaluation.everyday import everyday
+from deploy.cli.commands.lab.evaluation.masks import masks
+from deploy.cli.commands.lab.evaluation.proposals import proposals
+from deploy.cli.commands.lab.evaluation.representatives import representatives
+from deploy.cli.commands.lab.evaluation.search import search
+from deploy.cli.commands.lab.evaluation.subregion import subregion
+from deploy.cli.commands.lab.evaluation.tracks import tracks
+
+app = typer.Typer(name="eval", help="Measure models, proposals and search on local folders.", no_args_is_help=True)
+for command in (search, subregion, representatives, codes, everyday, proposals, tracks, masks):
+    app.command()(command)
