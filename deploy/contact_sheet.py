@@ -8,8 +8,8 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
 from deploy.wording import clock_time, is_picture, short_names
 from operators.masks.rle import decode_mask
+from pipeline.lake import sql
 from pipeline.lake.lake import Lake
-from pipeline.lake.ledger import sql_in
 from pipeline.lake.mask_rows import masks_of
 from schemas.errors import RegionLakeError
 from schemas.masks import Mask
@@ -38,12 +38,12 @@ def write_contact_sheet(result: SearchResult, *, lake: Lake, path: Path) -> None
     thumbnails: dict[str, bytes] = {}
     masks: dict[str, Mask] = {}
     if result.hits:
-        wanted = sql_in("id", [hit.frame_id for hit in result.hits])
+        wanted = sql.is_in("id", [hit.frame_id for hit in result.hits])
         rows = lake.read("frames", columns=["id", "thumbnail"], where=wanted)
         thumbnails = dict(zip(rows["id"].to_pylist(), rows["thumbnail"].to_pylist(), strict=True))
     regions = [hit.region_id for hit in result.hits if hit.region_id is not None]
     if regions:
-        masks = masks_of(lake.read("regions", columns=["id", "mask", "mask_area"], where=sql_in("id", regions)))
+        masks = masks_of(lake.read("regions", columns=["id", "mask", "mask_area"], where=sql.is_in("id", regions)))
     sheet = draw_contact_sheet(result, thumbnails, masks)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

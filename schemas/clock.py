@@ -1,6 +1,7 @@
 """Time in a source: integer presentation timestamps (PTS) and the time base that scales them."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -61,20 +62,35 @@ class Span:
         return self.start <= pts < self.stop
 
     def intersection(self, other: "Span") -> "Span | None":
-        """What both cover, None where they do not meet."""
+        """What both cover, None where they share no tick."""
         start, stop = max(self.start, other.start), min(self.stop, other.stop)
         return Span(start, stop) if start < stop else None
 
-    def minus(self, others: "list[Span]") -> "list[Span]":
-        """What is left of this span when `others` are taken away, in order."""
+    def minus(self, others: "Iterable[Span]") -> "list[Span]":
+        """What of this span no other covers, in order."""
         left: list[Span] = []
         start = self.start
-        for other in sorted(others):
+        for other in union(others):
             if other.stop <= start or other.start >= self.stop:
                 continue
             if other.start > start:
                 left.append(Span(start, other.start))
-            start = max(start, other.stop)
+            start = other.stop
         if start < self.stop:
             left.append(Span(start, self.stop))
         return left
+
+
+def union(spans: Iterable[Span]) -> list[Span]:
+    """What any of them covers, in order; those that overlap or touch are one.
+
+    >>> union([Span(4, 6), Span(0, 2), Span(2, 3), Span(5, 9)])
+    [Span(start=0, stop=3), Span(start=4, stop=9)]
+    """
+    united: list[Span] = []
+    for span in sorted(spans):
+        if united and span.start <= united[-1].stop:
+            united[-1] = Span(united[-1].start, max(united[-1].stop, span.stop))
+        else:
+            united.append(span)
+    return united

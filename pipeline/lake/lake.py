@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.lake.local_folder import local_folder
+from pipeline.lake.spans import spans_by_source
 from pipeline.lake.writing.lock import writer_of
 from schemas.clock import Span
 from schemas.errors import LakeError, ModelError, RegionLakeError
@@ -205,9 +206,7 @@ def _is_torn(datasets: dict[TableName, lance.LanceDataset]) -> bool:
         return True
     sources = datasets["sources"].to_table(columns=["id", "start", "stop"], filter="state = 'open'")
     done = segments.to_table(columns=["source_id", "start", "stop"], filter="state = 'done'")
-    spans: dict[str, list[Span]] = {}
-    for row in done.filter(pc.is_in(done["source_id"], value_set=sources["id"])).to_pylist():
-        spans.setdefault(row["source_id"], []).append(Span(row["start"], row["stop"]))
+    spans = spans_by_source(done.filter(pc.is_in(done["source_id"], value_set=sources["id"])))
     ends = {row["id"]: (row["start"], row["stop"]) for row in sources.to_pylist()}
     return any(not Span(*ends[name]).minus(found) for name, found in spans.items() if ends[name][0] is not None)
 

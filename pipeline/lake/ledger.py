@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from pipeline.ingest.arrow_rows import SegmentRows
+from pipeline.lake import sql
 from pipeline.lake.lake import Lake
 from schemas.clock import Clock, Span
 from schemas.ids import shot_id
@@ -76,7 +77,7 @@ def load_segments(lake: Lake, source_ids: Sequence[str]) -> dict[str, dict[str, 
     """The segments of some sources: source id → segment id → entry."""
     found: dict[str, dict[str, LedgerEntry]] = {name: {} for name in source_ids}
     if source_ids:
-        for row in lake.read("segments", columns=_ENTRY_COLUMNS, where=sql_in("source_id", source_ids)).to_pylist():
+        for row in lake.read("segments", columns=_ENTRY_COLUMNS, where=sql.is_in("source_id", source_ids)).to_pylist():
             found[row["source_id"]][row["id"]] = _ledger_entry(row)
     return found
 
@@ -86,15 +87,10 @@ def load_cut_events(lake: Lake, source_ids: Iterable[str]) -> dict[str, list[Cut
     ids = list(source_ids)
     events: dict[str, list[CutEvent]] = {name: [] for name in ids}
     for at in range(0, len(ids), 500):
-        where = f"state = 'done' AND {sql_in('source_id', ids[at : at + 500])}"
+        where = sql.all_of("state = 'done'", sql.is_in("source_id", ids[at : at + 500]))
         for row in lake.read("segments", columns=["source_id", "cut_events"], where=where).to_pylist():
             events[row["source_id"]] += [CutEvent(**event) for event in row["cut_events"]]
     return {name: sorted(found) for name, found in events.items()}
-
-
-def sql_in(column: str, values: Sequence[str]) -> str:
-    quoted = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
-    return f"{column} IN ({quoted})"
 
 
 def sources_table(sources: Iterable[tuple[Source, str, SourceState]]) -> pa.Table:

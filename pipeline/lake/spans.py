@@ -1,9 +1,25 @@
-"""Finding, for many rows at once, the stretch of its source that holds a PTS."""
+"""Spans of many sources at once: gathered from rows, and found by PTS."""
+
+from collections import defaultdict
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from schemas.clock import Span
+
 Int64Array = NDArray[np.int64]
+
+
+def spans_by_source(rows: pa.Table) -> defaultdict[str, list[Span]]:
+    """Source id → spans, in the order of the rows; none for a source that has no row.
+
+    rows: with `source_id`, `start` and `stop`, as `shots` and `segments` are.
+    """
+    found: defaultdict[str, list[Span]] = defaultdict(list)
+    for row in rows.select(["source_id", "start", "stop"]).to_pylist():
+        found[row["source_id"]].append(Span(row["start"], row["stop"]))
+    return found
 
 
 class SpanIndex:

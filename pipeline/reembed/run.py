@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.ingest.run import EngineName
+from pipeline.lake import sql
 from pipeline.lake.lake import Lake
-from pipeline.lake.ledger import sql_in
 from pipeline.lake.writing.extra_vector_column import ExtraVectorColumn, NewVectors
 from pipeline.plan.plan import Plan
 from pipeline.reading.reader_process import ReaderProcess
@@ -66,7 +66,7 @@ def reembed(
         if ids == []:
             return report
         total = column.count_unseen(ids)
-        everything = opened.count("frames", where=None if ids is None else sql_in("source_id", ids))
+        everything = opened.count("frames", where=None if ids is None else sql.is_in("source_id", ids))
         report.skipped = everything - total
         works = [
             ReembedWork(frames, Location(frames.uri, frames.uri) if places is None else places[frames.source_id])

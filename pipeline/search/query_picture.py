@@ -12,8 +12,8 @@ from operators.prompts.selection import Selection, select_region
 from operators.prompts.words import word_similarity
 from operators.proposals.classical.segments import Segments, SegmentsConfig
 from operators.readers.picture import decode_thumbnail, read_picture
+from pipeline.lake import sql
 from pipeline.lake.lake import Lake
-from pipeline.lake.ledger import sql_in
 from pipeline.lake.mask_rows import masks_of
 from schemas.errors import QueryError
 from schemas.frames import ImageArray, Keyframe
@@ -41,11 +41,11 @@ def query_picture(query: Query, lake: Lake) -> QueryPicture | None:
         return QueryPicture(read_picture(query.image))
     if query.frame is None:
         return None
-    found = lake.read("frames", columns=["thumbnail"], where=sql_in("id", [query.frame]))
+    found = lake.read("frames", columns=["thumbnail"], where=sql.equals("id", query.frame))
     if not found.num_rows:
         raise QueryError(f"{lake.uri} has no frame {query.frame}; ids of frames are `frame_id` in hits of --json")
     image = decode_thumbnail(found["thumbnail"][0].as_py())
-    rows = lake.read("regions", columns=["id", "mask", "mask_area"], where=sql_in("frame", [query.frame]))
+    rows = lake.read("regions", columns=["id", "mask", "mask_area"], where=sql.equals("frame", query.frame))
     height_px, width_px, _ = image.shape
     masks = masks_of(rows)
     return QueryPicture(image, tuple(resized_mask(masks[i], height_px, width_px) for i in sorted(masks)))

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from operators.ranking.fusion import IdArray
+from pipeline.lake import sql
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.search.boxed_vectors import BoxedVectors
 from pipeline.search.memory.columns import FragmentKey, fragment_key
@@ -96,10 +97,8 @@ class RowReader:
 
 def _hulls(spans: Spans) -> str:
     """SQL for the stretch of each source in which its spans lie."""
-    return " OR ".join(
-        f"(source_id = '{source}' AND pts >= {min(s.start for s in own)} AND pts < {max(s.stop for s in own)})"
-        for source, own in spans.items()
-    )
+    hulls = {source: Span(min(s.start for s in own), max(s.stop for s in own)) for source, own in spans.items()}
+    return sql.any_of(sql.all_of(sql.equals("source_id", s), sql.within("pts", hull)) for s, hull in hulls.items())
 
 
 def _within(rows: pa.Table, spans: Spans) -> pa.Array:

@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.watch.cooldown import place_and_moment
 from pipeline.watch.standing_hit import StandingHit
 from pipeline.watch.watch import Watch
-from schemas.clock import Span
+from schemas.clock import Span, union
 from schemas.errors import WatchError
 
 _VERSION = 1
@@ -201,8 +201,8 @@ class WatchState:
         for source_id, spans in seen.items():
             rows = file.execute("SELECT start, stop FROM seen WHERE source_id = ?", (source_id,)).fetchall()
             file.execute("DELETE FROM seen WHERE source_id = ?", (source_id,))
-            joined = joined_spans([*spans, *(Span(*row) for row in rows)])
-            file.executemany("INSERT INTO seen VALUES (?, ?, ?)", [(source_id, s.start, s.stop) for s in joined])
+            united = union([*spans, *(Span(*row) for row in rows)])
+            file.executemany("INSERT INTO seen VALUES (?, ?, ?)", [(source_id, s.start, s.stop) for s in united])
 
     @staticmethod
     def _is_due(file: sqlite3.Connection, hit: StandingHit) -> bool:
@@ -226,14 +226,3 @@ class WatchState:
             (*key, *key, long_ago),
         )
         return True
-
-
-def joined_spans(spans: Sequence[Span]) -> list[Span]:
-    """The same stretches in order, those that meet or overlap as one."""
-    joined: list[Span] = []
-    for span in sorted(spans):
-        if joined and span.start <= joined[-1].stop:
-            joined[-1] = Span(joined[-1].start, max(joined[-1].stop, span.stop))
-        else:
-            joined.append(span)
-    return joined

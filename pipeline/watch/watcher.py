@@ -16,8 +16,8 @@ from pipeline.watch.json_lines import JsonLines
 from pipeline.watch.matcher import Matcher
 from pipeline.watch.new_rows import RowReader
 from pipeline.watch.watch import Watch
-from pipeline.watch.watch_state import WatchState, joined_spans
-from schemas.clock import Span
+from pipeline.watch.watch_state import WatchState
+from schemas.clock import Span, union
 from schemas.errors import LakeError, PlanError, WatchError
 
 _log = logging.getLogger(__name__)
@@ -190,7 +190,7 @@ class Watcher:
         wanted = {segment.source_id for segment in group if self._matcher.looks_at(segment.source)}
         before = self._state.seen(list(looked))
         unseen = {
-            source: [left for span in joined_spans(spans) for left in span.minus(before[source])]
+            source: [left for span in union(spans) for left in span.minus(before[source])]
             for source, spans in looked.items()
             if source in wanted
         }

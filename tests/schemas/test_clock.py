@@ -1,14 +1,19 @@
 """Catches PTS that drift, merge or lose their microseconds on the way to seconds and UTC."""
 
+import doctest
 import pickle
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from itertools import pairwise
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.clock import Clock, Span
+from schemas import clock
+from schemas.clock import Clock, Span, union
 from schemas.errors import InvalidValueError
 
 pts = st.integers(-(2**40), 2**40)
@@ -52,6 +57,35 @@ def test_minus_leaves_exactly_the_ticks_that_no_other_span_holds(span: Span, oth
     left = span.minus(others)
     kept = [t for piece in left for t in range(piece.start, piece.stop)]
     assert kept == [t for t in range(span.start, span.stop) if not any(t in o for o in others)]
+
+
+def ticks_of(spans: Iterable[Span]) -> set[int]:
+    return {t for span in spans for t in range(span.start, span.stop)}
+
+
+@given(st.lists(spans))
+def test_a_union_holds_the_same_ticks_in_as_few_spans_as_can_be(some: list[Span]) -> None:
+    united = union(some)
+    assert ticks_of(united) == ticks_of(some)
+    assert all(a.stop < b.start for a, b in pairwise(united))  # in order, and a tick at least apart
+
+
+@given(st.lists(spans), st.lists(spans), st.randoms())
+def test_a_union_does_not_depend_on_order_or_grouping(a: list[Span], b: list[Span], random: Random) -> None:
+    shuffled = random.sample([*a, *b], len(a) + len(b))
+    assert union([*a, *b]) == union(shuffled) == union([*union(a), *b])
+    assert union(union(a)) == union(a)
+
+
+@given(spans, st.lists(spans))
+def test_minus_and_what_it_takes_away_make_up_the_span(span: Span, others: list[Span]) -> None:
+    taken = [both for other in others if (both := span.intersection(other)) is not None]
+    assert union([*span.minus(others), *taken]) == [span]
+    assert span.minus(others) == span.minus(union(others))
+
+
+def test_the_example_is_true() -> None:
+    assert doctest.testmod(clock) == (0, 1)
 
 
 @given(spans, spans)

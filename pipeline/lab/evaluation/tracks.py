@@ -12,6 +12,7 @@ from operators.tracking.tracker import TrackConfig, Tracker
 from pipeline.ingest.progress import Progress
 from pipeline.ingest.run import ingest
 from pipeline.lab.datasets.mot import MotSequence, read_sequence
+from pipeline.lake import sql
 from pipeline.lake.lake import Lake
 from pipeline.lake.writing.tracks import frames_of_regions
 from pipeline.plan.plan import Plan
@@ -94,12 +95,13 @@ def evaluate_tracks(
 
 def stored_score(lake: Lake, sequence: MotSequence) -> TrackScore:
     """The tracks in a lake against the ground truth of a video that it holds."""
-    where = f"source_id = '{sequence.source.id}' AND track IS NOT NULL"
+    own = sql.equals("source_id", sequence.source.id)
+    where = sql.all_of(own, "track IS NOT NULL")
     rows = lake.read("regions", columns=["pts", "x0", "y0", "x1", "y1", "track"], where=where)
     pts = rows["pts"].to_numpy()
     corners = np.stack([rows[c].to_numpy() for c in ("x0", "y0", "x1", "y1")], axis=1)
     tracks = np.array(rows["track"].to_pylist(), object)
-    shown = lake.read("frames", columns=["pts"], where=f"source_id = '{sequence.source.id}'")["pts"].to_pylist()
+    shown = lake.read("frames", columns=["pts"], where=own)["pts"].to_pylist()
     found = {at: (Boxes(corners[pts == at]), tuple(tracks[pts == at])) for at in shown}
     return _score(sequence, found)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.lake.audit.compare import compare
 from pipeline.lake.lake import Lake, lake_errors
-from pipeline.lake.spans import SpanIndex
+from pipeline.lake.spans import SpanIndex, spans_by_source
 from schemas.clock import Span
 from schemas.tables import TABLE_NAMES, TableName, vector_spaces
 
@@ -183,18 +183,16 @@ class _Audit:
             )
 
     def _coverage(self) -> Iterator[Problem]:
-        spans: dict[str, list[Span]] = {}
         feeds = self.tables["sources"].filter(pc.equal(self.tables["sources"]["kind"], "feed"))["id"]
         segments = self.tables["segments"]
         # what a feed lost never comes again: its recordings end without it
         lost = pc.and_(pc.equal(segments["state"], "failed"), pc.is_in(segments["source_id"], value_set=feeds))
         settled = pa.concat_tables([self._done, segments.filter(pc.or_(lost, pc.equal(segments["state"], "removed")))])
-        for row in settled.select(["source_id", "start", "stop"]).to_pylist():
-            spans.setdefault(row["source_id"], []).append(Span(row["start"], row["stop"]))
+        spans = spans_by_source(settled)
         for row in self.tables["sources"].to_pylist():
             if row["state"] == "quarantined" or row["start"] is None:
                 continue
-            left = Span(row["start"], row["stop"]).minus(spans.get(row["id"], []))
+            left = Span(row["start"], row["stop"]).minus(spans[row["id"]])
             if row["state"] == "complete" and left:
                 missing = ", ".join(f"[{s.start}, {s.stop})" for s in left[:3])
                 yield (

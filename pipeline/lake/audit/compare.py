@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.lake.lake import Lake, lake_errors
-from schemas.clock import Span
+from schemas.clock import Span, union
 from schemas.tables import TableName
 
 _KEYS: dict[TableName, str] = {"sources": "id", "shots": "id", "frames": "id", "regions": "id", "patches": "frame"}
@@ -85,7 +85,7 @@ def _short(value: pa.Scalar) -> str:
 
 
 def _ledger(lake: Lake) -> dict[str, dict[str, object]]:
-    """By source: the spans of each state joined, the sums of the counts, the ends and the cut events."""
+    """By source: the spans of each state united, the sums of the counts, the ends and the cut events."""
     totals: dict[str, dict[str, Any]] = {}
     for row in lake.read("segments").to_pylist():
         total = totals.setdefault(
@@ -103,19 +103,11 @@ def _ledger(lake: Lake) -> dict[str, dict[str, object]]:
         total["last_pts"] = max((p for p in (total["last_pts"], row["last_pts"]) if p is not None), default=None)
         total["events"] += [(e["pts"], e["previous_pts"], e["kind"]) for e in row["cut_events"]]
     for total in totals.values():
-        total["spans"] = {state: _joined(spans) for state, spans in sorted(total["spans"].items())}
+        total["spans"] = {
+            state: [(span.start, span.stop) for span in union(spans)] for state, spans in sorted(total["spans"].items())
+        }
         total["events"].sort()
     return totals
-
-
-def _joined(spans: list[Span]) -> list[tuple[int, int]]:
-    joined: list[tuple[int, int]] = []
-    for span in sorted(spans):
-        if joined and span.start <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], span.stop))
-        else:
-            joined.append((span.start, span.stop))
-    return joined
 
 
 def _differing_ledgers(a: dict[str, dict[str, object]], b: dict[str, dict[str, object]]) -> Iterator[str]:

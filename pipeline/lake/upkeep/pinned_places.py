@@ -6,8 +6,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from pipeline.lake import sql
 from pipeline.lake.lake import Lake
-from pipeline.lake.ledger import sql_in
 from schemas.clock import Clock, Span
 from schemas.errors import QueryError
 from schemas.sources import feed_name
@@ -55,7 +55,7 @@ def places_of_source(lake: Lake, name: str, *, since: Moment = None, until: Mome
 
 def place_of_shot(lake: Lake, shot_id: str) -> Place:
     """Raises QueryError where there is no such shot."""
-    shots = lake.read("shots", where=sql_in("id", [shot_id])).to_pylist()
+    shots = lake.read("shots", where=sql.equals("id", shot_id)).to_pylist()
     if not shots:
         raise QueryError(f"{lake.uri} has no shot {shot_id}")
     return shots[0]["source_id"], shots[0]["source"], Span(shots[0]["start"], shots[0]["stop"])
@@ -64,7 +64,7 @@ def place_of_shot(lake: Lake, shot_id: str) -> Place:
 def place_of_hit(lake: Lake, frame_id: str) -> Place:
     """The keyframe itself: whatever shot it turns out to be in is kept. Raises QueryError where there is none."""
     columns = ["source_id", "source", "pts"]
-    frames = lake.read("frames", columns=columns, where=sql_in("id", [frame_id])).to_pylist()
+    frames = lake.read("frames", columns=columns, where=sql.equals("id", frame_id)).to_pylist()
     if not frames:
         raise QueryError(f"{lake.uri} has no frame {frame_id}; a hit's `frame_id` is what `search --json` prints")
     return frames[0]["source_id"], frames[0]["source"], Span(frames[0]["pts"], frames[0]["pts"] + 1)

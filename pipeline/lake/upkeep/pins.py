@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from pipeline.lake import sql
 from pipeline.lake.lake import Lake, lake_errors, open_dataset
-from pipeline.lake.ledger import sql_in
+from pipeline.lake.spans import spans_by_source
 from schemas.clock import Span
 from schemas.errors import LakeError
 from schemas.ids import digest
@@ -84,7 +85,7 @@ class Pins:
         held = {pin.id for pin in self.read()} & set(pin_ids)
         if held:
             with lake_errors(f"unpinning in {self._lake.uri}"):
-                self._table().delete(sql_in("id", sorted(held)))
+                self._table().delete(sql.is_in("id", sorted(held)))
         return len(held)
 
     def _gone(self, pins: Sequence[Pin]) -> list[Pin]:
@@ -92,17 +93,14 @@ class Pins:
         if not pins:
             return []
         ids = sorted({pin.source_id for pin in pins})
-        there = self._lake.read("sources", columns=["id"], where=f"{sql_in('id', ids)} AND state <> 'removing'")
-        where = f"{sql_in('source_id', ids)} AND state IN ('removing', 'removed')"
-        removed: dict[str, list[Span]] = {}
-        for row in self._lake.read("segments", columns=["source_id", "start", "stop"], where=where).to_pylist():
-            removed.setdefault(row["source_id"], []).append(Span(row["start"], row["stop"]))
-        held = set(there["id"].to_pylist())
+        where = sql.all_of(sql.is_in("id", ids), "state <> 'removing'")
+        held = set(self._lake.read("sources", columns=["id"], where=where)["id"].to_pylist())
+        where = sql.all_of(sql.is_in("source_id", ids), "state IN ('removing', 'removed')")
+        removed = spans_by_source(self._lake.read("segments", columns=["source_id", "start", "stop"], where=where))
         return [
             pin
             for pin in pins
-            if pin.source_id not in held
-            or (pin.span is not None and not pin.span.minus(removed.get(pin.source_id, [])))
+            if pin.source_id not in held or (pin.span is not None and not pin.span.minus(removed[pin.source_id]))
         ]
 
     def _table(self) -> "Table":

@@ -6,8 +6,9 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
+from pipeline.lake import sql
 from pipeline.lake.lake import Lake
-from pipeline.lake.ledger import sql_in
+from pipeline.lake.spans import spans_by_source
 from pipeline.lake.upkeep.compaction import fragment_bytes
 from pipeline.lake.upkeep.config import UpkeepConfig
 from pipeline.lake.upkeep.pins import Pin
@@ -106,9 +107,8 @@ def recordings_of(lake: Lake) -> list[Recording]:
 def shots_of(lake: Lake, source_ids: Sequence[str]) -> dict[str, list[Span]]:
     found: dict[str, list[Span]] = {name: [] for name in source_ids}
     for at in range(0, len(source_ids), 500):
-        where = sql_in("source_id", source_ids[at : at + 500])
-        for row in lake.read("shots", columns=["source_id", "start", "stop"], where=where).to_pylist():
-            found[row["source_id"]].append(Span(row["start"], row["stop"]))
+        where = sql.is_in("source_id", source_ids[at : at + 500])
+        found |= spans_by_source(lake.read("shots", columns=["source_id", "start", "stop"], where=where))
     return found
 
 

@@ -367,7 +367,7 @@ class Committer:
         for segment in new:
             segments = self._known[segment.source.id].segments
             for name, old in list(segments.items()):
-                overlaps = old.span.start < segment.span.stop and segment.span.start < old.span.stop
+                overlaps = old.span.intersection(segment.span) is not None
                 if old.state in ("failed", "quarantined") and overlaps:
                     gone.append(name)
                     del segments[name]

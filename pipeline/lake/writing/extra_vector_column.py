@@ -9,11 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.lake import sql
 from pipeline.lake.lake import Lake, lake_errors
-from pipeline.lake.ledger import sql_in
 from pipeline.lake.upkeep.compaction import compact
 from pipeline.lake.writing.lock import WriterLock
 from schemas.boxes import Boxes
+from schemas.clock import Span
 from schemas.tables import TableName, further_vector
 from schemas.vectors import VectorArray, VectorSpace
 
@@ -114,8 +115,8 @@ class ExtraVectorColumn:
                 self._lake.table(name).merge_insert("id").when_matched_update_all().execute(rows)
 
     def _with_regions(self, source_id: str, frames: list[dict[str, object]]) -> UnseenFrames:
-        first, last = frames[0]["pts"], frames[-1]["pts"]
-        where = f"{sql_in('source_id', [source_id])} AND pts >= {first} AND pts <= {last}"
+        span = Span(int(str(frames[0]["pts"])), int(str(frames[-1]["pts"])) + 1)
+        where = sql.all_of(sql.equals("source_id", source_id), sql.within("pts", span))
         columns = ["id", "frame", "x0", "y0", "x1", "y1"]
         regions = self._lake.read("regions", columns=columns, where=where)
         place = pc.index_in(regions["frame"], value_set=pa.array([str(f["id"]) for f in frames])).to_numpy()
@@ -133,7 +134,7 @@ class ExtraVectorColumn:
 
     def _unseen(self, source_ids: Sequence[str] | None) -> str:
         missing = f"{self.column} IS NULL"
-        return missing if source_ids is None else f"{missing} AND {sql_in('source_id', source_ids)}"
+        return missing if source_ids is None else sql.all_of(missing, sql.is_in("source_id", source_ids))
 
     def _release(self) -> None:
         if self._lock is not None:

@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from operators.readers.picture import decode_thumbnail
 from operators.tracking.links import MaskedFrame
+from pipeline.lake import sql
 from pipeline.lake.lake import Lake, lake_errors
-from pipeline.lake.ledger import sql_in
 from pipeline.lake.mask_rows import masks_of
 
 
@@ -20,7 +20,7 @@ class KeyframeMasks:
         self._lake = lake
         with lake_errors(f"reading the frames of {lake.uri}"):
             places = lake.dataset("frames").to_table(
-                columns=["pts"], filter=sql_in("source_id", [source_id]), with_row_id=True
+                columns=["pts"], filter=sql.equals("source_id", source_id), with_row_id=True
             )
         self._frame_at = dict(zip(places["pts"].to_pylist(), places["_rowid"].to_pylist(), strict=True))
 

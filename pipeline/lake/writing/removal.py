@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipeline.lake import sql
 from pipeline.lake.lake import Lake
-from pipeline.lake.ledger import sql_in
 from pipeline.lake.writing.ledger_rows import CountRows, Row, joined_rows, trimmed_rows
 from pipeline.lake.writing.table_writer import TableWriter
 from schemas.clock import Span
@@ -24,7 +24,7 @@ Stretch = tuple[str, str, Span]  # id of its source, id of its row in `segments`
 
 def remove_sources(tables: TableWriter, source_ids: Sequence[str]) -> None:
     """Everything of these sources."""
-    tables.update("sources", sql_in("id", source_ids), state="removing")
+    tables.update("sources", sql.is_in("id", source_ids), state="removing")
     finish_removals(tables, source_ids)
 
 
@@ -50,16 +50,16 @@ def finish_trims(tables: TableWriter, going: Sequence[Stretch]) -> None:
     delete_rows(tables, going)
     for at in range(0, len(going), _AT_ONCE):
         part = going[at : at + _AT_ONCE]
-        tables.delete_where("shots", " OR ".join(_within("start", name, span) for name, _, span in part))
-        tables.update("segments", sql_in("id", [row for _, row, _ in part]), state="removed")
+        tables.delete_where("shots", _any_stretch(part, column="start"))
+        tables.update("segments", sql.is_in("id", [row for _, row, _ in part]), state="removed")
 
 
 def delete_rows(tables: TableWriter, going: Sequence[Stretch]) -> None:
     """Frames, regions and patches of these stretches."""
     for at in range(0, len(going), _AT_ONCE):
-        ranges = " OR ".join(_within("pts", name, span) for name, _, span in going[at : at + _AT_ONCE])
+        stretches = _any_stretch(going[at : at + _AT_ONCE], column="pts")
         for table in ROW_TABLES:
-            tables.delete_where(table, ranges)
+            tables.delete_where(table, stretches)
 
 
 def join_ledger(lake: Lake, tables: TableWriter, source_ids: Sequence[str]) -> int:
@@ -75,13 +75,13 @@ def _replace_ledger(tables: TableWriter, rows: Sequence[Row]) -> None:
     """The ledger's rows of the sources of `rows` are then these."""
     if rows:
         table = pa.Table.from_pylist([dict(row) for row in rows], schema=segments_schema())
-        tables.replace("segments", table, sql_in("source_id", sorted({row["source_id"] for row in rows})))
+        tables.replace("segments", table, sql.is_in("source_id", sorted({row["source_id"] for row in rows})))
 
 
 def _rows_of(lake: Lake, source_ids: Sequence[str]) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {name: [] for name in source_ids}
     if source_ids:
-        for row in lake.read("segments", where=sql_in("source_id", source_ids)).to_pylist():
+        for row in lake.read("segments", where=sql.is_in("source_id", source_ids)).to_pylist():
             found[row["source_id"]].append(row)
     return found
 
@@ -99,9 +99,11 @@ def _counter(lake: Lake, source_id: str) -> CountRows:
 
 def _places(lake: Lake, name: TableName, source_id: str) -> NDArray[np.int64]:
     """PTS of a source's rows, ascending."""
-    rows = lake.read(name, columns=["pts"], where=sql_in("source_id", [source_id]))
+    rows = lake.read(name, columns=["pts"], where=sql.equals("source_id", source_id))
     return np.sort(np.asarray(rows["pts"].to_numpy(), np.int64))
 
 
-def _within(column: str, source_id: str, span: Span) -> str:
-    return f"({sql_in('source_id', [source_id])} AND {column} >= {span.start} AND {column} < {span.stop})"
+def _any_stretch(stretches: Sequence[Stretch], *, column: str) -> str:
+    return sql.any_of(
+        sql.all_of(sql.equals("source_id", source_id), sql.within(column, span)) for source_id, _, span in stretches
+    )

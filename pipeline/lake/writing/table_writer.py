@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from pipeline.lake import sql
 from pipeline.lake.lake import Lake, lake_errors
-from pipeline.lake.ledger import sql_in
 from schemas.errors import LakeError
 from schemas.tables import TableName
 
@@ -41,7 +41,7 @@ class TableWriter:
         """Removes the rows in which a column has one of these values."""
         with lake_errors(f"deleting from {name} of {self._lake.uri}"):
             for at in range(0, len(values), 500):
-                self._lake.table(name).delete(sql_in(column, values[at : at + 500]))
+                self._lake.table(name).delete(sql.is_in(column, values[at : at + 500]))
 
     def delete_where(self, name: TableName, where: str) -> None:
         """Removes the rows that fit. `where` is SQL, as LanceDB takes it."""

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from operators.tracking.links import Link, Linker
 from operators.tracking.tracker import TrackFrame
+from pipeline.lake import sql
 from pipeline.lake.lake import Lake, lake_errors
-from pipeline.lake.ledger import sql_in
 from pipeline.lake.writing.keyframe_masks import KeyframeMasks
 from schemas.boxes import Boxes
 from schemas.errors import WorkerDiedError
@@ -110,7 +110,7 @@ def frames_of_regions(lake: Lake, source_ids: Sequence[str]) -> Iterator[tuple[s
     with lake_errors(f"reading the regions of {lake.uri}"):
         # one look at the table for all of them; what weighs is taken by row id
         places = lake.dataset("regions").to_table(
-            columns=["source_id", "pts"], filter=sql_in("source_id", source_ids), with_row_id=True
+            columns=["source_id", "pts"], filter=sql.is_in("source_id", source_ids), with_row_id=True
         )
         places = places.sort_by([("source_id", "ascending"), ("pts", "ascending")]).combine_chunks()
     sources = places["source_id"].to_pylist()

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pipeline.lake import sql
 from pipeline.lake.lake import Lake
-from pipeline.lake.ledger import sql_in
 from pipeline.search.methods.method import SearchState
 from schemas.errors import QueryError
 from schemas.patches import PatchGrid
@@ -14,7 +14,7 @@ from schemas.patches import PatchGrid
 def read_grids(lake: Lake, frame_ids: Sequence[str]) -> dict[str, PatchGrid]:
     """Of the frames that have one, by their ids."""
     columns = ["frame", "rows", "cols", "extent", "vectors"]
-    rows = lake.read("patches", columns=columns, where=sql_in("frame", frame_ids))
+    rows = lake.read("patches", columns=columns, where=sql.is_in("frame", frame_ids))
     found = {}
     for row in range(rows.num_rows):
         place = rows.slice(row, 1)

@@ -13,7 +13,7 @@ from operators.patch_matching.config import VoteKind
 from operators.patch_matching.pyramid import SCALES, Level, roi_pyramid
 from operators.patch_matching.region_match import RegionMatch, match_region
 from operators.patch_matching.voting import votes
-from pipeline.lake.ledger import sql_in
+from pipeline.lake import sql
 from pipeline.search.frame_scores import FrameScores, Place
 from pipeline.search.memory.stored_grids import no_patches, read_grids, require_space
 from pipeline.search.methods.method import Asked, SearchState
@@ -78,7 +78,7 @@ class Growing:
             return {}
         names = {self._state.columns.frame_id[row].decode(): row for row in rows}
         columns = ["id", "width_px", "height_px"]
-        stored = self._state.lake.read("frames", columns=columns, where=sql_in("id", list(names)))
+        stored = self._state.lake.read("frames", columns=columns, where=sql.is_in("id", list(names)))
         return {names[row["id"]]: (row["width_px"], row["height_px"]) for row in stored.to_pylist()}
 
     @staticmethod

@@ -23,8 +23,8 @@ from operators.masks.rle import resized_mask
 from operators.readers.picture import decode_thumbnail
 from pipeline.lab.training.codes.fit import CodeEpoch, CodeTraining, train_codes
 from pipeline.lab.training.codes.itq import itq
+from pipeline.lake import sql
 from pipeline.lake.lake import Lake
-from pipeline.lake.ledger import sql_in
 from pipeline.lake.mask_rows import masks_of
 from schemas.boxes import Boxes
 from schemas.errors import LakeError
@@ -133,10 +133,10 @@ def _drawn(lake: Lake, config: CodesFromLake) -> list[str]:
 
 def _frames(lake: Lake, ids: list[str], config: CodesFromLake) -> Iterator[tuple[ImageArray, Proposals]]:
     """The thumbnail of each frame, and its largest regions, in the order of the ids."""
-    frames = lake.read("frames", columns=["id", "thumbnail"], where=sql_in("id", ids))
+    frames = lake.read("frames", columns=["id", "thumbnail"], where=sql.is_in("id", ids))
     jpegs = dict(zip(frames["id"].to_pylist(), frames["thumbnail"].to_pylist(), strict=True))
     columns = ["id", "frame", "x0", "y0", "x1", "y1", "mask", "mask_area"]
-    regions = lake.read("regions", columns=columns, where=sql_in("frame", ids)).sort_by("id")
+    regions = lake.read("regions", columns=columns, where=sql.is_in("frame", ids)).sort_by("id")
     frame_of = np.array(regions["frame"].to_pylist(), dtype=object)
     for frame_id in ids:
         image = decode_thumbnail(jpegs[frame_id])

@@ -1,0 +1,38 @@
+"""Conditions in SQL, as LanceDB takes them in `where`: values are quoted here and nowhere else.
+
+>>> all_of("state = 'done'", is_in("source", ["it's.mp4", "b.mp4"]), within("pts", Span(0, 90)))
+"state = 'done' AND source IN ('it''s.mp4', 'b.mp4') AND pts >= 0 AND pts < 90"
+"""
+
+from collections.abc import Iterable
+
+from schemas.clock import Span
+
+
+def equals(column: str, value: str) -> str:
+    return f"{column} = {_quoted(value)}"
+
+
+def is_in(column: str, values: Iterable[str]) -> str:
+    """Nothing is in no values: SQL itself has no empty list."""
+    quoted = ", ".join(map(_quoted, values))
+    return f"{column} IN ({quoted})" if quoted else "FALSE"
+
+
+def within(column: str, span: Span) -> str:
+    return f"{column} >= {span.start} AND {column} < {span.stop}"
+
+
+def all_of(*conditions: str) -> str:
+    """Each is a comparison, or comes from a function of this module."""
+    return " AND ".join(conditions)
+
+
+def any_of(conditions: Iterable[str]) -> str:
+    joined = " OR ".join(f"({condition})" for condition in conditions)
+    return f"({joined})" if joined else "FALSE"
+
+
+def _quoted(value: str) -> str:
+    # a quote is doubled; nothing else means anything within quotes, neither a backslash nor a NUL
+    return "'" + value.replace("'", "''") + "'"
