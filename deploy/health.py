@@ -122,7 +122,7 @@ def check_model(name: str) -> Iterator[Finding]:
     from operators.encoders.catalogue import load_encoder
 
     began = time.perf_counter()
-    encoder = load_encoder(name)
+    encoder = load_encoder(name, class_paths=True)
     loaded = time.perf_counter()
     agreement = encoder.encode_images([np.zeros((32, 32, 3), np.uint8)]) @ encoder.encode_texts(["a black picture"]).T
     encoder.close()

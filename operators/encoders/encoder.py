@@ -1,8 +1,10 @@
 """What every model offers: pictures and texts as vectors of one space, and frames as maps of features."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from pathlib import Path
+from typing import ClassVar, Protocol
 
+from operators.encoders.card import ModelCard
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray
@@ -55,6 +57,29 @@ class Encoder(Protocol):
 
     def close(self) -> None:
         """Frees the model; no other method may be called after it."""
+        ...
+
+
+class EncoderConfig(Protocol):
+    """One model, loaded or not: a frozen dataclass that is made without arguments.
+
+    name: of lower-case letters, digits and hyphens; vectors in a lake are remembered as this model's.
+    on_gpu: whether it runs on a GPU where the process sees one; on Ray it then has a share of one.
+    """
+
+    name: ClassVar[str]
+    on_gpu: ClassVar[bool]
+
+    def card(self) -> ModelCard:
+        """What a person should know of it, found without loading it. The name and that of the space are the model's."""
+        ...
+
+    def text(self) -> str | None:
+        """What its makers say of it, in Markdown: training data, licences, weaknesses."""
+        ...
+
+    def build(self, *, cache_dir: Path, threads: int | None, templates: Sequence[str] | None) -> Encoder:
+        """The loaded model; what is heavy to import is imported here. The arguments are those of `load_encoder`."""
         ...
 
 

@@ -26,16 +26,10 @@ class ProposalConfig:
     box_masks: MaskConfig = field(default_factory=MaskConfig)
 
     def __post_init__(self) -> None:
-        # what is built in is not imported to look at its name
-        names = [name if name in PROPOSERS.built_in else PROPOSERS.resolve(name).name for name in self.use]
+        names = [PROPOSERS.own_name(name) for name in self.use]
         if len(set(names)) != len(names):
             raise PlanError(f"a proposer is named twice in use={self.use}")
-        kinds = [type(config) for config in self.settings]
-        if len(set(kinds)) != len(kinds):
-            raise PlanError(f"a proposer has settings twice in settings={self.settings}")
-        # equal plans are equal, however they were written
-        differing = (config for config in self.settings if config != type(config)())
-        object.__setattr__(self, "settings", tuple(sorted(differing, key=lambda config: config.name)))
+        object.__setattr__(self, "settings", PROPOSERS.differing(self.settings))
 
     @classmethod
     def of(
@@ -51,8 +45,7 @@ class ProposalConfig:
 
     def config_of(self, name: str) -> ProposerConfig:
         """The settings of a proposer, in use or not."""
-        kind = PROPOSERS.resolve(name)
-        return next((config for config in self.settings if type(config) is kind), kind())
+        return PROPOSERS.config_of(name, self.settings)
 
     def counted(self) -> Mapping[str, object]:
         """See `CountsByName`: proposers by their own names, wherever their classes lie."""

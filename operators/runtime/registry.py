@@ -5,14 +5,21 @@ Nothing is imported before a name is asked for, and then only what stands behind
 
 import importlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 from schemas.errors import RegionLakeError
 
-Config = TypeVar("Config")
+
+class Named(Protocol):
+    """What each class of settings of an operator offers, whatever its kind."""
+
+    name: ClassVar[str]
+
+
+Config = TypeVar("Config", bound=Named)
 
 _CLASS_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -82,6 +89,25 @@ class Registry(Generic[Config]):
                 return name
         return next((point.name for point in entry_points(group=self.group) if point.value == path), path)
 
+    def own_name(self, name: str) -> str:
+        """What the class behind a name or class path calls itself; what is built in is not imported for it."""
+        return name if name in self.built_in else self.resolve(name).name
+
+    def config_of(self, name: str, settings: Sequence[Config]) -> Config:
+        """The settings of an operator: those of its class among `settings`, else its defaults."""
+        kind = self.resolve(name)
+        return next((config for config in settings if type(config) is kind), kind())
+
+    def differing(self, settings: Sequence[Config]) -> tuple[Config, ...]:
+        """Those that are not the defaults of their class, by name: equal plans are equal, however they were written.
+
+        Raises this registry's error where two are of one class.
+        """
+        kinds = [type(config) for config in settings]
+        if len(set(kinds)) != len(kinds):
+            raise self.error(f"a {self.kind} has settings twice in {settings}")
+        return tuple(sorted((c for c in settings if c != type(c)()), key=lambda config: config.name))
+
     def _registered(self, name: str) -> EntryPoint | None:
         points = sorted(entry_points(group=self.group, name=name), key=_package)
         if len(points) > 1:
@@ -131,8 +157,8 @@ class Registry(Generic[Config]):
         ]
         known = ", ".join((*self.built_in, *registered))
         return self.error(
-            f"unknown {self.kind} {name!r}; choose from {known}{self.further}, or name a class of your own by its "
-            "path, package.module:Class"
+            f"unknown {self.kind} {name!r}; known {self.kind}s: {known}{self.further}; a class of your own is named by "
+            "its path, package.module:Class"
         )
 
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 from scenedetect.common import FrameTimecode, Timecode, framerate_to_fraction
 from scenedetect.detector import FlashFilter
 
-from operators.shots.detector import ShotConfig
+from operators.shots.config import ShotConfig
 from schemas.clock import Span
 from schemas.shots import CutEvent, CutKind, Shot
 from schemas.sources import Source
@@ -24,14 +24,15 @@ def fold_shots(
         return [Shot(source.span, "start")]
     fold = _Fold(source, first_pts, config)
     ordered = sorted(events)
-    match config.detector:
-        case "content":
+    rule = config.chosen.cut_rule
+    match rule:
+        case "flash_filtered":
             cuts = fold.flash_filtered(ordered, last_pts)
-        case "threshold":
+        case "faded":
             cuts = fold.faded(ordered, last_pts)
-        case _:
+        case "spaced":
             cuts = fold.spaced(ordered)
-    kind: CutKind = "fade" if config.detector == "threshold" else "cut"
+    kind: CutKind = "fade" if rule == "faded" else "cut"
     # a fade's middle may round to the very ends of the source
     inner = sorted({cut for cut in cuts if source.span.start < cut < source.span.stop})
     starts = [source.span.start, *inner]

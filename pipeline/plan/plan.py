@@ -56,7 +56,7 @@ class RunConfig:
 
 def _model_weights(name: str) -> Setting:
     """The same ones in another folder make the same vectors: the space without its model's name."""
-    space = model_card(name).space
+    space = model_card(name, class_paths=True).space
     return {"revision": space.revision, "dimension": space.dimension, "preprocessing": space.preprocessing}
 
 
@@ -93,7 +93,7 @@ class Plan:
     @property
     def space(self) -> VectorSpace:
         """The vector space of the plan's model. Raises ModelError for an unknown one."""
-        return model_card(self.model).space
+        return model_card(self.model, class_paths=True).space
 
     @property
     def hash(self) -> str:

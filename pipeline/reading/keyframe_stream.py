@@ -8,7 +8,7 @@ from operators.keyframes.selector import KeyframeConfig, KeyframeSelector
 from operators.motion.background import BackgroundConfig, WindowBackground
 from operators.readers.decoded_frame import DecodedFrame
 from operators.runtime.settings import no_rows
-from operators.shots.detector import ShotConfig, shot_detector
+from operators.shots.config import ShotConfig
 from schemas.clock import Span
 from schemas.frames import ImageArray, Keyframe, KeyframeReason
 from schemas.shots import CutEvent
@@ -82,7 +82,7 @@ class KeyframeStream:
         self._from_beginning = from_beginning
         self._first_s = source.clock.seconds(first.pts)
         self._selector = KeyframeSelector(config.keyframes, source.clock, first_of_source=from_beginning)
-        self._detector = shot_detector(config.shots, source, first_of_source=from_beginning)
+        self._detector = config.shots.build(source, first_of_source=from_beginning)
         self._background = None if config.background is None else WindowBackground(config.background)
         self._waiting: deque[_Seen] = deque()  # frames at which an event may still be found
         self._events: deque[CutEvent] = deque()  # events at frames that wait

@@ -7,7 +7,6 @@ from operators.readers.decoded_frame import DecodedFrame
 from operators.readers.picture import read_picture
 from operators.readers.read_ahead import read_ahead
 from operators.readers.video import VideoReader
-from operators.shots.detector import shot_detector
 from pipeline.reading.keyframe_stream import KeyframeStream, ReadConfig, StartedTooLateError
 from schemas.errors import DecodeError
 from schemas.frames import Keyframe
@@ -96,7 +95,7 @@ class SegmentReader:
     def _pre_roll(self, source: Source) -> int:
         """Ticks before the span that are normally enough; while reading it shows whether they were."""
         config = self._config
-        shots = shot_detector(config.shots, source, first_of_source=False)
+        shots = config.shots.build(source, first_of_source=False)
         frames_s = (shots.warm_up_frames + shots.delay_frames + 2) / source.frame_rate
         chosen_s = config.keyframes.longest_interval_s + config.keyframes.settle_s
         background_s = 0.0 if config.background is None else config.background.back_s

@@ -26,7 +26,7 @@ class ReembedStage:
     """Reads the frames of a piece of work and encodes them and their regions. Holds the model and the reader."""
 
     def __init__(self, plan: Plan) -> None:
-        self._encoder = load_encoder(plan.model)
+        self._encoder = load_encoder(plan.model, class_paths=True)
         self._regions = RegionVectors(plan.regions, self._encoder)
         self._reader = ReaderProcess(plan.read, timeout_s=plan.run.read_timeout_s)
 

@@ -24,15 +24,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import get_args
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
 from operators.readers.probe import probe
+from operators.shots.catalogue import SHOT_DETECTORS
+from operators.shots.config import ShotConfig
 from operators.shots.cuts import fold_shots
-from operators.shots.detector import DetectorName, ShotConfig
 from pipeline.reading.keyframe_stream import ReadConfig
 from pipeline.reading.read_segment import SegmentReader
 from schemas.sources import Segment, SegmentReport
@@ -86,7 +86,7 @@ def score(truth: Sequence[Transition], cuts: Sequence[int]) -> Score:
     return Score(len(truth), found, len(cuts) - found)
 
 
-def read(path: Path, detector: DetectorName) -> tuple[list[int], Cost]:
+def read(path: Path, detector: str) -> tuple[list[int], Cost]:
     """Numbers of the first frames of all shots but the first; what it took."""
     source = probe(str(path), uri=str(path))
     config = ReadConfig(ShotConfig(detector), background=None)
@@ -162,7 +162,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, metavar="DATA")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    detectors: tuple[DetectorName, ...] = get_args(DetectorName)
+    detectors: tuple[str, ...] = tuple(SHOT_DETECTORS.built_in)
     testvideo = options.data / "shot-clips" / "testvideo.mp4"
     with tempfile.TemporaryDirectory() as folder:
         joined = Path(folder) / "montage.mp4"
@@ -174,7 +174,7 @@ def main() -> None:
                 kinds = [[t for t in truth if (t[0] == t[1]) == hard] for hard in (True, False)]
                 parts = "".join(f"{score(kind, cuts).found:>6}/{len(kind):<3}" for kind in kinds)
                 print(f"{detector:<12}{score(truth, cuts)} {parts}", flush=True)
-    costs: dict[DetectorName, list[Cost]] = {name: [] for name in detectors}
+    costs: dict[str, list[Cost]] = {name: [] for name in detectors}
     for _ in range(options.rounds):
         for name in detectors:
             costs[name].append(read(testvideo, name)[1])

@@ -30,7 +30,7 @@ def models(
 
     from operators.encoders.catalogue import checkpoint_kinds, known_checkpoints, model_card, model_cards, model_text
 
-    cards = tuple(model_card(name) for name in names) if names else model_cards()
+    cards = tuple(model_card(name, class_paths=True) for name in names) if names else model_cards()
     known = () if names else known_checkpoints()
     if as_json:
         listed = {"checkpoints": [asdict(each) | {"memory_gb": round(each.memory_gb, 2)} for each in known]}
@@ -43,7 +43,7 @@ def models(
     out = console()
     out.print(table)
     for name in names or ():
-        if text := model_text(name):
+        if text := model_text(name, class_paths=True):
             out.print(f"\n{text}", soft_wrap=True)
     if not names:
         out.print("\ncheckpoints, not shipped: fetched from the hub by these names, or from a folder of your own\n")

@@ -155,7 +155,7 @@ def _answer(query: Query, *, lake: "Lake", model: str | None, templates: list[st
 
     if not query.by_meaning and query.then is None:
         return Searcher(lake).search(query)  # a box alone needs no model
-    encoder = load_encoder(model or lake.space.model, templates=templates)
+    encoder = load_encoder(model or lake.space.model, templates=templates, class_paths=model is not None)
     try:
         searcher = Searcher(lake, encoder)  # before the model works: it may be none of the lake's
         words = query.text or (query.then and query.then.text)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from operators.checkpoints.files import is_checkpoint
+from operators.encoders.catalogue import runs_on_gpu
 from operators.runtime.settings import holds_weights
 from pipeline.ingest.packets import StageName
 from pipeline.plan.plan import Plan, RunConfig
@@ -47,7 +47,7 @@ def stages_with_models(plan: Plan) -> frozenset[StageName]:
     What proposes holds a model where its settings have one to name.
     """
     stages: set[StageName] = set()
-    if is_checkpoint(plan.model):
+    if runs_on_gpu(plan.model):
         stages.add("embed")
     proposing = [*plan.proposals.in_use, plan.proposals.box_masks.chosen]
     if any(config is not None and holds_weights(config) for config in proposing):

@@ -65,7 +65,7 @@ def test_a_frame_of_one_pixel_is_taken(motion: np.ndarray | None) -> None:
 
 
 def test_unknown_proposers_are_refused_with_the_known_ones() -> None:
-    with pytest.raises(PlanError, match=r"unknown proposer 'magic'; choose from moving, .*complete-cover"):
+    with pytest.raises(PlanError, match=r"unknown proposer 'magic'; known proposers: moving, .*complete-cover"):
         ProposalConfig(use=("magic",))
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from operators.encoders.catalogue import ENCODERS
 from operators.proposals.catalogue import PROPOSERS
 from operators.runtime.registry import Registry, is_class_path
+from operators.shots.catalogue import SHOT_DETECTORS
 from schemas.errors import PlanError
 from tests.plugins import EDGES, install
 
@@ -29,7 +31,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Insta
             del sys.modules[name]
 
 
-@pytest.mark.parametrize("registry", [PROPOSERS], ids=lambda registry: registry.kind)
+@pytest.mark.parametrize("registry", [PROPOSERS, SHOT_DETECTORS, ENCODERS], ids=lambda registry: registry.kind)
 def test_what_is_built_in_calls_itself_as_the_table_does(registry: Registry) -> None:
     for name, path in registry.built_in.items():
         found = registry.resolve(name)
@@ -69,7 +71,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones_and_where_they_come_fro
     with pytest.raises(PlanError) as error:
         PROPOSERS.resolve("edgy")
     said = str(error.value)
-    assert "unknown proposer 'edgy'; choose from moving, selective-search" in said
+    assert "unknown proposer 'edgy'; known proposers: moving, selective-search" in said
     assert "edges (of the package plugged 1.5)" in said
     assert "package.module:Class" in said
 

@@ -18,14 +18,14 @@ from scenedetect.detectors import ThresholdDetector
 
 from operators.readers.probe import probe
 from operators.readers.video import VideoReader
+from operators.shots.config import ShotConfig
 from operators.shots.cuts import fold_shots
-from operators.shots.detector import DetectorName, ShotConfig, shot_detector
 from schemas.clock import Clock, Span
 from schemas.shots import CutEvent
 from schemas.sources import Source
 from tests.clips import Clips
 
-COMMANDS: dict[DetectorName, str] = {
+COMMANDS: dict[str, str] = {
     "content": "detect-content",
     "adaptive": "detect-adaptive",
     "threshold": "detect-threshold",
@@ -52,7 +52,7 @@ def cli_cuts(path: Path, folder: Path, *arguments: str, column: int = 1) -> list
 def our_cuts(path: Path, config: ShotConfig) -> list[int]:
     """PTS of the first frames of all shots but the first."""
     source = probe(str(path), uri=path.name)
-    detector = shot_detector(config, source, first_of_source=True)
+    detector = config.build(source, first_of_source=True)
     events: list[CutEvent] = []
     times: list[int] = []
     with VideoReader(str(path), source) as reader:
@@ -75,7 +75,7 @@ def frame_numbers(path: Path, cuts: list[int]) -> list[int]:
 @pytest.mark.data
 @pytest.mark.parametrize("clip", ["testvideo.mp4", "fades.mp4"])
 @pytest.mark.parametrize("detector", COMMANDS)
-def test_cuts_equal_the_command_lines(data_dir: Path, tmp_path: Path, clip: str, detector: DetectorName) -> None:
+def test_cuts_equal_the_command_lines(data_dir: Path, tmp_path: Path, clip: str, detector: str) -> None:
     path = data_dir / "shot-clips" / clip
     cuts = frame_numbers(path, our_cuts(path, ShotConfig(detector)))
     assert cuts == cli_cuts(path, tmp_path, COMMANDS[detector])
@@ -166,7 +166,7 @@ def test_fades_folded_from_events_are_those_of_the_threshold_detector(
         min_out_length=FrameTimecode(min_fade_s, RATE),
     )
     source = source_of(len(dark))
-    ours = shot_detector(config, source, first_of_source=True)
+    ours = config.build(source, first_of_source=True)
     expected: list[FrameTimecode] = []
     events: list[CutEvent] = []
     timecode = FrameTimecode(0, RATE)

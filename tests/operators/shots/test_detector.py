@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from scenedetect.common import FrameTimecode
 from scenedetect.detectors import ContentDetector
 
+from operators.shots.config import ShotConfig
 from operators.shots.content_score import FastAdaptiveDetector, FastContentDetector
-from operators.shots.detector import DetectorName, ShotConfig, shot_detector
 from schemas.clock import Clock, Span
 from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray
 from schemas.shots import CutEvent
 from schemas.sources import Source
 
-DETECTORS: tuple[DetectorName, ...] = ("content", "adaptive", "threshold", "histogram", "hash")
+DETECTORS: tuple[str, ...] = ("content", "adaptive", "threshold", "histogram", "hash")
 FRAMES = 60
 START = -7  # PTS may be negative
 
@@ -40,23 +40,23 @@ def pictures(seed: int) -> list[ImageArray]:
 
 
 def events_of(frames: list[ImageArray], config: ShotConfig, *, start: int = 0) -> list[CutEvent]:
-    detector = shot_detector(config, source(), first_of_source=start == 0)
+    detector = config.build(source(), first_of_source=start == 0)
     return [e for i in range(start, FRAMES) for e in detector(START + i, frames[i])]
 
 
 @pytest.mark.parametrize("name", DETECTORS)
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10_000), start=st.integers(0, FRAMES - 1))
-def test_events_are_the_same_wherever_reading_begins(name: DetectorName, seed: int, start: int) -> None:
+def test_events_are_the_same_wherever_reading_begins(name: str, seed: int, start: int) -> None:
     frames, config = pictures(seed), ShotConfig(name)
-    first_known = START + start + shot_detector(config, source(), first_of_source=False).warm_up_frames
+    first_known = START + start + config.build(source(), first_of_source=False).warm_up_frames
     whole = [e for e in events_of(frames, config) if e.pts >= first_known]
     assert [e for e in events_of(frames, config, start=start) if e.pts >= first_known] == whole
 
 
 @pytest.mark.parametrize("name", DETECTORS)
-def test_an_event_comes_at_most_delay_frames_late_and_knows_the_frame_before(name: DetectorName) -> None:
-    detector, found = shot_detector(ShotConfig(name), source(), first_of_source=True), 0
+def test_an_event_comes_at_most_delay_frames_late_and_knows_the_frame_before(name: str) -> None:
+    detector, found = ShotConfig(name).build(source(), first_of_source=True), 0
     for i, frame in enumerate(pictures(3)):
         for event in detector(START + i, frame):
             assert 0 <= START + i - event.pts <= detector.delay_frames
@@ -84,7 +84,7 @@ def test_the_fast_content_score_is_pyscenedetects_to_the_last_bit(
 
 
 def test_a_source_that_begins_in_the_dark_begins_with_a_fade_out() -> None:
-    detector = shot_detector(ShotConfig("threshold"), source(), first_of_source=True)
+    detector = ShotConfig("threshold").build(source(), first_of_source=True)
     dark, light = np.zeros((4, 4, 3), np.uint8), np.full((4, 4, 3), 99, np.uint8)
     events = [e for i, f in enumerate((dark, dark, light)) for e in detector(START + i, f)]
     assert [(e.pts, e.kind) for e in events] == [(START, "fade_out"), (START + 2, "fade_in")]

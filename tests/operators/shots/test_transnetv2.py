@@ -20,8 +20,9 @@ from operators.readers.probe import probe
 from operators.readers.video import VideoReader
 from operators.runtime.torch_threads import one_torch_thread
 from operators.shots import transnetv2
+from operators.shots.config import ShotConfig
 from operators.shots.cuts import fold_shots
-from operators.shots.detector import ShotConfig, ShotDetector, shot_detector
+from operators.shots.detector import ShotDetector
 from operators.shots.transnetv2 import network_input
 from pipeline.reading.keyframe_stream import ReadConfig
 from pipeline.reading.read_segment import SegmentReader
@@ -136,7 +137,7 @@ def test_the_cuts_of_a_whole_clip_are_the_packages(
     clip = smalls[:count]
     memory.asked.clear()
     config, source = ShotConfig("transnetv2", min_shot_s=0.0), even_source(count)
-    events = events_of(clip, shot_detector(config, source, first_of_source=True))
+    events = events_of(clip, config.build(source, first_of_source=True))
     ours = list(memory.asked)
     expected = package_cuts(package, np.stack([network_input(small) for small in clip]))
     assert memory.asked[len(ours) :] == ours  # the same windows, to the bit

@@ -78,7 +78,7 @@ def test_a_proposers_weights_count_and_not_where_they_are(checkpoints: Checkpoin
         ("run.segment_s=-1", "segment_s must be above 0, got -1"),
         ("patches", "key.path=value"),
         ("run.segment_s=soon", "run.segment_s"),
-        ("read.shots.detector=wrong", "'wrong' is none of content, adaptive.* plan.read.shots.detector"),
+        ("read.shots.detector=wrong", "unknown shot detector 'wrong'; known .* content, adaptive.* plan.read.shots"),
         ("patches=no", "'no' is no true or false @ plan.patches"),
         ("patches=False", "plan.patches"),
         ("proposals.refine.limit=3.7", "3.7 is no whole number @ plan.proposals.refine.limit"),

@@ -16,6 +16,7 @@ from operators.proposals.catalogue import PROPOSERS
 from operators.proposals.config import ProposalConfig
 from operators.runtime.registry import settings_key
 from operators.runtime.settings import identity
+from operators.shots.catalogue import SHOT_DETECTORS
 from pipeline.plan.legacy_hash import LEGACY_DIGITS, is_legacy, legacy_hash
 from pipeline.plan.plan import Plan
 from pipeline.plan.plan_file import load_plan
@@ -123,7 +124,7 @@ def others(value: Any, hint: Any) -> Iterator[Any]:
     elif isinstance(value, int | float):
         yield from (value + 1, value - 1, value + 32, value * 0.99, value + 0.01)
     elif isinstance(value, str):
-        yield value + "x"
+        yield from (value + "x", *SHOT_DETECTORS.built_in)
     elif isinstance(value, tuple):
         yield from (value[:-1], (*value, "x"), tuple(x * 0.99 for x in value if isinstance(x, float)))
     else:

@@ -15,8 +15,8 @@ from PIL import Image
 from operators.keyframes.selector import KeyframeConfig
 from operators.motion.background import BackgroundConfig
 from operators.readers.probe import probe
+from operators.shots.config import ShotConfig
 from operators.shots.cuts import fold_shots
-from operators.shots.detector import DetectorName, ShotConfig
 from pipeline.reading.keyframe_stream import ReadConfig
 from pipeline.reading.read_segment import SegmentReader
 from schemas.clock import Span
@@ -76,7 +76,7 @@ CLIPS = ("plain.mp4", "vfr.mp4", "b_frames.mp4", "edit_list.mp4", "late_start.mk
 @settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(name=st.sampled_from(CLIPS), shares=st.lists(st.floats(0.001, 0.999), min_size=1, max_size=4))
 def test_a_source_in_pieces_gives_what_it_gives_whole(
-    clips: Clips, detector: DetectorName, name: str, shares: list[float]
+    clips: Clips, detector: str, name: str, shares: list[float]
 ) -> None:
     path = clips(name)
     source = probe(str(path), uri=name)

@@ -65,7 +65,7 @@ def measure(
     Raises QueryError for a task that the data set has no questions for, DecodeError for a picture that cannot be read.
     """
     ways = prepared.ways
-    encoders = {name: load_encoder(name) for name in dict.fromkeys(each.plan.model for each in ways)}
+    encoders = {name: load_encoder(name, class_paths=True) for name in dict.fromkeys(each.plan.model for each in ways)}
     tables = []
     try:
         with TemporaryDirectory() as pictures:

@@ -85,7 +85,7 @@ def train_detail(
     """
     started = time.perf_counter()
     lake = None if config.lake is None else Lake.open(config.lake)
-    encoder = load_encoder(config.model)
+    encoder = load_encoder(config.model, class_paths=True)
     try:
         if lake is not None:
             encoder.space.require_same(lake.space, lake=lake.uri)
