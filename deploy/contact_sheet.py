@@ -41,7 +41,7 @@ def write_contact_sheet(result: SearchResult, *, lake: Lake, path: Path) -> None
         wanted = sql.is_in("id", [hit.frame_id for hit in result.hits])
         rows = lake.read("frames", columns=["id", "thumbnail"], where=wanted)
         thumbnails = dict(zip(rows["id"].to_pylist(), rows["thumbnail"].to_pylist(), strict=True))
-    regions = [hit.region_id for hit in result.hits if hit.region_id is not None]
+    regions = [hit.place.region_id for hit in result.hits if hit.place.region_id is not None]
     if regions:
         masks = masks_of(lake.read("regions", columns=["id", "mask", "mask_area"], where=sql.is_in("id", regions)))
     sheet = draw_contact_sheet(result, thumbnails, masks)
@@ -72,7 +72,7 @@ def draw_contact_sheet(
         for i, (hit, picture) in enumerate(row):
             x = GAP_PX + i * (TILE_PX + GAP_PX)
             draw.rectangle((x, y, x + TILE_PX - 1, y + height - 1), fill=MAT)
-            mask = hit.mask or (masks or {}).get(hit.region_id or "")
+            mask = hit.place.mask or (masks or {}).get(hit.place.region_id or "")
             tile = draw_hit(picture, hit, asked=result.query.box, mask=mask)
             sheet.paste(tile, (x + (TILE_PX - tile.width) // 2, y + (height - tile.height) // 2))
             _draw_caption(draw, hit, name=names[hit.source], x=x, y=y + height + 6)
@@ -98,7 +98,7 @@ def draw_hit(picture: Image.Image, hit: Hit, *, asked: BoxTuple | None, mask: Ma
         x0, y0, x1, y1 = _pixels(asked, tile)
         draw.rectangle((x0 - 1, y0 - 1, x1 + 1, y1 + 1), outline=SHADOW, width=4)
         _dashed(draw, (x0, y0, x1, y1), ASKED)
-    x0, y0, x1, y1 = _pixels(hit.box, tile)
+    x0, y0, x1, y1 = _pixels(hit.place.box, tile)
     draw.rectangle((x0 - 1, y0 - 1, x1 + 1, y1 + 1), outline=SHADOW, width=5)
     draw.rectangle((x0, y0, x1, y1), outline=HIT, width=3)
     label = str(hit.rank)
@@ -157,11 +157,12 @@ def _draw_header(draw: ImageDraw.ImageDraw, result: SearchResult, *, width: int)
 def title(query: Query) -> str:
     """What the query asks for, in a line."""
     sought = [f"“{query.text}”"] if query.text else []
-    sought += [f"what {Path(query.image).name} shows"] if query.image else []
+    if query.picture is not None:
+        sought.append(f"what {Path(query.picture).name if isinstance(query.picture, str) else 'a picture'} shows")
     what = " and ".join(sought) or "anything"
     what += f" without {', '.join(f'“{text}”' for text in query.not_text)}" if query.not_text else ""
     where = f" at {', '.join(f'{side:g}' for side in query.box)}" if query.box else ""
-    then = f", then “{query.then.text}” within {query.then.within_s:g} s" if query.then else ""
+    then = f", then “{query.then}” within {query.within_s:g} s" if query.then else ""
     return what + where + then
 
 
@@ -178,11 +179,11 @@ def _draw_caption(draw: ImageDraw.ImageDraw, hit: Hit, *, name: str, x: int, y: 
     draw.text((x, y), _fitted(caption(hit, name=name), _font(17), TILE_PX), fill=INK, font=_font(17))
     parts = [
         f"{word} {value:.3f}"
-        for word, value in (("meaning", hit.semantic), ("place", hit.geometric))
+        for word, value in (("meaning", hit.place.semantic), ("place", hit.place.geometric))
         if value is not None
     ]
-    of = f" ({', '.join(parts)})" if parts else ""  # re-rankers and fused ways have a distance of neither
-    measured = f"distance {hit.distance:.3f}{of} · {hit.label or hit.proposer}"
+    of = f" ({', '.join(parts)})" if parts else ""  # neither is known of re-ranked and fused hits
+    measured = f"distance {hit.distance:.3f}{of} · {hit.place.label or hit.place.proposer}"
     draw.text((x, y + 22), _fitted(measured, _font(14), TILE_PX), fill=FAINT, font=_font(14))
 
 

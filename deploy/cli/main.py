@@ -26,10 +26,11 @@ from deploy.cli.commands import (
 from deploy.cli.commands.lab import app as lab
 from deploy.cli.commands.lab.generate import generate
 from deploy.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
+from deploy.cli.query_options import with_flags
 from deploy.logs import configure_logs
 from schemas.errors import InvalidValueError, ModelError, PlanError, QueryError, RegionLakeError
 
-USAGE_ERRORS = (InvalidValueError, ModelError, PlanError, QueryError)
+USAGE_ERRORS = (InvalidValueError, ModelError, PlanError)
 INTERRUPTED = "regionlake: interrupted; an ingest goes on from its last commit when run again"
 
 app = typer.Typer(
@@ -86,6 +87,8 @@ def main() -> None:
     """Entry point: errors raised on purpose become one line, anything else keeps its traceback."""
     try:
         app(prog_name="regionlake")
+    except QueryError as error:
+        _leave(f"regionlake: {with_flags(str(error))}", EXIT_USAGE)
     except USAGE_ERRORS as error:
         _leave(f"regionlake: {error}", EXIT_USAGE)
     except RegionLakeError as error:

@@ -4,11 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import asdict
 from typing import TYPE_CHECKING
-
-from pipeline.search.hit_json import hit_json
-from schemas.query import Query, SearchResult
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,35 +34,3 @@ def console() -> "Console":
 
     out = Console(highlight=False, markup=False)
     return Console(highlight=False, markup=False, width=max(out.width, 140) if out.is_terminal else 160)
-
-
-def search_json(result: SearchResult) -> Json:
-    """The object that `regionlake search --json` prints."""
-    return {
-        "query": _query_json(result.query),
-        "took_ms": round(result.took_ms, 3),
-        "exact": result.exact,
-        **({} if result.region is None else {"region": result.region}),
-        "hits": [hit_json(hit) for hit in result.hits],
-    }
-
-
-def _query_json(query: Query) -> Json:
-    return {
-        "text": query.text,
-        "image": query.image,
-        "roi": query.roi,
-        **({} if query.frame is None else {"frame": query.frame}),
-        **({} if query.prompts is None else {"prompts": asdict(query.prompts)}),
-        "not": [*query.not_text, *query.not_rois],
-        "box": query.box,
-        "source": query.source,
-        "since": query.since.isoformat() if query.since else query.since_s,
-        "until": query.until.isoformat() if query.until else query.until_s,
-        "k": query.k,
-        "rank": {term.method: term.weight for term in query.rank},
-        "then": query.then and asdict(query.then),
-        "geometry": query.ranking.geometry,
-        "norm": query.ranking.normalisation,
-        "weight": query.ranking.semantic_weight,
-    }

@@ -1,53 +1,55 @@
-"""What options hold, from text: boxes, times, ways of ranking. Anything else is wrong usage, and says what is right."""
+"""What options hold, from text: boxes, times, methods. Anything else is wrong usage, and says what is right."""
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import get_args
+from pathlib import Path
+from typing import cast
 
 import typer
 
+from schemas.errors import QueryError
 from schemas.prompts import PointTuple
-from schemas.query import BoxTuple, MethodName, RankTerm
+from schemas.query import BoxTuple, MethodName, WeightedMethod
 
 _DURATION = re.compile(r"(\d+(?:\.\d*)?)\s*([smhdw]?)")
 _BYTES = re.compile(r"(\d+(?:\.\d*)?)\s*([kMGT]?)(i?)B?", re.IGNORECASE)
 _SECONDS = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?)")
 
 
-def parse_box(text: str | None, *, option: str) -> BoxTuple | None:
+def parse_box(text: str) -> BoxTuple:
     """`0.1,0.2,0.5,0.9` → the box `(x0, y0, x1, y1)`, fractions of the frame."""
-    if text is None:
-        return None
     try:
         x0, y0, x1, y1 = map(float, text.split(","))
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no box; write x0,y0,x1,y1", param_hint=option) from None
+        raise typer.BadParameter(f"{text!r} is no box; write x0,y0,x1,y1") from None
     if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
         raise typer.BadParameter(
             f"{text!r} is no box in the frame; x0,y0,x1,y1 are fractions of its width and height with "
-            "0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1",
-            param_hint=option,
+            "0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1"
         )
     return x0, y0, x1, y1
 
 
-def parse_point(text: str, *, option: str) -> PointTuple:
+def parse_point(text: str) -> PointTuple:
     """`0.4,0.6` → the point `(x, y)`, fractions of the picture."""
     try:
         x, y = map(float, text.split(","))
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no point; write x,y", param_hint=option) from None
+        raise typer.BadParameter(f"{text!r} is no point; write x,y") from None
     if not (0 <= x <= 1 and 0 <= y <= 1):
-        raise typer.BadParameter(
-            f"{text!r} is no point of the picture; x,y are fractions of its width and height", param_hint=option
-        )
+        raise typer.BadParameter(f"{text!r} is no point of the picture; x,y are fractions of its width and height")
     return x, y
 
 
-def parse_time(text: str | None, *, option: str) -> datetime | float | None:
+def parse_picture(text: str) -> str:
+    """The path of a file that is there."""
+    if not Path(text).is_file():
+        raise typer.BadParameter(f"there is no file {text!r}")
+    return text
+
+
+def parse_moment(text: str) -> datetime | float:
     """A moment in UTC (`2026-05-01T12:00:00Z`), or seconds within a source (`90`, `1:30`, `0:01:30.5`)."""
-    if text is None:
-        return None
     if within := _SECONDS.fullmatch(text):
         hours, minutes, seconds = within.groups()
         return int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(seconds)
@@ -55,24 +57,20 @@ def parse_time(text: str | None, *, option: str) -> datetime | float | None:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(
-            f"{text!r} is no time; write UTC as 2026-05-01T12:00:00Z, or a time within the source as 90 or 1:30",
-            param_hint=option,
+            f"{text!r} is no time; write UTC as 2026-05-01T12:00:00Z, or a time within the source as 90 or 1:30"
         ) from None
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def parse_rank(text: str) -> RankTerm:
-    """`regions` or `regions:0.5`: a way of ranking, and its weight among several."""
+def parse_method(text: str) -> WeightedMethod:
+    """`regions` or `regions:0.5`: a method of ranking, and its weight among several."""
     name, colon, weight = text.partition(":")
-    for method in get_args(MethodName):
-        if name == method:
-            break
-    else:
-        raise typer.BadParameter(f"{name!r} is none of {', '.join(get_args(MethodName))}", param_hint="--rank")
     try:
-        return RankTerm(method, float(weight) if colon else 1.0)
+        return WeightedMethod(cast(MethodName, name), float(weight) if colon else 1.0)
+    except QueryError as error:
+        raise typer.BadParameter(str(error)) from None
     except ValueError:
-        raise typer.BadParameter(f"{weight!r} is no weight; write {name}:0.5", param_hint="--rank") from None
+        raise typer.BadParameter(f"{weight!r} is no weight; write {name}:0.5") from None
 
 
 def parse_duration(text: str, *, option: str) -> timedelta:

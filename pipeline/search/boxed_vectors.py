@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from operators.ranking.fusion import IdArray
 from pipeline.search.memory.lake_cache import LakeCache
-from schemas.regions import WHOLE_FRAME
+from schemas.query import Place
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,9 +18,8 @@ class BoxedVectors:
 
     vectors: float16 (N, D), contiguous. frame: int (N,), row of each one's frame in LakeCache, −1 where it is gone.
     boxes: x0, y0, x1, y1, float32 (N,) each. alive: bool (N,).
-    ids: rows → bytes, unique within a frame; ties are broken by them. proposer: row → name shown with a hit.
-    label_and_track: row → both, where they are known.
-    are_regions: whether ids are those of the table of regions.
+    ids: rows → bytes, unique within a frame; ties are broken by them. place: row → what a hit shows of it, but for its
+        distances.
     """
 
     vectors: torch.Tensor
@@ -28,9 +27,7 @@ class BoxedVectors:
     boxes: tuple[NDArray[np.float32], ...]
     alive: NDArray[np.bool_]
     ids: Callable[[NDArray[np.intp]], IdArray]
-    proposer: Callable[[int], str]
-    label_and_track: Callable[[int], tuple[str | None, str | None]] = lambda _: (None, None)
-    are_regions: bool = False
+    place: Callable[[int], Place]
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -45,7 +42,7 @@ class BoxedVectors:
             boxes=(nothing, nothing, nothing, nothing),
             alive=np.zeros(0, np.bool_),
             ids=lambda rows: np.zeros(len(rows), "S32"),
-            proposer=lambda _: "",
+            place=lambda _: Place(),
         )
 
     @classmethod
@@ -60,9 +57,7 @@ class BoxedVectors:
             boxes=columns.boxes,
             alive=alive,
             ids=lambda rows: columns.region_id[rows],
-            proposer=lambda row: columns.proposers[columns.proposer[row]],
-            label_and_track=columns.label_and_track,
-            are_regions=True,
+            place=columns.place,
         )
 
     @classmethod
@@ -76,5 +71,5 @@ class BoxedVectors:
             alive=alive,
             # after regions at the same distance: "~" sorts behind every hexadecimal digit
             ids=lambda rows: np.full(len(rows), b"~", "S32"),
-            proposer=lambda _: WHOLE_FRAME,
+            place=lambda _: Place(),
         )

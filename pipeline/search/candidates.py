@@ -1,6 +1,7 @@
 """The boxed vectors that pass a query's filters, ranked by meaning and geometry (methods.md §1)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +10,10 @@ from operators.ranking.fusion import IdArray, contenders, fuse, rank_frames
 from operators.ranking.geometry import geometric_distance
 from pipeline.search.boxed_vectors import BoxedVectors
 from pipeline.search.filters import overlapping
-from pipeline.search.frame_scores import FrameScores, Place
+from pipeline.search.frame_scores import FrameScores
 from pipeline.search.scoring import Scorer, float32_error
 from schemas.boxes import Boxes, FloatArray
-from schemas.query import BoxTuple, Ranking
+from schemas.query import BoxTuple, Place, Ranking
 from schemas.vectors import VectorArray
 
 IndexArray = NDArray[np.intp]
@@ -126,16 +127,10 @@ class Candidates:
     def _place(self, index: int, semantic: FloatArray | None, geometric: FloatArray | None) -> Place:
         number = int(np.searchsorted(self._starts, index, "right")) - 1
         each, row = self._sets[number], int(self._rows[number][index - self._starts[number]])
-        x0, y0, x1, y1 = (float(side[row]) for side in each.boxes)
-        label, track = each.label_and_track(row)
-        return Place(
-            box=(x0, y0, x1, y1),
-            proposer=each.proposer(row),
-            region_id=each.ids(np.array([row]))[0].decode() if each.are_regions else None,
+        return replace(
+            each.place(row),
             semantic=None if semantic is None else float(semantic[index]),
             geometric=None if geometric is None else float(geometric[index]),
-            label=label,
-            track=track,
         )
 
     def _each(self) -> list[tuple[BoxedVectors, IndexArray]]:

@@ -2,12 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.search.memory.lake_cache import NO_TIME, LakeCache
-from schemas.query import BoxTuple, Query
+from schemas.query import BoxTuple, Moment, Query
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -20,17 +21,20 @@ def frames_in_filter(columns: LakeCache, query: Query) -> NDArray[np.bool_]:
         passes &= np.array([*fits, False])[columns.source]
     for frame in query.not_frames:
         passes &= columns.frame_id != frame.encode()
-    if query.since is not None or query.until is not None:
-        passes &= columns.time != NO_TIME
     if query.since is not None:
-        passes &= columns.time >= _micros(query.since)
+        clock, bound = _clock_of(columns, query.since)
+        passes &= clock >= bound
     if query.until is not None:
-        passes &= columns.time < _micros(query.until)
-    if query.since_s is not None:
-        passes &= columns.pts_s >= query.since_s
-    if query.until_s is not None:
-        passes &= columns.pts_s < query.until_s
+        clock, bound = _clock_of(columns, query.until)
+        passes &= (clock < bound) & (clock != NO_TIME)
     return passes
+
+
+def _clock_of(columns: LakeCache, moment: Moment) -> tuple[NDArray[Any], float]:
+    """Times of all frames by the clock of a bound (NO_TIME, the least of all, where unknown), and the bound by it."""
+    if isinstance(moment, datetime):
+        return columns.time, _micros(moment)
+    return columns.pts_s, moment
 
 
 def source_matches(uri: str, pattern: str) -> bool:

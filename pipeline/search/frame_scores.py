@@ -1,4 +1,4 @@
-"""How far every frame is by one way of ranking, and several ways as one."""
+"""How far every frame is by one method of ranking, and by several together."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,24 +7,7 @@ import numpy as np
 
 from operators.ranking.fusion import normalised
 from schemas.boxes import FloatArray
-from schemas.masks import Mask
-from schemas.query import BoxTuple, Fusion
-
-_WHOLE: BoxTuple = (0.0, 0.0, 1.0, 1.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where in its frame a way of ranking found it, and what that stands for; see schemas.query.Hit."""
-
-    box: BoxTuple = _WHOLE
-    proposer: str = "frame"
-    region_id: str | None = None
-    semantic: float | None = None
-    geometric: float | None = None
-    label: str | None = None
-    track: str | None = None
-    mask: Mask | None = None
+from schemas.query import WHOLE, Fusion, Place
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,11 +25,11 @@ class FrameScores:
 
 
 def fused(scores: Sequence[tuple[float, FrameScores]], *, fusion: Fusion) -> FrameScores:
-    """Several ways as one, each with its weight; a single one stays as it is. Distances lie in [0, 1].
+    """Several methods as one, each with its weight; a single one stays as it is. Distances lie in [0, 1].
 
     "rrf": `1 − Σ w (R + 1) / (R + rank) / Σ w` with R = 60 (Cormack et al., SIGIR 2009); "weighted": the mean of the
-    distances, each scaled over the frames that it finds, from 0 for the nearest to 1. What a way does not find is
-    as far as can be for it. A frame's place is that of the first way which says more than the whole frame.
+    distances, each scaled over the frames that it finds, from 0 for the nearest to 1. What a method does not
+    find is as far as can be for it. A frame's place is that of the first method that tells more than the whole frame.
     """
     if len(scores) == 1:
         return scores[0][1]
@@ -63,7 +46,7 @@ def fused(scores: Sequence[tuple[float, FrameScores]], *, fusion: Fusion) -> Fra
 
     def place(row: int) -> Place:
         places = [each.place(row) for _, each in scores if np.isfinite(each.distance[row])]
-        return next((p for p in places if p.box != _WHOLE or p.mask is not None), places[0])
+        return next((p for p in places if p.box != WHOLE or p.mask is not None), places[0])
 
     return FrameScores(
         distance.astype(np.float32),

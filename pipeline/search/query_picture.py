@@ -37,13 +37,14 @@ def query_picture(query: Query, lake: Lake) -> QueryPicture | None:
 
     Raises DecodeError for an unreadable file, QueryError for a keyframe that the lake does not have.
     """
-    if query.image is not None:
-        return QueryPicture(read_picture(query.image))
+    if query.picture is not None:
+        own = query.picture
+        return QueryPicture(read_picture(own) if isinstance(own, str) else own.pixels)
     if query.frame is None:
         return None
     found = lake.read("frames", columns=["thumbnail"], where=sql.equals("id", query.frame))
     if not found.num_rows:
-        raise QueryError(f"{lake.uri} has no frame {query.frame}; ids of frames are `frame_id` in hits of --json")
+        raise QueryError(f"{lake.uri} has no frame {query.frame}; it takes the frame_id of a hit")
     image = decode_thumbnail(found["thumbnail"][0].as_py())
     rows = lake.read("regions", columns=["id", "mask", "mask_area"], where=sql.equals("frame", query.frame))
     height_px, width_px, _ = image.shape

@@ -13,7 +13,8 @@ from operators.encoders.region_vectors import RegionVectorsConfig
 from operators.ranking.fusion import contenders, rank_frames
 from pipeline.lake.lake import Lake
 from pipeline.search.filters import frames_in_filter
-from pipeline.search.frame_scores import FrameScores, Place, fused
+from pipeline.search.frame_scores import FrameScores, fused
+from pipeline.search.hits import make_hit
 from pipeline.search.memory.lake_cache import LakeCache
 from pipeline.search.methods.boxed import Regions, nearest_frames
 from pipeline.search.methods.catalogue import METHODS
@@ -21,7 +22,7 @@ from pipeline.search.methods.method import Asked, Method, SearchState
 from pipeline.search.scoring import Scorer
 from pipeline.search.sequences import followed
 from pipeline.search.target import Target, TargetMaker
-from schemas.query import Hit, MethodName, Query, SearchResult
+from schemas.query import Hit, MethodName, Place, Query, SearchResult
 
 Found = tuple[int, float, Place]  # row of a frame, its distance, where in it
 
@@ -79,12 +80,12 @@ class Searcher:
     def search(self, query: Query) -> SearchResult:
         """The top k frames for a query, each with its best place. No candidates: no hits.
 
-        Raises QueryError when the query needs an encoder and there is none, or a way of ranking for which the lake has
+        Raises QueryError when the query needs an encoder and there is none, or a method for which the lake has
         nothing; DecodeError when its picture cannot be read.
         """
         start = time.perf_counter()
         target = self._targets(query)
-        then = None if query.then is None else Target(self._targets.of_text(query.then.text))
+        then = None if query.then is None else Target(self._targets.of_text(query.then))
         with self._lock:
             if time.monotonic() - self._looked_at >= self._max_age_s:
                 self._refresh()
@@ -92,7 +93,7 @@ class Searcher:
             asked = Asked(query, target, frames, np.zeros(0, np.intp))
             if then is not None:
                 answer = self._sequence(asked, then)
-            elif [term.method for term in query.rank] == ["regions"]:
+            elif [method.name for method in query.weighted_methods] == ["regions"]:
                 answer = self._by_regions(asked)
             else:
                 answer = self._of(self._scores(asked), query.k)
@@ -130,25 +131,24 @@ class Searcher:
         return _Answer(found, len(candidates))
 
     def _scores(self, asked: Asked) -> FrameScores:
-        """All ways of ranking as one; those that only re-rank see the nearest frames by the others."""
-        made = [(term, self._method(term.method)) for term in asked.query.rank]
-        scores = [(term.weight, way(asked)) for term, way in made if not way.reranks]
-        if any(way.reranks for _, way in made):
-            first = fused(scores, fusion=asked.query.fusion) if scores else self._method("global")(asked)
+        """All methods as one; those that only re-rank see the nearest frames by the others."""
+        made = [(each.weight, self._method(each.name)) for each in asked.query.weighted_methods]
+        scores = [(weight, method(asked)) for weight, method in made if not method.reranks]
+        if any(method.reranks for _, method in made):
+            first = fused(scores, fusion=asked.query.fuse) if scores else self._method("global")(asked)
             near = replace(asked, nearest=nearest_frames(first, count=asked.query.candidates))
             all_seen = len(near.nearest) >= int(asked.frames.sum())
-            scores += [(term.weight, replace(way(near), exact=all_seen)) for term, way in made if way.reranks]
-        return fused(scores, fusion=asked.query.fusion)
+            scores += [(weight, replace(method(near), exact=all_seen)) for weight, method in made if method.reranks]
+        return fused(scores, fusion=asked.query.fuse)
 
     def _sequence(self, asked: Asked, then: Target) -> "_Answer":
         """What is sought and then what follows it; the hit is the first of both frames."""
-        wanted = asked.query.then
-        assert wanted is not None
+        query = asked.query
         first = self._scores(asked)
-        second = self._scores(replace(asked, query=replace(asked.query, box=wanted.box), target=then))
+        second = self._scores(replace(asked, query=replace(query, text=query.then, box=query.then_box), target=then))
         columns = self._columns
         distance, follower = followed(
-            first.distance, second.distance, source=columns.source, pts_s=columns.pts_s, within_s=wanted.within_s
+            first.distance, second.distance, source=columns.source, pts_s=columns.pts_s, within_s=query.within_s
         )
         both = replace(first, distance=distance, exact=first.exact and second.exact)
         answer = self._of(both, asked.query.k)
@@ -171,41 +171,14 @@ class Searcher:
         return self._methods[name]
 
     def _hits(self, answer: _Answer) -> tuple[Hit, ...]:
-        shown = [*answer.found, *answer.then.values()]
-        shots = dict(
-            zip(
-                (row for row, _, _ in shown),
-                self._columns.shots_s(np.array([row for row, _, _ in shown], np.intp)),
-                strict=True,
-            )
-        )
-        hits = []
-        for rank, (row, distance, place) in enumerate(answer.found, start=1):
-            hit = self._hit(rank, row, distance, place, shots[row])
-            if row in answer.then:
-                after, its_distance, its_place = answer.then[row]
-                hit = replace(hit, then=self._hit(rank, after, its_distance, its_place, shots[after]))
-            hits.append(hit)
-        return tuple(hits)
+        shown = [row for row, _, _ in (*answer.found, *answer.then.values())]
+        shots = dict(zip(shown, self._columns.shots_s(np.array(shown, np.intp)), strict=True))
 
-    def _hit(self, rank: int, row: int, distance: float, place: Place, shot_s: tuple[float, float] | None) -> Hit:
-        columns = self._columns
-        return Hit(
-            rank=rank,
-            distance=distance,
-            semantic=place.semantic,
-            geometric=place.geometric,
-            source=columns.uris[columns.source[row]],
-            source_id=columns.source_ids[columns.source[row]],
-            pts=int(columns.pts[row]),
-            pts_s=float(columns.pts_s[row]),
-            time=columns.utc(row),
-            shot_s=shot_s,
-            box=place.box,
-            frame_id=columns.frame_id[row].decode(),
-            region_id=place.region_id,
-            proposer=place.proposer,
-            label=place.label,
-            track=place.track,
-            mask=place.mask,
+        def hit(rank: int, found: Found, then: Hit | None = None) -> Hit:
+            row, distance, place = found
+            return make_hit(self._columns, row, place, distance=distance, rank=rank, shot_s=shots[row], then=then)
+
+        return tuple(
+            hit(rank, found, hit(rank, answer.then[found[0]]) if found[0] in answer.then else None)
+            for rank, found in enumerate(answer.found, start=1)
         )

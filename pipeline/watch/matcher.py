@@ -10,6 +10,7 @@ from operators.encoders.region_vectors import RegionVectorsConfig
 from pipeline.lake.lake import Lake
 from pipeline.search.candidates import Candidates
 from pipeline.search.filters import source_matches
+from pipeline.search.hits import make_hit
 from pipeline.search.scoring import Scorer
 from pipeline.search.target import Target, TargetMaker
 from pipeline.watch.new_rows import NewRows
@@ -70,27 +71,8 @@ class Matcher:
             scorer=self._scorer,
             within=watch.threshold,
         )
-        return [
-            Hit(
-                rank=1,
-                distance=distance,
-                semantic=place.semantic,
-                geometric=place.geometric,
-                source=rows.source[row],
-                source_id=rows.source_id[row],
-                pts=rows.pts[row],
-                pts_s=rows.pts_s[row],
-                time=rows.time[row],
-                shot_s=None,  # known once the source is complete
-                box=place.box,
-                frame_id=rows.frame_id[row].decode(),
-                region_id=place.region_id,
-                proposer=place.proposer,
-                label=place.label,
-                track=place.track,
-            )
-            for row, distance, place in ranked
-        ]
+        # shots are known once the source is complete
+        return [make_hit(rows, row, place, distance=distance) for row, distance, place in ranked]
 
 
 def _asks_for(watch: Watch, source: str) -> bool:

@@ -17,6 +17,7 @@ from pipeline.search.boxed_vectors import BoxedVectors
 from pipeline.search.memory.columns import FragmentKey, fragment_key
 from pipeline.search.memory.lake_cache import ids_of, positions, vectors_of
 from schemas.clock import Span
+from schemas.query import Place
 from schemas.tables import TableName
 
 _FRAME_COLUMNS = ["id", "source_id", "source", "pts", "pts_s", "time", "vector"]
@@ -30,12 +31,12 @@ Fragments = Mapping[TableName, frozenset[FragmentKey]]
 class NewRows:
     """F frames with their regions. frame_id: bytes (F,). regions, whole: as a search ranks them, the whole frames too.
 
-    Of each frame: source (URI) and source_id, pts, pts_s and, where it is known, time in UTC.
+    Of each frame: source (its URI), pts, pts_s, and by `source_id` and `utc` what else a hit shows of it.
     """
 
     frame_id: IdArray
     source: list[str]
-    source_id: list[str]
+    source_ids: list[str]
     pts: list[int]
     pts_s: list[float]
     time: list[datetime | None]
@@ -44,6 +45,16 @@ class NewRows:
 
     def __len__(self) -> int:
         return len(self.frame_id)
+
+    def uri(self, frame: int) -> str:
+        return self.source[frame]
+
+    def source_id(self, frame: int) -> str:
+        return self.source_ids[frame]
+
+    def utc(self, frame: int) -> datetime | None:
+        """None where it is not known."""
+        return self.time[frame]
 
 
 class RowReader:
@@ -114,10 +125,12 @@ def _vectors(rows: pa.Table) -> torch.Tensor:
 def _regions(rows: pa.Table, frame: NDArray[np.int64]) -> BoxedVectors:
     ids = ids_of(rows["id"])
     x0, y0, x1, y1 = (rows[side].to_numpy() for side in ("x0", "y0", "x1", "y1"))
-    proposer, label, track = (rows[name] for name in ("proposer", "label", "track"))
 
-    def of(column: pa.ChunkedArray, row: int) -> Any:
-        return column[int(row)].as_py()
+    def place(row: int) -> Place:
+        known: dict[str, Any] = rows.slice(row, 1).select(["proposer", "label", "track"]).to_pylist()[0]
+        return Place(
+            box=(float(x0[row]), float(y0[row]), float(x1[row]), float(y1[row])), region_id=ids[row].decode(), **known
+        )
 
     return BoxedVectors(
         vectors=_vectors(rows),
@@ -125,7 +138,5 @@ def _regions(rows: pa.Table, frame: NDArray[np.int64]) -> BoxedVectors:
         boxes=(x0, y0, x1, y1),
         alive=np.ones(len(ids), np.bool_),
         ids=lambda rows: ids[rows],
-        proposer=lambda row: of(proposer, row),
-        label_and_track=lambda row: (of(label, row), of(track, row)),
-        are_regions=True,
+        place=place,
     )

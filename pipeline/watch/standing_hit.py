@@ -4,10 +4,10 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pipeline.search.hit_json import hit_json
 from pipeline.watch.watch import Watch
 from schemas.ids import digest
 from schemas.query import Hit
+from schemas.query_json import hit_json
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 from schemas.errors import QueryError
 from schemas.ids import digest
-from schemas.query import Query, RankTerm
+from schemas.options import options_of
+from schemas.pictures import Picture
+from schemas.query import Query
+
+# the options of a standing query in release 0.1.0
+_FIRST = "text image frame roi points not_points prompt prompt_box text_weight not_text not_rois not_weight".split()
+_FIRST += ["box", "source", "weight", "geometry"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +41,32 @@ class Watch:
             )
         if not 0.0 <= self.cooldown_s < math.inf:
             raise QueryError(f"the cooldown of {self.name} is some seconds, got {self.cooldown_s}")
-        query = self.query
-        if query.rank != (RankTerm(),) or query.ranking.normalisation != "raw":
-            raise QueryError(
-                f"{self.name} ranks by regions and with raw distances: other ways compare a frame with all the others"
-            )
-        if query.then is not None or query.not_frames:
-            raise QueryError(f"{self.name} looks at one new frame at a time: it takes no --then and no --not-frame")
-        if any(bound is not None for bound in (query.since, query.until, query.since_s, query.until_s)):
-            raise QueryError(f"{self.name} looks at what is new, whatever its time: it takes no bounds of time")
+        others = [
+            f"`{each.field}`"
+            for each in options_of(Query)
+            if not each.standing and each.field != "k" and getattr(self.query, each.field) != each.default
+        ]
+        if others:
+            raise QueryError(f"{self.name} looks at one new frame at a time: it takes no {' and no '.join(others)}")
 
     @property
     def question(self) -> str:
-        """What is asked, as a digest: threshold and cooldown may change under one name, the question may not."""
+        """What is asked, as a digest: threshold and cooldown may change under one name, the question may not.
+
+        Hits that are known by it outlive releases: options that are newer than _FIRST count where they are asked for.
+        """
         query = self.query
-        asked = [query.text, query.image, query.frame, query.roi, query.text_weight, query.not_text, query.not_rois]
-        asked += [query.not_weight, query.box, query.source, repr(query.prompts)]
-        asked += [query.ranking.semantic_weight, query.ranking.geometry]
+        picture = query.picture.id if isinstance(query.picture, Picture) else query.picture
+        asked: list[object] = [
+            query.text,
+            picture,
+            query.frame,
+            query.roi,
+            query.text_weight,
+            query.not_text,
+            query.not_rois,
+        ]
+        asked += [query.not_weight, query.box, query.source, repr(query.prompts), query.weight, query.geometry]
+        newer = [each for each in options_of(Query) if each.standing and each.field not in _FIRST]
+        asked += [[each.field, repr(value)] for each in newer if (value := getattr(query, each.field)) != each.default]
         return digest("question", json.dumps(asked))

@@ -28,7 +28,7 @@ from pipeline.lake.writing.committer import Committer
 from pipeline.search.searcher import Searcher
 from schemas.clock import Clock, Span
 from schemas.ids import digest, frame_id, segment_id
-from schemas.query import Query, Ranking
+from schemas.query import Query
 from schemas.sources import Segment, SegmentReport, Source
 from schemas.tables import frames_schema, regions_schema
 from schemas.vectors import VectorSpace, normalise
@@ -72,8 +72,8 @@ def bench(lake: Lake, *, rounds: int) -> None:
     for name, box in BOXES.items():
         where = f"x0 < {box[2]} AND x1 > {box[0]} AND y0 < {box[3]} AND y1 > {box[1]}"
         for how in ("raw", "zscore", "rrf"):
-            ranking = Ranking(normalisation=how)  # type: ignore[arg-type]
-            cases.append((f"text + {name}, {how}", Query(text="somebody", box=box, ranking=ranking), where))
+            query = Query(text="somebody", box=box, norm=how)  # type: ignore[arg-type]
+            cases.append((f"text + {name}, {how}", query, where))
     for name, query, where in cases:
 
         def flat(where: str | None = where) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from schemas.query import BoxTuple, Hit, Query, SearchResult
+from schemas.query import BoxTuple, Hit, Place, Query, SearchResult
 
 
 @pytest.fixture
@@ -14,18 +14,14 @@ def make_hit() -> Callable[..., Hit]:
         return Hit(
             rank=rank,
             distance=0.4,
-            semantic=0.7,
-            geometric=0.1,
+            place=Place(box, "moving", f"region-{rank}", semantic=0.7, geometric=0.1),
             source=source,
             source_id="source",
             pts=103,
             pts_s=8.24,
             time=datetime(2026, 5, 1, 12, 0, 8, tzinfo=UTC),
             shot_s=(7.6, 10.0),
-            box=box,
             frame_id=f"frame-{rank}",
-            region_id=f"region-{rank}",
-            proposer="moving",
         )
 
     return make

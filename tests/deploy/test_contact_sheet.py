@@ -14,7 +14,7 @@ from PIL import Image
 
 from deploy.contact_sheet import ASKED, HEADER_PX, HIT, MASK_OPACITY, TILE_PX, caption, draw_contact_sheet, draw_hit
 from operators.masks.rle import encode_masks
-from schemas.query import BoxTuple, Hit, SearchResult
+from schemas.query import BoxTuple, Hit, Place, SearchResult
 
 GREY = (90, 90, 90)
 
@@ -62,9 +62,11 @@ def test_a_hits_own_mask_wins_over_its_regions(make_result: Callable[..., Search
     left[:, 45:, :40], right[:, 45:, 120:] = True, True
     (of_region,), (of_hit,) = encode_masks(left), encode_masks(right)
     result = make_result(hits=2, box=None)
-    own = replace(result, hits=(result.hits[0], replace(result.hits[1], mask=of_hit)))
+    own = replace(
+        result, hits=(result.hits[0], replace(result.hits[1], place=replace(result.hits[1].place, mask=of_hit)))
+    )
     thumbnails = {hit.frame_id: jpeg(160, 90) for hit in own.hits}
-    masks = {hit.region_id: of_region for hit in own.hits if hit.region_id}
+    masks = {hit.place.region_id: of_region for hit in own.hits if hit.place.region_id}
     sheet = np.asarray(draw_contact_sheet(own, thumbnails, masks)).astype(int)
     y = HEADER_PX + TILE_PX * 9 // 16 * 3 // 4
     tinted = [bool(sheet[y, 16 + x, 2] < GREY[2] - 10) for x in (60, 420, 496 + 60, 496 + 420)]
@@ -82,7 +84,7 @@ def test_any_box_can_be_drawn_and_stays_in_the_picture(
     x0, x1 = sorted(corners[:2])
     y0, y1 = sorted(corners[2:])
     box: BoxTuple = (x0, y0, x1, y1)
-    hit = Hit(1, 0.0, None, None, "a", "a", 0, 0.0, None, None, box, "f", None, "grid")
+    hit = Hit(1, 0.0, Place(box, "grid"), "a", "a", 0, 0.0, None, None, "f")
     tile = draw_hit(Image.new("RGB", size, GREY), hit, asked=box)
     assert tile.size == size
     left, top, right, bottom = extent(tile, HIT)

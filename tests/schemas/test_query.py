@@ -3,7 +3,7 @@
 import pytest
 
 from schemas.errors import InvalidValueError, QueryError
-from schemas.query import Query, Ranking, RankTerm, Then
+from schemas.query import Query, Ranking, WeightedMethod
 
 
 @pytest.mark.parametrize(
@@ -13,11 +13,11 @@ from schemas.query import Query, Ranking, RankTerm, Then
         ({"text": "  "}, "is empty"),
         ({"text": "dog", "not_text": (" ",)}, "is empty"),
         ({"box": (0, 0, 1, 1), "not_text": ("cat",)}, "give one of these too"),
-        ({"text": "dog", "not_rois": ((0, 0, 1, 1),)}, "give --image"),
+        ({"text": "dog", "not_rois": ((0, 0, 1, 1),)}, "give `image`"),
         ({"text": "dog", "not_weight": 1.5}, "not_weight"),
-        ({"text": "dog", "rank": ()}, "at least one"),
-        ({"text": "dog", "rank": (RankTerm(), RankTerm())}, "each way once"),
-        ({"text": "dog", "roi": (0, 0, 1, 1)}, "--roi"),
+        ({"text": "dog", "methods": ()}, "at least one"),
+        ({"text": "dog", "methods": ("regions", WeightedMethod())}, "each method once"),
+        ({"text": "dog", "roi": (0, 0, 1, 1)}, "`roi`"),
         ({"text": "dog", "k": 0}, "at least 1, got 0"),
         ({"box": (0.2, 0.2, 0.2, 0.8)}, "must have an area"),
     ],
@@ -39,11 +39,13 @@ def test_a_weight_beyond_1_is_refused() -> None:
 
 def test_what_follows_needs_words_and_a_time() -> None:
     with pytest.raises(QueryError, match="empty"):
-        Then(" ", within_s=1)
+        Query(text="a cat", then=" ", within_s=1)
     with pytest.raises(QueryError, match="within some seconds"):
-        Then("a dog", within_s=0)
+        Query(text="a cat", then="a dog", within_s=0)
+    with pytest.raises(QueryError, match="give `then`"):
+        Query(text="a cat", then_box=(0, 0, 1, 1))
 
 
-def test_a_way_of_ranking_without_weight_is_refused() -> None:
+def test_a_method_without_weight_is_refused() -> None:
     with pytest.raises(QueryError, match="must be positive"):
-        RankTerm("global", 0.0)
+        WeightedMethod("global", 0.0)

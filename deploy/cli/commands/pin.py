@@ -1,13 +1,13 @@
 """`regionlake pin` and `regionlake unpin`: what retention must keep."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from deploy.cli.options import JsonOption, LakeOption
 from deploy.cli.output import EXIT_FAILED, Json, console, print_json
-from deploy.cli.values import parse_time
+from deploy.cli.values import parse_moment
 from deploy.wording import clock_time
 from schemas.sources import feed_name
 
@@ -23,9 +23,12 @@ def pin(
         str | None, typer.Argument(help="A source as search shows it, or the name of a feed.", show_default=False)
     ] = None,
     since: Annotated[
-        str | None, typer.Option("--from", metavar="TIME", help="Pin from here: UTC, or 1:30 within the source.")
+        Any,  # datetime | float | None: Typer takes no unions
+        typer.Option(
+            "--from", parser=parse_moment, metavar="TIME", help="Pin from here: UTC, or 1:30 within the source."
+        ),
     ] = None,
-    until: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Pin up to here.")] = None,
+    until: Annotated[Any, typer.Option("--to", parser=parse_moment, metavar="TIME", help="Pin up to here.")] = None,
     shot: Annotated[str | None, typer.Option(metavar="ID", help="Pin this shot.")] = None,
     hit: Annotated[str | None, typer.Option(metavar="FRAME_ID", help="Pin the shot of this hit of a search.")] = None,
     shown: Annotated[bool, typer.Option("--list", help="Show what is pinned.")] = False,
@@ -42,18 +45,15 @@ def pin(
     ways = [source is not None, shot is not None, hit is not None, shown]
     if sum(ways) != 1:
         raise typer.BadParameter("name a source, --shot or --hit, one of them; or --list", param_hint="SOURCE")
-    if (since or until) and source is None:
+    if (since is not None or until is not None) and source is None:
         raise typer.BadParameter("--from and --to go with a source", param_hint="--from")
     opened = Lake.open(lake)
-    if shown:
-        pins = Pins(opened).read()
-    else:
-        begin, end = parse_time(since, option="--from"), parse_time(until, option="--to")
-        pins = Pins(opened).add(_places(opened, source, begin, end, shot=shot, hit=hit))
+    pins = Pins(opened)
+    found = pins.read() if shown else pins.add(_places(opened, source, since, until, shot=shot, hit=hit))
     if as_json:
-        print_json([_pin_json(each) for each in pins])
+        print_json([_pin_json(each) for each in found])
     else:
-        _print(opened, pins)
+        _print(opened, found)
 
 
 def unpin(

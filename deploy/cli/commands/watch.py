@@ -4,25 +4,15 @@ import os
 import re
 import sys
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from deploy.cli.interrupt import ended_by_signal
 from deploy.cli.options import LakeOption
-from deploy.cli.search_options import (
-    BoxOption,
-    FrameOption,
-    GeometryOption,
-    ImageOption,
-    NotTextOption,
-    RoiOption,
-    SourceOption,
-    TemplateOption,
-    TextArgument,
-    WeightOption,
-)
-from deploy.cli.values import parse_box
+from deploy.cli.query_options import Asked, takes_query
+from deploy.cli.search_options import TemplateOption
 from deploy.cli.watch_options import (
     BeginOption,
     CooldownOption,
@@ -39,7 +29,8 @@ from deploy.cli.watch_options import (
     WebhookTimeoutOption,
     WebhookTokenOption,
 )
-from schemas.query import Query, Ranking
+from schemas.options import options_of
+from schemas.query import Query
 
 if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
@@ -48,24 +39,16 @@ if TYPE_CHECKING:
     from pipeline.watch.watcher import WatcherStatus
     from pipeline.watch.webhook import Webhook
 
-DEFAULT = Ranking()
 # what makes one watch; with --queries each stands in the file
-OF_ONE = "text threshold box image roi frame not_text geometry weight source cooldown name".split()
+OF_ONE = {*(option.field for option in options_of(Query) if option.standing), "threshold", "cooldown", "name"}
 
 
+@takes_query(standing=True)
 def watch(
     context: typer.Context,
     lake: LakeOption,
-    text: TextArgument = None,
+    asked: Asked,
     threshold: ThresholdOption = None,
-    box: BoxOption = None,
-    image: ImageOption = None,
-    roi: RoiOption = None,
-    frame: FrameOption = None,
-    not_text: NotTextOption = None,
-    geometry: GeometryOption = DEFAULT.geometry,
-    weight: WeightOption = DEFAULT.semantic_weight,
-    source: SourceOption = None,
     cooldown: CooldownOption = 0.0,
     name: NameOption = None,
     queries: QueriesOption = None,
@@ -88,17 +71,10 @@ def watch(
         _refuse_with_queries(context)
         title, watches = _slug(queries.stem), read_watches(queries)
     else:
-        query = Query(
-            text=text,
-            image=str(image.absolute()) if image else None,
-            frame=frame,
-            roi=parse_box(roi, option="--roi"),
-            not_text=tuple(not_text or ()),
-            box=parse_box(box, option="--box"),
-            source=source,
-            ranking=Ranking(semantic_weight=weight, geometry=geometry),
-        )
-        title = name or _slug(text or (image and image.stem) or frame or "box")
+        if "image" in asked:
+            asked["image"] = str(Path(asked["image"]).absolute())  # found wherever the watch is started again
+        query = Query(**asked)
+        title = name or _slug(query.text or Path(asked.get("image", "")).stem or query.frame or "box")
         watches = [_watch(title, query, threshold, cooldown_s=cooldown)]
     if webhook is None and (webhook_token_env or dead_letter):
         hint = "--webhook-token-env" if webhook_token_env else "--dead-letter"

@@ -12,6 +12,7 @@ from operators.ranking.fusion import IdArray
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.spans import SpanIndex
 from pipeline.search.memory.columns import Columns, ColumnStore
+from schemas.query import Place
 from schemas.tables import CODE_BYTES, TableName
 
 NO_TIME = np.iinfo(np.int64).min
@@ -24,8 +25,7 @@ class LakeCache:
     Frames, F rows: frame_id bytes (F,), source int64 (F,) into `uris` and `source_ids`, pts int64, pts_s float64, time
     int64 in µs of UTC (NO_TIME where unknown), frame_vectors float16 tensor (F, D), visible bool (F,).
     Regions, R rows: region_id bytes (R,), frame int64 (R,) row of its frame or −1, boxes float32 (4, R),
-    proposer int64 (R,) into `proposers`, region_vectors float16 tensor (R, D); what else a hit shows of its region by
-    `label_and_track`.
+    proposer int64 (R,) into `proposers`, region_vectors float16 tensor (R, D); all that a hit shows of one by `place`.
 
     A row is visible when its segment is done by the ledger (what a writer is about to commit, or left behind when it
     was killed, is not found) and it has a vector in `column`: the lake's own "vector", or one that was filled later.
@@ -157,10 +157,17 @@ class LakeCache:
     def proposer(self) -> NDArray[np.int64]:
         return self._regions["proposer"]
 
-    def label_and_track(self, region: int) -> tuple[str | None, str | None]:
-        """Of a row of regions; None where there is none."""
-        code, track = int(self._regions["label"][region]), self._regions["track"][region]
-        return None if code < 0 else self.labels[code], track.decode() or None
+    def place(self, region: int) -> Place:
+        """What a hit shows of a row of regions."""
+        x0, y0, x1, y1 = (float(side[region]) for side in self.boxes)
+        label = int(self._regions["label"][region])
+        return Place(
+            box=(x0, y0, x1, y1),
+            proposer=self.proposers[self.proposer[region]],
+            region_id=self.region_id[region].decode(),
+            label=None if label < 0 else self.labels[label],
+            track=self._regions["track"][region].decode() or None,
+        )
 
     @property
     def region_vectors(self) -> torch.Tensor:
@@ -184,7 +191,15 @@ class LakeCache:
         found = index.find(source=self.source[frames], pts=self.pts[frames])
         return [(float(seconds[i, 0]), float(seconds[i, 1])) if i >= 0 else None for i in found]
 
+    def uri(self, frame: int) -> str:
+        """Of the source of a row of frames."""
+        return self.uris[int(self.source[frame])]
+
+    def source_id(self, frame: int) -> str:
+        return self.source_ids[int(self.source[frame])]
+
     def utc(self, frame: int) -> datetime | None:
+        """When a row of frames was recorded; None where that is not known."""
         micros = int(self.time[frame])
         return None if micros == NO_TIME else datetime.fromtimestamp(0, UTC) + timedelta(microseconds=micros)
 

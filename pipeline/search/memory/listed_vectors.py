@@ -15,6 +15,7 @@ from pipeline.search.boxed_vectors import BoxedVectors
 from pipeline.search.memory.columns import FragmentKey, fragment_key
 from pipeline.search.memory.lake_cache import LakeCache, ids_of, positions
 from schemas.boxes import FloatArray
+from schemas.query import BoxTuple, Place
 from schemas.tables import TableName
 
 _ROWS = 64  # of a batch: a row may hold a whole grid
@@ -78,7 +79,7 @@ class ListedVectors:
             boxes=tuple(together.boxes),
             alive=frame >= 0,
             ids=lambda rows: np.char.zfill(number[rows].astype("S8"), 8).astype("S32"),
-            proposer=lambda _: self._column.name,
+            place=lambda row: Place(box=_corners(together.boxes[:, row]), proposer=self._column.name),
         )
 
     def _read(self, dataset: Any, fragment: Any) -> Lists:
@@ -103,6 +104,11 @@ class ListedVectors:
             ids_of(rows[column.frame_id]),
             np.asarray(lists.value_lengths().to_numpy(zero_copy_only=False), np.int64),
         )
+
+
+def _corners(sides: FloatArray) -> BoxTuple:
+    x0, y0, x1, y1 = sides.tolist()
+    return x0, y0, x1, y1
 
 
 def _joined(parts: list[Lists], *, dimension: int) -> Lists:

@@ -1,4 +1,4 @@
-"""Ways of ranking by the nearest of a frame's boxed vectors: its regions, or itself as a whole."""
+"""Methods that rank frames by the nearest of a frame's boxed vectors: its regions, or itself as a whole."""
 
 import numpy as np
 
@@ -60,7 +60,7 @@ def scores_of(candidates: Candidates, asked: Asked, state: SearchState, *, with_
 def require_meaning(asked: Asked, method: str) -> None:
     """Raises QueryError for a query by a box alone."""
     if asked.target.vector is None:
-        raise QueryError(f"--rank {method} ranks by meaning; give a text or an image, or rank by regions")
+        raise QueryError(f"the method {method} ranks by meaning; give `text` or `image`, or rank by regions")
 
 
 def nearest_frames(scores: FrameScores, *, count: int) -> "np.ndarray[tuple[int], np.dtype[np.intp]]":

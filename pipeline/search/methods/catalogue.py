@@ -1,4 +1,4 @@
-"""The ways of ranking by their names."""
+"""The methods of ranking by their names."""
 
 from collections.abc import Callable
 from functools import partial

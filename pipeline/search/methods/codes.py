@@ -53,8 +53,8 @@ class Codes:
         target, encoder = asked.target, self._state.encoder
         if target.picture is None or encoder is None:
             raise QueryError(
-                "--rank codes compares a region with regions; give a picture (--image or --frame) with --point, "
-                "--prompt, --prompt-box or --roi, or rank by regions"
+                "the method codes compares a region with regions; give a picture (`image` or `frame`) with `points`, "
+                "`prompt`, `prompt_box` or `roi`, or rank by regions"
             )
         if self._model is None:
             self._model = load_code_model(self._state.lake)

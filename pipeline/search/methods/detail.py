@@ -13,7 +13,7 @@ from pipeline.search.memory.lake_cache import ids_of, positions, vectors_of
 from pipeline.search.methods.boxed import require_meaning, scores_of
 from pipeline.search.methods.method import Asked, SearchState
 from schemas.errors import QueryError
-from schemas.regions import WHOLE_FRAME
+from schemas.query import Place
 
 
 class Detail:
@@ -63,7 +63,7 @@ class Detail:
             boxes=tuple(np.broadcast_to(side, len(store)) for side in sides),
             alive=store.alive & store["embedded"] & (self._frame >= 0),
             ids=lambda rows: np.full(len(rows), b"~", "S32"),
-            proposer=lambda _: WHOLE_FRAME,
+            place=lambda _: Place(),
         )
 
 

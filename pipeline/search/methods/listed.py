@@ -1,4 +1,4 @@
-"""Ways of ranking by the nearest of a frame's representatives or patches (Cluster-CLIP, methods.md §4.3)."""
+"""Methods that rank frames by the nearest of a frame's representatives or patches (Cluster-CLIP, methods.md §4.3)."""
 
 import numpy as np
 import pyarrow as pa

@@ -1,4 +1,4 @@
-"""Ways of re-ranking frames by matching a part of a picture patch by patch (RIS, methods.md §5).
+"""Methods that re-rank frames by matching a part of a picture patch by patch (RIS, methods.md §5).
 
 Frames of which nothing matches keep the order of the first search, after all others: at distances above 1.
 """
@@ -14,15 +14,13 @@ from operators.patch_matching.pyramid import SCALES, Level, roi_pyramid
 from operators.patch_matching.region_match import RegionMatch, match_region
 from operators.patch_matching.voting import votes
 from pipeline.lake import sql
-from pipeline.search.frame_scores import FrameScores, Place
+from pipeline.search.frame_scores import FrameScores
 from pipeline.search.memory.stored_grids import no_patches, read_grids, require_space
 from pipeline.search.methods.method import Asked, SearchState
 from schemas.boxes import Boxes, FloatArray
 from schemas.errors import QueryError
 from schemas.patches import PatchGrid
-from schemas.query import BoxTuple
-
-_WHOLE: BoxTuple = (0.0, 0.0, 1.0, 1.0)
+from schemas.query import WHOLE, Place
 
 
 class Votes:
@@ -102,13 +100,15 @@ def _unmatched(asked: Asked, rows: Sequence[int]) -> FloatArray:
 def _levels(asked: Asked, state: SearchState, *, scales: Sequence[float]) -> list[Level]:
     """The patches of the sought part of the query's picture, by size."""
     if asked.target.picture is None or state.encoder is None:
-        raise QueryError("--rank votes and growing match the patches of a picture; give one, best with --roi")
+        raise QueryError(
+            "the methods votes and growing match the patches of a picture; give one (`image`), best with `roi`"
+        )
     require_space(state)
     target = asked.target
     mask = None if target.mask is None else decode_mask(target.mask)
     if mask is not None and mask.shape != asked.target.picture.shape[:2]:
         raise QueryError(f"a mask of {mask.shape} px does not fit a picture of {asked.target.picture.shape[:2]} px")
-    roi = Boxes(np.array([target.roi or _WHOLE], np.float32))
+    roi = Boxes(np.array([target.roi or WHOLE], np.float32))
     return roi_pyramid(state.encoder, asked.target.picture, roi, mask=mask, scales=scales)
 
 

@@ -1,4 +1,4 @@
-"""What every way of ranking frames takes and gives."""
+"""What every method of ranking frames takes and gives."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,7 +17,7 @@ from schemas.query import Query
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SearchState:
-    """What a searcher has, for the ways of ranking, which are made once and asked under its lock.
+    """What a searcher has, for the methods of ranking, which are made once and asked under its lock.
 
     columns: follow the lake; when their `generation` changes, rows may have moved.
     encoder: None where only boxes are asked for. proposers: which candidates take part; None for all.
@@ -32,7 +32,7 @@ class SearchState:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Asked:
-    """A query to one way of ranking.
+    """A query to one method.
 
     frames: bool (F,), those that pass its filters.
     nearest: intp (N,), rows of the frames that a method with `reranks` may look at, nearest first; else empty.
@@ -45,7 +45,7 @@ class Asked:
 
 
 class Method(Protocol):
-    """One way of ranking. reranks: it costs too much for all frames, and looks at the nearest by other ways only."""
+    """Ranks frames. reranks: it costs too much for all frames, and looks at the nearest by other methods only."""
 
     @property
     def reranks(self) -> bool: ...

@@ -39,7 +39,7 @@ def test_every_subcommand_has_its_help(called: Run, subcommand: str) -> None:
         (["search", " ", "--lake", "L"], "empty"),
         (["search", "a dog", "--lake", "L", "--box", "0,0,640,480"], "fractions"),
         (["search", "a dog", "--lake", "L", "--geometry", "nearest"], "giou"),
-        (["search", "a dog", "--lake", "L", "--rank", "nearest"], "regions"),
+        (["search", "a dog", "--lake", "L", "--method", "nearest"], "regions"),
         (["search", "a dog", "--lake", "L", "--rank", "regions:much"], "is no weight"),
         (["search", "a dog", "--lake", "L", "--weight", "2"], "--weight"),
         (["search", "a dog", "--lake", "L", "--roi", "0,0,1,1"], "--image"),

@@ -3,15 +3,15 @@
 import json
 from collections.abc import Callable
 
-from deploy.cli.output import search_json
 from schemas.query import SearchResult
+from schemas.query_json import result_json
 
 HIT_KEYS = ["rank", "distance", "semantic", "geometric", "source", "pts_s", "time", "shot_s", "box"]
 HIT_KEYS += ["frame_id", "region_id", "proposer", "label", "track"]
 
 
 def test_the_json_of_a_search_has_the_promised_keys(make_result: Callable[..., SearchResult]) -> None:
-    printed = json.loads(json.dumps(search_json(make_result(hits=2))))
+    printed = json.loads(json.dumps(result_json(make_result(hits=2))))
     assert list(printed) == ["query", "took_ms", "exact", "hits"]
     assert [list(hit) for hit in printed["hits"]] == [HIT_KEYS] * 2
     assert printed["query"]["text"] == "a bicycle"

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from deploy.cli.output import search_json
 from deploy.contact_sheet import draw_contact_sheet, write_contact_sheet
 from pipeline.lake.audit.check import check
 from pipeline.lake.lake import Lake
 from pipeline.search.searcher import Searcher
 from schemas.query import Query
+from schemas.query_json import result_json
 from tests.deploy.cli.conftest import Run
 from tests.detectors import Detectors
 from tests.segmenters import Segmenters
@@ -43,7 +43,7 @@ def test_labels_tracks_and_masks_come_through(
     assert all(row["track"] for row in rows)
     row = max(rows, key=lambda row: row["mask_area"] or 0.0)
     result = Searcher(opened).search(Query(box=tuple(row[side] for side in ("x0", "y0", "x1", "y1"))))
-    (hit,) = [hit for hit in search_json(result)["hits"] if hit["region_id"] == row["id"]]
+    (hit,) = [hit for hit in result_json(result)["hits"] if hit["region_id"] == row["id"]]
     assert (hit["label"], hit["track"], hit["proposer"]) == (row["label"], row["track"], "owlv2")
     write_contact_sheet(result, lake=opened, path=tmp_path / "hits.png")
     frames = opened.read("frames", columns=["id", "thumbnail"]).to_pylist()

@@ -131,7 +131,7 @@ def test_a_search_takes_the_column_of_its_model(lake: str, other: Plan, checkpoi
     (asked,) = encoder.encode_texts(["red"])
     expected = {i: 1 - float(asked.astype(np.float64) @ v) for i, v in held.items()}
     for hit in hits:
-        assert hit.semantic == pytest.approx(expected[hit.region_id or hit.frame_id], abs=1e-6)
+        assert hit.place.semantic == pytest.approx(expected[hit.place.region_id or hit.frame_id], abs=1e-6)
     assert hits[0].distance == pytest.approx(min(expected.values()), abs=1e-6)
     with pytest.raises(ModelError, match="--reembed --model"):
         Searcher(opened, load_encoder(str(checkpoints("siglip"))))

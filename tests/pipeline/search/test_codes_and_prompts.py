@@ -30,11 +30,10 @@ from pipeline.search.searcher import Searcher
 from schemas.boxes import Boxes
 from schemas.errors import LakeError, ModelError, QueryError
 from schemas.frames import ImageArray, Keyframe
-from schemas.prompts import RegionPrompts
-from schemas.query import Query, RankTerm
+from schemas.query import MethodName, Query, WeightedMethod
 from schemas.regions import Proposals
 
-BY_CODES = (RankTerm("codes"),)
+BY_CODES = (WeightedMethod("codes"),)
 BAR = (0.65, 0.15, 0.9, 0.85)
 COLOURS = ((200, 30, 30), (30, 160, 40), (40, 60, 200), (220, 200, 40), (150, 40, 160), (30, 170, 180))
 
@@ -114,20 +113,19 @@ def test_the_largest_masks_of_each_frame_have_the_code_that_their_pixels_give(
 def test_a_point_on_a_file_finds_its_frame_by_codes_and_says_which_region_was_meant(
     searcher: Searcher, pictures: list[Path]
 ) -> None:
-    query = Query(image=str(pictures[3]), prompts=RegionPrompts(points=((45 / 160, 0.5),)), rank=BY_CODES, k=3)
+    query = Query(image=str(pictures[3]), points=((45 / 160, 0.5),), methods=BY_CODES, k=3)
     result = searcher.search(query)
     assert result.region is not None
     np.testing.assert_allclose(result.region, (13 / 160, 28 / 120, 78 / 160, 93 / 120), atol=0.03)
     best = result.hits[0]
     assert best.source == str(pictures[3])
-    np.testing.assert_allclose(best.box, result.region, atol=0.03)
+    np.testing.assert_allclose(best.place.box, result.region, atol=0.03)
 
 
 def test_hits_are_the_nearest_codes_in_the_order_of_their_vectors(
     lake: Lake, searcher: Searcher, encoder: EverydayEncoder, pictures: list[Path]
 ) -> None:
-    prompts = RegionPrompts(box=BAR)
-    result = searcher.search(Query(image=str(pictures[0]), prompts=prompts, rank=BY_CODES, candidates=3, k=100))
+    result = searcher.search(Query(image=str(pictures[0]), prompt_box=BAR, methods=BY_CODES, candidates=3, k=100))
     found = Segments(SegmentsConfig())(Keyframe(0, picture(0), None, "picture"))
     meant = int(np.argmax(found.boxes.iou(Boxes([BAR]))[:, 0]))
     model = load_code_model(lake)
@@ -154,39 +152,39 @@ def test_a_keyframe_of_the_lake_is_asked_by_its_own_masks(lake: Lake, searcher: 
     rows = lake.read("regions", columns=["id", "frame", "mask", "mask_area", "x0", "y0", "x1", "y1", "code"])
     row = next(r for r in rows.to_pylist() if r["code"] is not None and 0.05 < r["mask_area"] < 0.3)
     box = (row["x0"], row["y0"], row["x1"], row["y1"])
-    result = searcher.search(Query(frame=row["frame"], prompts=RegionPrompts(box=box), rank=BY_CODES, k=1))
+    result = searcher.search(Query(frame=row["frame"], prompt_box=box, methods=BY_CODES, k=1))
     np.testing.assert_allclose(result.region, box, atol=1e-6)
     assert result.hits[0].frame_id == row["frame"]
 
 
-def test_prompts_work_with_every_way_of_ranking(searcher: Searcher, pictures: list[Path]) -> None:
-    prompts = RegionPrompts(points=((45 / 160, 0.5),))
-    for rank in ((RankTerm("regions"),), (RankTerm("global"),), (RankTerm("regions"), RankTerm("codes"))):
-        result = searcher.search(Query(image=str(pictures[2]), prompts=prompts, rank=rank, k=6))
-        assert len(result.hits) == 6 or rank[-1].method == "codes"
-    words = RegionPrompts(points=((45 / 160, 0.5),), text="a ball")
-    assert searcher.search(Query(image=str(pictures[2]), prompts=words, k=1)).region is not None
+def test_prompts_work_with_every_method(searcher: Searcher, pictures: list[Path]) -> None:
+    points = ((45 / 160, 0.5),)
+    asked: tuple[tuple[MethodName, ...], ...] = (("regions",), ("global",), ("regions", "codes"))
+    for methods in asked:
+        result = searcher.search(Query(image=str(pictures[2]), points=points, methods=methods, k=6))
+        assert len(result.hits) == 6 or methods[-1] == "codes"
+    assert searcher.search(Query(image=str(pictures[2]), points=points, prompt="a ball", k=1)).region is not None
 
 
 def test_filters_hold_for_codes(searcher: Searcher, pictures: list[Path]) -> None:
-    prompts = RegionPrompts(points=((45 / 160, 0.5),))
-    right = Query(image=str(pictures[0]), prompts=prompts, rank=BY_CODES, box=(0.6, 0.1, 0.95, 0.9), source="4.png")
+    points = ((45 / 160, 0.5),)
+    right = Query(image=str(pictures[0]), points=points, methods=BY_CODES, box=(0.6, 0.1, 0.95, 0.9), source="4.png")
     hits = searcher.search(right).hits
     assert [hit.source for hit in hits] == [str(pictures[4])]
-    assert hits[0].box[2] > 0.6
+    assert hits[0].place.box[2] > 0.6
 
 
 def test_what_codes_cannot_answer_is_refused_with_the_fix(
     searcher: Searcher, encoder: EverydayEncoder, pictures: list[Path], tmp_path: Path
 ) -> None:
     with pytest.raises(QueryError, match="give a picture"):
-        searcher.search(Query(text="a ball", rank=BY_CODES))
+        searcher.search(Query(text="a ball", methods=BY_CODES))
     with pytest.raises(QueryError, match="has no frame nothing"):
         searcher.search(Query(frame="nothing"))
     plain = str(tmp_path / "plain")
     ingest([str(pictures[0])], plain, replace(plan(""), proposals=ProposalConfig(use=("grid",))))
     with pytest.raises(QueryError, match="holds no codes: train some"):
-        Searcher(Lake.open(plain), encoder).search(Query(image=str(pictures[0]), rank=BY_CODES))
+        Searcher(Lake.open(plain), encoder).search(Query(image=str(pictures[0]), methods=BY_CODES))
 
 
 def test_a_lake_keeps_one_code_model(lake: Lake, encoder: EverydayEncoder, code_model: Path) -> None:

@@ -38,7 +38,7 @@ def test_frames_that_are_left_out_are_not_found_and_all_others_are(find: Find) -
 
 
 def test_presentation_time_takes_its_start_and_leaves_its_end(find: Find) -> None:
-    assert {h.pts_s for h in find(since_s=2.0, until_s=3.0)} == {2.0, 2.5}
+    assert {h.pts_s for h in find(since=2.0, until=3.0)} == {2.0, 2.5}
 
 
 def test_recording_time_takes_its_start_and_leaves_its_end(find: Find) -> None:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.search.frame_scores import FrameScores, Place, fused
-from schemas.query import Fusion
+from pipeline.search.frame_scores import FrameScores, fused
+from schemas.query import Fusion, Place
 
 PART = Place(box=(0.0, 0.0, 0.5, 0.5), proposer="moving")
 

@@ -42,14 +42,14 @@ def test_hits_know_the_label_and_the_track_of_their_region(empty_lake: Lake) -> 
                     row["id"]: (row["label"], row["track"])
                     for row in empty_lake.read("regions", columns=["id", "label", "track"]).to_pylist()
                 }
-                hits = [hit for hit in searcher.search(query).hits if hit.region_id is not None]
-                assert {hit.region_id: (hit.label, hit.track) for hit in hits} == {
-                    hit.region_id: stored[hit.region_id] for hit in hits
+                hits = [hit for hit in searcher.search(query).hits if hit.place.region_id is not None]
+                assert {hit.place.region_id: (hit.place.label, hit.place.track) for hit in hits} == {
+                    hit.place.region_id: stored[hit.place.region_id] for hit in hits
                 }
-    assert {hit.label for hit in hits} == set(NAMES)
-    assert {hit.track is None for hit in hits} == {True, False}  # windows of a grid have none
+    assert {hit.place.label for hit in hits} == set(NAMES)
+    assert {hit.place.track is None for hit in hits} == {True, False}  # windows of a grid have none
 
 
 def test_a_whole_frame_has_neither(random_lake: Lake) -> None:
     found = Searcher(random_lake, DrawnEncoder(), proposers=frozenset({"frame"})).search(Query(text="anything"))
-    assert {(hit.label, hit.track) for hit in found.hits} == {(None, None)}
+    assert {(hit.place.label, hit.place.track) for hit in found.hits} == {(None, None)}

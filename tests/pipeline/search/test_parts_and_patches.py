@@ -21,7 +21,7 @@ from pipeline.search.searcher import Searcher
 from schemas.boxes import Boxes
 from schemas.errors import QueryError
 from schemas.patches import cell_boxes
-from schemas.query import Hit, MethodName, Query, Ranking, RankTerm
+from schemas.query import Hit, MethodName, Query, WeightedMethod
 from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots
 from tests.pipeline.search.coloured import COLS, ROWS, ColourEncoder, add_coloured, picture, stored_grid
 
@@ -52,8 +52,8 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-def by(*methods: MethodName) -> tuple[RankTerm, ...]:
-    return tuple(RankTerm(method) for method in methods)
+def by(*methods: MethodName) -> tuple[WeightedMethod, ...]:
+    return tuple(WeightedMethod(method) for method in methods)
 
 
 def boxed_rows(lake: Lake, method: MethodName) -> list[tuple[str, list[float], list[float]]]:
@@ -91,18 +91,18 @@ def test_frames_are_as_near_as_the_nearest_of_their_vectors(
                 continue
             distance = 0.3 * distance + 0.7 * (1 - overlap)
         nearest[frame] = min(distance, nearest.get(frame, np.inf))
-    query = Query(text="a dog", box=box, k=40, rank=by(method), ranking=Ranking(semantic_weight=0.3))
+    query = Query(text="a dog", box=box, k=40, methods=by(method), weight=0.3)
     hits = searcher.search(query).hits
     assert [hit.distance for hit in hits] == pytest.approx(sorted(nearest.values()), abs=1e-5)
     assert {hit.frame_id: hit.distance for hit in hits} == pytest.approx(nearest, abs=1e-5)
     boxes = {(frame, tuple(np.float32(where).tolist())) for frame, _, where in boxed_rows(lake, method)}
-    assert all((hit.frame_id, hit.box) in boxes for hit in hits)
+    assert all((hit.frame_id, hit.place.box) in boxes for hit in hits)
 
 
 def test_what_is_committed_later_is_found(tmp_path: Path) -> None:
     lake = Lake.create_or_open(str(tmp_path / "lake"), SPACE)
     searcher = Searcher(lake, ColourEncoder())
-    query = Query(text="a dog", k=100, rank=by("parts"))
+    query = Query(text="a dog", k=100, methods=by("parts"))
     with Committer(lake, plan_hash=PLAN, fold_shots=fold_shots) as committer:
         add_coloured(committer, World(1))
         before = searcher.search(query).hits
@@ -110,7 +110,9 @@ def test_what_is_committed_later_is_found(tmp_path: Path) -> None:
     after = searcher.search(query).hits
     fresh = Searcher(lake, ColourEncoder()).search(query).hits
     assert (len(before), len(after)) == (20, 40)
-    assert [(h.frame_id, h.distance, h.box) for h in after] == [(h.frame_id, h.distance, h.box) for h in fresh]
+    assert [(h.frame_id, h.distance, h.place.box) for h in after] == [
+        (h.frame_id, h.distance, h.place.box) for h in fresh
+    ]
     assert not list(check(lake).problems)
     assert status(lake).vector_bytes == {"frames": 32, "parts": 4 * 32, "regions": 6 * 32, "patches": 48 * 32}
 
@@ -119,14 +121,14 @@ def test_what_is_committed_later_is_found(tmp_path: Path) -> None:
 def test_growing_finds_the_part_of_a_frame_in_that_frame(
     searcher: Searcher, image: str, roi: tuple[float, float, float, float] | None
 ) -> None:
-    hit = searcher.search(Query(image=image, roi=roi, rank=by("growing"), k=1)).hits[0]
+    hit = searcher.search(Query(image=image, roi=roi, methods=by("growing"), k=1)).hits[0]
     assert (hit.source.endswith("clip-1.mp4"), hit.pts) == (True, 35)
-    assert hit.box == pytest.approx(roi or (0, 0, 1, 1))
-    assert hit.mask is not None
-    assert (hit.mask.width_px, hit.mask.height_px) == (64, 48)
-    x0, y0, x1, y1 = (int(side) for side in np.array(hit.box) * [64, 48, 64, 48])
-    assert decode_mask(hit.mask)[y0:y1, x0:x1].all()
-    assert hit.mask.area_px == (x1 - x0) * (y1 - y0)
+    assert hit.place.box == pytest.approx(roi or (0, 0, 1, 1))
+    assert hit.place.mask is not None
+    assert (hit.place.mask.width_px, hit.place.mask.height_px) == (64, 48)
+    x0, y0, x1, y1 = (int(side) for side in np.array(hit.place.box) * [64, 48, 64, 48])
+    assert decode_mask(hit.place.mask)[y0:y1, x0:x1].all()
+    assert hit.place.mask.area_px == (x1 - x0) * (y1 - y0)
 
 
 def by_frame(hits: tuple[Hit, ...]) -> dict[str, float]:
@@ -136,7 +138,7 @@ def by_frame(hits: tuple[Hit, ...]) -> dict[str, float]:
 def test_votes_and_growing_rank_the_nearest_frames_by_the_stored_patches(
     lake: Lake, searcher: Searcher, image: str
 ) -> None:
-    first = searcher.search(Query(image=image, roi=ROI, rank=by("global"), k=12)).hits
+    first = searcher.search(Query(image=image, roi=ROI, methods=by("global"), k=12)).hits
     stored = {row["frame"]: stored_grid(row) for row in lake.read("patches").to_pylist()}
     targets = [stored[hit.frame_id] for hit in first]
     roi, shown = Boxes(np.array([ROI], np.float32)), picture(1, 35)
@@ -146,42 +148,42 @@ def test_votes_and_growing_rank_the_nearest_frames_by_the_stored_patches(
     grown = match_region(roi_pyramid(encoder, shown, roi), targets)
     expected = {h.frame_id: 1 + n / 12 for n, h in enumerate(first, start=1)}  # as they stood, where nothing matches
     expected |= {h.frame_id: 1 - m.score for h, m in zip(first, grown, strict=True) if m is not None}
-    answer = searcher.search(replace(query, rank=by("growing")))
+    answer = searcher.search(replace(query, methods=by("growing")))
     assert by_frame(answer.hits) == pytest.approx(expected, abs=1e-5)
     assert not answer.exact
-    assert searcher.search(replace(query, rank=by("growing"), candidates=1000)).exact
+    assert searcher.search(replace(query, methods=by("growing"), candidates=1000)).exact
 
     patches = roi_patches(roi_pyramid(encoder, shown, Boxes(np.array([[0, 0, 1, 1]])))[0].patches, roi).flat()
     for method, kind in (("votes", "majority"), ("votes-weighted-unique", "weighted-unique")):
         cast = votes(patches, targets, kind=kind)
-        hits = searcher.search(replace(query, rank=by(method))).hits
+        hits = searcher.search(replace(query, methods=by(method))).hits
         expected = {h.frame_id: 1 + n / 12 for n, h in enumerate(first, start=1)}
         expected |= {h.frame_id: 1 - n / cast.sum() for h, n in zip(first, cast.tolist(), strict=True) if n > 0}
         assert by_frame(hits) == pytest.approx(expected, abs=1e-5)
 
 
 def test_together_with_others_growing_says_where(searcher: Searcher, image: str) -> None:
-    query = Query(image=image, roi=ROI, rank=by("global", "growing", "votes"), k=40)
+    query = Query(image=image, roi=ROI, methods=by("global", "growing", "votes"), k=40)
     (own,) = [hit for hit in searcher.search(query).hits if hit.source.endswith("clip-1.mp4") and hit.pts == 35]
-    assert own.box == pytest.approx(ROI)
-    assert own.mask is not None
+    assert own.place.box == pytest.approx(ROI)
+    assert own.place.mask is not None
     assert own.rank <= 3
 
 
 def test_a_lake_without_parts_or_patches_says_how_to_make_one_that_has_them(random_lake: Lake, image: str) -> None:
     searcher = Searcher(random_lake, ColourEncoder())
     with pytest.raises(QueryError, match=r"representatives.method=kmeans"):
-        searcher.search(Query(text="a dog", rank=by("parts")))
+        searcher.search(Query(text="a dog", methods=by("parts")))
     for method in ("patches", "votes", "growing"):
         with pytest.raises(QueryError, match="--set patches=true"):
-            searcher.search(Query(image=image, rank=by(method)))
+            searcher.search(Query(image=image, methods=by(method)))
 
 
 def test_words_have_no_patches_to_match(searcher: Searcher) -> None:
     with pytest.raises(QueryError, match="patches of a picture; give one"):
-        searcher.search(Query(text="a dog", rank=by("growing")))
+        searcher.search(Query(text="a dog", methods=by("growing")))
     with pytest.raises(QueryError, match="ranks by meaning"):
-        searcher.search(Query(box=BOX, rank=by("parts")))
+        searcher.search(Query(box=BOX, methods=by("parts")))
 
 
 def test_patches_of_another_model_are_refused(lake: Lake, image: str) -> None:
@@ -190,4 +192,4 @@ def test_patches_of_another_model_are_refused(lake: Lake, image: str) -> None:
     object.__setattr__(searcher._state, "encoder", other)
     for method in ("parts", "patches", "growing"):
         with pytest.raises(QueryError, match="--model synthetic"):
-            searcher.search(Query(image=image, rank=by(method)))
+            searcher.search(Query(image=image, methods=by(method)))

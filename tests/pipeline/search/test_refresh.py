@@ -24,7 +24,7 @@ EVERYTHING = Query(text="anything", box=(0.1, 0.1, 0.9, 0.9), k=10_000)
 
 
 def answers(result: SearchResult) -> list[tuple[object, ...]]:
-    return [(h.frame_id, h.region_id, h.distance, h.box, h.shot_s, h.source, h.pts) for h in result.hits]
+    return [(h.frame_id, h.place.region_id, h.distance, h.place.box, h.shot_s, h.source, h.pts) for h in result.hits]
 
 
 def require_like_a_fresh_one(searcher: Searcher, lake: Lake) -> None:

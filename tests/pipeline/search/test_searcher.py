@@ -49,8 +49,8 @@ def test_a_region_that_is_asked_for_by_its_own_box_is_the_first(tmp_path: Path) 
     for source in {hit.source for hit in rows}:
         for roi in ((0.0, 0.0, 0.5, 0.5), (0.25, 0.5, 0.5, 0.75)):
             first = searcher.search(Query(image=source, roi=roi, k=1)).hits[0]
-            assert (first.source, first.box) == (source, roi)
-            assert first.semantic == pytest.approx(0, abs=2e-3)  # float16 of 768 numbers
+            assert (first.source, first.place.box) == (source, roi)
+            assert first.place.semantic == pytest.approx(0, abs=2e-3)  # float16 of 768 numbers
 
 
 def test_an_image_that_cannot_be_read_is_named(random_lake: Lake, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_the_same_weights_from_another_place_are_taken(random_lake: Lake) -> Non
 
 def test_a_box_that_nothing_overlaps_still_has_the_whole_frames(random_lake: Lake) -> None:
     corner = Query(box=(0.9999, 0.9999, 1.0, 1.0), k=1000)
-    assert {h.proposer for h in Searcher(random_lake).search(corner).hits} == {"frame"}
+    assert {h.place.proposer for h in Searcher(random_lake).search(corner).hits} == {"frame"}
     result = Searcher(random_lake, proposers=frozenset({"moving"})).search(corner)
     assert (result.hits, result.candidates) == ((), 0)
 
@@ -87,7 +87,7 @@ def test_a_box_that_nothing_overlaps_still_has_the_whole_frames(random_lake: Lak
 @pytest.mark.parametrize(("proposers", "count"), [({"frame"}, 100), ({"moving"}, 300), ({"grid-4", "frame"}, 400)])
 def test_only_the_chosen_proposers_take_part(random_lake: Lake, proposers: set[str], count: int) -> None:
     result = Searcher(random_lake, DrawnEncoder(), proposers=frozenset(proposers)).search(Query(text="x", k=1000))
-    assert {h.proposer for h in result.hits} == proposers
+    assert {h.place.proposer for h in result.hits} == proposers
     assert result.candidates == count
 
 
@@ -97,7 +97,7 @@ def test_a_hit_tells_where_it_was_found(random_lake: Lake) -> None:
     assert (hit.source, hit.source_id, hit.pts, hit.pts_s, hit.time) == tuple(
         frame[name] for name in ("source", "source_id", "pts", "pts_s", "time")
     )
-    region = random_lake.read("regions", where=f"id = '{hit.region_id}'").to_pylist()[0]
-    assert (*hit.box, hit.proposer) == tuple(region[name] for name in ("x0", "y0", "x1", "y1", "proposer"))
+    region = random_lake.read("regions", where=f"id = '{hit.place.region_id}'").to_pylist()[0]
+    assert (*hit.place.box, hit.place.proposer) == tuple(region[name] for name in ("x0", "y0", "x1", "y1", "proposer"))
     assert hit.shot_s is not None
     assert hit.shot_s[0] <= hit.pts_s < hit.shot_s[1]

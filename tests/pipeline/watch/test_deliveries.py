@@ -18,7 +18,7 @@ from pipeline.watch.standing_hit import StandingHit
 from pipeline.watch.watch_state import KeptHit, WatchState
 from pipeline.watch.webhook import Attempt, Webhook, WebhookConfig
 from schemas.errors import InvalidValueError, WatchError
-from schemas.query import Hit
+from schemas.query import Hit, Place
 from tests.pipeline.lake.synthetic import PLAN, World, fold_shots
 from tests.pipeline.search.drawn import add
 from tests.pipeline.watch.receiver import Receiver
@@ -33,18 +33,14 @@ def hit(number: int) -> StandingHit:
     found = Hit(
         rank=1,
         distance=0.5,
-        semantic=0.5,
-        geometric=None,
+        place=Place(semantic=0.5),
         source="gate",
         source_id="gate",
         pts=number,
         pts_s=float(number),
         time=None,
         shot_s=None,
-        box=(0, 0, 1, 1),
         frame_id=f"frame {number}",
-        region_id=None,
-        proposer="frame",
     )
     return StandingHit(EVERYTHING, datetime.now(UTC), found)
 

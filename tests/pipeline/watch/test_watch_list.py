@@ -31,7 +31,7 @@ def test_the_keys_are_those_of_the_command(tmp_path: Path) -> None:
     assert (car.name, car.threshold, car.cooldown_s) == ("red-car", 0.62, 30.0)
     assert (car.query.text, car.query.not_text, car.query.source) == ("red car", ("a bus",), "gate")
     assert car.query.box == (0.5, 0.4, 1.0, 1.0)
-    assert (car.query.ranking.geometry, car.query.ranking.semantic_weight) == ("giou", 0.8)
+    assert (car.query.geometry, car.query.weight) == ("giou", 0.8)
     assert (door.query.image, door.query.roi) == (str(tmp_path / "door.png"), (0.0, 0.0, 0.5, 0.5))
 
 

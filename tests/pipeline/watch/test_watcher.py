@@ -11,7 +11,6 @@ import pytest
 from pipeline.lake.lake import Lake
 from pipeline.lake.writing.committer import Committer
 from pipeline.lake.writing.table_writer import TableWriter
-from pipeline.search.hit_json import hit_json
 from pipeline.search.searcher import Searcher
 from pipeline.watch.matcher import with_targets
 from pipeline.watch.new_rows import RowReader
@@ -19,7 +18,8 @@ from pipeline.watch.watch import Watch
 from pipeline.watch.watch_state import WatchState
 from pipeline.watch.watcher import Since, Watcher
 from schemas.errors import LakeError, ModelError, PlanError, QueryError, WatchError
-from schemas.query import Query, RankTerm, Then
+from schemas.query import Query, WeightedMethod
+from schemas.query_json import hit_json
 from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots
 from tests.pipeline.search.drawn import DrawnEncoder, add
 from tests.pipeline.watch.watching import BOX, CAR, EVERYTHING, expected, told, watcher
@@ -304,9 +304,9 @@ def test_watches_that_cannot_begin_are_refused(lake: Lake, tmp_path: Path) -> No
         {"threshold": -0.1},
         {"name": "a/b"},
         {"cooldown_s": -1.0},
-        {"query": Query(text="x", rank=(RankTerm("global"),))},
-        {"query": Query(text="x", since_s=3.0)},
-        {"query": Query(text="x", then=Then("y", within_s=3.0))},
+        {"query": Query(text="x", methods=(WeightedMethod("global"),))},
+        {"query": Query(text="x", since=3.0)},
+        {"query": Query(text="x", then="y", within_s=3.0)},
     ],
 )
 def test_a_watch_that_one_frame_cannot_answer_is_refused(bad: dict[str, object]) -> None:

@@ -15,11 +15,11 @@ from pipeline.watch.watch import Watch
 from pipeline.watch.watch_state import WatchState
 from pipeline.watch.watcher import Since, Watcher
 from schemas.boxes import Boxes
-from schemas.query import Query, Ranking
+from schemas.query import Query
 from tests.pipeline.search.drawn import DrawnEncoder
 
 EVERYTHING = Watch("everything", Query(text="whatever"), 2.0)
-CAR = Watch("red-car", Query(text="red car", box=(0.2, 0.3, 0.6, 0.8), ranking=Ranking(0.7, "giou")), threshold=0.62)
+CAR = Watch("red-car", Query(text="red car", box=(0.2, 0.3, 0.6, 0.8), weight=0.7, geometry="giou"), threshold=0.62)
 BOX = Watch("door", Query(box=(0.1, 0.1, 0.4, 0.4)), threshold=0.7)
 
 
@@ -68,10 +68,10 @@ def expected(lake: Lake, watch: Watch) -> dict[str, tuple[float, str | None]]:
             if min(x1, a1) <= max(x0, a0) or min(y1, b1) <= max(y0, b0):
                 continue
             one = geometric_distance(
-                Boxes(np.array([row["xyxy"]])), Boxes(np.array([query.box])), geometry=query.ranking.geometry
+                Boxes(np.array([row["xyxy"]])), Boxes(np.array([query.box])), geometry=query.geometry
             )
             parts.append(float(one[0]))
-        w = query.ranking.semantic_weight
+        w = query.weight
         distance = parts[0] if len(parts) == 1 else float(np.float32(w * parts[0] + (1 - w) * parts[1]))
         mine = (distance, row["id"])
         best[row["frame_id"]] = min(mine, best.get(row["frame_id"], mine))

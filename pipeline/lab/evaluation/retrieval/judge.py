@@ -16,7 +16,7 @@ from pipeline.lab.evaluation.retrieval.question import RELEVANT, UNJUDGED, Quest
 from schemas.boxes import Boxes
 from schemas.query import Hit
 
-# Measures of each task, the first of which decides between two ways.
+# Measures of each task, the first of which decides between two methods.
 MEASURES: dict[Task, tuple[str, ...]] = {
     "classes": ("mAP@50", "R@10", "Recall@1", "Recall@3", "Recall@5", "MRR", "IoU"),
     "captions": ("R@10", "R@1", "R@5", "MRR"),
@@ -38,7 +38,7 @@ def judge(hits: Sequence[Hit], question: Question, gallery: Gallery, *, task: Ta
     values = {name: _value(name, found, question.relevant) for name in MEASURES[task] if name != "IoU"}
     first = zip(numbered[:_LOCALISED], found[:_LOCALISED].tolist(), strict=True)
     overlaps = [
-        localisation(Boxes(np.array([hit.box], np.float32)), question.places[number])
+        localisation(Boxes(np.array([hit.place.box], np.float32)), question.places[number])
         for (number, hit), is_relevant in first
         if is_relevant and number in question.places
     ]

@@ -1,4 +1,4 @@
-"""Ways of search asked and judged: every question of a task through the real searcher, then the bootstrap."""
+"""Methods of search asked and judged: every question of a task through the real searcher, then the bootstrap."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from pipeline.lab.evaluation.retrieval.by_class import class_questions
 from pipeline.lab.evaluation.retrieval.by_roi import roi_questions
 from pipeline.lab.evaluation.retrieval.gallery import Gallery
 from pipeline.lab.evaluation.retrieval.judge import MEASURES, judge
-from pipeline.lab.evaluation.retrieval.prepare import Prepared, PreparedWay
+from pipeline.lab.evaluation.retrieval.prepare import Prepared, PreparedMethod
 from pipeline.lab.evaluation.retrieval.question import Question, Task
 from pipeline.lab.evaluation.retrieval.storage import bytes_a_frame
 from pipeline.lab.evaluation.retrieval.tables import RetrievalTable, Row, TaskTable
@@ -60,25 +60,26 @@ def tasks_of(dataset: Dataset) -> tuple[Task, ...]:
 def measure(
     prepared: Prepared, draw: Draw, *, tasks: Sequence[Task], on_progress: Callable[[str], None] = lambda _: None
 ) -> RetrievalTable:
-    """Asks every question of every task in every way.
+    """Asks every question of every task in every method.
 
     Raises QueryError for a task that the data set has no questions for, DecodeError for a picture that cannot be read.
     """
-    ways = prepared.ways
-    encoders = {name: load_encoder(name, class_paths=True) for name in dict.fromkeys(each.plan.model for each in ways)}
+    methods = prepared.methods
+    models = dict.fromkeys(each.plan.model for each in methods)
+    encoders = {name: load_encoder(name, class_paths=True) for name in models}
     tables = []
     try:
         with TemporaryDirectory() as pictures:
             for task in tasks:
                 questions = _questions(task, prepared, draw, pictures=Path(pictures))
                 judged, ms, unanswered = {}, {}, {}
-                for each in ways:
-                    label = each.way.label
+                for each in methods:
+                    label = each.method.label
                     try:
                         judged[label], ms[label] = _asked(
                             each, questions, prepared.gallery, encoders, task=task, on_progress=on_progress
                         )
-                    except QueryError as error:  # a way that cannot answer such questions is no failure of the others
+                    except QueryError as error:  # a method that cannot answer these does not fail the others
                         unanswered[label] = str(error)
                 rows = _rows(task, questions, judged, seed=draw.seed)
                 counts = {s: sum(q.subset == s for q in questions) for s in dict.fromkeys(q.subset for q in questions)}
@@ -91,9 +92,9 @@ def measure(
         layout=prepared.dataset.layout,
         frames=len(prepared.gallery),
         copies=prepared.gallery.copies,
-        model=", ".join(dict.fromkeys(f"{each.plan.space.model}@{each.plan.space.revision}" for each in ways)),
-        plans={each.way.label: each.plan.hash for each in ways},
-        bytes_a_frame={each.way.label: bytes_a_frame(each.lake, each.way.rank) for each in ways},
+        model=", ".join(dict.fromkeys(f"{each.plan.space.model}@{each.plan.space.revision}" for each in methods)),
+        plans={each.method.label: each.plan.hash for each in methods},
+        bytes_a_frame={each.method.label: bytes_a_frame(each.lake, each.method.methods) for each in methods},
         tasks=tuple(tables),
     )
 
@@ -115,7 +116,7 @@ def _questions(task: Task, prepared: Prepared, draw: Draw, *, pictures: Path) ->
 
 
 def _asked(
-    each: PreparedWay,
+    each: PreparedMethod,
     questions: Sequence[Question],
     gallery: Gallery,
     encoders: Mapping[str, Encoder],
@@ -129,9 +130,17 @@ def _asked(
     searcher = Searcher(each.lake, encoders[each.plan.model], regions=each.plan.regions)
     try:
         for number, question in enumerate(questions, start=1):
-            on_progress(f"{task}: {each.way.label}, question {number} of {len(questions)}")
+            on_progress(f"{task}: {each.method.label}, question {number} of {len(questions)}")
             # all frames: unjudged ones take no rank, and MRR has no end
-            query = replace(question.query, rank=each.way.rank, ranking=each.way.ranking, k=len(gallery))
+            ranking = each.method.ranking
+            query = replace(
+                question.query,
+                methods=each.method.methods,
+                weight=ranking.semantic_weight,
+                geometry=ranking.geometry,
+                norm=ranking.normalisation,
+                k=len(gallery),
+            )
             if query not in answers:
                 answers[query] = searcher.search(query)
             judged.append(judge(answers[query].hits, question, gallery, task=task))

@@ -1,4 +1,4 @@
-"""Lakes in which ways of search are measured, ingested from a data set by the real pipeline."""
+"""Lakes in which methods of search are measured, ingested from a data set by the real pipeline."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from pipeline.ingest.progress import Progress
 from pipeline.ingest.run import EngineName, ingest
 from pipeline.lab.datasets.dataset import Dataset
 from pipeline.lab.evaluation.plans import with_every_nth_frame
+from pipeline.lab.evaluation.retrieval.compared_methods import ComparedMethod
 from pipeline.lab.evaluation.retrieval.gallery import Gallery, source_ids
-from pipeline.lab.evaluation.retrieval.ways import Way
 from pipeline.lake.lake import Lake
 from pipeline.plan.plan import Plan
 from schemas.errors import LakeError, SourceError
@@ -17,26 +17,26 @@ from schemas.ids import digest
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PreparedWay:
-    """A way with its lake. plan: that made it."""
+class PreparedMethod:
+    """A method with its lake. plan: that made it."""
 
-    way: Way
+    method: ComparedMethod
     plan: Plan
     lake: Lake
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """gallery: the frames that every way can find."""
+    """gallery: the frames that every method can find."""
 
     dataset: Dataset
     gallery: Gallery
-    ways: tuple[PreparedWay, ...]
+    methods: tuple[PreparedMethod, ...]
 
 
 def prepare(
     dataset: Dataset,
-    ways: Sequence[Way],
+    methods: Sequence[ComparedMethod],
     *,
     every: int,
     plan_of: Callable[[tuple[str, ...], tuple[str, ...]], Plan],
@@ -44,21 +44,21 @@ def prepare(
     engine: EngineName = "local",
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Prepared:
-    """Ingests the data set for every way; ways with the same plan share a lake.
+    """Ingests the data set for every method; methods with the same plan share a lake.
 
     every: of how many frames of a video one is indexed.
-    plan_of: settings that a way cannot do without, and its own → the plan; the user's settings come between them.
+    plan_of: settings that a method cannot do without, and its own → the plan; the user's settings come between them.
     lakes: folder that keeps them, so that measuring again, or going on after a stop, takes only what is missing.
-    Raises SourceError where a file of the data set cannot be ingested, LakeError where the lakes of two ways hold
+    Raises SourceError where a file of the data set cannot be ingested, LakeError where the lakes of two methods hold
     different frames.
     """
     ids = source_ids(dataset)
     folder = lakes / f"{dataset.name}-{digest('gallery', *sorted(ids.values()))[:8]}"
-    shared = tuple(dict.fromkeys(need for way in ways for need in way.needs))
+    shared = tuple(dict.fromkeys(need for method in methods for need in method.needs))
     done: dict[str, tuple[Lake, Gallery]] = {}
     prepared = []
-    for way in ways:
-        plan = plan_of(shared if way.needs or not way.settings else (), way.settings)
+    for method in methods:
+        plan = plan_of(shared if method.needs or not method.settings else (), method.settings)
         if dataset.video is not None:
             plan = with_every_nth_frame(plan, every=every, frame_rate=dataset.video.frame_rate)
         if plan.hash not in done:
@@ -67,7 +67,7 @@ def prepare(
             if not report.ok:
                 raise SourceError("; ".join(f.error for f in (*report.quarantined, *report.failed)))
             done[plan.hash] = Lake.open(uri), Gallery.of(dataset, ids, Lake.open(uri))
-        prepared.append(PreparedWay(way, plan, done[plan.hash][0]))
+        prepared.append(PreparedMethod(method, plan, done[plan.hash][0]))
     (_, gallery), *others = done.values()
     for lake, other in others:
         if other.index != gallery.index:

@@ -1,10 +1,10 @@
-"""What a way of search keeps of a frame in the lake."""
+"""What a method of search keeps of a frame in the lake."""
 
 from collections.abc import Sequence
 from typing import get_args
 
 from pipeline.lake.lake import Lake
-from schemas.query import MethodName, RankTerm
+from schemas.query import MethodName, WeightedMethod
 from schemas.tables import TableName
 
 _COLUMNS: dict[str, tuple[tuple[TableName, str], ...]] = {
@@ -20,12 +20,12 @@ _COLUMNS: dict[str, tuple[tuple[TableName, str], ...]] = {
 }
 
 
-def bytes_a_frame(lake: Lake, rank: Sequence[RankTerm]) -> float:
-    """Mean size of the vectors and codes that these ways of ranking read, without ids, boxes and thumbnails.
+def bytes_a_frame(lake: Lake, methods: Sequence[WeightedMethod]) -> float:
+    """Mean size of the vectors and codes that these methods of ranking read, without ids, boxes and thumbnails.
 
     A column that two of them read counts once. What re-rankers take from the first search is that one's.
     """
-    columns = dict.fromkeys(column for term in rank for column in _COLUMNS.get(term.method, ()))
+    columns = dict.fromkeys(column for each in methods for column in _COLUMNS.get(each.name, ()))
     total = 0
     for table, name in columns:
         if name in lake.schema(table).names:

@@ -1,4 +1,4 @@
-"""The figures of the ways of search, task by task."""
+"""The figures of the methods of search, task by task."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,13 @@ from pipeline.lab.evaluation.retrieval.question import Task
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one way reaches on one subset of a task's questions.
+    """What one method reaches on one subset of a task's questions.
 
-    measures: name → mean over the questions. gain: of the task's first measure over the first way that answered,
-    question by question; None for that way itself.
+    measures: name → mean over the questions. gain: of the task's first measure over the first method that answered,
+    question by question; None for that method itself.
     """
 
-    way: str
+    method: str
     subset: str
     measures: dict[str, Estimate]
     gain: Estimate | None
@@ -22,7 +22,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class TaskTable:
-    """questions: subset → how many. ms: way → median time of a search. unanswered: way → why it has no row."""
+    """questions: subset → how many. ms: method → median time of a search. unanswered: method → why it has no row."""
 
     task: Task
     questions: dict[str, int]
@@ -35,7 +35,7 @@ class TaskTable:
 class RetrievalTable:
     """frames: that can be found. copies: pictures left out because another has the same bytes.
 
-    plans: way → hash of its plan. bytes_a_frame: way → what its vectors or codes take in the lake.
+    plans: method → hash of its plan. bytes_a_frame: method → what its vectors or codes take in the lake.
     """
 
     dataset: str

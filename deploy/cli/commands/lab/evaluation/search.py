@@ -1,4 +1,4 @@
-"""`regionlake lab eval search`: ways of search compared on a data set, with confidence intervals."""
+"""`regionlake lab eval search`: methods of search compared on a data set, with confidence intervals."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -32,9 +32,9 @@ def search(
     methods: Annotated[
         str,
         typer.Option(
-            metavar="WAY[,WAY…]",
-            help="Ways of search by name; A+B*0.5 fuses two; NAME:KEY=VALUE;… has settings of the plan, or ranking.KEY,"
-            " of its own; grid is regions in cells.",
+            metavar="METHOD[,METHOD…]",
+            help="Methods of search by name; A+B*0.5 fuses two; NAME:KEY=VALUE;… has settings of the plan, or "
+            "ranking.KEY, of its own; grid is regions in cells.",
         ),
     ] = "global,regions,grid",
     tasks: Annotated[
@@ -62,20 +62,20 @@ def search(
     It is ingested, and its classes, captions, boxes or regions are asked for and judged.
     """
     from pipeline.lab.datasets.read import read_dataset
+    from pipeline.lab.evaluation.retrieval.compared_methods import parse_methods
     from pipeline.lab.evaluation.retrieval.measure import Draw, measure, parse_tasks, tasks_of
     from pipeline.lab.evaluation.retrieval.prepare import prepare
-    from pipeline.lab.evaluation.retrieval.ways import parse_ways
 
     def plan_of(needed: tuple[str, ...], own: tuple[str, ...]) -> "Plan":
         return chosen_plan(plan, model=model, proposer=None, settings=[*needed, *(settings or []), *own])
 
-    ways = parse_ways(methods)
+    compared = parse_methods(methods)
     asked = parse_tasks(tasks) if tasks else None
     read = read_dataset(dataset, layout=layout, split=split)
     with lake_folder(lake) as lakes:
         with shown_progress() as on_ingest:
             prepared = prepare(
-                read, ways, every=every, plan_of=plan_of, lakes=lakes, engine=engine, on_progress=on_ingest
+                read, compared, every=every, plan_of=plan_of, lakes=lakes, engine=engine, on_progress=on_ingest
             )
         with shown_steps() as on_question:
             table = measure(prepared, Draw(queries, seed), tasks=asked or tasks_of(read), on_progress=on_question)
@@ -94,8 +94,8 @@ def _print(table: "RetrievalTable", line: str) -> None:
     for task in table.tasks:
         out.print()
         out.print(_rendered(task))
-        for way, why in task.unanswered.items():
-            out.print(f"{way} does not answer {task.task}: {why}", soft_wrap=True)
+        for method, why in task.unanswered.items():
+            out.print(f"{method} does not answer {task.task}: {why}", soft_wrap=True)
     out.print()
     out.print(_costs(table))
 
@@ -105,14 +105,14 @@ def _rendered(task: "TaskTable") -> "Table":
 
     names = list(dict.fromkeys(name for row in task.rows for name in row.measures))
     first = names[0] if names else ""
-    printed = Table(task.task, "way", "n", *names, f"Δ {first}", box=None, pad_edge=False)
-    printed.columns[1].overflow = "fold"  # a way is copied from here into the next command
+    printed = Table(task.task, "method", "n", *names, f"Δ {first}", box=None, pad_edge=False)
+    printed.columns[1].overflow = "fold"  # a method is copied from here into the next command
     subset = ""
     for row in task.rows:
         values = [_value(row.measures.get(name), whole=name == first) for name in names]
         printed.add_row(
             row.subset if row.subset != subset else "",
-            row.way,
+            row.method,
             str(task.questions[row.subset]),
             *values,
             _value(row.gain, whole=True),
@@ -125,10 +125,10 @@ def _costs(table: "RetrievalTable") -> "Table":
     from rich.table import Table
 
     asked = [f"ms, {task.task}" for task in table.tasks]
-    printed = Table("way", "bytes a frame", *asked, "plan", box=None, pad_edge=False)
-    for way, plan in table.plans.items():
-        took = [f"{task.ms[way]:.0f}" if way in task.ms else "–" for task in table.tasks]
-        printed.add_row(way, f"{table.bytes_a_frame[way]:,.0f}", *took, plan)
+    printed = Table("method", "bytes a frame", *asked, "plan", box=None, pad_edge=False)
+    for method, plan in table.plans.items():
+        took = [f"{task.ms[method]:.0f}" if method in task.ms else "–" for task in table.tasks]
+        printed.add_row(method, f"{table.bytes_a_frame[method]:,.0f}", *took, plan)
     return printed
 
 

@@ -7,7 +7,7 @@ import pytest
 from pipeline.lab.evaluation.retrieval.judge import MEASURES, judge
 from pipeline.lab.evaluation.retrieval.question import Question, Task
 from schemas.boxes import Boxes
-from schemas.query import BoxTuple, Hit, Query
+from schemas.query import BoxTuple, Hit, Place, Query
 from tests.pipeline.lab.evaluation.retrieval.galleries import frame_of, gallery_of
 
 GALLERY = gallery_of(*(frame_of(number, []) for number in range(6)))
@@ -16,7 +16,7 @@ LEFT, RIGHT = (0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0)
 
 def hits(*frames: tuple[str, BoxTuple]) -> list[Hit]:
     return [
-        Hit(rank, 0.1 * rank, None, None, source, source, 0, 0.0, None, None, box, source, None, "frame")
+        Hit(rank, 0.1 * rank, Place(box), source, source, 0, 0.0, None, None, source)
         for rank, (source, box) in enumerate(frames, start=1)
     ]
 

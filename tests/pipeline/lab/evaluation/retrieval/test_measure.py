@@ -1,4 +1,4 @@
-"""The whole way from a folder to figures, by the command. Catches frames that are judged by another frame's truth,
+"""The whole method from a folder to figures, by the command. Catches frames that are judged by another frame's truth,
 lakes that are ingested again, and a printed command that makes other figures."""
 
 import json
@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from deploy.cli.main import app
 from pipeline.lab.datasets.dataset import ClassName, Dataset
+from pipeline.lab.evaluation.retrieval.compared_methods import parse_methods
 from pipeline.lab.evaluation.retrieval.gallery import Gallery, source_ids
 from pipeline.lab.evaluation.retrieval.measure import Draw, measure
 from pipeline.lab.evaluation.retrieval.prepare import prepare
-from pipeline.lab.evaluation.retrieval.ways import parse_ways
 from pipeline.plan.plan import Plan
 from pipeline.plan.plan_file import load_plan
 from schemas.errors import LakeError, QueryError
@@ -63,11 +63,11 @@ def test_the_command_prints_what_makes_its_figures_and_makes_them_again(folder: 
     assert (table["layout"], table["frames"], table["copies"]) == ("coco", 5, 1)
     assert table["plans"]["global"] == table["plans"]["regions"]  # one lake
     (classes,) = table["tasks"]
-    by_way = {row["way"]: row for row in classes["rows"] if row["subset"] == "all"}
-    assert set(by_way) == {"global", "regions"}
-    assert by_way["global"]["measures"]["Recall@5"]["value"] > 0.8  # of five pictures
-    assert by_way["global"]["gain"] is None
-    assert by_way["regions"]["gain"]["count"] == classes["questions"]["all"]
+    by_method = {row["method"]: row for row in classes["rows"] if row["subset"] == "all"}
+    assert set(by_method) == {"global", "regions"}
+    assert by_method["global"]["measures"]["Recall@5"]["value"] > 0.8  # of five pictures
+    assert by_method["global"]["gain"] is None
+    assert by_method["regions"]["gain"]["count"] == classes["questions"]["all"]
     assert table["bytes_a_frame"]["global"] == 2 * 768
     program, *words = shlex.split(table["command"])
     assert program == "regionlake"
@@ -76,7 +76,7 @@ def test_the_command_prints_what_makes_its_figures_and_makes_them_again(folder: 
     again = runner.invoke(app, [*words, "--lake", str(tmp_path)], catch_exceptions=False)
     assert list(tmp_path.glob("*/*")) == lakes
     assert again.stdout.splitlines()[0] == table["command"]
-    value = by_way["regions"]["measures"]["mAP@50"]["value"]
+    value = by_method["regions"]["measures"]["mAP@50"]["value"]
     assert f"{value:.3f}".removeprefix("0") in again.stdout
 
 
@@ -97,13 +97,13 @@ def test_answers_are_judged_by_the_frame_that_was_found(tmp_path: Path) -> None:
     def plan_of(needed: tuple[str, ...], own: tuple[str, ...]) -> Plan:
         return load_plan(overrides=[*needed, *SETTINGS, *own])
 
-    prepared = prepare(dataset, parse_ways("regions,growing"), every=1, plan_of=plan_of, lakes=tmp_path / "lakes")
+    prepared = prepare(dataset, parse_methods("regions,growing"), every=1, plan_of=plan_of, lakes=tmp_path / "lakes")
     classes, rois = measure(prepared, Draw(), tasks=("classes", "rois")).tasks
     row, grown = rois.rows
-    assert (row.way, grown.way, rois.questions) == ("regions", "growing", {"all": 2})
+    assert (row.method, grown.method, rois.questions) == ("regions", "growing", {"all": 2})
     assert row.measures["R@1"].value == row.measures["MRR"].value == 1.0
     assert row.measures["IoU"].value > 0.4  # a cell or two of the red half
-    # words have no patches to grow a region of: named, and the other way is measured
+    # words have no patches to grow a region of: named, and the other method is measured
     assert list(classes.ms) == ["regions"]
     assert list(classes.unanswered) == ["growing"]
     with pytest.raises(QueryError, match="colours gives no question of the task 'captions'"):
@@ -112,4 +112,4 @@ def test_answers_are_judged_by_the_frame_that_was_found(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((200, 200, 3), np.uint8)).save(further)
     larger = replace(dataset, frames=(*frames, replace(frames[1], path=further)))
     with pytest.raises(LakeError, match=r"further\.png is not in .*ingest it anew"):
-        Gallery.of(larger, source_ids(larger), prepared.ways[0].lake)
+        Gallery.of(larger, source_ids(larger), prepared.methods[0].lake)

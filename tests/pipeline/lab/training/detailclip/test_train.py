@@ -21,7 +21,7 @@ from pipeline.lake.lake import Lake
 from pipeline.plan.plan import Plan
 from pipeline.search.searcher import Searcher
 from schemas.errors import InvalidValueError, LakeError, ModelError, QueryError, SourceError
-from schemas.query import Query, RankTerm
+from schemas.query import Query, WeightedMethod
 from tests.checkpoints import Checkpoints
 
 FIT = DetailFitConfig(epochs=3, warm_up_epochs=1, batch=4, width=16, heads=2, hidden=16)
@@ -109,10 +109,10 @@ def test_ingest_fuses_frames_as_the_file_does_and_search_ranks_by_it(lake: str, 
         np.testing.assert_allclose(np.array(row["detail"], np.float32), expected, atol=2e-3)  # float16 in the lake
         distances[row["id"]] = 1 - float(np.dot(np.array(row["detail"], np.float32), text))
     searcher = Searcher(Lake.open(lake), encoder)
-    hits = searcher.search(Query(text="a dog", rank=(RankTerm("detail"),))).hits
+    hits = searcher.search(Query(text="a dog", methods=(WeightedMethod("detail"),))).hits
     assert [hit.frame_id for hit in hits] == sorted(distances, key=distances.__getitem__)
     np.testing.assert_allclose([hit.distance for hit in hits], sorted(distances.values()), atol=1e-5)
-    together = searcher.search(Query(text="a dog", rank=(RankTerm("detail"), RankTerm("regions"))))
+    together = searcher.search(Query(text="a dog", methods=(WeightedMethod("detail"), WeightedMethod("regions"))))
     assert len(together.hits) == 6
 
 
@@ -121,7 +121,7 @@ def test_a_lake_without_fused_vectors_says_how_to_get_them(pictures: Path, model
     ingest([str(pictures / "0.png")], lake, plan(model))
     assert Lake.open(lake).read("frames", columns=["detail"])["detail"].null_count == 1
     with pytest.raises(QueryError, match="regionlake lab train detail"):
-        Searcher(Lake.open(lake), load_encoder(model)).search(Query(text="a dog", rank=(RankTerm("detail"),)))
+        Searcher(Lake.open(lake), load_encoder(model)).search(Query(text="a dog", methods=(WeightedMethod("detail"),)))
 
 
 def test_the_plan_s_hash_follows_the_weights_and_not_their_place(trained: Path, model: str, tmp_path: Path) -> None:

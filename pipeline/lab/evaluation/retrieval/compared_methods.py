@@ -1,13 +1,13 @@
-"""Ways of search that are compared: how frames are ranked, in a lake made by which settings of the plan."""
+"""Methods of search that are compared: how frames are ranked, in a lake made by which settings of the plan."""
 
 from dataclasses import dataclass, replace
 from typing import cast, get_args
 
 from pipeline.lab.evaluation.plans import GRID_SETTINGS
 from schemas.errors import QueryError
-from schemas.query import Geometry, MethodName, Normalisation, Ranking, RankTerm
+from schemas.query import Geometry, MethodName, Normalisation, Ranking, WeightedMethod
 
-# What a way needs of the plan; a setting that is given by the user comes later and wins.
+# What a method needs of the plan; a setting that is given by the user comes later and wins.
 _NEEDS: dict[str, tuple[str, ...]] = {
     "grid": GRID_SETTINGS,
     "patches": ("patches=true",),
@@ -21,49 +21,49 @@ _RANKING = "ranking."
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """label: as it was written. rank, ranking: of every query. settings: of its lake alone, `key.path=value`.
+class ComparedMethod:
+    """label: as it was written. methods, ranking: of every query. settings: of its lake alone, `key.path=value`.
 
-    needs: settings that it cannot do without; ways without settings of their own share a lake that has all of theirs.
+    needs: settings that it cannot do without; methods without settings of their own share a lake that has all those.
     """
 
     label: str
-    rank: tuple[RankTerm, ...]
+    methods: tuple[WeightedMethod, ...]
     ranking: Ranking
     settings: tuple[str, ...]
     needs: tuple[str, ...]
 
 
-def way_names() -> tuple[str, ...]:
+def method_names() -> tuple[str, ...]:
     """What may be asked for by name."""
     return (*get_args(MethodName), _GRID)
 
 
-def parse_ways(text: str) -> tuple[Way, ...]:
-    """`global,regions,grid` → three ways; `global+regions*0.5` is one that fuses two, the second with half the weight.
+def parse_methods(text: str) -> tuple[ComparedMethod, ...]:
+    """`global,regions,grid` → three methods; `global+regions*0.5` fuses two, the second with half the weight.
 
     After a colon come settings of the plan, or of the ranking, separated by semicolons:
     `parts:representatives.count=10;representatives.method=kmeans`, `regions:ranking.semantic_weight=1`.
-    Raises QueryError for a name or a setting of the ranking that is not known, and for one way twice.
+    Raises QueryError for a name or a setting of the ranking that is not known, and for one method twice.
     """
-    ways = tuple(_parse(part) for part in _split(text))
-    labels = [way.label for way in ways]
-    if not ways or len(set(labels)) < len(labels):
-        raise QueryError(f"name each way of search once, and at least one, got {text!r}")
-    return ways
+    methods = tuple(_parse(part) for part in _split(text))
+    labels = [method.label for method in methods]
+    if not methods or len(set(labels)) < len(labels):
+        raise QueryError(f"name each method of search once, and at least one, got {text!r}")
+    return methods
 
 
-def _parse(text: str) -> Way:
+def _parse(text: str) -> ComparedMethod:
     names, _, rest = text.partition(":")
-    terms: list[RankTerm] = []
+    terms: list[WeightedMethod] = []
     needs: list[str] = []
     grid = False
     for name_and_weight in names.split("+"):
         name, _, weight = name_and_weight.partition("*")
-        if name not in way_names():
-            raise QueryError(f"{name!r} is no way of search; there are {', '.join(way_names())}")
+        if name not in method_names():
+            raise QueryError(f"{name!r} is no method of search; there are {', '.join(method_names())}")
         method = cast(MethodName, "regions" if name == _GRID else name)
-        terms.append(RankTerm(method, _number("weight", weight) if weight else 1.0))
+        terms.append(WeightedMethod(method, _number("weight", weight) if weight else 1.0))
         needs += _NEEDS.get(name, ())
         grid |= name == _GRID
     given = [setting.strip() for setting in rest.split(";") if setting.strip()]
@@ -71,7 +71,7 @@ def _parse(text: str) -> Way:
     if grid:  # a lake of its own: its regions are no proposals
         settings, needs = [*needs, *settings], []
     ranking = _ranking([setting.removeprefix(_RANKING) for setting in given if setting.startswith(_RANKING)])
-    return Way(text, tuple(terms), ranking, tuple(settings), tuple(needs))
+    return ComparedMethod(text, tuple(terms), ranking, tuple(settings), tuple(needs))
 
 
 def _ranking(settings: list[str]) -> Ranking:

@@ -1,36 +1,36 @@
-"""Names of ways. Catches a way that is measured in another lake, or by another ranking, than its name says."""
+"""Names of methods. Catches a method that is measured in another lake, or by another ranking, than its name says."""
 
 import pytest
 
 from pipeline.lab.evaluation.plans import GRID_SETTINGS
+from pipeline.lab.evaluation.retrieval.compared_methods import parse_methods
 from pipeline.lab.evaluation.retrieval.measure import parse_tasks
-from pipeline.lab.evaluation.retrieval.ways import parse_ways
 from pipeline.plan.plan_file import load_plan
 from schemas.errors import QueryError
-from schemas.query import Ranking, RankTerm
+from schemas.query import Ranking, WeightedMethod
 
 
 def test_names_are_ways_of_ranking() -> None:
-    whole, regions = parse_ways("global, regions")
-    assert (whole.label, whole.rank, whole.settings) == ("global", (RankTerm("global"),), ())
-    assert regions.rank == (RankTerm("regions"),)
+    whole, regions = parse_methods("global, regions")
+    assert (whole.label, whole.methods, whole.settings) == ("global", (WeightedMethod("global"),), ())
+    assert regions.methods == (WeightedMethod("regions"),)
 
 
 def test_several_names_are_fused_with_their_weights() -> None:
-    (way,) = parse_ways("global+regions*0.5")
-    assert way.rank == (RankTerm("global"), RankTerm("regions", 0.5))
+    (method,) = parse_methods("global+regions*0.5")
+    assert method.methods == (WeightedMethod("global"), WeightedMethod("regions", 0.5))
 
 
 def test_settings_are_of_the_plan_or_of_the_ranking() -> None:
-    first, second = parse_ways('regions:proposals.use=["segments", "grid"];ranking.semantic_weight=1,global')
+    first, second = parse_methods('regions:proposals.use=["segments", "grid"];ranking.semantic_weight=1,global')
     assert first.settings == ('proposals.use=["segments", "grid"]',)
     assert first.ranking == Ranking(semantic_weight=1.0)
     assert second.ranking == Ranking()
 
 
 def test_the_grid_is_regions_in_a_lake_of_cells() -> None:
-    (grid,) = parse_ways("grid")
-    assert (grid.rank, grid.settings) == ((RankTerm("regions"),), GRID_SETTINGS)
+    (grid,) = parse_methods("grid")
+    assert (grid.methods, grid.settings) == ((WeightedMethod("regions"),), GRID_SETTINGS)
     plan = load_plan(overrides=grid.settings)
     assert plan.proposals.use == ("grid",)
     assert plan.proposals.config_of("grid").cells == (4, 8)
@@ -41,7 +41,7 @@ def test_the_grid_is_regions_in_a_lake_of_cells() -> None:
     [
         ("", "at least one"),
         ("global,global", "once"),
-        ("colour", "'colour' is no way of search; there are .*grid"),
+        ("colour", "'colour' is no method of search; there are .*grid"),
         ("global*heavy", "weight must be a number, got 'heavy'"),
         ("regions:ranking.colour=1", "none of semantic_weight"),
         ("regions:ranking.geometry=round", "geometry=iou"),
@@ -50,7 +50,7 @@ def test_the_grid_is_regions_in_a_lake_of_cells() -> None:
 )
 def test_what_is_not_known_is_refused(text: str, message: str) -> None:
     with pytest.raises(QueryError, match=message):
-        parse_ways(text)
+        parse_methods(text)
 
 
 def test_tasks_come_in_their_order() -> None:

@@ -1,0 +1,44 @@
+"""A query and its answer as programs read them: what `regionlake search --json` prints, and the lines of a watch."""
+
+from dataclasses import fields
+from datetime import datetime
+
+from schemas.options import options_of
+from schemas.pictures import Picture
+from schemas.query import Hit, Query, SearchResult
+
+Json = dict[str, object]
+# of a hit, in this order, which what is added later follows
+COLUMNS_FIRST = "rank distance semantic geometric source pts_s time shot_s box frame_id region_id proposer".split()
+_OMITTED = {"place", "source_id", "pts", "mask", "then"}
+
+
+def result_json(result: SearchResult) -> Json:
+    """region: the part of the query's picture that its prompts chose, where it has any."""
+    return {
+        "query": query_json(result.query),
+        "took_ms": round(result.took_ms, 3),
+        "exact": result.exact,
+        **({} if result.region is None else {"region": result.region}),
+        "hits": [hit_json(hit) for hit in result.hits],
+    }
+
+
+def query_json(query: Query) -> Json:
+    """Every option by its name. Methods are an object of weights; pixels are named, and not told."""
+    found = {each.name: _plain(getattr(query, each.field)) for each in options_of(Query)}
+    return found | {"methods": {method.name: method.weight for method in query.weighted_methods}}
+
+
+def hit_json(hit: Hit) -> Json:
+    """Fields of the hit and of its place side by side, times as ISO 8601; `then` only where something followed."""
+    found = {field.name: getattr(part, field.name) for part in (hit, hit.place) for field in fields(part)}
+    names = [*COLUMNS_FIRST, *(name for name in found if name not in _OMITTED and name not in COLUMNS_FIRST)]
+    flat: Json = {name: _plain(found[name]) for name in names}
+    return flat if hit.then is None else flat | {"then": hit_json(hit.then)}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return repr(value) if isinstance(value, Picture) else value
