@@ -14,21 +14,22 @@ from schemas.errors import ModelError
 from schemas.ids import digest
 from schemas.vectors import VectorArray, VectorSpace
 
-CodeWay = Literal["random", "itq", "learnt"]
+CodeMethod = Literal["random", "itq", "learnt"]
 _FORMAT = "regionlake.codes.1"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CodeModel:
-    """way: how its bits were chosen. space: of the encoder whose features it takes. features: how x is made of them."""
+    """method: how its bits were chosen, "way" in its file. space: of the encoder whose features it takes.
+    features: how x is made of them."""
 
     projection: Projection
-    way: CodeWay
+    method: CodeMethod
     space: VectorSpace
     features: RegionFeaturesConfig
 
     def __post_init__(self) -> None:
-        require.one_of(get_args(CodeWay), way=self.way)
+        require.one_of(get_args(CodeMethod), method=self.method)
 
     def __call__(self, features: VectorArray) -> CodeArray:
         """features: float32 (N, D), x of each region. Returns uint8 (N, 32): the bits of `sign(tanh(W x + b))`."""
@@ -88,7 +89,7 @@ class CodeModel:
         """The content of its file."""
         from safetensors.numpy import save
 
-        settings = {"way": self.way, "space": asdict(self.space), "features": asdict(self.features)}
+        settings = {"way": self.method, "space": asdict(self.space), "features": asdict(self.features)}
         arrays = {"weight": self.projection.weight, "bias": self.projection.bias}
         # one entry: of several, safetensors writes them in an order that differs from run to run
         return save(arrays, metadata={_FORMAT: json.dumps(settings, sort_keys=True)})

@@ -1,4 +1,4 @@
-"""The hash of a vector: signs of a projection; and one drawn at random (Charikar, STOC 2002)."""
+"""The hash of a vector: signs of a projection."""
 
 from dataclasses import dataclass
 
@@ -42,19 +42,3 @@ class Projection:
     def dimension(self) -> int:
         """D, of the vectors that are hashed."""
         return int(self.weight.shape[1])
-
-
-def random_projection(features: VectorArray, *, seed: int) -> Projection:
-    """256 directions drawn from a normal distribution, about the mean of `features`, float32 (N, D).
-
-    Two vectors at an angle θ about the mean differ in a bit with probability θ / π.
-    """
-    require_features(features)
-    directions = np.random.default_rng(seed).normal(size=(CODE_BITS, features.shape[1]))
-    return Projection.about(features.mean(axis=0, dtype=np.float64), directions)
-
-
-def require_features(features: VectorArray) -> None:
-    """Raises InvalidValueError unless features are float (N, D), finite, of at least two rows."""
-    if features.ndim != 2 or len(features) < 2 or not np.isfinite(features).all():
-        raise InvalidValueError(f"a hash is made from finite features (N >= 2, D), got {features.shape}")

@@ -1,4 +1,4 @@
-"""Codes against float vectors: which of three ways to 256 bits keeps neighbours and classes best."""
+"""Codes against float vectors: which of three methods of choosing 256 bits keeps neighbours and classes best."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from operators.codes.coder import largest_regions
 from operators.codes.config import CodesConfig
 from operators.codes.features import RegionFeatures, RegionFeaturesConfig
 from operators.codes.hamming import CodeArray, hamming_distances
-from operators.codes.model import CodeWay
-from operators.codes.projection import Projection, random_projection
+from operators.codes.model import CodeMethod
+from operators.codes.projection import Projection
 from operators.encoders.encoder import Encoder
 from operators.proposals.classical.segments import Segments, SegmentsConfig
 from operators.readers.picture import read_picture
@@ -21,6 +21,7 @@ from pipeline.lab.datasets.read import read_dataset
 from pipeline.lab.evaluation.metrics import Estimate, average_precision_at, bootstrapped
 from pipeline.lab.training.codes.fit import CodeTraining, train_codes
 from pipeline.lab.training.codes.itq import itq
+from pipeline.lab.training.codes.random_projection import random_projection
 from schemas.errors import SourceError
 from schemas.frames import Keyframe
 from schemas.ids import digest
@@ -47,7 +48,7 @@ class CodedRegions:
 
 @dataclass(frozen=True, slots=True)
 class CodesRow:
-    """One way to 256 bits; or the float vectors themselves.
+    """One method of choosing 256 bits; or the float vectors themselves.
 
     neighbours: mAP of the 50 nearest by the cosine of x, in the order of Hamming distance.
     classes: mAP of the regions that show a query's class, among all regions of other pictures. reranked: the same
@@ -95,10 +96,10 @@ def evaluate_codes(
 def compared(
     train: CodedRegions, test: CodedRegions, *, training: CodeTraining, on_progress: Callable[[str], None]
 ) -> CodesTable:
-    """The three ways, trained on one set of regions and asked on another."""
+    """The three methods, trained on one set of regions and asked on another."""
     if not any(label is not None for label in test.label):
         raise SourceError("no object is marked in the pictures kept out of training: there is nothing to ask for")
-    ways: dict[CodeWay, Callable[[], Projection]] = {
+    methods: dict[CodeMethod, Callable[[], Projection]] = {
         "random": lambda: random_projection(train.x, seed=training.seed),
         "itq": lambda: itq(train.x, seed=training.seed, rounds=training.itq_rounds),
         "learnt": lambda: train_codes(train.x, training).projection,
@@ -108,11 +109,11 @@ def compared(
     float_precision = _class_precisions(test, lambda i, others: _by_cosine(vectors, i, others))
     float_map = float(np.mean(float_precision))
     rows = [CodesRow("float vectors", None, bootstrapped(float_precision), None, 1.0)]
-    neighbours: dict[CodeWay, list[float]] = {}
-    for way, make in ways.items():
-        on_progress(f"codes: {way}")
+    neighbours: dict[CodeMethod, list[float]] = {}
+    for method, make in methods.items():
+        on_progress(f"codes: {method}")
         codes = make()(test.x)
-        neighbours[way] = _neighbour_precisions(test, codes)
+        neighbours[method] = _neighbour_precisions(test, codes)
         alone = _class_precisions(test, lambda i, others, c=codes: _by_hamming(c, i, others))  # type: ignore[misc]
         both = _class_precisions(
             test,
@@ -120,7 +121,7 @@ def compared(
         )
         estimate = bootstrapped(both)
         share = estimate.value / float_map
-        rows.append(CodesRow(way, bootstrapped(neighbours[way]), bootstrapped(alone), estimate, share))
+        rows.append(CodesRow(method, bootstrapped(neighbours[method]), bootstrapped(alone), estimate, share))
     gain = bootstrapped(np.array(neighbours["learnt"]) - np.array(neighbours["itq"]))
     pictures = len(np.unique(np.concatenate([train.picture, test.picture])))
     return CodesTable(pictures, len(train.x), len(test.x), len(float_precision), tuple(rows), gain)

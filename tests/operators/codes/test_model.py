@@ -35,7 +35,7 @@ def test_a_file_gives_back_the_model_and_its_fingerprint(model: CodeModel, tmp_p
     path = tmp_path / "codes.safetensors"
     model.save(path)
     again = CodeModel.load(path)
-    assert (again.way, again.space, again.features) == (model.way, model.space, model.features)
+    assert (again.method, again.space, again.features) == (model.method, model.space, model.features)
     np.testing.assert_array_equal(again.projection.weight, model.projection.weight)
     assert again.fingerprint == model.fingerprint
 

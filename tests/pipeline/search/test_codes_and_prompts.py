@@ -191,7 +191,7 @@ def test_a_lake_keeps_one_code_model(lake: Lake, encoder: EverydayEncoder, code_
     model = CodeModel.load(code_model)
     assert load_code_model(lake).fingerprint == model.fingerprint
     keep_code_model(lake, model)  # again: nothing happens
-    other = replace(model, way="itq")
+    other = replace(model, method="itq")
     with pytest.raises(LakeError, match="holds codes of the code model"):
         keep_code_model(lake, other)
     with pytest.raises(ModelError, match="these codes are made of features of"):

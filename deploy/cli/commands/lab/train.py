@@ -10,7 +10,7 @@ from deploy.cli.options import LakeOption, ModelOption
 from deploy.cli.output import console
 from deploy.cli.progress import shown_count
 
-CodeWay = Literal["random", "itq", "learnt"]  # as of operators.codes.model, which `--help` must not wait for
+CodeMethod = Literal["random", "itq", "learnt"]  # as of operators.codes.model, which `--help` must not wait for
 
 app = typer.Typer(name="train", help="Train the parts of models that are RegionLake's own.", no_args_is_help=True)
 
@@ -112,7 +112,10 @@ def _names(classes: str) -> tuple[str, ...]:
 def codes(
     lake: LakeOption,
     out: WeightsOption,
-    way: Annotated[CodeWay, typer.Option(help="How bits are chosen: learnt, or one of two baselines.")] = "learnt",
+    method: Annotated[
+        CodeMethod,
+        typer.Option("--method", "--way", help="How bits are chosen: learnt, or one of two baselines."),
+    ] = "learnt",
     regions: Annotated[int, typer.Option(min=1, help="Number of regions to train from, about.")] = 20_000,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over them.")] = 15,
     seed: Annotated[int, typer.Option(help="Seed of the sample, the start and the order.")] = 0,
@@ -124,7 +127,7 @@ def codes(
     from pipeline.lab.training.codes.fit import CodeTraining
     from pipeline.lab.training.codes.train import CodesFromLake, train_lake_codes
 
-    config = CodesFromLake(out, way=way, regions=regions, training=CodeTraining(epochs=epochs, seed=seed))
+    config = CodesFromLake(out, method=method, regions=regions, training=CodeTraining(epochs=epochs, seed=seed))
     with shown_count("frames") as on_frames:
         report = train_lake_codes(lake, config, on_frames=on_frames)
     learnt = (
@@ -133,7 +136,7 @@ def codes(
         else ""
     )
     console().print(
-        f"{report.out}: code model {report.fingerprint}, {way}, in {report.seconds:.0f} s from {report.regions:,} "
+        f"{report.out}: code model {report.fingerprint}, {method}, in {report.seconds:.0f} s from {report.regions:,} "
         f"regions of {report.frames:,} frames of {lake}{learnt}\n"
         f"use it with: regionlake ingest SOURCE... --lake LAKE --set codes.model={report.out}"
     )

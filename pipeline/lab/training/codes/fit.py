@@ -13,10 +13,11 @@ import numpy as np
 import torch
 
 from operators.codes.hamming import CODE_BITS
-from operators.codes.projection import Projection, require_features
+from operators.codes.projection import Projection
 from operators.runtime.atomic_write import atomic_write
 from operators.runtime.torch_threads import one_torch_thread
 from pipeline.lab.training.codes.itq import itq
+from pipeline.lab.training.codes.random_projection import require_features
 from schemas import require
 from schemas.errors import ModelError
 from schemas.ids import digest

@@ -7,8 +7,9 @@ import numpy as np
 import torch
 
 from operators.codes.hamming import CODE_BITS
-from operators.codes.projection import Projection, require_features
+from operators.codes.projection import Projection
 from operators.runtime.torch_threads import one_torch_thread
+from pipeline.lab.training.codes.random_projection import require_features
 from schemas.errors import InvalidValueError
 from schemas.vectors import VectorArray
 

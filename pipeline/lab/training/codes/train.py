@@ -16,13 +16,13 @@ import pyarrow as pa
 from operators.codes.coder import largest_regions
 from operators.codes.config import CodesConfig
 from operators.codes.features import RegionFeatures, RegionFeaturesConfig
-from operators.codes.model import CodeModel, CodeWay
-from operators.codes.projection import random_projection
+from operators.codes.model import CodeMethod, CodeModel
 from operators.encoders.catalogue import load_encoder
 from operators.masks.rle import resized_mask
 from operators.readers.picture import decode_thumbnail
 from pipeline.lab.training.codes.fit import CodeEpoch, CodeTraining, train_codes
 from pipeline.lab.training.codes.itq import itq
+from pipeline.lab.training.codes.random_projection import random_projection
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake
 from pipeline.lake.mask_rows import masks_of
@@ -38,14 +38,14 @@ _FRAMES_AT_ONCE = 16
 
 @dataclass(frozen=True, slots=True)
 class CodesFromLake:
-    """out: the file of the code model. way: how its bits are chosen; "random" and "itq" are there to compare with.
+    """out: the file of the code model. method: how its bits are chosen; "random" and "itq" are there to compare with.
 
     regions: about so many are looked at, of frames drawn at random under the seed of `training`.
     regions_per_frame: the largest of each, as in a plan.
     """
 
     out: Path
-    way: CodeWay = "learnt"
+    method: CodeMethod = "learnt"
     regions: int = 20_000
     regions_per_frame: int = CodesConfig().regions_per_frame
     features: RegionFeaturesConfig = field(default_factory=RegionFeaturesConfig)
@@ -54,7 +54,7 @@ class CodesFromLake:
 
 @dataclass(frozen=True, slots=True)
 class CodesReport:
-    """fingerprint: of the model written. epochs: the learning curve; none for ways that do not learn step by step."""
+    """fingerprint: of the model written. epochs: the learning curve; none for a method without epochs."""
 
     out: Path
     fingerprint: str
@@ -98,7 +98,7 @@ def train_lake_codes(
             "more, with a proposer that makes masks (--proposer segments)"
         )
     epochs: tuple[CodeEpoch, ...] = ()
-    match config.way:
+    match config.method:
         case "random":
             projection = random_projection(features, seed=config.training.seed)
         case "itq":
@@ -107,11 +107,11 @@ def train_lake_codes(
             checkpoint = config.out.with_name(config.out.name + ".checkpoint")
             learnt = train_codes(features, config.training, checkpoint=checkpoint, on_epoch=on_epoch)
             projection, epochs = learnt.projection, learnt.epochs
-    model = CodeModel(projection, config.way, opened.space, config.features)
+    model = CodeModel(projection, config.method, opened.space, config.features)
     model.save(config.out)
     report = CodesReport(config.out, model.fingerprint, len(ids), len(features), time.perf_counter() - start, epochs)
     config.out.with_suffix(".json").write_text(json.dumps(_origin(config, report), indent=2) + "\n")
-    if config.way == "learnt":
+    if config.method == "learnt":
         checkpoint.unlink(missing_ok=True)
     return report
 
@@ -161,7 +161,7 @@ def _origin(config: CodesFromLake, report: CodesReport) -> dict[str, object]:
     """What the model was made of; nothing in it changes from run to run."""
     return {
         "fingerprint": report.fingerprint,
-        "way": config.way,
+        "way": config.method,
         "frames": report.frames,
         "regions": report.regions,
         "features": asdict(config.features),

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from operators.codes.hamming import hamming_distances, unpack_signs
-from operators.codes.projection import Projection, random_projection
+from operators.codes.projection import Projection
 from pipeline.lab.training.codes.fit import CodeEpoch, CodeTraining, train_codes
 from pipeline.lab.training.codes.itq import itq
+from pipeline.lab.training.codes.random_projection import random_projection
 from schemas.errors import InvalidValueError, ModelError
 from schemas.vectors import VectorArray, normalise
 

@@ -66,7 +66,7 @@ def test_a_training_goes_on_after_a_kill_and_its_curve_is_written(lake: str, tmp
     assert told == [2]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["codes.json", "codes.safetensors"]
     model = CodeModel.load(out)
-    assert (model.way, model.fingerprint, len(report.epochs)) == ("learnt", report.fingerprint, 2)
+    assert (model.method, model.fingerprint, len(report.epochs)) == ("learnt", report.fingerprint, 2)
     assert model.space.comparable(Lake.open(lake).space)
     written = json.loads(out.with_suffix(".json").read_text())
     assert [epoch["loss"] for epoch in written["epochs"]] == [epoch.loss for epoch in report.epochs]
@@ -74,7 +74,7 @@ def test_a_training_goes_on_after_a_kill_and_its_curve_is_written(lake: str, tmp
 
 def test_as_many_regions_a_frame_are_looked_at_as_a_plan_codes(lake: str, tmp_path: Path) -> None:
     counts = Lake.open(lake).read("regions", columns=["frame"])["frame"].value_counts().field("counts").to_numpy()
-    few = replace(config(tmp_path / "few.safetensors"), way="random", regions_per_frame=33)
+    few = replace(config(tmp_path / "few.safetensors"), method="random", regions_per_frame=33)
     report = train_lake_codes(lake, few)
     assert (report.frames, report.regions) == (17, int(np.minimum(counts, 33).sum()))
     some = train_lake_codes(lake, replace(few, regions=LEAST_REGIONS))

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from operators.codes.hamming import hamming_distances
-from operators.codes.projection import Projection, random_projection
+from operators.codes.projection import Projection
 from pipeline.lab.training.codes.itq import itq, quantisation_loss
+from pipeline.lab.training.codes.random_projection import random_projection
 from schemas.errors import InvalidValueError
 from schemas.vectors import VectorArray, normalise
 
