@@ -15,7 +15,7 @@ from deploy.cli.output import console, print_json, results_only
 
 if TYPE_CHECKING:
     from pipeline.lake.upkeep.config import UpkeepConfig
-    from pipeline.live.engines.engine import LiveEngine
+    from pipeline.live.engines.live_engine import LiveEngine
     from pipeline.live.feeds.feed_list import FeedEntry
     from pipeline.live.status.follow_status import FollowStatus
     from pipeline.plan.plan import Plan
@@ -81,14 +81,14 @@ def _engine(name: Literal["local", "ray"], lake: str, plan: "Plan", upkeep: "Upk
     from operators.runtime.glibc_malloc import share_heaps
     from pipeline.lake.local_folder import local_folder
     from pipeline.live.commits.committer_with_upkeep import open_committer_with_upkeep
-    from pipeline.live.engines.local_engine import LocalLiveEngine
+    from pipeline.live.engines.live_local_engine import LocalLiveEngine
 
     folder = local_folder(lake)
     make_writer = partial(open_committer_with_upkeep, lake if folder is None else str(folder.resolve()), plan, upkeep)
     if name == "local":
         share_heaps()  # as open_committer_with_upkeep does, and before models start threads of their own
         return LocalLiveEngine(plan, make_writer)
-    from pipeline.live.engines.ray_engine import (
+    from pipeline.live.engines.live_ray_engine import (
         RayLiveEngine,  # importing Ray takes a second that local runs need not wait
     )
 

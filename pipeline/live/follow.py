@@ -15,7 +15,7 @@ from pipeline.live.commits.first_release import set_aside_pickles
 from pipeline.live.commits.in_flight import InFlight
 from pipeline.live.commits.sink import Sink
 from pipeline.live.commits.spool import Spool
-from pipeline.live.engines.engine import FeedHandle, LiveEngine, Worked
+from pipeline.live.engines.live_engine import FeedHandle, LiveEngine, Worked
 from pipeline.live.feeds.feed import Feed
 from pipeline.live.feeds.feed_buffer import Lost
 from pipeline.live.feeds.feed_child import FollowRequest

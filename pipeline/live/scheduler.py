@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pipeline.ingest.packets import FramePacket
-from pipeline.live.engines.engine import FeedHandle
+from pipeline.live.engines.live_engine import FeedHandle
 from pipeline.live.fair_share import FairShare
 from pipeline.live.feeds.feed_buffer import Lost
 from pipeline.live.feeds.recorder import RecordingEnded

@@ -12,8 +12,8 @@ from deploy.cli.output import console, print_json
 from deploy.wording import clock_time, lasted, reason, short_count, short_size
 
 if TYPE_CHECKING:
-    from pipeline.lake.audit.status import LakeStatus, RecordedFeed
-    from pipeline.lake.upkeep.status import UpkeepStatus
+    from pipeline.lake.audit.lake_status import LakeStatus, RecordedFeed
+    from pipeline.lake.upkeep.upkeep_status import UpkeepStatus
     from pipeline.live.status.follow_status import FollowStatus
     from schemas.vectors import VectorSpace
 
@@ -38,9 +38,9 @@ def status(
 
         print_feeds_json(folder) if as_json else show_feeds(folder)
         return
-    from pipeline.lake.audit.status import status as read_status
+    from pipeline.lake.audit.lake_status import status as read_status
     from pipeline.lake.lake import Lake
-    from pipeline.lake.upkeep.status import read_upkeep_status, upkeep_json
+    from pipeline.lake.upkeep.upkeep_status import read_upkeep_status, upkeep_json
 
     found = read_status(Lake.open(lake))
     followed = folder.read_status() if folder.status.exists() else None

@@ -16,7 +16,7 @@ from deploy.wording import short_size
 if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
     from pipeline.lake.upkeep.config import UpkeepConfig
-    from pipeline.lake.upkeep.status import PassReport, UpkeepStatus
+    from pipeline.lake.upkeep.upkeep_status import PassReport, UpkeepStatus
     from schemas.shots import Shot
     from schemas.sources import Source
 
@@ -77,8 +77,8 @@ def _serve(lake: str, config: "UpkeepConfig", *, every_s: float, as_json: bool) 
 
 
 def _one_pass(lake: "Lake", config: "UpkeepConfig", earlier: "UpkeepStatus | None", *, wait_s: float) -> "UpkeepStatus":
-    from pipeline.lake.upkeep.status import write_upkeep_status
     from pipeline.lake.upkeep.upkeep import Upkeep
+    from pipeline.lake.upkeep.upkeep_status import write_upkeep_status
     from pipeline.lake.writing.committer import Committer
     from pipeline.live.status.state_folder import StateFolder
 

@@ -60,7 +60,7 @@ class VersionsForgotten:
 def compact(lake: Lake, *, many: int = MANY_FRAGMENTS, keep: timedelta = KEEP_VERSIONS) -> tuple[Compaction, ...]:
     """Joins the fragments of each table that has at least `many` small ones, and forgets versions as `forget_versions`.
 
-    Call it through Committer.compact(), which holds the writer's lock.
+    Call it through `Committer.upkeep.compact()`, which holds the writer's lock.
     """
     done = []
     for name in TABLE_NAMES:

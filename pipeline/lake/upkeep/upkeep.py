@@ -13,7 +13,7 @@ from pipeline.lake.upkeep.config import UpkeepConfig
 from pipeline.lake.upkeep.indexes import INDEXED, refresh_index
 from pipeline.lake.upkeep.pins import Pins
 from pipeline.lake.upkeep.retention import Recording, expired, recordings_of, shots_of, split_by_pins
-from pipeline.lake.upkeep.status import PassReport, TableUpkeep, UpkeepStatus
+from pipeline.lake.upkeep.upkeep_status import PassReport, TableUpkeep, UpkeepStatus
 from pipeline.lake.writing.committer import Committer
 from schemas.errors import LakeError
 from schemas.tables import TABLE_NAMES, TableName
@@ -59,6 +59,7 @@ class Upkeep:
     ) -> None:
         self.config = config or UpkeepConfig()
         self._committer = committer
+        self._changes = committer.upkeep
         committer.joins_fragments = False
         self._lake = Lake.open(committer.lake.uri)  # its own: two threads must not share a table's version
         self._pins = Pins(self._lake)
@@ -181,9 +182,9 @@ class Upkeep:
         pinned = [r.id for r in going if r.id in {pin.source_id for pin in pins}]
         whole, parts = split_by_pins(going, pins, shots_of(self._lake, pinned))
         if whole:
-            self._committer.remove_sources([recording.id for recording in whole])
+            self._changes.remove_sources([recording.id for recording in whole])
         for trim in parts:
-            self._committer.keep_only({trim.recording.id: trim.kept})
+            self._changes.keep_only({trim.recording.id: trim.kept})
         bytes_gone = sum(recording.bytes for recording in whole)
         done.removed += len(whole)
         done.trimmed += len(parts)
@@ -192,7 +193,7 @@ class Upkeep:
         self._removed_bytes += bytes_gone
 
     def _join_ledger(self, done: _Pass) -> Iterator[str]:
-        many = [name for name, rows in self._committer.ledger_rows().items() if rows >= _JOINABLE_ROWS]
+        many = [name for name, rows in self._changes.ledger_rows().items() if rows >= _JOINABLE_ROWS]
         if not many:
             return
         yield "joining rows of the ledger"
@@ -201,11 +202,11 @@ class Upkeep:
         settled = [n for n in many if n in newest and (now - newest[n]).total_seconds() >= self.config.join_after_s]
         for at in range(0, len(settled), _JOINED_AT_ONCE):
             yield "joining rows of the ledger"
-            done.joined_rows += self._committer.join_ledger(settled[at : at + _JOINED_AT_ONCE])
+            done.joined_rows += self._changes.join_ledger(settled[at : at + _JOINED_AT_ONCE])
 
     def _compact(self, done: _Pass) -> Iterator[str]:
         for name in TABLE_NAMES:
-            steps = compaction_steps(self._lake, name, many=self.config.many_fragments, turn=self._committer.turn)
+            steps = compaction_steps(self._lake, name, many=self.config.many_fragments, turn=self._changes.turn)
             for joined in steps:
                 done.put_off += not joined
                 yield f"joining fragments of {name}"

@@ -4,8 +4,8 @@ from operators.runtime.glibc_malloc import share_heaps
 from operators.tracking.links import Linker
 from pipeline.ingest.run import open_committer
 from pipeline.lake.upkeep.config import UpkeepConfig
-from pipeline.lake.upkeep.status import write_upkeep_status
 from pipeline.lake.upkeep.upkeep import Upkeep
+from pipeline.lake.upkeep.upkeep_status import write_upkeep_status
 from pipeline.lake.writing.committer import Committer
 from pipeline.live.status.state_folder import StateFolder
 from pipeline.plan.plan import Plan

@@ -45,7 +45,7 @@ class StateFolder:
 
     @property
     def upkeep(self) -> Path:
-        """JSON, written after each pass: pipeline/lake/upkeep/status.py."""
+        """JSON, written after each pass: pipeline/lake/upkeep/upkeep_status.py."""
         return self.path / "upkeep.json"
 
     def write_status(self, status: FollowStatus) -> None:

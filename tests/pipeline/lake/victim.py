@@ -27,5 +27,5 @@ def write(folder: str, opened: Connection | None = None) -> None:
                 for segment in world.segments(PIECES):
                     if segment.span.intersection(span):
                         writer.commit([world.rows(segment, patches=True)])
-                        writer.compact(many=8)
+                        writer.upkeep.compact(many=8)
         upkeep.close()

@@ -14,7 +14,7 @@ from operators.patch_matching.region_match import match_region
 from operators.patch_matching.roi import roi_patches
 from operators.patch_matching.voting import votes
 from pipeline.lake.audit.check import check
-from pipeline.lake.audit.status import status
+from pipeline.lake.audit.lake_status import status
 from pipeline.lake.lake import Lake
 from pipeline.lake.writing.committer import Committer
 from pipeline.search.searcher import Searcher

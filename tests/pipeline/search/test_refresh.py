@@ -90,11 +90,11 @@ def test_a_source_that_is_taken_out_is_not_found(lake: Lake) -> None:
         for number in range(5):
             add(writer, World(number))
         searcher.refresh()
-        writer.remove(World(1).source.id)
+        writer.upkeep.remove_sources([World(1).source.id])
         assert {h.source for h in searcher.search(EVERYTHING).hits} == {World(n).source.uri for n in (0, 2, 3, 4)}
         require_like_a_fresh_one(searcher, lake)
         for number in (0, 2, 3):  # most rows are dead now, and memory is read anew
-            writer.remove(World(number).source.id)
+            writer.upkeep.remove_sources([World(number).source.id])
             require_like_a_fresh_one(searcher, lake)
         add(writer, World(1, length=60))
     require_like_a_fresh_one(searcher, lake)
@@ -108,7 +108,7 @@ def test_a_source_that_was_replaced_from_another_place_is_shown_and_found_there(
         add(writer, world)
         add(writer, World(1))
         assert {h.source for h in searcher.search(EVERYTHING).hits} == {world.source.uri, World(1).source.uri}
-        writer.remove(world.source.id)
+        writer.upkeep.remove_sources([world.source.id])
         add(writer, moved)
     assert {h.source for h in searcher.search(EVERYTHING).hits} == {moved.source.uri, World(1).source.uri}
     assert len(searcher.search(replace(EVERYTHING, source="/moved")).hits) == 20
@@ -122,7 +122,7 @@ def test_compaction_changes_no_answer(lake: Lake) -> None:
         for number in range(3):
             add(writer, World(number), pieces=3)
         before = answers(searcher.search(EVERYTHING))
-        writer.compact(many=2)
+        writer.upkeep.compact(many=2)
         lake.table("frames").to_lance().cleanup_old_versions(older_than=timedelta(0))
     assert answers(searcher.search(EVERYTHING)) == before
     require_like_a_fresh_one(searcher, lake)
@@ -186,7 +186,7 @@ def test_every_answer_during_an_ingest_holds_whole_segments(lake: Lake) -> None:
                 for number in range(16):
                     add(writer, World(number), pieces=2)
                     if number % 5 == 4:
-                        writer.compact(many=2)
+                        writer.upkeep.compact(many=2)
         except BaseException as error:
             errors.append(error)
 
@@ -215,7 +215,7 @@ def test_a_refresh_that_failed_is_made_good_by_the_next(lake: Lake, table: str, 
             add(writer, World(number))
         searcher.refresh()
         for number in range(2):  # most rows die, so that all are read anew
-            writer.remove(World(number).source.id)
+            writer.upkeep.remove_sources([World(number).source.id])
         add(writer, World(5))
     files = tmp_path / "lake" / f"{table}.lance" / "data"
     files.rename(tmp_path / "away")

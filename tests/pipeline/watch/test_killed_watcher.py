@@ -64,7 +64,7 @@ def test_every_hit_is_in_the_file_once_and_came_to_the_webhook(lake: Lake, tmp_p
                 writer.register(world.source)
                 for segment in world.segments(4):
                     writer.commit([world.rows(segment)])
-                    writer.compact(many=8)
+                    writer.upkeep.compact(many=8)
                     if ended.wait(0.02):
                         return
 

@@ -41,7 +41,7 @@ def test_hits_are_those_of_brute_force_each_once_in_whatever_order_segments_come
             if number % 3 == 0:
                 watching.look()
             if number % 7 == 0:
-                writer.compact(many=2)
+                writer.upkeep.compact(many=2)
         watching.look()
     for watch in (CAR, BOX):
         found = [hit for hit in told(tmp_path) if hit["watch"] == watch.name]
@@ -171,7 +171,7 @@ def test_a_source_that_is_replaced_or_removed_is_no_new_hit(lake: Lake, tmp_path
         add(writer, World(0, length=40), pieces=2)
         add(writer, World(1, length=40))
         watching.look()
-        writer.remove(World(1).source.id)
+        writer.upkeep.remove_sources([World(1).source.id])
         watching.look()
         add(writer, World(1, length=40))
     again = World(0, length=40, plan="plan-b")
@@ -196,7 +196,7 @@ def test_a_source_that_goes_while_it_is_read_comes_again_when_it_is_done_again(
 
         def meanwhile(self: RowReader, spans: object) -> object:
             monkeypatch.setattr(RowReader, "read", read)
-            writer.remove(World(0).source.id)
+            writer.upkeep.remove_sources([World(0).source.id])
             return read(self, spans)  # type: ignore[arg-type]
 
         monkeypatch.setattr(RowReader, "read", meanwhile)
@@ -251,7 +251,7 @@ def test_the_next_watcher_goes_on_where_the_last_one_was(lake: Lake, tmp_path: P
             watching.look()
             state.close()
             add(writer, World(2 * number + 1, length=20))  # while nobody watches
-            writer.compact(many=2)
+            writer.upkeep.compact(many=2)
     watcher(lake, tmp_path).look()
     frames = [hit["frame_id"] for hit in told(tmp_path)]
     assert sorted(frames) == sorted(expected(lake, EVERYTHING))

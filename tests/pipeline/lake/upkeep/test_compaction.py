@@ -29,7 +29,7 @@ def test_joining_keeps_every_row_and_the_audit_sound(lake: Lake, open_writer: Op
     before = Lake.open(shutil.copytree(lake.uri, str(tmp_path / "before")))
     assert fragments(lake) == 10
     with open_writer() as writer:
-        joined = {one.table: (one.before, one.after) for one in writer.compact(many=5)}
+        joined = {one.table: (one.before, one.after) for one in writer.upkeep.compact(many=5)}
     assert joined["frames"] == (10, 1)
     assert fragments(lake) == 1
     assert check(lake).problems == ()
@@ -41,7 +41,7 @@ def test_a_reader_of_the_version_before_goes_on_reading_it(lake: Lake, open_writ
     reader = lake.table("regions").to_lance()
     expected = reader.to_table()
     with open_writer() as writer:
-        writer.compact(many=5)
+        writer.upkeep.compact(many=5)
     assert reader.to_table().equals(expected)
 
 
@@ -60,7 +60,7 @@ def test_a_version_is_kept_for_a_while_from_when_it_was_replaced_not_made(lake: 
     time.sleep(keep.total_seconds())  # nobody writes, and what is newest is older than that
     reader = lake.table("frames").to_lance()
     with open_writer() as writer:
-        writer.remove(World(0).source.id)  # whole fragments: their files are of that version alone
+        writer.upkeep.remove_sources([World(0).source.id])  # whole fragments: their files are of that version alone
     forget_versions(lake, "frames", keep=keep)
     assert reader.to_table().num_rows == 20
     time.sleep(keep.total_seconds())
@@ -73,7 +73,7 @@ def test_few_fragments_are_left_alone(lake: Lake, open_writer: OpenWriter) -> No
     fill(open_writer, commits=4)
     before = lake.version("frames")
     with open_writer() as writer:
-        assert writer.compact(many=5) == ()
+        assert writer.upkeep.compact(many=5) == ()
     assert lake.version("frames") == before
 
 

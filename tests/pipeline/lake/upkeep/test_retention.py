@@ -178,7 +178,7 @@ def tear(writer: Committer, monkeypatch: pytest.MonkeyPatch, *, at: int) -> None
         return wrapped
 
     for name in ("append", "upsert", "delete", "delete_where", "update", "replace"):
-        monkeypatch.setattr(writer._tables, name, stop(getattr(writer._tables, name)))
+        monkeypatch.setattr(writer._state.tables, name, stop(getattr(writer._state.tables, name)))
 
 
 def test_a_pass_that_is_killed_at_any_change_is_ended_by_the_next_writer(

@@ -13,8 +13,8 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.upkeep import upkeep as upkeep_module
 from pipeline.lake.upkeep.config import UpkeepConfig
 from pipeline.lake.upkeep.indexes import refresh_index
-from pipeline.lake.upkeep.status import UpkeepStatus, read_upkeep_status, write_upkeep_status
 from pipeline.lake.upkeep.upkeep import Upkeep
+from pipeline.lake.upkeep.upkeep_status import UpkeepStatus, read_upkeep_status, write_upkeep_status
 from pipeline.search.searcher import Searcher
 from schemas.errors import InvalidValueError, LakeError
 from schemas.query import Query
@@ -125,7 +125,7 @@ def test_a_step_that_fails_is_told_and_the_others_go_on(
 
     with open_writer() as writer:
         Recording(0).record(writer)
-        monkeypatch.setattr(writer, "join_ledger", refuse)
+        monkeypatch.setattr(writer.upkeep, "join_ledger", refuse)
         upkeep = Upkeep(writer, EAGER)
         report = upkeep.run_pass()
         assert report.errors == ("the disk is full",)
@@ -144,7 +144,6 @@ def test_fragments_that_are_changed_meanwhile_are_left_to_the_next_pass(
     with open_writer() as writer:
         Recording(0).record(writer)
         Recording(1, hour=1).record(writer)
-        turn = writer.turn
 
         class Turn:
             """Somebody removes a source between the reading and the change."""
@@ -154,13 +153,11 @@ def test_fragments_that_are_changed_meanwhile_are_left_to_the_next_pass(
             def __enter__(self) -> None:
                 Turn.times += 1
                 if Turn.times == 2:
-                    writer.remove(Recording(0).source.id)
+                    writer.upkeep.remove_sources([Recording(0).source.id])
 
             def __exit__(self, *_: object) -> None: ...
 
-        writer.turn = Turn()  # type: ignore[assignment]
         upkeep = Upkeep(writer, replace(EAGER, join_after_s=60))
-        writer.turn = turn
         steps = list(upkeep_module.compaction_steps(Lake.open(lake.uri), "frames", many=4, turn=Turn()))
         assert steps == [False]
         assert check(lake).problems == ()
@@ -184,7 +181,7 @@ def test_an_index_is_made_once_there_are_many_rows_and_told_of_new_ones(lake: La
         assert found == [
             lake.count("frames", where=f"source_id = '{Recording(n, hour=n).source.id}'") for n in range(2)
         ]
-        writer.remove(Recording(0).source.id)
+        writer.upkeep.remove_sources([Recording(0).source.id])
         assert Upkeep(writer, replace(EAGER, index_rows=10)).run_pass().errors == ()
     assert check(lake).problems == ()
     assert lake.count("frames", where=f"source_id = '{Recording(1, hour=1).source.id}'") == lake.count("frames") == 20

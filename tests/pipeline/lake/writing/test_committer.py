@@ -350,7 +350,7 @@ def tear(writer: Committer, monkeypatch: pytest.MonkeyPatch, *, at: int) -> None
         return wrapped
 
     for name in ("append", "upsert", "delete"):
-        monkeypatch.setattr(writer._tables, name, stop(getattr(writer._tables, name)))
+        monkeypatch.setattr(writer._state.tables, name, stop(getattr(writer._state.tables, name)))
 
 
 @pytest.mark.parametrize("again", ["same writer", "next writer"])

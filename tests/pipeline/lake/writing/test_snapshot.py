@@ -26,7 +26,7 @@ class Stepped:
         self._go, self._stands = Event(), Event()
         self.ended = False
         for name in ("append", "upsert", "delete"):
-            setattr(writer._tables, name, self._after_a_step(getattr(writer._tables, name)))
+            setattr(writer._state.tables, name, self._after_a_step(getattr(writer._state.tables, name)))
         self._thread = Thread(target=self._run, args=(commit,))
         self._thread.start()
         self._stands.wait()

@@ -1,4 +1,4 @@
-"""What a committer knows of the sources in its lake, as it was read once and kept up by its own writes."""
+"""The sources of a ledger in memory, by id and by URI: read once, and kept up by the writer's own changes."""
 
 from collections import UserDict
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from schemas.clock import Span
 from schemas.sources import Source, feed_name
 
 
-class KnownSources(UserDict[str, SourceEntry]):
+class LedgerIndex(UserDict[str, SourceEntry]):
     """Sources with their segments, by source id."""
 
     def __init__(self, entries: Iterable[tuple[str, SourceEntry]] = ()) -> None:

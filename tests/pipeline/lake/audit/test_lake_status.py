@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.lake.audit.status import RecordedFeed, Refusal, status
+from pipeline.lake.audit.lake_status import RecordedFeed, Refusal, status
 from pipeline.lake.lake import Lake
 from schemas.sources import Source
 from tests.pipeline.lake.conftest import OpenWriter

@@ -14,7 +14,7 @@ from pipeline.ingest.engines.ray_cluster import RayCluster
 from pipeline.ingest.packets import FramePacket, RowPacket
 from pipeline.ingest.stages import EmbedStage, ProposeStage
 from pipeline.live.commits.sink import LiveWriter
-from pipeline.live.engines.engine import Worked
+from pipeline.live.engines.live_engine import Worked
 from pipeline.live.feeds.feed import Feed
 from pipeline.live.feeds.feed_buffer import FeedItem, Lost
 from pipeline.live.feeds.feed_child import FollowRequest

@@ -9,7 +9,7 @@ from typing import Self
 from pipeline.ingest.packets import FramePacket, RowPacket
 from pipeline.ingest.stages import EmbedStage, ProposeStage
 from pipeline.live.commits.sink import LiveWriter
-from pipeline.live.engines.engine import Worked
+from pipeline.live.engines.live_engine import Worked
 from pipeline.live.feeds.feed import Feed
 from pipeline.live.feeds.feed_child import FollowRequest
 from pipeline.plan.plan import Plan

@@ -1,0 +1,68 @@
+"""Writes the rows of segments so that a kill at any moment leaves all of them or none, after the next recovery."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import pyarrow as pa
+
+from pipeline.ingest.arrow_rows import SegmentRows
+from pipeline.lake.ledger import LedgerEntry, SourceEntry, done_table
+from pipeline.lake.writing.ledger_state import LedgerState
+from schemas.clock import Span
+from schemas.errors import LakeError
+from schemas.sources import Segment, Source
+
+
+def new_segments(rows: Sequence[SegmentRows], entry_of: Callable[[Source], SourceEntry]) -> list[SegmentRows]:
+    """What of `rows` is not in the lake. Raises LakeError where spans overlap in part, or the plan is another."""
+    new: list[SegmentRows] = []
+    taken: dict[str, list[Span]] = {}
+    for item in rows:
+        segment = item.segment
+        entry = entry_of(segment.source)
+        if item.plan != entry.plan:
+            raise LakeError(
+                f"rows of {segment.source.uri} were made by plan {item.plan}, the lake has it under "
+                f"{entry.plan}; ingest it with one plan"
+            )
+        spans = taken.setdefault(segment.source.id, entry.settled())
+        left = segment.span.minus(spans)
+        if left == [segment.span]:
+            new.append(item)
+            spans.append(segment.span)
+        elif left:
+            raise LakeError(
+                f"segment [{segment.span.start}, {segment.span.stop}) of {segment.source.uri} is in the lake in "
+                "part; cut segments from what register() returns"
+            )
+    return new
+
+
+def write_segments(state: LedgerState, new: Sequence[SegmentRows]) -> None:
+    """Within a change of the state. The sources are in it."""
+    tables = state.tables
+    forget_failures(state, (item.segment for item in new))
+    tables.append("segments", done_table(new, state="writing"))
+    tables.append("frames", pa.concat_tables([item.frames for item in new]))
+    tables.append("regions", pa.concat_tables([item.regions for item in new]))
+    patches = [item.patches for item in new if item.patches is not None]
+    if patches:
+        tables.append("patches", pa.concat_tables(patches))
+    tables.upsert("segments", done_table(new, state="done"))
+    for item in new:
+        report = item.report
+        state.sources[item.segment.source.id].segments[item.segment.id] = LedgerEntry(
+            item.segment.span, "done", report.frames_decoded, report.first_pts, report.last_pts
+        )
+
+
+def forget_failures(state: LedgerState, new: Iterable[Segment]) -> None:
+    """Deletes the ledger's failures of which `new` knows better, however they were cut. Within a change."""
+    gone: list[str] = []
+    for segment in new:
+        segments = state.sources[segment.source.id].segments
+        for name, old in list(segments.items()):
+            overlaps = old.span.start < segment.span.stop and segment.span.start < old.span.stop
+            if old.state in ("failed", "quarantined") and overlaps:
+                gone.append(name)
+                del segments[name]
+    state.tables.delete("segments", "id", gone)

@@ -1,0 +1,47 @@
+"""Completes the sources whose every segment is done: their shots, their tracks, and the row that says so."""
+
+from collections.abc import Iterable
+
+from operators.tracking.links import Linker
+from pipeline.lake.ledger import shots_table, sources_table
+from pipeline.lake.writing.fold_shots import FoldShots, fold_sources
+from pipeline.lake.writing.ledger_state import LedgerState
+from pipeline.lake.writing.tracks import NewTracker, write_tracks
+
+
+class Completion:
+    """By the rules of one plan.
+
+    fold_shots: (source, its cut events in order, first PTS, last PTS) → its shots.
+    new_tracker: makes what follows the regions of one source; None leaves the tracks unknown.
+    linker: carries masks from keyframe to keyframe for the tracker.
+    """
+
+    def __init__(self, fold_shots: FoldShots, *, new_tracker: NewTracker | None, linker: Linker | None) -> None:
+        self._fold_shots = fold_shots
+        self._new_tracker = new_tracker
+        self._linker = linker
+
+    def complete(self, state: LedgerState, source_ids: Iterable[str]) -> None:
+        """Those of the sources that are covered; the others stay open."""
+        with state.reading() as sources:
+            covered = [name for name in source_ids if sources[name].state == "open" and sources[name].covered()]
+            if covered:
+                self._write(state, covered)
+
+    def _write(self, state: LedgerState, covered: list[str]) -> None:
+        with state.change() as sources:
+            shots = fold_sources(state.lake, {name: sources[name] for name in covered}, self._fold_shots)
+            covered = [name for name in covered if name in shots]
+            state.tables.append(
+                "shots", shots_table([(source, shot) for source, found in shots.values() for shot in found])
+            )
+            if self._new_tracker is not None:
+                videos = {name: found for name, (source, found) in shots.items() if source.kind != "picture"}
+                write_tracks(state.lake, videos, self._new_tracker, linker=self._linker)
+            entries = [sources[name] for name in covered]
+            state.tables.upsert(
+                "sources", sources_table([(e.source, e.plan, "complete") for e in entries if e.source is not None])
+            )
+            for entry in entries:
+                entry.state = "complete"

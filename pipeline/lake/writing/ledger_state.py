@@ -1,0 +1,118 @@
+"""What the one writer of a lake knows of its ledger, read once and kept up by its own changes."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from pipeline.lake.lake import Lake
+from pipeline.lake.ledger import load_entries, load_segments, sources_table
+from pipeline.lake.writing import removal
+from pipeline.lake.writing.ledger_index import LedgerIndex
+from pipeline.lake.writing.table_writer import TableWriter
+
+
+class LedgerState:
+    """The sources of a lake with their segments, and the turns of the threads that change them.
+
+    Whatever touches the lake's tables does so within `with state.change():`, whatever reads `sources` within
+    `with state.reading():`. Both hold `turn`, so that one is done after the other, and both first recover if a change
+    did not get through: what is half written is undone, and `sources` is read anew.
+    finish: completes what a change that did not get through left to be done, once the rest of it is undone.
+    """
+
+    def __init__(self, lake: Lake, *, finish: Callable[[], None]) -> None:
+        self.lake = lake
+        self.tables = TableWriter(lake)
+        self.sources = LedgerIndex()
+        self.turn = threading.RLock()
+        self._finish = finish
+        self._changing = False
+        self._sound = False  # until recovery has looked at the lake
+
+    @property
+    def sound(self) -> bool:
+        """Whether `sources` is what the tables hold."""
+        return self._sound
+
+    @contextmanager
+    def reading(self) -> Iterator[LedgerIndex]:
+        """Gives the sources as they are in the lake, for as long as the block lasts."""
+        with self.turn:
+            if not self._changing:
+                self._recover()
+            yield self.sources
+
+    @contextmanager
+    def change(self) -> Iterator[LedgerIndex]:
+        """A change of the tables and of `sources`: an error in the block leaves the state to be recovered.
+
+        A change within a change is a part of it.
+        """
+        with self.reading() as sources:
+            if self._changing:
+                yield sources
+                return
+            self._changing, self._sound = True, False
+            try:
+                yield sources
+                self._sound = True
+            finally:
+                self._changing = False
+
+    def write_registered(self) -> None:
+        """Writes the sources that were registered and have no row yet. Within a change."""
+        unwritten = self.sources.unwritten()
+        if not unwritten:
+            return
+        self.forget_quarantined({source.uri for source, _ in unwritten})
+        table = sources_table([(source, entry.plan, entry.state) for source, entry in unwritten])
+        self.tables.upsert("sources", table)
+        for _, entry in unwritten:
+            entry.stored = True
+
+    def forget_quarantined(self, uris: Iterable[str]) -> None:
+        """An input that was unreadable and now is not had an id of its URI, or of other bytes. Within a change."""
+        held = [(name, self.sources[name]) for uri in uris for name in self.sources.standing_at(uri)]
+        stale = [name for name, entry in held if entry.stored and entry.state == "quarantined"]
+        self.tables.delete("sources", "id", stale)
+        for name in stale:
+            del self.sources[name]
+
+    def reload(self, source_ids: Sequence[str]) -> None:
+        """Reads the segments of these sources anew, where the tables were changed without telling `sources`."""
+        for source_id, segments in load_segments(self.lake, source_ids).items():
+            self.sources[source_id].segments = segments
+
+    def _recover(self) -> None:
+        if self._sound:
+            return
+        registered = self.sources.unwritten()
+        self.sources = LedgerIndex(load_entries(self.lake).items())
+        self._end_removals()
+        self._undo_commits()
+        self.tables.delete("shots", "source_id", [name for name, e in self.sources.items() if e.state == "open"])
+        for source, entry in registered:
+            known = self.sources.get(source.id)
+            if known is None or known.source is None:
+                entry.segments = known.segments if known is not None else {}
+                self.sources[source.id] = entry
+        self._sound = True
+        self._finish()
+
+    def _end_removals(self) -> None:
+        """Of sources, and of stretches of them."""
+        removing = [name for name, entry in self.sources.items() if entry.state == "removing"]
+        removal.finish_removals(self.tables, removing)
+        for name in removing:
+            del self.sources[name]
+        trimmed = self.sources.stretches("removing")
+        removal.finish_trims(self.tables, trimmed)
+        for source_id, name, _ in trimmed:
+            self.sources[source_id].segments[name].state = "removed"
+
+    def _undo_commits(self) -> None:
+        torn = self.sources.stretches("writing")
+        removal.delete_rows(self.tables, torn)
+        self.tables.delete("segments", "id", [name for _, name, _ in torn])
+        for source_id, name, _ in torn:
+            del self.sources[source_id].segments[name]

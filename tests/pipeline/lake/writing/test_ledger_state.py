@@ -1,0 +1,70 @@
+"""A change that did not get through and is taken for one that did, or threads that change a lake at once."""
+
+import threading
+
+import pytest
+
+from pipeline.lake.lake import Lake
+from pipeline.lake.writing.ledger_state import LedgerState
+from tests.pipeline.lake.conftest import OpenWriter
+from tests.pipeline.lake.synthetic import World
+
+
+def _nothing() -> None: ...
+
+
+def test_an_error_within_a_change_has_the_next_look_read_the_lake_anew(lake: Lake, open_writer: OpenWriter) -> None:
+    with open_writer() as writer:
+        writer.register(World(0).source)
+    state = LedgerState(lake, finish=_nothing)
+    with state.reading() as sources:
+        assert list(sources) == [World(0).source.id]
+
+    def lose_all() -> None:
+        with state.change() as sources:
+            sources.clear()
+            raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="full"):
+        lose_all()
+    assert not state.sound
+    with state.reading() as sources:
+        assert list(sources) == [World(0).source.id]
+    assert state.sound
+
+
+def test_a_change_within_a_change_ends_with_the_outer_one(lake: Lake) -> None:
+    finished: list[bool] = []
+    state = LedgerState(lake, finish=lambda: finished.append(state.sound))
+
+    def fail_after_a_part() -> None:
+        with state.change():
+            with state.change():
+                pass
+            assert not state.sound
+            raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="full"):
+        fail_after_a_part()
+    assert not state.sound
+    with state.change():
+        pass
+    assert state.sound
+    assert finished == [True, True]  # once for each recovery
+
+
+def test_a_thread_waits_until_the_change_of_another_is_over(lake: Lake) -> None:
+    state = LedgerState(lake, finish=_nothing)
+    seen: list[bool] = []
+
+    def look() -> None:
+        with state.reading():
+            seen.append(state.sound)
+
+    with state.change():
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join(0.05)
+        assert not seen
+    thread.join()
+    assert seen == [True]
