@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.ingest.arrow_rows import SegmentRows
+from pipeline.live.account.losses import Ending, Lost, RecordingEnded
 from pipeline.live.commits.stored_json import (
     VERSION,
     ended_from_json,
@@ -21,8 +23,6 @@ from pipeline.live.commits.stored_json import (
     segment_from_json,
     segment_to_json,
 )
-from pipeline.live.feeds.feed_buffer import Lost
-from pipeline.live.feeds.recorder import RecordingEnded
 from schemas.errors import LakeError
 from schemas.sources import Segment
 
@@ -37,6 +37,12 @@ class Batch:
     rows: tuple[SegmentRows, ...] = ()
     lost: tuple[Lost, ...] = ()
     ended: tuple[RecordingEnded, ...] = ()
+
+    @staticmethod
+    def of(endings: Sequence[Ending]) -> "Batch":
+        """Losses and ends alone."""
+        lost = tuple(each for each in endings if isinstance(each, Lost))
+        return Batch(lost=lost, ended=tuple(each for each in endings if isinstance(each, RecordingEnded)))
 
     def __bool__(self) -> bool:
         return bool(self.rows or self.lost or self.ended)

@@ -1,21 +1,16 @@
-"""What was received of recordings that are not whole in the lake: on disk, for the follower after a killed one."""
+"""Keeps on disk how much was received of recordings that are not whole in the lake: for the follower after a kill."""
 
 import json
 import logging
 import threading
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 from pathlib import Path
 
 from operators.runtime.atomic_write import atomic_write
 from pipeline.lake.ledger import SourceEntry
+from pipeline.live.account.losses import Ending, Received, close_recording
 from pipeline.live.commits.batch import Batch
 from pipeline.live.commits.stored_json import VERSION, received_from_json, received_to_json, require_version
-from pipeline.live.feeds.feed_buffer import Lost
-from pipeline.live.feeds.received import Received
-from pipeline.live.feeds.recorder import RecordingEnded
-from schemas.clock import Span
-from schemas.ids import segment_id
 from schemas.sources import Segment
 
 FOLLOWER_KILLED = "the follower was killed"
@@ -46,12 +41,12 @@ class InFlight:
             self._named = {name: each for name, each in self._named.items() if name in kept}
         return batch
 
-    def told(self, received: Iterable[Received]) -> None:
-        """By all feeds, of each recording that goes on or whose end waits there."""
+    def report(self, received: Iterable[Received]) -> None:
+        """By all feeds at once, of each recording that goes on or whose end was not taken."""
         with self._lock:
             self._unnamed = []
             for each in received:
-                if each.handed_on:
+                if each.emitted:
                     self._named[each.source.id] = each
                 else:
                     self._unnamed.append(each)
@@ -73,8 +68,10 @@ class InFlight:
                 path.write_text(json.dumps({"version": VERSION, "received": [received_to_json(each) for each in now]}))
         except OSError as error:
             if not self._refused:
-                told = f"{type(error).__name__}: {error}"
-                _log.warning("what is received cannot be written to %s: %s", self._file, told, extra={"error": told})
+                reason = f"{type(error).__name__}: {error}"
+                _log.warning(
+                    "what is received cannot be written to %s: %s", self._file, reason, extra={"error": reason}
+                )
             self._refused = True
         else:
             self._written, self._refused = now, False
@@ -86,32 +83,19 @@ def closing(
     """What is to be committed to complete the recordings that a killed follower left open.
 
     left: as the ledger has them. received: of them, so far as was written down. spooled: segments that wait on disk,
-    with their frames. Stretches of which nothing is in the lake or waits for it are lost; how many frames were received
-    and are not accounted for stands at the last of them.
+    with their frames.
     """
     known = {each.source.id: each for each in received}
-    lost: list[Lost] = []
-    ended: list[RecordingEnded] = []
+    endings: list[Ending] = []
     for entry in left:
         source = entry.source
         assert source is not None
-        frames = {name: (segment.span, segment.frames) for name, segment in entry.segments.items()}
-        frames |= {each.id: (each.span, count) for each, count in spooled if each.source.id == source.id}
-        spans = [span for span, _ in frames.values()]
-        start, stop = source.span.start, max((span.stop for span in spans), default=source.span.start)
-        told = known.get(source.id)
-        missing = 0 if told is None else told.frames - sum(count for _, count in frames.values())
-        if told is not None and missing > 0:
-            stop = max(stop, told.stop)
-        gaps = Span(start, stop).minus(spans) if stop > start else []
-        if missing > 0 and not gaps:  # newer ones were committed than were written down
-            gaps, stop = [Span(stop, stop + 1)], stop + 1
-        for gap in gaps:
-            segment = Segment(source, gap, segment_id(source.id, entry.plan, gap))
-            lost.append(Lost(segment, max(0, missing) if gap == gaps[-1] else 0, FOLLOWER_KILLED))
-        if stop > start:
-            ended.append(RecordingEnded(replace(source, span=Span(start, stop)), FOLLOWER_KILLED))
-    return Batch(lost=tuple(lost), ended=tuple(ended))
+        settled = {name: (segment.span, segment.frames) for name, segment in entry.segments.items()}
+        settled |= {each.id: (each.span, frames) for each, frames in spooled if each.source.id == source.id}
+        endings += close_recording(
+            source, known.get(source.id), list(settled.values()), plan_hash=entry.plan, reason=FOLLOWER_KILLED
+        )
+    return Batch.of(endings)
 
 
 def _read(file: Path) -> tuple[Received, ...]:

@@ -2,11 +2,10 @@
 
 import logging
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from typing import Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
 
 from pipeline.ingest.engines.engine import LakeWriter
 from pipeline.lake.ledger import SourceEntry
@@ -14,8 +13,10 @@ from pipeline.live.commits.batch import Batch
 from pipeline.live.commits.spool import Spool
 from pipeline.live.status.follow_status import SinkStatus
 from pipeline.runtime.backoff import Backoff, BackoffConfig
+from pipeline.runtime.threads import REAL_THREADS, Threads
+from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.errors import LakeError
-from schemas.sources import Source, feed_name
+from schemas.sources import Segment, Source, feed_name
 
 Answer = TypeVar("Answer")
 _log = logging.getLogger(__name__)
@@ -31,13 +32,33 @@ class LiveWriter(LakeWriter, Protocol):
     def recordings(self, feed: str) -> list[Source]: ...
 
 
+@dataclass(slots=True)
+class _Question(Generic[Answer]):
+    """Of the committer. answer: one, once it was put."""
+
+    put: Callable[[LiveWriter], Answer]
+    answer: list[Answer] = field(default_factory=list)
+    error: BaseException | None = None
+
+    @property
+    def answered(self) -> bool:
+        return bool(self.answer) or self.error is not None
+
+    def put_to(self, writer: LiveWriter) -> None:
+        try:
+            self.answer.append(self.put(writer))
+        except BaseException as error:  # it is the asker's
+            self.error = error
+
+
 class Sink:
     """Commits batches in their order, in a thread of its own.
 
     Where the committer raises, batches go to the spool, and are tried again with growing pauses; none overtakes
     another. Where the spool's disk refuses too, they stay in memory: see `SinkStatus.bytes`, by which the follower
     stops handing out work.
-    on_commit: told each batch that is in the lake, from that thread.
+    on_commit: called with each batch that is in the lake, from that thread.
+    Every method raises what ended that thread, if anything did: nothing is committed any more.
     """
 
     def __init__(
@@ -47,45 +68,53 @@ class Sink:
         *,
         backoff: BackoffConfig | None = None,
         on_commit: Callable[[Batch], None] = lambda _: None,
+        time: TimeSource = REAL_TIME,
+        threads: Threads = REAL_THREADS,
     ) -> None:
         self._writer = writer
         self._spool = spool
         self._waits = Backoff(backoff or BackoffConfig(longest_s=10.0))
         self._on_commit = on_commit
+        self._time = time
         self._waiting: deque[Batch] = deque()
-        self._asked: deque[Callable[[], None]] = deque()
+        self._asked: deque[_Question[Any]] = deque()
         self._news = threading.Condition()
-        self._closing = False
+        self._closing = self._ended = False
         self._error: str | None = None
         self._commits = self._keyframes = 0
         self._spooled = len(spool)
-        self._thread = threading.Thread(target=self._run, name="sink", daemon=True)
-        self._thread.start()
+        self._thread = threads.start("sink", self._run)
+
+    @property
+    def spooled_before(self) -> list[tuple[Segment, int]]:
+        """Segments that waited on disk when this began, each with how many frames it accounts for."""
+        return self._spool.segments
 
     def put(self, batch: Batch) -> None:
         with self._news:
+            self._require_thread()
             self._waiting.append(batch)
             self._news.notify_all()
 
     def ask(self, question: Callable[[LiveWriter], Answer]) -> Answer:
         """What the committer answers, in turn with the batches; waits for it. Raises what it raises."""
-        answer: Future[Answer] = Future()
-
-        def put_question() -> None:
-            try:
-                answer.set_result(question(self._writer))
-            except BaseException as error:  # it is the asker's
-                answer.set_exception(error)
-
+        asked = _Question(question)
         with self._news:
             if self._closing:
                 raise LakeError("the follower is being stopped")
-            self._asked.append(put_question)
+            self._asked.append(asked)
             self._news.notify_all()
-        return answer.result()
+            self._time.wait_for(self._news, lambda: asked.answered or self._ended)
+        if asked.error is not None:
+            raise asked.error
+        if not asked.answer:
+            self._thread.join()
+            raise LakeError("the follower is being stopped")
+        return asked.answer[0]
 
     def status(self) -> SinkStatus:
         with self._news:
+            self._require_thread()
             waiting = sum(batch.nbytes for batch in self._waiting)
             return SinkStatus(len(self._waiting), waiting, self._spooled, self._commits, self._keyframes, self._error)
 
@@ -96,13 +125,24 @@ class Sink:
             self._news.notify_all()
         self._thread.join()
 
+    def _require_thread(self) -> None:
+        if self._thread.error is not None:
+            raise self._thread.error
+
     def _run(self) -> None:
+        try:
+            self._commit_all()
+        finally:
+            with self._news:
+                self._ended = True
+                self._news.notify_all()
+
+    def _commit_all(self) -> None:
         while self._has_work():
-            while self._asked:
-                self._asked.popleft()()
+            self._answer_all()
             if not self._waiting and not self._spooled:
                 continue
-            began = time.monotonic()
+            began_s = self._time.monotonic_s()
             try:
                 if self._spooled:
                     self._spool_waiting()  # behind what is there: nothing overtakes
@@ -116,14 +156,22 @@ class Sink:
                             fields = {"batches": len(self._waiting), "error": self._error}
                             _log.error("%d batches are lost: %s", len(self._waiting), self._error, extra=fields)
                         return
-                    self._news.wait_for(lambda: self._closing, self._waits(lasted_s=time.monotonic() - began))
+                    pause_s = self._waits(lasted_s=self._time.monotonic_s() - began_s)
+                    self._time.wait_for(self._news, lambda: self._closing, pause_s)
             else:
-                self._tell(batch)
+                self._report(batch)
+
+    def _answer_all(self) -> None:
+        while self._asked:
+            question = self._asked.popleft()
+            question.put_to(self._writer)
+            with self._news:
+                self._news.notify_all()
 
     def _has_work(self) -> bool:
         """Waits for a batch; False when there is none left and none will come."""
         with self._news:
-            self._news.wait_for(lambda: self._waiting or self._spooled or self._asked or self._closing)
+            self._time.wait_for(self._news, lambda: self._waiting or self._spooled or self._asked or self._closing)
             return bool(self._waiting or self._spooled or self._asked)
 
     def _commit_next(self) -> Batch:
@@ -150,12 +198,12 @@ class Sink:
             _log.warning("the lake is in reach again", extra={"spooled": self._spooled, "waiting": len(self._waiting)})
         return batch
 
-    def _tell(self, batch: Batch) -> None:
+    def _report(self, batch: Batch) -> None:
         _log_ended(batch)
         try:
             self._on_commit(batch)
         except Exception:  # it is in the lake: to commit goes on
-            _log.exception("what is told of commits failed")
+            _log.exception("what is called with each commit failed")
 
     def _keep(self) -> None:
         """Puts what waits on the disk, if that takes it."""
@@ -174,16 +222,16 @@ class Sink:
 
     def _note(self, error: Exception) -> None:
         known = isinstance(error, LakeError | OSError)
-        told = str(error) if known else f"{type(error).__name__}: {error}"
+        reason = str(error) if known else f"{type(error).__name__}: {error}"
         if self._error is None:
             _log.warning(
                 "the lake is out of reach, rows wait: %s",
-                told,
-                extra={"error": told},
+                reason,
+                extra={"error": reason},
                 exc_info=None if known else error,
             )
         with self._news:
-            self._error = told
+            self._error = reason
 
 
 def _log_ended(batch: Batch) -> None:

@@ -8,9 +8,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
-from pipeline.live.feeds.feed_buffer import Lost
-from pipeline.live.feeds.received import Received
-from pipeline.live.feeds.recorder import RecordingEnded
+from pipeline.live.account.losses import Lost, Received, RecordingEnded
 from schemas.clock import Clock, Span
 from schemas.shots import CutEvent
 from schemas.sources import Segment, SegmentReport, Source
@@ -131,11 +129,11 @@ def received_to_json(received: Received) -> Json:
         "source": source_to_json(received.source),
         "frames": received.frames,
         "stop": received.stop,
-        "in_segments": received.handed_on,
+        "emitted": received.emitted,
     }
 
 
 def received_from_json(stored: Json) -> Received:
     return Received(
-        source_from_json(stored["source"]), int(stored["frames"]), int(stored["stop"]), int(stored["in_segments"])
+        source_from_json(stored["source"]), int(stored["frames"]), int(stored["stop"]), int(stored["emitted"])
     )

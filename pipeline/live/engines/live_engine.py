@@ -6,11 +6,11 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from pipeline.ingest.packets import FramePacket, RowPacket
+from pipeline.live.account.losses import Received
 from pipeline.live.commits.sink import LiveWriter
 from pipeline.live.feeds.feed_buffer import FeedItem
 from pipeline.live.feeds.feed_child import FollowRequest
 from pipeline.live.feeds.feed_status import FeedStatus
-from pipeline.live.feeds.received import Received
 
 
 class FeedHandle(Protocol):
@@ -28,11 +28,11 @@ class FeedHandle(Protocol):
         ...
 
     def status(self) -> FeedStatus:
-        """As last told."""
+        """As last reported."""
         ...
 
     def received(self) -> Sequence[Received]:
-        """As last told, of each recording of a stream whose end was not polled."""
+        """As last reported, of each recording of a stream whose end was not polled."""
         ...
 
     def pause(self) -> None: ...
@@ -51,8 +51,8 @@ class FeedHandle(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Worked:
-    """A group of packets that a model is done with, after `seconds`. rows: one for each; None where it failed, which
-    `error` tells."""
+    """A group of packets that a model is done with, after `seconds`. rows: one for each; None where it failed, and
+    `error` says why."""
 
     packets: tuple[FramePacket, ...]
     seconds: float

@@ -1,6 +1,5 @@
 """Feeds as threads of this process, each with its child that decodes, and one model beside them."""
 
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
@@ -13,6 +12,7 @@ from pipeline.live.engines.live_engine import Worked
 from pipeline.live.feeds.feed import Feed
 from pipeline.live.feeds.feed_child import FollowRequest
 from pipeline.plan.plan import Plan
+from pipeline.runtime.time_source import REAL_TIME
 
 
 class LocalLiveEngine:
@@ -37,13 +37,13 @@ class LocalLiveEngine:
     def work(self, packets: Sequence[FramePacket]) -> None:
         group = tuple(packets)
         future = self._thread.submit(lambda: self._embed(self._propose(group)))
-        self._running = group, time.monotonic(), future
+        self._running = group, REAL_TIME.monotonic_s(), future
 
     def worked(self) -> list[Worked]:
         if self._running is None or not self._running[2].done():
             return []
         (group, began_s, future), self._running = self._running, None
-        seconds, error = time.monotonic() - began_s, future.exception()
+        seconds, error = REAL_TIME.monotonic_s() - began_s, future.exception()
         if error is not None:
             return [Worked(group, seconds, None, f"the model failed: {type(error).__name__}: {error}")]
         return [Worked(group, seconds, tuple(future.result()))]

@@ -1,9 +1,6 @@
 """Feeds as actors of Ray, and a pool of actors with models that they share."""
 
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,21 +10,21 @@ from pipeline.ingest.engines.pool_sizes import EMBEDDER_CPUS, PROPOSER_CPUS
 from pipeline.ingest.engines.ray_cluster import RayCluster
 from pipeline.ingest.packets import FramePacket, RowPacket
 from pipeline.ingest.stages import EmbedStage, ProposeStage
+from pipeline.live.account.losses import Lost, Received, RecordingEnded, close_recording
 from pipeline.live.commits.sink import LiveWriter
 from pipeline.live.engines.live_engine import Worked
 from pipeline.live.feeds.feed import Feed
-from pipeline.live.feeds.feed_buffer import FeedItem, Lost
+from pipeline.live.feeds.feed_buffer import FeedItem
 from pipeline.live.feeds.feed_child import FollowRequest
 from pipeline.live.feeds.feed_status import FeedStatus
-from pipeline.live.feeds.received import Received, broken_off
-from pipeline.live.feeds.recorder import RecordingEnded
 from pipeline.plan.plan import Plan
+from pipeline.runtime.time_source import REAL_TIME
 from schemas.clock import Span
 from schemas.sources import Segment
 
 _WAIT_S = 2.0  # a call of a feed's actor comes back at the latest then, with its status at least
 FEED_DIED = "the feed's actor died"
-_State = tuple[bool, FeedStatus, tuple[Received, ...], bool]  # of a feed, as RemoteFeed._told takes it
+_State = tuple[bool, FeedStatus, tuple[Received, ...], bool]  # of a feed, as RemoteFeed._note takes it
 
 
 class RayLiveEngine:
@@ -57,7 +54,7 @@ class RayLiveEngine:
 
     def work(self, packets: Sequence[FramePacket]) -> None:
         actor = self._idle.pop()
-        self._running[actor.work.remote(tuple(packets))] = actor, tuple(packets), time.monotonic()
+        self._running[actor.work.remote(tuple(packets))] = actor, tuple(packets), REAL_TIME.monotonic_s()
 
     def worked(self) -> list[Worked]:
         if not self._running:
@@ -66,13 +63,13 @@ class RayLiveEngine:
         finished = []
         for answer in ready:
             actor, packets, began_s = self._running.pop(answer)
-            seconds = time.monotonic() - began_s
+            seconds = REAL_TIME.monotonic_s() - began_s
             self._idle.append(actor)
             try:
                 finished.append(Worked(packets, seconds, tuple(ray.get(answer))))
             except ray.exceptions.RayError as error:
-                told = str(error).strip().splitlines()[-1]
-                finished.append(Worked(packets, seconds, None, f"the model failed: {told}"))
+                reason = str(error).strip().splitlines()[-1]
+                finished.append(Worked(packets, seconds, None, f"the model failed: {reason}"))
         return finished
 
     def __enter__(self) -> Self:
@@ -85,7 +82,7 @@ class RayLiveEngine:
 class RemoteFeed:
     """A Feed in an actor. One question at a time is under way, whether something waits there.
 
-    What an actor that died had received and not handed on is counted as lost, and its recording ended; the actor that
+    What an actor that died had received and nobody polled is counted as lost, and its recording ended; the actor that
     takes its place counts from 0, and its counts are added.
     """
 
@@ -95,7 +92,7 @@ class RemoteFeed:
         options = {"num_cpus": 0, "max_restarts": -1, "max_concurrency": 3}
         self._actor: Any = ray.remote(_FeedActor).options(**options).remote(name, request)
         self._asked: Any = None
-        self._status = FeedStatus(name, request.uri, "connecting", datetime.now(UTC))
+        self._status = FeedStatus(name, request.uri, "connecting", REAL_TIME.utc())
         self._before = self._status  # counts of the actors before this one
         self._received: tuple[Received, ...] = ()
         self._polled: dict[
@@ -118,7 +115,7 @@ class RemoteFeed:
         if answered:
             self._asked = None
             try:
-                self._told(*ray.get(answered[0]))
+                self._note(*ray.get(answered[0]))
             except ray.exceptions.RayError:
                 self._died()
         return self._waits or bool(self._left)
@@ -132,7 +129,7 @@ class RemoteFeed:
         except ray.exceptions.RayError:
             self._died()
             return None
-        self._told(*state)
+        self._note(*state)
         if isinstance(item, RecordingEnded):
             self._polled.pop(item.source.id, None)
         elif isinstance(item, Lost):
@@ -145,7 +142,7 @@ class RemoteFeed:
         before, _ = self._polled.get(segment.source.id, (0, 0))
         self._polled[segment.source.id] = before + frames, segment.span.stop
 
-    def _told(self, waits: bool, status: FeedStatus, received: tuple[Received, ...], ended: bool) -> None:
+    def _note(self, waits: bool, status: FeedStatus, received: tuple[Received, ...], ended: bool) -> None:
         self._waits, self._status, self._received, self.ended = waits, status.after(self._before), received, ended
         if ended:
             ray.kill(self._actor)
@@ -170,23 +167,13 @@ class RemoteFeed:
 
     def _died(self) -> None:
         self._waits = False
-        status = self._status
-        gone = status.undecided + status.waiting
-        lost = dict(status.lost)
-        if gone:
-            lost[FEED_DIED] = lost.get(FEED_DIED, 0) + gone
-        restarts = {**status.restarts, FEED_DIED: status.restarts.get(FEED_DIED, 0) + 1}
-        self._before = self._status = replace(
-            status, state="connecting", undecided=0, waiting=0, lost=lost, restarts=restarts, last_error=FEED_DIED
-        )
+        self._before = self._status = self._status.broken_off(FEED_DIED)
         for each in self._received:
-            frames, until = self._polled.get(each.source.id, (0, each.source.span.start))
-            self._left += broken_off(
-                each.source,
-                Span(until, max(each.stop, until + 1)),
-                each.frames - frames,
-                reason=FEED_DIED,
-                plan_hash=self._request.plan_hash,
+            start = each.source.span.start
+            frames, until = self._polled.get(each.source.id, (0, start))
+            settled = [(Span(start, until), frames)] if until > start else []
+            self._left += close_recording(
+                each.source, each, settled, plan_hash=self._request.plan_hash, reason=FEED_DIED
             )
         self._received = ()
         self._polled.clear()

@@ -5,24 +5,22 @@ import math
 import random
 import sys
 import threading
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 
 from operators.readers.growing_file import FileMark
 from pipeline.ingest.packets import FramePacket
+from pipeline.live.account.feed_account import FeedAccount
+from pipeline.live.account.losses import Received, RecordingEnded
 from pipeline.live.feeds.feed_buffer import FeedBuffer, FeedItem
 from pipeline.live.feeds.feed_child import FollowRequest, Heartbeat, StreamEnded
 from pipeline.live.feeds.feed_status import FeedState, FeedStatus
-from pipeline.live.feeds.frame_counts import FrameCounts
-from pipeline.live.feeds.received import Received, broken_off
-from pipeline.live.feeds.recorder import RecordingEnded
 from pipeline.reading.child import Child
 from pipeline.runtime.backoff import Backoff
-from schemas.clock import Span
-from schemas.sources import SegmentReport, Source
+from pipeline.runtime.threads import REAL_THREADS, RunningThread, Threads
+from pipeline.runtime.time_source import REAL_TIME, TimeSource
+from schemas.sources import Source
 
 CHILD_CODE = "from pipeline.live.feeds.feed_child import main; main()"
 _log = logging.getLogger(__name__)
@@ -30,20 +28,6 @@ _START_S = 30.0  # of a Python with all that decoding needs, on a busy machine, 
 _GLANCE_S = 0.25
 _FILE_LOOK_S = 0.5
 _END_S = 3.0  # of a child that was asked to end
-
-
-@dataclass(slots=True)
-class _Recording:
-    """The recording that the child is in, as last told. handed_on: frames in packets; undecided: in none of them, of
-    the stretch `unsettled`."""
-
-    source: Source
-    handed_on: int
-    unsettled: Span
-    undecided: int
-
-    def received(self) -> Received:
-        return Received(self.source, self.handed_on + self.undecided, self.unsettled.stop, self.handed_on)
 
 
 class Feed:
@@ -55,10 +39,20 @@ class Feed:
     hands is read again.
     """
 
-    def __init__(self, name: str, request: FollowRequest, *, choose: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self,
+        name: str,
+        request: FollowRequest,
+        *,
+        choose: Callable[[], float] = random.random,
+        time: TimeSource = REAL_TIME,
+        threads: Threads = REAL_THREADS,
+    ) -> None:
         self.name = name
         self._request = request
         self._choose = choose
+        self._time = time
+        self._threads = threads
         self._lock = threading.RLock()
         self._news = threading.Condition(self._lock)
         self._buffer = FeedBuffer(
@@ -67,14 +61,12 @@ class Feed:
             plan_hash=request.plan_hash,
         )
         self._taken = list(request.taken)
-        self._status = FeedStatus(name, request.uri, "connecting", datetime.now(UTC))
-        self._counts = FrameCounts()
+        self._status = FeedStatus(name, request.uri, "connecting", time.utc())
+        self._account = FeedAccount(plan_hash=request.plan_hash, reads_again=request.is_file, time=time)
         self._wanted = True  # not paused
         self._stopped = False
         self._child: Child | None = None
-        self._recording: _Recording | None = None
-        self._ended: dict[str, Received] = {}  # recordings whose end waits to be taken, by id
-        self._thread = threading.Thread(target=self._supervise, name=f"feed {name}", daemon=True)
+        self._thread: RunningThread | None = None
 
     @property
     def taken(self) -> tuple[Source, ...]:
@@ -82,7 +74,7 @@ class Feed:
         return tuple(self._taken)
 
     def start(self) -> None:
-        self._thread.start()
+        self._thread = self._threads.start(f"feed {self.name}", self._supervise)
 
     @property
     def pid(self) -> int | None:
@@ -114,7 +106,7 @@ class Feed:
     @property
     def ended(self) -> bool:
         """Whether it was stopped, and everything was taken."""
-        return self._stopped and not self._thread.is_alive() and not len(self._buffer)
+        return self._stopped and (self._thread is None or not self._thread.alive) and not len(self._buffer)
 
     @property
     def ready(self) -> bool:
@@ -124,7 +116,7 @@ class Feed:
     def wait(self, wait_s: float) -> bool:
         """Whether an item waits, or comes within `wait_s`."""
         with self._news:
-            self._news.wait_for(lambda: len(self._buffer) > 0, wait_s)
+            self._time.wait_for(self._news, lambda: len(self._buffer) > 0, wait_s)
             return len(self._buffer) > 0
 
     def poll(self) -> FeedItem | None:
@@ -132,25 +124,21 @@ class Feed:
         with self._news:
             item = self._buffer.take()
             self._news.notify_all()
-            if isinstance(item, FramePacket):
-                report = item.head.end
-                assert isinstance(report, SegmentReport)
-                self._counts.taken(report, kept=len(item.keyframes))
-            elif isinstance(item, RecordingEnded):
-                self._ended.pop(item.source.id, None)
+            if item is not None:
+                self._account.taken(item)
             return item
 
     def status(self) -> FeedStatus:
         with self._lock:
-            return self._counts.onto(self._status, shed=self._buffer.shed, waiting=self._buffer.keyframes)
+            ended_by = None if self._thread is None else self._thread.error
+            if ended_by is not None:
+                self._enter("failed", error=f"its supervisor ended: {type(ended_by).__name__}: {ended_by}")
+            return self._account.onto(self._status, shed=self._buffer.shed, waiting=self._buffer.keyframes)
 
     def received(self) -> tuple[Received, ...]:
         """Of each recording whose end was not taken yet; of a file nothing, for it is read again."""
         with self._lock:
-            if self._request.is_file:
-                return ()
-            current = () if self._recording is None else (self._recording.received(),)
-            return (*self._ended.values(), *current)
+            return self._account.received()
 
     # -- the thread ------------------------------------------------------------------------------
 
@@ -160,11 +148,11 @@ class Feed:
             with self._news:
                 if not self._wanted:
                     self._enter("paused")
-                self._news.wait_for(lambda: self._wanted or self._stopped)
+                self._time.wait_for(self._news, lambda: self._wanted or self._stopped)
                 if self._stopped:
                     return
                 self._enter("connecting")
-            began = time.monotonic()
+            began_s = self._time.monotonic_s()
             try:
                 ended = self._follow_once()
             except OSError as error:  # no process can be started now
@@ -175,10 +163,10 @@ class Feed:
                 if not self._wanted:
                     continue
                 if ended.failed:
-                    self._counts.restarted(ended.reason)
+                    self._account.restarted(ended.reason)
                     self._enter("backing off", error=ended.reason)
-                    wait_s = waits(lasted_s=time.monotonic() - began)
-                    self._news.wait_for(lambda: self._stopped or not self._wanted, wait_s)
+                    wait_s = waits(lasted_s=self._time.monotonic_s() - began_s)
+                    self._time.wait_for(self._news, lambda: self._stopped or not self._wanted, wait_s)
                 if ended.mark is not None:
                     self._enter("stalled", error=ended.reason)
             if ended.mark is not None:
@@ -192,7 +180,7 @@ class Feed:
             with self._news:
                 if (now is not None and now != mark) or self._stopped or not self._wanted:
                     return
-                self._news.wait_for(lambda: self._stopped or not self._wanted, _FILE_LOOK_S)
+                self._time.wait_for(self._news, lambda: self._stopped or not self._wanted, _FILE_LOOK_S)
 
     def _follow_once(self) -> StreamEnded:
         """One child, from its start to its end, and what that was."""
@@ -216,12 +204,12 @@ class Feed:
                 if isinstance(message, StreamEnded):
                     ended = message
                     break
-                self._told(message)
+                self._take_note(message)
                 deadline_s = live.stalled_s
         except (EOFError, OSError):
             pass
         except Exception as error:  # a supervisor that ends would never connect again
-            _log.exception("feed %s: what its decoder says cannot be taken", self.name)
+            _log.exception("feed %s: a message of its decoder cannot be taken", self.name)
             ended = StreamEnded(f"{type(error).__name__}: {error}")
         with self._lock:
             self._child = None
@@ -231,7 +219,8 @@ class Feed:
         with self._news:
             if self._stopped or not self._wanted:
                 ended = replace(ended, reason="stopped" if self._stopped else "paused")
-            self._close_recording(ended.reason)
+            for item in self._account.process_ended(ended.reason):
+                self._put(item)
             self._news.notify_all()
         return ended
 
@@ -240,79 +229,49 @@ class Feed:
         if self._request.is_file:
             most = self._request.live.buffer_keyframes
             with self._news:
-                self._news.wait_for(lambda: self._buffer.keyframes < most or self._stopped or not self._wanted)
+                self._time.wait_for(
+                    self._news, lambda: self._buffer.keyframes < most or self._stopped or not self._wanted
+                )
 
     def _answered(self, child: Child, deadline_s: float) -> bool:
         """Whether a message came in time; one that is asked to end is given less."""
-        began = time.monotonic()
+        began_s = self._time.monotonic_s()
         while not child.connection.poll(_GLANCE_S):
-            waited_s = time.monotonic() - began
+            waited_s = self._time.monotonic_s() - began_s
             ending = self._stopped or not self._wanted
             if waited_s >= (min(deadline_s, _END_S) if ending else deadline_s):
                 return False
         return True
 
-    def _told(self, message: object) -> None:
+    def _take_note(self, message: object) -> None:
         with self._news:
             if isinstance(message, Heartbeat):
                 self._enter("live")
-                self._counts.received(message.received, damaged=message.damaged)
                 self._status = replace(self._status, behind_s=message.behind_s)
-                if message.source is not None and message.unsettled is not None:
-                    handed_on = self._handed_on(message.source)
-                    undecided = message.received - message.handed_on
-                    self._recording = _Recording(message.source, handed_on, message.unsettled, undecided)
+                self._account.heartbeat(
+                    received=message.received,
+                    damaged=message.damaged,
+                    emitted=message.emitted,
+                    source=message.source,
+                    unsettled=message.unsettled,
+                )
             elif isinstance(message, FramePacket):
-                self._counts.handed_on(message.head.frames_decoded)
-                self._recording = self._after(message)
-                self._buffer.put(message)
-                self._news.notify_all()
+                self._account.packet(message)
+                self._put(message)
             elif isinstance(message, RecordingEnded):
-                assert self._recording is not None  # a packet of it came before
-                self._end(message, frames=self._recording.handed_on)
-                self._recording = None
-                self._news.notify_all()
+                self._account.recording_ended(message)
+                self._put(message)
 
-    def _handed_on(self, recording: Source) -> int:
-        """Frames of it, so far."""
-        now = self._recording
-        return now.handed_on if now is not None and now.source.id == recording.id else 0
-
-    def _after(self, packet: FramePacket) -> _Recording:
-        """The recording, once this packet of it came; what else was received of it is still undecided."""
-        source, until = packet.head.segment.source, packet.head.segment.span.stop
-        frames, now = packet.head.frames_decoded, self._recording
-        newest = until + 1 if now is None else max(until + 1, now.unsettled.stop)
-        undecided = 0 if now is None else max(0, now.undecided - frames)
-        return _Recording(source, self._handed_on(source) + frames, Span(until, newest), undecided)
-
-    def _close_recording(self, reason: str) -> None:
-        """After the child: what it took along is lost by name, and the recording that it was in has ended."""
-        lost = self._counts.child_ended(reason, reads_again=self._request.is_file)
-        now, self._recording = self._recording, None
-        if now is None:
-            return
-        plan_hash = self._request.plan_hash
-        for item in broken_off(now.source, now.unsettled, lost, reason=reason, plan_hash=plan_hash):
-            if isinstance(item, RecordingEnded):
-                self._end(item, frames=now.handed_on + lost)
-            else:
-                self._buffer.put(item)
-
-    def _end(self, ended: RecordingEnded, *, frames: int) -> None:
-        """Of a recording of which so many were received."""
-        self._ended[ended.source.id] = Received(ended.source, frames, ended.source.span.stop, frames)
-        self._take_note(ended.source)
-        self._buffer.put(ended)
-
-    def _take_note(self, recording: Source) -> None:
-        if self._request.is_playlist:
-            self._taken.clear()
-        if self._request.is_file or self._request.is_playlist:
-            self._taken.append(recording)
+    def _put(self, item: FeedItem) -> None:
+        self._buffer.put(item)
+        self._news.notify_all()
+        if isinstance(item, RecordingEnded) and (self._request.is_file or self._request.is_playlist):
+            if self._request.is_playlist:
+                self._taken.clear()
+            self._taken.append(item.source)
 
     def _enter(self, state: FeedState, *, error: str | None = None) -> None:
         if state != self._status.state:
-            self._status = replace(self._status, state=state, since=datetime.now(UTC))
+            self._status = replace(self._status, state=state, since=self._time.utc())
         if error is not None:
             self._status = replace(self._status, last_error=error)

@@ -1,31 +1,18 @@
-"""What of a feed waits for a model: little, and of that the most telling."""
+"""The packets of a feed that wait for a model: few, and of their keyframes the most telling."""
 
 import math
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from pipeline.ingest.packets import FramePacket, PacketHead
-from pipeline.live.feeds.recorder import RecordingEnded
+from pipeline.live.account.losses import Ending
 from pipeline.reading.reader_child import PACKET_FRAMES
 from schemas.clock import Span
 from schemas.frames import KeyframeReason
 from schemas.ids import segment_id
 from schemas.sources import Segment, SegmentReport
 
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """A stretch of a source of which `frames` were received, and nothing is left. reason: the fault, by its name.
-    state: "quarantined" blames a file."""
-
-    segment: Segment
-    frames: int
-    reason: str
-    state: Literal["failed", "quarantined"] = "failed"
-
-
-FeedItem = FramePacket | RecordingEnded | Lost
+FeedItem = FramePacket | Ending
 
 
 @dataclass(frozen=True, slots=True)

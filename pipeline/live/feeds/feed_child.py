@@ -2,9 +2,7 @@
 
 import signal
 import threading
-import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 
 from operators.readers.growing_file import FileMark
@@ -14,6 +12,7 @@ from pipeline.live.feeds.recorder import Recorder, taken_of
 from pipeline.live.live_config import LiveConfig
 from pipeline.reading.child import child_connection
 from pipeline.reading.keyframe_stream import ReadConfig
+from pipeline.runtime.time_source import REAL_TIME
 from schemas.clock import Span
 from schemas.errors import RegionLakeError
 from schemas.sources import Source
@@ -58,16 +57,16 @@ class FollowRequest:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Sent with frames, now and then. received, damaged, handed_on: frames since the child began.
+    """Sent with frames, now and then. received, damaged, emitted: frames since the child began.
 
-    source: the recording that goes on. unsettled: what of it no packet has told of; lost if the child dies now.
+    source: the recording that goes on. unsettled: the stretch of it that is in no packet; lost if the child dies now.
     behind_s: how long ago the newest frame was shown, by the feed's clock.
     """
 
     info: StreamInfo
     received: int
     damaged: int
-    handed_on: int
+    emitted: int
     source: Source | None
     unsettled: Span | None
     behind_s: float
@@ -108,8 +107,8 @@ def _follow(request: FollowRequest, connection: Connection, stop: threading.Even
 
     def on_wait() -> bool:
         nonlocal sent_s
-        if time.monotonic() - sent_s >= _HEARTBEAT_S:
-            sent_s = time.monotonic()
+        if REAL_TIME.monotonic_s() - sent_s >= _HEARTBEAT_S:
+            sent_s = REAL_TIME.monotonic_s()
             connection.send(Waiting())
         return stop.is_set()
 
@@ -134,17 +133,17 @@ def _follow(request: FollowRequest, connection: Connection, stop: threading.Even
                 for item in recorder.add(frame):
                     connection.send(item)
                     sent_s = 0.0
-                if time.monotonic() - sent_s >= _HEARTBEAT_S:
-                    sent_s = time.monotonic()
+                if REAL_TIME.monotonic_s() - sent_s >= _HEARTBEAT_S:
+                    sent_s = REAL_TIME.monotonic_s()
                     source = recorder.source
                     shown = None if source is None else source.clock.utc(frame.frame.pts)
-                    behind_s = 0.0 if shown is None else (datetime.now(UTC) - shown).total_seconds()
+                    behind_s = 0.0 if shown is None else (REAL_TIME.utc() - shown).total_seconds()
                     connection.send(
                         Heartbeat(
                             info=frame.info,
                             received=recorder.received,
                             damaged=stream.damaged,
-                            handed_on=recorder.handed_on,
+                            emitted=recorder.emitted,
                             source=source,
                             unsettled=recorder.unsettled,
                             behind_s=behind_s,

@@ -13,9 +13,8 @@ FEED_STATES: tuple[FeedState, ...] = ("connecting", "live", "stalled", "backing 
 class FeedStatus:
     """since: when it came into its state, UTC. frames_per_s: received over the last seconds.
     behind_s: between the moment that the newest frame shows and its arrival.
-    received: frames decoded since the follower began. undecided: of them, those of which no packet that was
-    handed on has told.
-    kept: keyframes handed on to the models; waiting: keyframes that wait for them; not_selected: frames that were none;
+    received: frames decoded since the follower began. undecided: of them, those that are in no packet yet.
+    kept: keyframes that the models took; waiting: keyframes that wait for them; not_selected: frames that were none;
     shed: keyframes dropped while they waited. lost: frames, by the fault that cost them.
     received = undecided + not_selected + shed + waiting + kept + sum of lost.
     damaged: frames that the decoder could not restore; they are not among those received.
@@ -38,6 +37,19 @@ class FeedStatus:
     lost: dict[str, int] = field(default_factory=dict)
     restarts: dict[str, int] = field(default_factory=dict)
     last_error: str | None = None
+
+    def broken_off(self, reason: str) -> "FeedStatus":
+        """After a fault that cost every frame which the models had not taken; it connects again."""
+        gone = self.undecided + self.waiting
+        return replace(
+            self,
+            state="connecting",
+            undecided=0,
+            waiting=0,
+            lost=dict(Counter(self.lost) + Counter({reason: gone})),
+            restarts=dict(Counter(self.restarts) + Counter({reason: 1})),
+            last_error=reason,
+        )
 
     def after(self, before: "FeedStatus") -> "FeedStatus":
         """With the counts of whatever had the feed before added."""

@@ -1,22 +1,22 @@
 """A folder into which a recorder drops files: each is ingested when it is finished, after what feeds ask for."""
 
-import queue
 import threading
-import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.ingest.packets import FramePacket, SegmentFailure, Work
+from pipeline.live.account.losses import Received
 from pipeline.live.feeds.feed_buffer import FeedItem
 from pipeline.live.feeds.feed_status import FeedState, FeedStatus
-from pipeline.live.feeds.received import Received
 from pipeline.plan.plan import Plan
 from pipeline.reading.reader_process import ReaderProcess
 from pipeline.reading.segments import split_source
 from pipeline.reading.sources import Failure, Location, find_sources
+from pipeline.runtime.threads import REAL_THREADS, Threads
+from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.clock import Span
 from schemas.errors import LakeError, PlanConflictError, SourceError
 from schemas.sources import SegmentReport, Source
@@ -43,6 +43,8 @@ class FolderFeed:
         register: Callable[[Source], list[Span]],
         refuse: Callable[[Failure], None],
         settle_s: float = 5.0,
+        time: TimeSource = REAL_TIME,
+        threads: Threads = REAL_THREADS,
     ) -> None:
         self.name = name
         self._folder = folder
@@ -52,39 +54,43 @@ class FolderFeed:
         self._refuse = refuse
         self._settle_s = settle_s
         self._reader = ReaderProcess(plan.read, timeout_s=plan.run.read_timeout_s)
-        self._items: queue.Queue[FeedItem] = queue.Queue(_WAITING_PACKETS)
-        self._status = FeedStatus(name, str(folder), "connecting", datetime.now(UTC))
+        self._time = time
+        self._news = threading.Condition()
+        self._items: deque[FeedItem] = deque()
+        self._status = FeedStatus(name, str(folder), "connecting", time.utc())
         self._taken: dict[str, tuple[int, int]] = {}  # path → size, mtime in ns: as it was when it was taken
         self._kept = 0  # of the segment that is being read
-        self._wanted = threading.Event()
-        self._wanted.set()
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"folder {name}", daemon=True)
-        self._thread.start()
+        self._wanted = True  # not paused
+        self._stopped = False
+        self._thread = threads.start(f"folder {name}", self._run)
 
     @property
     def ready(self) -> bool:
-        return not self._items.empty()
+        return bool(self._items)
 
     def poll(self) -> FeedItem | None:
-        with suppress(queue.Empty):
-            item = self._items.get_nowait()
-            if isinstance(item, FramePacket):
-                self._kept += len(item.keyframes)
-                if isinstance(item.head.end, SegmentReport):  # only the end of a segment tells how many frames it had
-                    status, frames = self._status, item.head.end.frames_decoded
-                    self._status = replace(
-                        status,
-                        received=status.received + frames,
-                        kept=status.kept + self._kept,
-                        not_selected=status.not_selected + frames - self._kept,
-                    )
-                if item.head.end is not None:
-                    self._kept = 0
-            return item
-        return None
+        with self._news:
+            item = self._items.popleft() if self._items else None
+            self._news.notify_all()
+        if isinstance(item, FramePacket):
+            self._kept += len(item.keyframes)
+            if isinstance(item.head.end, SegmentReport):  # only the end of a segment says how many frames it had
+                status, frames = self._status, item.head.end.frames_decoded
+                self._status = replace(
+                    status,
+                    received=status.received + frames,
+                    kept=status.kept + self._kept,
+                    not_selected=status.not_selected + frames - self._kept,
+                )
+            if item.head.end is not None:
+                self._kept = 0
+        return item
 
     def status(self) -> FeedStatus:
+        error = self._thread.error
+        if error is not None:
+            self._enter("failed")
+            self._status = replace(self._status, last_error=f"its thread ended: {type(error).__name__}: {error}")
         return self._status
 
     def received(self) -> tuple[Received, ...]:
@@ -93,34 +99,43 @@ class FolderFeed:
 
     def pause(self) -> None:
         """After the segment that is being read."""
-        self._wanted.clear()
+        self._change(wanted=False)
         self._enter("paused")
 
     def resume(self) -> None:
-        self._wanted.set()
+        self._change(wanted=True)
 
     def stop(self) -> None:
         """What was not read whole is read by the next run."""
-        self._stopped.set()
-        self._wanted.set()
+        self._change(wanted=True, stopped=True)
         self._reader.stop()
-        with suppress(queue.Empty):
-            while True:
-                self._items.get_nowait()
 
     @property
     def ended(self) -> bool:
-        return self._stopped.is_set() and not self._thread.is_alive()
+        return self._stopped and not self._thread.alive
+
+    def _change(self, *, wanted: bool, stopped: bool = False) -> None:
+        with self._news:
+            self._wanted = wanted
+            self._stopped = self._stopped or stopped
+            if self._stopped:
+                self._items.clear()
+            self._news.notify_all()
 
     def _run(self) -> None:
         with self._reader:
-            while not self._stopped.is_set():
+            while not self._stopped:
                 for location in self._finished():
                     self._ingest(location)
-                    if self._stopped.is_set():
+                    if self._stopped:
                         return
-                self._stopped.wait(_LOOK_S)
-                self._wanted.wait()
+                with self._news:
+                    self._time.wait_for(self._news, lambda: self._stopped, _LOOK_S)
+                self._await_wanted()
+
+    def _await_wanted(self) -> None:
+        with self._news:
+            self._time.wait_for(self._news, lambda: self._wanted or self._stopped)
 
     def _finished(self) -> list[Location]:
         """Files that are new, or not as they were, and at rest."""
@@ -135,7 +150,8 @@ class FolderFeed:
             with suppress(FileNotFoundError):
                 about = Path(location.address).stat()
                 now = about.st_size, about.st_mtime_ns
-                if self._taken.get(location.uri) != now and time.time() - about.st_mtime >= self._settle_s:
+                rested_s = self._time.utc().timestamp() - about.st_mtime
+                if self._taken.get(location.uri) != now and rested_s >= self._settle_s:
                     self._taken[location.uri] = now
                     found.append(location)
         return found
@@ -145,7 +161,7 @@ class FolderFeed:
             source = self._reader.probe(location)
             todo = self._register(source)
         except SourceError as error:
-            if not self._stopped.is_set():
+            if not self._stopped:
                 self._status = replace(self._status, last_error=str(error))
                 self._refuse(Failure(location.uri, str(error)))
             return
@@ -158,7 +174,7 @@ class FolderFeed:
             return
         run = self._plan.run
         for segment in split_source(source, segment_s=run.segment_s, plan_hash=self._plan_hash, todo=todo):
-            self._wanted.wait()
+            self._await_wanted()
             for packet in _in_small(self._reader.read(Work(segment, location)), most=_PACKET_KEYFRAMES):
                 if isinstance(packet.head.end, SegmentFailure):
                     self._status = replace(self._status, last_error=packet.head.end.error)
@@ -166,15 +182,17 @@ class FolderFeed:
                     return
 
     def _put(self, packet: FramePacket) -> bool:
-        while not self._stopped.is_set():
-            with suppress(queue.Full):
-                self._items.put(packet, timeout=0.2)
-                return True
-        return False
+        """Whether it was put: not once this is stopped. Waits while enough packets wait."""
+        with self._news:
+            self._time.wait_for(self._news, lambda: len(self._items) < _WAITING_PACKETS or self._stopped)
+            if self._stopped:
+                return False
+            self._items.append(packet)
+            return True
 
     def _enter(self, state: FeedState) -> None:
         if state != self._status.state:
-            self._status = replace(self._status, state=state, since=datetime.now(UTC))
+            self._status = replace(self._status, state=state, since=self._time.utc())
 
 
 def _in_small(packets: Iterable[FramePacket], *, most: int) -> Iterator[FramePacket]:
@@ -183,9 +201,9 @@ def _in_small(packets: Iterable[FramePacket], *, most: int) -> Iterator[FramePac
     for packet in packets:
         if packet.head.number == 0:  # the first, or the first again after the decoder died
             number = 0
-        pieces = [packet.keyframes[at : at + most] for at in range(0, len(packet.keyframes), most)] or [()]
-        for at, keyframes in enumerate(pieces):
-            last = at == len(pieces) - 1
+        chunks = [packet.keyframes[at : at + most] for at in range(0, len(packet.keyframes), most)] or [()]
+        for at, keyframes in enumerate(chunks):
+            last = at == len(chunks) - 1
             head = replace(packet.head, number=number, end=packet.head.end if last else None)
             yield FramePacket(head, keyframes)
             number += 1

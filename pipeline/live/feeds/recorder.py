@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from operators.readers.live_stream import LiveFrame, utc_at_zero
 from pipeline.ingest.packets import FramePacket, PacketHead
+from pipeline.live.account.losses import RecordingEnded
 from pipeline.live.live_config import LiveConfig
 from pipeline.reading.keyframe_stream import KeyframeStream, ReadConfig
 from pipeline.reading.reader_child import PACKET_BYTES, PACKET_FRAMES
@@ -15,14 +16,6 @@ from schemas.ids import digest, segment_id
 from schemas.sources import Segment, Source, recording_uri
 
 
-@dataclass(frozen=True, slots=True)
-class RecordingEnded:
-    """source: with the span that it has in the end. reason: why another one begins, or none."""
-
-    source: Source
-    reason: str
-
-
 class Recorder:
     """Frames of a feed in; FramePackets out, each a whole segment, and the end of each recording after its last.
 
@@ -30,7 +23,7 @@ class Recorder:
     identity: of the file that the feed is (see `recording_id`).
     A recording is a source of the lake: an epoch of the feed, or recording_s of it. The choice of keyframes and the
     background go on from one recording to the next of an epoch.
-    received: frames so far. handed_on: of them, in packets.
+    received: frames so far. emitted: how many of them are in packets.
     """
 
     def __init__(self, read: ReadConfig, live: LiveConfig, *, uri: str, plan_hash: str, identity: str = "") -> None:
@@ -39,7 +32,7 @@ class Recorder:
         self._feed = _Feed(uri, identity, plan_hash)
         self._epoch: _Epoch | None = None
         self.received = 0
-        self.handed_on = 0
+        self.emitted = 0
 
     @property
     def source(self) -> Source | None:
@@ -70,7 +63,7 @@ class Recorder:
 
     def _counted(self, item: FramePacket | RecordingEnded) -> FramePacket | RecordingEnded:
         if isinstance(item, FramePacket):
-            self.handed_on += item.head.frames_decoded
+            self.emitted += item.head.frames_decoded
         return item
 
 
@@ -93,7 +86,7 @@ class _Epoch:
         self._newest = first
         self._start = first.frame.pts  # of the recording
         self._begun = first.frame.pts  # of the segment
-        self._source: Source | None = None  # once a segment of it was handed on: from then on its clock is fixed
+        self._source: Source | None = None  # once a segment of it was emitted: from then on its clock is fixed
         self._keyframes: list[Keyframe] = []
         everything = Span(first.frame.pts, first.frame.pts + 2**62)
         self._stream = KeyframeStream(read, self.source, everything, first=first.frame, from_beginning=True)

@@ -2,13 +2,12 @@
 
 import math
 import threading
-import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 
 from pipeline.live.commits.batch import Batch
 from pipeline.live.status.follow_status import FindableStatus
+from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.sources import Source, feed_name
 
 BUCKETS_S = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0)
@@ -19,11 +18,11 @@ _WINDOW_KEYFRAMES = 4096  # sorted once a second
 class SearchLatency:
     """Counts the keyframes of batches as they are committed. For several threads at once.
 
-    now: UTC. A feed whose clock is ahead of ours counts as found at once, not before.
+    A feed whose clock is ahead of ours counts as found at once, not before.
     """
 
-    def __init__(self, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._now = now
+    def __init__(self, *, time: TimeSource = REAL_TIME) -> None:
+        self._time = time
         self._lock = threading.Lock()
         self._recent: deque[tuple[float, float]] = deque(maxlen=_WINDOW_KEYFRAMES)  # committed at, after so many s
         self._keyframes: Counter[str] = Counter()
@@ -36,7 +35,7 @@ class SearchLatency:
 
         Files are counted and not timed: they may be of last year.
         """
-        now, at_s = self._now(), time.monotonic()
+        now, at_s = self._time.utc(), self._time.monotonic_s()
         with self._lock:
             for rows in batch.rows:
                 name = _feed_of(rows.segment.source, folders)
@@ -47,7 +46,7 @@ class SearchLatency:
                         self._took(max(0.0, (now - shown).total_seconds()), at_s)
 
     def status(self) -> FindableStatus:
-        oldest_s = time.monotonic() - _WINDOW_S
+        oldest_s = self._time.monotonic_s() - _WINDOW_S
         with self._lock:
             while self._recent and self._recent[0][0] < oldest_s:
                 self._recent.popleft()

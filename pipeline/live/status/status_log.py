@@ -1,4 +1,4 @@
-"""Tells the log what became of feeds, from one status of the follower to the next.
+"""Logs what became of feeds, from one status of the follower to the next.
 
 Here and not where it happens: a feed may live in an actor on another machine, whose log nobody reads. What passes
 within a second is told by the restart that it led to.
@@ -13,18 +13,18 @@ _log = logging.getLogger(__name__)
 
 
 class StatusLog:
-    """Is told every status, in order."""
+    """Is given every status, in order."""
 
     def __init__(self) -> None:
         self._feeds: dict[str, FeedStatus] = {}
         self._list_error: str | None = None
 
-    def tell(self, status: FollowStatus) -> None:
+    def report(self, status: FollowStatus) -> None:
         feeds = {feed.name: feed for feed in status.feeds}
         for name in sorted(self._feeds.keys() - feeds.keys()):
             _log.info("feed %s is not followed any more", name, extra={"feed": name})
         for name, feed in feeds.items():
-            self._tell_feed(self._feeds.get(name), feed)
+            self._report_feed(self._feeds.get(name), feed)
         if status.list_error != self._list_error:
             if status.list_error is None:
                 _log.warning("the list of feeds can be read again")
@@ -32,7 +32,7 @@ class StatusLog:
                 _log.warning("the list of feeds stays as it was", extra={"error": status.list_error})
         self._feeds, self._list_error = feeds, status.list_error
 
-    def _tell_feed(self, before: FeedStatus | None, feed: FeedStatus) -> None:
+    def _report_feed(self, before: FeedStatus | None, feed: FeedStatus) -> None:
         known = before.restarts if before is not None else {}
         replaced = any(feed.restarts.get(reason, 0) < times for reason, times in known.items())
         for reason, times in feed.restarts.items():

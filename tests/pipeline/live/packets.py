@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 
 from pipeline.ingest.packets import FramePacket, PacketHead
-from pipeline.live.feeds.recorder import RecordingEnded
+from pipeline.live.account.losses import RecordingEnded
 from schemas.clock import Clock, Span
 from schemas.frames import Keyframe, KeyframeReason
 from schemas.ids import digest, segment_id

@@ -55,18 +55,18 @@ class Camera:
 
 
 def simulated(rates: list[float], *, seed: int = 0) -> list[Camera]:
-    """Real buffers and real turns; a model that takes MODEL_PER_S keyframes a second."""
+    """Real buffers and the real scheduler; a model that takes MODEL_PER_S keyframes a second."""
     chance = random.Random(seed)
     cameras = [Camera(f"feed {n:03}", rate) for n, rate in enumerate(rates)]
     by_source = {camera.source.id: camera for camera in cameras}
-    turns = KeyframeScheduler(most=GROUP, group_s=1.0)
-    turns.took(GROUP, GROUP / MODEL_PER_S)
+    scheduler = KeyframeScheduler(most=GROUP, group_s=1.0, on_ending=lambda _: None)
+    scheduler.took(GROUP, GROUP / MODEL_PER_S)
     budget = 0.0
     for now in range(SECONDS):
         for camera in cameras:
             camera.second(now, chance)
         budget = min(budget, 0.0) + MODEL_PER_S
-        while budget > 0 and (group := turns.group(cameras, now_s=float(now))):
+        while budget > 0 and (group := scheduler.group(cameras, now_s=float(now))):
             for one in group:
                 camera = by_source[one.head.segment.source.id]
                 camera.given += len(one.keyframes)
@@ -91,10 +91,11 @@ def test_no_feed_waits_longer_than_its_turn_takes() -> None:
     assert max(camera.oldest_s for camera in cameras) <= 3 * FEEDS * BUFFER / MODEL_PER_S
 
 
-def test_what_a_feed_tells_of_its_recordings_is_passed_on_in_order() -> None:
+def test_what_a_feed_reports_of_its_recordings_is_passed_on_in_order() -> None:
     camera = Camera("gate", 1.0)
-    turns = KeyframeScheduler(most=8, group_s=1.0)
-    turns.took(8, 0.1)
+    reported: list[FeedItem] = []
+    scheduler = KeyframeScheduler(most=8, group_s=1.0, on_ending=reported.append)
+    scheduler.took(8, 0.1)
     items: list[FeedItem] = [
         packet(camera.source, 0, 10, (3,)),
         ended(camera.source, 10),
@@ -102,20 +103,20 @@ def test_what_a_feed_tells_of_its_recordings_is_passed_on_in_order() -> None:
     ]
     for item in items:
         camera.buffer.put(item)
-    group = turns.group([camera], now_s=0.0)
+    group = scheduler.group([camera], now_s=0.0)
     assert all(isinstance(one, FramePacket) for one in group)
     assert [one.head.segment.span.start for one in group] == [0, 10]
-    assert turns.told == [items[1]]
+    assert reported == [items[1]]
 
 
 def test_a_group_is_what_a_model_works_off_in_its_time() -> None:
-    turns = KeyframeScheduler(most=16, group_s=1.0)
-    assert turns.size == 1
-    turns.took(1, 0.4)
-    assert turns.size == 2
+    scheduler = KeyframeScheduler(most=16, group_s=1.0, on_ending=lambda _: None)
+    assert scheduler.size == 1
+    scheduler.took(1, 0.4)
+    assert scheduler.size == 2
     for _ in range(20):
-        turns.took(16, 0.1)
-    assert turns.size == 16
+        scheduler.took(16, 0.1)
+    assert scheduler.size == 16
     for _ in range(20):
-        turns.took(16, 20.0)
-    assert turns.size == 1
+        scheduler.took(16, 20.0)
+    assert scheduler.size == 1

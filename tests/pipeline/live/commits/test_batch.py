@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.ingest.arrow_rows import SegmentRows
+from pipeline.live.account.losses import Lost
 from pipeline.live.commits.batch import Batch, read_batch, write_batch
 from pipeline.live.commits.first_release import set_aside_pickles
 from pipeline.live.commits.in_flight import InFlight
 from pipeline.live.commits.spool import Spool
 from pipeline.live.commits.stored_json import source_from_json, source_to_json
-from pipeline.live.feeds.feed_buffer import Lost
 from pipeline.live.status.state_folder import StateFolder
 from schemas.clock import Clock, Span
 from schemas.errors import LakeError

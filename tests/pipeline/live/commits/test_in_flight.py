@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.lake.ledger import LedgerEntry, SegmentState, SourceEntry
+from pipeline.live.account.losses import Received
 from pipeline.live.commits.batch import Batch
 from pipeline.live.commits.in_flight import FOLLOWER_KILLED, InFlight, closing
-from pipeline.live.feeds.received import Received
 from schemas.clock import Span
 from schemas.ids import segment_id
 from schemas.sources import Segment
@@ -33,7 +33,7 @@ def waiting(start: int, stop: int) -> tuple[Segment, int]:
 
 
 def received(frames: int) -> Received:
-    return Received(GATE, frames, frames, handed_on=frames // 2)
+    return Received(GATE, frames, frames, emitted=frames // 2)
 
 
 def losses(batch: Batch) -> list[tuple[int, int, int]]:
@@ -92,9 +92,9 @@ def test_segments_of_another_plan_keep_its_name() -> None:
 
 def test_it_outlives_the_process_until_the_end_is_committed(tmp_path: Path) -> None:
     flight = InFlight(tmp_path / "in-flight")
-    flight.told([replace(received(1), source=recording(start=1), handed_on=0)])
-    other = Received(recording("yard"), 3, 3, handed_on=0)
-    flight.told([received(31), other])
+    flight.report([replace(received(1), source=recording(start=1), emitted=0)])
+    other = Received(recording("yard"), 3, 3, emitted=0)
+    flight.report([received(31), other])
     flight.write()
     after = InFlight(tmp_path / "in-flight")
     assert after.earlier == (received(31), other)
@@ -108,7 +108,7 @@ def test_a_disk_that_refuses_or_damages_it_stops_nobody(tmp_path: Path, caplog: 
     (tmp_path / "folder").write_text("no folder")
     flight = InFlight(tmp_path / "none")
     flight._file = file
-    flight.told([received(31)])
+    flight.report([received(31)])
     with caplog.at_level(logging.WARNING):
         flight.write()
         flight.write()

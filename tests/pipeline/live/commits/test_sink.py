@@ -10,10 +10,10 @@ import pytest
 
 from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.lake.ledger import SourceEntry
+from pipeline.live.account.losses import Lost
 from pipeline.live.commits.batch import Batch
 from pipeline.live.commits.sink import Sink
 from pipeline.live.commits.spool import Spool
-from pipeline.live.feeds.feed_buffer import Lost
 from pipeline.runtime.backoff import BackoffConfig
 from schemas.clock import Span
 from schemas.errors import LakeError

@@ -11,11 +11,11 @@ import pytest
 
 from operators.readers.live_stream import StreamConfig
 from pipeline.ingest.packets import FramePacket
+from pipeline.live.account.losses import Lost, RecordingEnded
 from pipeline.live.feeds.feed import Feed
-from pipeline.live.feeds.feed_buffer import FeedItem, Lost
+from pipeline.live.feeds.feed_buffer import FeedItem
 from pipeline.live.feeds.feed_child import FollowRequest
 from pipeline.live.feeds.feed_status import FeedStatus
-from pipeline.live.feeds.recorder import RecordingEnded
 from pipeline.live.live_config import LiveConfig
 from pipeline.reading.keyframe_stream import ReadConfig
 from pipeline.runtime.backoff import BackoffConfig

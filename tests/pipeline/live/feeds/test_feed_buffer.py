@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.ingest.packets import FramePacket
-from pipeline.live.feeds.feed_buffer import FeedBuffer, Lost
-from pipeline.live.feeds.recorder import RecordingEnded
+from pipeline.live.account.losses import Lost, RecordingEnded
+from pipeline.live.feeds.feed_buffer import FeedBuffer
 from schemas.ids import segment_id
 from schemas.sources import SegmentReport
 from tests.pipeline.live.packets import ended, packet, recording

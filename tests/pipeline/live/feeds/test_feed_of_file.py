@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.ingest.packets import FramePacket
+from pipeline.live.account.losses import RecordingEnded
 from pipeline.live.feeds.feed import Feed
 from pipeline.live.feeds.feed_buffer import FeedItem
 from pipeline.live.feeds.feed_child import FollowRequest
 from pipeline.live.feeds.feed_status import FeedStatus
-from pipeline.live.feeds.recorder import RecordingEnded
 from pipeline.live.live_config import LiveConfig
 from pipeline.reading.keyframe_stream import ReadConfig
 from tests.clips import ffmpeg

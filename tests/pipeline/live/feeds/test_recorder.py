@@ -12,7 +12,8 @@ from operators.readers.live_stream import LiveFrame, StreamConfig, StreamInfo
 from operators.readers.probe import probe
 from operators.readers.video import VideoReader
 from pipeline.ingest.packets import FramePacket
-from pipeline.live.feeds.recorder import Recorder, RecordingEnded
+from pipeline.live.account.losses import RecordingEnded
+from pipeline.live.feeds.recorder import Recorder
 from pipeline.live.live_config import LiveConfig
 from pipeline.reading.keyframe_stream import ReadConfig
 from pipeline.reading.read_segment import SegmentReader
@@ -47,7 +48,7 @@ def recorded(frames: Iterator[LiveFrame], live: LiveConfig | None = None) -> lis
     recorder = Recorder(ReadConfig(), live or LiveConfig(), uri="gate", plan_hash="plan")
     items = [item for frame in frames for item in recorder.add(frame)]
     items += recorder.finish("over")
-    assert recorder.handed_on == recorder.received
+    assert recorder.emitted == recorder.received
     return items
 
 

@@ -13,6 +13,7 @@ from pipeline.live.commits.batch import Batch
 from pipeline.live.status.search_latency import BUCKETS_S, SearchLatency
 from schemas.clock import Clock, Span
 from schemas.sources import Segment, SegmentReport, Source, SourceKind
+from tests.simulation import SimulatedTime
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 
@@ -30,7 +31,7 @@ def _batch(name: str, took_s: Sequence[float], *, kind: SourceKind = "feed") -> 
 def test_quantiles_buckets_and_sum_are_those_of_the_keyframes() -> None:
     rng = np.random.default_rng(3)
     took_s = [float(round(s, 3)) for s in rng.gamma(2.0, 3.0, 500)]
-    findable = SearchLatency(now=lambda: NOW)
+    findable = SearchLatency(time=SimulatedTime(NOW))
     for at in range(0, 500, 50):
         findable.add(_batch("gate", took_s[at : at + 50]), folders={})
     status = findable.status()
@@ -42,7 +43,7 @@ def test_quantiles_buckets_and_sum_are_those_of_the_keyframes() -> None:
 
 
 def test_feeds_are_counted_apart_whatever_their_names() -> None:
-    findable = SearchLatency(now=lambda: NOW)
+    findable = SearchLatency(time=SimulatedTime(NOW))
     findable.add(_batch("gate", [1.0, 2.0]), folders={})
     findable.add(_batch("gate-2", [1.0]), folders={})
     findable.add(_batch("gate", []), folders={})
@@ -50,14 +51,14 @@ def test_feeds_are_counted_apart_whatever_their_names() -> None:
 
 
 def test_a_clock_that_is_ahead_counts_as_at_once() -> None:
-    findable = SearchLatency(now=lambda: NOW)
+    findable = SearchLatency(time=SimulatedTime(NOW))
     findable.add(_batch("gate", [-30.0, 4.0]), folders={})
     status = findable.status()
     assert (status.p50_s, status.sum_s, status.within[0], status.timed) == (0.0, 4.0, 1, 2)
 
 
 def test_files_of_a_folder_are_counted_for_its_feed_and_not_timed() -> None:
-    findable = SearchLatency(now=lambda: NOW)
+    findable = SearchLatency(time=SimulatedTime(NOW))
     for path in ("/drop/a#1.mp4", "/drop/sub/b.mp4", "/dropped/c.mp4"):
         findable.add(_batch(path, [5.0, 6.0], kind="video"), folders={"/drop": "recorder"})
     status = findable.status()
@@ -65,19 +66,18 @@ def test_files_of_a_folder_are_counted_for_its_feed_and_not_timed() -> None:
 
 
 def test_nothing_is_known_of_nothing() -> None:
-    status = SearchLatency(now=lambda: NOW).status()
+    status = SearchLatency(time=SimulatedTime(NOW)).status()
     assert (status.p50_s, status.p95_s, status.keyframes) == (None, None, {})
 
 
-def test_what_is_older_than_a_minute_is_in_the_totals_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    at_s = 0.0
-    monkeypatch.setattr("pipeline.live.status.search_latency.time.monotonic", lambda: at_s)
-    findable = SearchLatency(now=lambda: NOW)
+def test_what_is_older_than_a_minute_is_in_the_totals_alone() -> None:
+    time = SimulatedTime(NOW)
+    findable = SearchLatency(time=time)
     findable.add(_batch("gate", [40.0]), folders={})
-    at_s = 50.0
-    findable.add(_batch("gate", [2.0]), folders={})
+    time.sleep(50)
+    findable.add(_batch("gate", [-48.0]), folders={})
     assert findable.status().p95_s == pytest.approx(40.0)
-    at_s = 65.0
+    time.sleep(15)
     status = findable.status()
     assert status.p95_s == pytest.approx(2.0)
     assert status.keyframes == {"gate": 2}

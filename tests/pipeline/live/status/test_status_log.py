@@ -24,7 +24,7 @@ def _told(caplog: pytest.LogCaptureFixture, statuses: Sequence[FollowStatus]) ->
     caplog.set_level(logging.INFO)
     log = StatusLog()
     for status in statuses:
-        log.tell(status)
+        log.report(status)
     given = ("feed", "state", "before", "lasted_s", "reason", "restarts", "error")
     return [(r.levelname, {k: vars(r)[k] for k in given if k in vars(r)}) for r in caplog.records]
 

@@ -1,0 +1,1 @@
+"""Where every frame went: received = pending + kept + waiting + not selected + shed + lost, whatever died meanwhile."""

@@ -1,0 +1,75 @@
+"""Starts a feed by what its entry in the list is: a stream, a folder of files, or a file that grows."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.live.commits.sink import Sink
+from pipeline.live.engines.live_engine import FeedHandle, LiveEngine
+from pipeline.live.feeds.feed import Feed
+from pipeline.live.feeds.feed_child import FollowRequest
+from pipeline.live.feeds.feed_list import FeedEntry
+from pipeline.live.feeds.folder_feed import FolderFeed
+from pipeline.plan.plan import Plan
+from pipeline.reading.sources import Failure
+from pipeline.runtime.threads import Threads
+from pipeline.runtime.time_source import TimeSource
+from schemas.clock import Span
+from schemas.errors import LakeError
+from schemas.sources import Source
+
+
+class FeedStarter:
+    """Streams are started by the engine, wherever it runs them; folders and files on this machine, where they are."""
+
+    def __init__(self, engine: LiveEngine, plan: Plan, sink: Sink, *, time: TimeSource, threads: Threads) -> None:
+        self._engine = engine
+        self._plan = plan
+        self._plan_hash = plan.hash
+        self._sink = sink
+        self._time = time
+        self._threads = threads
+        self._files: dict[str, Feed] = {}  # the last of each name: they know what they took of their file
+
+    def start(self, name: str, entry: FeedEntry) -> FeedHandle:
+        """Raises PlanError where the entry cannot be followed, LakeError where that has to wait."""
+        address = entry.address()
+        handle: FeedHandle
+        if entry.is_folder:
+            handle = FolderFeed(
+                name,
+                Path(address),
+                self._plan,
+                register=self._register,
+                refuse=self._refuse,
+                time=self._time,
+                threads=self._threads,
+            )
+        else:
+            request = FollowRequest(address, name, self._plan_hash, self._plan.read, self._plan.live)
+            if entry.is_file:
+                request = replace(request, taken=self._taken_of_file(name))
+                file = self._files[name] = Feed(name, request, time=self._time, threads=self._threads)
+                file.start()
+                handle = file
+            else:
+                handle = self._engine.feed(name, request)
+        if entry.paused:
+            handle.pause()
+        return handle
+
+    def _taken_of_file(self, name: str) -> tuple[Source, ...]:
+        """What is in the lake of a file that grows, or on its way there. Raises LakeError while that cannot be told."""
+        before = self._files.get(name)
+        if before is not None:
+            if not before.ended:
+                raise LakeError("what was received of it before it was removed is brought in first")
+            return before.taken
+        if self._sink.status().spooled:
+            raise LakeError("what waits on disk for the lake is brought in first")
+        return tuple(self._sink.ask(lambda writer: writer.recordings(name)))
+
+    def _register(self, source: Source) -> list[Span]:
+        return self._sink.ask(lambda writer: writer.register(source, replace=False))
+
+    def _refuse(self, failure: Failure) -> None:
+        self._sink.ask(lambda writer: writer.quarantine(failure.uri, error=failure.error))
