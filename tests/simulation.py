@@ -153,5 +153,7 @@ class SimulatedThread:
 
     def join(self, timeout_s: float | None = None) -> None:
         self._simulation._wait(lambda: self._task.ended, timeout_s)
+
+    def check(self) -> None:
         if self._task.error is not None:
             raise self._task.error

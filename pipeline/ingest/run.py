@@ -1,11 +1,11 @@
 """Ingest: from names of sources to rows in the lake, by either engine."""
 
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from time import perf_counter
 from typing import Literal
 
 from operators.codes.model import CodeModel
@@ -25,6 +25,7 @@ from pipeline.lake.writing.committer import Committer
 from pipeline.plan.plan import Plan
 from pipeline.reading.segments import split_source
 from pipeline.reading.sources import Failure, Location, find_sources
+from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.errors import PlanConflictError
 from schemas.sources import Segment, Source
 
@@ -44,6 +45,7 @@ def ingest(
     engine: EngineName = "local",
     replace: bool = False,
     on_progress: Callable[[Progress], None] = lambda _: None,
+    time: TimeSource = REAL_TIME,
 ) -> IngestReport:
     """Adds the sources behind `names` (files, folders, globs, URLs) to the lake at `lake`, each once.
 
@@ -55,7 +57,7 @@ def ingest(
     # workers of Ray have a working directory of their own
     folder = local_folder(lake)
     with _engine(engine, plan, lake if folder is None else str(folder.resolve())) as runner:
-        return _Run(runner, plan, replace=replace, on_progress=on_progress).ingest(names)
+        return _Run(runner, plan, replace=replace, on_progress=on_progress, time=time).ingest(names)
 
 
 def _engine(name: EngineName, plan: Plan, lake: str) -> Engine:
@@ -97,7 +99,9 @@ def open_committer(lake: str, plan: Plan, *, linker: Linker | None = None) -> Co
 class _Run:
     """One ingest: its counts, and the rows that wait for their commit."""
 
-    def __init__(self, engine: Engine, plan: Plan, *, replace: bool, on_progress: Callable[[Progress], None]) -> None:
+    def __init__(
+        self, engine: Engine, plan: Plan, *, replace: bool, on_progress: Callable[[Progress], None], time: TimeSource
+    ) -> None:
         self._engine = engine
         self._plan = plan
         self._plan_hash = plan.hash
@@ -105,9 +109,10 @@ class _Run:
         self._on_progress = on_progress
         self._report = IngestReport()
         self._seconds: defaultdict[StageName, float] = defaultdict(float)
-        self._start = time.perf_counter()
+        self._start = perf_counter()
         self._pending: list[SegmentRows] = []
-        self._last_commit = self._start
+        self._time = time
+        self._last_commit_s = time.monotonic_s()
         self._frames_of: dict[str, tuple[int, float]] = {}  # segment id → frames decoded so far, frame rate
         self._keyframes = self._regions = 0  # embedded so far, committed or not
         self._media_total_s = 0.0
@@ -121,7 +126,7 @@ class _Run:
             self._backlog = len(works)
             self._media_total_s += sum(_media_s(w.segment) for w in works)
             self._read(works)
-        self._report.elapsed_s = time.perf_counter() - self._start
+        self._report.elapsed_s = perf_counter() - self._start
         self._report.seconds = {stage: round(s, 3) for stage, s in self._seconds.items()}
         return self._report
 
@@ -129,15 +134,15 @@ class _Run:
         for failure in chunk:
             if isinstance(failure, Failure):
                 self._quarantine(failure)
-        start = time.perf_counter()
+        start = perf_counter()
         for probed in self._engine.probe([c for c in chunk if isinstance(c, Location)]):
-            self._seconds["probe"] += time.perf_counter() - start
+            self._seconds["probe"] += perf_counter() - start
             if isinstance(probed, Failure):
                 self._quarantine(probed)
             else:
                 yield from self._segments(*probed)
             self._on_progress(self._progress())  # a slow share keeps us here for minutes
-            start = time.perf_counter()
+            start = perf_counter()
 
     def _segments(self, location: Location, source: Source) -> Iterator[Work]:
         self._report.sources += 1
@@ -187,11 +192,11 @@ class _Run:
         return bool(self._pending) and (
             len(self._pending) >= SEGMENTS_PER_COMMIT
             or waiting >= COMMIT_BYTES
-            or time.perf_counter() - self._last_commit >= COMMIT_INTERVAL_S
+            or self._time.monotonic_s() - self._last_commit_s >= COMMIT_INTERVAL_S
         )
 
     def _commit(self) -> None:
-        start = time.perf_counter()
+        start = perf_counter()
         if self._pending:
             self._engine.writer.commit(self._pending)
         for rows in self._pending:
@@ -202,8 +207,8 @@ class _Run:
             self._report.regions += rows.regions.num_rows
         self._backlog -= len(self._pending)
         self._pending = []
-        self._last_commit = time.perf_counter()
-        self._seconds["commit"] += self._last_commit - start
+        self._last_commit_s = self._time.monotonic_s()
+        self._seconds["commit"] += perf_counter() - start
 
     def _quarantine(self, failure: Failure) -> None:
         self._engine.writer.quarantine(failure.uri, error=failure.error)
@@ -218,7 +223,7 @@ class _Run:
     def _progress(self) -> Progress:
         frames = sum(n for n, _ in self._frames_of.values())
         return Progress(
-            elapsed_s=time.perf_counter() - self._start,
+            elapsed_s=perf_counter() - self._start,
             sources=self._report.sources,
             segments=self._report.segments,
             backlog_segments=self._backlog,

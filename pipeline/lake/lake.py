@@ -5,7 +5,6 @@ only what changes a table imports it.
 """
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ import pyarrow.compute as pc
 from pipeline.lake.local_folder import local_folder
 from pipeline.lake.spans import spans_by_source
 from pipeline.lake.writing.lock import writer_of
+from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.clock import Span
 from schemas.errors import LakeError, ModelError, RegionLakeError
 from schemas.tables import TABLE_NAMES, TableName, require_version, schema_of, vector_space, vector_spaces
@@ -58,11 +58,12 @@ class Lake:
     """An open lake. Reading needs no lock; writing goes through a Committer.
 
     uri: folder, or s3://bucket/prefix (credentials from the environment, as object stores do).
-    space: the vector space of `frames.vector`, `regions.vector` and `patches.vectors`.
+    time: by which a snapshot waits. space: the vector space of `frames.vector`, `regions.vector` and `patches.vectors`.
     """
 
     def __init__(self, uri: str, datasets: dict[TableName, lance.LanceDataset]) -> None:
         self.uri = uri
+        self.time: TimeSource = REAL_TIME
         self._datasets = datasets
         self._database: lancedb.DBConnection | None = None
         self._tables: dict[TableName, LanceTable] = {}
@@ -174,7 +175,7 @@ class Lake:
         A commit that is under way is waited for, while somebody writes; after `patience_s` what it has written so far
         is part of the snapshot.
         """
-        deadline = time.monotonic() + patience_s
+        deadline = self.time.monotonic_s() + patience_s
         while True:
             with lake_errors(f"reading {self.uri}"):
                 datasets = {name: self.dataset(name) for name in TABLE_NAMES}
@@ -183,9 +184,9 @@ class Lake:
                 dead = self.folder is not None and writer_of(self.folder) is None
                 # none changed while the last ones were opened: there was a moment with all of these
                 still = all(self.version(name) == datasets[name].version for name in TABLE_NAMES)
-            if (still and (dead or not torn)) or time.monotonic() > deadline:
+            if (still and (dead or not torn)) or self.time.monotonic_s() > deadline:
                 return datasets
-            time.sleep(0.05)
+            self.time.sleep(0.05)
 
     def count(self, name: TableName, *, where: str | None = None) -> int:
         """Rows of a table. `where` is SQL, as Lance takes it."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake
+from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.clock import Clock, Span
 from schemas.ids import shot_id
 from schemas.shots import CutEvent, Shot
@@ -123,9 +124,11 @@ def quarantined_source_table(*, source_id: str, uri: str, plan: str, error: str)
     return pa.Table.from_pylist([row], schema=sources_schema())
 
 
-def done_table(commits: Iterable[SegmentRows], *, state: Literal["writing", "done"]) -> pa.Table:
+def done_table(
+    commits: Iterable[SegmentRows], *, state: Literal["writing", "done"], time: TimeSource = REAL_TIME
+) -> pa.Table:
     """Rows of the ledger for segments with their counts and cut events."""
-    now = datetime.now(UTC)
+    now = time.utc()
     rows = [
         _segment_row(c.segment, plan=c.plan, state=state, now=now)
         | {
@@ -144,10 +147,16 @@ def done_table(commits: Iterable[SegmentRows], *, state: Literal["writing", "don
 
 
 def failed_table(
-    segment: Segment, *, plan: str, state: Literal["failed", "quarantined"], error: str, lost: int = 0
+    segment: Segment,
+    *,
+    plan: str,
+    state: Literal["failed", "quarantined"],
+    error: str,
+    lost: int = 0,
+    time: TimeSource = REAL_TIME,
 ) -> pa.Table:
     """The row of the ledger for a segment that gave nothing. lost: frames of a feed that were received and are gone."""
-    row = _segment_row(segment, plan=plan, state=state, now=datetime.now(UTC)) | {"error": error, "lost": lost}
+    row = _segment_row(segment, plan=plan, state=state, now=time.utc()) | {"error": error, "lost": lost}
     return pa.Table.from_pylist([row], schema=segments_schema())
 
 

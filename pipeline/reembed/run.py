@@ -1,8 +1,8 @@
 """Re-embedding: another model's vectors of what a lake holds already, from its keyframes alone."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from time import perf_counter
 
 from pipeline.ingest.run import EngineName
 from pipeline.lake import sql
@@ -12,6 +12,7 @@ from pipeline.plan.plan import Plan
 from pipeline.reading.reader_process import ReaderProcess
 from pipeline.reading.sources import Failure, Location, find_sources
 from pipeline.reembed.stage import ReembedStage, ReembedWork
+from pipeline.runtime.time_source import REAL_TIME
 from schemas.errors import PlanError, SourceError
 
 FILL_INTERVAL_S = 10.0
@@ -58,7 +59,7 @@ def reembed(
     space = plan.space
     if opened.space.comparable(space):
         raise PlanError(f"{lake} was ingested with {space.model}: its vectors are in the column `vector` already")
-    start = time.perf_counter()
+    start = perf_counter()
     with ExtraVectorColumn(opened, space) as column:
         report = ReembedReport(column.column)
         places = None if not names else _named(names, opened, plan, report)
@@ -73,7 +74,7 @@ def reembed(
             for frames in column.unseen(ids)
         ]
         _run(works, plan, engine, column, report, lambda done: on_progress(done, total))
-    report.elapsed_s = time.perf_counter() - start
+    report.elapsed_s = perf_counter() - start
     return report
 
 
@@ -107,18 +108,18 @@ def _run(
     on_progress: Callable[[int], None],
 ) -> None:
     waiting: list[NewVectors] = []
-    last, took = time.perf_counter(), 0.0
+    last_s, took_s = REAL_TIME.monotonic_s(), 0.0
 
     def fill() -> None:
-        nonlocal last, took
-        began = time.perf_counter()
+        nonlocal last_s, took_s
+        began_s = REAL_TIME.monotonic_s()
         batches = waiting.copy()
         column.fill(batches)
         waiting.clear()
         report.keyframes += sum(len(b.frame_ids) for b in batches)
         report.regions += sum(len(b.region_ids) for b in batches)
-        last = time.perf_counter()
-        took = last - began
+        last_s = REAL_TIME.monotonic_s()
+        took_s = last_s - began_s
 
     blamed: set[str] = set()
     done = 0
@@ -132,7 +133,7 @@ def _run(
             waiting.append(found)
             done += len(found.frame_ids)
             on_progress(done)
-            if time.perf_counter() - last >= max(FILL_INTERVAL_S, took / FILL_SHARE):
+            if REAL_TIME.monotonic_s() - last_s >= max(FILL_INTERVAL_S, took_s / FILL_SHARE):
                 fill()
     finally:
         fill()  # what is encoded is kept, whatever ended the run

@@ -1,4 +1,4 @@
-"""Threads whose end is noticed: what one raises is kept for its owner, who sees it when it asks or joins."""
+"""Threads whose end is noticed: what one raises is kept for its owner, who checks it."""
 
 import threading
 from collections.abc import Callable
@@ -17,7 +17,11 @@ class RunningThread(Protocol):
         ...
 
     def join(self, timeout_s: float | None = None) -> None:
-        """Waits until it has ended, or for `timeout_s`. Raises what ended it."""
+        """Waits until it has ended, or for `timeout_s`."""
+        ...
+
+    def check(self) -> None:
+        """Raises what ended it, if anything did."""
         ...
 
 
@@ -49,6 +53,8 @@ class _RealThread:
 
     def join(self, timeout_s: float | None = None) -> None:
         self._thread.join(timeout_s)
+
+    def check(self) -> None:
         if self.error is not None:
             raise self.error
 

@@ -12,6 +12,7 @@ from operators.encoders.encoder import Encoder
 from operators.encoders.region_vectors import RegionVectorsConfig
 from operators.ranking.fusion import contenders, rank_frames
 from pipeline.lake.lake import Lake
+from pipeline.runtime.time_source import REAL_TIME
 from pipeline.search.filters import frames_in_filter
 from pipeline.search.frame_scores import FrameScores, fused
 from pipeline.search.hits import make_hit
@@ -87,7 +88,7 @@ class Searcher:
         target = self._targets(query)
         then = None if query.then is None else Target(self._targets.of_text(query.then))
         with self._lock:
-            if time.monotonic() - self._looked_at >= self._max_age_s:
+            if REAL_TIME.monotonic_s() - self._looked_at >= self._max_age_s:
                 self._refresh()
             frames = frames_in_filter(self._columns, query)
             asked = Asked(query, target, frames, np.zeros(0, np.intp))
@@ -113,7 +114,7 @@ class Searcher:
 
     def _refresh(self) -> bool:
         changed = self._columns.refresh()
-        self._looked_at = time.monotonic()
+        self._looked_at = REAL_TIME.monotonic_s()
         return changed
 
     def _by_regions(self, asked: Asked) -> "_Answer":

@@ -4,14 +4,14 @@ import json
 import logging
 import random
 import threading
-import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.runtime.backoff import Backoff, BackoffConfig
+from pipeline.runtime.threads import REAL_THREADS, RunningThread, Threads
+from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from pipeline.watch.json_lines import JsonLines
 from pipeline.watch.watch_state import KeptHit, WatchState
 from pipeline.watch.webhook import Attempt, Webhook
@@ -62,6 +62,8 @@ class Deliveries:
         give_up_s: float,
         pauses: BackoffConfig = PAUSES,
         choose: Callable[[], float] = random.random,
+        time: TimeSource = REAL_TIME,
+        threads: Threads = REAL_THREADS,
     ) -> None:
         self._state = state
         self._webhook = webhook
@@ -69,6 +71,8 @@ class Deliveries:
         self._give_up_s = give_up_s
         self._pauses = pauses
         self._choose = choose
+        self._time = time
+        self._threads = threads
         self._news = threading.Condition()
         self._stopped = self._nudged = False
         self._delivered = self._given_up = 0
@@ -76,10 +80,10 @@ class Deliveries:
         self._outcome: _Outcome | None = None
         self._backoff = Backoff(pauses, choose=choose)
         self._not_before = 0.0  # monotonic
-        self._thread = threading.Thread(target=self._run, name="webhook", daemon=True)
+        self._thread: RunningThread | None = None
 
     def start(self) -> None:
-        self._thread.start()
+        self._thread = self._threads.start("webhook", self._run)
 
     def nudge(self) -> None:
         """There may be something to send."""
@@ -97,8 +101,11 @@ class Deliveries:
         with self._news:
             self._stopped = True
             self._news.notify_all()
-        self._thread.join(_JOIN_S)
+        if self._thread is not None:
+            self._thread.join(_JOIN_S)
         self._webhook.close()
+        if self._thread is not None:
+            self._thread.check()
 
     def _run(self) -> None:
         while not self._stopped:
@@ -122,9 +129,9 @@ class Deliveries:
             return None
         if self._error is not None and self._is_old(hit):
             return self._as_letter(hit, self._error)
-        pause_s = self._not_before - time.monotonic()
+        pause_s = self._not_before - self._time.monotonic_s()
         if pause_s > 0:
-            self._wait(min(pause_s, max(0.0, hit.found_at + self._give_up_s - time.time())))
+            self._wait(min(pause_s, max(0.0, hit.found_at + self._give_up_s - self._time.utc().timestamp())))
             return None
         return self._try(hit)
 
@@ -156,14 +163,14 @@ class Deliveries:
         with self._news:
             self._error = attempt.error
         pause_s = max(self._backoff(lasted_s=0.0), min(attempt.wait_s, self._give_up_s))
-        self._not_before = time.monotonic() + pause_s
+        self._not_before = self._time.monotonic_s() + pause_s
 
     def _is_old(self, hit: KeptHit) -> bool:
-        return time.time() - hit.found_at >= self._give_up_s
+        return self._time.utc().timestamp() - hit.found_at >= self._give_up_s
 
     def _as_letter(self, hit: KeptHit, error: str) -> _Outcome:
         letter = {
-            "given_up_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "given_up_at": self._time.utc().isoformat(timespec="milliseconds"),
             "webhook": self._webhook.config.shown,
             "error": error,
             "hit": json.loads(hit.line),
@@ -186,5 +193,5 @@ class Deliveries:
 
     def _wait(self, seconds: float) -> None:
         with self._news:
-            self._news.wait_for(lambda: self._stopped or self._nudged, seconds)
+            self._time.wait_for(self._news, lambda: self._stopped or self._nudged, seconds)
             self._nudged = False

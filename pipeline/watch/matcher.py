@@ -1,13 +1,13 @@
 """Scores new rows for every watch, by the same distances as a search."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import numpy as np
 
 from operators.encoders.encoder import Encoder
 from operators.encoders.region_vectors import RegionVectorsConfig
 from pipeline.lake.lake import Lake
+from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from pipeline.search.candidates import Candidates
 from pipeline.search.filters import source_matches
 from pipeline.search.hits import make_hit
@@ -38,8 +38,9 @@ def with_targets(watches: Sequence[Watch], lake: Lake, encoder: Encoder | None) 
 class Matcher:
     """watches: each with what candidates are compared with; see `with_targets`."""
 
-    def __init__(self, watches: Sequence[tuple[Watch, Target]]) -> None:
+    def __init__(self, watches: Sequence[tuple[Watch, Target]], *, time: TimeSource = REAL_TIME) -> None:
         self._watches = tuple(watches)
+        self._time = time
         self._scorer = Scorer()
 
     def looks_at(self, source: str) -> bool:
@@ -49,7 +50,7 @@ class Matcher:
     def __call__(self, rows: NewRows) -> list[StandingHit]:
         """One hit a watch and frame at most, the frame's nearest region or the whole frame; by time, or source and pts
         where that is not known."""
-        found_at = datetime.now(UTC)
+        found_at = self._time.utc()
         hits = [
             StandingHit(watch, found_at, hit)
             for watch, target in self._watches

@@ -1,7 +1,6 @@
 """Watches a lake: whatever becomes part of it is looked at once, and what fits is written and sent."""
 
 import logging
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Literal, TextIO
 
 from pipeline.lake.lake import Lake
 from pipeline.runtime.backoff import Backoff, BackoffConfig
+from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from pipeline.search.target import Target
 from pipeline.watch.deliveries import Deliveries, DeliveryStatus
 from pipeline.watch.done_segments import DoneSegment, DoneSegments
@@ -64,6 +64,7 @@ class Watcher:
         deliveries: Deliveries | None = None,
         since: Since = "now",
         poll_s: float = 1.0,
+        time: TimeSource = REAL_TIME,
     ) -> None:
         self._lake = lake
         self._state = state
@@ -71,7 +72,8 @@ class Watcher:
         self._written = _written_unnoted(self._out, state) if isinstance(self._out, JsonLines) else set()
         self._deliveries = deliveries
         self._poll_s = poll_s
-        self._matcher = Matcher(watches)
+        self._time = time
+        self._matcher = Matcher(watches, time=time)
         self._reader = RowReader(lake)
         self._ledger = DoneSegments(lake)
         self._pending: list[DoneSegment] = []
@@ -89,7 +91,7 @@ class Watcher:
             self._deliveries.start()
         try:
             while not stop():
-                began = time.monotonic()
+                began_s = self._time.monotonic_s()
                 wait_s = self._poll_s
                 try:
                     self.look(stop)
@@ -102,8 +104,8 @@ class Watcher:
                         raise
                     self._note(str(error))
                     wait_s = pauses(lasted_s=0.0)
-                while not stop() and time.monotonic() - began < wait_s:
-                    time.sleep(_STEP_S)
+                while not stop() and self._time.monotonic_s() - began_s < wait_s:
+                    self._time.sleep(_STEP_S)
         finally:
             if self._deliveries is not None:
                 self._deliveries.stop()

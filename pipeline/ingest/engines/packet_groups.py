@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 
 from pipeline.ingest.packets import FramePacket
+from pipeline.runtime.threads import REAL_THREADS, Threads
 
 # of a group, and as much again waiting: what one packet of a long video holds
 GROUP_BYTES = 24 * 2**20
@@ -13,7 +14,9 @@ GROUP_FRAMES = 16
 GROUP_PACKETS = 64  # some hold no keyframe
 
 
-def grouped(packets: Generator[FramePacket], *, stop: Callable[[], None]) -> Generator[list[FramePacket]]:
+def grouped(
+    packets: Generator[FramePacket], *, stop: Callable[[], None], threads: Threads = REAL_THREADS
+) -> Generator[list[FramePacket]]:
     """The same packets in their order, and the same error after them; read ahead in a thread of its own.
 
     A group is what has come by the time that it is asked for, GROUP_FRAMES keyframes at most: nothing waits for
@@ -23,8 +26,7 @@ def grouped(packets: Generator[FramePacket], *, stop: Callable[[], None]) -> Gen
     `packets` uses until then.
     """
     reading = _Reading(packets)
-    thread = threading.Thread(target=reading.run, name="packets", daemon=True)
-    thread.start()
+    thread = threads.start("packets", reading.run)
     try:
         while group := reading.take():
             yield group
@@ -32,8 +34,7 @@ def grouped(packets: Generator[FramePacket], *, stop: Callable[[], None]) -> Gen
         if reading.cancel():
             stop()
         thread.join()
-    if reading.error is not None:
-        raise reading.error
+    thread.check()
 
 
 class _Reading:
@@ -44,7 +45,6 @@ class _Reading:
         self._waiting: deque[FramePacket] = deque()
         self._changed = threading.Condition()
         self._cancelled = self._ended = False
-        self.error: BaseException | None = None
 
     def run(self) -> None:
         try:
@@ -56,8 +56,6 @@ class _Reading:
                             return
                         self._waiting.append(packet)
                         self._changed.notify_all()
-        except BaseException as caught:  # handed on to whoever takes the groups
-            self.error = caught
         finally:
             with self._changed:
                 self._ended = True

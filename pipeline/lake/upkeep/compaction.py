@@ -11,6 +11,7 @@ from lance.optimize import Compaction as LanceCompaction
 from lance.optimize import CompactionOptions
 
 from pipeline.lake.lake import Lake, lake_errors
+from pipeline.runtime.time_source import REAL_TIME
 from schemas.tables import TABLE_NAMES, TableName
 
 MANY_FRAGMENTS = 64
@@ -97,15 +98,15 @@ def compaction_steps(
                 yield _compact_once(lake, name, tier, turn)
 
 
-def forget_versions(lake: Lake, name: TableName, *, keep: timedelta) -> VersionsForgotten:
+def forget_versions(lake: Lake, name: TableName, *, keep: timedelta, now: datetime | None = None) -> VersionsForgotten:
     """Deletes what only versions need that were replaced at least `keep` ago.
 
     By when they were replaced, not by their age: in a quiet lake the newest is hours old, and somebody may be reading
-    it when it is replaced.
+    it when it is replaced. now: UTC, that of the machine unless given.
     """
     with lake_errors(f"forgetting old versions of {name} of {lake.uri}"):
         data = lake.dataset(name)
-        latest = datetime.now(UTC) - keep
+        latest = (now or REAL_TIME.utc()) - keep
         versions = sorted(data.versions(), key=_number)
         replaced = [_number(version) for version, next_one in pairwise(versions) if _made(next_one) <= latest]
         if not replaced:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -10,6 +10,7 @@ import pyarrow as pa
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake, lake_errors, open_dataset
 from pipeline.lake.spans import spans_by_source
+from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.clock import Span
 from schemas.errors import LakeError
 from schemas.ids import digest
@@ -49,8 +50,9 @@ class Pin:
 class Pins:
     """The pins of a lake. Anybody may pin while somebody else writes the lake: it takes no lock."""
 
-    def __init__(self, lake: Lake) -> None:
+    def __init__(self, lake: Lake, *, time: TimeSource = REAL_TIME) -> None:
         self._lake = lake
+        self._time = time
 
     def read(self) -> tuple[Pin, ...]:
         """Oldest first."""
@@ -66,7 +68,7 @@ class Pins:
 
         Raises LakeError where a source went while it was being pinned.
         """
-        now = datetime.now(UTC)
+        now = self._time.utc()
         pins = tuple(Pin(source_id, source, span, now) for source_id, source, span in places)
         held = {pin.id for pin in self.read()}
         rows = [_row(pin) for pin in pins if pin.id not in held]

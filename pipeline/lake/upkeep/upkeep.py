@@ -2,10 +2,9 @@
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from pipeline.lake.lake import Lake
 from pipeline.lake.upkeep.compaction import VersionsForgotten, compaction_steps, forget_versions, fragment_bytes
@@ -15,6 +14,8 @@ from pipeline.lake.upkeep.pins import Pins
 from pipeline.lake.upkeep.retention import Recording, expired, recordings_of, shots_of, split_by_pins
 from pipeline.lake.upkeep.upkeep_status import PassReport, TableUpkeep, UpkeepStatus
 from pipeline.lake.writing.committer import Committer
+from pipeline.runtime.threads import REAL_THREADS, RunningThread, Threads
+from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.errors import LakeError
 from schemas.tables import TABLE_NAMES, TableName
 
@@ -55,7 +56,8 @@ class Upkeep:
         *,
         earlier: UpkeepStatus | None = None,
         on_status: Callable[[UpkeepStatus], None] = lambda _: None,
-        utc: Callable[[], datetime] = lambda: datetime.now(UTC),
+        time: TimeSource = REAL_TIME,
+        threads: Threads = REAL_THREADS,
     ) -> None:
         self.config = config or UpkeepConfig()
         self._committer = committer
@@ -64,10 +66,11 @@ class Upkeep:
         self._lake = Lake.open(committer.lake.uri)  # its own: two threads must not share a table's version
         self._pins = Pins(self._lake)
         self._on_status = on_status
-        self._utc = utc
-        self._started = utc()
+        self._time = time
+        self._threads = threads
+        self._started = time.utc()
         self._steps: Iterator[str] | None = None
-        self._due_s = time.monotonic()
+        self._due_s = time.monotonic_s()
         self._doing: str | None = None
         self._last: PassReport | None = None
         self._last_error: str | None = None
@@ -77,29 +80,32 @@ class Upkeep:
             self._passes, self._failed_passes = earlier.passes, earlier.failed_passes
             self._removed, self._removed_bytes = earlier.removed, earlier.removed_bytes
         self._stepping = threading.Lock()
-        self._closing = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._news = threading.Condition()
+        self._closing = False
+        self._thread: RunningThread | None = None
 
     def start(self) -> None:
         """Steps in a thread of its own until `close()`, or until the committer is closed."""
         self._committer.before_close = self.close
-        self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
-        self._thread.start()
+        self._thread = self._threads.start("upkeep", self._run)
 
     def close(self) -> None:
         """Ends after the step that is under way. The committer stays open."""
-        self._closing.set()
+        with self._news:
+            self._closing = True
+            self._news.notify_all()
+        self._committer.joins_fragments = True
         if self._thread is not None:
             self._thread.join()
-        self._committer.joins_fragments = True
+            self._thread.check()
 
     def step(self) -> bool:
         """Does the next small piece of a pass; False when none is due before `every_s` is over."""
         with self._stepping:
             if self._steps is None:
-                if time.monotonic() < self._due_s:
+                if self._time.monotonic_s() < self._due_s:
                     return False
-                self._due_s = time.monotonic() + self.config.every_s
+                self._due_s = self._time.monotonic_s() + self.config.every_s
                 self._steps = self._one_pass()
             try:
                 self._doing = next(self._steps)
@@ -109,14 +115,14 @@ class Upkeep:
         if ended:
             try:
                 self._on_status(self.status())
-            except OSError as error:  # a full disk, for one, which upkeep may make room on
+            except Exception as error:  # a full disk, for one, which upkeep may make room on
                 _log.warning("the status of upkeep cannot be written: %s", error)
         return True
 
     def run_pass(self) -> PassReport:
         """A whole pass at once; one that is under way is ended instead."""
         with self._stepping:
-            self._due_s = time.monotonic()
+            self._due_s = self._time.monotonic_s()
         while self.step() and self._steps is not None:
             pass
         assert self._last is not None
@@ -124,7 +130,7 @@ class Upkeep:
 
     def status(self) -> UpkeepStatus:
         return UpkeepStatus(
-            self._utc(),
+            self._time.utc(),
             self._started,
             self._doing,
             self._passes,
@@ -136,15 +142,16 @@ class Upkeep:
         )
 
     def _run(self) -> None:
-        while not self._closing.is_set():
+        while not self._closing:
             if not self.step():
-                self._closing.wait(min(1.0, self.config.every_s))
+                with self._news:
+                    self._time.wait_for(self._news, lambda: self._closing, min(1.0, self.config.every_s))
 
     # -- a pass ----------------------------------------------------------------------------------
 
     def _one_pass(self) -> Iterator[str]:
         """Yields after each step what the next one is about."""
-        done = _Pass(self._utc(), {})
+        done = _Pass(self._time.utc(), {})
         kinds: list[Callable[[_Pass], Iterator[str]]] = [
             self._measure,
             self._retain,
@@ -172,7 +179,7 @@ class Upkeep:
         if self.config.max_age is None and self.config.max_bytes_per_feed is None:
             return
         yield "looking for what is too old or too much"
-        going = expired(recordings_of(self._lake), self.config, now=self._utc())
+        going = expired(recordings_of(self._lake), self.config, now=self._time.utc())
         for at in range(0, len(going), self.config.remove_at_once):
             yield f"removing {len(going) - at} recordings"
             self._remove(going[at : at + self.config.remove_at_once], done)
@@ -198,7 +205,7 @@ class Upkeep:
             return
         yield "joining rows of the ledger"
         newest = {recording.id: recording.committed for recording in recordings_of(self._lake)}
-        now = self._utc()
+        now = self._time.utc()
         settled = [n for n in many if n in newest and (now - newest[n]).total_seconds() >= self.config.join_after_s]
         for at in range(0, len(settled), _JOINED_AT_ONCE):
             yield "joining rows of the ledger"
@@ -219,7 +226,9 @@ class Upkeep:
 
     def _forget(self, done: _Pass) -> Iterator[str]:
         for name in TABLE_NAMES:
-            done.forgotten[name] = forget_versions(self._lake, name, keep=self.config.keep_versions)
+            done.forgotten[name] = forget_versions(
+                self._lake, name, keep=self.config.keep_versions, now=self._time.utc()
+            )
             yield f"forgetting old versions of {name}"
 
     def _end(self, done: _Pass) -> None:
@@ -230,7 +239,7 @@ class Upkeep:
             after = done.before
         self._last = PassReport(
             began=done.began,
-            ended=self._utc(),
+            ended=self._time.utc(),
             tables=tuple(_table(name, done, after[name]) for name in done.before if name in after),
             joined_rows=done.joined_rows,
             removed=done.removed,

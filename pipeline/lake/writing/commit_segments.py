@@ -41,13 +41,13 @@ def write_segments(state: LedgerState, new: Sequence[SegmentRows]) -> None:
     """Within a change of the state. The sources are in it."""
     tables = state.tables
     forget_failures(state, (item.segment for item in new))
-    tables.append("segments", done_table(new, state="writing"))
+    tables.append("segments", done_table(new, state="writing", time=state.time))
     tables.append("frames", pa.concat_tables([item.frames for item in new]))
     tables.append("regions", pa.concat_tables([item.regions for item in new]))
     patches = [item.patches for item in new if item.patches is not None]
     if patches:
         tables.append("patches", pa.concat_tables(patches))
-    tables.upsert("segments", done_table(new, state="done"))
+    tables.upsert("segments", done_table(new, state="done", time=state.time))
     for item in new:
         report = item.report
         state.sources[item.segment.source.id].segments[item.segment.id] = LedgerEntry(

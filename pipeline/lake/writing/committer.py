@@ -28,6 +28,7 @@ from pipeline.lake.writing.lock import WriterLock
 from pipeline.lake.writing.tracks import NewTracker
 from pipeline.lake.writing.upkeep_changes import UpkeepChanges
 from pipeline.lake.writing.validate_rows import validate_rows
+from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.clock import Span
 from schemas.errors import PlanConflictError
 from schemas.ids import digest
@@ -57,6 +58,7 @@ class Committer:
         new_tracker: NewTracker | None = None,
         linker: Linker | None = None,
         wait_s: float = 10.0,
+        time: TimeSource = REAL_TIME,
     ) -> None:
         self.lake = lake
         self.plan_hash = plan_hash
@@ -64,7 +66,7 @@ class Committer:
         # a bucket has no lock to take: its single writer is a rule for whoever runs the ingest
         self._lock = WriterLock(lake.folder, wait_s=wait_s) if lake.folder is not None else None
         self._completion = Completion(fold_shots, new_tracker=new_tracker, linker=linker)
-        self._state = LedgerState(lake, finish=self._complete_of_this_plan)
+        self._state = LedgerState(lake, finish=self._complete_of_this_plan, time=time)
         self.upkeep = UpkeepChanges(self._state)
         self.joins_fragments = True
         self.before_close: Callable[[], None] | None = None
@@ -85,8 +87,13 @@ class Committer:
 
     def close(self) -> None:
         """Releases the lake; sources registered without any commit are written first, small fragments joined."""
-        if self.before_close is not None:
-            self.before_close()  # in nobody's turn: what it ends may wait for one
+        try:
+            if self.before_close is not None:
+                self.before_close()  # in nobody's turn: what it ends may wait for one
+        finally:
+            self._release()
+
+    def _release(self) -> None:
         with self._state.turn:
             try:
                 if self._state.sound:
@@ -169,7 +176,7 @@ class Committer:
             with self._state.change():
                 self._state.write_registered()
                 forget_failures(self._state, [segment])
-                row = failed_table(segment, plan=entry.plan, state=state, error=error, lost=lost)
+                row = failed_table(segment, plan=entry.plan, state=state, error=error, lost=lost, time=self._state.time)
                 self._state.tables.upsert("segments", row)
                 entry.segments[segment.id] = LedgerEntry(segment.span, state, lost)
 

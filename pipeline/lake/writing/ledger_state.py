@@ -9,6 +9,7 @@ from pipeline.lake.ledger import load_entries, load_segments, sources_table
 from pipeline.lake.writing import removal
 from pipeline.lake.writing.ledger_index import LedgerIndex
 from pipeline.lake.writing.table_writer import TableWriter
+from pipeline.runtime.time_source import REAL_TIME, TimeSource
 
 
 class LedgerState:
@@ -20,8 +21,9 @@ class LedgerState:
     finish: completes what a change that did not get through left to be done, once the rest of it is undone.
     """
 
-    def __init__(self, lake: Lake, *, finish: Callable[[], None]) -> None:
+    def __init__(self, lake: Lake, *, finish: Callable[[], None], time: TimeSource = REAL_TIME) -> None:
         self.lake = lake
+        self.time = time
         self.tables = TableWriter(lake)
         self.sources = LedgerIndex()
         self.turn = threading.RLock()

@@ -1,6 +1,7 @@
 """Hands batches to the committer, one after the other, and keeps them on disk while the lake is out of reach."""
 
 import logging
+import random
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -68,12 +69,13 @@ class Sink:
         *,
         backoff: BackoffConfig | None = None,
         on_commit: Callable[[Batch], None] = lambda _: None,
+        choose: Callable[[], float] = random.random,
         time: TimeSource = REAL_TIME,
         threads: Threads = REAL_THREADS,
     ) -> None:
         self._writer = writer
         self._spool = spool
-        self._waits = Backoff(backoff or BackoffConfig(longest_s=10.0))
+        self._waits = Backoff(backoff or BackoffConfig(longest_s=10.0), choose=choose)
         self._on_commit = on_commit
         self._time = time
         self._waiting: deque[Batch] = deque()
@@ -92,7 +94,7 @@ class Sink:
 
     def put(self, batch: Batch) -> None:
         with self._news:
-            self._require_thread()
+            self._thread.check()
             self._waiting.append(batch)
             self._news.notify_all()
 
@@ -109,12 +111,13 @@ class Sink:
             raise asked.error
         if not asked.answer:
             self._thread.join()
+            self._thread.check()
             raise LakeError("the follower is being stopped")
         return asked.answer[0]
 
     def status(self) -> SinkStatus:
         with self._news:
-            self._require_thread()
+            self._thread.check()
             waiting = sum(batch.nbytes for batch in self._waiting)
             return SinkStatus(len(self._waiting), waiting, self._spooled, self._commits, self._keyframes, self._error)
 
@@ -124,10 +127,7 @@ class Sink:
             self._closing = True
             self._news.notify_all()
         self._thread.join()
-
-    def _require_thread(self) -> None:
-        if self._thread.error is not None:
-            raise self._thread.error
+        self._thread.check()
 
     def _run(self) -> None:
         try:

@@ -28,14 +28,15 @@ from schemas.tables import TABLE_NAMES
 from tests.pipeline.lake.conftest import OpenWriter
 from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots
 from tests.pipeline.lake.upkeep.feeds import DAY, Recording
+from tests.simulation import SimulatedTime
 
 NOON = DAY + timedelta(hours=12)
 OLD, PINNED, NEW = Recording(0, hour=1), Recording(1, hour=2), Recording(2, hour=11)
 TWO_HOURS = UpkeepConfig(max_age=timedelta(hours=2), many_fragments=4, join_after_s=0)
 
 
-def noon() -> datetime:
-    return NOON
+def noon() -> SimulatedTime:
+    return SimulatedTime(NOON)
 
 
 def rows_of(lake: Lake, source_id: str) -> dict[str, int]:
@@ -78,7 +79,7 @@ def test_feeds_whose_addresses_differ_behind_a_hash_sign_share_no_limit(lake: La
     with open_writer() as writer:
         for number in range(2):
             Recording(number, feed=f"rtsp://recorder/#{number + 1}", hour=number + 1).record(writer)
-        assert Upkeep(writer, UpkeepConfig(max_bytes_per_feed=1), utc=noon).run_pass().removed == 0
+        assert Upkeep(writer, UpkeepConfig(max_bytes_per_feed=1), time=noon()).run_pass().removed == 0
     assert {r.feed for r in retention.recordings_of(lake)} == {"rtsp://recorder/#1", "rtsp://recorder/#2"}
 
 
@@ -87,12 +88,12 @@ def test_an_old_recording_goes_from_every_table_and_is_found_no_more(lake: Lake,
         record_all(writer)
         searcher = Searcher(lake)
         assert {hit.source_id for hit in searcher.search(Query(box=(0, 0, 1, 1), k=100)).hits} >= {OLD.source.id}
-        report = Upkeep(writer, TWO_HOURS, utc=noon).run_pass()
+        report = Upkeep(writer, TWO_HOURS, time=noon()).run_pass()
         assert (report.removed, report.trimmed, report.errors) == (2, 0, ())
         assert report.removed_bytes > 0
         assert {hit.source_id for hit in searcher.search(Query(box=(0, 0, 1, 1), k=100)).hits} == {NEW.source.id}
         searcher.close()
-        assert Upkeep(writer, TWO_HOURS, utc=noon).run_pass().removed == 0
+        assert Upkeep(writer, TWO_HOURS, time=noon()).run_pass().removed == 0
     assert lake.read("sources")["id"].to_pylist() == [NEW.source.id]
     assert set(rows_of(lake, OLD.source.id).values()) == {0}
     assert check(lake).problems == ()
@@ -104,7 +105,9 @@ def test_a_file_is_as_old_as_its_ingest(open_writer: OpenWriter) -> None:
         writer.commit([filmed_long_ago.rows(filmed_long_ago.segments()[0])])
         assert Upkeep(writer, UpkeepConfig(max_age=timedelta(hours=1))).run_pass().removed == 0
         later = datetime.now(NOON.tzinfo) + timedelta(hours=2)
-        assert Upkeep(writer, UpkeepConfig(max_age=timedelta(hours=1)), utc=lambda: later).run_pass().removed == 1
+        assert (
+            Upkeep(writer, UpkeepConfig(max_age=timedelta(hours=1)), time=SimulatedTime(later)).run_pass().removed == 1
+        )
         assert writer.register(filmed_long_ago.source) == [filmed_long_ago.source.span]  # it can be ingested anew
 
 
@@ -113,10 +116,10 @@ def test_of_a_pinned_recording_the_pinned_shots_stay_whole(lake: Lake, open_writ
         record_all(writer)
         before = lake.read("frames", where=f"source_id = '{PINNED.source.id}' AND pts >= 30 AND pts < 60")
         pin(lake, PINNED, Span(35, 36))  # shots begin at 0, 30, 60 and 90
-        report = Upkeep(writer, TWO_HOURS, utc=noon).run_pass()
+        report = Upkeep(writer, TWO_HOURS, time=noon()).run_pass()
         assert (report.removed, report.trimmed, report.errors) == (1, 1, ())
         assert check(lake).problems == ()
-        again = Upkeep(writer, TWO_HOURS, utc=noon).run_pass()
+        again = Upkeep(writer, TWO_HOURS, time=noon()).run_pass()
         assert (again.removed, again.trimmed) == (0, 0)
         # what is gone is not asked for again
         assert writer.done_spans(PINNED.source.id) == [Span(0, 30), Span(30, 40), Span(50, 60), Span(60, 100)]
@@ -129,7 +132,7 @@ def test_of_a_pinned_recording_the_pinned_shots_stay_whole(lake: Lake, open_writ
     with open_writer() as writer:
         assert check(lake).problems == ()
         Pins(lake).remove([p.id for p in Pins(lake).read()])
-        assert Upkeep(writer, TWO_HOURS, utc=noon).run_pass().removed == 1
+        assert Upkeep(writer, TWO_HOURS, time=noon()).run_pass().removed == 1
     assert lake.read("sources")["id"].to_pylist() == [NEW.source.id]
     assert check(lake).problems == ()
 
@@ -139,7 +142,7 @@ def test_a_recording_that_is_pinned_as_a_whole_stays_as_it_is(lake: Lake, open_w
         record_all(writer)
         before = rows_of(lake, PINNED.source.id)
         pin(lake, PINNED, None)
-        assert Upkeep(writer, UpkeepConfig(max_age=timedelta(hours=2)), utc=noon).run_pass().removed == 1
+        assert Upkeep(writer, UpkeepConfig(max_age=timedelta(hours=2)), time=noon()).run_pass().removed == 1
     assert rows_of(lake, PINNED.source.id) == before
 
 
@@ -149,7 +152,7 @@ def test_pins_are_seen_by_all_and_refused_where_nothing_is_left(lake: Lake, open
         first = pin(lake, PINNED, Span(35, 36))
         assert pin(lake, PINNED, Span(35, 36)) == first
         assert [(p.id, p.span) for p in Pins(Lake.open(lake.uri)).read()] == [(first, Span(35, 36))]
-        Upkeep(writer, TWO_HOURS, utc=noon).run_pass()
+        Upkeep(writer, TWO_HOURS, time=noon()).run_pass()
         with pytest.raises(LakeError, match="before it was pinned"):
             pin(lake, OLD, None)
         with pytest.raises(LakeError, match="before it was pinned"):
@@ -191,19 +194,19 @@ def test_a_pass_that_is_killed_at_any_change_is_ended_by_the_next_writer(
             recording.record(writer, pieces=4)
         pin(clean, PINNED, Span(35, 36))
         shutil.copytree(clean.uri, tmp_path / "prepared")
-        assert Upkeep(writer, limits, utc=noon).run_pass().errors == ()
+        assert Upkeep(writer, limits, time=noon()).run_pass().errors == ()
     torn, at = True, 0
     while torn:
         lake = Lake.open(shutil.copytree(tmp_path / "prepared", str(tmp_path / str(at))))
         writer = Committer(lake, plan_hash=PLAN, fold_shots=fold_shots)
         with monkeypatch.context() as patch:
             tear(writer, patch, at=at)
-            torn = any("TornError" in error for error in Upkeep(writer, limits, utc=noon).run_pass().errors)
+            torn = any("TornError" in error for error in Upkeep(writer, limits, time=noon()).run_pass().errors)
         writer.close()
         # whatever plan the next writer has, opening alone makes the lake sound
         with Committer(lake, plan_hash="another", fold_shots=fold_shots) as writer:
             assert check(lake).problems == (), at
-            Upkeep(writer, limits, utc=noon).run_pass()
+            Upkeep(writer, limits, time=noon()).run_pass()
         assert compare(lake, clean) == ()
         at += 1
     assert at > 12  # else the pass made fewer changes than it has kinds of them

@@ -2,18 +2,17 @@
 
 from collections.abc import Callable
 from threading import Event, Thread
-from types import SimpleNamespace
 
 import lance
 import pytest
 
-from pipeline.lake import lake as lake_module
 from pipeline.lake.audit.check import check
 from pipeline.lake.lake import Lake
 from pipeline.lake.writing.committer import Committer
 from schemas.tables import TableName
 from tests.pipeline.lake.conftest import OpenWriter
 from tests.pipeline.lake.synthetic import World
+from tests.simulation import SimulatedTime
 
 WORLD = World(0)
 MANY_STEPS = 12  # more than a commit has changes of tables
@@ -59,6 +58,17 @@ class Stepped:
         return wrapped
 
 
+class WriterSteps(SimulatedTime):
+    """Time stands still for the patience of a reader; while it sleeps the writer takes a step."""
+
+    def __init__(self, stepped: Stepped) -> None:
+        super().__init__()
+        self._stepped = stepped
+
+    def sleep(self, _: float) -> None:
+        self._stepped.step()
+
+
 class SteppingLake(Lake):
     """A reader during whose work the writer goes on: by a step with every `every`-th look at a table."""
 
@@ -83,7 +93,7 @@ class SteppingLake(Lake):
 @pytest.mark.parametrize("every", [1, 3, 5, 10_000])
 @pytest.mark.parametrize("before", range(MANY_STEPS))
 def test_an_audit_during_a_commit_finds_no_problem(
-    before: int, every: int, lake: Lake, open_writer: OpenWriter, monkeypatch: pytest.MonkeyPatch
+    before: int, every: int, lake: Lake, open_writer: OpenWriter
 ) -> None:
     with open_writer() as writer:
         first, second = WORLD.segments(2)
@@ -95,8 +105,7 @@ def test_an_audit_during_a_commit_finds_no_problem(
             reader = SteppingLake.open(lake.uri)
             reader.stepped, reader.every = stepped, every
             # the audit waits for the writer, who takes a step meanwhile; its patience does not end
-            clock = SimpleNamespace(monotonic=lambda: 0.0, sleep=lambda _: stepped.step())
-            monkeypatch.setattr(lake_module, "time", clock)
+            reader.time = WriterSteps(stepped)
             assert check(reader).problems == ()
         finally:
             stepped.finish()
