@@ -21,6 +21,7 @@ from schemas.query import Query
 from schemas.tables import TABLE_NAMES
 from tests.pipeline.lake.conftest import OpenWriter
 from tests.pipeline.lake.upkeep.feeds import Recording
+from tests.simulation import Simulation
 
 NOW = datetime.now(UTC)
 EAGER = UpkeepConfig(every_s=0.01, many_fragments=4, keep_versions=timedelta(0), join_after_s=0)
@@ -205,18 +206,21 @@ def test_a_thread_ends_with_its_committer_and_outlives_a_status_that_cannot_be_w
     def refuse(_: UpkeepStatus) -> None:
         raise OSError("no space left on device")
 
-    writer = open_writer()
-    upkeep = Upkeep(writer, EAGER, on_status=refuse)
-    upkeep.start()
-    Recording(0).record(writer)
-    deadline = time.monotonic() + 20
-    while upkeep.status().passes < 3 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    writer.close()
-    passes = upkeep.status().passes
-    assert passes >= 3
-    time.sleep(0.1)
-    assert upkeep.status().passes == passes
+    simulation = Simulation(0, began=NOW)
+
+    def run() -> None:
+        writer = open_writer()
+        upkeep = Upkeep(writer, EAGER, on_status=refuse, time=simulation, threads=simulation)
+        upkeep.start()
+        Recording(0).record(writer)
+        simulation.sleep(3.5 * EAGER.every_s)
+        writer.close()
+        passes = upkeep.status().passes
+        assert passes >= 3
+        simulation.sleep(100 * EAGER.every_s)
+        assert upkeep.status().passes == passes
+
+    simulation.run(run)
     assert check(lake).problems == ()
 
 
