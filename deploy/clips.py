@@ -15,7 +15,8 @@ from deploy.wording import clock_time
 from operators.readers.probe import probe
 from operators.readers.video import VideoReader
 from pipeline.lake.lake import Lake
-from pipeline.reading.sources import Location, local_path
+from pipeline.reading.download_cache import local_path
+from pipeline.reading.sources import Location
 from schemas.errors import RegionLakeError, SourceError
 from schemas.query import Hit, SearchResult
 from schemas.sources import Source

@@ -9,9 +9,10 @@ from operators.readers.picture import read_picture
 from operators.readers.probe import probe
 from pipeline.ingest.packets import FramePacket, PacketHead, SegmentFailure, Work
 from pipeline.reading.child import child_connection
+from pipeline.reading.download_cache import local_file
 from pipeline.reading.keyframe_stream import ReadConfig
 from pipeline.reading.read_segment import SegmentReader
-from pipeline.reading.sources import Location, local_file
+from pipeline.reading.sources import Location
 from schemas.errors import DecodeError, RegionLakeError, SourceError
 from schemas.frames import ImageArray, Keyframe
 from schemas.sources import SegmentReport

@@ -12,7 +12,8 @@ import tomli_w
 from operators.readers.stream_address import STREAM_SCHEMES
 from operators.runtime.atomic_write import atomic_write
 from pipeline.plan.named_tables import read_named_tables
-from pipeline.reading.sources import VIDEO_SUFFIXES, public_uri
+from pipeline.reading.addresses import public_uri
+from pipeline.reading.sources import VIDEO_SUFFIXES
 from schemas.errors import PlanError
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")

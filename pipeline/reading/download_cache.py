@@ -1,0 +1,127 @@
+"""Remote sources as files of this machine: fetched once, shared by all readers, kept under a limit of bytes."""
+
+import fcntl
+import hashlib
+import os
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import fsspec
+from fsspec.callbacks import Callback
+
+from pipeline.reading.addresses import is_http, is_remote, public_reason
+from pipeline.reading.sources import Location
+from schemas.errors import SourceError
+
+CACHE_LIMIT_BYTES = 20 * 2**30
+
+
+def local_path(location: Location, *, on_progress: Callable[[], None], cache_dir: Path | None = None) -> Path:
+    """`local_file` for a look at once: later, fetches of other processes may have pushed the file out of the cache."""
+    with local_file(location, on_progress=on_progress, cache_dir=cache_dir) as path:
+        return path
+
+
+@contextmanager
+def local_file(location: Location, *, on_progress: Callable[[], None], cache_dir: Path | None = None) -> Iterator[Path]:
+    """A path on this machine with the bytes of `location`, there until the end of the `with`.
+
+    Remote ones are fetched once into `cache_dir`, which all readers of the machine may share; one that changed at its
+    place is fetched again. The cache is kept under 20 GiB, least recently used files first, but for those in use.
+
+    on_progress: called after every piece that was fetched.
+
+    Raises SourceError.
+    """
+    if not is_remote(location.address):
+        yield Path(location.address)
+        return
+    folder = cache_dir or Path(tempfile.gettempdir()) / f"regionlake-{os.getuid()}"
+    with ExitStack() as held:
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path = _fetch(location, folder, held, on_progress)
+        except Exception as error:  # fsspec's backends raise errors of their own libraries
+            reason = public_reason(error, location.address)
+            raise SourceError(f"{location.uri}: cannot be fetched: {reason}") from error
+        yield path
+
+
+def _fetch(location: Location, folder: Path, held: ExitStack, on_progress: Callable[[], None]) -> Path:
+    """The file's place in the cache; `held` keeps it there.
+
+    Whoever downloads or reads a file has it open with a shared lock, which ends with the process at the latest;
+    eviction leaves locked files alone. Looking for a file, making one and evicting happen one at a time.
+    """
+    filesystem, path = fsspec.core.url_to_fs(location.address)
+    info = filesystem.info(path)
+    version = _http_version(location, info) if is_http(location.address) else filesystem.ukey(path)
+    digest = hashlib.sha256(f"{location.address}\n{version}".encode()).hexdigest()[:32]
+    cached = folder / (digest + _suffix(location.address, path))
+    with _locked(folder):
+        if _hold(cached, held):
+            return cached
+        _evict(folder, keep_bytes=CACHE_LIMIT_BYTES - int(info.get("size") or 0))
+        part = tempfile.NamedTemporaryFile(dir=folder, delete=False)  # noqa: SIM115, closed by `held`
+        held.enter_context(part)
+        fcntl.flock(part, fcntl.LOCK_SH)
+    try:
+        heartbeat = Callback(hooks={"piece": lambda *_, **__: on_progress()})
+        filesystem.get_file(path, part.name, callback=heartbeat)
+        with _locked(folder):
+            if not _hold(cached, held):  # else another reader was faster, and may be reading that one
+                Path(part.name).replace(cached)
+    finally:
+        Path(part.name).unlink(missing_ok=True)
+    return cached
+
+
+def _http_version(location: Location, info: Mapping[str, object]) -> str:
+    """What changes when the file does; fsspec's own `ukey` is the URL alone."""
+    told = [info.get("ETag"), info.get("Last-Modified")]
+    if not any(told):  # a size alone tells too little: cameras write many pictures of one size
+        return location.search or uuid.uuid4().hex
+    return repr([*told, info.get("size")])
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _hold(cached: Path, held: ExitStack) -> bool:
+    try:
+        file = held.enter_context(cached.open("rb"))
+    except FileNotFoundError:
+        return False
+    fcntl.flock(file, fcntl.LOCK_SH)
+    os.utime(cached)
+    return True
+
+
+def _evict(folder: Path, *, keep_bytes: int) -> None:
+    files: list[tuple[float, int, Path]] = []
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):  # a download that failed takes its file away at any time
+            status = path.stat()
+            files.append((status.st_atime, status.st_size, path))
+    total = 0
+    for _, size, path in sorted(files, reverse=True):
+        total += size
+        if total > keep_bytes:
+            with suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # BlockingIOError: somebody has it in use
+                path.unlink()
+
+
+def _suffix(address: str, path: str) -> str:
+    return Path(urlsplit(address).path if is_http(address) else path).suffix
