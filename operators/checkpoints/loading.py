@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from operators.checkpoints.files import CheckpointFiles, element_counts, find_checkpoint
-from operators.checkpoints.memory import free_bytes
+from operators.checkpoints.free_memory import free_bytes
 from operators.checkpoints.model_errors import describing_model_errors
 from operators.checkpoints.quiet_progress_bars import quiet_progress_bars
 from operators.runtime.glibc_malloc import keep_freed

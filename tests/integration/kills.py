@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.lake.audit.check import check, compare
+from pipeline.lake.audit.check import check
+from pipeline.lake.audit.compare import compare
 from pipeline.lake.lake import Lake
 
 VICTIMS = {  # first those that only Ray has: the others are killed on one process, too

@@ -9,7 +9,8 @@ from moto.server import ThreadedMotoServer
 
 from operators.encoders.region_vectors import RegionVectorsConfig
 from pipeline.ingest.run import ingest
-from pipeline.lake.audit.check import check, compare
+from pipeline.lake.audit.check import check
+from pipeline.lake.audit.compare import compare
 from pipeline.lake.lake import Lake
 from pipeline.plan.plan import Plan
 from pipeline.reading.sources import Failure, Location, find_sources

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.lake.audit.check import check, compare
+from pipeline.lake.audit.check import check
+from pipeline.lake.audit.compare import compare
 from pipeline.lake.lake import Lake
 from pipeline.lake.writing.committer import Committer
 from schemas.errors import LakeError

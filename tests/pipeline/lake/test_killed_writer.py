@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from pipeline.lake.audit.check import check, compare
+from pipeline.lake.audit.check import check
+from pipeline.lake.audit.compare import compare
 from pipeline.lake.lake import Lake
 from tests.killing import Victims
 from tests.pipeline.lake.victim import write

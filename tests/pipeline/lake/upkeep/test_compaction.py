@@ -4,7 +4,8 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pipeline.lake.audit.check import check, compare
+from pipeline.lake.audit.check import check
+from pipeline.lake.audit.compare import compare
 from pipeline.lake.lake import Lake
 from pipeline.lake.upkeep.compaction import compact, forget_versions
 from tests.pipeline.lake.conftest import OpenWriter

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.lake.audit.check import check, compare
+from pipeline.lake.audit.check import check
+from pipeline.lake.audit.compare import compare
 from pipeline.lake.lake import Lake
 from pipeline.lake.upkeep import retention
 from pipeline.lake.upkeep.config import UpkeepConfig

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.lake.audit.check import check, compare
+from pipeline.lake.audit.check import check
+from pipeline.lake.audit.compare import compare
 from pipeline.lake.lake import Lake
 from pipeline.lake.upkeep import upkeep as upkeep_module
 from pipeline.lake.upkeep.config import UpkeepConfig

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from operators.checkpoints.memory import free_bytes
+from operators.checkpoints.free_memory import free_bytes
 
 MIB = 1 << 20
 

@@ -1,0 +1,142 @@
+"""Whether the ledger agrees with itself: `sources`, `segments`, and the shots that follow from them."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.lake.audit.audited_lake import (
+    INGEST_AGAIN,
+    REPLACE,
+    AuditedLake,
+    Problem,
+    ints,
+    pairs,
+    source_column,
+)
+from pipeline.lake.spans import spans_by_source
+from schemas.clock import Span
+
+
+def shared_places(audited: AuditedLake) -> Iterator[Problem]:
+    """One address holds one complete source: more are files that were overwritten."""
+    sources = audited.tables["sources"]
+    complete = sources.filter(pc.equal(sources["state"], "complete"))
+    ids: dict[str, set[str]] = {}
+    for source, uri in pairs(complete, "id", "source"):
+        ids.setdefault(uri, set()).add(source)
+    for uri, held in ids.items():
+        if len(held) > 1:
+            for source in sorted(held):
+                yield (
+                    source,
+                    f"sources: {source} at {uri} is complete, and so are {len(held) - 1} of other bytes there: "
+                    f"the file was overwritten; {REPLACE}",
+                )
+
+
+def unknown_sources(audited: AuditedLake) -> Iterator[Problem]:
+    """Every row is of a source that `sources` knows."""
+    for name, table in audited.tables.items():
+        if name == "sources":
+            continue
+        counts = pc.value_counts(table["source_id"])
+        lost = counts.filter(pc.invert(pc.is_in(counts.field("values"), value_set=audited.tables["sources"]["id"])))
+        for one in lost.to_pylist():
+            source, count = one["values"], one["counts"]
+            yield source, f"{name}: {count} rows are of source {source}, which `sources` lacks; {REPLACE}"
+
+
+def ledger_states(audited: AuditedLake) -> Iterator[Problem]:
+    """No commit or removal is unfinished, and a source has one plan."""
+    segments = audited.tables["segments"]
+    for row in segments.filter(pc.equal(segments["state"], "writing")).to_pylist():
+        yield (
+            row["source_id"],
+            f"segments: [{row['start']}, {row['stop']}) of {row['source']} is `writing`: a commit is under way, or "
+            f"was interrupted; the next `regionlake ingest` undoes it",
+        )
+    for name in ("sources", "segments"):
+        table = audited.tables[name]
+        going = table.filter(pc.equal(table["state"], "removing"))
+        for source_id, uri in sorted({*pairs(going, source_column(table), "source")}):
+            yield (
+                source_id,
+                f"{name}: {uri} is `removing`: a removal is under way, or was interrupted; the next "
+                "`regionlake ingest` or `regionlake upkeep` ends it",
+            )
+    plans = dict(pairs(audited.tables["sources"], "id", "plan"))
+    for source, plan in sorted({*pairs(audited.done, "source_id", "plan")}):
+        if source in plans and plans[source] != plan:
+            yield (
+                source,
+                f"segments: {audited.named(source)} has rows of plan {plan}, expected {plans[source]} as in "
+                f"`sources`; {REPLACE}",
+            )
+
+
+def overlaps(audited: AuditedLake) -> Iterator[Problem]:
+    """Segments of a source that are done do not overlap."""
+    code, start, stop = audited.codes(audited.done), ints(audited.done, "start"), ints(audited.done, "stop")
+    order = np.lexsort((start, code))
+    here, after = order[:-1], order[1:]
+    clash = (code[here] == code[after]) & (stop[here] > start[after])
+    for a, b in zip(here[clash].tolist(), after[clash].tolist(), strict=True):
+        source = audited.source_id(code[a])
+        yield (
+            source,
+            f"segments: [{start[a]}, {stop[a]}) and [{start[b]}, {stop[b]}) of {audited.named(source)} are both done "
+            f"and overlap; {REPLACE}",
+        )
+
+
+def coverage(audited: AuditedLake) -> Iterator[Problem]:
+    """A source is complete exactly when its segments cover it."""
+    feeds = audited.tables["sources"].filter(pc.equal(audited.tables["sources"]["kind"], "feed"))["id"]
+    segments = audited.tables["segments"]
+    # what a feed lost never comes again: its recordings end without it
+    lost = pc.and_(pc.equal(segments["state"], "failed"), pc.is_in(segments["source_id"], value_set=feeds))
+    settled = pa.concat_tables([audited.done, segments.filter(pc.or_(lost, pc.equal(segments["state"], "removed")))])
+    spans = spans_by_source(settled)
+    for row in audited.tables["sources"].to_pylist():
+        if row["state"] == "quarantined" or row["start"] is None:
+            continue
+        left = Span(row["start"], row["stop"]).minus(spans[row["id"]])
+        if row["state"] == "complete" and left:
+            missing = ", ".join(f"[{s.start}, {s.stop})" for s in left[:3])
+            yield (
+                row["id"],
+                f"sources: {row['source']} is complete, but {missing} is not done in `segments`; {REPLACE}",
+            )
+        if row["state"] == "open" and not left:
+            yield row["id"], f"sources: {row['source']} is done as a whole, but still open; {INGEST_AGAIN}"
+
+
+def shots(audited: AuditedLake) -> Iterator[Problem]:
+    """The shots of a complete source cover it, each tick once; others have none."""
+    segments = audited.tables["segments"]
+    removed = segments.filter(pc.equal(segments["state"], "removed"))
+    found: dict[str, list[tuple[int, int]]] = {}
+    for row in (*audited.tables["shots"].to_pylist(), *removed.to_pylist()):  # the shots of what was removed went too
+        found.setdefault(row["source_id"], []).append((row["start"], row["stop"]))
+    decoded = audited.done.group_by("source_id").aggregate([("frames_decoded", "sum")])
+    with_frames = {source for source, count in pairs(decoded, "source_id", "frames_decoded_sum") if count}
+    for row in audited.tables["sources"].to_pylist():
+        has = sorted(found.get(row["id"], []))
+        if row["state"] != "complete":
+            if has:
+                yield (
+                    row["id"],
+                    f"shots: {len(has)} of {row['source']}, which is {row['state']}, expected none; {INGEST_AGAIN}",
+                )
+            continue
+        if not has and row["id"] not in with_frames:
+            continue
+        starts, stops = [start for start, _ in has], [stop for _, stop in has]
+        if [*starts, row["stop"]] != [row["start"], *stops]:
+            yield (
+                row["id"],
+                f"shots: those of {row['source']} do not cover [{row['start']}, {row['stop']}) without gap or "
+                f"overlap, got {has[:5]}{' …' if len(has) > 5 else ''}; {REPLACE}",
+            )
