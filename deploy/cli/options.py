@@ -20,9 +20,15 @@ PlanOption = Annotated[
         "--plan", metavar="FILE.toml", help="Settings that differ from `regionlake plan`.", exists=True, dir_okay=False
     ),
 ]
-ModelOption = Annotated[str | None, typer.Option("--model", help="A name from `regionlake models`.")]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", help="A name from `regionlake models`, a checkpoint, or package.module:Class.")
+]
 ProposerOption = Annotated[
-    list[str] | None, typer.Option("--proposer", help="Where regions come from; again for more, the first goes first.")
+    list[str] | None,
+    typer.Option(
+        "--proposer",
+        help="Where regions come from, a name or package.module:Class; again for more, the first goes first.",
+    ),
 ]
 SetOption = Annotated[
     list[str] | None,

@@ -6,11 +6,13 @@ from typing import Any
 
 import cattrs
 
+from operators.encoders.catalogue import ENCODERS
 from operators.proposals.catalogue import PROPOSERS
 from operators.proposals.config import ProposalConfig
-from operators.runtime.registry import Registry, settings_key
+from operators.runtime.registry import Registry, is_class_path, settings_key
 from operators.shots.catalogue import SHOT_DETECTORS
 from operators.shots.config import ShotConfig
+from pipeline.plan.plan import Plan
 from schemas.errors import PlanError
 
 
@@ -33,10 +35,19 @@ def register_operators(converter: cattrs.Converter, *, class_paths: bool) -> Non
     def unstructure_shots(config: ShotConfig) -> dict[str, object]:
         return _unstructure(converter, config, [] if config.detector in SHOT_DETECTORS.built_in else [config.chosen])
 
+    def structure_named_plan(value: object, kind: type) -> Plan:
+        if isinstance(value, Mapping) and is_class_path(str(value.get("model"))):
+            ENCODERS.resolve(str(value["model"]), class_paths=False)  # raises; a model has no settings that would
+        made: Plan = structure_plan(value, kind)
+        return made
+
     converter.register_structure_hook(ShotConfig, structure_shots)
     converter.register_unstructure_hook(ShotConfig, unstructure_shots)
     converter.register_structure_hook(ProposalConfig, structure_proposals)
     converter.register_unstructure_hook(ProposalConfig, unstructure_proposals)
+    if not class_paths:
+        structure_plan = converter.get_structure_hook(Plan)
+        converter.register_structure_hook(Plan, structure_named_plan)
 
 
 def _structure(

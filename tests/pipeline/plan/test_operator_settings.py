@@ -1,16 +1,19 @@
 """Catches settings of somebody's own operator that a plan loses or misreads, or that change its hash for no reason."""
 
 import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
+import cattrs
 import numpy as np
 import pytest
 
 from operators.proposals.frame_proposer import FrameProposer
+from pipeline.plan.operator_settings import register_operators
 from pipeline.plan.plan import Plan
 from pipeline.plan.plan_file import load_plan, plan_toml
-from schemas.errors import PlanError
+from schemas.errors import PlanError, RegionLakeError
 from schemas.frames import Keyframe
 from tests.plugins import EDGES, install
 
@@ -61,6 +64,24 @@ def test_the_hash_follows_its_settings_and_not_where_its_class_lies(use: str) ->
     assert load_plan(overrides=[use, "proposals.edges.threshold=0.75"]).hash != plan.hash
     assert plan.hash == load_plan(overrides=[USE]).hash
     assert load_plan(overrides=["proposals.edges.threshold=0.75"] if use != USE else []).hash == Plan().hash
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"proposals": {"use": [PATH]}}, {"read": {"shots": {"detector": PATH}}}, {"model": PATH}],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_a_plan_that_a_lake_holds_imports_no_class_path(settings: dict[str, object], use: str) -> None:
+    converter = cattrs.Converter(forbid_extra_keys=True)
+    register_operators(converter, class_paths=False)
+    with pytest.raises((RegionLakeError, cattrs.BaseValidationError)) as error:
+        converter.structure(settings, Plan)
+    said = "".join(traceback.format_exception(error.value))
+    assert f"{PATH} is a class of somebody's own, which is not imported because a lake names it" in said
+    assert "plugged_edges" not in sys.modules
+    if use != USE:
+        by_name = converter.structure({"proposals": {"use": ["edges", "grid"]}}, Plan)
+        assert by_name.proposals.use == ("edges", "grid")
 
 
 def test_one_proposer_by_two_names_is_refused(use: str) -> None:
