@@ -130,9 +130,7 @@ def check_model(name: str) -> Iterator[Finding]:
     if np.isfinite(agreement).all():
         yield Finding("model", "ok", found)
     else:
-        yield Finding(
-            "model", "fail", f"{name} gives vectors that are not finite", "delete ~/.cache/regionlake and try again"
-        )
+        yield Finding("model", "fail", f"{name} gives vectors that are not finite", "install its weights again")
 
 
 def check_lake(uri: str) -> Iterator[Finding]:

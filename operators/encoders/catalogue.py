@@ -67,14 +67,12 @@ def known_checkpoints() -> tuple[KnownCheckpoint, ...]:
 def load_encoder(
     name: str,
     *,
-    cache_dir: Path | None = None,
     threads: int | None = None,
     templates: Sequence[str] | None = None,
     class_paths: bool = False,
 ) -> Encoder:
     """A loaded model, ready to encode.
 
-    cache_dir: where what is derived from the weights is kept; by default `default_cache_dir()`.
     threads: of each forward pass on the CPU; by default one a core that this process may use.
     templates: a text's vector is the mean over them, `{}` being the text; by default the model's own way with words.
     class_paths: whether the name may be `package.module:Class`, which imports that module; True only for a name that
@@ -84,7 +82,7 @@ def load_encoder(
     config = _registered(name, class_paths=class_paths)
     if config is None:
         return load_checkpoint(name, threads=threads, templates=templates)
-    return config.build(cache_dir=cache_dir or default_cache_dir(), threads=threads, templates=templates)
+    return config.build(threads=threads, templates=templates)
 
 
 def default_cache_dir() -> Path:

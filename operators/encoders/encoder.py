@@ -1,7 +1,6 @@
 """What every model offers: pictures and texts as vectors of one space, and frames as maps of features."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import ClassVar, Protocol
 
 from operators.encoders.card import ModelCard
@@ -78,7 +77,7 @@ class EncoderConfig(Protocol):
         """What its makers say of it, in Markdown: training data, licences, weaknesses."""
         ...
 
-    def build(self, *, cache_dir: Path, threads: int | None, templates: Sequence[str] | None) -> Encoder:
+    def build(self, *, threads: int | None, templates: Sequence[str] | None) -> Encoder:
         """The loaded model; what is heavy to import is imported here. The arguments are those of `load_encoder`."""
         ...
 

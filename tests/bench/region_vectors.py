@@ -18,7 +18,7 @@ import numpy as np
 
 from operators.encoders.catalogue import default_cache_dir
 from operators.encoders.everyday.backbone import Backbone
-from operators.encoders.everyday.encoder import BACKBONE, EverydayEncoder
+from operators.encoders.everyday.encoder import EverydayEncoder
 from operators.encoders.everyday.names import classifier_names
 from operators.encoders.everyday.sentences import SentenceEncoder
 from operators.encoders.region_vectors import RegionVectors, RegionVectorsConfig
@@ -51,8 +51,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     cache_dir = default_cache_dir()
-    encoder = EverydayEncoder(cache_dir=cache_dir, threads=args.threads)
-    backbone = Backbone(BACKBONE, cache_dir=cache_dir, threads=args.threads)
+    encoder = EverydayEncoder(threads=args.threads)
+    backbone = Backbone(threads=args.threads)
     pictures = [p for named in args.data for folder in coco_folders(named) for p in read_coco_pictures(folder).frames]
     views = training_views(pictures, backbone, config=ViewConfig(), seed=0, cache_dir=cache_dir)
     prompts = everyday_prompts(SentenceEncoder(), nouns=classifier_names())

@@ -25,9 +25,9 @@ class EverydayConfig:
     def text(self) -> str:
         return (Path(__file__).parent / "MODEL_CARD.md").read_text()
 
-    def build(self, *, cache_dir: Path, threads: int | None, templates: Sequence[str] | None) -> Encoder:
+    def build(self, *, threads: int | None, templates: Sequence[str] | None) -> Encoder:
         from operators.encoders.everyday.encoder import EverydayEncoder
 
         if templates is not None:
             raise ModelError("everyday puts texts into sentences of its own: templates are for other models")
-        return EverydayEncoder(cache_dir=cache_dir, threads=threads)
+        return EverydayEncoder(threads=threads)

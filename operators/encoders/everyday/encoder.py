@@ -12,7 +12,7 @@ import numpy as np
 from operators.encoders.card import ModelCard
 from operators.encoders.crops import cropped
 from operators.encoders.encoder import require_boxes
-from operators.encoders.everyday.backbone import CHANNELS, STRIDE_PX, Backbone, BackboneName, Forward
+from operators.encoders.everyday.backbone import CHANNELS, STRIDE_PX, Backbone, Forward
 from operators.encoders.everyday.head import ConSE, Head, joined, unit
 from operators.encoders.everyday.resize import resize
 from operators.encoders.everyday.sentences import SentenceEncoder
@@ -26,7 +26,6 @@ from schemas.vectors import FeatureMap, VectorArray, VectorSpace
 
 WEIGHTS = Path(__file__).parent / "weights" / "head.safetensors"
 EVERYDAY_CARD = Path(__file__).parent / "MODEL_CARD.md"
-BACKBONE: BackboneName = "efficientnet-lite2"
 DIMENSION = 768
 INPUT_PX = 224
 MAP_SHORT_SIDE_PX = 448
@@ -35,18 +34,22 @@ _BATCH = 4  # crops at most: their activations stay in the caches; CPU time a cr
 
 
 class EverydayEncoder:
-    """See `operators.encoders.encoder.Encoder`. Words are loaded on first use: an ingest never needs torch.
+    """See `operators.encoders.encoder.Encoder`. What pictures need is loaded with the first, and so is what words need.
 
     threads: that compute; None for one a core that this process may use. Vectors do not depend on it.
     """
 
-    def __init__(self, *, cache_dir: Path, threads: int | None = None, weights: Path = WEIGHTS) -> None:
+    def __init__(self, *, threads: int | None = None, weights: Path = WEIGHTS) -> None:
         if threads is not None and threads < 1:
             raise InvalidValueError(f"threads must be at least 1, got {threads}")
-        self._backbone = Backbone(BACKBONE, cache_dir=cache_dir, threads=threads or len(os.sched_getaffinity(0)))
+        self._backbone = Backbone(threads=threads or len(os.sched_getaffinity(0)))
         self._sentences: SentenceEncoder | None = None
         self.space = everyday_space(weights)
         self._use(Head.load(weights))
+
+    def _use(self, head: Head) -> None:
+        self._head = head
+        self._conse: ConSE | None = None
 
     def with_head(self, head: Head) -> "EverydayEncoder":
         """The same backbone under another head, for training and evaluation; its `space` is no longer true."""
@@ -111,11 +114,9 @@ class EverydayEncoder:
         """features: float32 (N, 1280), cells or means of cells. Returns float32 (N, 768), L2-normalised."""
         if features.ndim != 2 or features.shape[1] != CHANNELS:
             raise InvalidValueError(f"features must be (N, {CHANNELS}), got {features.shape}")
+        if self._conse is None:
+            self._conse = ConSE(*self._backbone.classifier, self._head.conse_names)
         return joined(self._head.images(features), self._conse.images(features), conse_share=self._head.conse_share)
-
-    def _use(self, head: Head) -> None:
-        self._head = head
-        self._conse = ConSE(self._backbone.classifier_weight, self._backbone.classifier_bias, head.conse_names)
 
     def close(self) -> None:
         del self._backbone, self._conse

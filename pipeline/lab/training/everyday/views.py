@@ -85,7 +85,7 @@ def training_views(
     Minutes of work, so kept in `cache_dir` under a hash of all that it depends on.
     on_progress: called with (pictures done, pictures in all).
     """
-    name = digest("views", 1, backbone.name, backbone.export, repr(config), seed, *(_key(p) for p in pictures))
+    name = digest("views", 1, backbone.revision, repr(config), seed, *(_key(p) for p in pictures))
     path = cache_dir / f"{name}.npz"
     if path.exists():
         with np.load(path) as file:

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from operators.encoders.catalogue import default_cache_dir
 from operators.encoders.everyday.backbone import CHANNELS, Backbone
 from pipeline.lab.training.everyday.fit import FitConfig, fit_head
 from pipeline.lab.training.everyday.prompts import Prompts
@@ -19,7 +18,7 @@ CLASSES = 6
 
 @pytest.fixture(scope="module")
 def backbone() -> Backbone:
-    return Backbone("efficientnet-lite2", cache_dir=default_cache_dir(), threads=2)
+    return Backbone(threads=2)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from operators.encoders.catalogue import default_cache_dir
 from operators.encoders.everyday.encoder import EverydayEncoder, weights_revision
 from operators.encoders.everyday.sentences import SentenceEncoder
 from operators.proposals.models.coco_classes import COCO_CLASSES, SYNONYMS
@@ -40,7 +39,6 @@ def test_the_same_folder_gives_the_same_file(folder: Path, tmp_path: Path, monke
     prompts = Prompts(classes, np.arange(len(classes)), nouns, nouns)
     monkeypatch.setattr(everyday, "everyday_prompts", lambda *_, **__: prompts)
     seen: list[tuple[int, int]] = []
-    exports = default_cache_dir()
     reports = []
     for name in ("first", "again"):
         config = TrainConfig(
@@ -49,16 +47,13 @@ def test_the_same_folder_gives_the_same_file(folder: Path, tmp_path: Path, monke
             out=tmp_path / f"{name}.safetensors",
             fit=FitConfig(epochs=1, batch=8),
         )
-        config.cache_dir.mkdir()
-        for path in exports.glob("efficientnet-lite2-*"):
-            (config.cache_dir / path.name).symlink_to(path)
         reports.append(train_everyday(config, on_progress=lambda done, total: seen.append((done, total))))
     assert reports[0].out.read_bytes() == reports[1].out.read_bytes()
     assert seen == [(1, 3), (2, 3), (3, 3)] * 2
     origin = json.loads((tmp_path / "first.json").read_text())
     assert origin["pictures"] == {"three": 3}
     assert origin["revision"] == reports[0].revision == weights_revision(reports[0].out)
-    encoder = EverydayEncoder(cache_dir=exports, threads=2, weights=reports[0].out)
+    encoder = EverydayEncoder(threads=2, weights=reports[0].out)
     assert encoder.encode_images([np.zeros((9, 9, 3), np.uint8)]).shape == (1, 768)
 
 

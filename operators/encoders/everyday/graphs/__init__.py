@@ -1,0 +1,1 @@
+"""ONNX graphs of the embedded model, and what makes them; see README.md."""

@@ -1,0 +1,99 @@
+"""EfficientNet-lite2 as a graph (Tan and Le, "EfficientNet", ICML 2019; lite: ReLU6, no squeeze-and-excitation)."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+from onnx import TensorProto
+
+from operators.encoders.everyday.backbone import CHANNELS, EFFICIENTNET
+from operators.encoders.everyday.graphs.drawing import Drawing, array
+
+if TYPE_CHECKING:
+    import torch
+
+_NORM_EPSILON = 1e-3
+_STEM = "_conv_stem"
+# Padding before and after at the strides of two, by layer: TensorFlow's SAME at the 260 px of training. The last pads
+# as SAME does at an even size: one less before than after. On sizes that are whole cells its cells would else look
+# 12.5 px left of and above their middle, of 32; so they look 3.5 px right and below. (Each stride that pads alike on
+# both sides moves the middle by minus half its step, each that pads less before by plus half: 0.5, 1, 2, 4, 8 px.)
+_STRIDES = {_STEM: (0, 1), "_blocks.1": (0, 1), "_blocks.4": (2, 2), "_blocks.7": (1, 1), "_blocks.15": (1, 2)}
+
+
+def draw_backbone() -> onnx.ModelProto:
+    """pictures: uint8 (N, H, W, 3). features: float32 (N, rows, cols, CHANNELS)."""
+    state = _state()
+    drawing = Drawing({name: values.numpy() for name, values in state.items()}, EFFICIENTNET.path)
+    for name, value in (("zero", 0.0), ("six", 6.0), ("middle", 127.0), ("range", 128.0)):
+        drawing.constant(name, np.float32(value))
+
+    def convolved(x: str, conv: str, norm: str, *, clip: bool = True) -> str:
+        """Convolution, batch normalisation folded into it, and ReLU6."""
+        import torch
+
+        gamma, beta, mean, variance = (
+            state[f"{norm}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")
+        )
+        scale = gamma / torch.sqrt(variance + _NORM_EPSILON)
+        drawing.constant(f"{conv}.scale", scale.reshape(-1, 1, 1, 1).numpy())
+        drawing.constant(f"{conv}.bias", (beta - mean * scale).numpy())
+        folded = drawing.node("Mul", drawing.weight(f"{conv}.weight"), f"{conv}.scale", out=f"{conv}.folded")
+        _, within, side, _ = state[f"{conv}.weight"].shape
+        layer = conv.removesuffix("._depthwise_conv")
+        before, after = _STRIDES.get(layer, (side // 2, side // 2))
+        x = drawing.node(
+            "Conv",
+            x,
+            folded,
+            f"{conv}.bias",
+            out=conv,
+            kernel_shape=[side, side],
+            strides=[2, 2] if layer in _STRIDES else [1, 1],
+            pads=[before, before, after, after],
+            group=len(scale) if within == 1 else 1,
+        )
+        return drawing.node("Clip", x, "zero", "six", out=f"{conv}.clipped") if clip else x
+
+    x = drawing.node("Transpose", "pictures", out="channels_first", perm=[0, 3, 1, 2])
+    x = drawing.node("Cast", x, out="floats", to=TensorProto.FLOAT)
+    x = drawing.node("Sub", x, "middle", out="centred")
+    x = drawing.node("Div", x, "range", out="scaled")
+    x = convolved(x, _STEM, "_bn0")
+    blocks = sorted({int(name.split(".")[1]) for name in state if name.startswith("_blocks.")})
+    for block in (f"_blocks.{number}" for number in blocks):
+        y = x
+        if f"{block}._expand_conv.weight" in state:
+            y = convolved(y, f"{block}._expand_conv", f"{block}._bn0")
+        y = convolved(y, f"{block}._depthwise_conv", f"{block}._bn1")
+        y = convolved(y, f"{block}._project_conv", f"{block}._bn2", clip=False)
+        entering = state.get(f"{block}._expand_conv.weight")
+        leaving = state[f"{block}._project_conv.weight"]
+        if block not in _STRIDES and entering is not None and entering.shape[1] == len(leaving):
+            y = drawing.node("Add", y, x, out=f"{block}.sum")
+        x = y
+    x = convolved(x, "_conv_head", "_bn1")
+    drawing.node("Transpose", x, out="features", perm=[0, 2, 3, 1])
+    return drawing.model(
+        "efficientnet-lite2",
+        inputs=[array("pictures", ["n", "height", "width", 3], of=TensorProto.UINT8)],
+        outputs=[array("features", ["n", "rows", "cols", CHANNELS])],
+        opset=17,
+    )
+
+
+def draw_classifier() -> onnx.ModelProto:
+    """No inputs; weight: float32 (1000, CHANNELS), bias: (1000,)."""
+    state = {name: values.numpy() for name, values in _state().items()}
+    drawing = Drawing(state, EFFICIENTNET.path)
+    for part in ("weight", "bias"):
+        drawing.node("Identity", drawing.weight(f"_fc.{part}"), out=part)
+    outputs = [array(part, state[f"_fc.{part}"].shape) for part in ("weight", "bias")]
+    return drawing.model("efficientnet-lite2-classifier", outputs=outputs, opset=17)
+
+
+def _state() -> "dict[str, torch.Tensor]":
+    import torch
+
+    state: dict[str, torch.Tensor] = torch.load(EFFICIENTNET.path, map_location="cpu", weights_only=True)
+    return state
