@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from operators.ranking.fusion import IdArray
@@ -22,7 +21,7 @@ class BoxedVectors:
         distances.
     """
 
-    vectors: torch.Tensor
+    vectors: NDArray[np.float16]
     frame: NDArray[np.int64]
     boxes: tuple[NDArray[np.float32], ...]
     alive: NDArray[np.bool_]
@@ -61,7 +60,7 @@ class BoxedVectors:
         )
 
     @classmethod
-    def of_frames(cls, vectors: torch.Tensor, *, alive: NDArray[np.bool_]) -> "BoxedVectors":
+    def of_frames(cls, vectors: NDArray[np.float16], *, alive: NDArray[np.bool_]) -> "BoxedVectors":
         """Whole frames, each of its own row. vectors: float16 (F, D). alive: bool (F,)."""
         sides = np.array([0, 0, 1, 1], np.float32)
         return cls(

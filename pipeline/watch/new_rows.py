@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import torch
 from numpy.typing import NDArray
 
 from operators.ranking.fusion import IdArray
@@ -94,7 +93,7 @@ class RowReader:
             frames["pts_s"].to_pylist(),
             frames["time"].to_pylist(),
             _regions(regions, positions(ids_of(regions["frame"]), frame_id, everywhere)),
-            BoxedVectors.of_frames(_vectors(frames), alive=everywhere),
+            BoxedVectors.of_frames(vectors_of(frames["vector"])["vector"], alive=everywhere),
         )
 
     def _rows(self, name: TableName, columns: list[str], spans: Spans) -> pa.Table:
@@ -117,11 +116,6 @@ def _within(rows: pa.Table, spans: Spans) -> pa.Array:
     return pa.array([any(pts in span for span in spans[source]) for source, pts in places], pa.bool_())
 
 
-def _vectors(rows: pa.Table) -> torch.Tensor:
-    vectors: NDArray[np.float16] = vectors_of(rows["vector"])["vector"]
-    return torch.from_numpy(np.array(vectors))  # a copy: Arrow's memory is read-only
-
-
 def _regions(rows: pa.Table, frame: NDArray[np.int64]) -> BoxedVectors:
     ids = ids_of(rows["id"])
     x0, y0, x1, y1 = (rows[side].to_numpy() for side in ("x0", "y0", "x1", "y1"))
@@ -133,7 +127,7 @@ def _regions(rows: pa.Table, frame: NDArray[np.int64]) -> BoxedVectors:
         )
 
     return BoxedVectors(
-        vectors=_vectors(rows),
+        vectors=vectors_of(rows["vector"])["vector"],
         frame=frame,
         boxes=(x0, y0, x1, y1),
         alive=np.ones(len(ids), np.bool_),

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import torch
 from numpy.typing import NDArray
 
 from operators.ranking.fusion import IdArray
@@ -23,9 +22,9 @@ class LakeCache:
     """The lake's frames and regions as arrays, kept up to date by `refresh()`.
 
     Frames, F rows: frame_id bytes (F,), source int64 (F,) into `uris` and `source_ids`, pts int64, pts_s float64, time
-    int64 in µs of UTC (NO_TIME where unknown), frame_vectors float16 tensor (F, D), visible bool (F,).
+    int64 in µs of UTC (NO_TIME where unknown), frame_vectors float16 (F, D), visible bool (F,).
     Regions, R rows: region_id bytes (R,), frame int64 (R,) row of its frame or −1, boxes float32 (4, R),
-    proposer int64 (R,) into `proposers`, region_vectors float16 tensor (R, D); all that a hit shows of one by `place`.
+    proposer int64 (R,) into `proposers`, region_vectors float16 (R, D); all that a hit shows of one by `place`.
 
     A row is visible when its segment is done by the ledger (what a writer is about to commit, or left behind when it
     was killed, is not found) and it has a vector in `column`: the lake's own "vector", or one that was filled later.
@@ -132,8 +131,8 @@ class LakeCache:
         return self._frames["time"]
 
     @property
-    def frame_vectors(self) -> torch.Tensor:
-        return torch.from_numpy(self._frames["vector"])
+    def frame_vectors(self) -> NDArray[np.float16]:
+        return self._frames["vector"]
 
     @property
     def region_id(self) -> IdArray:
@@ -170,8 +169,8 @@ class LakeCache:
         )
 
     @property
-    def region_vectors(self) -> torch.Tensor:
-        return torch.from_numpy(self._regions["vector"])
+    def region_vectors(self) -> NDArray[np.float16]:
+        return self._regions["vector"]
 
     @property
     def region_codes(self) -> NDArray[np.uint8]:

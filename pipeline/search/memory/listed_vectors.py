@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import torch
 from numpy.typing import NDArray
 
 from operators.ranking.fusion import IdArray
@@ -74,7 +73,7 @@ class ListedVectors:
         first = np.repeat(np.cumsum(together.counts) - together.counts, together.counts)
         number = np.arange(len(frame)) - first
         self._vectors = BoxedVectors(
-            vectors=torch.from_numpy(together.vectors),
+            vectors=together.vectors,
             frame=frame,
             boxes=tuple(together.boxes),
             alive=frame >= 0,

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pyarrow as pa
-import torch
 
 from pipeline.lake.lake import lake_errors
 from pipeline.search.boxed_vectors import BoxedVectors
@@ -58,7 +57,7 @@ class Detail:
             self._generation = columns.generation
         sides = np.array([0, 0, 1, 1], np.float32)
         return BoxedVectors(
-            vectors=torch.from_numpy(store["vector"]),
+            vectors=store["vector"],
             frame=self._frame,
             boxes=tuple(np.broadcast_to(side, len(store)) for side in sides),
             alive=store.alive & store["embedded"] & (self._frame >= 0),
