@@ -4,11 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
-from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
@@ -17,6 +16,9 @@ from schemas.ids import shot_id
 from schemas.shots import CutEvent, Shot
 from schemas.sources import Segment, Source
 from schemas.tables import segments_schema, shots_schema, sources_schema
+
+if TYPE_CHECKING:
+    from pipeline.ingest.arrow_rows import SegmentRows
 
 SourceState = Literal["open", "complete", "quarantined", "removing"]
 # removed: it was done, and its rows were deleted since (pipeline/lake/upkeep/retention.py)
@@ -125,7 +127,7 @@ def quarantined_source_table(*, source_id: str, uri: str, plan: str, error: str)
 
 
 def done_table(
-    commits: Iterable[SegmentRows], *, state: Literal["writing", "done"], time: TimeSource = REAL_TIME
+    commits: Iterable["SegmentRows"], *, state: Literal["writing", "done"], time: TimeSource = REAL_TIME
 ) -> pa.Table:
     """Rows of the ledger for segments with their counts and cut events."""
     now = time.utc()

@@ -18,7 +18,6 @@ from pipeline.search.frame_scores import FrameScores, fused
 from pipeline.search.hits import make_hit
 from pipeline.search.memory.lake_cache import LakeCache
 from pipeline.search.methods.boxed import Regions, nearest_frames
-from pipeline.search.methods.catalogue import METHODS
 from pipeline.search.methods.method import Asked, Method, SearchState
 from pipeline.search.scoring import Scorer
 from pipeline.search.sequences import followed
@@ -168,6 +167,8 @@ class Searcher:
 
     def _method(self, name: MethodName) -> Method:
         if name not in self._methods:
+            from pipeline.search.methods.catalogue import METHODS  # a second of imports, for few queries
+
             self._methods[name] = METHODS[name](self._state)
         return self._methods[name]
 

@@ -7,7 +7,6 @@ import numpy as np
 from operators.encoders.encoder import Encoder
 from operators.encoders.region_vectors import RegionVectors, RegionVectorsConfig
 from pipeline.lake.lake import Lake
-from pipeline.search.query_picture import prompted_region, query_picture, region_vector
 from schemas.boxes import Boxes
 from schemas.errors import QueryError
 from schemas.frames import ImageArray
@@ -50,7 +49,12 @@ class TargetMaker:
             return Target(None)
         encoder = self._need()
         wanted: list[tuple[float, VectorArray]] = []
-        shown = query_picture(query, self._lake)
+        shown = None
+        if query.image is not None or query.frame is not None:
+            # imported here: words alone need not wait for what decodes pictures and cuts them into segments
+            from pipeline.search.query_picture import prompted_region, query_picture, region_vector
+
+            shown = query_picture(query, self._lake)
         picture = None if shown is None else shown.image
         roi, mask = query.roi, None
         if query.text is not None:

@@ -8,6 +8,7 @@ from deploy.cli.options import JsonOption, LakeOption
 from deploy.cli.output import console, print_json
 from deploy.cli.query_options import Asked, takes_query
 from deploy.cli.search_options import ClipsOption, ModelOption, SheetOption, TemplateOption
+from deploy.cli.without_pandas import import_arrow_without_pandas
 from deploy.wording import clock_time, is_picture, short_names
 from schemas.query import Query, SearchResult
 from schemas.query_json import result_json
@@ -33,6 +34,7 @@ def search(
     if sheet and sheet.suffix.lower() not in PICTURE_SUFFIXES:
         raise typer.BadParameter(f"{sheet} must end in one of {' '.join(PICTURE_SUFFIXES)}", param_hint="--sheet")
     query = Query(**asked)
+    import_arrow_without_pandas()
     from pipeline.lake.lake import Lake
 
     opened = Lake.open(lake)

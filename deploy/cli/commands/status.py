@@ -9,6 +9,7 @@ import typer
 
 from deploy.cli.options import JsonOption, LakeOption
 from deploy.cli.output import console, print_json
+from deploy.cli.without_pandas import import_arrow_without_pandas
 from deploy.wording import clock_time, lasted, reason, short_count, short_size
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def status(
 
         print_feeds_json(folder) if as_json else show_feeds(folder)
         return
+    import_arrow_without_pandas()
     from pipeline.lake.audit.lake_status import status as read_status
     from pipeline.lake.lake import Lake
     from pipeline.lake.upkeep.upkeep_status import read_upkeep_status, upkeep_json

@@ -1,7 +1,6 @@
 """Pictures at the size a model takes, every source pixel weighed (no aliasing)."""
 
 import numpy as np
-from PIL import Image
 
 from schemas.frames import ImageArray, require_image
 
@@ -11,4 +10,6 @@ def resize(image: ImageArray, *, width_px: int, height_px: int) -> ImageArray:
     require_image(image)
     if image.shape == (height_px, width_px, 3):
         return image
+    from PIL import Image
+
     return np.asarray(Image.fromarray(image).resize((width_px, height_px), Image.Resampling.BICUBIC))
