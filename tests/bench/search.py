@@ -16,7 +16,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from fractions import Fraction
-from pathlib import Path
 
 import lancedb
 import numpy as np
@@ -32,6 +31,7 @@ from schemas.query import Query
 from schemas.sources import Segment, SegmentReport, Source
 from schemas.tables import frames_schema, regions_schema
 from schemas.vectors import VectorSpace, normalise
+from tests.bench.machine import processor
 from tests.pipeline.lake.synthetic import fold_shots
 from tests.pipeline.search.drawn import DrawnEncoder
 
@@ -62,7 +62,7 @@ def bench(lake: Lake, *, rounds: int) -> None:
     searcher.refresh()
     load_s = time.perf_counter() - start
     regions = lake.count("regions")
-    print(f"machine: {_processor()}, {len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f}")
+    print(f"machine: {processor()}, {len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f}")
     print(f"lake: {regions:,} regions of {lake.count('frames'):,} frames, {lake.space.dimension}-d float16")
     print(f"load into memory: {load_s:.1f} s, {_memory_mib() - before_mib:,.0f} MiB more at the peak\n")
     print(f"{'query':28} {'searcher':>10} {'CPU':>7} {'LanceDB':>10} {'CPU':>7} {'ratio':>6}  candidates (times in ms)")
@@ -214,11 +214,6 @@ def _vectors(rng: np.random.Generator, count: int, space: VectorSpace) -> pa.Fix
 
 def _memory_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown processor")
 
 
 if __name__ == "__main__":
