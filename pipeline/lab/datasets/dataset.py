@@ -24,7 +24,7 @@ class Flag(IntFlag):
     """Why an object is neither asked for nor a mistake when it is found.
 
     CROWD: many things under one box (COCO). IGNORE: not to be judged (COCO's `ignore`, confidence 0 of MOT Challenge, a
-    box without area). DIFFICULT: hardly to be told (PASCAL VOC).
+    box without area). DIFFICULT: hard to recognise (PASCAL VOC).
     """
 
     NONE = 0

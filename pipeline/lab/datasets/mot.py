@@ -56,7 +56,7 @@ class MotSequence:
 
 
 def read_sequence(folder: Path) -> MotSequence:
-    """The one video in `folder` with its `gt.txt`, of which rows of confidence 0 are left out.
+    """The one video in `folder` with its `gt.txt`, without its rows of confidence 0.
 
     Raises SourceError where one of the files is missing, and for a row that cannot be one.
     """
@@ -113,7 +113,7 @@ def _files(folder: Path) -> tuple[Path | None, list[Path], list[Path]]:
 
 
 def _rows(truth: Path) -> RowArray:
-    """float64 (N, 7), or (N, 8) where the classes are told. Raises SourceError for a row that is none."""
+    """float64 (N, 7), or (N, 8) where it names classes. Raises SourceError for a row that is none."""
     rows: list[list[float]] = []
     for index, line in enumerate(truth.read_text().splitlines(), start=1):
         if not line.strip():

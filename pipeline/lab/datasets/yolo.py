@@ -34,8 +34,8 @@ def read_yolo(folder: Path, *, split: str | None = None, masks: bool = False, un
     split: a folder below `images/` and `labels/`, or one that holds both; without it all pictures.
     masks: read outlines too; a line with a box alone has none.
     unlisted: names of the classes, for a folder that lists none.
-    Raises SourceError, naming file and line, for what is broken, and where no label file is of any picture. Some of
-    pictures that are not there are left out: `coco128` itself has two.
+    Raises SourceError, naming file and line, for what is broken, and where no label file is of any picture. Label
+    files of pictures that are not there are ignored: `coco128` itself has two.
     """
     classes = _classes(folder, unlisted)
     frames: list[LabelledFrame] = []

@@ -29,7 +29,7 @@ from pipeline.lab.training.everyday.views import ViewConfig, Views, training_vie
 from schemas.boxes import Boxes
 from schemas.vectors import VectorArray
 
-# Classes that the second head never sees: every fourth, so that no kind of thing is left out whole.
+# Classes that the second head never sees: every fourth, so that no kind of thing is missing altogether.
 UNSEEN: tuple[int, ...] = tuple(range(2, len(COCO_CLASSES), 4))
 _LEAST_SIDE_PX = 32.0
 _SMALL_SHARE = 0.05  # of the frame: a small object covers less; chance is then what it was in the trial

@@ -51,7 +51,7 @@ class _Picture:
 
 
 def mask_recalls(folder: Path, *, on_progress: Callable[[str], None] | None = None) -> list[MaskRecall]:
-    """Every source of masks on a COCO folder (`instances_*.json` and `images/`); crowds are left out.
+    """Every source of masks on a COCO folder (`instances_*.json` and `images/`); crowds are omitted.
 
     Raises SourceError where the folder holds no such data.
     """

@@ -39,7 +39,7 @@ def bootstrapped(values: Sequence[float] | NDArray[np.floating], *, seed: int = 
     """The mean of one value a query, with its bias-corrected and accelerated bootstrap interval over the queries.
 
     Source: Efron, "Better Bootstrap Confidence Intervals", 1987, as `scipy.stats.bootstrap` has it. Of differences
-    between two ways of search, query by query, it tells whether one is better: the interval then leaves 0 out.
+    between two methods of search, query by query, it shows whether one is better: the interval then excludes 0.
     Raises InvalidValueError for no values, or one that is not finite.
     """
     x = np.asarray(values, np.float64)

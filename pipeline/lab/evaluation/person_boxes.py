@@ -1,4 +1,4 @@
-"""How well "person" tells people from backgrounds in a video with boxes in MOT Challenge format."""
+"""How well "person" distinguishes people from backgrounds in a video with boxes in MOT Challenge format."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -61,7 +61,7 @@ class SubregionEvaluation:
 
 @dataclass(frozen=True, slots=True)
 class SubregionRow:
-    """What one way to rank reaches, as a mean over the queries.
+    """The figures of one ranking, as means over the queries.
 
     ranking: None for the semantic distance alone. recall: at each k of RECALL_AT, of min(k, relevant).
     """

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from schemas import require
 
 Sizes = Literal["mixed", "small", "large"]
-TRIES = 40  # places sought for an object before it is left out
+TRIES = 40  # places sought for an object before it is omitted
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ class Material:
 
 
 def read_material(folders: Sequence[Path], *, least_side_px: int = 32, least_backdrop_px: int = 160) -> Material:
-    """All objects, crowds left out, whose box is at least `least_side_px` a side and a fifth of it object; and
+    """All objects but crowds whose box is at least `least_side_px` a side and a fifth of it object; and
     backgrounds at least `least_backdrop_px` a side, at most one a picture.
 
     folders: of COCO. A picture that stands in several is used once. Raises SourceError, naming file and entry, for what

@@ -36,9 +36,9 @@ class CodeTraining:
     steepest: the slope at the end; it grows from 1, and h comes to be the bits themselves.
     components: W sees so many principal components of x. itq_rounds: of the rotation with which it starts.
 
-    Seen from their mean, regions tell their classes apart better than by the cosines of x (mAP .34 and .30, of regions
-    of the training pictures in three folds), because what all have in common says nothing; ITQ sees them so. By the
-    cosines of x alone, learnt codes kept more neighbours than ITQ's and told classes apart no better.
+    Seen from their mean, regions are distinguished by class better than by the cosines of x (mAP .34 and .30, of
+    regions of the training pictures in three folds), because what all have in common says nothing; ITQ sees them so.
+    By the cosines of x alone, learnt codes kept more neighbours than ITQ's and distinguished classes no better.
 
     Few small steps are enough, and more are too many: of regions kept out of training (5,822 trained on, 2,900 asked),
     the mAP of the 50 nearest was about .71 after 15 epochs at 1e-3 and .70 after 40 at 3e-3, of classes .29 and .27.
@@ -97,7 +97,7 @@ def train_codes(
 
     checkpoint: a file that is written after every epoch; where it is there, training goes on from it, to the same
     weights, bit for bit, as without a kill. Deterministic under the seed for one version of torch; on one thread.
-    on_epoch: told (number from 1, its losses) after each.
+    on_epoch: called with (number from 1, its losses) after each.
     Raises ModelError where the checkpoint is of other features or another config.
     """
     require_features(features)

@@ -75,7 +75,7 @@ def train_lake_codes(
 
     While it learns, `config.out` + ".checkpoint" holds its state: run again after a kill, it goes on to the same bits.
     The same lake, config and versions give the same file, byte for byte.
-    on_frames: told (frames seen, frames in all). Raises LakeError where the lake has too few regions.
+    on_frames: called with (frames seen, frames in all). Raises LakeError where the lake has too few regions.
     """
     start = time.perf_counter()
     opened = Lake.open(lake)

@@ -80,7 +80,7 @@ def fit_fusion(
 
     checkpoint: a file written after every epoch. One that is there already is gone on from, to what an uninterrupted
     run gives, bit for bit: one thread, and every epoch draws from a generator of its own. Raises InvalidValueError
-    where it is of other pictures, texts or settings. on_epoch: told every epoch that this call trains.
+    where it is of other pictures, texts or settings. on_epoch: called with every epoch that this call trains.
     """
     data = _Pictures.of(pictures)
     if texts.ndim != 2 or not len(texts) or texts.shape[1] != data.whole.shape[1]:

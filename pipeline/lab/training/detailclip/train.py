@@ -79,8 +79,8 @@ def train_detail(
     """Writes the fusion. Killed, the same call goes on with the pictures and the epochs that are left, and writes the
     same bytes.
 
-    on_picture: told (pictures that are encoded, pictures in all), first of all how many are already.
-    on_epoch: told every epoch that is trained.
+    on_picture: called with (pictures that are encoded, pictures in all), first with those that were already.
+    on_epoch: called with every epoch that is trained.
     Raises SourceError where no picture is found or one cannot be read, ModelError and LakeError before.
     """
     started = time.perf_counter()

@@ -29,7 +29,7 @@ BACKGROUND = -1
 class ViewConfig:
     """How a box becomes several training views.
 
-    least_side_px: smaller objects are left out. context: as in RegionVectorsConfig.
+    least_side_px: smaller objects are omitted. context: as in RegionVectorsConfig.
     jittered: further views of a box, each moved by up to `shift` of its side and scaled by a factor of `zoom`,
     half of them mirrored. backgrounds: boxes a picture that hold at most a quarter of object.
     maps: whether boxes and backgrounds are seen in the map of the whole picture too.
