@@ -25,6 +25,44 @@ class EdgesConfig:
         return one_by_one(lambda keyframe: Proposals.of(box, score=self.threshold, proposer="edges"))
 """
 
+STEPS = """
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class StepsConfig:
+    name: ClassVar[str] = "steps"
+    cut_rule: ClassVar[str] = "spaced"
+    least_step: float = 20.0
+
+    def build(self, shots, source, *, first_of_source):
+        return self
+"""
+
+GREY = """
+from dataclasses import dataclass
+from typing import ClassVar
+
+from operators.encoders.card import ModelCard
+from schemas.vectors import VectorSpace
+
+
+@dataclass(frozen=True, slots=True)
+class GreyConfig:
+    name: ClassVar[str] = "grey"
+    on_gpu: ClassVar[bool] = True
+
+    def card(self):
+        return ModelCard("grey", "a shade", VectorSpace("grey", "1", 1, "mean"), 1, 1, "MIT", ("image",))
+
+    def text(self):
+        return "# Grey"
+
+    def build(self, *, threads, templates):
+        return self
+"""
+
 
 def install(folder: Path, package: str, modules: Mapping[str, str], *, points: str = "") -> Path:
     """Writes a package, which is installed where `folder` is on the path of imports.

@@ -15,7 +15,7 @@ from pipeline.plan.plan import Plan
 from pipeline.plan.plan_file import load_plan, plan_toml
 from schemas.errors import PlanError, RegionLakeError
 from schemas.frames import Keyframe
-from tests.plugins import EDGES, install
+from tests.plugins import EDGES, STEPS, install
 
 PATH = "plugged_edges.edges:EdgesConfig"
 USE = f'proposals.use=["{PATH}", "grid"]'
@@ -87,3 +87,20 @@ def test_a_plan_that_a_lake_holds_imports_no_class_path(settings: dict[str, obje
 def test_one_proposer_by_two_names_is_refused(use: str) -> None:
     with pytest.raises(PlanError, match="named twice"):
         load_plan(overrides=[use.replace("grid", PATH)])
+
+
+def test_a_shot_detector_has_its_settings_under_its_name_and_the_shared_ones_beside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(install(tmp_path / "site", "plugged_steps", {"steps.py": STEPS})))
+    used = "read.shots.detector=plugged_steps.steps:StepsConfig"
+    plan = load_plan(overrides=[used, "read.shots.steps.least_step=5", "read.shots.min_shot_s=2.0"])
+    assert (plan.read.shots.chosen.name, plan.read.shots.min_shot_s) == ("steps", 2.0)
+    assert plan.read.shots.chosen.least_step == 5.0
+    file = tmp_path / "plan.toml"
+    file.write_text(plan_toml(plan))
+    assert "[read.shots.steps]\nleast_step = 5.0\n" in file.read_text()
+    assert load_plan(file) == plan
+    assert len({plan.hash, load_plan(overrides=[used, "read.shots.min_shot_s=2.0"]).hash, Plan().hash}) == 3
+    with pytest.raises(PlanError, match=r"least_stop.*plan\.read\.shots\.steps"):
+        load_plan(overrides=[used, "read.shots.steps.least_stop=5"])
