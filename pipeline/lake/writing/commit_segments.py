@@ -61,7 +61,7 @@ def forget_failures(state: LedgerState, new: Iterable[Segment]) -> None:
     for segment in new:
         segments = state.sources[segment.source.id].segments
         for name, old in list(segments.items()):
-            overlaps = old.span.start < segment.span.stop and segment.span.start < old.span.stop
+            overlaps = old.span.intersection(segment.span) is not None
             if old.state in ("failed", "quarantined") and overlaps:
                 gone.append(name)
                 del segments[name]

@@ -12,13 +12,23 @@ from pipeline.live.engines.live_engine import Worked
 from pipeline.live.feeds.feed import Feed
 from pipeline.live.feeds.feed_child import FollowRequest
 from pipeline.plan.plan import Plan
-from pipeline.runtime.time_source import REAL_TIME
+from pipeline.runtime.threads import REAL_THREADS, Threads
+from pipeline.runtime.time_source import REAL_TIME, TimeSource
 
 
 class LocalLiveEngine:
     """For a few feeds on one machine."""
 
-    def __init__(self, plan: Plan, make_writer: Callable[[], LiveWriter]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        make_writer: Callable[[], LiveWriter],
+        *,
+        time: TimeSource = REAL_TIME,
+        threads: Threads = REAL_THREADS,
+    ) -> None:
+        self._time = time
+        self._threads = threads
         self._propose = ProposeStage(plan)
         self._embed = EmbedStage(plan)
         self.writer = make_writer()  # holds the lake's lock: after all that may be refused
@@ -26,7 +36,7 @@ class LocalLiveEngine:
         self._running: tuple[tuple[FramePacket, ...], float, Future[list[RowPacket]]] | None = None
 
     def feed(self, name: str, request: FollowRequest) -> Feed:
-        feed = Feed(name, request)
+        feed = Feed(name, request, time=self._time, threads=self._threads)
         feed.start()
         return feed
 
@@ -37,13 +47,13 @@ class LocalLiveEngine:
     def work(self, packets: Sequence[FramePacket]) -> None:
         group = tuple(packets)
         future = self._thread.submit(lambda: self._embed(self._propose(group)))
-        self._running = group, REAL_TIME.monotonic_s(), future
+        self._running = group, self._time.monotonic_s(), future
 
     def worked(self) -> list[Worked]:
         if self._running is None or not self._running[2].done():
             return []
         (group, began_s, future), self._running = self._running, None
-        seconds, error = REAL_TIME.monotonic_s() - began_s, future.exception()
+        seconds, error = self._time.monotonic_s() - began_s, future.exception()
         if error is not None:
             return [Worked(group, seconds, None, f"the model failed: {type(error).__name__}: {error}")]
         return [Worked(group, seconds, tuple(future.result()))]

@@ -212,7 +212,7 @@ def test_what_could_not_be_read_is_read_later(lake: Lake, tmp_path: Path, monkey
     with committer(lake) as writer:
         add(writer, World(0, length=20))
     with monkeypatch.context() as broken:
-        broken.setattr(Lake, "table", lambda *_: (_ for _ in ()).throw(LakeError("the bucket is gone")))
+        broken.setattr(Lake, "dataset", lambda *_: (_ for _ in ()).throw(LakeError("the bucket is gone")))
         with pytest.raises(LakeError):
             watching.look()
     real = RowReader.read
