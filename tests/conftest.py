@@ -83,13 +83,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @cache
 def group(path: Path) -> str:
-    """What one worker runs, one after the other: all tests that start clusters, all that follow feeds, or a file."""
+    """What one worker runs, one after the other: what starts clusters, follows feeds or shares a lake; else a file."""
     if "pytest.mark.ray" in path.read_text():
         return "clusters"
-    return "feeds" if path.is_relative_to(ROOT / "tests" / "live") else str(path)
+    if path.is_relative_to(ROOT / "tests" / "live"):
+        return "feeds"
+    return "commands" if path.parent == ROOT / "tests" / "deploy" / "cli" else str(path)
 
 
-FIRST = ("clusters", "feeds", "integration", "lab", "cli")  # groups, then folders, that take longest
+FIRST = ("clusters", "feeds", "commands", "integration", "lab")  # groups and folders that take longest
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -17,9 +17,7 @@ from tests.detectors import Detectors
 from tests.segmenters import Segmenters
 
 
-def test_labels_tracks_and_masks_come_through(
-    regionlake: Run, clip: Path, segmenters: Segmenters, tmp_path: Path
-) -> None:
+def test_labels_tracks_and_masks_come_through(called: Run, clip: Path, segmenters: Segmenters, tmp_path: Path) -> None:
     lake = tmp_path / "lake"
     settings = (
         f"proposals.open_set.model={Detectors(tmp_path)('owlv2')}",
@@ -33,7 +31,7 @@ def test_labels_tracks_and_masks_come_through(
         "regions.mode=pool",
     )
     arguments = [part for setting in settings for part in ("--set", setting)]
-    made = regionlake("ingest", clip, "--lake", lake, "--proposer", "open-set", *arguments)
+    made = called("ingest", clip, "--lake", lake, "--proposer", "open-set", *arguments)
     assert made.returncode == 0, made.stderr
     opened = Lake.open(str(lake))
     assert check(opened).problems == ()

@@ -106,21 +106,21 @@ def test_a_terminal_gets_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert b"backing off" in shown
 
 
-def test_where_nobody_follows_is_said_with_what_to_do(regionlake: Run, tmp_path: Path) -> None:
-    done = regionlake("status", "--follow", "--lake", tmp_path / "lake")
+def test_where_nobody_follows_is_said_with_what_to_do(called: Run, tmp_path: Path) -> None:
+    done = called("status", "--follow", "--lake", tmp_path / "lake")
     assert done.returncode == 1
     assert done.stderr.startswith("regionlake: no feeds were followed into this lake")
     assert done.stderr.count("\n") == 1
 
 
-def test_the_status_of_a_lake_tells_of_its_feeds(regionlake: Run, lake: Path) -> None:
+def test_the_status_of_a_lake_tells_of_its_feeds(called: Run, lake: Path) -> None:
     folder = StateFolder.of(str(lake))
     folder.path.mkdir(exist_ok=True)
     folder.write_status(replace(_status(), at=datetime.now(UTC) - timedelta(minutes=2)))
-    shown = regionlake("status", "--lake", lake).stdout
+    shown = called("status", "--lake", lake).stdout
     assert "gate  was live" in shown
     assert "the follower is silent since" in shown
-    told = json.loads(regionlake("status", "--lake", lake, "--json").stdout)
+    told = json.loads(called("status", "--lake", lake, "--json").stdout)
     assert told["feeds"] == []
     assert [feed["name"] for feed in told["follower"]["feeds"]] == ["gate", "yard"]
     folder.status.unlink()
