@@ -27,6 +27,7 @@ from tests.conftest import ROOT, Run
 README = ROOT / "README.md"
 DOCUMENTS = [README, *sorted(path for path in ROOT.glob("[!.]*/**/*.md") if "demo" not in path.relative_to(ROOT).parts)]
 DOCUMENTS += sorted(ROOT.glob(".github/*.md")) + sorted(set(ROOT.glob("*.md")) - {README})
+TUTORIALS = ROOT / ".github" / "CONTRIBUTING.md"  # test_contributing.py makes its files, and runs it
 FOLDERS = "schemas|operators|pipeline|deploy|tests|\\.github|\\.ci"
 
 
@@ -43,7 +44,8 @@ def blocks(document: Path, language: str) -> list[str]:
 
 def with_block(language: str) -> "pytest.MarkDecorator":
     """For each document that has a block of this language."""
-    return pytest.mark.parametrize("document", [d for d in DOCUMENTS if blocks(d, language)], ids=name)
+    documents = [document for document in DOCUMENTS if document != TUTORIALS and blocks(document, language)]
+    return pytest.mark.parametrize("document", documents, ids=name)
 
 
 def commands(document: Path) -> list[tuple[list[str], str]]:
