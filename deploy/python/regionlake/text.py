@@ -1,0 +1,25 @@
+"""Hits as lines of text."""
+
+from deploy.wording import clock_time, is_picture, short_names
+from schemas.query import Hit, SearchResult
+
+
+def hits_text(result: SearchResult) -> str:
+    """A line that counts, then one for every hit."""
+    names = short_names([hit.source for hit in result.hits])
+    rows = [_cells(hit, names[hit.source]) for hit in result.hits]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([summary(result), *lines])
+
+
+def summary(result: SearchResult) -> str:
+    """How many hits, of how much, and how soon."""
+    found = f"{len(result.hits)} hits of {result.candidates:,} regions and frames in {result.took_ms:.0f} ms"
+    return found if result.exact else f"{found} (approximate)"
+
+
+def _cells(hit: Hit, name: str) -> tuple[str, ...]:
+    box = " ".join(f"{side:.2f}" for side in hit.place.box)
+    at = "–" if is_picture(hit.source) else clock_time(hit.pts_s)
+    return str(hit.rank), f"{hit.distance:.3f}", name, at, box, hit.place.label or hit.place.proposer
