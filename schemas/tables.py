@@ -9,9 +9,11 @@ from schemas.errors import LakeError
 from schemas.ids import digest
 from schemas.vectors import VectorSpace
 
-SCHEMA_VERSION = 4
-TableName = Literal["sources", "segments", "shots", "frames", "regions", "patches"]
-TABLE_NAMES: tuple[TableName, ...] = ("sources", "segments", "shots", "frames", "regions", "patches")
+# major.minor: a minor version adds tables, or columns that may be null; whoever knows an earlier one can read it
+SCHEMA_VERSION = (4, 1)
+TableName = Literal["sources", "segments", "shots", "frames", "regions", "patches", "plans"]
+TABLE_NAMES: tuple[TableName, ...] = ("sources", "segments", "shots", "frames", "regions", "patches", "plans")
+ADDED_TABLES: frozenset[TableName] = frozenset({"plans"})  # since 4.0: a lake that was made before may lack them
 
 _VERSION_KEY = b"regionlake.schema_version"
 _SPACE_KEY = b"regionlake.vector_space"
@@ -188,6 +190,19 @@ def patches_schema(space: VectorSpace) -> pa.Schema:
     )
 
 
+def plans_schema() -> pa.Schema:
+    """One row a plan by which rows were made, written before the first of them."""
+    return _versioned(
+        [
+            pa.field("id", pa.string(), nullable=False),  # its hash, as `sources` and `segments` name it
+            pa.field("settings", pa.string(), nullable=False),  # JSON of what counts, of which the hash is taken
+            pa.field("toml", pa.string(), nullable=False),  # what makes it again
+            pa.field("version", pa.string(), nullable=False),  # of the RegionLake that wrote the row
+            pa.field("written_at", _TIME, nullable=False),
+        ]
+    )
+
+
 def schema_of(table: TableName, space: VectorSpace) -> pa.Schema:
     """The schema with which `table` is created in a lake whose vectors lie in `space`."""
     match table:
@@ -203,6 +218,8 @@ def schema_of(table: TableName, space: VectorSpace) -> pa.Schema:
             return regions_schema(space)
         case "patches":
             return patches_schema(space)
+        case "plans":
+            return plans_schema()
 
 
 def vector_space(schema: pa.Schema, column: str = "vector") -> VectorSpace:
@@ -224,15 +241,25 @@ def code_model_fingerprint(schema: pa.Schema) -> str | None:
     return None if found is None else str(found.decode())
 
 
-def require_version(schema: pa.Schema, *, lake: str) -> None:
-    """Raises LakeError unless `schema` is of the version that this code reads and writes."""
+def require_version(schema: pa.Schema, *, lake: str, writing: bool = False) -> None:
+    """Raises LakeError unless this code can read tables of `schema`, or write them.
+
+    It reads any minor version of its major one, and writes none that is newer than its own.
+    """
     found = (schema.metadata or {}).get(_VERSION_KEY, b"none").decode()
-    if found != str(SCHEMA_VERSION):
+    major, _, minor = found.partition(".")
+    known = f"{SCHEMA_VERSION[0]}.{SCHEMA_VERSION[1]}"
+    if major != str(SCHEMA_VERSION[0]):
         raise LakeError(
-            f"{lake} has schema version {found}, this RegionLake reads {SCHEMA_VERSION}; "
+            f"{lake} has schema version {found}, this RegionLake reads {known}; "
             "open it with the release that wrote it, or ingest again into another lake"
+        )
+    if writing and int(minor or 0) > SCHEMA_VERSION[1]:
+        raise LakeError(
+            f"{lake} has schema version {found}, this RegionLake writes {known}: it can search the lake, and would "
+            "leave out what is newer; write it with the release that made it"
         )
 
 
 def _versioned(fields: list[pa.Field]) -> pa.Schema:
-    return pa.schema(fields, metadata={_VERSION_KEY: str(SCHEMA_VERSION).encode()})
+    return pa.schema(fields, metadata={_VERSION_KEY: "{}.{}".format(*SCHEMA_VERSION).encode()})

@@ -23,6 +23,7 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.local_folder import local_folder
 from pipeline.lake.writing.committer import Committer
 from pipeline.plan.plan import Plan
+from pipeline.plan.stored_plan import StoredPlan
 from pipeline.reading.segments import split_source
 from pipeline.reading.sources import Failure, Location, find_sources
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
@@ -82,7 +83,7 @@ def open_committer(lake: str, plan: Plan, *, linker: Linker | None = None) -> Co
     opened = Lake.create_or_open(lake, plan.space)
     committer = Committer(
         opened,
-        plan_hash=plan.hash,
+        plan=StoredPlan.of(plan),
         fold_shots=partial(fold_shots, config=plan.read.shots),
         new_tracker=partial(Tracker, plan.tracks),
         linker=linker,

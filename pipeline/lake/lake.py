@@ -5,7 +5,7 @@ only what changes a table imports it.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -20,7 +20,15 @@ from pipeline.lake.writing.lock import writer_of
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.clock import Span
 from schemas.errors import LakeError, ModelError, RegionLakeError
-from schemas.tables import TABLE_NAMES, TableName, require_version, schema_of, vector_space, vector_spaces
+from schemas.tables import (
+    ADDED_TABLES,
+    TABLE_NAMES,
+    TableName,
+    require_version,
+    schema_of,
+    vector_space,
+    vector_spaces,
+)
 from schemas.vectors import VectorSpace
 
 if TYPE_CHECKING:
@@ -83,7 +91,7 @@ class Lake:
             datasets = _open_datasets(uri)
         if not datasets:
             raise LakeError(f"{uri} is not a lake; make one with: regionlake ingest SOURCE --lake {uri}")
-        missing = [name for name in TABLE_NAMES if name not in datasets]
+        missing = [name for name in TABLE_NAMES if name not in datasets and name not in ADDED_TABLES]
         if missing:
             raise LakeError(
                 f"the lake {uri} lacks the tables {', '.join(missing)}; "
@@ -103,20 +111,34 @@ class Lake:
         with lake_errors(f"making the lake {uri}"):
             if folder is not None:
                 folder.mkdir(parents=True, exist_ok=True)
-            # an interrupted creation is finished here; `exist_ok` lets two first writers meet
-            missing = [name for name in TABLE_NAMES if name not in _open_datasets(uri)]
-            if missing:
-                database = _connect(uri)
-                for name in missing:
-                    database.create_table(name, schema=schema_of(name, space), exist_ok=True)
+            # an interrupted creation is finished here
+            _create(uri, [name for name in TABLE_NAMES if name not in _open_datasets(uri)], space)
         lake = cls.open(uri)
+        for name in lake.names:
+            require_version(lake.dataset(name).schema, lake=f"table {name} of the lake {uri}", writing=True)
         lake.space.require_same(space, lake=uri)
         return lake
+
+    def add_missing_tables(self) -> None:
+        """Those that are newer than the lake."""
+        missing = [name for name in TABLE_NAMES if name not in self.names]
+        with lake_errors(f"adding {', '.join(missing)} to the lake {self.uri}"):
+            _create(self.uri, missing, self.space)
 
     @property
     def folder(self) -> Path | None:
         """Where a local lake lies; None for a bucket."""
         return local_folder(self.uri)
+
+    @property
+    def names(self) -> tuple[TableName, ...]:
+        """The tables that are there: all, or without some that are newer than the lake."""
+        for name in ADDED_TABLES - self._datasets.keys():  # somebody may have added it since
+            with lake_errors(f"opening table {name} of {self.uri}"):
+                found = open_dataset(self.uri, name)
+            if found is not None:
+                self._datasets[name] = found
+        return tuple(name for name in TABLE_NAMES if name in self._datasets)
 
     def dataset(self, name: TableName) -> lance.LanceDataset:
         """The table at its newest version, to be read: what is committed later does not show in it."""
@@ -165,7 +187,12 @@ class Lake:
             return int(self._datasets[name].latest_version)
 
     def read(self, name: TableName, *, columns: list[str] | None = None, where: str | None = None) -> pa.Table:
-        """Rows of a table, all columns unless named. `where` is SQL, as Lance takes it."""
+        """Rows of a table, all columns unless named; none of a table that is newer than the lake.
+
+        `where` is SQL, as Lance takes it.
+        """
+        if name in ADDED_TABLES and name not in self.names:
+            return self.schema(name).empty_table().select(columns or self.schema(name).names)
         with lake_errors(f"reading table {name} of {self.uri}"):
             return self.dataset(name).to_table(columns=columns, filter=where)
 
@@ -178,12 +205,12 @@ class Lake:
         deadline = self.time.monotonic_s() + patience_s
         while True:
             with lake_errors(f"reading {self.uri}"):
-                datasets = {name: self.dataset(name) for name in TABLE_NAMES}
+                datasets = {name: self.dataset(name) for name in self.names}
                 torn = _is_torn(datasets)
                 # looked at before the versions: else the writer might have finished its commit and gone in between
                 dead = self.folder is not None and writer_of(self.folder) is None
                 # none changed while the last ones were opened: there was a moment with all of these
-                still = all(self.version(name) == datasets[name].version for name in TABLE_NAMES)
+                still = all(self.version(name) == datasets[name].version for name in datasets)
             if (still and (dead or not torn)) or self.time.monotonic_s() > deadline:
                 return datasets
             self.time.sleep(0.05)
@@ -219,6 +246,13 @@ def _open_datasets(uri: str) -> dict[TableName, lance.LanceDataset]:
     )
     found = {name: open_dataset(uri, name, session=session) for name in TABLE_NAMES}
     return {name: dataset for name, dataset in found.items() if dataset is not None}
+
+
+def _create(uri: str, names: Sequence[TableName], space: VectorSpace) -> None:
+    if names:
+        database = _connect(uri)
+        for name in names:
+            database.create_table(name, schema=schema_of(name, space), exist_ok=True)  # two first writers may meet
 
 
 def _connect(uri: str) -> "lancedb.DBConnection":

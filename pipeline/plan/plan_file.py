@@ -28,16 +28,33 @@ def load_plan(path: Path | None = None, *, overrides: Sequence[str] = ()) -> Pla
             raise PlanError(f"plan {path} cannot be read: {error}") from error
     for override in overrides:
         _merge(settings, _parse_override(override))
+    return structure_plan(settings, class_paths=True)
+
+
+def structure_plan(settings: Mapping[str, object], *, class_paths: bool) -> Plan:
+    """The plan of a TOML file's content. class_paths: False where a lake names the operators, see `Registry.resolve`.
+
+    Raises PlanError naming the key that is unknown or has a wrong value.
+    """
     try:
-        return _converter(class_paths=True).structure(settings, Plan)
+        return _converter(class_paths=class_paths).structure(settings, Plan)
     except cattrs.BaseValidationError as error:
         problems = "; ".join(cattrs.transform_error(error, path="plan", format_exception=_problem))
         raise PlanError(f"{problems}; `regionlake plan` prints every key with its default") from error
 
 
-def plan_toml(plan: Plan) -> str:
-    """The plan as the TOML file that makes it."""
-    return tomli_w.dumps(_without_none(_converter(class_paths=True).unstructure(plan)))
+def plan_toml(plan: Plan, *, for_rows: bool = False) -> str:
+    """The plan as the TOML file that makes it.
+
+    for_rows: without what no row depends on: how the work is spread, and the settings of proposers that do not run.
+    """
+    content = _without_none(_converter(class_paths=True).unstructure(plan))
+    if for_rows:
+        del content["run"], content["live"]
+        proposals, in_use = content["proposals"], plan.proposals.counted()
+        assert isinstance(proposals, dict)
+        content["proposals"] = {key: value for key, value in proposals.items() if key in in_use}
+    return tomli_w.dumps(content)
 
 
 _TOML_NAMES = {bool: "true or false", int: "whole number", float: "number", str: "text"}

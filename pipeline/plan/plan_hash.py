@@ -12,7 +12,12 @@ FORM = 1  # of the canonical form; another number makes every hash another
 
 def plan_hash(settings: Mapping[str, Setting]) -> str:
     """32 hexadecimal digits of an identity (operators/runtime/settings.py)."""
-    return digest("plan", canonical_form(settings))
+    return form_hash(canonical_form(settings))
+
+
+def form_hash(form: str) -> str:
+    """Of an identity in its canonical form, as a lake keeps it."""
+    return digest("plan", form)
 
 
 def canonical_form(settings: Mapping[str, Setting]) -> str:

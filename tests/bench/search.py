@@ -32,7 +32,7 @@ from schemas.sources import Segment, SegmentReport, Source
 from schemas.tables import frames_schema, regions_schema
 from schemas.vectors import VectorSpace, normalise
 from tests.bench.machine import processor
-from tests.pipeline.lake.synthetic import fold_shots
+from tests.pipeline.lake.synthetic import fold_shots, stored
 from tests.pipeline.search.drawn import DrawnEncoder
 
 REGIONS_A_FRAME = 64
@@ -98,7 +98,7 @@ def bench(lake: Lake, *, rounds: int) -> None:
 
 def _bench_refresh(lake: Lake, searcher: Searcher) -> None:
     """What a search pays for a commit of one segment since the last."""
-    with Committer(lake, plan_hash=PLAN, fold_shots=fold_shots) as committer:
+    with Committer(lake, plan=stored(), fold_shots=fold_shots) as committer:
         commits, refreshes = [], []
         for number in range(5):
             rows = segment_rows(source(1000 + number, frames=8), lake.space, seed=1000 + number)
@@ -130,7 +130,7 @@ def _ms(times: tuple[float, float]) -> str:
 
 def make_lake(uri: str, space: VectorSpace, *, frames: int) -> Lake:
     lake = Lake.create_or_open(uri, space)
-    with Committer(lake, plan_hash=PLAN, fold_shots=fold_shots) as committer:
+    with Committer(lake, plan=stored(), fold_shots=fold_shots) as committer:
         for number, first in enumerate(range(0, frames, FRAMES_A_SEGMENT)):
             rows = segment_rows(source(number, frames=min(FRAMES_A_SEGMENT, frames - first)), space, seed=number)
             committer.register(rows.segment.source)

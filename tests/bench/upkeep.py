@@ -33,7 +33,7 @@ from schemas.sources import Segment, SegmentReport, Source, recording_uri
 from schemas.tables import TABLE_NAMES
 from schemas.vectors import VectorSpace
 from tests.bench.search import PLAN
-from tests.pipeline.lake.synthetic import World, fold_shots
+from tests.pipeline.lake.synthetic import World, fold_shots, stored
 from tests.pipeline.search.drawn import DrawnEncoder
 
 RECORDING = 50  # commits
@@ -82,7 +82,7 @@ def main() -> None:
 
 def contender(name: str, path: Path, space: VectorSpace) -> Contender:
     lake = Lake.create_or_open(str(path), space)
-    committer = Committer(lake, plan_hash=PLAN, fold_shots=fold_shots)
+    committer = Committer(lake, plan=stored(), fold_shots=fold_shots)
     return Contender(name, lake, committer, Searcher(Lake.open(str(path)), DrawnEncoder(space)))
 
 

@@ -19,7 +19,7 @@ from schemas.errors import RegionLakeError, SourceError
 from schemas.query import Hit, Query, SearchResult
 from schemas.sources import Source
 from tests.integration.clips import make_clip
-from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots
+from tests.pipeline.lake.synthetic import SPACE, World, fold_shots, stored
 
 
 def times_of(path: Path) -> list[Fraction]:
@@ -108,7 +108,7 @@ def test_a_source_of_many_hits_is_probed_once(
     hits = [replace(hit, source_id="synthetic", pts_s=0.5 * hit.rank - 0.5, shot_s=None) for hit in hits]
     lake = Lake.create_or_open(str(tmp_path / "lake"), SPACE)
     video = replace(World(0).source, id="synthetic")
-    with Committer(lake, plan_hash=PLAN, fold_shots=fold_shots) as committer:
+    with Committer(lake, plan=stored(), fold_shots=fold_shots) as committer:
         committer.register(video)
     result = SearchResult(Query(box=(0, 0, 1, 1)), took_ms=1, exact=True, candidates=4, hits=tuple(hits))
     paths = list(export_clips(result, lake=lake, folder=tmp_path / "cut"))

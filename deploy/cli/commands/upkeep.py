@@ -84,7 +84,7 @@ def _one_pass(lake: "Lake", config: "UpkeepConfig", earlier: "UpkeepStatus | Non
 
     place = StateFolder.of(lake.uri).upkeep
     # of no plan: sources that are covered, and were not completed, are left to the next ingest of theirs
-    with Committer(lake, plan_hash="", fold_shots=_no_shots, wait_s=wait_s) as committer:
+    with Committer(lake, plan=None, fold_shots=_no_shots, wait_s=wait_s) as committer:
         upkeep = Upkeep(committer, config, earlier=earlier, on_status=lambda status: write_upkeep_status(place, status))
         upkeep.run_pass()
         return upkeep.status()

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.spans import SpanIndex
-from schemas.tables import TABLE_NAMES, TableName, vector_spaces
+from schemas.tables import TableName, vector_spaces
 
-KEYS: dict[TableName, str] = dict.fromkeys(TABLE_NAMES, "id") | {"patches": "frame"}
 ROW_TABLES: tuple[TableName, ...] = ("frames", "regions", "patches")
+TABLES_OF_SOURCES: tuple[TableName, ...] = ("segments", "shots", *ROW_TABLES)  # whose every row is of one source
+KEYS: dict[TableName, str] = dict.fromkeys(("sources", *TABLES_OF_SOURCES), "id") | {"patches": "frame"}
 Problem = tuple[str, str]  # id of the source that it concerns, and a sentence
 INGEST_AGAIN = "run `regionlake ingest` on it again"
 REPLACE = "run `regionlake ingest --replace` on it"
@@ -32,7 +33,7 @@ class AuditedLake:
                 heavy = {"thumbnail", "mask", *vector_spaces(dataset.schema)}
                 columns = [c for c in dataset.schema.names if c not in heavy]
                 self.tables[name] = dataset.to_table(columns=columns).combine_chunks()
-        others = [table["source_id"] for name, table in self.tables.items() if name != "sources"]
+        others = [self.tables[name]["source_id"] for name in TABLES_OF_SOURCES]
         ids = [*self.tables["sources"]["id"].chunks, *(chunk for column in others for chunk in column.chunks)]
         self._ids = pc.unique(pa.chunked_array(ids, pa.string()))
         self._uris = dict(pairs(self.tables["sources"], "id", "source"))

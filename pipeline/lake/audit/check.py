@@ -14,6 +14,7 @@ _CHECKS: tuple[Callable[[AuditedLake], Iterator[Problem]], ...] = (
     ledger_checks.shared_places,
     ledger_checks.unknown_sources,
     ledger_checks.ledger_states,
+    ledger_checks.plans,
     ledger_checks.overlaps,
     ledger_checks.coverage,
     row_checks.rows_outside_done_spans,

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.writing.lock import writer_of
 from schemas.sources import feed_name, recording_began
-from schemas.tables import TABLE_NAMES, TableName
+from schemas.tables import TableName
 from schemas.vectors import VectorSpace
 
 
@@ -106,7 +106,7 @@ def status(lake: Lake) -> LakeStatus:
         spaces=spaces,
         embedded={column: lake.count("frames", where=f"{column} IS NOT NULL") for column in spaces},
         vector_bytes=_vector_bytes(lake),
-        tables={name: _table(lake, name) for name in TABLE_NAMES},
+        tables={name: _table(lake, name) for name in lake.names},
         sources=dict(Counter(row["state"] for row in sources)),
         segments=dict(Counter(row["state"] for row in segments)),
         frames_decoded=sum(row["frames_decoded"] for row in segments),

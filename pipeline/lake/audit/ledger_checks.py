@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from pipeline.lake.audit.audited_lake import (
     INGEST_AGAIN,
     REPLACE,
+    TABLES_OF_SOURCES,
     AuditedLake,
     Problem,
     ints,
@@ -16,6 +17,8 @@ from pipeline.lake.audit.audited_lake import (
     source_column,
 )
 from pipeline.lake.spans import spans_by_source
+from pipeline.plan.legacy_hash import is_legacy
+from pipeline.plan.plan_hash import form_hash
 from schemas.clock import Span
 
 
@@ -38,9 +41,8 @@ def shared_places(audited: AuditedLake) -> Iterator[Problem]:
 
 def unknown_sources(audited: AuditedLake) -> Iterator[Problem]:
     """Every row is of a source that `sources` knows."""
-    for name, table in audited.tables.items():
-        if name == "sources":
-            continue
+    for name in TABLES_OF_SOURCES:
+        table = audited.tables[name]
         counts = pc.value_counts(table["source_id"])
         lost = counts.filter(pc.invert(pc.is_in(counts.field("values"), value_set=audited.tables["sources"]["id"])))
         for one in lost.to_pylist():
@@ -74,6 +76,19 @@ def ledger_states(audited: AuditedLake) -> Iterator[Problem]:
                 f"segments: {audited.named(source)} has rows of plan {plan}, expected {plans[source]} as in "
                 f"`sources`; {REPLACE}",
             )
+
+
+def plans(audited: AuditedLake) -> Iterator[Problem]:
+    """The plan of every source is kept, with the settings of which its hash is taken."""
+    kept = dict(pairs(audited.tables["plans"], "id", "settings")) if "plans" in audited.tables else {}
+    named = {*pairs(audited.tables["sources"], "id", "plan"), *pairs(audited.done, "source_id", "plan")}
+    for source, plan in sorted(named):
+        if is_legacy(plan):
+            continue  # 0.1.0 kept none
+        if plan not in kept:
+            yield source, f"plans: {plan}, which made rows of {audited.named(source)}, is not there; {INGEST_AGAIN}"
+        elif form_hash(kept[plan]) != plan:
+            yield source, f"plans: {plan}, of {audited.named(source)}, has settings of another hash; {REPLACE}"
 
 
 def overlaps(audited: AuditedLake) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ from lance.optimize import CompactionOptions
 
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.runtime.time_source import REAL_TIME
-from schemas.tables import TABLE_NAMES, TableName
+from schemas.tables import TableName
 
 MANY_FRAGMENTS = 64
 # A reader opens a table anew for each read. The longest is that of a searcher which begins: ten million regions are
@@ -64,7 +64,7 @@ def compact(lake: Lake, *, many: int = MANY_FRAGMENTS, keep: timedelta = KEEP_VE
     Call it through `Committer.upkeep.compact()`, which holds the writer's lock.
     """
     done = []
-    for name in TABLE_NAMES:
+    for name in lake.names:
         before = fragments(lake, name)
         if sum(compaction_steps(lake, name, many=many)):
             forget_versions(lake, name, keep=keep)

@@ -17,7 +17,7 @@ from pipeline.lake.writing.committer import Committer
 from pipeline.runtime.threads import REAL_THREADS, RunningThread, Threads
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.errors import LakeError
-from schemas.tables import TABLE_NAMES, TableName
+from schemas.tables import TableName
 
 _JOINABLE_ROWS = 4  # of a recording in the ledger: fewer are not worth a change
 _JOINED_AT_ONCE = 16
@@ -212,7 +212,7 @@ class Upkeep:
             done.joined_rows += self._changes.join_ledger(settled[at : at + _JOINED_AT_ONCE])
 
     def _compact(self, done: _Pass) -> Iterator[str]:
-        for name in TABLE_NAMES:
+        for name in self._lake.names:
             steps = compaction_steps(self._lake, name, many=self.config.many_fragments, turn=self._changes.turn)
             for joined in steps:
                 done.put_off += not joined
@@ -225,7 +225,7 @@ class Upkeep:
             yield f"indexing {name}"
 
     def _forget(self, done: _Pass) -> Iterator[str]:
-        for name in TABLE_NAMES:
+        for name in self._lake.names:
             done.forgotten[name] = forget_versions(
                 self._lake, name, keep=self.config.keep_versions, now=self._time.utc()
             )
@@ -256,7 +256,7 @@ class Upkeep:
 
     def _sizes(self) -> Sizes:
         sizes: Sizes = {}
-        for name in TABLE_NAMES:
+        for name in self._lake.names:
             held = self._lake.dataset(name).get_fragments()
             sizes[name] = len(held), sum(map(fragment_bytes, held))
         return sizes

@@ -1,25 +1,32 @@
 """Writes the rows of segments so that a kill at any moment leaves all of them or none, after the next recovery."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 
 from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.lake.ledger import LedgerEntry, SourceEntry, done_table
 from pipeline.lake.writing.ledger_state import LedgerState
+from pipeline.plan.stored_plan import StoredPlan
 from schemas.clock import Span
 from schemas.errors import LakeError
 from schemas.sources import Segment, Source
 
 
-def new_segments(rows: Sequence[SegmentRows], entry_of: Callable[[Source], SourceEntry]) -> list[SegmentRows]:
-    """What of `rows` is not in the lake. Raises LakeError where spans overlap in part, or the plan is another."""
+def new_segments(
+    rows: Sequence[SegmentRows], entry_of: Callable[[Source], SourceEntry], *, plan: StoredPlan
+) -> list[SegmentRows]:
+    """What of `rows` is not in the lake, under the hash by which their source is in it.
+
+    Raises LakeError where spans overlap in part, or the plan is another.
+    """
     new: list[SegmentRows] = []
     taken: dict[str, list[Span]] = {}
     for item in rows:
         segment = item.segment
         entry = entry_of(segment.source)
-        if item.plan != entry.plan:
+        if not (plan.is_of(item.plan) and plan.is_of(entry.plan)):
             raise LakeError(
                 f"rows of {segment.source.uri} were made by plan {item.plan}, the lake has it under "
                 f"{entry.plan}; ingest it with one plan"
@@ -27,7 +34,7 @@ def new_segments(rows: Sequence[SegmentRows], entry_of: Callable[[Source], Sourc
         spans = taken.setdefault(segment.source.id, entry.settled())
         left = segment.span.minus(spans)
         if left == [segment.span]:
-            new.append(item)
+            new.append(replace(item, plan=entry.plan))
             spans.append(segment.span)
         elif left:
             raise LakeError(

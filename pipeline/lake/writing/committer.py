@@ -5,7 +5,7 @@ ledger rows as `done`. Whoever opens the lake to write next deletes the rows of 
 still `writing`: a commit happened wholly or not at all.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Literal, Self
 
@@ -19,6 +19,7 @@ from pipeline.lake.ledger import (
     failed_table,
     quarantined_source_table,
 )
+from pipeline.lake.plans import plan_conflict, plans_table
 from pipeline.lake.upkeep.compaction import MANY_FRAGMENTS
 from pipeline.lake.writing.commit_segments import forget_failures, new_segments, write_segments
 from pipeline.lake.writing.completion import Completion
@@ -28,9 +29,10 @@ from pipeline.lake.writing.lock import WriterLock
 from pipeline.lake.writing.tracks import NewTracker
 from pipeline.lake.writing.upkeep_changes import UpkeepChanges
 from pipeline.lake.writing.validate_rows import validate_rows
+from pipeline.plan.stored_plan import StoredPlan
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.clock import Span
-from schemas.errors import PlanConflictError
+from schemas.errors import LakeError, PlanConflictError
 from schemas.ids import digest
 from schemas.sources import Segment, Source
 
@@ -38,6 +40,7 @@ from schemas.sources import Segment, Source
 class Committer:
     """Writes a lake under one plan. Holds the lake's writer lock from construction to `close()`.
 
+    plan: None for what brings no rows, such as upkeep. A source that 0.1.0 began under the same plan keeps its hash.
     fold_shots, new_tracker, linker: see Completion; the linker is closed with the committer.
     wait_s: how long to wait for another writer to end.
     Opening repairs what a killed writer left behind. Every method may be called again with the same arguments,
@@ -53,7 +56,7 @@ class Committer:
         self,
         lake: Lake,
         *,
-        plan_hash: str,
+        plan: StoredPlan | None,
         fold_shots: FoldShots,
         new_tracker: NewTracker | None = None,
         linker: Linker | None = None,
@@ -61,7 +64,8 @@ class Committer:
         time: TimeSource = REAL_TIME,
     ) -> None:
         self.lake = lake
-        self.plan_hash = plan_hash
+        self._plan = plan
+        self._kept: set[str] | None = None  # hashes under which the lake keeps the plan, once it was looked at
         self._linker = linker
         # a bucket has no lock to take: its single writer is a rule for whoever runs the ingest
         self._lock = WriterLock(lake.folder, wait_s=wait_s) if lake.folder is not None else None
@@ -116,18 +120,16 @@ class Committer:
         with self._state.reading() as known:
             self._clear_place(source, replace=replace)
             entry = known.get(source.id)
-            conflict = entry is not None and entry.plan != self.plan_hash and entry.spans("done")
+            conflict = entry is not None and not self._made(entry) and entry.spans("done")
             if replace and (conflict or source.id in self._unsound_sources()):
                 self._remove(source.id)
                 entry = None
             elif entry is not None and conflict:
-                raise PlanConflictError(
-                    f"{source.uri} is in the lake {self.lake.uri} under plan {entry.plan}, this run has plan "
-                    f"{self.plan_hash}; pass --replace to ingest it anew, or use another lake"
-                )
-            if entry is None or entry.source is None or entry.plan != self.plan_hash or entry.state == "quarantined":
+                raise plan_conflict(self.lake, source.uri, here=self.plan, there=entry.plan)
+            if entry is None or entry.source is None or not self._made(entry) or entry.state == "quarantined":
                 segments = entry.segments if entry is not None else {}
-                known[source.id] = SourceEntry(source.uri, self.plan_hash, "open", source, segments, stored=False)
+                plan = entry.plan if entry is not None and self._made(entry) else self.plan.hash
+                known[source.id] = SourceEntry(source.uri, plan, "open", source, segments, stored=False)
             with self._state.change():
                 self._state.forget_quarantined({source.uri})
             return source.span.minus(self.done_spans(source.id))
@@ -148,12 +150,12 @@ class Committer:
         next opening.
         """
         with self._state.reading():
-            new = new_segments(rows, self._entry)
+            new = new_segments(rows, self._entry, plan=self.plan)
             for item in new:
                 validate_rows(item, lake=self.lake)
             if new:
                 with self._state.change():
-                    self._state.write_registered()
+                    self._write_registered(item.plan for item in new)
                     write_segments(self._state, new)
                 self._commits += 1
             self._completion.complete(self._state, {item.segment.source.id for item in new})
@@ -174,7 +176,7 @@ class Committer:
             if segment.id in entry.segments and entry.segments[segment.id].state == "done":
                 return
             with self._state.change():
-                self._state.write_registered()
+                self._write_registered([entry.plan])
                 forget_failures(self._state, [segment])
                 row = failed_table(segment, plan=entry.plan, state=state, error=error, lost=lost, time=self._state.time)
                 self._state.tables.upsert("segments", row)
@@ -191,10 +193,11 @@ class Committer:
             if entry is not None and entry.state == "complete":
                 return
             with self._state.change():
-                row = quarantined_source_table(source_id=name, uri=uri, plan=self.plan_hash, error=error)
+                self._keep_plan([self.plan.hash])
+                row = quarantined_source_table(source_id=name, uri=uri, plan=self.plan.hash, error=error)
                 self._state.tables.upsert("sources", row)
                 segments = entry.segments if entry is not None else {}
-                known[name] = SourceEntry(uri, self.plan_hash, "quarantined", None, segments)
+                known[name] = SourceEntry(uri, self.plan.hash, "quarantined", None, segments)
 
     def end(self, source: Source) -> None:
         """Completes a recording of a feed, of which more was announced than came. source: with the span that it has.
@@ -215,7 +218,7 @@ class Committer:
         with self._state.reading() as known:
             unknown = [source for source in besides if source.id not in known]
             return known.open_recordings() + [
-                SourceEntry(source.uri, self.plan_hash, "open", source, stored=False) for source in unknown
+                SourceEntry(source.uri, self.plan.hash, "open", source, stored=False) for source in unknown
             ]
 
     def recordings(self, feed: str) -> list[Source]:
@@ -224,9 +227,36 @@ class Committer:
             return known.recordings_of(feed)
 
     def flush(self) -> None:
-        """Writes the sources that were registered and not yet written."""
-        with self._state.change():
-            self._state.write_registered()
+        """Writes the sources that were registered and not yet written, and the plan where a source lacks it."""
+        with self._state.change() as known:
+            self._write_registered({entry.plan for entry in known.values()})
+
+    @property
+    def plan(self) -> StoredPlan:
+        """That of its rows. Raises LakeError for a writer that brings none."""
+        if self._plan is None:
+            raise LakeError(f"this writer of {self.lake.uri} has no plan: it brings no rows")
+        return self._plan
+
+    def _made(self, entry: SourceEntry) -> bool:
+        """Whether a source is in the lake under this plan."""
+        return self._plan is not None and self._plan.is_of(entry.plan)
+
+    def _write_registered(self, plans: Iterable[str]) -> None:
+        """With the plan first. plans: hashes that further rows name. Within a change."""
+        self._keep_plan([*plans, *(entry.plan for _, entry in self._state.sources.unwritten())])
+        self._state.write_registered()
+
+    def _keep_plan(self, hashes: Iterable[str]) -> None:
+        """Writes the plan under those of the hashes that are its own, where the lake lacks them. Within a change."""
+        own = {each for each in hashes if self._plan is not None and self._plan.is_of(each)}
+        if self._kept is None and own:
+            self.lake.add_missing_tables()
+            self._kept = set(self.lake.read("plans", columns=["id"])["id"].to_pylist())
+        if self._kept is not None and own - self._kept:
+            rows = plans_table(self.plan, sorted(own - self._kept), written_at=self._state.time.utc())
+            self._state.tables.upsert("plans", rows)
+            self._kept |= own
 
     def _clear_place(self, source: Source, *, replace: bool) -> None:
         """Removes what other bytes at the URI of `source` left: they are gone, and clips would show the new ones.
@@ -253,7 +283,7 @@ class Committer:
     def _entry(self, source: Source) -> SourceEntry:
         """What is known of a source; registered here where the committer to which it was registered has died."""
         entry = self._state.sources.get(source.id)
-        if entry is None or entry.source is None or entry.plan != self.plan_hash:
+        if entry is None or entry.source is None or not self._made(entry):
             self.register(source)
         return self._state.sources[source.id]
 
@@ -269,5 +299,5 @@ class Committer:
 
     def _complete_of_this_plan(self) -> None:
         """Shots are folded by the rules of the plan: sources of another are left to its own next ingest."""
-        own = [name for name, entry in self._state.sources.items() if entry.plan == self.plan_hash]
+        own = [name for name, entry in self._state.sources.items() if self._made(entry)]
         self._completion.complete(self._state, own)

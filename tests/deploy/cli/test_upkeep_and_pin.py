@@ -15,7 +15,7 @@ from pipeline.lake.audit.check import check
 from pipeline.lake.lake import Lake
 from pipeline.lake.writing.committer import Committer
 from tests.deploy.cli.conftest import Run
-from tests.pipeline.lake.synthetic import PLAN, SPACE, fold_shots
+from tests.pipeline.lake.synthetic import SPACE, fold_shots, stored
 from tests.pipeline.lake.upkeep.feeds import Recording
 from tests.signals import default_signals
 
@@ -27,7 +27,7 @@ YARD = Recording(9, hour=1, feed="yard")
 def feeds(tmp_path: Path) -> Path:
     """A lake of four recordings, years old by the clock of whoever reads this."""
     lake = Lake.create_or_open(str(tmp_path / "lake"), SPACE)
-    with Committer(lake, plan_hash=PLAN, fold_shots=fold_shots) as writer:
+    with Committer(lake, plan=stored(), fold_shots=fold_shots) as writer:
         for recording in (*GATE, YARD):
             recording.record(writer, pieces=2)
     return tmp_path / "lake"
@@ -81,7 +81,7 @@ def test_a_feed_is_pinned_by_utc_and_a_shot_by_its_id(called: Run, feeds: Path) 
 
 def test_a_service_waits_for_the_writer_and_goes_on(feeds: Path) -> None:
     command = [sys.executable, "-m", "deploy.cli.main", "upkeep", "--lake", str(feeds), "--every", "0.2s", "--json"]
-    writer = Committer(Lake.open(str(feeds)), plan_hash=PLAN, fold_shots=fold_shots)
+    writer = Committer(Lake.open(str(feeds)), plan=stored(), fold_shots=fold_shots)
     with default_signals():
         service = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     with service:

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.lake.lake import Lake
 from pipeline.lake.writing.committer import Committer
-from tests.pipeline.lake.synthetic import PLAN, SPACE, fold_shots
+from tests.pipeline.lake.synthetic import PLAN, SPACE, fold_shots, stored
 
 OpenWriter = Callable[..., Committer]
 
@@ -22,6 +22,6 @@ def open_writer(lake: Lake) -> OpenWriter:
     """A committer of `lake`; refused at once when there is another."""
 
     def writer(plan: str = PLAN) -> Committer:
-        return Committer(lake, plan_hash=plan, fold_shots=fold_shots, wait_s=0.2)
+        return Committer(lake, plan=stored(plan), fold_shots=fold_shots, wait_s=0.2)
 
     return writer

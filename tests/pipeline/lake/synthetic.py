@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.ingest.arrow_rows import SegmentRows
+from pipeline.plan.plan_hash import canonical_form, form_hash
+from pipeline.plan.stored_plan import StoredPlan
 from schemas.boxes import Boxes
 from schemas.clock import Clock, Span
 from schemas.ids import digest, frame_id, region_ids, segment_id
@@ -19,7 +21,8 @@ from schemas.tables import frames_schema, patches_schema, regions_schema
 from schemas.vectors import VectorSpace, normalise
 
 SPACE = VectorSpace(model="synthetic", revision="1", dimension=16, preprocessing="none")
-PLAN = "plan-a"
+_FORMS = {form_hash(form): form for form in (canonical_form({"synthetic": name}) for name in ("a", "b"))}
+PLAN, OTHER_PLAN = _FORMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,11 @@ class World:
             regions=pa.Table.from_pylist(regions, schema=regions_schema(space)),
             patches=pa.Table.from_pylist(patch_rows, schema=patches_schema(space)) if patches else None,
         )
+
+
+def stored(plan: str = PLAN) -> StoredPlan:
+    """What a lake keeps of a synthetic plan, by its hash."""
+    return StoredPlan(plan, _FORMS.get(plan, "{}"), toml="synthetic = true\n", version="0")
 
 
 def fold_shots(source: Source, events: Sequence[CutEvent], first_pts: int, last_pts: int) -> list[Shot]:

@@ -12,7 +12,7 @@ from pipeline.lake.audit.compare import compare
 from pipeline.lake.lake import Lake
 from pipeline.lake.writing.committer import Committer
 from schemas.errors import LakeError
-from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots
+from tests.pipeline.lake.synthetic import SPACE, World, fold_shots, stored
 
 WORLDS = [World(n, length=200, step=5, regions=8) for n in range(24)]
 
@@ -36,7 +36,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(lake: Lake) -> None:
-    with Committer(lake, plan_hash=PLAN, fold_shots=fold_shots) as writer:
+    with Committer(lake, plan=stored(), fold_shots=fold_shots) as writer:
         for world in WORLDS:
             writer.commit([world.rows(s) for s in world.segments()])
 

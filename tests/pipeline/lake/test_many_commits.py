@@ -11,12 +11,12 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.upkeep.compaction import MANY_FRAGMENTS
 from pipeline.lake.writing.committer import Committer
 from schemas.tables import TABLE_NAMES
-from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots
+from tests.pipeline.lake.synthetic import SPACE, World, fold_shots, stored
 
 
 def test_small_fragments_are_joined_while_a_long_ingest_goes_on(tmp_path: Path) -> None:
     lake = Lake.create_or_open(str(tmp_path / "lake"), SPACE)
-    committer = Committer(lake, plan_hash=PLAN, fold_shots=fold_shots)
+    committer = Committer(lake, plan=stored(), fold_shots=fold_shots)
     for number in range(MANY_FRAGMENTS + 5):
         world = World(number, length=5, regions=1)
         committer.register(world.source)
@@ -41,7 +41,7 @@ def test_what_a_lake_keeps_of_versions_that_are_gone_is_bounded(
     monkeypatch.setattr(lake_module, "CACHE_BYTES", 2**18)  # instead of hundreds of commits
     lake = Lake.create_or_open(str(tmp_path / "lake"), SPACE)
     held = []
-    with Committer(lake, plan_hash=PLAN, fold_shots=fold_shots) as committer:
+    with Committer(lake, plan=stored(), fold_shots=fold_shots) as committer:
         world = World(0, length=20, step=1, regions=1)
         for segment in world.segments(20):
             committer.commit([world.rows(segment)])

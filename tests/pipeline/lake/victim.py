@@ -7,7 +7,7 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.upkeep.config import UpkeepConfig
 from pipeline.lake.upkeep.upkeep import Upkeep
 from pipeline.lake.writing.committer import Committer
-from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots
+from tests.pipeline.lake.synthetic import SPACE, World, fold_shots, stored
 
 WORLDS = [World(n, length=60, step=10, regions=2) for n in range(16)]
 PIECES = 4
@@ -17,7 +17,7 @@ def write(folder: str, opened: Connection | None = None) -> None:
     """Commits all that is still to be done, by segments; fragments joined often, by the writer and beside it. Tells
     `opened` when it begins."""
     lake = Lake.create_or_open(folder, SPACE)
-    with Committer(lake, plan_hash=PLAN, fold_shots=fold_shots) as writer:
+    with Committer(lake, plan=stored(), fold_shots=fold_shots) as writer:
         if opened is not None:
             opened.send(True)
         upkeep = Upkeep(writer, UpkeepConfig(every_s=0.02, many_fragments=4, keep_versions=timedelta(seconds=1)))

@@ -25,7 +25,7 @@ from pipeline.live.commits.spool import Spool
 from schemas.clock import Span
 from schemas.errors import LakeError
 from schemas.sources import Segment, Source
-from tests.pipeline.lake.synthetic import PLAN, SPACE, fold_shots
+from tests.pipeline.lake.synthetic import SPACE, fold_shots, stored
 from tests.pipeline.lake.upkeep.feeds import Recording
 from tests.simulation import Simulation
 
@@ -130,7 +130,7 @@ def test_an_hour_of_commits_and_upkeep_beside_them_takes_seconds_and_loses_nothi
     config = UpkeepConfig(every_s=1200.0, many_fragments=4, join_after_s=0.0, keep_versions=timedelta(hours=2))
 
     def run() -> Upkeep:
-        committer = Committer(lake, plan_hash=PLAN, fold_shots=fold_shots, time=simulation)
+        committer = Committer(lake, plan=stored(), fold_shots=fold_shots, time=simulation)
         upkeep = Upkeep(committer, config, time=simulation, threads=simulation)
         upkeep.start()
         writer = Outage(simulation, committer, from_s=1000, to_s=2000)

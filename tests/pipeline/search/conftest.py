@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.lake.lake import Lake
 from pipeline.lake.writing.committer import Committer
-from tests.pipeline.lake.synthetic import PLAN, SPACE, fold_shots
+from tests.pipeline.lake.synthetic import SPACE, fold_shots, stored
 from tests.pipeline.search.drawn import WORLDS, DrawnEncoder, add
 
 
@@ -19,7 +19,7 @@ def encoder() -> DrawnEncoder:
 def random_lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Five sources of 20 frames with 6 regions each, in two segments each."""
     lake = Lake.create_or_open(str(tmp_path_factory.mktemp("lakes") / "random"), SPACE)
-    with Committer(lake, plan_hash=PLAN, fold_shots=fold_shots) as committer:
+    with Committer(lake, plan=stored(), fold_shots=fold_shots) as committer:
         for world in WORLDS:
             add(committer, world, pieces=2)
     return lake

@@ -13,7 +13,7 @@ from pipeline.lake.writing.committer import Committer
 from pipeline.search.searcher import Searcher
 from schemas.query import Query
 from schemas.sources import Segment
-from tests.pipeline.lake.synthetic import PLAN, World, fold_shots
+from tests.pipeline.lake.synthetic import World, fold_shots, stored
 from tests.pipeline.search.drawn import DrawnEncoder
 
 NEW = partial(Tracker, TrackConfig(gate_cosine=-1.0, most_gate_sides=50.0, gate_sides=50.0, gate_shape=1e6))
@@ -34,17 +34,17 @@ class NamedWorld(World):
 def test_hits_know_the_label_and_the_track_of_their_region(empty_lake: Lake) -> None:
     searcher = Searcher(Lake.open(empty_lake.uri), DrawnEncoder())
     query = Query(text="anything", box=(0.1, 0.1, 0.9, 0.9), k=10_000)
-    with Committer(empty_lake, plan_hash=PLAN, fold_shots=fold_shots, new_tracker=NEW) as writer:
+    with Committer(empty_lake, plan=stored(), fold_shots=fold_shots, new_tracker=NEW) as writer:
         for world in (NamedWorld(0), NamedWorld(1)):
             for segment in world.segments(2):
                 writer.commit([world.rows(segment)])
-                stored = {
+                held = {
                     row["id"]: (row["label"], row["track"])
                     for row in empty_lake.read("regions", columns=["id", "label", "track"]).to_pylist()
                 }
                 hits = [hit for hit in searcher.search(query).hits if hit.place.region_id is not None]
                 assert {hit.place.region_id: (hit.place.label, hit.place.track) for hit in hits} == {
-                    hit.place.region_id: stored[hit.place.region_id] for hit in hits
+                    hit.place.region_id: held[hit.place.region_id] for hit in hits
                 }
     assert {hit.place.label for hit in hits} == set(NAMES)
     assert {hit.place.track is None for hit in hits} == {True, False}  # windows of a grid have none

@@ -22,7 +22,7 @@ from schemas.boxes import Boxes
 from schemas.errors import QueryError
 from schemas.patches import cell_boxes
 from schemas.query import Hit, MethodName, Query, WeightedMethod
-from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots
+from tests.pipeline.lake.synthetic import SPACE, World, fold_shots, stored
 from tests.pipeline.search.coloured import COLS, ROWS, ColourEncoder, add_coloured, picture, stored_grid
 
 BOX = (0.2, 0.3, 0.6, 0.8)
@@ -33,7 +33,7 @@ ROI = (0.25, 1 / 3, 0.75, 1.0)  # four by four cells
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Two sources of 20 frames; the second in two segments."""
     made = Lake.create_or_open(str(tmp_path_factory.mktemp("lakes") / "coloured"), SPACE)
-    with Committer(made, plan_hash=PLAN, fold_shots=fold_shots) as committer:
+    with Committer(made, plan=stored(), fold_shots=fold_shots) as committer:
         add_coloured(committer, World(1))
         add_coloured(committer, World(2), pieces=2)
     return made
@@ -103,7 +103,7 @@ def test_what_is_committed_later_is_found(tmp_path: Path) -> None:
     lake = Lake.create_or_open(str(tmp_path / "lake"), SPACE)
     searcher = Searcher(lake, ColourEncoder())
     query = Query(text="a dog", k=100, methods=by("parts"))
-    with Committer(lake, plan_hash=PLAN, fold_shots=fold_shots) as committer:
+    with Committer(lake, plan=stored(), fold_shots=fold_shots) as committer:
         add_coloured(committer, World(1))
         before = searcher.search(query).hits
         add_coloured(committer, World(2), pieces=2)

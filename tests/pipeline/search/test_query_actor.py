@@ -13,7 +13,7 @@ from pipeline.search.query_actor import QueryActor, QueryClient
 from pipeline.search.searcher import Searcher
 from schemas.errors import LakeError, ModelError, QueryError, WorkerDiedError
 from schemas.query import Query
-from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots
+from tests.pipeline.lake.synthetic import SPACE, World, fold_shots, stored
 from tests.pipeline.search.drawn import DrawnEncoder, add
 
 TEXT = Query(text="somebody", box=(0.2, 0.2, 0.7, 0.7), k=12)
@@ -54,7 +54,7 @@ def test_the_actor_follows_the_lake(tmp_path: Path) -> None:
     client = QueryClient(lake.uri, load=None)
     everything = Query(box=(0.0, 0.0, 1.0, 1.0), k=100)
     assert client.search(everything).hits == ()
-    with Committer(lake, plan_hash=PLAN, fold_shots=fold_shots) as committer:
+    with Committer(lake, plan=stored(), fold_shots=fold_shots) as committer:
         add(committer, World(0))
     assert client.refresh()
     assert len(client.search(everything).hits) == 20

@@ -17,7 +17,7 @@ from pipeline.search.searcher import Searcher
 from schemas.errors import LakeError
 from schemas.query import Query, SearchResult
 from schemas.sources import Source
-from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots
+from tests.pipeline.lake.synthetic import SPACE, World, fold_shots, stored
 from tests.pipeline.search.drawn import DrawnEncoder, add
 
 EVERYTHING = Query(text="anything", box=(0.1, 0.1, 0.9, 0.9), k=10_000)
@@ -46,7 +46,7 @@ def lake(tmp_path: Path) -> Lake:
 
 
 def committer(lake: Lake) -> Committer:
-    return Committer(lake, plan_hash=PLAN, fold_shots=fold_shots)
+    return Committer(lake, plan=stored(), fold_shots=fold_shots)
 
 
 def test_an_empty_lake_has_no_hits(lake: Lake) -> None:

@@ -19,7 +19,7 @@ from pipeline.watch.watch_state import KeptHit, WatchState
 from pipeline.watch.webhook import Attempt, Webhook, WebhookConfig
 from schemas.errors import InvalidValueError, WatchError
 from schemas.query import Hit, Place
-from tests.pipeline.lake.synthetic import PLAN, World, fold_shots
+from tests.pipeline.lake.synthetic import World, fold_shots, stored
 from tests.pipeline.search.drawn import add
 from tests.pipeline.watch.receiver import Receiver
 from tests.pipeline.watch.watching import EVERYTHING, told, watcher
@@ -227,7 +227,7 @@ def test_a_webhook_that_hangs_holds_up_no_match(
     receiver = receivers(lambda number: None if number == 0 else 200)
     deliveries = deliver(receiver.url, timeout_s=1.5)
     watching = watcher(lake, tmp_path, state=state, deliveries=deliveries)
-    with Committer(lake, plan_hash=PLAN, fold_shots=fold_shots) as writer:
+    with Committer(lake, plan=stored(), fold_shots=fold_shots) as writer:
         add(writer, World(0, length=20))
         watching.look()
         wait_until(lambda: receiver.requests == 1)
@@ -252,7 +252,7 @@ def test_what_was_not_sent_is_sent_by_the_next_watcher(
         webhook = Webhook(WebhookConfig(url))
         deliveries = Deliveries(state, webhook, dead_letter=tmp_path / "dead.jsonl", give_up_s=60, pauses=QUICK)
         watching = watcher(lake, tmp_path, state=state, deliveries=deliveries, since="now")
-        with Committer(lake, plan_hash=PLAN, fold_shots=fold_shots) as writer:
+        with Committer(lake, plan=stored(), fold_shots=fold_shots) as writer:
             add(writer, world)
         ended = time.monotonic() + 1.0
         watching.run(lambda: time.monotonic() > ended)

@@ -12,7 +12,7 @@ from pipeline.lake.writing.committer import Committer
 from pipeline.watch.json_lines import JsonLines
 from pipeline.watch.watch_state import WatchState
 from tests.killing import Victims
-from tests.pipeline.lake.synthetic import PLAN, World, fold_shots
+from tests.pipeline.lake.synthetic import World, fold_shots, stored
 from tests.pipeline.search.drawn import add
 from tests.pipeline.watch.receiver import Receiver
 from tests.pipeline.watch.victim import watch
@@ -32,7 +32,7 @@ def test_a_kill_between_two_steps_neither_loses_nor_doubles(
     kind, name = step
     state = WatchState(tmp_path / "watch.sqlite")
     watching = watcher(lake, tmp_path, (replace(EVERYTHING, cooldown_s=0.6),), state=state)
-    with Committer(lake, plan_hash=PLAN, fold_shots=fold_shots) as writer:
+    with Committer(lake, plan=stored(), fold_shots=fold_shots) as writer:
         add(writer, World(0, length=20))  # a keyframe each half second
         watching.look()
         add(writer, World(1, length=20))
@@ -59,7 +59,7 @@ def test_every_hit_is_in_the_file_once_and_came_to_the_webhook(lake: Lake, tmp_p
     ended = threading.Event()
 
     def write() -> None:
-        with Committer(lake, plan_hash=PLAN, fold_shots=fold_shots) as writer:
+        with Committer(lake, plan=stored(), fold_shots=fold_shots) as writer:
             for world in WORLDS:
                 writer.register(world.source)
                 for segment in world.segments(4):

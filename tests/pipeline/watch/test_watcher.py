@@ -20,13 +20,13 @@ from pipeline.watch.watcher import Since, Watcher
 from schemas.errors import LakeError, ModelError, PlanError, QueryError, WatchError
 from schemas.query import Query, WeightedMethod
 from schemas.query_json import hit_json
-from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots
+from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots, stored
 from tests.pipeline.search.drawn import DrawnEncoder, add
 from tests.pipeline.watch.watching import BOX, CAR, EVERYTHING, expected, told, watcher
 
 
 def committer(lake: Lake, plan: str = PLAN) -> Committer:
-    return Committer(lake, plan_hash=plan, fold_shots=fold_shots, wait_s=1.0)
+    return Committer(lake, plan=stored(plan), fold_shots=fold_shots, wait_s=1.0)
 
 
 def test_hits_are_those_of_brute_force_each_once_in_whatever_order_segments_come(lake: Lake, tmp_path: Path) -> None:

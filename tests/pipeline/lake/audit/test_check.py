@@ -14,13 +14,13 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.writing.committer import Committer
 from schemas.tables import TableName
 from tests.pipeline.lake.conftest import OpenWriter
-from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots
+from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots, stored
 
 WORLD, OTHER = World(0), World(1)
 
 
 def fill(lake: Lake, *worlds: World, pieces: int = 2) -> Lake:
-    with Committer(lake, plan_hash=PLAN, fold_shots=fold_shots) as writer:
+    with Committer(lake, plan=stored(), fold_shots=fold_shots) as writer:
         for world in worlds:
             writer.commit([world.rows(s, patches=True) for s in world.segments(pieces)])
     return lake
@@ -35,7 +35,8 @@ def test_a_sound_lake_has_no_problems_and_its_rows_are_counted(full: Lake) -> No
     report = check(full)
     assert report.ok
     assert report.problems == ()
-    assert report.rows == {"sources": 2, "segments": 4, "shots": 8, "frames": 40, "regions": 240, "patches": 40}
+    counted = {"sources": 2, "segments": 4, "shots": 8, "frames": 40, "regions": 240, "patches": 40, "plans": 1}
+    assert report.rows == counted
 
 
 def test_an_empty_lake_is_sound(lake: Lake) -> None:

@@ -36,7 +36,7 @@ def test_status_counts_rows_states_and_names_what_was_refused(lake: Lake, open_w
     assert found.segments == {"done": 3, "failed": 1}
     assert found.frames_decoded == 150
     assert {name: table.rows for name, table in found.tables.items()} == {
-        "sources": 3, "segments": 4, "shots": 4, "frames": 30, "regions": 180, "patches": 0,
+        "sources": 3, "segments": 4, "shots": 4, "frames": 30, "regions": 180, "patches": 0, "plans": 1,
     }  # fmt: skip
     assert found.refusals == (
         Refusal("/videos/text.mp4", None, "quarantined", "not a video"),

@@ -27,7 +27,7 @@ from schemas.errors import LakeError
 from schemas.query import Query
 from schemas.tables import TABLE_NAMES
 from tests.pipeline.lake.conftest import OpenWriter
-from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots
+from tests.pipeline.lake.synthetic import SPACE, World, fold_shots, stored
 from tests.pipeline.lake.upkeep.feeds import DAY, Recording
 from tests.simulation import SimulatedTime
 
@@ -42,7 +42,7 @@ def noon() -> SimulatedTime:
 
 def rows_of(lake: Lake, source_id: str) -> dict[str, int]:
     where = f"source_id = '{source_id}'"
-    return {name: lake.count(name, where=where) for name in TABLE_NAMES if name != "sources"}
+    return {name: lake.count(name, where=where) for name in TABLE_NAMES if name not in ("sources", "plans")}
 
 
 def pin(lake: Lake, recording: Recording, span: Span | None) -> str:
@@ -190,7 +190,7 @@ def test_a_pass_that_is_killed_at_any_change_is_ended_by_the_next_writer(
 ) -> None:
     limits = UpkeepConfig(max_age=timedelta(hours=2), join_after_s=0)
     clean = Lake.create_or_open(str(tmp_path / "clean"), SPACE)
-    with Committer(clean, plan_hash=PLAN, fold_shots=fold_shots) as writer:
+    with Committer(clean, plan=stored(), fold_shots=fold_shots) as writer:
         for recording in (OLD, PINNED, NEW):
             recording.record(writer, pieces=4)
         pin(clean, PINNED, Span(35, 36))
@@ -199,13 +199,13 @@ def test_a_pass_that_is_killed_at_any_change_is_ended_by_the_next_writer(
     torn, at = True, 0
     while torn:
         lake = Lake.open(shutil.copytree(tmp_path / "prepared", str(tmp_path / str(at))))
-        writer = Committer(lake, plan_hash=PLAN, fold_shots=fold_shots)
+        writer = Committer(lake, plan=stored(), fold_shots=fold_shots)
         with monkeypatch.context() as patch:
             tear(writer, patch, at=at)
             torn = any("TornError" in error for error in Upkeep(writer, limits, time=noon()).run_pass().errors)
         writer.close()
         # whatever plan the next writer has, opening alone makes the lake sound
-        with Committer(lake, plan_hash="another", fold_shots=fold_shots) as writer:
+        with Committer(lake, plan=stored("another"), fold_shots=fold_shots) as writer:
             assert check(lake).problems == (), at
             Upkeep(writer, limits, time=noon()).run_pass()
         assert compare(lake, clean) == ()

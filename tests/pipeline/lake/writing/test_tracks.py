@@ -13,7 +13,7 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.writing.committer import Committer
 from pipeline.lake.writing.table_writer import TableWriter
 from schemas.errors import LakeError
-from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots
+from tests.pipeline.lake.synthetic import SPACE, World, fold_shots, stored
 
 WORLD = World(0)
 NEW = partial(
@@ -27,7 +27,7 @@ def other(tmp_path: Path) -> Lake:
 
 
 def fill(lake: Lake, pieces: int, *, backwards: bool = False) -> Lake:
-    with Committer(lake, plan_hash=PLAN, fold_shots=fold_shots, new_tracker=NEW) as writer:
+    with Committer(lake, plan=stored(), fold_shots=fold_shots, new_tracker=NEW) as writer:
         segments = WORLD.segments(pieces)
         for segment in reversed(segments) if backwards else segments:
             writer.commit([WORLD.rows(segment)])
@@ -48,7 +48,7 @@ def test_tracks_do_not_depend_on_segments_nor_on_their_order(lake: Lake, other: 
 
 
 def test_a_source_that_is_not_complete_has_no_tracks_yet(lake: Lake) -> None:
-    with Committer(lake, plan_hash=PLAN, fold_shots=fold_shots, new_tracker=NEW) as writer:
+    with Committer(lake, plan=stored(), fold_shots=fold_shots, new_tracker=NEW) as writer:
         first, second = WORLD.segments(2)
         writer.commit([WORLD.rows(first)])
         assert set(tracks(lake).values()) == {None}
