@@ -1,4 +1,4 @@
-"""How long to wait before something is tried again, for ever."""
+"""Computes how long to wait before the next attempt of something that is retried for ever."""
 
 import random
 from collections.abc import Callable
@@ -9,9 +9,9 @@ from schemas import require
 
 @dataclass(frozen=True, slots=True)
 class BackoffConfig:
-    """Between two attempts: first_s, then twice as long each time, at most longest_s, each times 0.5 to 1 at random.
+    """Pauses between attempts: first_s, then doubled each time up to longest_s, each times a random 0.5 to 1.
 
-    settled_s: a feed that was live for so long begins at first_s again.
+    settled_s: after an attempt that lasted at least this long, the pauses begin at first_s again.
     """
 
     first_s: float = 0.5
@@ -25,7 +25,7 @@ class BackoffConfig:
 
 
 class Backoff:
-    """How long to wait before the next attempt. choose: a number in [0, 1) at random."""
+    """Computes the pause before the next attempt. choose: draws a number in [0, 1)."""
 
     def __init__(self, config: BackoffConfig, *, choose: Callable[[], float] = random.random) -> None:
         self._config = config
@@ -33,7 +33,7 @@ class Backoff:
         self._attempts = 0
 
     def __call__(self, *, lasted_s: float) -> float:
-        """Seconds. lasted_s: of the attempt that just ended."""
+        """Returns the pause in seconds. lasted_s: how long the attempt lasted that just ended."""
         config = self._config
         if lasted_s >= config.settled_s:
             self._attempts = 0

@@ -1,4 +1,4 @@
-"""Threads whose end is noticed: what one raises is kept for its owner, who checks it."""
+"""Threads whose errors are not lost: the exception that ends one is kept for its owner to check."""
 
 import threading
 from collections.abc import Callable
@@ -6,22 +6,22 @@ from typing import Protocol
 
 
 class RunningThread(Protocol):
-    """A thread that was started."""
+    """A thread that has been started."""
 
     @property
     def alive(self) -> bool: ...
 
     @property
     def error(self) -> BaseException | None:
-        """What ended it, of whatever kind; None while it runs, and where it ended by itself."""
+        """The exception that ended the thread; None while it runs, and after it returned."""
         ...
 
     def join(self, timeout_s: float | None = None) -> None:
-        """Waits until it has ended, or for `timeout_s`."""
+        """Waits until the thread has ended, or for `timeout_s`."""
         ...
 
     def check(self) -> None:
-        """Raises what ended it, if anything did."""
+        """Raises the exception that ended the thread, if there is one."""
         ...
 
 
@@ -29,12 +29,12 @@ class Threads(Protocol):
     """Starts threads."""
 
     def start(self, name: str, run: Callable[[], None]) -> RunningThread:
-        """name: as a debugger shows it. The thread does not keep the process alive."""
+        """Starts `run` in a daemon thread. name: as a debugger shows it."""
         ...
 
 
 class RealThreads:
-    """Those of this process."""
+    """Starts real threads of this process."""
 
     def start(self, name: str, run: Callable[[], None]) -> RunningThread:
         return _RealThread(name, run)
@@ -61,7 +61,7 @@ class _RealThread:
     def _keep_error(self) -> None:
         try:
             self._run()
-        except BaseException as error:  # SystemExit too, which Python's own threads end by in silence
+        except BaseException as error:  # SystemExit too, which ends Python's own threads silently
             self.error = error
 
 

@@ -1,4 +1,4 @@
-"""The time by which the pipeline decides: handed in, so that a simulation can drive what a follower waits for."""
+"""The clock of every decision in the pipeline, passed as an argument so that a simulation can drive it."""
 
 import threading
 import time
@@ -8,14 +8,14 @@ from typing import Protocol
 
 
 class TimeSource(Protocol):
-    """Tells the time and waits. Every decision by time goes through one; a duration that is only shown need not."""
+    """Reads the clock and waits. Every decision that depends on time uses one; durations that are only shown do not."""
 
     def utc(self) -> datetime:
-        """The wall clock, which somebody may set back."""
+        """Returns the time of the wall clock, which somebody may set back."""
         ...
 
     def monotonic_s(self) -> float:
-        """A clock that only goes forward; its zero means nothing."""
+        """Returns the seconds of a clock that never goes back; its zero is arbitrary."""
         ...
 
     def sleep(self, seconds: float) -> None: ...
@@ -23,9 +23,9 @@ class TimeSource(Protocol):
     def wait_for(
         self, condition: threading.Condition, true: Callable[[], object], timeout_s: float | None = None
     ) -> bool:
-        """Waits until it is true, or for `timeout_s`; whether it is true.
+        """Waits until `true()` is true, or for `timeout_s`; returns whether it is.
 
-        The caller holds `condition`, which is notified whenever it may have become true.
+        The caller holds `condition`, which is notified whenever `true()` may have changed.
         """
         ...
 

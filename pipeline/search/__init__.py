@@ -1,1 +1,1 @@
-"""Questions to the lake: hot columns in memory, exact ranking, and the Ray actor around them."""
+"""Searches of a lake: its columns in memory, exact ranking, and the Ray actor around them."""

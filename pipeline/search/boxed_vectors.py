@@ -1,4 +1,4 @@
-"""Vectors that stand somewhere in a frame: regions, whole frames, and whatever else is ranked like them."""
+"""Vectors with a box in a frame: regions, whole frames, and everything else that is ranked like them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from schemas.query import Place
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BoxedVectors:
-    """N vectors with their places.
+    """N vectors with their boxes.
 
-    vectors: float16 (N, D), contiguous. frame: int (N,), row of each one's frame in LakeCache, −1 where it is gone.
+    vectors: float16 (N, D), contiguous. frame: int (N,), row of each vector's frame in LakeCache, −1 where the frame
+        was removed.
     boxes: x0, y0, x1, y1, float32 (N,) each. alive: bool (N,).
-    ids: rows → bytes, unique within a frame; ties are broken by them. place: row → what a hit shows of it, but for its
-        distances.
+    ids: rows → bytes, unique within a frame; they break ties. place: row → what a hit shows, except for the distances.
     """
 
     vectors: NDArray[np.float16]
@@ -33,7 +33,7 @@ class BoxedVectors:
 
     @classmethod
     def none(cls, columns: LakeCache) -> "BoxedVectors":
-        """No vectors, as long as those of the columns."""
+        """No vectors, of the columns' dimension."""
         nothing = np.zeros(0, np.float32)
         return cls(
             vectors=columns.frame_vectors[:0],
@@ -46,7 +46,7 @@ class BoxedVectors:
 
     @classmethod
     def of_regions(cls, columns: LakeCache, *, proposers: frozenset[str] | None = None) -> "BoxedVectors":
-        """proposers: whose regions count; None for all."""
+        """All regions of the lake. proposers: only the regions of these; None for all."""
         alive = columns.region_alive
         if proposers is not None:
             alive = alive & np.array([name in proposers for name in columns.proposers] + [False])[columns.proposer]
@@ -61,7 +61,7 @@ class BoxedVectors:
 
     @classmethod
     def of_frames(cls, vectors: NDArray[np.float16], *, alive: NDArray[np.bool_]) -> "BoxedVectors":
-        """Whole frames, each of its own row. vectors: float16 (F, D). alive: bool (F,)."""
+        """Whole frames, one vector a row of frames. vectors: float16 (F, D). alive: bool (F,)."""
         sides = np.array([0, 0, 1, 1], np.float32)
         return cls(
             vectors=vectors,

@@ -20,7 +20,10 @@ IndexArray = NDArray[np.intp]
 
 
 class Candidates:
-    """sets: where the candidates stand. rows: of each set, ascending; candidates are numbered set by set."""
+    """Candidates from several sets of boxed vectors.
+
+    rows: for each set, the rows that are candidates, ascending; candidates are numbered set by set.
+    """
 
     def __init__(self, sets: Sequence[BoxedVectors], rows: Sequence[IndexArray]) -> None:
         self._sets = tuple(sets)
@@ -29,8 +32,8 @@ class Candidates:
 
     @classmethod
     def of(cls, sets: Sequence[BoxedVectors], *, frames: NDArray[np.bool_], box: BoxTuple | None) -> "Candidates":
-        """Those in the frames that pass (bool (F,)) that overlap the box."""
-        passes_frame = np.append(frames, False)  # row −1 is that of a vector whose frame is gone
+        """The vectors that overlap the box, in the frames that pass the filters (frames: bool (F,))."""
+        passes_frame = np.append(frames, False)  # row −1 is that of a vector whose frame was removed
         rows = []
         for each in sets:
             passes = each.alive & passes_frame[each.frame]
@@ -53,8 +56,11 @@ class Candidates:
         scorer: Scorer,
         within: float = np.inf,
     ) -> list[tuple[int, float, Place]]:
-        """Row, distance and place of the k best frames: all candidates scored in float32, and exactly those that can be
-        among them. ids: of all frames, bytes (F,). within: the largest distance that a frame may have."""
+        """Row, distance and place of the k best frames.
+
+        All candidates are scored in float32; those that may be among the best are then scored exactly.
+        ids: bytes (F,), the ids of all frames. within: the largest distance of a frame that is returned.
+        """
         if not len(self):
             return []
         geometric = None if box is None else self._geometric(box, ranking)
@@ -86,7 +92,7 @@ class Candidates:
     def frame_scores(
         self, vector: VectorArray | None, box: BoxTuple | None, *, ranking: Ranking, frames: int, scorer: Scorer
     ) -> FrameScores:
-        """The distance of every one of so many frames, each that of its nearest candidate."""
+        """The distance of each frame, which is that of its nearest candidate. frames: how many are in memory."""
         geometric = None if box is None else self._geometric(box, ranking)
         semantic = None if vector is None else self._semantic(vector, scorer, exact=True)
         distances = np.full(frames, np.inf, np.float32)
@@ -112,7 +118,7 @@ class Candidates:
         return np.concatenate([each.ids(rows) for each, rows in self._each()])
 
     def _take(self, index: IndexArray) -> "Candidates":
-        """Those at `index`, ascending."""
+        """The candidates of these numbers, which are ascending."""
         cuts = np.searchsorted(index, self._starts)
         rows = [self._rows[i][index[cuts[i] : cuts[i + 1]] - self._starts[i]] for i in range(len(self._sets))]
         return Candidates(self._sets, rows)

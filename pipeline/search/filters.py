@@ -1,4 +1,4 @@
-"""The query's filters over hot columns: which frames, and which boxes."""
+"""The filters of a query over the columns in memory: frames by source and time, and boxes by overlap."""
 
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
@@ -14,7 +14,7 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 def frames_in_filter(columns: LakeCache, query: Query) -> NDArray[np.bool_]:
-    """bool (F,): visible frames of the sources and times that the query asks for, less those it leaves out."""
+    """bool (F,): visible frames that match the query's source and times, without those that it excludes."""
     passes = columns.visible.copy()
     if query.source is not None:
         fits = [source_matches(uri, query.source) for uri in columns.uris]
@@ -31,14 +31,14 @@ def frames_in_filter(columns: LakeCache, query: Query) -> NDArray[np.bool_]:
 
 
 def _clock_of(columns: LakeCache, moment: Moment) -> tuple[NDArray[Any], float]:
-    """Times of all frames by the clock of a bound (NO_TIME, the least of all, where unknown), and the bound by it."""
+    """The times of all frames by the clock of a bound (NO_TIME, the lowest, where unknown), and the bound itself."""
     if isinstance(moment, datetime):
         return columns.time, _micros(moment)
     return columns.pts_s, moment
 
 
 def source_matches(uri: str, pattern: str) -> bool:
-    """Whether a glob fits the whole URI; a pattern without wildcards need only be part of it."""
+    """Whether a glob matches the whole URI; a pattern without wildcards need only be part of it."""
     if any(sign in pattern for sign in "*?["):
         return fnmatchcase(uri, pattern)
     return pattern in uri

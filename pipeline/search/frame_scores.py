@@ -1,4 +1,4 @@
-"""How far every frame is by one method of ranking, and by several together."""
+"""The distances of all frames by one method of ranking, and their fusion over several methods."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,10 +12,11 @@ from schemas.query import WHOLE, Fusion, Place
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameScores:
-    """distance: float32 (F,), lower for better; inf for frames that are not found.
+    """The distance of every frame by a method.
 
-    place: row of a frame that is found → where in it.
-    candidates: how many places were looked at. exact: whether no frame was passed over that should have been found.
+    distance: float32 (F,), lower is better; inf for frames that are not found.
+    place: row of a frame that is found → the place in it that was found.
+    candidates: how many places were compared. exact: whether every frame that should be found was compared.
     """
 
     distance: FloatArray
@@ -25,11 +26,12 @@ class FrameScores:
 
 
 def fused(scores: Sequence[tuple[float, FrameScores]], *, fusion: Fusion) -> FrameScores:
-    """Several methods as one, each with its weight; a single one stays as it is. Distances lie in [0, 1].
+    """Fuses several methods, each with its weight, to distances in [0, 1]; a single method keeps its own distances.
 
     "rrf": `1 − Σ w (R + 1) / (R + rank) / Σ w` with R = 60 (Cormack et al., SIGIR 2009); "weighted": the mean of the
-    distances, each scaled over the frames that it finds, from 0 for the nearest to 1. What a method does not
-    find is as far as can be for it. A frame's place is that of the first method that tells more than the whole frame.
+    distances, each scaled over the frames that the method finds, from 0 for the nearest to 1. A frame that a method
+    does not find has the largest distance by it. A frame's place is that of the first method that finds more than the
+    whole frame in it.
     """
     if len(scores) == 1:
         return scores[0][1]

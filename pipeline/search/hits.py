@@ -1,4 +1,4 @@
-"""Hits, made in one place: of a search over what is in memory, and of a standing query over new rows."""
+"""Makes the hits of a search over the columns in memory, and those of a watch over new rows."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,7 +11,7 @@ from schemas.query import Hit, Place
 
 
 class FrameRows(Protocol):
-    """Frames by their rows, as far as a hit describes the frame in which something was found."""
+    """What a hit shows of a frame, by its row."""
 
     @property
     def frame_id(self) -> IdArray: ...
@@ -34,7 +34,7 @@ def make_hit(
     shot_s: tuple[float, float] | None = None,
     then: Hit | None = None,
 ) -> Hit:
-    """The hit that `place` in the frame at row `frame` is."""
+    """Makes the hit of a place in a frame. frame: row of the frame in `frames`."""
     return Hit(
         rank=rank,
         distance=distance,

@@ -1,4 +1,4 @@
-"""A searcher as a Ray actor: hot columns and model stay in one process, and many callers ask it."""
+"""A searcher as a Ray actor: many callers query one process, which holds the columns and the model."""
 
 import uuid
 from collections.abc import Callable
@@ -21,7 +21,7 @@ LoadEncoder = Callable[[str], Encoder]
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What an actor answers for: a lake, with its model or for boxes alone; and the client that made it."""
+    """What an actor serves: a lake, by a model or for boxes alone; and the client that made the actor."""
 
     lake: str
     model: str | None
@@ -30,12 +30,12 @@ class Serving:
 
 
 class QueryActor:
-    """Holds a Searcher where it runs: opens the lake and loads the model there, at the first call.
+    """Holds a Searcher in the actor's process, where the first call opens the lake and loads the model.
 
-    lake: URI. load: model name → encoder; None where only boxes will be asked for. model: whose vectors are
+    lake: URI. load: model name → encoder; None if all queries are by boxes alone. model: the model whose vectors are
         searched; None for the lake's own.
-    threads: that score; None for one a core, whatever the actor asks of the cluster.
-    made_by: tells the client that made it from those that found it by its name.
+    threads: number of threads that score; None for one a core, whatever the actor reserves in the cluster.
+    made_by: distinguishes the client that made the actor from those that found it by its name.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class QueryActor:
         threads: int | None = None,
         made_by: str = "",
     ) -> None:
-        # an error raised here would reach the caller as the actor's death, and not as itself
+        # opens nothing: an error raised here would reach the caller as the death of the actor
         self._lake = lake
         self._load = load
         self._model = model
@@ -56,15 +56,15 @@ class QueryActor:
         self._made_by = made_by
 
     def serving(self) -> Serving:
-        """What it answers for; opens nothing, so that it can be asked of an actor whose lake does not open."""
+        """What the actor serves; opens nothing, so that an actor whose lake cannot be opened answers too."""
         return Serving(self._lake, self._model, self._load is not None, self._made_by)
 
     def search(self, query: Query) -> SearchResult:
-        """As Searcher.search."""
+        """Answers a query as Searcher.search does."""
         return self._ready().search(query)
 
     def refresh(self) -> bool:
-        """As Searcher.refresh; for a timer that keeps the first search after an ingest quick."""
+        """Refreshes as Searcher.refresh does; for a timer that keeps the first search after an ingest fast."""
         return self._ready().refresh()
 
     def _ready(self) -> Searcher:
@@ -76,15 +76,15 @@ class QueryActor:
 
 
 class QueryClient:
-    """Starts a QueryActor and asks it; raises what the searcher raised there. Ray must be running.
+    """Starts a QueryActor and queries it; raises the errors that its searcher raises. Ray must be running.
 
-    model: whose vectors are searched; None for the lake's own.
-    cpus: what the actor asks of the cluster; half a CPU leaves room on a small machine.
-    name: share one actor among all clients of the cluster that give this name; it outlives them.
-    An actor whose process dies is started again, and a call it was busy with is made once more.
-    Raises LakeError, ModelError when the lake or its model cannot be opened, QueryError when the actor of this name
-    serves another lake or model, or has no model and this client gives one. All calls raise WorkerDiedError once it
-    has ended.
+    model: the model whose vectors are searched; None for the lake's own.
+    cpus: the CPUs that the actor reserves in the cluster; half a CPU leaves room on a small machine.
+    name: all clients of the cluster that give this name share one actor, which outlives them.
+    An actor whose process dies is started again, and the call that it was answering is made once more.
+    Raises LakeError or ModelError when the lake or its model cannot be opened, QueryError when the actor of this name
+    serves another lake or model, or has no model and this client gives one. All calls raise WorkerDiedError once the
+    actor has ended.
     """
 
     def __init__(
@@ -96,11 +96,11 @@ class QueryClient:
         cpus: float = 0.5,
         name: str | None = None,
     ) -> None:
-        # workers of Ray have a working directory of their own; and one lake has one name to compare
+        # absolute: Ray workers have another working directory, and one lake must have one name to compare
         folder = local_folder(lake)
         self._lake = lake if folder is None else str(folder.resolve())
         shared = {} if name is None else {"name": name, "get_if_exists": True, "lifetime": "detached"}
-        # everything an actor knows is in the lake, and asking changes nothing
+        # an actor can be restarted: it keeps nothing that is not in the lake, and queries change nothing
         options = {"num_cpus": cpus, "max_restarts": -1, "max_task_retries": 1, **shared}
         me = uuid.uuid4().hex
         self._actor: Any = (
@@ -119,17 +119,17 @@ class QueryClient:
         try:
             self.refresh()
         except RegionLakeError:
-            if serving.made_by == me:  # or it would hold the name, and its CPUs, with nothing to answer for
+            if serving.made_by == me:  # it is useless, but would hold its name and its CPUs
                 self.close()
             raise
 
     def search(self, query: Query) -> SearchResult:
-        """As Searcher.search."""
+        """Answers a query as Searcher.search does."""
         result: SearchResult = self._ask("search", query)
         return result
 
     def refresh(self) -> bool:
-        """As Searcher.refresh."""
+        """Refreshes as Searcher.refresh does."""
         changed: bool = self._ask("refresh")
         return changed
 

@@ -26,14 +26,14 @@ from schemas.vectors import VectorArray, normalise
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QueryPicture:
-    """image: uint8 (H, W, 3) RGB. masks: of its size, where the lake has them; empty for a picture that is new."""
+    """image: uint8 (H, W, 3) RGB. masks: those that the lake has of it, of its size; empty for a picture file."""
 
     image: ImageArray
     masks: tuple[Mask, ...] = ()
 
 
 def query_picture(query: Query, lake: Lake) -> QueryPicture | None:
-    """The file, or the lake's thumbnail of the keyframe with its masks; None where a query shows nothing.
+    """The picture file, or the lake's thumbnail of the keyframe with its masks; None for a query without a picture.
 
     Raises DecodeError for an unreadable file, QueryError for a keyframe that the lake does not have.
     """
@@ -53,7 +53,7 @@ def query_picture(query: Query, lake: Lake) -> QueryPicture | None:
 
 
 def prompted_region(picture: QueryPicture, prompts: RegionPrompts, encoder: Encoder) -> Selection:
-    """The region that the prompts mean, among the masks that the lake has of the picture, else among its segments."""
+    """The region that the prompts choose among the lake's masks of the picture, or else among its embedded segments."""
     masks = picture.masks or tuple(
         mask
         for mask in Segments(SegmentsConfig())(Keyframe(0, picture.image, None, "picture")).mask
@@ -68,7 +68,7 @@ def prompted_region(picture: QueryPicture, prompts: RegionPrompts, encoder: Enco
 def region_vector(image: ImageArray, region: Selection, encoder: Encoder, *, like: RegionVectorsConfig) -> VectorArray:
     """float32 (D,), of unit length: the mean of the region's features under its mask and of its masked crop's vector.
 
-    like: how the lake's vectors of regions were made, which are the same of boxes, without a mask.
+    like: how the lake's region vectors were made; those are made in the same way, but of boxes without a mask.
     """
     config = RegionFeaturesConfig(context=like.context, crop_px=like.crop_px)
     proposals = Proposals.of(region.box, score=1.0, proposer="prompts", mask=[region.mask])

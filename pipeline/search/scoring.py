@@ -1,4 +1,4 @@
-"""Products of a query vector with the stored float16 vectors, with a known error."""
+"""Computes the products of a query vector with the stored float16 vectors, with a known error."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -12,21 +12,21 @@ from schemas.vectors import VectorArray
 
 # rows widened at a time: their float32 and float64 copies stay in a core's own cache
 _CHUNK = 128
-# rows a thread takes at a time: few enough that a thread that lost its core holds nobody up for long
+# rows a thread takes at a time: few, so that a thread that lost its core does not delay the others for long
 _TASK = 128 * _CHUNK
 # more candidates than this share of the rows: scoring all in order costs less than gathering
 _GATHER_SHARE = 0.5
-# A float16 whose bits are put where float32 has its own reads as 2^-112 of its value, for the exponents are biased by
-# 15 and by 127.
+# The bits of a float16, moved to the places that they have in a float32, read as 2^-112 of its value, because the
+# exponents are biased by 15 and by 127.
 _UNSCALE = 2.0**112
 _SIGN_EXPONENT_FRACTION = np.uint32(0b1000_1111_1111_1111_1110_0000_0000_0000).astype(np.int32)
 
 
 class Scorer:
-    """Semantic distances of one query to many stored vectors, on `threads` threads (None: one a core).
+    """Computes the semantic distances of a query to many stored vectors, on `threads` threads (None: one a core).
 
-    Each thread takes whole tasks. The threads of a library share every single operation instead, and meet after
-    each: on two busy cores that took 1.5 s for 500 k × 512, where one thread alone took 0.1 s.
+    Each thread takes whole tasks. The threads of a BLAS library share every single operation instead, and wait for
+    each other after each: on two busy cores that took 1.5 s for 500 k × 512, where one thread alone took 0.1 s.
     """
 
     def __init__(self, *, threads: int | None = None) -> None:
@@ -44,7 +44,7 @@ class Scorer:
 
         vectors: float16 (R, D), finite. query: float32 (D,), both of unit length.
         exact: products and sums in float64, rounded once at the end: equal vectors get equal distances
-            wherever they stand. Otherwise float32, off by no more than `float32_error(D)`.
+            in whatever row. Otherwise float32, off by no more than `float32_error(D)`.
         """
         if rows is not None and len(rows) > _GATHER_SHARE * len(vectors):
             return self.distances(vectors, query, exact=exact)[rows]
@@ -78,9 +78,9 @@ class Scorer:
 
 
 def _widen(halves: NDArray[np.float16], bits: NDArray[np.int32]) -> None:
-    """Writes into `bits` the float32 numbers that are 1 / _UNSCALE of these finite float16 numbers, exactly.
+    """Writes into `bits` the float32 numbers that are exactly 1 / _UNSCALE of these finite float16 numbers.
 
-    NumPy's own conversion takes five times as long, and torch, whose is as fast, takes two seconds to import.
+    NumPy's own conversion takes five times as long; torch's is as fast, but torch takes two seconds to import.
     """
     np.copyto(bits, halves.view(np.int16))  # the sign is repeated in all the upper bits
     np.left_shift(bits, 13, out=bits)

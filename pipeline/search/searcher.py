@@ -18,18 +18,18 @@ from pipeline.search.frame_scores import FrameScores, fused
 from pipeline.search.hits import make_hit
 from pipeline.search.memory.lake_cache import LakeCache
 from pipeline.search.methods.boxed import Regions, nearest_frames
-from pipeline.search.methods.method import Asked, Method, SearchState
+from pipeline.search.methods.method import Method, RankingRequest, SearchState
 from pipeline.search.scoring import Scorer
 from pipeline.search.sequences import followed
 from pipeline.search.target import Target, TargetMaker
 from schemas.query import Hit, MethodName, Place, Query, SearchResult
 
-Found = tuple[int, float, Place]  # row of a frame, its distance, where in it
+Found = tuple[int, float, Place]  # row of a frame, its distance, and the place in it that was found
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """found: best first. then: row of a frame → what followed it."""
+    """found: best first. then: row of a frame → the frame that follows it, for a query with `then`."""
 
     found: list[Found]
     candidates: int
@@ -40,13 +40,13 @@ class _Answer:
 class Searcher:
     """Answers queries over one lake from memory; follows the lake as it grows.
 
-    encoder: makes the query's vector, and chooses the column of vectors that it is compared with; it may be None
-        where only boxes are asked for.
+    encoder: makes the query's vector, and determines the column of vectors that it is compared with; None if all
+        queries are by boxes alone.
     regions: how a part of a picture becomes a vector; best as the lake's own regions were made.
-    proposers: which candidates take part ("frame" is the whole frame); None for all.
-    threads: that score; None for one a core.
-    max_age_s: how long the lake need not be looked at again: looking costs four listings, which is 2 ms on a
-        disk, and much more in a bucket. 0 finds what was committed the instant before.
+    proposers: only candidates of these ("frame" is the whole frame); None for all.
+    threads: number of threads that score; None for one a core.
+    max_age_s: how old the columns in memory may be before the lake is checked for changes: a check costs four
+        listings, which take 2 ms on a disk, and much more in a bucket. 0 finds what was committed the instant before.
 
     The ranking is exact: semantic distances are float64 products of the query with the stored float16
     vectors, rounded to float32; ties are broken by id.
@@ -73,15 +73,15 @@ class Searcher:
         self._looked_at = -math.inf
 
     def refresh(self) -> bool:
-        """Loads what the lake has that memory has not; returns whether there was anything. `search` does it too."""
+        """Loads what is new in the lake; returns whether there was anything. `search` does it too."""
         with self._lock:
             return self._refresh()
 
     def search(self, query: Query) -> SearchResult:
-        """The top k frames for a query, each with its best place. No candidates: no hits.
+        """Finds the top k frames for a query, each with its best place; no hits where there are no candidates.
 
-        Raises QueryError when the query needs an encoder and there is none, or a method for which the lake has
-        nothing; DecodeError when its picture cannot be read.
+        Raises QueryError when the query needs an encoder and there is none, or a method whose data the lake
+        lacks; DecodeError when its picture cannot be read.
         """
         start = time.perf_counter()
         target = self._targets(query)
@@ -90,13 +90,13 @@ class Searcher:
             if REAL_TIME.monotonic_s() - self._looked_at >= self._max_age_s:
                 self._refresh()
             frames = frames_in_filter(self._columns, query)
-            asked = Asked(query, target, frames, np.zeros(0, np.intp))
+            request = RankingRequest(query, target, frames, np.zeros(0, np.intp))
             if then is not None:
-                answer = self._sequence(asked, then)
+                answer = self._sequence(request, then)
             elif [method.name for method in query.weighted_methods] == ["regions"]:
-                answer = self._by_regions(asked)
+                answer = self._by_regions(request)
             else:
-                answer = self._of(self._scores(asked), query.k)
+                answer = self._of(self._scores(request), query.k)
             hits = self._hits(answer)
         took_ms = (time.perf_counter() - start) * 1000
         region = None if query.prompts is None else target.roi
@@ -104,11 +104,11 @@ class Searcher:
 
     @property
     def without_vector(self) -> int:
-        """Keyframes that the last search could not find, because this model has not seen them yet."""
+        """Number of keyframes that the last search could not find, because they have no vector of this model yet."""
         return self._columns.without_vector
 
     def close(self) -> None:
-        """Ends the threads that score; the encoder is its owner's to close."""
+        """Ends the threads that score; the encoder is left to its owner."""
         self._scorer.close()
 
     def _refresh(self) -> bool:
@@ -116,12 +116,12 @@ class Searcher:
         self._looked_at = REAL_TIME.monotonic_s()
         return changed
 
-    def _by_regions(self, asked: Asked) -> "_Answer":
-        """Sub-region search alone: exact without an exact distance for every candidate."""
-        candidates = Regions(self._state).candidates(asked)
-        query = asked.query
+    def _by_regions(self, request: RankingRequest) -> "_Answer":
+        """Ranks by the method `regions` alone: exact without an exact distance for every candidate."""
+        candidates = Regions(self._state).candidates(request)
+        query = request.query
         found = candidates.rank(
-            asked.target.vector,
+            request.target.vector,
             query.box,
             ranking=query.ranking,
             k=query.k,
@@ -130,28 +130,28 @@ class Searcher:
         )
         return _Answer(found, len(candidates))
 
-    def _scores(self, asked: Asked) -> FrameScores:
-        """All methods as one; those that only re-rank see the nearest frames by the others."""
-        made = [(each.weight, self._method(each.name)) for each in asked.query.weighted_methods]
-        scores = [(weight, method(asked)) for weight, method in made if not method.reranks]
+    def _scores(self, request: RankingRequest) -> FrameScores:
+        """The fused scores of all methods; those that re-rank get the nearest frames of the others."""
+        made = [(each.weight, self._method(each.name)) for each in request.query.weighted_methods]
+        scores = [(weight, method(request)) for weight, method in made if not method.reranks]
         if any(method.reranks for _, method in made):
-            first = fused(scores, fusion=asked.query.fuse) if scores else self._method("global")(asked)
-            near = replace(asked, nearest=nearest_frames(first, count=asked.query.candidates))
-            all_seen = len(near.nearest) >= int(asked.frames.sum())
+            first = fused(scores, fusion=request.query.fuse) if scores else self._method("global")(request)
+            near = replace(request, nearest=nearest_frames(first, count=request.query.candidates))
+            all_seen = len(near.nearest) >= int(request.frames.sum())
             scores += [(weight, replace(method(near), exact=all_seen)) for weight, method in made if method.reranks]
-        return fused(scores, fusion=asked.query.fuse)
+        return fused(scores, fusion=request.query.fuse)
 
-    def _sequence(self, asked: Asked, then: Target) -> "_Answer":
-        """What is sought and then what follows it; the hit is the first of both frames."""
-        query = asked.query
-        first = self._scores(asked)
-        second = self._scores(replace(asked, query=replace(query, text=query.then, box=query.then_box), target=then))
+    def _sequence(self, request: RankingRequest, then: Target) -> "_Answer":
+        """Ranks pairs of frames: one that matches the query, then one that matches `then`; the hit is the first."""
+        query = request.query
+        first = self._scores(request)
+        second = self._scores(replace(request, query=replace(query, text=query.then, box=query.then_box), target=then))
         columns = self._columns
         distance, follower = followed(
             first.distance, second.distance, source=columns.source, pts_s=columns.pts_s, within_s=query.within_s
         )
         both = replace(first, distance=distance, exact=first.exact and second.exact)
-        answer = self._of(both, asked.query.k)
+        answer = self._of(both, request.query.k)
         follows = {row: int(follower[row]) for row, _, _ in answer.found}
         return replace(
             answer, then={row: (b, float(second.distance[b]), second.place(b)) for row, b in follows.items()}

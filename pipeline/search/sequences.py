@@ -1,4 +1,4 @@
-"""One thing and then another in the same source: pairs of frames from the scores of both."""
+"""Finds one thing and then another in the same source: pairs of frames, from the scores of both."""
 
 from itertools import pairwise
 
@@ -13,11 +13,11 @@ IndexArray = NDArray[np.intp]
 def followed(
     first: FloatArray, second: FloatArray, *, source: NDArray[np.int64], pts_s: NDArray[np.float64], within_s: float
 ) -> tuple[FloatArray, IndexArray]:
-    """For each frame, the best one that comes after it in its source, no later than `within_s`.
+    """Finds for each frame the best frame that comes after it in its source, no later than `within_s`.
 
     first, second: float32 (F,), distance of each frame as the first thing and as the second; inf where not found.
     Returns the mean of both distances, float32 (F,), and the row of the frame that follows, intp (F,); inf and −1 where
-    none does. A frame follows one other only, the nearest of those that it could follow: an event is found once.
+    none does. A frame follows only one other, the nearest of those that it could follow: an event is found once.
     """
     count = len(first)
     distance = np.full(count, np.inf, np.float32)
@@ -47,9 +47,9 @@ def _once(distance: FloatArray, follower: IndexArray) -> tuple[FloatArray, Index
 
 
 def _first_least(values: NDArray[np.float64], start: IndexArray, stop: IndexArray) -> IndexArray:
-    """Index of the least of `values[start:stop]`, the first of equals; −1 for an empty range.
+    """Index of the minimum of each `values[start:stop]`, the first of equals; −1 for an empty range.
 
-    A table of the least of every run of 2ʲ values: two of them cover any range.
+    Sparse tables hold the minimum of every run of 2ʲ values: two of them cover any range.
     """
     best = [np.arange(len(values))]
     width = 1

@@ -1,4 +1,4 @@
-"""A session of searches over one lake: its model is loaded by the first query that needs one, and kept."""
+"""A session of searches over one lake, whose model is loaded by the first query that needs it, and kept."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from schemas.query import Query, SearchResult
 class SearchSession:
     """Answers queries with a searcher that is made when it is first needed.
 
-    model: whose vectors are searched; None for the lake's own. templates: see `load_encoder`.
+    model: the model whose vectors are searched; None for the lake's own. templates: see `load_encoder`.
     """
 
     def __init__(self, lake: Lake, *, model: str | None = None, templates: Sequence[str] | None = None) -> None:
@@ -22,9 +22,9 @@ class SearchSession:
         self._searcher: Searcher | None = None
 
     def search(self, query: Query) -> SearchResult:
-        """As Searcher.search. `took_ms` is the search's own: it leaves out loading the model.
+        """Answers a query as Searcher.search does. `took_ms` excludes loading the model.
 
-        Raises ModelError where the model cannot be loaded, or its vectors are none of the lake's.
+        Raises ModelError where the model cannot be loaded, or the lake has no vectors of it.
         """
         needs_model = query.by_meaning or query.then is not None
         if self._searcher is None or (needs_model and self._encoder is None):
@@ -34,11 +34,11 @@ class SearchSession:
 
     @property
     def without_vector(self) -> int:
-        """Keyframes that the last search could not find, because this model has not seen them yet."""
+        """Number of keyframes that the last search could not find, because they have no vector of this model yet."""
         return 0 if self._searcher is None else self._searcher.without_vector
 
     def close(self) -> None:
-        """Ends the searcher's threads and unloads the model; the next search begins anew."""
+        """Ends the searcher's threads and unloads the model; the next search starts them again."""
         for held in (self._searcher, self._encoder):
             if held is not None:
                 held.close()
@@ -46,16 +46,17 @@ class SearchSession:
 
     def _begin(self, query: Query, *, with_model: bool) -> None:
         self.close()
-        if not with_model:  # a box alone needs none
+        if not with_model:  # a query by a box alone needs none
             self._searcher = Searcher(self._lake)
             return
         from operators.encoders.catalogue import load_encoder
 
         name = self._model or self._lake.space.model
-        # what a lake names must be registered: opening one runs no code that it chose
+        # a model that the lake names must be registered: opening a lake must not run code that the lake chose
         self._encoder = load_encoder(name, templates=self._templates, class_paths=self._model is not None)
         try:
-            self._searcher = Searcher(self._lake, self._encoder)  # before the model works: it may be none of the lake's
+            # first, before the model is used: it raises where the lake has no vectors of that model
+            self._searcher = Searcher(self._lake, self._encoder)
             words = query.text or query.then
             if words:
                 self._encoder.encode_texts([words])  # models load on first use

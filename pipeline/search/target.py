@@ -1,4 +1,4 @@
-"""What a query looks for, as a vector that candidates are compared with."""
+"""Makes the vector of a query, with which candidates are compared."""
 
 from dataclasses import dataclass
 
@@ -20,9 +20,10 @@ class Target:
     """What candidates are compared with.
 
     vector: float32 (D,); the semantic distance of a candidate v is `1 − v · vector`. Of unit length for words or a
-        picture alone; else the weighted sum of what is sought, less what is not. None where only a place is asked for.
-    picture: the query's, where it has one. roi: the part of it that is sought; None for all of it.
-    mask: of the picture, where prompts chose a region; roi is then the box around it.
+        picture alone; otherwise the weighted sum of the query's vectors, minus those of `not_text` and `not_rois`.
+        None for a query by a box alone.
+    picture: the query's, if it has one. roi: the part of the picture to search for; None for all of it.
+    mask: the region of the picture that prompts chose, if there are any; roi is then the box around it.
     """
 
     vector: VectorArray | None
@@ -32,9 +33,9 @@ class Target:
 
 
 class TargetMaker:
-    """Makes targets with a model. lake: where keyframes come from that a query shows.
+    """Makes targets with a model. lake: holds the keyframe of a query by `frame`.
 
-    regions: how a part of a picture becomes a vector, best as those of the lake.
+    regions: how a part of a picture becomes a vector; best as the lake's own regions were made.
     """
 
     def __init__(self, encoder: Encoder | None, *, lake: Lake, regions: RegionVectorsConfig) -> None:
@@ -43,15 +44,18 @@ class TargetMaker:
         self._regions = regions
 
     def __call__(self, query: Query) -> Target:
-        """Raises QueryError when the query needs a model and there is none, or its prompts choose nothing; DecodeError
-        for an unreadable picture."""
+        """Makes the target of a query.
+
+        Raises QueryError when the query needs a model and there is none, or its prompts choose nothing; DecodeError
+        for an unreadable picture.
+        """
         if not query.by_meaning:
             return Target(None)
         encoder = self._need()
         wanted: list[tuple[float, VectorArray]] = []
         shown = None
         if query.image is not None or query.frame is not None:
-            # imported here: words alone need not wait for what decodes pictures and cuts them into segments
+            # imported here: a query by words alone does not wait for the code that decodes and segments pictures
             from pipeline.search.query_picture import prompted_region, query_picture, region_vector
 
             shown = query_picture(query, self._lake)
@@ -83,7 +87,7 @@ class TargetMaker:
         return vector
 
     def _of_roi(self, picture: ImageArray, roi: BoxTuple) -> VectorArray:
-        # as the stored regions were made: a region that is asked for by its own box has distance 0
+        # as the stored regions were made: a query by a region's own box is at distance 0 from it
         ((vector,),) = RegionVectors(self._regions, self._need())([picture], [Boxes(np.array([roi], np.float32))])
         return np.asarray(vector, np.float32)
 

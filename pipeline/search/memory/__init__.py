@@ -1,1 +1,1 @@
-"""What a searcher keeps in memory of a lake, and how it follows the lake."""
+"""The columns of a lake that a searcher keeps in memory, and how they follow the lake."""

@@ -1,4 +1,4 @@
-"""Growing column storage: what a searcher keeps in memory of one table, fragment by fragment."""
+"""Columns of one table in memory, which grow fragment by fragment as the table does."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -12,10 +12,10 @@ FragmentKey = tuple[int, str, str]
 
 
 class ColumnStore:
-    """Columns of one table; rows of fragments that are in memory already are not read again.
+    """Columns of one table; rows of fragments that are already in memory are not read again.
 
-    A fragment is known by its number, its data file and its deletions; when it changes, its rows die
-    and it is read anew. Rows keep their place until more than half are dead: then all are read again.
+    A fragment is identified by its number, its data files and its deletions; when it changes, its rows die
+    and it is read again. Rows keep their place until more than half are dead; then all are read again.
 
     shapes: name → (dtype, trailing shape) of every column. decode: Arrow rows → those columns.
     """
@@ -52,7 +52,7 @@ class ColumnStore:
         return self._alive[: self._size]
 
     def refresh(self, dataset: Any) -> bool:
-        """Follows a Lance dataset to its version. Returns whether rows moved or died (else they only grew)."""
+        """Updates the columns to the version of a Lance dataset. Returns whether rows moved or died, or only came."""
         fragments = {fragment_key(f): f for f in dataset.get_fragments()}
         gone = [key for key in self._slices if key not in fragments]
         for key in gone:
@@ -70,7 +70,7 @@ class ColumnStore:
             for name, values in batch.items():
                 self._buffers[name][at : at + count] = values
             at += count
-        # only now are they ours: a read that failed half-way is done again by the next refresh
+        # marked alive only now: after a read that failed half-way, the next refresh reads the fragments again
         self._alive[self._size : at] = True
         for key, count in zip(new, counts, strict=True):
             self._slices[key] = slice(self._size, self._size + count)
@@ -88,8 +88,8 @@ class ColumnStore:
     def _reserve(self, size: int) -> None:
         if size <= len(self._alive):
             return
-        # twice what is needed: the system gives pages when they are first written, so room costs nothing,
-        # and a feed that grows does not copy all at each refresh
+        # twice what is needed: the system gives pages only when they are first written, so spare room costs nothing,
+        # and a feed that grows does not copy everything at each refresh
         room = 2 * size
         for name, old in self._buffers.items():
             new = np.empty((room, *old.shape[1:]), old.dtype)

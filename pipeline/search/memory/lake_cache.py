@@ -1,4 +1,4 @@
-"""What a searcher keeps in memory of a lake: boxes, places, ids and vectors; all that ranking looks at."""
+"""The columns of a lake that ranking needs, kept in memory: boxes, ids, times and vectors."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -24,12 +24,12 @@ class LakeCache:
     Frames, F rows: frame_id bytes (F,), source int64 (F,) into `uris` and `source_ids`, pts int64, pts_s float64, time
     int64 in µs of UTC (NO_TIME where unknown), frame_vectors float16 (F, D), visible bool (F,).
     Regions, R rows: region_id bytes (R,), frame int64 (R,) row of its frame or −1, boxes float32 (4, R),
-    proposer int64 (R,) into `proposers`, region_vectors float16 (R, D); all that a hit shows of one by `place`.
+    proposer int64 (R,) into `proposers`, region_vectors float16 (R, D); `place` has all that a hit shows of a region.
 
-    A row is visible when its segment is done by the ledger (what a writer is about to commit, or left behind when it
-    was killed, is not found) and it has a vector in `column`: the lake's own "vector", or one that was filled later.
-    without_vector: frames that are done, and have none.
-    generation: another number after every refresh that found a change; rows may have moved.
+    A row is visible when its segment is done by the ledger (rows that a writer is about to commit, or left when it
+    was killed, are not found) and it has a vector in `column`: the lake's own "vector", or one that was filled later.
+    without_vector: number of frames whose segment is done and that have no vector.
+    generation: changes with every refresh that found a change; rows may have moved.
     """
 
     def __init__(self, lake: Lake, *, column: str = "vector") -> None:
@@ -83,16 +83,16 @@ class LakeCache:
         self.generation = 0
 
     def refresh(self) -> bool:
-        """Follows the lake to its newest versions; returns whether anything had changed.
+        """Updates the columns to the newest versions of the lake; returns whether anything had changed.
 
-        The order matters: the ledger first, then regions, then frames. Every row of a segment that was
-        done when the ledger was read is then there, and every region finds its frame.
-        Raises LakeError when the lake cannot be read; memory then follows with the next refresh that can.
+        The order matters: the ledger first, then regions, then frames. All rows of a segment that was
+        done when the ledger was read are then in memory, and every region finds its frame.
+        Raises LakeError when the lake cannot be read; the next refresh that can read it updates the columns.
         """
         versions = {name: self._lake.version(name) for name in _FOLLOWED}
         if versions == self._versions:
             return False
-        # until all of it is done: a refresh that fails half-way leaves rows that the next one must look at again
+        # unset until all is done: after a refresh that failed half-way, the next one must look at everything again
         before, self._versions = self._versions, {}
         with lake_errors(f"loading {self._lake.uri} into memory"):
             done = self._read_done()
@@ -149,7 +149,7 @@ class LakeCache:
 
     @property
     def boxes(self) -> tuple[NDArray[np.float32], ...]:
-        """x0, y0, x1, y1: float32 (R,) each, because a filter looks at columns."""
+        """x0, y0, x1, y1: float32 (R,) each, because filters compare columns."""
         return tuple(self._regions[name] for name in ("x0", "y0", "x1", "y1"))
 
     @property
@@ -157,7 +157,7 @@ class LakeCache:
         return self._regions["proposer"]
 
     def place(self, region: int) -> Place:
-        """What a hit shows of a row of regions."""
+        """What a hit shows of a region, by its row."""
         x0, y0, x1, y1 = (float(side[region]) for side in self.boxes)
         label = int(self._regions["label"][region])
         return Place(
@@ -174,7 +174,7 @@ class LakeCache:
 
     @property
     def region_codes(self) -> NDArray[np.uint8]:
-        """uint8 (R, 32); zeros where a region has none."""
+        """uint8 (R, 32); zeros for a region without a code."""
         return self._regions["code"]
 
     @property
@@ -183,7 +183,7 @@ class LakeCache:
         return self._regions["coded"]
 
     def shots_s(self, frames: NDArray[np.intp]) -> list[tuple[float, float] | None]:
-        """Start and stop in seconds of the shot of each of these frames; None while its source is not complete."""
+        """Start and stop in seconds of the shot of each of these frames; None while the source is not complete."""
         if self._shots is None:
             return [None] * len(frames)
         index, seconds = self._shots
@@ -191,14 +191,14 @@ class LakeCache:
         return [(float(seconds[i, 0]), float(seconds[i, 1])) if i >= 0 else None for i in found]
 
     def uri(self, frame: int) -> str:
-        """Of the source of a row of frames."""
+        """The URI of a frame's source, by the frame's row."""
         return self.uris[int(self.source[frame])]
 
     def source_id(self, frame: int) -> str:
         return self.source_ids[int(self.source[frame])]
 
     def utc(self, frame: int) -> datetime | None:
-        """When a row of frames was recorded; None where that is not known."""
+        """When a frame was recorded, by its row; None where that is not known."""
         micros = int(self.time[frame])
         return None if micros == NO_TIME else datetime.fromtimestamp(0, UTC) + timedelta(microseconds=micros)
 
@@ -206,7 +206,7 @@ class LakeCache:
 
     def _read_done(self) -> SpanIndex:
         rows = self._lake.read("segments", columns=["source_id", "source", "start", "stop"], where="state = 'done'")
-        # the ledger is read whole each time, so its paths are those that a fresh searcher would show
+        # the ledger is read whole each time, so its paths are the newest, as a new searcher would show them
         codes = self._codes(rows, renew_uris=True)
         return SpanIndex(source=codes, start=_int64(rows["start"]), stop=_int64(rows["stop"]))
 
@@ -217,9 +217,9 @@ class LakeCache:
         return index, np.stack([rows["start_s"].to_numpy(), rows["stop_s"].to_numpy()], axis=1)
 
     def _codes(self, rows: pa.Table, *, renew_uris: bool = False) -> NDArray[np.int64]:
-        """Number of each row's source; new sources get the next ones.
+        """The number of each row's source; new sources get the next numbers.
 
-        renew_uris: takes the paths of known sources from these rows too: a source may be replaced from another place.
+        renew_uris: whether known sources take their paths from these rows: a source may be replaced from another path.
         """
         ids = pc.dictionary_encode(rows["source_id"].combine_chunks())
         first = pc.index_in(ids.dictionary, value_set=rows["source_id"]).to_pylist()
@@ -259,7 +259,7 @@ class LakeCache:
 
 
 def _numbers(column: pa.ChunkedArray, names: list[str], numbers: dict[str, int]) -> NDArray[np.int64]:
-    """The place of each in `names`, −1 where it is null; new names get the next ones, in `numbers` as well."""
+    """The index of each value in `names`, −1 where it is null; new names are appended, to `numbers` as well."""
     coded = pc.dictionary_encode(column.combine_chunks())
     for name in coded.dictionary.to_pylist():
         if name not in numbers:
@@ -275,12 +275,12 @@ def _int64(column: pa.ChunkedArray) -> NDArray[np.int64]:
 
 
 def ids_of(column: pa.ChunkedArray) -> IdArray:
-    """Ids as bytes (N,): fixed width, so that they sort and compare in NumPy."""
+    """Ids as bytes (N,), of fixed width, so that NumPy can sort and compare them."""
     return np.asarray(column.cast(pa.binary()).to_numpy(zero_copy_only=False), "S32")
 
 
 def _codes(column: pa.ChunkedArray) -> Columns:
-    """code: uint8 (N, 32) of a column of fixed-size lists, zero where there is none; coded: bool (N,)."""
+    """code: uint8 (N, 32) from a column of fixed-size lists, zero where it is null; coded: bool (N,)."""
     values = column.combine_chunks()
     coded = values.is_valid().to_numpy(zero_copy_only=False)
     codes = np.zeros((len(values), CODE_BYTES), np.uint8)
@@ -289,10 +289,10 @@ def _codes(column: pa.ChunkedArray) -> Columns:
 
 
 def vectors_of(column: pa.ChunkedArray) -> Columns:
-    """vector: float16 (N, D) of a column of fixed-size lists, zero where there is none; embedded: bool (N,)."""
+    """vector: float16 (N, D) from a column of fixed-size lists, zero where it is null; embedded: bool (N,)."""
     values = column.combine_chunks()
     embedded = values.is_valid().to_numpy(zero_copy_only=False)
-    flat = values.flatten().to_numpy(zero_copy_only=False)  # of those that are there
+    flat = values.flatten().to_numpy(zero_copy_only=False)  # without those that are null
     held = np.asarray(flat, np.float16).reshape(-1, values.type.list_size)
     if embedded.all():
         return {"vector": held, "embedded": embedded}
@@ -302,7 +302,7 @@ def vectors_of(column: pa.ChunkedArray) -> Columns:
 
 
 def positions(wanted: IdArray, ids: IdArray, alive: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """int64 (N,): row of each wanted id among the living `ids`, −1 where it is not."""
+    """int64 (N,): the row of each wanted id among the `ids` that are alive, −1 where it is not among them."""
     rows = np.flatnonzero(alive)
     if not len(rows) or not len(wanted):
         return np.full(len(wanted), -1, np.int64)

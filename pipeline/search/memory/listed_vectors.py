@@ -1,4 +1,4 @@
-"""Vectors of which a row holds a list, kept in memory for search: representatives of frames, and their patches."""
+"""Keeps columns in memory whose rows hold lists of vectors: the representatives of frames, and their patches."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,12 +17,15 @@ from schemas.boxes import FloatArray
 from schemas.query import BoxTuple, Place
 from schemas.tables import TableName
 
-_ROWS = 64  # of a batch: a row may hold a whole grid
+_ROWS = 64  # rows of a batch, of which each may hold a whole grid of patches
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lists:
-    """vectors: float16 (N, D). boxes: float32 (4, N), sides. frame_id: bytes (R,) and counts: int (R,), by row."""
+    """R rows with N vectors in all.
+
+    vectors: float16 (N, D). boxes: float32 (4, N), sides. frame_id: bytes (R,). counts: int (R,), vectors of each row.
+    """
 
     vectors: NDArray[np.float16]
     boxes: FloatArray
@@ -32,7 +35,10 @@ class Lists:
 
 @dataclass(frozen=True, slots=True)
 class ListColumn:
-    """Where such vectors lie. boxes: rows → float32 (N, 4) of all their vectors. name: shown as a hit's proposer."""
+    """A column of lists of vectors, in the schema of its table.
+
+    name: shown as the proposer of a hit. boxes: rows → float32 (N, 4), the boxes of all their vectors.
+    """
 
     name: str
     table: TableName
@@ -43,18 +49,18 @@ class ListColumn:
 
 
 class ListedVectors:
-    """Loaded when it is first asked for; then it follows the lake. Fragments that are in memory are not read again."""
+    """Loads a column of lists on first use, then follows the lake. Fragments that are in memory are not read again."""
 
     def __init__(self, lake: Lake, columns: LakeCache, column: ListColumn) -> None:
         self._lake = lake
         self._columns = columns
         self._column = column
-        self._pieces: dict[FragmentKey, Lists] = {}
+        self._fragments: dict[FragmentKey, Lists] = {}
         self._generation = -1
         self._vectors = BoxedVectors.none(columns)
 
     def __call__(self) -> BoxedVectors:
-        """All that the lake has for the rows of its columns in memory."""
+        """Returns all vectors of the column whose frames are in memory."""
         if self._generation != self._columns.generation:
             with lake_errors(f"loading {self._column.vectors} of {self._lake.uri} into memory"):
                 self._follow(self._lake.dataset(self._column.table))
@@ -62,12 +68,12 @@ class ListedVectors:
         return self._vectors
 
     def _follow(self, dataset: Any) -> None:
-        pieces = {}
+        fragments = {}
         for fragment in dataset.get_fragments():
             key = fragment_key(fragment)
-            pieces[key] = self._pieces.get(key) or self._read(dataset, fragment)
-        together = _joined(list(pieces.values()), dimension=self._columns.dimension)
-        self._pieces = _shared(pieces, together)  # views: the vectors are in memory once
+            fragments[key] = self._fragments.get(key) or self._read(dataset, fragment)
+        together = _joined(list(fragments.values()), dimension=self._columns.dimension)
+        self._fragments = _shared(fragments, together)  # views: the vectors are in memory once
         row = positions(together.frame_id, self._columns.frame_id, self._columns.visible)
         frame = np.repeat(row, together.counts)
         first = np.repeat(np.cumsum(together.counts) - together.counts, together.counts)
@@ -119,11 +125,11 @@ def _joined(parts: list[Lists], *, dimension: int) -> Lists:
     )
 
 
-def _shared(pieces: dict[FragmentKey, Lists], together: Lists) -> dict[FragmentKey, Lists]:
-    """The pieces as views of what they were joined to."""
+def _shared(fragments: dict[FragmentKey, Lists], together: Lists) -> dict[FragmentKey, Lists]:
+    """The fragments as views of what they were joined to."""
     at, row, shared = 0, 0, {}
-    for key, piece in pieces.items():
-        wide, rows = slice(at, at + len(piece.vectors)), slice(row, row + len(piece.counts))
+    for key, lists in fragments.items():
+        wide, rows = slice(at, at + len(lists.vectors)), slice(row, row + len(lists.counts))
         shared[key] = Lists(
             together.vectors[wide], together.boxes[:, wide], together.frame_id[rows], together.counts[rows]
         )

@@ -1,4 +1,4 @@
-"""Patch grids of some frames, read from the lake when they are asked for."""
+"""Reads the patch grids of some frames from the lake."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from schemas.patches import PatchGrid
 
 
 def read_grids(lake: Lake, frame_ids: Sequence[str]) -> dict[str, PatchGrid]:
-    """Of the frames that have one, by their ids."""
+    """The patch grids of those of the frames that have one, by frame id."""
     columns = ["frame", "rows", "cols", "extent", "vectors"]
     rows = lake.read("patches", columns=columns, where=sql.is_in("frame", frame_ids))
     found = {}

@@ -1,1 +1,1 @@
-"""The methods by which a search ranks frames, one idea a file, behind one interface."""
+"""The methods by which a search ranks frames, behind one interface."""

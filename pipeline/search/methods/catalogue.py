@@ -1,4 +1,4 @@
-"""The methods of ranking by their names."""
+"""The methods of ranking, by name."""
 
 from collections.abc import Callable
 from functools import partial

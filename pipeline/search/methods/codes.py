@@ -1,4 +1,4 @@
-"""Ranking by codes: the regions nearest by Hamming distance, re-ranked by their float vectors (methods.md §2)."""
+"""Ranks frames by the codes of regions: the nearest by Hamming distance, re-ranked by vectors (methods.md §2)."""
 
 from dataclasses import replace
 
@@ -12,16 +12,16 @@ from pipeline.search.boxed_vectors import BoxedVectors
 from pipeline.search.candidates import Candidates
 from pipeline.search.filters import overlapping
 from pipeline.search.frame_scores import FrameScores
-from pipeline.search.methods.method import Asked, SearchState
+from pipeline.search.methods.method import RankingRequest, SearchState
 from schemas.boxes import Boxes
 from schemas.errors import QueryError
 from schemas.regions import Proposals
 
-REGIONS_PER_CANDIDATE = 2  # of a query: 100 regions by default, from which 95 % of the float search's mAP came back
+REGIONS_PER_CANDIDATE = 2  # 100 regions by default, which kept 95 % of the mAP of the search by vectors
 
 
 class Codes:
-    """A candidate source: it reads 32 bytes a region, and the vectors of the nearest alone. Not exact."""
+    """Ranks regions by their codes. It reads 32 bytes a region, and vectors of the nearest regions only. Not exact."""
 
     reranks = False
 
@@ -29,28 +29,28 @@ class Codes:
         self._state = state
         self._model: CodeModel | None = None
 
-    def __call__(self, asked: Asked) -> FrameScores:
+    def __call__(self, request: RankingRequest) -> FrameScores:
         columns = self._state.columns
-        code = self._code_of(asked)
+        code = self._code_of(request)
         regions = BoxedVectors.of_regions(columns, proposers=self._state.proposers)
-        passes = regions.alive & columns.region_coded & np.append(asked.frames, False)[columns.frame]
-        if asked.query.box is not None:
-            passes &= overlapping(regions.boxes, asked.query.box)
+        passes = regions.alive & columns.region_coded & np.append(request.frames, False)[columns.frame]
+        if request.query.box is not None:
+            passes &= overlapping(regions.boxes, request.query.box)
         rows = np.flatnonzero(passes)
         nearest = nearest_codes(
-            hamming_distances(columns.region_codes, code)[rows], REGIONS_PER_CANDIDATE * asked.query.candidates
+            hamming_distances(columns.region_codes, code)[rows], REGIONS_PER_CANDIDATE * request.query.candidates
         )
         scores = Candidates([regions], [np.sort(rows[nearest])]).frame_scores(
-            asked.target.vector,
-            asked.query.box,
-            ranking=asked.query.ranking,
+            request.target.vector,
+            request.query.box,
+            ranking=request.query.ranking,
             frames=len(columns.pts),
             scorer=self._state.scorer,
         )
         return replace(scores, candidates=len(rows), exact=len(nearest) == len(rows))
 
-    def _code_of(self, asked: Asked) -> CodeArray:
-        target, encoder = asked.target, self._state.encoder
+    def _code_of(self, request: RankingRequest) -> CodeArray:
+        target, encoder = request.target, self._state.encoder
         if target.picture is None or encoder is None:
             raise QueryError(
                 "the method codes compares a region with regions; give a picture (`image` or `frame`) with `points`, "

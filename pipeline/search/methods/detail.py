@@ -1,4 +1,4 @@
-"""Ranking by fused vectors: one of each frame, in which its details are (DetailCLIP, methods.md §3)."""
+"""Ranks frames by their fused vectors, into which each frame's windows are fused (DetailCLIP, methods.md §3)."""
 
 import numpy as np
 import pyarrow as pa
@@ -10,20 +10,20 @@ from pipeline.search.frame_scores import FrameScores
 from pipeline.search.memory.columns import Columns, ColumnStore
 from pipeline.search.memory.lake_cache import ids_of, positions, vectors_of
 from pipeline.search.methods.boxed import require_meaning, scores_of
-from pipeline.search.methods.method import Asked, SearchState
+from pipeline.search.methods.method import RankingRequest, SearchState
 from schemas.errors import QueryError
 from schemas.query import Place
 
 
 class Detail:
-    """Whole frames by the meaning of their fused vector. Vectors are loaded when they are first asked for."""
+    """Ranks whole frames by their fused vectors, which are loaded on first use."""
 
     reranks = False
 
     def __init__(self, state: SearchState) -> None:
         self._state = state
         self._generation = -1
-        self._frame = np.zeros(0, np.int64)  # row of each vector's frame in the columns, −1 where it is gone
+        self._frame = np.zeros(0, np.int64)  # row of each vector's frame in the columns, −1 where it was removed
         self._store = ColumnStore(
             shapes={
                 "id": ("S32", ()),
@@ -34,8 +34,8 @@ class Detail:
             read=["id", "detail"],
         )
 
-    def __call__(self, asked: Asked) -> FrameScores:
-        require_meaning(asked, "detail")
+    def __call__(self, request: RankingRequest) -> FrameScores:
+        require_meaning(request, "detail")
         encoder, lake = self._state.encoder, self._state.lake
         if encoder is not None and not lake.space.comparable(encoder.space):
             raise QueryError(f"the fused vectors of {lake.uri} are of {lake.space.model}: search with that model")
@@ -45,8 +45,8 @@ class Detail:
                 "this lake holds no fused vectors; make one that does: regionlake lab train detail, then "
                 "regionlake ingest … --set detail.model=FILE"
             )
-        candidates = Candidates.of([found], frames=asked.frames, box=None)
-        return scores_of(candidates, asked, self._state, with_box=False)
+        candidates = Candidates.of([found], frames=request.frames, box=None)
+        return scores_of(candidates, request, self._state, with_box=False)
 
     def _vectors(self) -> BoxedVectors:
         store, columns = self._store, self._state.columns

@@ -9,7 +9,7 @@ from pipeline.search.frame_scores import FrameScores
 from pipeline.search.memory.listed_vectors import ListColumn, ListedVectors
 from pipeline.search.memory.stored_grids import no_patches, require_space
 from pipeline.search.methods.boxed import require_meaning, scores_of
-from pipeline.search.methods.method import Asked, SearchState
+from pipeline.search.methods.method import RankingRequest, SearchState
 from schemas.boxes import FloatArray
 from schemas.errors import QueryError
 from schemas.patches import cell_boxes
@@ -31,9 +31,9 @@ PATCHES = ListColumn("patch", "patches", "frame", "vectors", ("rows", "cols", "e
 
 
 class Parts:
-    """The representatives of frames: a few vectors each, by meaning and by geometry.
+    """Ranks the representatives of frames, a few vectors each, by meaning and geometry.
 
-    with_frames: whether each frame's own vector stands beside them.
+    with_frames: whether each frame's own vector is ranked with them.
     """
 
     reranks = False
@@ -43,8 +43,8 @@ class Parts:
         self._with_frames = with_frames
         self._stored = ListedVectors(state.lake, state.columns, PARTS)
 
-    def __call__(self, asked: Asked) -> FrameScores:
-        require_meaning(asked, "parts")
+    def __call__(self, request: RankingRequest) -> FrameScores:
+        require_meaning(request, "parts")
         require_space(self._state)
         found = self._stored()
         if not len(found):
@@ -56,12 +56,12 @@ class Parts:
         if self._with_frames:
             columns = self._state.columns
             sets.append(BoxedVectors.of_frames(columns.frame_vectors, alive=columns.visible))
-        candidates = Candidates.of(sets, frames=asked.frames, box=asked.query.box)
-        return scores_of(candidates, asked, self._state, with_box=True)
+        candidates = Candidates.of(sets, frames=request.frames, box=request.query.box)
+        return scores_of(candidates, request, self._state, with_box=True)
 
 
 class Patches:
-    """Every patch of every frame, by meaning and by geometry: what representatives are compared with."""
+    """Ranks every patch of every frame by meaning and geometry: the baseline of representatives."""
 
     reranks = False
 
@@ -69,11 +69,11 @@ class Patches:
         self._state = state
         self._stored = ListedVectors(state.lake, state.columns, PATCHES)
 
-    def __call__(self, asked: Asked) -> FrameScores:
-        require_meaning(asked, "patches")
+    def __call__(self, request: RankingRequest) -> FrameScores:
+        require_meaning(request, "patches")
         require_space(self._state)
         found = self._stored()
         if not len(found):
             raise no_patches()
-        candidates = Candidates.of([found], frames=asked.frames, box=asked.query.box)
-        return scores_of(candidates, asked, self._state, with_box=True)
+        candidates = Candidates.of([found], frames=request.frames, box=request.query.box)
+        return scores_of(candidates, request, self._state, with_box=True)

@@ -1,6 +1,6 @@
 """Methods that re-rank frames by matching a part of a picture patch by patch (RIS, methods.md §5).
 
-Frames of which nothing matches keep the order of the first search, after all others: at distances above 1.
+Frames in which nothing matches keep the order of the first ranking, after all others, at distances above 1.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from operators.patch_matching.voting import votes
 from pipeline.lake import sql
 from pipeline.search.frame_scores import FrameScores
 from pipeline.search.memory.stored_grids import no_patches, read_grids, require_space
-from pipeline.search.methods.method import Asked, SearchState
+from pipeline.search.methods.method import RankingRequest, SearchState
 from schemas.boxes import Boxes, FloatArray
 from schemas.errors import QueryError
 from schemas.patches import PatchGrid
@@ -24,8 +24,8 @@ from schemas.query import WHOLE, Place
 
 
 class Votes:
-    """Every patch of the ROI votes for the frames in which its nearest patches lie; the distance is the share of the
-    votes that a frame has not got."""
+    """Ranks frames by votes: every patch of the ROI votes for the frames that have its nearest patches. The distance is
+    the share of the votes that a frame did not get."""
 
     reranks = True
 
@@ -33,11 +33,11 @@ class Votes:
         self._state = state
         self._kind: VoteKind = kind
 
-    def __call__(self, asked: Asked) -> FrameScores:
-        (level,) = _levels(asked, self._state, scales=(1.0,))
-        rows, grids = _grids(asked, self._state)
+    def __call__(self, request: RankingRequest) -> FrameScores:
+        (level,) = _levels(request, self._state, scales=(1.0,))
+        rows, grids = _grids(request, self._state)
         cast = votes(level.vectors, grids, kind=self._kind)
-        distance = _unmatched(asked, rows)
+        distance = _unmatched(request, rows)
         for row, own in zip(rows, cast.tolist(), strict=True):
             if own > 0:
                 distance[row] = 1 - own / cast.sum()
@@ -45,19 +45,19 @@ class Votes:
 
 
 class Growing:
-    """Frames by the largest region that matches the ROI in step, over a pyramid of its views; the distance is 1 less
-    the score. A hit's box and mask are those of its region."""
+    """Ranks frames by the largest region that matches the ROI patch by patch, over a pyramid of the ROI's sizes. The
+    distance is 1 minus the score. A hit has the box and the mask of its region."""
 
     reranks = True
 
     def __init__(self, state: SearchState) -> None:
         self._state = state
 
-    def __call__(self, asked: Asked) -> FrameScores:
-        levels = _levels(asked, self._state, scales=SCALES)
-        rows, grids = _grids(asked, self._state)
+    def __call__(self, request: RankingRequest) -> FrameScores:
+        levels = _levels(request, self._state, scales=SCALES)
+        rows, grids = _grids(request, self._state)
         matches = match_region(levels, grids)
-        distance = _unmatched(asked, rows)
+        distance = _unmatched(request, rows)
         found: dict[int, tuple[RegionMatch, PatchGrid]] = {}
         for row, grid, match in zip(rows, grids, matches, strict=True):
             if match is not None:
@@ -71,7 +71,7 @@ class Growing:
         return FrameScores(distance, place, candidates=len(rows))
 
     def _sizes(self, rows: list[int]) -> dict[int, tuple[int, int]]:
-        """Width and height in pixels of some frames, by row: one look at the table for all of them."""
+        """Width and height in pixels of some frames, by row; one read of the table for all of them."""
         if not rows:
             return {}
         names = {self._state.columns.frame_id[row].decode(): row for row in rows}
@@ -90,31 +90,31 @@ class Growing:
         )
 
 
-def _unmatched(asked: Asked, rows: Sequence[int]) -> FloatArray:
+def _unmatched(request: RankingRequest, rows: Sequence[int]) -> FloatArray:
     """float32 (F,): above 1 in the order of `rows`; inf for frames that are not among them."""
-    distance = np.full(len(asked.frames), np.inf, np.float32)
+    distance = np.full(len(request.frames), np.inf, np.float32)
     distance[list(rows)] = 1 + np.arange(1, len(rows) + 1, dtype=np.float32) / max(1, len(rows))
     return distance
 
 
-def _levels(asked: Asked, state: SearchState, *, scales: Sequence[float]) -> list[Level]:
-    """The patches of the sought part of the query's picture, by size."""
-    if asked.target.picture is None or state.encoder is None:
+def _levels(request: RankingRequest, state: SearchState, *, scales: Sequence[float]) -> list[Level]:
+    """The patches of the query's part of its picture, for each size."""
+    if request.target.picture is None or state.encoder is None:
         raise QueryError(
             "the methods votes and growing match the patches of a picture; give one (`image`), best with `roi`"
         )
     require_space(state)
-    target = asked.target
+    target = request.target
     mask = None if target.mask is None else decode_mask(target.mask)
-    if mask is not None and mask.shape != asked.target.picture.shape[:2]:
-        raise QueryError(f"a mask of {mask.shape} px does not fit a picture of {asked.target.picture.shape[:2]} px")
+    if mask is not None and mask.shape != request.target.picture.shape[:2]:
+        raise QueryError(f"a mask of {mask.shape} px does not fit a picture of {request.target.picture.shape[:2]} px")
     roi = Boxes(np.array([target.roi or WHOLE], np.float32))
-    return roi_pyramid(state.encoder, asked.target.picture, roi, mask=mask, scales=scales)
+    return roi_pyramid(state.encoder, request.target.picture, roi, mask=mask, scales=scales)
 
 
-def _grids(asked: Asked, state: SearchState) -> tuple[list[int], Sequence[PatchGrid]]:
-    """The nearest frames that have a grid: their rows, and the grids."""
-    names = {state.columns.frame_id[row].decode(): row for row in asked.nearest.tolist()}
+def _grids(request: RankingRequest, state: SearchState) -> tuple[list[int], Sequence[PatchGrid]]:
+    """The rows and the grids of those of the nearest frames that have a grid."""
+    names = {state.columns.frame_id[row].decode(): row for row in request.nearest.tolist()}
     if not names:
         return [], []
     stored = read_grids(state.lake, list(names))

@@ -1,4 +1,4 @@
-"""What every method of ranking frames takes and gives."""
+"""The interface of the methods that rank frames."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,10 +17,10 @@ from schemas.query import Query
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SearchState:
-    """What a searcher has, for the methods of ranking, which are made once and asked under its lock.
+    """What the methods share with their searcher, which makes each of them once and calls it under its lock.
 
-    columns: follow the lake; when their `generation` changes, rows may have moved.
-    encoder: None where only boxes are asked for. proposers: which candidates take part; None for all.
+    columns: they follow the lake; when their `generation` changes, rows may have moved.
+    encoder: None if all queries are by boxes alone. proposers: only candidates of these; None for all.
     """
 
     lake: Lake
@@ -31,11 +31,11 @@ class SearchState:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Asked:
-    """A query to one method.
+class RankingRequest:
+    """A query as a method receives it.
 
-    frames: bool (F,), those that pass its filters.
-    nearest: intp (N,), rows of the frames that a method with `reranks` may look at, nearest first; else empty.
+    frames: bool (F,), the frames that pass the query's filters.
+    nearest: intp (N,), rows of the frames that a method with `reranks` may compare, nearest first; otherwise empty.
     """
 
     query: Query
@@ -45,11 +45,14 @@ class Asked:
 
 
 class Method(Protocol):
-    """Ranks frames. reranks: it costs too much for all frames, and looks at the nearest by other methods only."""
+    """Ranks frames. reranks: it is too costly for all frames, and compares only the nearest by other methods."""
 
     @property
     def reranks(self) -> bool: ...
 
-    def __call__(self, asked: Asked) -> FrameScores:
-        """Raises QueryError where it cannot answer such a query, or the lake lacks what it needs: with the fix."""
+    def __call__(self, request: RankingRequest) -> FrameScores:
+        """Scores the frames.
+
+        Raises QueryError, with what to do, where it cannot answer such a query or the lake lacks what it needs.
+        """
         ...

@@ -1,4 +1,4 @@
-"""Pauses that never end, or never grow."""
+"""Catches pauses that never end, or never grow."""
 
 import pytest
 

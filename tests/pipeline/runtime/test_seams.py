@@ -1,4 +1,4 @@
-"""A clock that is read, or a thread that is started, past the seams by which a simulation drives the pipeline."""
+"""Catches clocks that are read and threads that are started past the seams through which a simulation drives them."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A thread that ended and whose owner goes on as if it ran."""
+"""Catches a thread that ended while its owner continues as if it ran."""
 
 import sys
 import threading

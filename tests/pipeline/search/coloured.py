@@ -87,6 +87,6 @@ def add_coloured(committer: Committer, world: World, *, pieces: int = 1) -> None
 
 
 def stored_grid(row: dict[str, object]) -> PatchGrid:
-    """Of a row of the table of patches."""
+    """The patch grid of a row of the table `patches`."""
     vectors = np.array(row["vectors"], np.float32).reshape(row["rows"], row["cols"], -1)  # type: ignore[call-overload]
     return PatchGrid(vectors)

@@ -1,6 +1,6 @@
 """Search by prompts and by codes, over a lake that was ingested with a code model. Catches prompts that choose another
-region than they say, codes compared with those of another model, codes that are lost on the way into the lake, and a
-re-ranking that is not by the vectors."""
+region than they point to, codes compared with those of another model, codes that are lost on the way into the lake, and
+a re-ranking that is not by the vectors."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,5 +1,5 @@
-"""What a hit says of its region beside where it is: catches labels of other regions, and tracks that are never seen
-because they are written after the regions."""
+"""Labels and tracks of hits: catches labels of other regions, and tracks that are never shown because they are written
+after the regions."""
 
 from dataclasses import replace
 from functools import partial

@@ -1,4 +1,4 @@
-"""Catches methods of ranking that, alone or together, give another order than their definition."""
+"""Catches methods of ranking whose order, alone or fused, differs from their definition."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,5 @@
 """Catches searches among representatives, patches and matching regions that differ from brute force over the stored
-rows, point elsewhere, miss what was just committed, or answer for a lake that has not what they need."""
+rows, return wrong places, miss what was just committed, or answer for a lake that lacks the columns they need."""
 
 from dataclasses import replace
 from pathlib import Path

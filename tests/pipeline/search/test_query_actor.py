@@ -1,4 +1,4 @@
-"""Catches a query actor that answers otherwise than a searcher, for another lake, or hides what went wrong in it."""
+"""Catches a query actor whose answers differ from a searcher's, or are for another lake, or that hides its errors."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Catches a searcher that misses new rows, keeps deleted ones, shows half a commit, or reads all anew each time."""
+"""Catches a searcher that misses new rows, keeps deleted ones, shows half a commit, or reads all again each time."""
 
 import threading
 from collections import Counter
@@ -93,7 +93,7 @@ def test_a_source_that_is_taken_out_is_not_found(lake: Lake) -> None:
         writer.upkeep.remove_sources([World(1).source.id])
         assert {h.source for h in searcher.search(EVERYTHING).hits} == {World(n).source.uri for n in (0, 2, 3, 4)}
         require_like_a_fresh_one(searcher, lake)
-        for number in (0, 2, 3):  # most rows are dead now, and memory is read anew
+        for number in (0, 2, 3):  # most rows are dead now, and memory is read again
             writer.upkeep.remove_sources([World(number).source.id])
             require_like_a_fresh_one(searcher, lake)
         add(writer, World(1, length=60))
@@ -214,7 +214,7 @@ def test_a_refresh_that_failed_is_made_good_by_the_next(lake: Lake, table: str, 
         for number in range(3):
             add(writer, World(number))
         searcher.refresh()
-        for number in range(2):  # most rows die, so that all are read anew
+        for number in range(2):  # most rows die, so that all are read again
             writer.upkeep.remove_sources([World(number).source.id])
         add(writer, World(5))
     files = tmp_path / "lake" / f"{table}.lance" / "data"

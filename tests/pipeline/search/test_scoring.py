@@ -1,4 +1,4 @@
-"""Catches scores that are off by more than is said, or depend on where a vector stands."""
+"""Catches scores whose error exceeds the stated bound, or that depend on the row of a vector."""
 
 import numpy as np
 import pytest

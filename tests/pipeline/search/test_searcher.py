@@ -1,4 +1,4 @@
-"""Catches queries that are answered by the wrong vector, or should have been refused."""
+"""Catches queries that are answered with the wrong vector, or that should have been refused."""
 
 import pickle
 from dataclasses import replace
