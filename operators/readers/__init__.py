@@ -1,1 +1,1 @@
-"""Readers: from a file to timed pictures. Nothing here knows of shots, keyframes or the lake."""
+"""Readers turn files and streams into timed pictures. They know nothing of shots, keyframes or the lake."""

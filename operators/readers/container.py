@@ -1,4 +1,4 @@
-"""Opens a video file with FFmpeg, and nothing but that file."""
+"""Opens a video file with FFmpeg, without opening any other file."""
 
 from pathlib import Path
 
@@ -11,8 +11,8 @@ from av.video.stream import VideoStream
 
 from schemas.errors import SourceError
 
-# Demuxers of one self-contained file. Playlists (hls, concat, dash), image sequences and devices
-# are left out: they open other files, by names that whoever wrote the playlist chose.
+# Demuxers of single, self-contained files. Playlists (hls, concat, dash), image sequences and devices
+# are excluded: they open other files, whose names the author of the playlist chose.
 FORMATS = ",".join(
     (
         "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,mxf,nut,ivf,gif,rm,dv,wtv",
@@ -24,16 +24,16 @@ FORMATS = ",".join(
 def open_video(path: str) -> tuple[InputContainer, VideoStream]:
     """The container and its first video stream, ready to demux.
 
-    Raises SourceError with the reason when the file is missing, unreadable, empty, no video that
-    FFmpeg knows, or without pictures.
+    Raises SourceError with the reason when the file is missing, unreadable or empty, when FFmpeg does not
+    recognise it as a video, or when it contains no pictures.
     """
     require_file(path)
     options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
     try:
-        # "file:" keeps a name like "concat:a|b" a name
+        # with "file:", FFmpeg takes "concat:a|b" for a file name, not for a protocol
         container = av.open(f"file:{Path(path).absolute()}", options=options)
     except av.error.FFmpegError as error:
-        raise SourceError(f"{path} is no video that can be read: {_reason(error)}") from None
+        raise SourceError(f"{path} cannot be read as a video: {_reason(error)}") from None
     streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not streams:
         kinds = ", ".join(sorted({str(s.type) for s in container.streams}))
@@ -43,14 +43,14 @@ def open_video(path: str) -> tuple[InputContainer, VideoStream]:
     if getattr(stream, "codec_context", None) is None:
         container.close()
         raise SourceError(f"{path}: this FFmpeg has no decoder for its video")
-    # Also fails on damage that a decoder would conceal.
+    # Report damage that the decoder would otherwise conceal.
     stream.codec_context.options = {"err_detect": "crccheck+bitstream+buffer"}
     stream.thread_type = "AUTO"
     return container, stream
 
 
 def require_file(path: str) -> None:
-    """Raises SourceError, with the reason, unless `path` is a file with bytes in it that may be read."""
+    """Raises SourceError with the reason unless `path` is a readable file that is not empty."""
     file = Path(path)
     try:
         if file.is_dir():
@@ -58,12 +58,12 @@ def require_file(path: str) -> None:
         if not file.exists():
             raise SourceError(f"{path} does not exist")
         if not file.is_file():
-            raise SourceError(f"{path} is no regular file")
+            raise SourceError(f"{path} is not a regular file")
         with file.open("rb") as stream:
             if not stream.read(1):
                 raise SourceError(f"{path} is empty (0 bytes)")
     except PermissionError:
-        raise SourceError(f"{path} may not be read: permission denied") from None
+        raise SourceError(f"{path} cannot be read: permission denied") from None
     except SourceError:
         raise
     except OSError as error:
@@ -71,10 +71,10 @@ def require_file(path: str) -> None:
 
 
 class PresentationTimes:
-    """When each decoded frame of one stream is shown, in ticks of the stream.
+    """Presentation times of the decoded frames of one stream, in ticks of the stream.
 
-    AVI stores no times; FFmpeg counts packets instead, in decoding order. Where the codec reorders
-    pictures, the time of a picture is its DTS, and that of the last few, which have none, follows
+    AVI stores no times, so FFmpeg counts packets in decoding order instead. Where the codec reorders
+    pictures, the time of a picture is its DTS. The last few pictures have no DTS; their times follow
     from the frame before.
     """
 
@@ -84,7 +84,7 @@ class PresentationTimes:
         self._last: int | None = None
 
     def of(self, frame: VideoFrame) -> int | None:
-        """Called once for every frame, in the order of decoding."""
+        """The time of `frame`, or None if it has none. Must be called once for every frame, in decoding order."""
         if not self.counted:
             return frame.pts
         time = frame.dts

@@ -1,4 +1,4 @@
-"""A picture as the decoder left it, and how its pixels are made when they are asked for."""
+"""A decoded picture whose pixels are converted on demand."""
 
 import numpy as np
 from av.video.frame import VideoFrame
@@ -7,14 +7,14 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from operators.readers.orientation import Orientation
 from schemas.frames import ImageArray
 
-SMALL_SIDE_PX = 256  # PySceneDetect's default: its scores, and so its cuts, belong to this size
+SMALL_SIDE_PX = 256  # PySceneDetect's default: its scores, and therefore its cuts, depend on this size
 
 
 def small_size(width_px: int, height_px: int) -> tuple[int, int]:
-    """(width, height) that PySceneDetect's default gives a frame before it is scored, to even numbers.
+    """(width, height) to which PySceneDetect scales a frame by default before scoring it, rounded to even numbers.
 
-    Even, because swscale turns 4:2:0 into RGB as OpenCV does only then; its path for odd heights
-    rounds down, which at the threshold of a fade was one frame too early.
+    Only for even sizes does swscale convert 4:2:0 to RGB as OpenCV does. Its code for odd heights rounds
+    down, which detected a fade one frame too early.
     """
     longer = max(width_px, height_px)
     if longer <= SMALL_SIDE_PX:
@@ -24,9 +24,9 @@ def small_size(width_px: int, height_px: int) -> tuple[int, int]:
 
 
 class DecodedFrame:
-    """A picture still in the decoder's own format; pixels are converted only when asked for.
+    """A picture in the decoder's own format; its pixels are converted only on demand.
 
-    pts: in ticks of the source's clock.
+    pts: presentation time in ticks of the source's clock.
     """
 
     __slots__ = ("_pixels", "_raw", "pts")
@@ -38,11 +38,11 @@ class DecodedFrame:
 
     @property
     def duration(self) -> int:
-        """How long it is shown, in ticks; 0 where the file does not tell."""
+        """How long the frame is shown, in ticks; 0 where the file does not say."""
         return self._raw.duration or 0
 
     def small(self) -> ImageArray:
-        """uint8 (h, w, 3), BGR, as shown, the size of small_size; for detectors: nearest pixels, unsmoothed."""
+        """uint8 (h, w, 3), BGR, as shown, of the size `small_size`: nearest pixels, unsmoothed, for detectors."""
         return self._pixels.small(self._raw)
 
     def image(self, *, max_side_px: int | None = None) -> ImageArray:
@@ -51,15 +51,15 @@ class DecodedFrame:
 
 
 class Pixels:
-    """Makes the pixels of the frames of one stream, all of one size.
+    """Converts the pixels of the frames of one stream, which all have the same size.
 
-    width_px, height_px: of the stream's pictures as they are shown.
+    width_px, height_px: size of the pictures as they are shown.
     """
 
     def __init__(self, *, width_px: int, height_px: int) -> None:
         self._small_size = small_size(width_px, height_px)
         self._orientation: Orientation | None = None
-        # One converter each: a converter is set up anew whenever the sizes it is asked for change.
+        # One converter for each output: a converter is set up again whenever its output size changes.
         self._to_small = VideoReformatter()
         self._to_bgr = VideoReformatter()
         self._to_image = VideoReformatter()
@@ -68,9 +68,9 @@ class Pixels:
         """See DecodedFrame.small."""
         orientation = self._orientation_of(raw)
         width, height = orientation.size(*self._small_size)
-        # POINT: cv2.INTER_LINEAR, with which PySceneDetect scales down, looks at one to four pixels
-        # and no more either. Mean error of the content score on our clips 0.00 to 0.12, where AREA
-        # has 0.2 to 4.5; it is also the cheapest. Scaled first, then to BGR: 0.13 ms against 0.16 at 720p.
+        # POINT, because cv2.INTER_LINEAR, with which PySceneDetect scales down, also reads only one to four
+        # pixels. The mean error of the content score on our clips is 0.00 to 0.12 with POINT and 0.2 to 4.5
+        # with AREA; POINT is also the cheapest. Scaling before converting to BGR takes 0.13 ms instead of 0.16 at 720p.
         scaled = raw
         if not raw.format.is_rgb:
             scaled = self._to_small.reformat(
@@ -88,8 +88,8 @@ class Pixels:
         return orientation.apply(_array(scaled))
 
     def _orientation_of(self, raw: VideoFrame) -> Orientation:
-        # Asked of one frame only: a frame that was asked for its side data refers to itself through
-        # it, and keeps its pixels until the garbage collector runs (250 MiB more in a long clip).
+        # Read from one frame only: reading a frame's side data makes the frame refer to itself, which
+        # keeps its pixels until the garbage collector runs (250 MiB more in a long clip).
         if self._orientation is None:
             self._orientation = Orientation.of(raw)
         return self._orientation

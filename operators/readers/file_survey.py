@@ -1,4 +1,4 @@
-"""What a growing file holds when it is opened: what of it was taken before, and when the rest was written."""
+"""Surveys a growing file when it is opened: which parts were ingested before, and when the rest was written."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -17,19 +17,19 @@ from schemas.clock import Span
 from schemas.errors import SourceError
 from schemas.ids import digest
 
-_BACK_S = 1.0  # pictures that are coded in another order than they are shown go back by less
+_BACK_S = 1.0  # where pictures are coded in another order than they are shown, PTS go back by less
 
 
 class Coverage:
-    """Which pictures of a file were taken, by their PTS, asked in the order of the file.
+    """Whether a picture of a file was ingested before, by its PTS. Must be called in the order of the file.
 
-    spans: what was taken, in the order of the file, where PTS may begin anew.
+    spans: the ingested spans in the order of the file. PTS may restart from one span to the next.
     """
 
     def __init__(self, spans: Sequence[Span]) -> None:
         self._spans = spans
-        self._last: int | None = None  # PTS that was covered
-        self.at = 0  # the span that covered it
+        self._last: int | None = None  # the last PTS that was covered
+        self.at = 0  # index of the span that covered it
 
     def covers(self, pts: int) -> bool:
         for at in range(self.at, len(self._spans)):
@@ -41,36 +41,40 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Of a file, at a moment.
+    """The state of a growing file at one moment.
 
-    identity: digest of its first coded picture: two files at one path, one after the other, differ in it.
-    skip: coded pictures, from the first, that need not be decoded: nothing follows from them that was not taken.
-    taken: spans that were taken, from the one on in which decoding begins.
-    stretches: first and last PTS of what lies between jumps of PTS, from the one on in which decoding begins.
-    written: when the last picture was, UTC.
+    identity: digest of its first coded picture. It differs between two files that have the same path one after the
+        other.
+    skip: number of coded pictures at the beginning that need not be decoded, because every picture that depends on
+        them was ingested before.
+    ingested: spans that were ingested before, starting with the one in which decoding begins.
+    stretches: first and last PTS of each stretch between jumps of PTS, starting with the one in which decoding begins.
+    written: when the last picture was written, UTC.
     """
 
     identity: str
     skip: int
-    taken: tuple[Span, ...]
+    ingested: tuple[Span, ...]
     stretches: tuple[tuple[int, int], ...]
     written: datetime
 
 
 def survey(
-    path: Path, taken: Callable[[str], Sequence[Span]], *, gap_s: float, on_progress: Callable[[], bool]
+    path: Path, ingested_spans: Callable[[str], Sequence[Span]], *, gap_s: float, on_progress: Callable[[], bool]
 ) -> Survey:
-    """Reads all that the file holds and decodes nothing of it.
+    """Reads the whole file without decoding it.
 
-    taken: told the file's identity, returns the spans of it that were taken, in its order. What comes before the first
-        was taken too, and removed from the lake since: a file is read in order.
-    gap_s: what PTS may jump ahead by within a stretch. on_progress: called for every picture; True ends it.
-    Raises SourceError where the file holds no video yet.
+    ingested_spans: is called with the file's identity and returns its ingested spans in the order of the file. As a
+        file is read in order, everything before the first span was ingested too, and has been removed from the lake
+        since.
+    gap_s: how far PTS may jump ahead within a stretch.
+    on_progress: called for every picture; the survey ends if it returns True.
+    Raises SourceError if the file contains no video yet, or if `on_progress` ended the survey.
     """
     identity, coverage = "", Coverage(())
     spans: tuple[Span, ...] = ()
     skip = from_span = from_stretch = count = 0
-    begun = beyond = False  # the first picture that was taken, the last of them
+    begun = beyond = False  # whether the first ingested picture, and the last one, have been passed
     stretches: list[tuple[int, int]] = []
     container, stream = open_video(str(path))
     with container:
@@ -83,7 +87,7 @@ def survey(
                 continue
             if not identity:
                 identity = digest("picture", bytes(packet))
-                spans = tuple(taken(identity))
+                spans = tuple(ingested_spans(identity))
                 coverage = Coverage(spans)
             stretches = _with(stretches, packet.pts, base=base, gap_s=gap_s)
             if packet.is_keyframe and not beyond:
@@ -99,17 +103,18 @@ def survey(
 
 
 def _readable(container: InputContainer, stream: VideoStream) -> "Iterator[Packet[VideoStream]]":
-    """As far as that goes: the last piece may be half written."""
+    """Packets up to the first error: the end of the file may be only half written."""
     with suppress(av.error.FFmpegError):
         yield from container.demux(stream)
 
 
 class WrittenTimes:
-    """When each picture of a growing file was written, as far as that can be told, asked in the order of the file.
+    """Estimates when each picture of a growing file was written. Must be called in the order of the file.
 
-    What was there already is counted back from the moment of the last write; of what came since, the picture that was
-    least delayed tells. The file may be read slower than it grows, which changes nothing of it.
-    now: UTC.
+    For the pictures that the survey found, the time is counted back from the last write. For later pictures, it follows
+    from the one that arrived with the least delay. Reading more slowly than the file grows does not change the result.
+
+    now: returns the current time, UTC.
     """
 
     def __init__(self, known: Survey, *, gap_s: float, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
@@ -122,7 +127,7 @@ class WrittenTimes:
         self._zero: datetime | None = None  # UTC at PTS 0 of the stretch
 
     def of(self, pts: int, *, base: Fraction) -> datetime:
-        """UTC. base: seconds per tick."""
+        """When the picture at `pts` was written, UTC. base: seconds per tick."""
         if self._last is not None and _jumps(self._last, pts, base=base, gap_s=self._gap_s):
             self._at += 1
             self._zero = None
@@ -135,7 +140,10 @@ class WrittenTimes:
         return self._zero + timedelta(seconds=float(pts * base))
 
     def _by_survey(self, base: Fraction) -> datetime | None:
-        """None of a stretch that was written later. One is taken to have ended when the next began."""
+        """UTC at PTS 0 of the current stretch, assuming that each stretch ended when the next one began.
+
+        None if the stretch was written after the survey.
+        """
         if self._at >= len(self._stretches):
             return None
         after = sum((last - first) * base for first, last in self._stretches[self._at + 1 :])

@@ -1,7 +1,7 @@
-"""A video file to which somebody still appends: read to its end, and then as it grows.
+"""Reads a video file to its end, and continues as the file grows.
 
-Not FFmpeg's own `follow=1`: that waits in C for ever, so that a pause of the writer looks like a decoder that hangs,
-never sees that the file was cut short or replaced, and keeps the last pictures in the decoder.
+FFmpeg's own option `follow=1` is not used: it waits in C for ever, so that a pause of the writer looks like a hanging
+decoder. It also never notices that the file was truncated or replaced, and keeps the last pictures in the decoder.
 """
 
 import os
@@ -15,7 +15,7 @@ _LOOK_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class FileMark:
-    """Tells whether a file is as it was: another size or another file at its path, and it is not."""
+    """Identifies a state of a file: the mark differs once the file has another size or was replaced by another file."""
 
     device: int
     inode: int
@@ -23,7 +23,7 @@ class FileMark:
 
     @staticmethod
     def of(path: Path) -> "FileMark | None":
-        """None where there is nothing."""
+        """The mark of the file at `path`; None if there is no file."""
         try:
             about = path.stat()
         except OSError:
@@ -32,10 +32,11 @@ class FileMark:
 
 
 class GrowingFile:
-    """What PyAV reads a file through. A read at the end waits for more, at most `quiet_s`; then the file ends.
+    """The file object through which PyAV reads. At the end of the file, a read waits up to `quiet_s` for more data.
 
-    on_wait: called while it waits, some ten times a second; True ends the file at once.
-    ended: why it did, once it has. Raises OSError where it cannot be opened.
+    on_wait: called about ten times a second while a read waits; the file ends at once if it returns True.
+    ended: the reason why the file ended; None before that.
+    Raises OSError if the file cannot be opened.
     """
 
     def __init__(self, path: Path, *, quiet_s: float, on_wait: Callable[[], bool]) -> None:
@@ -47,7 +48,7 @@ class GrowingFile:
 
     @property
     def mark(self) -> FileMark:
-        """Of what was read so far."""
+        """The mark of the file as far as it was read."""
         about = os.fstat(self._file.fileno())
         return FileMark(about.st_dev, about.st_ino, self._file.tell())
 
@@ -59,7 +60,7 @@ class GrowingFile:
                 return data
             at, now = self._file.tell(), FileMark.of(self._path)
             if os.fstat(self._file.fileno()).st_size < at:
-                self.ended = "the file was cut short"
+                self.ended = "the file was truncated"
             elif now is not None and (now.device, now.inode) != (self.mark.device, self.mark.inode):
                 self.ended = "the file was replaced by another"
             elif time.monotonic() >= waited_until_s:
@@ -70,7 +71,7 @@ class GrowingFile:
                 time.sleep(_LOOK_S)
         return b""
 
-    # -- an MP4 that is no fragmented one is read with jumps: it ends with what tells its frames ---------
+    # -- an MP4 that is not fragmented may end with the index of its frames, and needs seeking ---------
 
     def seekable(self) -> bool:
         at = 0
@@ -82,7 +83,7 @@ class GrowingFile:
             if kind == b"moof" or len(head) < 8:
                 return False
             size = int.from_bytes(head[8:]) if size == 1 else size
-            if size < 8:  # to the end of the file
+            if size < 8:  # 0: the box extends to the end of the file
                 return False
             at += size
 

@@ -1,4 +1,4 @@
-"""Frames of a stream that does not end: RTSP, HLS, MPEG-TS over UDP, TCP or SRT, or a file that still grows (PyAV)."""
+"""Reads the frames of a live feed through PyAV: RTSP, HLS, MPEG-TS over UDP, TCP or SRT, or a growing file."""
 
 import math
 import time
@@ -23,21 +23,22 @@ from schemas import require
 from schemas.clock import Span
 from schemas.errors import DecodeError, SourceError
 
-_USUAL_RATE = 25.0  # where the stream tells none
-_AGAIN_S = 5.0  # after which nothing comes again that came before the connection broke off
+_USUAL_RATE = 25.0  # frames per second of a stream that does not state its rate
+_AGAIN_S = 5.0  # after a reconnection, frames received before it may be repeated for this long
 
 
 @dataclass(frozen=True, slots=True)
 class StreamConfig:
-    """How a stream is opened, and what of its times is believed.
+    """How a stream is opened, and which of its times are trusted.
 
-    transport: of RTSP; over UDP a network that loses packets damages pictures.
-    open_timeout_s, read_timeout_s: after which FFmpeg gives up. The process that decodes is watched from outside as
-        well: see pipeline/live.
-    gap_s: where PTS jump by more than this against the clock on the wall, or back by more than a second, a new epoch
-        begins.
-    clock: what UTC is told by: "sender" is the camera's own clock, by RTCP; "arrival" when frames came; "auto" is the
-        sender's where it is within `believed_s` of arrival, which a camera that was never set is not.
+    transport: transport protocol of RTSP. Over UDP, lost packets damage pictures.
+    open_timeout_s, read_timeout_s: time after which FFmpeg gives up. The decoding process is also monitored from
+        outside, see pipeline/live.
+    gap_s: a new epoch begins where PTS and the wall clock diverge by more than this, or where PTS go back by more than
+        a second.
+    clock: source of UTC. "sender": the camera's own clock, reported through RTCP. "arrival": the time at which frames
+        arrive. "auto": the sender's clock if it is within `believed_s` of arrival, else arrival; a camera whose clock
+        was never set is not within it.
     """
 
     transport: Literal["tcp", "udp"] = "tcp"
@@ -54,7 +55,11 @@ class StreamConfig:
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
-    """Of one epoch. width_px, height_px: as shown. frame_rate: frames a second, as the stream tells."""
+    """Properties of a stream during one epoch.
+
+    width_px, height_px: size of the pictures as they are shown.
+    frame_rate: frames per second, as the stream states it.
+    """
 
     codec: str
     width_px: int
@@ -65,9 +70,13 @@ class StreamInfo:
 
 @dataclass(frozen=True, slots=True)
 class LiveFrame:
-    """arrived: by this machine's clock; of a file, when it was written.
-    sender_zero: UTC at PTS 0 by the sender's, where it told.
-    epoch: why times, size or codec do not go on from the frame before; None where they do."""
+    """A frame of a live feed, with its times.
+
+    arrived: when it arrived by this machine's clock; for a file, when it was written.
+    sender_zero: UTC at PTS 0 by the sender's clock; None if the sender has not reported it.
+    epoch: why a new epoch begins with this frame: its time, size or codec does not continue those of the frame before.
+        None if it does.
+    """
 
     frame: DecodedFrame
     info: StreamInfo
@@ -77,14 +86,14 @@ class LiveFrame:
 
 
 class LiveStream:
-    """Frames in the order they are shown, PTS strictly ascending within an epoch; a context manager.
+    """Frames in the order they are shown, with PTS strictly ascending within an epoch; a context manager.
 
-    taken: returns the spans that are to be left out, in their order. It is told the identity of a file that grows; of
-        a stream, which has none (""), only what comes in the first seconds can be left out.
-    quiet_s, on_wait are of a file that grows (growing_file.py, file_survey.py) alone.
-    quiet_s: after which without anything new the file ends. on_wait: called now and then; True ends it at once.
-    damaged: frames so far that came without a time or that the decoder could not restore; they are left out.
-    identity: of the file; "" of what is none.
+    ingested_spans: is called with the identity of a growing file, or with "" for a stream, and returns the spans to
+        skip, in the order of the feed. In a stream, only frames that arrive in the first seconds are skipped.
+    quiet_s: for growing files only: time without new data after which the file ends.
+    on_wait: for growing files only: called now and then; the file ends at once if it returns True.
+    damaged: number of frames so far that had no time or could not be restored by the decoder; they are skipped.
+    identity: identity of the growing file (see `Survey`); "" for a stream.
 
     Raises SourceError when the stream cannot be opened.
     """
@@ -94,7 +103,7 @@ class LiveStream:
         address: str,
         config: StreamConfig,
         *,
-        taken: Callable[[str], Sequence[Span]] = lambda _: (),
+        ingested_spans: Callable[[str], Sequence[Span]] = lambda _: (),
         quiet_s: float = 10.0,
         on_wait: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -102,34 +111,34 @@ class LiveStream:
         self._on_wait = on_wait
         self.damaged = 0
         self.identity = ""
-        self._skip = 0  # packets that need not be decoded
+        self._skip = 0  # number of packets that need not be decoded
         self._file: GrowingFile | None = None
         self._written: WrittenTimes | None = None
-        self._taken_before_s = math.inf
+        self._skip_until_s = math.inf
         opened: str | GrowingFile = address
         timeout: tuple[float, float] | None = (config.open_timeout_s, config.read_timeout_s)
         if is_address(address):
-            self._taken = Coverage(taken(""))
+            self._ingested = Coverage(ingested_spans(""))
         else:
             path = Path(address)
-            known = survey(path, taken, gap_s=config.gap_s, on_progress=on_wait)
-            self.identity, self._skip, self._taken = known.identity, known.skip, Coverage(known.taken)
+            known = survey(path, ingested_spans, gap_s=config.gap_s, on_progress=on_wait)
+            self.identity, self._skip, self._ingested = known.identity, known.skip, Coverage(known.ingested)
             self._written = WrittenTimes(known, gap_s=config.gap_s)
             opened = self._file = GrowingFile(path, quiet_s=quiet_s, on_wait=on_wait)
-            timeout = None  # it may be quiet for as long
+            timeout = None  # a growing file may be quiet for longer
         options = options_of(address, transport=config.transport, read_timeout_s=config.read_timeout_s)
         try:
             self._container: InputContainer = av.open(opened, mode="r", options=options, timeout=timeout)
         except (av.error.FFmpegError, OSError) as error:
             raise SourceError(f"cannot be opened: {reason_of(error, address)}") from None
         if self._file is None:
-            self._taken_before_s = time.monotonic() + _AGAIN_S
+            self._skip_until_s = time.monotonic() + _AGAIN_S
         videos = self._container.streams.video
         if not videos or getattr(videos[0], "codec_context", None) is None:
             self._container.close()
-            raise SourceError("carries no video that this FFmpeg can decode")
+            raise SourceError("contains no video that this FFmpeg can decode")
         self._stream = videos[0]
-        self._stream.codec_context.thread_count = 1  # a thread more is a frame later, and feeds are many
+        self._stream.codec_context.thread_count = 1  # each further thread delays by a frame, and there are many feeds
 
     def __enter__(self) -> Self:
         return self
@@ -143,18 +152,18 @@ class LiveStream:
 
     @property
     def mark(self) -> FileMark | None:
-        """How far a file was read; None of what is none."""
+        """How far a growing file was read; None for a stream."""
         return None if self._file is None else self._file.mark
 
     @property
     def ended(self) -> str:
-        """Why there are no more frames, once there are none."""
+        """Why there are no more frames, once `frames` has ended."""
         if self._file is not None:
-            return self._file.ended or "the file has come to its end"
+            return self._file.ended or "the file has ended"
         return "the sender ended the stream"
 
     def frames(self) -> Iterator[LiveFrame]:
-        """Until the sender ends the stream. Raises DecodeError when it breaks off or goes silent."""
+        """Frames until the sender ends the stream. Raises DecodeError when the stream breaks off or times out."""
         info: StreamInfo | None = None
         pixels: Pixels | None = None
         last: tuple[int, datetime] | None = None
@@ -165,17 +174,17 @@ class LiveStream:
             arrived = datetime.now(UTC)
             if self._written is not None and raw.time_base is not None:
                 arrived = self._written.of(raw.pts, base=raw.time_base)
-            if time.monotonic() < self._taken_before_s and self._taken.covers(raw.pts):
+            if time.monotonic() < self._skip_until_s and self._ingested.covers(raw.pts):
                 continue
             epoch = None
             if info is None or last is None:
                 epoch = "connected"
-            elif not self._goes_on(raw, info):
-                epoch = f"the picture changed from {_told(info)} to {_told(self._info(raw))}"
+            elif not self._continues(raw, info):
+                epoch = f"the picture changed from {_described(info)} to {_described(self._info(raw))}"
             else:
                 epoch = self._jump(raw.pts, arrived, last, info.time_base)
                 if epoch is None and raw.pts <= last[0]:
-                    self.damaged += 1  # its place has been taken
+                    self.damaged += 1  # a frame with this PTS or a later one was already returned
                     continue
             if info is None or pixels is None or epoch is not None:
                 info = self._info(raw)
@@ -210,10 +219,10 @@ class LiveStream:
         rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
         rate = next((float(each) for each in rates if each and 0 < each <= 240), _USUAL_RATE)
         if raw.time_base is None:
-            raise DecodeError("tells no time base")
+            raise DecodeError("has no time base")
         return StreamInfo(stream.codec_context.name, raw.width, raw.height, rate, raw.time_base)
 
-    def _goes_on(self, raw: VideoFrame, info: StreamInfo) -> bool:
+    def _continues(self, raw: VideoFrame, info: StreamInfo) -> bool:
         return (self._stream.codec_context.name, raw.width, raw.height, raw.time_base) == (
             info.codec,
             info.width_px,
@@ -222,7 +231,7 @@ class LiveStream:
         )
 
     def _jump(self, pts: int, arrived: datetime, last: tuple[int, datetime], time_base: Fraction) -> str | None:
-        """Why time does not go on from the last frame; None where it does."""
+        """Why the time of a frame does not continue that of the last one; None if it does."""
         by_pts = float((pts - last[0]) * time_base)
         by_clock = (arrived - last[1]).total_seconds()
         if by_pts < -1.0:
@@ -232,16 +241,16 @@ class LiveStream:
         return None
 
     def _sender_zero(self) -> datetime | None:
-        micros = self._container.start_time_realtime  # set when the first RTCP sender report came
+        micros = self._container.start_time_realtime  # set by the first RTCP sender report
         if self._config.clock == "arrival" or not micros:
             return None
         return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=micros)
 
 
 def utc_at_zero(frame: LiveFrame, earliest: datetime, config: StreamConfig) -> datetime:
-    """UTC at PTS 0 of a frame's epoch: by the sender where it told and is believed, else by arrival.
+    """UTC at PTS 0 of a frame's epoch: by the sender's clock if it is known and trusted, else by arrival.
 
-    earliest: the least of arrival less PTS over the frames of the epoch: of the one that was least delayed.
+    earliest: the minimum of arrival − PTS over the frames of the epoch, which is that of the least delayed frame.
     """
     sender = frame.sender_zero
     if sender is not None and (
@@ -251,5 +260,5 @@ def utc_at_zero(frame: LiveFrame, earliest: datetime, config: StreamConfig) -> d
     return earliest
 
 
-def _told(info: StreamInfo) -> str:
+def _described(info: StreamInfo) -> str:
     return f"{info.codec} {info.width_px}×{info.height_px}"

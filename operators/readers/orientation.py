@@ -1,4 +1,4 @@
-"""How a decoded picture must be turned and mirrored to stand as it is shown."""
+"""How a decoded picture must be rotated and mirrored to appear as it is shown."""
 
 import struct
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """One of the eight ways to lay a picture: swap its axes first, then mirror it."""
+    """One of the eight orientations of a picture: its axes are swapped first, then it is mirrored."""
 
     transposed: bool = False
     mirrored_x: bool = False
@@ -20,7 +20,7 @@ class Orientation:
 
     @classmethod
     def of(cls, frame: VideoFrame) -> "Orientation":
-        """As the frame's display matrix says (ISO 14496-12, 8.5.3); angles between are rounded to 90°."""
+        """The orientation given by the frame's display matrix (ISO 14496-12, 8.5.3), rounded to multiples of 90°."""
         try:
             # PyAV's stub calls this a dict of motion vectors
             matrix = bytes(cast(SideDataContainer, frame.side_data)[Type.DISPLAYMATRIX])
@@ -33,11 +33,11 @@ class Orientation:
         return cls(False, a < 0, d < 0)
 
     def size(self, width_px: int, height_px: int) -> tuple[int, int]:
-        """(width, height) as shown of a decoded picture of the given size."""
+        """(width, height) at which a decoded picture of the given size is shown."""
         return (height_px, width_px) if self.transposed else (width_px, height_px)
 
     def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """uint8 (H, W, 3) as decoded → as shown, contiguous; the same array where nothing changes."""
+        """uint8 (H, W, 3) as decoded → as shown, contiguous; the same array if nothing changes."""
         if self == Orientation():
             return image
         shown = image.transpose(1, 0, 2) if self.transposed else image

@@ -1,4 +1,4 @@
-"""Reads still pictures: JPEG, PNG, WebP, BMP and TIFF, known by their bytes and not by their name."""
+"""Reads still pictures: JPEG, PNG, WebP, BMP and TIFF, recognised by their bytes, not by their names."""
 
 import io
 
@@ -15,9 +15,9 @@ _ORIENTATION_TAG = 0x0112
 
 
 def picture_header(path: str) -> tuple[str, int, int] | None:
-    """(format, width, height) as shown, e.g. ("jpeg", 640, 480); None where the file is no picture.
+    """(format, width, height) as shown, e.g. ("jpeg", 640, 480); None if the file is not a picture.
 
-    Raises SourceError for a picture too large to be honest (a decompression bomb).
+    Raises SourceError for a picture so large that it may be a decompression bomb.
     """
     try:
         with Image.open(path, formats=_FORMATS) as picture:
@@ -34,7 +34,7 @@ def picture_header(path: str) -> tuple[str, int, int] | None:
 def read_picture(path: str, *, max_side_px: int | None = None) -> ImageArray:
     """uint8 (H, W, 3), RGB, EXIF orientation applied, scaled down where a side is longer than `max_side_px`.
 
-    Transparency is laid over white; of several pictures in one file, the first counts.
+    Transparent pixels are blended with white. Of several pictures in one file, the first is read.
     Raises DecodeError when the pixels cannot be read.
     """
     try:
@@ -49,7 +49,7 @@ def read_picture(path: str, *, max_side_px: int | None = None) -> ImageArray:
 
 
 def decode_thumbnail(jpeg: bytes) -> ImageArray:
-    """uint8 (H, W, 3), RGB, of a JPEG that this project made."""
+    """Decodes a JPEG that this project wrote. Returns uint8 (H, W, 3), RGB."""
     with Image.open(io.BytesIO(jpeg), formats=("JPEG",)) as picture:
         return np.array(picture.convert("RGB"))
 

@@ -1,4 +1,4 @@
-"""Finds out what a file is: a video or a picture, its clock, its span, and where decoding can start."""
+"""Determines what a file is: a video or a picture, its clock, its span, and where decoding can start."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
@@ -22,9 +22,9 @@ from schemas.clock import Clock, Span
 from schemas.errors import SourceError
 from schemas.sources import Source
 
-_SYNC_STEP_S = 1  # closer sync points are thinned: every segment carries the whole list
+_SYNC_STEP_S = 1  # closer sync points are omitted: every segment carries the whole list
 _BLOCK_BYTES = 1 << 20
-_ITEMS_PER_BEAT = 32  # packets or frames, as often as when a segment is read
+_ITEMS_PER_BEAT = 32  # packets or frames, the same as when a segment is read
 
 _Item = TypeVar("_Item")
 
@@ -32,16 +32,16 @@ _Item = TypeVar("_Item")
 def probe(
     path: str, *, uri: str, start_time: datetime | None = None, on_progress: Callable[[], None] = lambda: None
 ) -> Source:
-    """What the file at `path` is. Reads all of it once, and decodes one frame.
+    """Describes the file at `path`. Reads the whole file once, and decodes one frame.
 
-    uri: the name under which it is known.
-    start_time: UTC of the first frame; without it, the container's own recording time counts.
+    uri: the name under which the file is known.
+    start_time: UTC of the first frame; by default, the container's own recording time is used.
     on_progress: called after every MiB read and every 32 packets or frames: a large file on a slow disk takes minutes.
 
-    A video that breaks off keeps the span it announces, so that reading its last segment fails with
-    the reason while those before it are read.
+    A video that breaks off keeps the span that it announces. Its last segment then fails with the reason, and the
+    segments before it are read.
 
-    Raises SourceError, with the reason, when it is neither a video nor a picture that can be read.
+    Raises SourceError with the reason when the file is neither a readable video nor a readable picture.
     """
     require_file(path)
     picture = picture_header(path)
@@ -111,10 +111,10 @@ def _probe_video(
 def _first_frame(
     path: str, container: InputContainer, stream: VideoStream, on_progress: Callable[[], None]
 ) -> VideoFrame:
-    """The first undamaged frame; recordings that begin between sync points start with damaged ones."""
+    """The first undamaged frame. Recordings that begin between sync points start with damaged frames."""
     reason = "it holds no frame"
     try:
-        for packet in _told(container.demux(stream), on_progress):
+        for packet in _with_progress(container.demux(stream), on_progress):
             try:
                 for frame in packet.decode():
                     if not frame.is_corrupt:
@@ -129,7 +129,7 @@ def _first_frame(
 
 @dataclass(frozen=True, slots=True)
 class _Scan:
-    """What passing over a whole video found: sync points, end, frames shown, and the end of all its streams."""
+    """Sync points, end and number of frames of a video, and the end of all its streams, from a scan of the file."""
 
     sync: tuple[int, ...]
     stop: int
@@ -140,13 +140,13 @@ class _Scan:
 def _scan_packets(
     path: str, first_pts: int, time_base: Fraction, rate: Fraction | None, on_progress: Callable[[], None]
 ) -> _Scan:
-    """From the packets alone, undecoded."""
+    """Scans the packets without decoding them."""
     container, stream = open_video(path)
     step = int(_SYNC_STEP_S / time_base)
     sync = [first_pts]
     last, duration, shown, end_s = first_pts, 0, 0, Fraction(0)
     with container:
-        for packet in _told(_packets(container), on_progress):
+        for packet in _with_progress(_packets(container), on_progress):
             if packet.pts is not None:
                 end_s = max(end_s, (packet.pts + (packet.duration or 0)) * packet.time_base)
             if packet.stream_index != stream.index or packet.is_discard:
@@ -174,23 +174,23 @@ def _packets(container: InputContainer) -> Iterator["Packet[Stream]"]:
 
 
 def _scan_frames(path: str, on_progress: Callable[[], None]) -> _Scan:
-    """By decoding, where packets do not tell when they are shown; only the beginning is a sync point."""
+    """Scans a video by decoding it, if its packets have no presentation times; only its beginning is a sync point."""
     container, stream = open_video(path)
     times = PresentationTimes(container, stream)
     shown: list[int] = []
     with container:
         try:
-            for frame in _told(container.decode(stream), on_progress):
+            for frame in _with_progress(container.decode(stream), on_progress):
                 time = times.of(frame)
                 if time is not None and not frame.is_corrupt:
                     shown.append(time)
         except av.error.FFmpegError:
-            pass  # met again, and reported with its place, when the segment is read
+            pass  # occurs again, and is reported with its position, when the segment is read
     stop = max(shown) + 1
     return _Scan((min(shown),), stop, len(shown), stop * (stream.time_base or Fraction(0)))
 
 
-def _told(items: Iterable[_Item], on_progress: Callable[[], None]) -> Iterator[_Item]:
+def _with_progress(items: Iterable[_Item], on_progress: Callable[[], None]) -> Iterator[_Item]:
     for number, item in enumerate(items, 1):
         if number % _ITEMS_PER_BEAT == 0:
             on_progress()
@@ -198,16 +198,16 @@ def _told(items: Iterable[_Item], on_progress: Callable[[], None]) -> Iterator[_
 
 
 def _announced_stop(path: str, container: InputContainer, stream: VideoStream, scan: _Scan) -> int:
-    """Where a file that breaks off would have ended; 0 where nothing is missing, or nothing tells."""
+    """The PTS at which a file that breaks off would have ended; 0 if nothing is missing or the end is unknown."""
     start = stream.start_time or 0
     match container.format.name.split(",")[0]:
         case "mov":
             size = Path(path).stat().st_size
             broken = any(entry.pos + entry.size > size for entry in stream.index_entries)
             return start + (stream.duration or 0) if broken else 0
-        case "avi":  # one tick a frame, those dropped by the camera included
+        case "avi":  # one tick per frame, including frames dropped by the camera
             return start + stream.frames
-        case "matroska":  # its header tells the end of all streams, to a millisecond
+        case "matroska":  # its header gives the end of all streams, to a millisecond
             end_s = Fraction(container.duration or 0, 1_000_000)
             return int(end_s / stream.time_base) if stream.time_base and end_s > scan.end_s + 1 else 0
         case _:
@@ -215,7 +215,7 @@ def _announced_stop(path: str, container: InputContainer, stream: VideoStream, s
 
 
 def _creation_time(container: InputContainer, stream: VideoStream) -> datetime | None:
-    """When the container says it was recorded; times of clocks that were never set are not believed."""
+    """The recording time in the container; None if there is none, or if it comes from a clock that was never set."""
     metadata = {k.lower(): v for k, v in (container.metadata | stream.metadata).items()}
     text = metadata.get("com.apple.quicktime.creationdate") or metadata.get("creation_time")
     if not text:
@@ -229,7 +229,7 @@ def _creation_time(container: InputContainer, stream: VideoStream) -> datetime |
 
 
 def _content_id(path: str, on_progress: Callable[[], None]) -> str:
-    """32 hexadecimal digits of all bytes: the same file at another place is the same source."""
+    """A hash of all bytes, 32 hexadecimal digits: the same file in another folder is the same source."""
     content = hashlib.blake2b(digest_size=16)
     with Path(path).open("rb") as file:
         while block := file.read(_BLOCK_BYTES):

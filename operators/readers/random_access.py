@@ -1,4 +1,4 @@
-"""Full-size pictures of a video at given times, in any order. Frames in a row come faster from VideoReader."""
+"""Reads full-size pictures of a video at given times, in any order. VideoReader is faster for consecutive frames."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ from schemas.errors import DecodeError, InvalidValueError
 from schemas.frames import ImageArray
 from schemas.sources import Source
 
-# Mean difference of one frame between decord and PyAV, in levels: 0 where both seek right; above 3
-# for 10-bit video, which decord converts otherwise; above 5 where it lands on another frame.
+# Mean difference of one frame between decord and PyAV, in levels of 255: 0 where both seek correctly; above 3
+# for 10-bit video, which decord converts differently; above 5 where decord finds another frame.
 _SAME_PICTURE = 2.0
 
 
 class _Frames(Protocol):
-    """The part of decord.VideoReader that is used."""
+    """The part of decord.VideoReader that is used here."""
 
     def __len__(self) -> int: ...
     def get_frame_timestamp(self, idx: list[int]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]: ...
@@ -29,14 +29,14 @@ class _Frames(Protocol):
 
 
 class DecordReader:
-    """Full-size frames by PTS, through decord where it can be trusted and through PyAV where not.
+    """Full-size frames by PTS, through decord if its frames are correct, else through PyAV.
 
-    Decord finds frames by their number, and gets them wrong in transport streams, with edit lists,
-    B-frames in AVI and intra refresh. So its times are compared with those of all packets, and one
-    frame from the middle of the file with PyAV's, before it is used.
+    Decord finds frames by their number, and returns the wrong ones in transport streams, with edit lists,
+    B-frames in AVI and intra refresh. Before it is used, its times are therefore compared with those of
+    all packets, and one frame from the middle of the file with PyAV's.
 
-    backend: "decord" or "pyav". reason: why not decord; empty where it is used.
-    threads: of the decoder.
+    backend: "decord" or "pyav". reason: why decord is not used; empty if it is.
+    threads: number of threads of the decoder.
 
     Raises SourceError when the file cannot be opened, InvalidValueError for a picture.
     """
@@ -59,7 +59,7 @@ class DecordReader:
         """uint8 (H, W, 3), RGB, as shown, one for each PTS, in the order given.
 
         max_side_px: pictures with a longer side are scaled down to it.
-        Raises DecodeError where the video has no frame at exactly one of them.
+        Raises DecodeError if the video has no frame at exactly one of these PTS.
         """
         if not pts:
             return []
@@ -76,20 +76,20 @@ class DecordReader:
         return [_scaled_down(image, max_side_px) for image in batch]
 
     def _by_pyav(self, pts: Sequence[int], *, max_side_px: int | None = None) -> list[ImageArray]:
-        wanted = sorted(set(pts))
+        remaining = sorted(set(pts))
         found: dict[int, ImageArray] = {}
         with VideoReader(self._path, self._source, threads=self._threads) as reader:
-            while wanted:
-                for frame in reader.frames(wanted[0]):
-                    if frame.pts == wanted[0]:
+            while remaining:
+                for frame in reader.frames(remaining[0]):
+                    if frame.pts == remaining[0]:
                         found[frame.pts] = frame.image(max_side_px=max_side_px)
-                        del wanted[0]
-                        if not wanted or self._sync_before(wanted[0]) > frame.pts:
+                        del remaining[0]
+                        if not remaining or self._sync_before(remaining[0]) > frame.pts:
                             break
-                    elif frame.pts > wanted[0]:
-                        raise DecodeError(f"{self._source.uri} has no frame at PTS {wanted[0]}")
+                    elif frame.pts > remaining[0]:
+                        raise DecodeError(f"{self._source.uri} has no frame at PTS {remaining[0]}")
                 else:
-                    raise DecodeError(f"{self._source.uri} has no frame at PTS {wanted[0]}")
+                    raise DecodeError(f"{self._source.uri} has no frame at PTS {remaining[0]}")
         return [found[time] for time in pts]
 
     def _sync_before(self, pts: int) -> int:
@@ -97,19 +97,19 @@ class DecordReader:
         return sync[max(0, bisect_right(sync, pts) - 1)]
 
     def _try_decord(self) -> str:
-        """Opens the file with decord; why it is not to be used, or nothing."""
-        decord.logging.set_level(decord.logging.QUIET)  # what it would print is in `reason`
+        """Opens the file with decord. Returns why decord cannot be used; "" if it can."""
+        decord.logging.set_level(decord.logging.QUIET)  # `reason` has what it would print
         try:
             frames: _Frames = decord.VideoReader(self._path, num_threads=self._threads)
             if len(frames) != len(self._times):
-                return f"decord counts {len(frames)} frames, the packets {len(self._times)}"
+                return f"decord counts {len(frames)} frames, but there are {len(self._times)} packets"
             starts = frames.get_frame_timestamp(list(range(len(frames))))[:, 0].astype(np.float64)
         except decord.DECORDError as error:
             return f"decord cannot open it: {_first_line(error)}"
         seconds = np.array([self._source.clock.seconds(time - self._times[0]) for time in self._times])
         half_gap = np.diff(seconds).min() / 2 if len(seconds) > 1 else 1.0
         if np.abs((starts - starts[0]) - seconds).max() > half_gap:
-            return "decord's times are not those of the packets"
+            return "decord's times differ from those of the packets"
         self._frames = frames
         middle = self._times[len(self._times) // 2]
         try:
@@ -122,12 +122,12 @@ class DecordReader:
 
 
 def _shown_times(path: str, source: Source) -> tuple[list[int], str]:
-    """PTS of all frames, ascending, from the packets; and why they cannot be known so, or nothing."""
+    """PTS of all frames, ascending, from the packets; and the reason why the packets do not give them, or ""."""
     container, stream = open_video(path)
     times: list[int] = []
     with container:
         if PresentationTimes(container, stream).counted:
-            return [], "its packets do not tell when they are shown"
+            return [], "its packets have no presentation times"
         try:
             packets = container.demux(stream)
             times.extend(p.pts for p in packets if p.size and p.pts is not None and not p.is_discard)

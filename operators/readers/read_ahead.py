@@ -1,4 +1,4 @@
-"""Runs an iterator a few items ahead, in a thread of its own."""
+"""Runs an iterator a few items ahead in a separate thread."""
 
 import queue
 import threading
@@ -9,20 +9,20 @@ Item = TypeVar("Item")
 
 
 class _End:
-    """The iterator ended, by itself or with an error."""
+    """Marks the end of the iterator, with the error that ended it, if any."""
 
     def __init__(self, error: BaseException | None) -> None:
         self.error = error
 
 
 def read_ahead(items: Iterator[Item], *, size: int) -> Generator[Item]:
-    """The same items in the same order, and the same error, with up to `size` of them waiting.
+    """Yields the same items in the same order, and raises the same error, with up to `size` items read ahead.
 
     Decoding releases the interpreter's lock, so that a decoder without threads of its own
-    (msmpeg4 of old surveillance recordings) works beside what looks at its frames.
+    (msmpeg4 of old surveillance recordings) runs in parallel with the code that uses its frames.
 
-    Nothing else may use what `items` uses until this iterator has ended or was closed; when it is
-    closed, the thread has ended.
+    Nothing else may use the resources of `items` until this iterator has ended or was closed. Once it is
+    closed, its thread has ended.
     """
     waiting: queue.Queue[Item | _End] = queue.Queue(size)
     closed = threading.Event()
@@ -34,7 +34,7 @@ def read_ahead(items: Iterator[Item], *, size: int) -> Generator[Item]:
                 waiting.put(item)
                 if closed.is_set():
                     break
-        except BaseException as caught:  # handed on to whoever iterates
+        except BaseException as caught:  # raised again in the consumer's thread
             error = caught
         finally:
             waiting.put(_End(error))
@@ -51,7 +51,7 @@ def read_ahead(items: Iterator[Item], *, size: int) -> Generator[Item]:
             yield item
     finally:
         closed.set()
-        while thread.is_alive():  # it may wait for room
+        while thread.is_alive():  # it may be waiting for room in the queue
             try:
                 waiting.get(timeout=0.05)
             except queue.Empty:

@@ -1,4 +1,4 @@
-"""Addresses of streams: what they are opened with, and why one could not be."""
+"""Addresses of streams: the options with which FFmpeg opens them, and the reasons why opening one failed."""
 
 import errno
 import socket
@@ -9,7 +9,7 @@ import av.error
 
 from operators.readers.container import FORMATS
 
-# Protocols that each kind of address may open in its turn: a playlist names files of its own choice.
+# Protocols that FFmpeg may use for each kind of address: the author of a playlist chooses the files that it names.
 _PROTOCOLS = {
     "rtsp": "rtsp,rtp,udp,tcp",
     "rtsps": "rtsp,rtp,udp,tcp,tls",
@@ -27,7 +27,7 @@ _STREAM_FORMATS = f"{FORMATS},rtsp,sdp,rtp,hls"
 
 
 def is_address(name: str) -> bool:
-    """Whether it is one of a stream, and no path."""
+    """Whether `name` is the address of a stream, not a path."""
     return bool(_scheme(name))
 
 
@@ -37,18 +37,18 @@ def _scheme(address: str) -> str:
 
 
 def options_of(address: str, *, transport: Literal["tcp", "udp"], read_timeout_s: float) -> dict[str, str]:
-    """What FFmpeg is to be told. transport: of RTSP."""
+    """The options with which FFmpeg opens `address`. transport: transport protocol of RTSP."""
     scheme = _scheme(address)
     micros = str(int(read_timeout_s * 1e6))
     options = {
         "format_whitelist": _STREAM_FORMATS if scheme else FORMATS,
-        "protocol_whitelist": _PROTOCOLS.get(scheme, "none"),  # a file opens no other
+        "protocol_whitelist": _PROTOCOLS.get(scheme, "none"),  # "none": a file may open no other file
         "analyzeduration": "2000000",
     }
     if scheme in ("rtsp", "rtsps"):
         return {**options, "rtsp_transport": transport, "timeout": micros}
     if scheme in ("http", "https"):
-        # the newest piece of the playlist, not the last but two: what is told as new would be so late
+        # start with the newest segment of the playlist; FFmpeg's default, the last but two, would delay every hit
         return {**options, "live_start_index": "-1"}
     if scheme in ("udp", "rtp"):
         return {**options, "timeout": micros, "overrun_nonfatal": "1", "fifo_size": "50000"}
@@ -56,16 +56,16 @@ def options_of(address: str, *, transport: Literal["tcp", "udp"], read_timeout_s
 
 
 def reason_of(error: Exception, address: str = "") -> str:
-    """What went wrong, without the address, in which there may be a password."""
+    """What went wrong, without the address, because it may contain a password."""
     if isinstance(error, av.error.ProtocolNotFoundError):
         return (
-            "PyAV's FFmpeg does not speak this protocol; hand the stream on by one that it does, such as "
+            "PyAV's FFmpeg does not support this protocol; forward the stream through one that it supports, such as "
             "`ffmpeg -i srt://HOST:PORT -c copy -f mpegts udp://127.0.0.1:PORT`"
         )
     if isinstance(error, av.error.ExitError):
         return "no answer within the deadline"
     if isinstance(error, OSError) and error.errno == errno.EIO and not _host_is_known(address):
-        return "no such host"  # to FFmpeg an error of input or output
+        return "no such host"  # FFmpeg reports it as an input/output error
     return getattr(error, "strerror", None) or type(error).__name__
 
 

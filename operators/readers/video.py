@@ -1,4 +1,4 @@
-"""Streams the pictures of a video in the order they are shown (PyAV, threaded decode)."""
+"""Streams the pictures of a video in the order they are shown, through PyAV with threaded decoding."""
 
 from collections.abc import Generator, Iterator
 from types import TracebackType
@@ -13,9 +13,9 @@ from schemas.sources import Source
 
 
 class VideoReader:
-    """Frames of one video from any point on; a context manager.
+    """Reads the frames of one video from any point on; a context manager.
 
-    threads: of the decoder; 0 lets FFmpeg choose by the number of cores.
+    threads: number of threads of the decoder; with 0, FFmpeg chooses by the number of cores.
 
     Raises SourceError when the file cannot be opened.
     """
@@ -42,24 +42,24 @@ class VideoReader:
 
     @property
     def decodes_in_threads(self) -> bool:
-        """Whether the decoder works ahead by itself while its last frame is looked at."""
+        """Whether the decoder has threads of its own, which decode further frames while the last one is used."""
         codec = self._stream.codec_context.codec
         return bool(codec.capabilities & (Capabilities.frame_threads | Capabilities.auto_threads))
 
     def frames(self, start: int) -> Generator[DecodedFrame]:
-        """Every frame from some frame at or before `start` on, PTS strictly ascending.
+        """All frames starting with one at or before `start`, with PTS strictly ascending.
 
-        Decoding begins at the last sync point at or before `start`; where that turns out not to be
-        one (frames damaged, or an index that lies), at an earlier one, at last at the beginning.
-        Frames shown before that point, which lack their references, and damaged frames at the
-        very beginning of a source are left out.
+        Decoding begins at the last sync point at or before `start`. If decoding cannot start there
+        (because frames are damaged or the index is wrong), it begins at an earlier sync point, in the end
+        at the beginning of the source. Frames shown before that point, which lack their references, and
+        damaged frames at the very beginning of a source are omitted.
 
         Raises DecodeError at a damaged frame, at a frame without a PTS, or where PTS go backwards.
         """
         for sync in reversed([s for s in self._source.sync_pts if s <= start][1:]):
             frames = self._from_sync(sync)
             first = next(frames, None)
-            # h264 with intra refresh shows its first whole picture after the sync point, and tells
+            # h264 with intra refresh shows its first whole picture after the sync point, and signals it
             recovers = self._stream.codec_context.name == "h264"
             if first is not None and (first.pts == sync or (recovers and first.pts <= start)):
                 yield first
@@ -68,7 +68,7 @@ class VideoReader:
         yield from self._from_beginning()
 
     def _from_sync(self, sync: int) -> Iterator[DecodedFrame]:
-        """Frames from `sync` on; ends before the first frame where decoding cannot start there."""
+        """Frames from `sync` on; none if decoding cannot start there."""
         self._used = True
         started = False
         try:
@@ -81,7 +81,7 @@ class VideoReader:
                 raise
 
     def _from_beginning(self) -> Iterator[DecodedFrame]:
-        if self._used:  # a seek to 0 does not reach the first frame in every format; a new container does
+        if self._used:  # seeking to 0 does not reach the first frame in every format; reopening the file does
             self._container.close()
             self._container, self._stream = open_video(self._path)
             self._stream.codec_context.thread_count = self._threads
@@ -116,7 +116,7 @@ class VideoReader:
                 if raw.is_corrupt:
                     raise self._error(pts, last, "its data is damaged")
                 if last is not None and pts <= last:
-                    if pts == last:  # never shown: the one before has its place
+                    if pts == last:  # never shown, as the frame before has the same time
                         continue
                     raise self._error(pts, last, "presentation times go backwards")
                 last = pts

@@ -115,7 +115,7 @@ def _follow(request: FollowRequest, connection: Connection, stop: threading.Even
     stream = LiveStream(
         request.address,
         request.live.stream,
-        taken=request.taken_of,
+        ingested_spans=request.taken_of,
         quiet_s=request.live.stalled_s,
         on_wait=on_wait,
     )

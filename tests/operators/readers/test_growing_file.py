@@ -1,5 +1,5 @@
-"""A file that grows: read past its end, a pause taken for the end, a file in its place taken for the same, frames that
-were taken before given again, or times that are not those of the writing."""
+"""Catches a growing file that is read past its end, a pause that is mistaken for the end, a replaced file that goes
+unnoticed, ingested frames that are read again, and times that are not those of writing."""
 
 import os
 import threading
@@ -32,7 +32,7 @@ def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def frames_of(path: Path, taken: tuple[Span, ...] = (), quiet_s: float = 0.3) -> tuple[list[LiveFrame], str]:
-    with LiveStream(str(path), StreamConfig(), taken=lambda _: taken, quiet_s=quiet_s) as stream:
+    with LiveStream(str(path), StreamConfig(), ingested_spans=lambda _: taken, quiet_s=quiet_s) as stream:
         return list(stream.frames()), stream.ended
 
 
@@ -80,7 +80,7 @@ def test_a_file_that_was_finished_as_mp4_is_read_whole(tmp_path: Path) -> None:
     ffmpeg("-f", "lavfi", "-i", "testsrc2=size=160x120:rate=10:duration=2", "-pix_fmt", "yuv420p", str(path))
     found, ended = frames_of(path)
     assert len(found) == 20
-    assert ended == "the file has come to its end"
+    assert ended == "the file has ended"
 
 
 def test_a_file_that_is_cut_short_or_replaced_ends(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_file_that_is_cut_short_or_replaced_ends(tmp_path: Path) -> None:
     assert file.read(1000) == b"a" * 100
     os.truncate(path, 10)
     assert file.read(1000) == b""
-    assert file.ended == "the file was cut short"
+    assert file.ended == "the file was truncated"
     file.close()
 
     file = GrowingFile(path, quiet_s=5.0, on_wait=lambda: False)
@@ -106,7 +106,7 @@ def test_a_file_that_is_cut_short_or_replaced_ends(tmp_path: Path) -> None:
 def test_what_holds_no_video_yet_says_so(tmp_path: Path) -> None:
     path = tmp_path / "notes.ts"
     path.write_text("no video\n" * 100)
-    with pytest.raises(SourceError, match="no video that can be read"):
+    with pytest.raises(SourceError, match="cannot be read as a video"):
         frames_of(path)
 
 

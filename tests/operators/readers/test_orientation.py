@@ -1,4 +1,4 @@
-"""Catches a picture turned the wrong way round or mirrored, for all eight display matrices."""
+"""Catches a picture that is rotated or mirrored wrongly, for all eight display matrices."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Catches pictures read with wrong colours, the wrong way up, or half."""
+"""Catches pictures that are read with wrong colours, in the wrong orientation, or only in part."""
 
 from pathlib import Path
 

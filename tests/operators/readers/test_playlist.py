@@ -1,4 +1,4 @@
-"""A playlist whose newest piece comes twice when it is opened anew, or whose old pieces are told as new."""
+"""Catches a playlist whose newest segment is read twice when it is reopened, or whose old segments are read as new."""
 
 from pathlib import Path
 
@@ -10,14 +10,14 @@ from tests.live.web_server import web_server
 
 
 def test_it_begins_with_its_newest_piece_less_what_was_taken_of_that(tmp_path: Path) -> None:
-    """As it is while it goes on: without an end."""
+    """A live playlist, which has no end tag."""
     picture = "testsrc2=size=160x120:rate=10:duration=8"
     options = "-c:v libx264 -g 10 -bf 0 -pix_fmt yuv420p -f hls -hls_time 4 -hls_flags omit_endlist".split()
     ffmpeg("-f", "lavfi", "-i", picture, *options, str(tmp_path / "live.m3u8"))
     port = free_port()
 
     def begins(taken: tuple[Span, ...]) -> list[int]:
-        with LiveStream(f"http://127.0.0.1:{port}/live.m3u8", StreamConfig(), taken=lambda _: taken) as stream:
+        with LiveStream(f"http://127.0.0.1:{port}/live.m3u8", StreamConfig(), ingested_spans=lambda _: taken) as stream:
             return [frame.frame.pts for _, frame in zip(range(20), stream.frames(), strict=False)]
 
     with web_server(tmp_path, port):

@@ -1,4 +1,4 @@
-"""Catches a source that is taken for something else, mistimed, or refused without its reason."""
+"""Catches a source that is mistaken for something else, mistimed, or refused without a reason."""
 
 import os
 import subprocess
@@ -88,7 +88,7 @@ def write_bad(folder: Path, clips: Clips) -> dict[str, tuple[Path, str]]:
     """Files that must be refused, with a word that the reason must contain."""
     good = clips("plain.mp4")
     bad = {
-        "text": ("this is not a video\n" * 100, "no video that can be read"),
+        "text": ("this is not a video\n" * 100, "cannot be read as a video"),
         "empty": ("", "empty"),
         "playlist": (f"#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n{good}\n#EXT-X-ENDLIST\n", "no video"),
         "concat": (f"ffconcat version 1.0\nfile '{good}'\n", "no video"),
@@ -110,7 +110,7 @@ def write_bad(folder: Path, clips: Clips) -> dict[str, tuple[Path, str]]:
     files["cover"] = (cover, "holds no video")
     cut = folder / "cut.mp4"
     cut.write_bytes(good.read_bytes()[: good.stat().st_size // 2])  # its index was at the end
-    files["cut"] = (cut, "no video that can be read")
+    files["cut"] = (cut, "cannot be read as a video")
     bare = folder / "bare.h264"
     ffmpeg("-i", str(good), "-c", "copy", str(bare))
     files["bare"] = (bare, "no timestamps")
@@ -121,7 +121,7 @@ def write_bad(folder: Path, clips: Clips) -> dict[str, tuple[Path, str]]:
     files["missing"] = (folder / "missing.mp4", "does not exist")
     files["folder"] = (folder, "folder")
     os.mkfifo(folder / "pipe.mp4")
-    files["pipe"] = (folder / "pipe.mp4", "no regular file")
+    files["pipe"] = (folder / "pipe.mp4", "not a regular file")
     return files
 
 

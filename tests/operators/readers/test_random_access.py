@@ -1,4 +1,4 @@
-"""Catches a frame that is not the one at the time asked for, from either decoder."""
+"""Catches a decoder that returns another frame than the one at the requested time."""
 
 import random
 from pathlib import Path

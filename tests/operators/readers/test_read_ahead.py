@@ -1,4 +1,4 @@
-"""Catches items lost or reordered on the way through the thread, errors that vanish, and threads that stay."""
+"""Catches items that are lost or reordered in the thread, errors that are swallowed, and threads that do not end."""
 
 import itertools
 import threading

@@ -1,4 +1,4 @@
-"""Catches frames that are lost, doubled, mistimed or laid wrong, and a seek that lands on another picture."""
+"""Catches frames that are lost, repeated, mistimed or wrongly oriented, and a seek that finds another picture."""
 
 import gc
 from pathlib import Path
