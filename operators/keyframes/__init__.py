@@ -1,1 +1,1 @@
-"""Keyframes: which frames of a video are worth keeping."""
+"""Keyframes: the choice of the frames of a video that are worth keeping."""

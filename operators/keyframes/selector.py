@@ -1,4 +1,4 @@
-"""Chooses keyframes: after each cut, where the picture changed, and at a longest interval."""
+"""Chooses keyframes: after each cut, where the picture changed, and after the longest interval without one."""
 
 import math
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ from schemas.shots import CutEvent
 class KeyframeConfig:
     """When a frame is kept.
 
-    candidate_interval_s: one candidate per line of an absolute time grid: the first frame at or after
-        each multiple of it.
-    longest_interval_s: grid on which a frame is kept even if little changed.
-    refresh_interval_s: grid on which a frame is kept whatever it shows: dusk changes too little from one line of the
-        longest interval to the next to be noticed there.
-    settle_s: a new shot is pictured this long after the detector last fired, past flashes and fades.
-    change: least changed share, in [0, 1], against the last reference for a candidate to be kept.
-    near_duplicate: below this share two frames are the same picture; such a candidate is dropped and counted.
+    candidate_interval_s: interval of an absolute time grid. The first frame at or after each multiple of it
+        is a candidate.
+    longest_interval_s: interval of the grid on which a frame is kept even if little changed.
+    refresh_interval_s: interval of the grid on which a frame is kept whatever it shows. Dusk, for example, changes
+        too little between two lines of the longest interval to be noticed there.
+    settle_s: the first frame of a shot is kept this long after the detector last fired, past flashes and fades.
+    change: least changed share, in [0, 1], compared with the last reference, for a candidate to be kept.
+    near_duplicate: below this changed share, two frames are the same picture. Such a candidate is dropped and counted.
     """
 
     candidate_interval_s: float = 0.5
@@ -48,7 +48,7 @@ class KeyframeConfig:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What became of a frame: kept for a reason, dropped as a near-duplicate, or neither."""
+    """The decision about a frame: kept for a reason, dropped as a near-duplicate, or not considered."""
 
     reason: KeyframeReason | None = None
     near_duplicate: bool = False
@@ -58,20 +58,24 @@ _PASSED_OVER = Choice()
 
 
 class KeyframeSelector:
-    """Every frame in, in PTS order, with the events at it; a Choice out.
+    """Decides for every frame, given in PTS order with the events at it, whether it becomes a keyframe.
 
-    Kept are: the first frame of the source, and the first frame settle_s after an event with no new
-    event in between ("shot"); on each line of the longest interval the first frame, unless it shows
-    what the last reference showed, and on each line of the refresh interval whatever it shows
-    ("interval"); between them a candidate that changed enough against the last reference ("change").
+    The following frames are kept:
+    - "shot": the first frame of the source, and the first frame settle_s after an event with no new
+      event in between;
+    - "interval": the first frame on each line of the longest interval, unless it shows the same as the
+      last reference, and the first frame on each line of the refresh interval, whatever it shows;
+    - "change": between these, a candidate that differs enough from the last reference.
+
     The reference is the last kept frame, but the frame on a line of the longest interval becomes the
-    reference whether it was kept or not. So a choice depends on nothing before the line before last,
-    and frames read from the middle of a source are chosen as if read from its start, once `settled`.
-    Between an event and the frame that pictures the new shot, frames pass: they may show a flash or
-    half a fade; except that where events never stop (a strobe) a frame is kept on each line.
-    Fade-outs are no events here.
+    reference whether it is kept or not. A choice therefore depends on nothing before the line before
+    last, and once `settled`, frames read from the middle of a source are chosen as if read from its start.
 
-    first_of_source: the first frame given is the source's first.
+    Between an event and the first frame kept of the new shot, no frames are kept, because they may show a
+    flash or half a fade. Where events never stop (a strobe), a frame is kept on each line nevertheless.
+    Fade-outs do not count as events here.
+
+    first_of_source: whether the first frame given is the source's first.
     """
 
     def __init__(self, config: KeyframeConfig, clock: Clock, *, first_of_source: bool) -> None:
@@ -82,16 +86,17 @@ class KeyframeSelector:
         self._settle = clock.ticks(Fraction(config.settle_s).limit_denominator(1_000_000))
         self._first_of_source = first_of_source
         self._previous: int | None = None
-        self._event: int | None = None  # the last one, while its shot is not pictured yet
-        self._calm = True  # some frame since the last line of the longest interval was between events
+        self._event: int | None = None  # PTS of the last event, until a frame of its shot is kept
+        self._calm = True  # whether any frame since the last line of the longest interval was between events
         self._reference: Signature | None = None
         self._unknown_until = -math.inf
         self.settled = first_of_source
 
     def __call__(self, pts: int, small: ImageArray, events: Sequence[CutEvent], *, events_known: bool = True) -> Choice:
-        """small: uint8 (h, w, 3), BGR, the same size for all frames.
+        """Decides about the frame at `pts`.
 
-        events: those at `pts`. events_known: false for frames at which the detector was warming up.
+        small: uint8 (h, w, 3), BGR, of the same size for all frames.
+        events: the events at `pts`. events_known: false for frames at which the detector was still warming up.
         """
         previous, self._previous = self._previous, pts
         if not events_known:
@@ -100,7 +105,7 @@ class KeyframeSelector:
             self._event = pts
         if previous is None:
             if not self._first_of_source:
-                return _PASSED_OVER  # whether it is the first after a grid line cannot be known
+                return _PASSED_OVER  # whether it is the first after a grid line is unknown
             self._event = None
             self._reference = signature(small)
             return Choice("shot")
@@ -137,12 +142,12 @@ class KeyframeSelector:
 
 
 class _Grid:
-    """Lines at every multiple of an interval from time 0, in whole numbers."""
+    """A grid with a line at every multiple of an interval from time 0, computed in integers."""
 
     def __init__(self, interval_s: float, clock: Clock) -> None:
         lines_per_tick = clock.time_base / Fraction(interval_s).limit_denominator(1_000_000)
         self._ticks, self._lines = lines_per_tick.denominator, lines_per_tick.numerator
 
     def crossed(self, previous: int, pts: int) -> bool:
-        """Whether `pts` is the first at or after some line, `previous` being the PTS before it."""
+        """Whether `pts` is the first PTS at or after a line; `previous` is the PTS of the frame before."""
         return previous * self._lines // self._ticks != pts * self._lines // self._ticks

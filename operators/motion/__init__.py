@@ -1,1 +1,1 @@
-"""What moves before a camera: the background of a window of time, and the distance of a frame to it."""
+"""Motion before a fixed camera: the background over a window of time, and the difference of a frame from it."""

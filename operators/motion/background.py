@@ -1,4 +1,4 @@
-"""The background of a fixed camera around a moment, and how far a frame lies from it."""
+"""The background of a fixed camera around a moment, and how much a frame differs from it."""
 
 import math
 from collections import deque
@@ -16,12 +16,12 @@ MotionMap = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class BackgroundConfig:
-    """Which frames make the background of a frame at time t.
+    """Which frames form the background of a frame at time t.
 
-    sample_interval_s: one sample per line of an absolute time grid: the first frame at or after each
-        multiple of it.
-    back_s, ahead_s: samples in `(t - back_s, t + ahead_s]` count. A reader starts back_s early and
-        reads ahead_s on, and a live feed lags by ahead_s.
+    sample_interval_s: interval of an absolute time grid. The first frame at or after each multiple of it
+        is a sample.
+    back_s, ahead_s: the background is computed from the samples in `(t - back_s, t + ahead_s]`. A reader
+        therefore starts back_s early and reads ahead_s further, and a live feed lags by ahead_s.
     min_samples: with fewer samples there is no background.
     """
 
@@ -37,8 +37,8 @@ class BackgroundConfig:
 
     @property
     def most_samples(self) -> int:
-        """The most samples that one window can hold."""
-        # a window touches one cell of the grid more than it is long, and each has its first frame
+        """The largest number of samples in one window."""
+        # a window overlaps one grid cell more than fit into its length, and each cell has one sample
         return math.ceil((self.back_s + self.ahead_s) / self.sample_interval_s) + 1
 
 
@@ -46,26 +46,26 @@ _RESTLESS = 20
 
 
 def background_known(motion: MotionMap) -> bool:
-    """Whether most of the frame lies near the background; not so under a moving camera, or about a cut.
+    """Whether most of the frame is close to the background, which is not so for a moving camera or around a cut.
 
-    The sensor noise of a dark camera (standard deviation 8 of 255) gives a median of about 10.
+    The sensor noise of a camera in the dark (standard deviation 8 of 255) gives a median of about 10.
     """
     return float(np.median(motion[::2, ::2])) <= _RESTLESS
 
 
 class WindowBackground:
-    """Per-pixel median of the sampled small frames around a frame, and the frame's distance to it.
+    """Computes the per-pixel median of the sampled small frames around a frame, and the frame's distance from it.
 
-    The result depends only on frames inside the window, so that it is equal for every segmentation of
-    a source, provided that the first frame added is the source's first, or lies back_s or more before
-    the first frame asked for.
+    The result depends only on frames inside the window. It is therefore equal for every division of a
+    source into segments, provided that the first frame added is the source's first, or is at least back_s
+    earlier than the first frame passed to `motion`.
 
-    Memory: at most three times `most_samples` small frames, and two.
+    Memory: at most three times `most_samples` small frames, plus two.
     """
 
     def __init__(self, config: BackgroundConfig) -> None:
         self.config = config
-        # two more than a window: a gap in time puts the sample that closes a window far behind it
+        # two more than a window holds: after a gap in time, the sample that closes a window is far behind it
         self._samples: deque[tuple[float, ImageArray]] = deque(maxlen=config.most_samples + 2)
         self._last_s: float | None = None
         self._sorted = _SortedSamples()
@@ -79,11 +79,11 @@ class WindowBackground:
         return self.config.ahead_s
 
     def add(self, pts: int, time_s: float, small: ImageArray, *, first_of_source: bool = False) -> None:
-        """Takes every decoded small frame, in PTS order; keeps a copy of the sampled ones.
+        """Adds a small frame, and keeps a copy if it is a sample. Every decoded frame must be added, in PTS order.
 
-        small: uint8 (h, w, 3), channels in any order, the same for all frames.
-        first_of_source: the very first frame of a source is a sample; the first frame after a seek is
-            none, because the grid line may have been passed by a frame that was not seen.
+        small: uint8 (h, w, 3), with the channels in any order that is the same for all frames.
+        first_of_source: whether this is the first frame of the source, which is a sample. The first frame after
+            a seek is not, because a frame that was not decoded may have been the first after the grid line.
         """
         if self._last_s is not None and time_s < self._last_s:
             raise InvalidValueError(f"frames must come in PTS order, got {time_s} s (pts {pts}) after {self._last_s} s")
@@ -95,10 +95,10 @@ class WindowBackground:
         self._last_s = time_s
 
     def motion(self, small: ImageArray, time_s: float) -> MotionMap | None:
-        """uint8 (h, w): how far each pixel of a frame at `time_s` lies from the background, 0 none … 255.
+        """uint8 (h, w): the difference of each pixel of a frame at `time_s` from the background, 0 (none) to 255.
 
-        None while the window holds too few samples. To be called in PTS order, once all frames up to
-        `time_s + ahead_s` were added, and before more than one frame beyond it was.
+        None while the window holds too few samples. Must be called in PTS order, after all frames up to
+        `time_s + ahead_s` were added, and before more than one later frame is added.
         """
         require_image(small, name="small frame")
         start_s, stop_s = time_s - self.config.back_s, time_s + self.config.ahead_s
@@ -110,11 +110,11 @@ class WindowBackground:
 
 
 class _SortedSamples:
-    """Samples sorted pixel by pixel, so that a window that slides by one costs about a millisecond."""
+    """Samples sorted pixel by pixel, so that moving the window by one sample takes about a millisecond."""
 
     def __init__(self) -> None:
         self._samples: dict[float, ImageArray] = {}
-        self._rank: list[ImageArray] = []  # the lowest value of every pixel first
+        self._rank: list[ImageArray] = []  # the lowest value of each pixel comes first
 
     def become(self, samples: dict[float, ImageArray]) -> None:
         if self._samples.keys().isdisjoint(samples):
@@ -126,7 +126,7 @@ class _SortedSamples:
         self._samples = samples
 
     def median(self) -> ImageArray:
-        """The lower of the two middle values where the count is even."""
+        """The median of each pixel; for an even number of samples, the lower of the two middle values."""
         return self._rank[(len(self._rank) - 1) // 2]
 
     def _insert(self, sample: ImageArray) -> None:
@@ -139,16 +139,16 @@ class _SortedSamples:
     def _remove(self, sample: ImageArray) -> None:
         rank = self._rank
         for i in range(len(rank) - 1):
-            # of two neighbours, the one farther from the removed value stays: both, less the nearer one
-            # (min and max run as vector instructions, numpy.where on bytes does not: 10 times slower)
+            # of two neighbours, keep the one farther from the removed value: XOR both with the nearer one
+            # (min and max run as vector instructions; numpy.where on bytes does not, and takes 10 times as long)
             rank[i] = rank[i] ^ rank[i + 1] ^ np.minimum(np.maximum(sample, rank[i]), rank[i + 1])
         rank.pop()
 
 
 def _distance(small: ImageArray, background: ImageArray) -> MotionMap:
-    """The largest difference over the channels, after the frame's overall change of light is taken out."""
+    """The largest difference over the channels, after subtracting the overall change of light in the frame."""
     sparse = small[::4, ::4].astype(np.int16) - background[::4, ::4]
-    # the median over the pixels is the change of light as long as less than half of them move
+    # the median over the pixels is the change of light as long as fewer than half of them move
     change = np.median(sparse, axis=(0, 1))
     lit = np.clip(background + change.astype(np.int16), 0, 255).astype(np.uint8)
     difference = np.maximum(small, lit) - np.minimum(small, lit)

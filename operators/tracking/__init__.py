@@ -1,1 +1,1 @@
-"""Which region of one keyframe is which of the next."""
+"""Tracking: matches the regions of each keyframe to those of the keyframes before it."""

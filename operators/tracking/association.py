@@ -1,4 +1,4 @@
-"""Which tracks go on in which regions: what a pair costs, and the cheapest one-to-one choice of pairs."""
+"""Assigns tracks to regions: the geometry of each pair, and the one-to-one choice of pairs with the least cost."""
 
 from dataclasses import dataclass
 
@@ -14,10 +14,11 @@ CostArray = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Geometry:
-    """How T predicted tracks and N regions lie to each other; float64 (T, N) each.
+    """The geometry of every pair of T predicted tracks and N regions; each array is float64 (T, N).
 
-    iou: in [0, 1]. distance: of the centres, in sides of the track's region (square root of its area).
-    shape: the greater of |log| of the ratio of widths and of that of heights; 0 for equal sizes.
+    iou: IoU of the boxes, in [0, 1].
+    distance: distance of the centres, in sides of the track's region (square root of its area).
+    shape: the larger of |log(ratio of the widths)| and |log(ratio of the heights)|; 0 for equal sizes.
     """
 
     iou: CostArray
@@ -26,7 +27,10 @@ class Geometry:
 
 
 def geometry(tracks: StateArray, regions: StateArray) -> Geometry:
-    """tracks, regions: float64 (T, 4) and (N, 4), as operators/tracking/motion.py makes them."""
+    """Compares every track with every region.
+
+    tracks, regions: float64 (T, 4) and (N, 4), states as in operators/tracking/motion.py.
+    """
     a, b = boxes_of(tracks)[:, None], boxes_of(regions)[None]
     apart = tracks[:, None] - regions[None]
     side = np.exp(tracks[:, 2:].mean(axis=1))[:, None]
@@ -34,13 +38,15 @@ def geometry(tracks: StateArray, regions: StateArray) -> Geometry:
 
 
 def cheapest_pairs(cost: CostArray, *, most: float) -> list[tuple[int, int]]:
-    """(track, region), each at most once, so that the sum of `cost - most` is least; in the order of tracks.
+    """Chooses pairs (track, region) that minimise the sum of `cost - most`, in the order of the tracks.
 
-    cost: float64 (T, N); a pair that costs `most` or more, or inf, is never chosen. So a good pair is not given up for
-    two poor ones unless these are cheaper in sum than one good pair and two ends.
+    Each track and each region is in at most one pair. A pair with a cost of `most` or more, or inf, is never chosen,
+    so a good pair is not replaced by two poor ones unless their sum is less than the cost of the good pair plus `most`.
+
+    cost: float64 (T, N).
     """
     gain = np.minimum(cost - most, 0.0)
-    rows = np.flatnonzero(gain.min(axis=1, initial=0.0) < 0)  # the rest cannot be chosen, and are most
+    rows = np.flatnonzero(gain.min(axis=1, initial=0.0) < 0)  # the others, which are most, cannot be chosen
     columns = np.flatnonzero(gain.min(axis=0, initial=0.0) < 0)
     chosen = zip(*linear_sum_assignment(gain[np.ix_(rows, columns)]), strict=True)
     pairs = [(int(rows[i]), int(columns[j])) for i, j in chosen]

@@ -1,4 +1,4 @@
-"""When a region goes on with a track: every setting of tracking."""
+"""All settings of tracking."""
 
 from dataclasses import dataclass, field
 
@@ -12,9 +12,9 @@ from schemas.regions import WHOLE_FRAME
 class ProposerRule:
     """How regions of one kind of proposer are tracked.
 
-    kind: its name up to a number, so that "grid" means "grid-2" and "grid-4".
-    tracked: false for windows that lie at the same place whatever is there.
-    begin_score: a region that scores less begins no track, though it may go on with one.
+    kind: the proposer's name without its number: "grid" means "grid-2" and "grid-4".
+    tracked: false for windows whose place does not depend on the picture.
+    begin_score: a region with a lower score begins no track, but it may continue one.
     """
 
     kind: str
@@ -28,9 +28,11 @@ class ProposerRule:
 
 @dataclass(frozen=True, slots=True)
 class PropagationConfig:
-    """model: a folder or an id of the hub, of a segmenter with a memory: SAM 2.1, SAM 3 or EdgeTAM as published (model
-        types sam2_video, sam3_video, sam3_tracker_video, edgetam_video). "" carries no masks.
-    least_iou: a carried mask and a region that overlap less are not the same thing.
+    """How masks are propagated from keyframe to keyframe.
+
+    model: a folder or a hub id of a segmenter with a memory: SAM 2.1, SAM 3 or EdgeTAM as published (model types
+        sam2_video, sam3_video, sam3_tracker_video, edgetam_video). With "", no masks are propagated.
+    least_iou: least IoU of a propagated mask and a region for them to be linked.
     """
 
     model: str = field(default="", metadata=weights())
@@ -46,38 +48,39 @@ class PropagationConfig:
 
 @dataclass(frozen=True, slots=True)
 class TrackConfig:
-    """When a region goes on with a track.
+    """When a region continues a track.
 
-    A pair of a track and a region costs the weighted mean of four differences, each in [0, 1]: iou (1 − IoU of the
-    predicted and the seen box), appearance (1 − cosine, as a share of how far apart things of the same frame are),
-    distance (of the centres, as a share of its gate) and shape (of the sizes, as a share of its gate); further for
-    another proposer or label, and for every keyframe that the track was not seen. The one-to-one choice of pairs with
-    the least sum goes on.
+    The cost of a pair of a track and a region is the weighted mean of four differences, each in [0, 1]: iou (1 − IoU of
+    the predicted and the seen box), appearance (1 − cosine, relative to the usual difference between things of one
+    frame), distance (of the centres, relative to its gate) and shape (of the sizes, relative to its gate). Further
+    costs are added for a different proposer or label, and for every keyframe in which the track was not seen. Tracks
+    are assigned to regions one to one, with the least total cost.
 
     iou, appearance, distance, shape: the weights of the mean.
-    other_proposer, other_label: added where both name one and not the same.
-    other_score: times the difference of scores, added where both are of one proposer. Of the boxes around one thing
-        the one that fits best scores best, keyframe for keyframe.
-    asleep: added for every keyframe without the track, but never more than three times.
-    young: added for a track of one region, and ever less up to five, so that what was followed for long goes on and
-        not what began beside it a moment ago.
-    link: taken away for a pair that a model of motion links with full score, in proportion for less; gates do not hold
-        for it. Above 1 a sure link outweighs all that speaks for other pairs.
-    most_cost: a pair that costs this or more is none.
-    gate_sides, gate_sides_per_s, most_gate_sides: how far a centre may lie from where it is predicted, in sides of the
-        region (square root of its area): so much at once, so much more each second, never more than the last.
-    gate_shape: how many times wider or higher it may be.
-    gate_cosine: least cosine to the track's vector.
-    memory: share of a track's vector, and of its score, that a new region leaves as it was.
-    size_gain: share of the difference in size to a new region that a track takes over: boxes around one thing hold now
-        more of it and now less, and a track must not slide from one to the other.
-    fade_s: a predicted speed falls to 1/e within this time.
-    settle_s: of what a box moved within this time, 63 % are taken for motion, the rest for jitter.
-    sleep_s, sleep_keyframes: a track ends once it was not seen for longer than both. Both, for keyframes come several
-        times a second or, where nothing happens, once in a minute.
-    new_sleep_keyframes: the same for a track of a single region, whatever the time.
-    rules: of proposers; those without a rule are tracked from any score.
-    propagation: what carries masks from keyframe to keyframe and so makes links; nothing unless it names a model.
+    other_proposer: added if the proposers differ. other_label: added if both have a label and the labels differ.
+    other_score: times the difference of the scores, added if both are of one proposer. Among several boxes around one
+        thing, the best-fitting one has the best score in every keyframe.
+    asleep: added for every keyframe in which the track was not seen, at most three times.
+    young: added for a track of one region, and less for each further region up to five, so that a long track wins
+        against one that has just begun next to it.
+    link: subtracted for a pair that a model of motion links with a score of 1, and in proportion for lower scores. The
+        gates do not apply to linked pairs. Above 1, a certain link outweighs all evidence for other pairs.
+    most_cost: a pair with this cost or more is never assigned.
+    gate_sides, gate_sides_per_s, most_gate_sides: the largest distance of a centre from its prediction, in sides of the
+        region (square root of its area): `gate_sides`, plus `gate_sides_per_s` for each second since the track was
+        seen, and at most `most_gate_sides`.
+    gate_shape: largest ratio of the widths, and of the heights.
+    gate_cosine: least cosine of a region's vector and the track's.
+    memory: share of a track's vector and score that is kept when a region is added to it.
+    size_gain: share of the difference in size that a track adopts from a new region. Boxes around one thing contain
+        sometimes more and sometimes less of it, and a track must not slide from one such box to another.
+    fade_s: time in which a predicted speed falls to 1/e.
+    settle_s: 63 % of the movement of a box within this time is considered motion, the rest jitter.
+    sleep_s, sleep_keyframes: a track ends once it was not seen for longer than both. Both are needed because keyframes
+        come several times a second, or only once a minute where nothing happens.
+    new_sleep_keyframes: the same limit for a track of a single region, whatever the time.
+    rules: rules for proposers. Regions of proposers without a rule are tracked whatever their score.
+    propagation: how masks are propagated from keyframe to keyframe, which yields links; needs a model.
     """
 
     iou: float = 0.3
@@ -127,7 +130,7 @@ class TrackConfig:
         require.distinct(rules=[rule.kind for rule in self.rules])
 
     def rule_of(self, proposer: str) -> ProposerRule:
-        """The rule of the proposer's kind; one that tracks from any score where there is none."""
+        """The rule for the proposer's kind; if there is none, a rule that tracks regions of any score."""
         kind, _, number = proposer.rpartition("-")
         name = kind if number.isdigit() else proposer
         return next((rule for rule in self.rules if rule.kind == name), ProposerRule(name))

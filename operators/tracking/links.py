@@ -1,4 +1,4 @@
-"""Links: what a model of motion says of which region of one keyframe is which of the next."""
+"""Links between regions of successive keyframes that a model of motion takes for the same thing."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,9 +11,10 @@ from schemas.masks import Mask
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A region of an earlier frame that a model of motion found again as a region of this one.
+    """A region of an earlier frame and the region of this frame in which a model of motion found it again.
 
-    start, stop: their ids. score: in [0, 1], e.g. IoU of the propagated mask and the region's.
+    start, stop: the ids of the earlier and the later region.
+    score: confidence in [0, 1], e.g. the IoU of the propagated mask and the region's mask.
     """
 
     start: str
@@ -28,8 +29,8 @@ class Link:
 class MaskedFrame:
     """One keyframe and its N regions that have masks.
 
-    image: uint8 (H, W, 3), RGB; it may be smaller than the keyframe that the masks were found in, e.g. its thumbnail.
-    ids: of the regions, all different. masks: N, of one size.
+    image: uint8 (H, W, 3), RGB. It may be smaller than the keyframe in which the masks were found, e.g. its thumbnail.
+    ids: distinct ids of the regions. masks: N masks of one size.
     """
 
     image: ImageArray
@@ -50,19 +51,20 @@ class MaskedFrame:
 
 
 class Linker(Protocol):
-    """Follows masks through the keyframes of one shot after the other, in this process or in another."""
+    """Follows masks through the keyframes of successive shots, in this process or in another."""
 
     def __call__(self, frame: MaskedFrame) -> list[Link]:
-        """Links from regions of the frame that came before to regions of this one; none for the first after a cut.
+        """Links from regions of the previous frame to regions of this one; none for the first frame after a cut.
 
-        Raises WorkerDiedError where what was followed is lost: begin anew at the last cut.
+        Raises WorkerDiedError if the state of the linker was lost. The caller must then repeat the frames since the
+        last cut.
         """
         ...
 
     def cut(self) -> None:
-        """The next frame is of another shot, or of another source: nothing is followed into it."""
+        """Announces that the next frame is of another shot or another source: no mask is followed into it."""
         ...
 
     def close(self) -> None:
-        """Gives the device's memory back; calling it again does nothing."""
+        """Frees the device's memory. Further calls do nothing."""
         ...

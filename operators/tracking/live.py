@@ -1,4 +1,4 @@
-"""What tracking carries from one keyframe to the next: the tracks that may still go on."""
+"""The state of tracking between keyframes: the tracks that may still continue."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from schemas.vectors import VectorArray, normalise
 class Seen:
     """The N regions of a frame that are tracked, in the order of their ids.
 
-    state: float64 (N, 4), as motion.py makes it. vectors: float32 (N, D). label: "" where there is none.
+    state: float64 (N, 4), as in motion.py. vectors: float32 (N, D). label: "" for a region without a label.
     """
 
     ids: list[str]
@@ -27,9 +27,10 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LiveTracks:
-    """The T tracks that may go on.
+    """The T tracks that may continue.
 
-    last: id of the last region of each. seen_s: its time. missed: keyframes since. regions: how many it has.
+    last: id of the last region of each track. seen_s: the time of that region. missed: number of keyframes since then.
+    regions: number of regions of each track.
     """
 
     ids: list[str]
@@ -52,10 +53,13 @@ class LiveTracks:
             [], [], nothing, nothing, np.zeros((0, 0), np.float32), names, names, np.zeros(0), np.zeros(0), count, count
         )
 
-    def gone_on(
+    def advanced(
         self, pairs: list[tuple[int, int]], begun: list[int], seen: Seen, *, now_s: float, config: TrackConfig
     ) -> "LiveTracks":
-        """The tracks after a frame: those with a region in it, those that sleep, and those that begin with it."""
+        """The tracks after a frame: those with a region in the frame, those asleep, and those that begin with it.
+
+        pairs: (track, region), indices into these tracks and into `seen`. begun: regions of `seen` that begin a track.
+        """
         old, new = (np.array([pair[k] for pair in pairs], np.intp) for k in (0, 1))
         missed = self.missed + 1
         missed[old] = 0

@@ -1,4 +1,4 @@
-"""Where the regions of tracks are by now: constant velocity that fades with the time since they were seen."""
+"""Predicts where the regions of tracks are, by a velocity that fades with the time since they were last seen."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +7,7 @@ from schemas.boxes import FloatArray
 
 StateArray = NDArray[np.float64]
 
-_LEAST_SIDE = 1e-4  # of the frame: a box without area has a logarithm of its size, too
+_LEAST_SIDE = 1e-4  # of the frame's side, so that the logarithm of a box without area is finite
 
 
 def state_of(xyxy: FloatArray) -> StateArray:
@@ -18,16 +18,16 @@ def state_of(xyxy: FloatArray) -> StateArray:
 
 
 def boxes_of(state: StateArray) -> StateArray:
-    """The inverse: float64 (N, 4), `(x0, y0, x1, y1)`; a prediction may lie beyond the frame."""
+    """The inverse of `state_of`: float64 (N, 4), `(x0, y0, x1, y1)`. A prediction may lie outside the frame."""
     half = np.exp(state[:, 2:]) / 2
     return np.concatenate([state[:, :2] - half, state[:, :2] + half], axis=1)
 
 
 def predicted(state: StateArray, velocity: StateArray, elapsed_s: NDArray[np.float64], *, fade_s: float) -> StateArray:
-    """float64 (N, 4): states `elapsed_s` later.
+    """float64 (N, 4): the predicted states after `elapsed_s`.
 
-    A speed fades by 1/e every `fade_s`: what walked ten seconds ago has most likely stopped or turned since, and never
-    goes further than `velocity * fade_s`.
+    A speed falls to 1/e within each `fade_s`, because a person who walked ten seconds ago has most likely stopped or
+    turned since. A prediction therefore never moves further than `velocity * fade_s`.
     """
     travelled_s = fade_s * -np.expm1(-elapsed_s / fade_s)
     moved: StateArray = state + velocity * travelled_s[:, None]
@@ -37,11 +37,11 @@ def predicted(state: StateArray, velocity: StateArray, elapsed_s: NDArray[np.flo
 def corrected_velocity(
     velocity: StateArray, moved: StateArray, elapsed_s: NDArray[np.float64], *, settle_s: float
 ) -> StateArray:
-    """float64 (N, 4): velocities after states were seen to have `moved` within `elapsed_s`.
+    """float64 (N, 4): the velocities, corrected by states that were seen to have `moved` within `elapsed_s`.
 
-    The share of what was seen that is believed grows with the time it took: within a twenty-fifth of a second it is
-    mostly the jitter of the box, in `settle_s` and more it is mostly motion.
+    The weight of the observed movement grows with the elapsed time: within a twenty-fifth of a second it is mostly
+    jitter of the box, within `settle_s` or more it is mostly motion.
     """
     share = -np.expm1(-elapsed_s / settle_s)[:, None]
-    believed: StateArray = velocity + share * (moved / elapsed_s[:, None] - velocity)
-    return believed
+    corrected: StateArray = velocity + share * (moved / elapsed_s[:, None] - velocity)
+    return corrected

@@ -1,4 +1,4 @@
-"""Masks carried from keyframe to keyframe by a segmenter with a memory (SAM 2, arXiv 2408.00714, §4)."""
+"""Propagates masks from keyframe to keyframe with a segmenter that has a memory (SAM 2, arXiv 2408.00714, §4)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,32 +20,32 @@ from schemas.errors import ModelError
 from schemas.frames import ImageArray
 from schemas.masks import Mask
 
-_OBJECT = 1  # the only one of its session
+_OBJECT = 1  # id of the only object of a session
 
 
 @dataclass(slots=True)
 class _Carried:
-    """A thing that is followed: its session of `transformers`, and the id of its region in the keyframe before."""
+    """A thing that is followed: its session in `transformers`, and the id of its region in the previous keyframe."""
 
     session: Any
     region: str
 
 
 class MaskPropagation:
-    """Links the regions of each keyframe to those of the one before, by where their masks are carried to.
+    """Links the regions of each keyframe to those of the previous one by propagating their masks.
 
-    No region is in two links of a keyframe; their score is the IoU of the carried mask and the region's. Picture and
-    masks are each stretched to the model's square, so that they need not be of one size; carried masks are compared
-    at the size of the regions'.
+    No region is in two links of a keyframe. The score of a link is the IoU of the propagated mask and the region's
+    mask, at the size of the latter. The picture and the masks are each stretched to the model's square input, so that
+    their sizes may differ.
 
-    Every region is followed by a session of its own, whose memory holds its first keyframe and the last
-    few (the model's `num_maskmem`). In the next keyframe the model says where the thing is now; what overlaps best is
-    linked, one to one, and the region's own mask then goes into the memory in place of the model's guess, so that
-    errors do not add up. A thing that finds no region is let go.
+    Every region is followed in a session of its own, whose memory holds its first keyframe and the last few (the
+    model's `num_maskmem`). In the next keyframe, the model predicts the mask of the thing. The regions that overlap
+    best are linked one to one, and the region's own mask replaces the prediction in the memory, so that errors do not
+    accumulate. A thing without a matching region is no longer followed.
 
-    Two passes of memory and decoder per region and keyframe; the image encoder runs once per keyframe.
+    Each region takes two passes of memory and decoder per keyframe; the image encoder runs once per keyframe.
 
-    Raises ModelError where the model is missing or has no memory.
+    Raises ModelError if the model is missing or has no memory.
     """
 
     def __init__(self, config: PropagationConfig) -> None:
@@ -56,7 +56,7 @@ class MaskPropagation:
         folder, family = find_segmenter(name)
         if family.video is None:
             raise ModelError(
-                f"{name} has no memory to carry masks with; name a model of type sam2_video or edgetam_video"
+                f"{name} has no memory to propagate masks with; name a model of type sam2_video or edgetam_video"
             )
         settings = pixel_settings(folder, name=name)
         self._device, self._dtype = device_and_dtype()
@@ -65,18 +65,18 @@ class MaskPropagation:
         self._new_session = getattr(transformers, f"{family.video}InferenceSession")
         prepared = PixelConfig.of(settings, side_px=int(model.prompt_encoder.input_image_size))
         self._pixels = Pixels(prepared, device=self._device, dtype=self._dtype)
-        # what the model looks back at: older outputs would only pile up
+        # the model uses no outputs older than this, and they would only accumulate
         self._remembered = max(int(model.config.num_maskmem), int(model.config.max_object_pointers_in_encoder))
         self.cut()
 
     def cut(self) -> None:
-        """Forgets all that is followed: at a cut, or when another source begins."""
+        """Forgets everything that is followed. Called at a cut, or when another source begins."""
         self._things: list[_Carried] = []
         self._time = 0
-        self._features: Any = None  # of the image encoder, shared by all sessions
+        self._features: Any = None  # cache of the image encoder, shared by all sessions
 
     def close(self) -> None:
-        """Gives the device's memory back."""
+        """Frees the device's memory."""
         self.cut()
         self._model = None
         if torch.cuda.is_available():
@@ -84,12 +84,12 @@ class MaskPropagation:
 
     @torch.inference_mode()
     def __call__(self, frame: MaskedFrame) -> list[Link]:
-        """Links from the regions of the keyframe that came before to those of this one; none for the first.
+        """Links from the regions of the previous keyframe to those of this one; none for the first after a cut.
 
-        Raises ModelError where the device's memory does not hold what is followed.
+        Raises ModelError if the followed masks do not fit into the device's memory.
         """
         if not frame.masks:
-            self.cut()  # nothing finds a region: all is let go
+            self.cut()  # no followed thing has a matching region
             return []
         try:
             return self._link(frame)
@@ -120,14 +120,14 @@ class MaskPropagation:
         return self._pixels.stretched(frames, frames.whole(), height_px=side, width_px=side)
 
     def _carry(self, pixels: torch.Tensor, size: tuple[int, int]) -> list[Mask]:
-        """Where each thing is now, in a frame of (height, width) pixels."""
+        """The predicted mask of each followed thing, in a frame of (height, width) pixels."""
         masks: list[Mask] = []
         for thing in self._things:
-            # no memory of the guess: it is replaced by a region's mask, or the thing is let go
+            # the prediction is not memorised: a region's mask replaces it, or the thing is no longer followed
             found = self._model(thing.session, frame_idx=self._time, frame=pixels, run_mem_encoder=False)
             logits = found.pred_masks.float().view(1, 1, *found.pred_masks.shape[-2:])
             full = F.interpolate(logits, size, mode="bilinear", align_corners=False)
-            masks += encode_masks((full[0] > 0).cpu().numpy())  # at once: 64 planes of 4K are half a gigabyte
+            masks += encode_masks((full[0] > 0).cpu().numpy())  # one at a time: 64 planes of 4K take half a gigabyte
         return masks
 
     def _remember(self, session: Any, pixels: torch.Tensor, mask: Mask) -> None:
@@ -155,7 +155,7 @@ class MaskPropagation:
         return session
 
     def _forget(self, session: Any) -> None:
-        """Drops what the model will not look at again: pixels, masks at the input's size, outputs of long ago."""
+        """Drops what the model will not use again: pixels, masks at the input's size, and old outputs."""
         session.processed_frames = None
         session.mask_inputs_per_obj[0].clear()
         outputs = session.output_dict_per_obj[0]
@@ -170,7 +170,7 @@ class MaskPropagation:
 def _matched(
     iou: NDArray[np.float32], *, least_iou: float
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
-    """One to one, of the greatest total IoU. Returns rows, columns (rising) and their IoU."""
+    """The one-to-one assignment with the largest total IoU. Returns rows, columns (ascending) and their IoU."""
     enough = np.where(iou >= least_iou, iou, 0.0)
     rows, columns = linear_sum_assignment(enough, maximize=True)
     kept = enough[rows, columns] > 0

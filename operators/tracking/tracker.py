@@ -1,4 +1,4 @@
-"""Follows regions from keyframe to keyframe: the same track for what is most likely the same thing."""
+"""Follows regions from keyframe to keyframe: regions that are most likely the same thing get the same track."""
 
 import math
 from collections.abc import Sequence
@@ -19,16 +19,16 @@ from schemas.vectors import VectorArray
 
 __all__ = ["Link", "ProposerRule", "TrackConfig", "TrackFrame", "Tracker"]
 
-_FEWEST_PAIRS = 10  # of vectors, to tell how far apart those of different things lie
+_FEWEST_PAIRS = 10  # pairs of vectors needed to estimate how far apart different things are
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackFrame:
     """The N regions of one keyframe.
 
-    pts_s: its time in the source, in seconds.
-    ids: of the regions, all different. vectors: float16 or float32 (N, D), L2-normalised.
-    score: float32 (N,), in [0, 1]. proposer: N names. label: N names, None where there is none.
+    pts_s: time of the keyframe in the source, in seconds.
+    ids: distinct ids of the regions. vectors: float16 or float32 (N, D), L2-normalised.
+    score: float32 (N,), in [0, 1]. proposer: N names. label: N names, None for a region without a label.
     """
 
     pts_s: float
@@ -58,14 +58,15 @@ class TrackFrame:
 
 
 class Tracker:
-    """The keyframes of one source in, in order of time; the track of each region out.
+    """Assigns tracks to the regions of the keyframes of one source, which must come in order of time.
 
-    A track is named by the id of the region with which it begins. A region has one track at most, a track one region a
-    frame at most. Regions that show one thing several times (a person found by two proposers, and the head alone) have
-    a track each, side by side: sizes and places keep these apart, for all of a frame are assigned at once.
+    The id of a track is that of its first region. A region has at most one track, and a track has at most one region
+    per frame. Regions that show one thing several times (a person found by two proposers, and the head alone) have
+    separate tracks. Their sizes and places keep the tracks apart, because all regions of a frame are assigned together.
 
-    Tracks depend on the frames given and nothing else: not on how a source was cut into segments, nor on the order of
-    regions in a frame. Memory: the tracks that may go on, at most the regions of the frames within which they sleep.
+    Tracks depend only on the frames given, not on how a source was divided into segments, nor on the order of the
+    regions in a frame. Memory holds the tracks that may continue: at most as many as there are regions in the frames
+    of the time for which a track sleeps.
     """
 
     def __init__(self, config: TrackConfig) -> None:
@@ -73,23 +74,23 @@ class Tracker:
         self._weights = np.array([config.iou, config.appearance, config.distance, config.shape], np.float64)
         self._weights /= self._weights.sum()
         self._last_s = -math.inf
-        self._spread = 0.5  # usual 1 − cosine of two things in one frame, until a frame tells
+        self._spread = 0.5  # typical 1 − cosine of two things in one frame, until a frame gives an estimate
         self._tracks = LiveTracks.none()
 
     @property
     def live(self) -> int:
-        """How many tracks may still go on."""
+        """Number of tracks that may still continue."""
         return len(self._tracks.ids)
 
     def cut(self) -> None:
-        """The next frame is of another shot: no track goes on in it."""
+        """Announces that the next frame is of another shot: all tracks end."""
         self._tracks = LiveTracks.none()
 
     def __call__(self, frame: TrackFrame, *, links: Sequence[Link] = ()) -> list[str | None]:
-        """The track of each region in the order of the frame's; None for those that are not tracked.
+        """The track of each region, in the order of the frame's regions; None for regions that are not tracked.
 
-        links: from regions of earlier frames to regions of this one; those that name others are passed over.
-        Raises InvalidValueError for a frame that is not later than the one before.
+        links: links from regions of earlier frames to regions of this one. Links of other regions are ignored.
+        Raises InvalidValueError for a frame that is not later than the previous one.
         """
         if frame.pts_s <= self._last_s:
             raise InvalidValueError(
@@ -98,7 +99,7 @@ class Tracker:
             )
         self._last_s = frame.pts_s
         rules = {name: self._config.rule_of(name) for name in set(frame.proposer)}
-        # by id: sums of floats and ties must not depend on the order in which regions come
+        # sorted by id: sums of floats and ties must not depend on the order of the regions
         index = sorted((i for i, name in enumerate(frame.proposer) if rules[name].tracked), key=lambda i: frame.ids[i])
         seen = _seen(frame, index)
         spread = _spread(seen)
@@ -107,19 +108,19 @@ class Tracker:
         found: list[str | None] = [None] * len(frame.ids)
         for track, region in pairs:
             found[index[region]] = self._tracks.ids[track]
-        taken = {region for _, region in pairs}
+        assigned = {region for _, region in pairs}
         begun = [
             place
             for place, i in enumerate(index)
-            if place not in taken and frame.score[i] >= rules[frame.proposer[i]].begin_score
+            if place not in assigned and frame.score[i] >= rules[frame.proposer[i]].begin_score
         ]
         for place in begun:
             found[index[place]] = seen.ids[place]
-        self._tracks = self._tracks.gone_on(pairs, begun, seen, now_s=frame.pts_s, config=self._config)
+        self._tracks = self._tracks.advanced(pairs, begun, seen, now_s=frame.pts_s, config=self._config)
         return found
 
     def _cost(self, seen: "Seen", now_s: float, links: Sequence[Link]) -> CostArray:
-        """float64 (tracks, regions); inf where a gate is shut."""
+        """float64 (tracks, regions): the cost of each pair; inf for pairs outside a gate."""
         config, tracks = self._config, self._tracks
         if not tracks.ids or not seen.ids:
             return np.zeros((len(tracks.ids), len(seen.ids)))
@@ -149,7 +150,7 @@ class Tracker:
         return cost - config.link * linked
 
     def _links(self, seen: "Seen", links: Sequence[Link]) -> CostArray:
-        """float64 (tracks, regions): the best score of a link between each, 0 without one."""
+        """float64 (tracks, regions): the best score of the links between each pair; 0 without a link."""
         rows = {name: i for i, name in enumerate(self._tracks.last)}
         columns = {name: i for i, name in enumerate(seen.ids)}
         score = np.zeros((len(rows), len(columns)))
@@ -161,10 +162,10 @@ class Tracker:
 
 
 def _spread(seen: Seen) -> float | None:
-    """The median 1 − cosine of regions of one frame that do not touch; None where too few tell.
+    """The median of 1 − cosine over the regions of one frame that do not overlap; None if there are too few of them.
 
-    Cosines of unlike things lie near 0 in one model and near 0.7 in another, so that 1 − cosine alone weighs
-    differently with each.
+    The cosine of different things is near 0 in one model and near 0.7 in another, so the weight of 1 − cosine
+    alone would depend on the model.
     """
     if len(seen.ids) < 2:
         return None

@@ -1,4 +1,4 @@
-"""Catches a change measure that noise or a change of light sets off, or that misses one small person."""
+"""Catches a measure of change that reacts to noise or to a change of light, or that misses one small person."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Catches keyframes that are missing, doubled, taken in a flash, or that depend on where reading began."""
+"""Catches keyframes that are missing, repeated, chosen during a flash, or that depend on where reading began."""
 
 from fractions import Fraction
 

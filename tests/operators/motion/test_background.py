@@ -1,4 +1,4 @@
-"""Catches a background that depends on where reading began, a median that drifts, and memory that grows."""
+"""Catches a background that depends on where reading began, a median that drifts, and memory that keeps growing."""
 
 import math
 import tracemalloc

@@ -1,11 +1,11 @@
-"""Masks carried between keyframes, against one session of transformers that follows all things at once.
+"""Propagated masks, compared with a single session of transformers that follows all things at once.
 
-Weights are random, so that masks go anywhere: the regions of the next keyframe are put where `transformers` carries
-those of the one before. These tests show that links are what the model says, and nothing of how well a trained one
-follows things.
+Weights are random, so that masks are arbitrary: the regions of the next keyframe are placed where `transformers`
+propagates those of the previous one. These tests show that links follow from the model's output, but not how well a
+trained model follows things.
 
-Catches a memory that is lost or mixed up between things, links to what is not there, pictures that must be as large as
-the masks found in them, and outputs that pile up until a long feed fills the device.
+Catches a memory that is lost or mixed up between things, links to regions that do not exist, pictures that must be as
+large as their masks, and outputs that accumulate until a long feed fills the device.
 """
 
 import gc
@@ -222,7 +222,7 @@ def test_a_tracker_alone_is_taken_like_one_within_sam_3(segmenters: Segmenters) 
 
 
 def test_what_cannot_be_carried_is_refused_with_the_reason(segmenters: Segmenters, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="has no memory to carry masks with; name a model of type sam2_video"):
+    with pytest.raises(ModelError, match="has no memory to propagate masks with; name a model of type sam2_video"):
         small(segmenters, "sam2")
     with pytest.raises(ModelError, match="no segmenter is named"):
         MaskPropagation(PropagationConfig())

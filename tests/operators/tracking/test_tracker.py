@@ -1,4 +1,4 @@
-"""Catches tracks that swap, split or merge, that live through a cut, or that depend on the order of regions."""
+"""Catches tracks that swap, split or merge, that continue over a cut, or that depend on the order of regions."""
 
 import pickle
 import random
