@@ -1,1 +1,1 @@
-"""Masks of regions: run lengths, and how a box gets its mask."""
+"""Masks of regions: their run-length encoding, and how masks are made for boxes."""

@@ -1,4 +1,4 @@
-"""From boxes to masks: a segmenter is asked what each box holds (Grounded SAM, arXiv 2401.14159)."""
+"""Makes masks for boxes: a segmenter is prompted with each box (Grounded SAM, arXiv 2401.14159)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -17,16 +17,18 @@ from schemas.regions import WHOLE_FRAME, Proposals
 if TYPE_CHECKING:  # plans are read without torch
     from operators.masks.sam import Embedding, Segmenter
 
-_STATIC = ("grid-", "cover-", WHOLE_FRAME)  # windows that follow no thing: there is nothing to cut out
+_STATIC = ("grid-", "cover-", WHOLE_FRAME)  # windows that do not depend on the picture: they contain no single thing
 
 
 @dataclass(frozen=True, slots=True)
 class BoxMasksConfig:
-    """model: a folder or an id of the hub: SAM 2.1, SAM 3, EdgeTAM or SAM.
+    """How a segmenter makes masks for boxes.
 
-    boxes_per_batch, frames_per_batch: through the model at once, on a CPU fewer; no mask depends on them.
-    least_predicted_iou: a mask that the model itself thinks less of is not kept; the region keeps its box alone.
-    stability_offset: how far the threshold of logits moves up and down for the stability.
+    model: a folder or a hub id of SAM 2.1, SAM 3, EdgeTAM or SAM.
+    boxes_per_batch, frames_per_batch: number of boxes and frames that pass through the model at once; fewer on a CPU.
+        Masks do not depend on them.
+    least_predicted_iou: a mask for which the model predicts a lower IoU is dropped, and its region has only a box.
+    stability_offset: by how much the threshold of the logits is raised and lowered to measure stability.
     """
 
     model: str = field(default="", metadata=weights())
@@ -42,13 +44,13 @@ class BoxMasksConfig:
 
 
 class BoxMasks:
-    """Gives regions that have only a box a mask of what it holds, with its stability.
+    """Adds masks and their stability to regions that have only a box.
 
-    Of the three masks that a box gives (a part, the thing, the whole) the one of the highest predicted IoU is taken.
-    Regions that have a mask keep it; static windows and empty boxes are left alone, and so is a region whose mask is
-    empty or unsure. Boxes, scores, labels and order stay as they are.
+    A box yields three masks (a part, the thing, the whole); the one with the highest predicted IoU is used.
+    Regions that have a mask keep it. Static windows, empty boxes, and regions whose mask is empty or uncertain get
+    none. Boxes, scores, labels and order do not change.
 
-    Raises ModelError where the model is missing or is no segmenter.
+    Raises ModelError if the model is missing or is not a segmenter.
     """
 
     def __init__(self, config: BoxMasksConfig) -> None:
@@ -60,29 +62,32 @@ class BoxMasks:
         )
 
     def __call__(self, keyframes: Sequence[Keyframe], proposals: Sequence[Proposals]) -> list[Proposals]:
-        """proposals: of each keyframe, whose image must be as it was when they were found."""
+        """The proposals with masks.
+
+        proposals: those of each keyframe, whose image must be the one in which they were found.
+        """
         if len(keyframes) != len(proposals):
             raise InvalidValueError(
                 f"each keyframe needs its proposals: got {len(keyframes)} keyframes and {len(proposals)} proposals"
             )
         result = list(proposals)
-        wanted = [without_mask(p) for p in proposals]
-        busy = [i for i, index in enumerate(wanted) if index.size]  # frames with nothing to do are not even embedded
+        maskless = [without_mask(p) for p in proposals]
+        busy = [i for i, index in enumerate(maskless) if index.size]  # the other frames are not even embedded
         for start in range(0, len(busy), self.config.frames_per_batch):
             batch = busy[start : start + self.config.frames_per_batch]
             frames = self._segmenter.embed([keyframes[i].image for i in batch])
-            self._fill(result, frames, batch, wanted)
+            self._fill(result, frames, batch, maskless)
         return result
 
     def close(self) -> None:
         self._segmenter.close()
 
     def _fill(
-        self, result: list[Proposals], frames: "Embedding", batch: Sequence[int], wanted: Sequence[NDArray[np.intp]]
+        self, result: list[Proposals], frames: "Embedding", batch: Sequence[int], maskless: Sequence[NDArray[np.intp]]
     ) -> None:
         masks = [list(result[i].mask) for i in batch]
         stability = [result[i].stability.copy() for i in batch]
-        boxes: list[Boxes] = [result[i].boxes[wanted[i]] for i in batch]
+        boxes: list[Boxes] = [result[i].boxes[maskless[i]] for i in batch]
         for answer in self._segmenter.masks_in_boxes(frames, boxes):
             predicted_iou, best = answer.predicted_iou.max(dim=1)
             sure = (predicted_iou >= self.config.least_predicted_iou).cpu().numpy()
@@ -91,7 +96,7 @@ class BoxMasks:
                 size = frames.sizes[place]
                 logits = answer.logits[here, best.cpu().numpy()[here]]
                 measures = self._segmenter.measures(logits, size, offset=self.config.stability_offset)
-                regions = wanted[batch[place]][answer.prompt[here]]
+                regions = maskless[batch[place]][answer.prompt[here]]
                 for k, mask in enumerate(self._segmenter.encode(logits, size)):
                     if mask.area_px:
                         masks[place][regions[k]] = mask
@@ -101,7 +106,7 @@ class BoxMasks:
 
 
 def without_mask(proposals: Proposals) -> NDArray[np.intp]:
-    """int (K,): which regions have a box around some thing, and no mask of it."""
+    """intp (K,): the regions that have a box around a thing, but no mask."""
     bare = [
         mask is None and not name.startswith(_STATIC)
         for mask, name in zip(proposals.mask, proposals.proposer, strict=True)

@@ -1,4 +1,4 @@
-"""Which masks a plan gives to regions that have none, and what makes them."""
+"""How a plan makes masks for regions that have none."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,10 @@ MaskMaker = Callable[[Sequence[Keyframe], Sequence[Proposals]], list[Proposals]]
 
 @dataclass(frozen=True, slots=True)
 class MaskConfig:
-    """by: what makes masks of boxes. The other fields are the settings of each, used where it is chosen."""
+    """How masks are made for boxes.
+
+    by: the method. The other fields are the settings of each method, used if it is chosen.
+    """
 
     by: Literal["none", "grabcut", "sam"] = "none"
     grabcut: GrabCutConfig = field(default_factory=GrabCutConfig)
@@ -23,7 +26,7 @@ class MaskConfig:
 
     def __post_init__(self) -> None:
         if self.by == "sam" and not self.sam.model:
-            raise InvalidValueError('masks by "sam" need box_masks.sam.model, a folder or an id of the hub')
+            raise InvalidValueError('masks by "sam" need box_masks.sam.model, a folder or a hub id')
 
     def fields_in_use(self) -> tuple[str, ...]:
         """Names of the fields on which masks depend."""
@@ -31,7 +34,7 @@ class MaskConfig:
 
     @property
     def chosen(self) -> GrabCutConfig | BoxMasksConfig | None:
-        """The settings of what makes masks; None where nothing does."""
+        """The settings of the chosen method; None if no masks are made."""
         match self.by:
             case "none":
                 return None
@@ -42,7 +45,7 @@ class MaskConfig:
 
 
 def build_masks(config: MaskConfig) -> MaskMaker:
-    """What takes keyframes with their regions, and returns the regions with masks. Raises ModelError."""
+    """Builds the function that adds masks to the regions of keyframes. Raises ModelError if the model cannot load."""
     match config.by:
         case "none":
             return lambda _, proposals: list(proposals)

@@ -1,4 +1,4 @@
-"""A picture's hierarchy of segments: small pieces of one colour, merged two by two until one is left."""
+"""A picture's hierarchy of segments: superpixels of one colour are merged pair by pair until one segment is left."""
 
 from dataclasses import dataclass
 
@@ -13,8 +13,8 @@ from schemas.frames import ImageArray
 _COLOUR_BINS = 20
 _EDGE_SMOOTH_PX = 1.0
 _DIRECTIONS = 8
-_STRENGTHS = (8.0, 24.0, 64.0)  # of a gradient: flat, faint, clear, hard
-_LEAST_COST = 1e-6  # equal pieces cost nothing to merge; levels are compared as ratios
+_STRENGTHS = (8.0, 24.0, 64.0)  # limits between flat, faint, clear and hard gradients
+_LEAST_COST = 1e-6  # merging equal superpixels would cost 0, but levels are compared as ratios
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -22,16 +22,19 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class MergeConfig:
-    """How pieces are made and what makes two of them alike.
+    """How superpixels are made, and in which order segments are merged.
 
-    piece_contrast: of the first pieces (graph-based segmentation): the larger, the larger and fewer they are.
-    piece_px: pixels of the smallest piece.
-    colour, texture: weight of what two pieces do not share of their histograms of L, a and b, and of gradients.
+    piece_contrast: scale of the superpixels (graph-based segmentation); with larger values they are larger and fewer.
+    piece_px: least number of pixels of a superpixel.
+    colour, texture: weights of the parts that two segments do not share of their histograms of L, a and b, and of
+        gradients.
     edge: weight of the mean strength of the edges along the border between them.
-    size, fill: weight of their common share of the picture, and of the share of their common box that they leave.
-    motion: weight of the difference between how much of each moves, where a background is known.
-    small_first: power of the smaller one's share of the picture; 0 takes no notice of it.
-    long_border_first: power of the smaller one's side over the length of the common border; 0 takes no notice of it.
+    size, fill: weights of their common share of the picture, and of the empty part of their common box, as a share of
+        the picture.
+    motion: weight of the difference between the shares of each that move, if a background is known.
+    small_first: exponent of the smaller segment's share of the picture; 0 ignores it.
+    long_border_first: exponent of the ratio of the smaller segment's side to the length of the common border; 0 ignores
+        it.
     """
 
     piece_contrast: float = 30.0
@@ -58,20 +61,20 @@ class MergeConfig:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hierarchy:
-    """N pieces and the N − 1 segments that merging them makes; the last one is the whole picture.
+    """N superpixels and the N − 1 segments that result from merging them; the last one is the whole picture.
 
-    pieces: int32 (h, w), the piece of each pixel, 0 … N − 1.
-    members: bool (2N − 1, N), the pieces of every segment; the first N are the pieces themselves.
-    parent: int64 (2N − 1,), the segment that each is merged into; −1 for the whole picture.
-    level: float64 (2N − 1,), > 0, the cost at which a segment came to be; never above its parent's.
-    area_px, border: float64 (2N − 1,), pixels, and length in pixels of the border to other segments.
+    superpixels: int32 (h, w), the superpixel of each pixel, 0 … N − 1.
+    members: bool (2N − 1, N), the superpixels of every segment; the first N segments are the superpixels themselves.
+    parent: int64 (2N − 1,), the segment into which each segment is merged; −1 for the whole picture.
+    level: float64 (2N − 1,), > 0, the cost at which a segment was formed; never above its parent's.
+    area_px, border: float64 (2N − 1,), area in pixels, and length in pixels of the border to other segments.
     contrast: float64 (2N − 1,), in [0, 1]: mean strength of the edges along that border.
-    apart: float64 (2N − 1,): the cost of merging with the neighbour that is most alike, when the segment came to be.
+    apart: float64 (2N − 1,): the cost of merging with the most similar neighbour, when the segment was formed.
     box: float64 (2N − 1, 4), half-open, in pixels.
-    moves: float64 (2N − 1,), in [0, 1], the share that moves; 0 where no background is known.
+    moves: float64 (2N − 1,), in [0, 1], the share that moves; 0 if no background is known.
     """
 
-    pieces: NDArray[np.int32]
+    superpixels: NDArray[np.int32]
     members: NDArray[np.bool_]
     parent: IntArray
     level: FloatArray
@@ -84,23 +87,25 @@ class Hierarchy:
 
     @property
     def persistence(self) -> FloatArray:
-        """float64 (2N − 1,), in [0, 1]: how long each survives, 1 − its level / its parent's; 1 for the picture."""
+        """float64 (2N − 1,), in [0, 1]: 1 − level / parent's level, how long each survives; 1 for the whole picture."""
         dies = np.where(self.parent < 0, np.inf, self.level[self.parent])
         lives: FloatArray = 1.0 - self.level / dies
         return lives
 
 
 def segment_hierarchy(image: ImageArray, config: MergeConfig, *, moves: NDArray[np.float32] | None = None) -> Hierarchy:
-    """Graph-based pieces (Felzenszwalb and Huttenlocher, IJCV 2004), merged, the most alike first.
+    """Makes graph-based superpixels (Felzenszwalb and Huttenlocher, IJCV 2004) and merges the most similar first.
 
-    image: uint8 (h, w, 3) RGB, of the size to work at: the time grows with its pixels and its pieces.
-    moves: float32 (h, w), in [0, 1], how much each pixel moves. The result depends on these alone.
+    The result depends on the arguments alone.
+
+    image: uint8 (h, w, 3) RGB, scaled to the working size: the time grows with the number of pixels and superpixels.
+    moves: float32 (h, w), in [0, 1], how much each pixel moves.
     """
-    pieces, n = _pieces(image, config)
-    return _Merging(image, pieces, n, config, moves).run()
+    superpixels, n = _superpixels(image, config)
+    return _Merging(image, superpixels, n, config, moves).run()
 
 
-def _pieces(image: ImageArray, config: MergeConfig) -> tuple[NDArray[np.int32], int]:
+def _superpixels(image: ImageArray, config: MergeConfig) -> tuple[NDArray[np.int32], int]:
     height, width, _ = image.shape
     if min(height, width) < 2:  # OpenCV's blur and graph need two rows and columns
         return np.zeros((height, width), np.int32), 1
@@ -111,29 +116,29 @@ def _pieces(image: ImageArray, config: MergeConfig) -> tuple[NDArray[np.int32], 
 
 
 class _Merging:
-    """The state of one hierarchy while it is made: arrays with a row for every segment, filled as they come.
+    """The state of a hierarchy while it is built: arrays with a row for every segment, filled as segments are formed.
 
-    a, b: int64 (E,), pairs of neighbours among the segments that are left, a < b, in order.
-    length, strength: float64 (E,), pixels of their common border, and the sum of its edges' strength.
+    _a, _b: int64 (E,), pairs of neighbours among the remaining segments, a < b, in order.
+    _length, _strength: float64 (E,), length of their common border in pixels, and the sum of the strength of its edges.
     """
 
     def __init__(
         self,
         image: ImageArray,
-        pieces: NDArray[np.int32],
+        superpixels: NDArray[np.int32],
         n: int,
         config: MergeConfig,
         moves: NDArray[np.float32] | None,
     ) -> None:
-        self._config, self._pieces, self._n = config, pieces, n
+        self._config, self._superpixels, self._n = config, superpixels, n
         total = 2 * n - 1
-        self._picture_px = float(pieces.size)
+        self._picture_px = float(superpixels.size)
         lab = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2LAB), np.uint8)
         across, down, strength = _gradients(lab)
-        flat = pieces.ravel()
+        flat = superpixels.ravel()
         self._area = np.zeros(total)
         self._area[:n] = np.bincount(flat, minlength=n)
-        # rows that share what they can: the sum of the smaller values is the weighted share of two histograms
+        # scaled so that the sum of the smaller values of two rows is the weighted share of two histograms
         colour = _colour_histograms(lab, flat, n) * config.colour
         texture = _texture_histograms(across, down, flat, n) * config.texture
         self._look = np.zeros((total, colour.shape[1] + texture.shape[1]), np.float32)
@@ -142,8 +147,8 @@ class _Merging:
         if moves is not None:
             self._moves[:n] = np.bincount(flat, moves.ravel(), minlength=n) / self._area[:n]
         self._box = np.zeros((total, 4))
-        self._box[:n] = _piece_boxes(pieces)
-        self._a, self._b, self._length, self._strength = _borders(pieces, strength, n)
+        self._box[:n] = _superpixel_boxes(superpixels)
+        self._a, self._b, self._length, self._strength = _borders(superpixels, strength, n)
         self._parent = np.full(total, -1, np.int64)
         self._level = np.full(total, _LEAST_COST)
         self._border, self._contrast, self._apart = np.zeros(total), np.zeros(total), np.zeros(total)
@@ -166,7 +171,7 @@ class _Merging:
             self._describe(made, cost)
             first += len(made)
         return Hierarchy(
-            self._pieces,
+            self._superpixels,
             members,
             self._parent,
             self._level,
@@ -179,15 +184,15 @@ class _Merging:
         )
 
     def _closest(self, cost: FloatArray) -> NDArray[np.intp]:
-        """The pairs to merge next, by cost: each is the other's best neighbour, and the cheaper half of those.
+        """The pairs to merge next, by cost: of the pairs that are each other's best neighbours, the cheaper half.
 
-        One pair at a time would be the textbook's order; at a time all that are nobody else's first choice, the
-        hierarchy is as good and made ten times faster.
+        The textbook merges one pair at a time. Merging such pairs together gives an equally good hierarchy ten
+        times faster.
         """
-        order = np.argsort(cost, kind="stable")  # ties by the pair
+        order = np.argsort(cost, kind="stable")  # ties stay in the order of the pairs
         dearest_first = order[::-1]
         best = np.zeros(len(self._parent), np.intp)
-        # of several values for one place the last is kept
+        # of several values assigned to one place, the last is kept
         best[np.stack([self._a[dearest_first], self._b[dearest_first]], axis=1).ravel()] = np.repeat(dearest_first, 2)
         mutual = order[(best[self._a[order]] == order) & (best[self._b[order]] == order)]
         return np.asarray(mutual[: (len(mutual) + 1) // 2], np.intp)
@@ -207,7 +212,7 @@ class _Merging:
         )
 
     def _costs(self) -> FloatArray:
-        """float64 (E,): what it costs to merge each pair of neighbours."""
+        """float64 (E,): the cost of merging each pair of neighbours."""
         config, a, b = self._config, self._a, self._b
         shared = np.minimum(self._look[a], self._look[b]).sum(axis=1)
         area = self._area[a] + self._area[b]
@@ -225,7 +230,7 @@ class _Merging:
         return np.asarray(np.maximum(cost, _LEAST_COST), np.float64)
 
     def _describe(self, made: IntArray, cost: FloatArray) -> None:
-        """What is known of new segments by their neighbours."""
+        """Sets border, contrast and distance to the nearest neighbour of new segments."""
         total = len(self._parent)
         ends = np.concatenate([self._a, self._b])
         length = np.bincount(ends, np.tile(self._length, 2), minlength=total)
@@ -238,20 +243,20 @@ class _Merging:
 
 
 def _gradients(lab: ImageArray) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """float32 (h, w) each: lightness across and down, in levels; the strongest channel's gradient, in [0, 1]."""
+    """float32 (h, w) each: horizontal and vertical gradient of lightness in levels; largest gradient, in [0, 1]."""
     smooth = cv2.GaussianBlur(lab, (0, 0), _EDGE_SMOOTH_PX)
     across, down = cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
-    # by NumPy: OpenCV's magnitudes and angles differ in the last bit with where an array lies in memory
+    # in NumPy: the last bits of OpenCV's magnitudes and angles depend on where an array lies in memory
     strength = np.sqrt(across * across + down * down).max(axis=2) / 255
     lightness = np.asarray(across[..., 0], np.float32), np.asarray(down[..., 0], np.float32)
     return *lightness, np.minimum(strength, np.float32(1))
 
 
 def _colour_histograms(lab: ImageArray, flat: NDArray[np.int32], n: int) -> FloatArray:
-    """float64 (n, 60): a histogram a channel, whose counts add up to a piece's pixels over all three."""
+    """float64 (n, 60): a histogram per channel; the counts of all three add up to the pixels of a superpixel."""
     values = lab.astype(np.int32)
     lightness = values[..., 0] * _COLOUR_BINS // 256
-    # most pictures lie near grey: bins of 6 levels about it
+    # the colours of most pictures are close to grey, so bins of 6 levels are centred on it
     hues = np.clip((values[..., 1:] - 128) // 6 + _COLOUR_BINS // 2, 0, _COLOUR_BINS - 1)
     parts = [_histograms(channel, flat, n, _COLOUR_BINS) for channel in (lightness, hues[..., 0], hues[..., 1])]
     return np.concatenate(parts, axis=1) / 3
@@ -260,8 +265,8 @@ def _colour_histograms(lab: ImageArray, flat: NDArray[np.int32], n: int) -> Floa
 def _texture_histograms(
     across: NDArray[np.float32], down: NDArray[np.float32], flat: NDArray[np.int32], n: int
 ) -> FloatArray:
-    """float64 (n, 32): directions and strengths of gradients; all that is flat in the first bin."""
-    # eighths of a turn, each by two signs and which of the two is larger
+    """float64 (n, 32): histogram of the directions and strengths of gradients; flat pixels are in the first bin."""
+    # eighths of a turn, from the two signs and from which of the two components is larger
     steep = np.abs(down) > np.abs(across)
     direction = (across > 0) * 4 + (down > 0) * 2 + steep
     strength = np.digitize(np.sqrt(across * across + down * down), _STRENGTHS)
@@ -275,20 +280,20 @@ def _histograms(values: NDArray[np.int32], flat: NDArray[np.int32], n: int, bins
     return counted.reshape(n, bins).astype(np.float64)
 
 
-def _piece_boxes(pieces: NDArray[np.int32]) -> FloatArray:
-    """float64 (N, 4), half-open."""
-    found = find_objects(pieces + 1)  # it takes 0 for background
+def _superpixel_boxes(superpixels: NDArray[np.int32]) -> FloatArray:
+    """float64 (N, 4), half-open, in pixels."""
+    found = find_objects(superpixels + 1)  # find_objects ignores 0
     return np.array([[x.start, y.start, x.stop, y.stop] for y, x in found], np.float64)
 
 
 def _borders(
-    pieces: NDArray[np.int32], strength: NDArray[np.float32], n: int
+    superpixels: NDArray[np.int32], strength: NDArray[np.float32], n: int
 ) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
-    """Pairs of neighbours, a < b; length of their common border in pixels, and the sum of its edges' strength."""
+    """Pairs of neighbours, a < b; length of their common border in pixels; sum of the strength of its edges."""
     ends, edges = [], []
     for here, there in ((np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1], np.s_[1:])):
-        differ = pieces[here] != pieces[there]
-        ends.append(np.stack([pieces[here][differ], pieces[there][differ]]).astype(np.int64))
+        differ = superpixels[here] != superpixels[there]
+        ends.append(np.stack([superpixels[here][differ], superpixels[there][differ]]).astype(np.int64))
         edges.append(np.maximum(strength[here], strength[there])[differ].astype(np.float64))
     a, b = np.concatenate(ends, axis=1)
     edge = np.concatenate(edges)
@@ -298,7 +303,7 @@ def _borders(
 def _summed_pairs(
     a: IntArray, b: IntArray, length: FloatArray, strength: FloatArray, n: int
 ) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
-    """Every pair of two different ones once, the smaller first, in order, with the sums over it."""
+    """Each pair of two different segments once, the smaller first, sorted, with the sums over its occurrences."""
     key = np.minimum(a, b) * n + np.maximum(a, b)
     pair, index = np.unique(key, return_inverse=True)
     low, high = np.divmod(pair, n)

@@ -1,4 +1,4 @@
-"""What a segmenter's logits say once they are as large as their frame: stability, area and the tightest box."""
+"""Measures masks by their logits at the size of the frame: stability, area and the tightest box."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MaskMeasures:
-    """Of K masks of one frame.
+    """Measures of K masks of one frame.
 
     stability: float32 (K,), in [0, 1]; 0 for an empty mask.
     area_px: int64 (K,).
-    boxes_px: int64 (K, 4), half-open `(x0, y0, x1, y1)`, the tightest; (0, 0, 0, 0) for an empty mask.
+    boxes_px: int64 (K, 4), the tightest half-open boxes `(x0, y0, x1, y1)`; (0, 0, 0, 0) for an empty mask.
     """
 
     stability: NDArray[np.float32]
@@ -21,15 +21,15 @@ class MaskMeasures:
     boxes_px: NDArray[np.int64]
 
     def take(self, index: NDArray[np.intp]) -> "MaskMeasures":
-        """Those at `index`, in that order."""
+        """The measures of the masks at `index`, in that order."""
         return MaskMeasures(self.stability[index], self.area_px[index], self.boxes_px[index])
 
 
 def measure(logits: torch.Tensor, *, offset: float) -> MaskMeasures:
-    """logits: float (K, H, W), of the frame's size; what is above 0 is the region.
+    """Measures K masks. logits: float (K, H, W), of the frame's size; values above 0 are the region.
 
-    Stability is the IoU of the masks above `offset` and above `-offset` (Segment Anything, arXiv 2304.02643, §5); the
-    first lies within the second, so that two counts are enough.
+    Stability is the IoU of the masks above `offset` and above `-offset` (Segment Anything, arXiv 2304.02643, §5). As
+    the first lies within the second, it is the ratio of their areas.
     """
     inner = _count(logits > offset)
     outer = _count(logits > -offset)
@@ -49,7 +49,7 @@ def _count(masks: torch.Tensor) -> torch.Tensor:
 def _tight_boxes(masks: torch.Tensor) -> torch.Tensor:
     """bool (K, H, W) → int64 (K, 4)."""
     sides = []
-    for dim in (1, 2):  # over rows: which columns are touched; over columns: which rows
+    for dim in (1, 2):  # over the rows: which columns the mask touches; over the columns: which rows
         touched = masks.any(dim=dim).to(torch.uint8)
         first = touched.argmax(dim=1)
         last = touched.shape[1] - touched.flip(1).argmax(dim=1)

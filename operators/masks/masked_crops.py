@@ -1,4 +1,4 @@
-"""Crops of regions in which nothing but the region is seen."""
+"""Crops of regions in which everything outside the region is grey."""
 
 from collections.abc import Sequence
 
@@ -12,25 +12,25 @@ from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray
 from schemas.vectors import VectorArray
 
-BACKGROUND = 127  # of every channel: a grey that is close to no colour for every model here
+BACKGROUND = 127  # value of every channel: a grey that is close to neutral for every model here
 
 
 def masked_crops(
     image: ImageArray, boxes: Boxes, masks: Sequence[NDArray[np.bool_] | None], *, context: float
 ) -> tuple[list[ImageArray], Boxes]:
-    """Crops of `image`, one a box, grown by `context`, grey outside the mask; and where each box lies in its crop.
+    """A crop of `image` for each box, enlarged by `context` and grey outside the mask; and each box within its crop.
 
-    masks: bool (H, W) of the image's size, one a box; None leaves a crop as it is, a view of the image.
+    masks: bool (H, W) of the image's size, one for each box; with None, the crop is an unchanged view of the image.
     """
     if len(boxes) != len(masks):
-        raise InvalidValueError(f"one mask or None a box: got {len(boxes)} boxes and {len(masks)} masks")
+        raise InvalidValueError(f"each box needs one mask or None: got {len(boxes)} boxes and {len(masks)} masks")
     corners, inner = crop_corners(image, boxes, context=context)
     crops = []
     for (x0, y0, x1, y1), mask in zip(corners.tolist(), masks, strict=True):
         crop = image[y0:y1, x0:x1]
         if mask is not None:
             if mask.shape != image.shape[:2]:
-                raise InvalidValueError(f"a mask {mask.shape} must be of the image's size, {image.shape[:2]}")
+                raise InvalidValueError(f"masks must be of the image's size {image.shape[:2]}, got {mask.shape}")
             crop = np.where(mask[y0:y1, x0:x1, None], crop, np.uint8(BACKGROUND))
         crops.append(crop)
     return crops, inner
@@ -45,7 +45,7 @@ def masked_vectors(
     context: float,
     side_px: int,
 ) -> VectorArray:
-    """float32 (boxes, D), L2-normalised: what each masked crop shows. side_px: as of `Encoder.encode_regions`."""
+    """float32 (boxes, D), L2-normalised: the vector of each masked crop. side_px: as in `Encoder.encode_regions`."""
     crops, inner = masked_crops(image, boxes, masks, context=context)
     each = [inner[np.array([i])] for i in range(len(inner))]
     return encoder.encode_regions(crops, each, context=context, side_px=side_px)

@@ -1,4 +1,4 @@
-"""COCO's run-length encoding of masks, by pycocotools."""
+"""COCO's run-length encoding of masks, through pycocotools."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from schemas.masks import Mask
 
 
 def encode_masks(masks: NDArray[np.bool_]) -> list[Mask]:
-    """masks: bool (N, H, W). Returns N masks."""
+    """Encodes N masks. masks: bool (N, H, W)."""
     if masks.dtype != np.bool_ or masks.ndim != 3:
         raise InvalidValueError(f"masks must be bool (N, H, W), got {masks.dtype} {masks.shape}")
     n, height, width = masks.shape
@@ -24,12 +24,12 @@ def encode_masks(masks: NDArray[np.bool_]) -> list[Mask]:
 
 
 def decode_mask(mask: Mask) -> NDArray[np.bool_]:
-    """bool (height_px, width_px)."""
+    """The pixels of a mask: bool (height_px, width_px)."""
     return np.ascontiguousarray(coco.decode(_coco(mask))).view(np.bool_)
 
 
 def mask_iou(masks: Sequence[Mask], others: Sequence[Mask]) -> NDArray[np.float32]:
-    """float32 (N, M), in [0, 1]; all of one size. Computed on the runs, without a pixel."""
+    """float32 (N, M), in [0, 1]: the IoU of every pair of masks, all of one size, computed without decoding them."""
     if not masks or not others:
         return np.zeros((len(masks), len(others)), np.float32)
     iou = coco.iou([_coco(m) for m in masks], [_coco(m) for m in others], [0] * len(others))
@@ -37,7 +37,7 @@ def mask_iou(masks: Sequence[Mask], others: Sequence[Mask]) -> NDArray[np.float3
 
 
 def mask_boxes(masks: Sequence[Mask]) -> Boxes:
-    """The tightest box around each; an empty mask has an empty box at the origin."""
+    """The tightest box around each mask; an empty mask has an empty box at the origin."""
     if not masks:
         return Boxes(np.zeros((0, 4), np.float32))
     xywh = coco.toBbox([_coco(m) for m in masks])
@@ -47,7 +47,7 @@ def mask_boxes(masks: Sequence[Mask]) -> Boxes:
 
 
 def resized_mask(mask: Mask, height_px: int, width_px: int) -> Mask:
-    """The same region of a picture of another size, by the nearest pixels."""
+    """The mask scaled to a picture of another size, by nearest pixels."""
     if (mask.height_px, mask.width_px) == (height_px, width_px):
         return mask
     rows = (np.arange(height_px) * 2 + 1) * mask.height_px // (2 * height_px)

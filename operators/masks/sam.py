@@ -1,4 +1,4 @@
-"""Promptable segmenters of `transformers` (SAM, SAM 2, SAM 3's tracker, EdgeTAM) behind one interface."""
+"""One interface to the promptable segmenters in `transformers`: SAM, SAM 2, SAM 3's tracker and EdgeTAM."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -27,19 +27,23 @@ from schemas.masks import Mask
 PointArray = NDArray[np.float32]
 T = TypeVar("T")
 
-_UPSCALED_PX = {"cuda": 1 << 26, "cpu": 1 << 22}  # of masks at the frame's size at a time: 256 and 16 MB of float32
-# what stays in a CPU's caches: 16 prompts by 2 take SAM 2.1 tiny 1.5 s, all at once 3.3 s
+_UPSCALED_PX = {"cuda": 1 << 26, "cpu": 1 << 22}  # pixels that are upscaled at a time: 256 and 16 MB of float32
+# small batches fit into a CPU's caches: SAM 2.1 tiny takes 1.5 s for 16 prompts, 2 at a time, and 3.3 s all at once
 CPU_PROMPTS = 2
 CPU_FRAMES = 1
 
 
 @dataclass(frozen=True, slots=True)
 class SegmenterConfig:
-    """model: a folder or an id of the hub. No mask depends on the rest but for the last bits of its logits.
+    """Which segmenter is loaded, and the sizes of its batches.
 
-    frames_per_batch: through the image encoder at once.
-    prompts_per_batch: through the mask decoder at once; one takes about 60 MB at the decoder's full size.
-    Both are halved whenever the device runs out of memory, and small on a CPU.
+    model: a folder or a hub id.
+    frames_per_batch: number of frames that pass through the image encoder at once.
+    prompts_per_batch: number of prompts that pass through the mask decoder at once; each takes about 60 MB at the
+        decoder's full size.
+
+    Both batches are small on a CPU, and are halved whenever the device runs out of memory. They affect only the last
+    bits of the logits.
     """
 
     model: str
@@ -52,9 +56,9 @@ class SegmenterConfig:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embedding:
-    """N frames as the image encoder left them on the device; prompts are answered from this alone.
+    """The image encoder's output for N frames, on the device; prompts are answered from it alone.
 
-    levels: (N, C, h, w) each, the finest first. sizes: (height, width) of each frame in pixels.
+    levels: feature maps (N, C, h, w), the finest first. sizes: (height, width) of each frame in pixels.
     """
 
     levels: tuple[torch.Tensor, ...]
@@ -66,11 +70,11 @@ class Embedding:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PromptedMasks:
-    """What K prompts gave: M masks each, of rising extent (a part, the thing, the whole).
+    """The masks for K prompts: M for each, of increasing extent (a part, the thing, the whole).
 
-    frame, prompt: int (K,), which frame and which of its prompts.
-    logits: float32 (K, M, h, w) on the device, at the decoder's own size; above 0 is the region.
-    predicted_iou: float32 (K, M) on the device, the model's guess of each mask's IoU with the truth.
+    frame, prompt: intp (K,), indices of the frame and of the prompt among those of the frame.
+    logits: float32 (K, M, h, w) on the device, at the decoder's own size; values above 0 are the region.
+    predicted_iou: float32 (K, M) on the device, the model's prediction of each mask's IoU with the true mask.
     """
 
     frame: NDArray[np.intp]
@@ -80,17 +84,17 @@ class PromptedMasks:
 
 
 class Segmenter:
-    """Frames in once, then masks at points and in boxes, batched over prompts and frames together.
+    """Embeds frames once, then makes masks for points and boxes, in batches over prompts and frames together.
 
-    On the CPU everything is float32, and equal to the model's own forward pass. On a GPU weights stay float32, image
-    encoder and mask decoder compute in bfloat16 (autocast), and prompts in float32: in bfloat16 a point of a 1024 px
-    input would be up to 4 px off.
+    On the CPU everything is float32, and equal to the model's own forward pass. On a GPU the weights stay float32, the
+    image encoder and the mask decoder compute in bfloat16 (autocast), and prompts are encoded in float32: in bfloat16,
+    a point of a 1024 px input would be up to 4 px off.
     """
 
     def __init__(
         self, model: Any, pixels: Pixels, config: SegmenterConfig, *, kind: str, padded: bool, dtype: torch.dtype
     ) -> None:
-        """model: of `transformers`, in float32 on its device. dtype: that it computes in."""
+        """model: a model of `transformers`, in float32 on its device. dtype: the type in which it computes."""
         self.config = config
         self.kind = kind
         self._model = model
@@ -102,12 +106,12 @@ class Segmenter:
 
     @property
     def side_px(self) -> int:
-        """Side of the square input."""
+        """Side of the model's square input."""
         return self._pixels.config.side_px
 
     @torch.inference_mode()
     def embed(self, images: Sequence[ImageArray]) -> Embedding:
-        """images: uint8 (H, W, 3) RGB, of any sizes."""
+        """Runs the image encoder. images: uint8 (H, W, 3) RGB, of any sizes."""
 
         def run(rows: slice) -> tuple[torch.Tensor, ...]:
             pixels = self.pixel_values(images[rows])
@@ -122,9 +126,9 @@ class Segmenter:
         return Embedding(tuple(torch.cat(level) for level in zip(*batches, strict=True)), sizes)
 
     def pixel_values(self, images: Sequence[ImageArray]) -> torch.Tensor:
-        """float32 (N, 3, side_px, side_px), resized and normalised on the device.
+        """float32 (N, 3, side_px, side_px): the images, resized and normalised on the device.
 
-        Equal to the checkpoint's own processor within 2 levels of 255: see `Pixels`.
+        They differ from the output of the checkpoint's own processor by at most 2 levels of 255: see `Pixels`.
         """
         frames = self._pixels.frames(images)
         cuts = frames.whole()
@@ -137,10 +141,10 @@ class Segmenter:
         return out
 
     def masks_at_points(self, frames: Embedding, points: Sequence[PointArray]) -> Iterator[PromptedMasks]:
-        """One prompt a point, as being inside the region.
+        """Masks for points inside the wanted regions, one prompt for each point.
 
-        points: for each frame float32 (P, 2), x and y as shares of the frame. P may differ. Gives the masks batch
-        by batch, in the order of frames and points.
+        points: for each frame float32 (P, 2), x and y as shares of the frame; P may differ between frames. Yields
+        the masks in batches, in the order of frames and points.
         """
         frame, prompt = _numbered(frames, [len(p) for p in points])
         flat = _flat(points, 2)
@@ -153,7 +157,7 @@ class Segmenter:
         return _halving(len(flat), self.config.prompts_per_batch, run, device=self._device, what=self.config.model)
 
     def masks_in_boxes(self, frames: Embedding, boxes: Sequence[Boxes]) -> Iterator[PromptedMasks]:
-        """One prompt a box. boxes: of each frame. Otherwise as `masks_at_points`."""
+        """Masks for boxes, one prompt for each box; as `masks_at_points`. boxes: the boxes in each frame."""
         frame, prompt = _numbered(frames, [len(b) for b in boxes])
         flat = _flat([b.xyxy for b in boxes], 4)
 
@@ -166,7 +170,7 @@ class Segmenter:
 
     @torch.inference_mode()
     def full_size(self, logits: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-        """Logits as large as their frame, as the checkpoint's own post-processing makes them.
+        """Logits scaled to the size of their frame, as by the checkpoint's own post-processing.
 
         logits: float32 (K, h, w). size: (height, width) of the frame in pixels. Returns float32 (K, height, width).
         """
@@ -178,7 +182,7 @@ class Segmenter:
 
     @torch.inference_mode()
     def measures(self, logits: torch.Tensor, size: tuple[int, int], *, offset: float) -> MaskMeasures:
-        """Stability, area and box of masks of one frame, at its size. logits, size: as for `full_size`."""
+        """Stability, area and box of masks of one frame, at its size. logits, size: as in `full_size`."""
         parts = list(self._upscaled(logits, size, lambda full: measure(full, offset=offset)))
         none = np.zeros(0, np.int64)
         return MaskMeasures(
@@ -189,12 +193,12 @@ class Segmenter:
 
     @torch.inference_mode()
     def encode(self, logits: torch.Tensor, size: tuple[int, int]) -> list[Mask]:
-        """Run lengths of masks of one frame, at its size. logits, size: as for `full_size`."""
+        """Run-length encodes masks of one frame, at its size. logits, size: as in `full_size`."""
         parts = self._upscaled(logits, size, lambda full: encode_masks((full > 0).cpu().numpy()))
         return [mask for part in parts for mask in part]
 
     def close(self) -> None:
-        """Gives the device's memory back."""
+        """Frees the device's memory."""
         del self._model, self._positions, self._pixels
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -214,8 +218,11 @@ class Segmenter:
     def _decode(
         self, frames: Embedding, frame: NDArray[np.intp], prompt: NDArray[np.intp], **prompts: torch.Tensor
     ) -> PromptedMasks:
-        """Each prompt is a picture of its own to the decoder: it repeats the frame for every prompt anyway, and
-        prompts of several frames, of as many each as there happen to be, then share a batch."""
+        """Runs the mask decoder, to which each prompt is passed as a separate picture.
+
+        The decoder repeats the frame for every prompt anyway. In this form, prompts of several frames, in any numbers,
+        share a batch.
+        """
         sparse, dense = self._model.get_prompt_embeddings(**prompts)
         index = torch.from_numpy(frame).to(self._device)
         levels = [level[index] for level in frames.levels]
@@ -232,12 +239,12 @@ class Segmenter:
         return PromptedMasks(frame, prompt, logits[:, 0].float(), predicted_iou[:, 0].float())
 
     def _input_px(self, frames: Embedding, frame: NDArray[np.intp], points: PointArray) -> torch.Tensor:
-        """Shares of the frame → float32 (K, 2), pixels of the input, on the device."""
+        """Shares of the frame → float32 (K, 2): pixels of the model's input, on the device."""
         extents = np.array([self._extent(*size)[::-1] for size in frames.sizes], np.float32)
         return torch.from_numpy(points * extents[frame]).to(self._device)
 
     def _extent(self, height_px: int, width_px: int) -> tuple[int, int]:
-        """Rows and columns of the input that a frame fills."""
+        """Number of rows and columns of the input that a frame fills."""
         if not self._padded:
             return self.side_px, self.side_px
         scale = self.side_px / max(height_px, width_px)
@@ -250,7 +257,7 @@ class Segmenter:
 
 
 def load_segmenter(name: str, *, frames_per_batch: int = 4, prompts_per_batch: int = 64) -> Segmenter:
-    """name: a folder or an id of the hub. Raises ModelError with the reason where it cannot be loaded."""
+    """Loads a segmenter. name: a folder or a hub id. Raises ModelError with the reason if it cannot be loaded."""
     import transformers
 
     config = SegmenterConfig(name, frames_per_batch, prompts_per_batch)
@@ -258,7 +265,7 @@ def load_segmenter(name: str, *, frames_per_batch: int = 4, prompts_per_batch: i
     device, dtype = device_and_dtype()
     if device.type == "cpu":
         config = SegmenterConfig(name, min(frames_per_batch, CPU_FRAMES), min(prompts_per_batch, CPU_PROMPTS))
-    settings = pixel_settings(folder, name=name)  # before weights of gigabytes are read
+    settings = pixel_settings(folder, name=name)  # first, as errors must not wait for gigabytes of weights
     model = load_weights(getattr(transformers, family.architecture), folder, name=name, dtype=torch.float32)
     prepared = PixelConfig.of(settings, side_px=int(model.prompt_encoder.input_image_size))
     pixels = Pixels(prepared, device=device, dtype=torch.float32)
@@ -266,11 +273,11 @@ def load_segmenter(name: str, *, frames_per_batch: int = 4, prompts_per_batch: i
 
 
 def pixel_settings(folder: Path, *, name: str) -> dict[str, Any]:
-    """Of the image processor of the checkpoint in `folder`. Raises ModelError where there are none."""
+    """Settings of the image processor of the checkpoint in `folder`. Raises ModelError if there are none."""
     from transformers.image_processing_base import ImageProcessingMixin
 
     with describing_model_errors(name, "its image processor"):
-        # the settings alone: the processors need torchvision
+        # only the settings are read, as the processors themselves need torchvision
         settings, _ = ImageProcessingMixin.get_image_processor_dict(folder, local_files_only=True)
     return dict(settings)
 
@@ -287,7 +294,7 @@ def _flat(prompts: Sequence[NDArray[np.float32]], width: int) -> NDArray[np.floa
 
 
 def _halving(count: int, batch: int, run: Callable[[slice], T], *, device: torch.device, what: str) -> Iterator[T]:
-    """`run` over slices of `count` items; a slice that the device has no memory for is tried again by halves."""
+    """Applies `run` to slices of `count` items; a slice that exceeds the device's memory is halved and tried again."""
     try:
         for _, made in Batches(batch, largest=batch, device=device)(count, run):
             yield made

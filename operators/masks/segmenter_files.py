@@ -1,4 +1,4 @@
-"""Which checkpoints are promptable segmenters, told from their files before any weight is read."""
+"""Recognises checkpoints of promptable segmenters by their files, before any weights are read."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,18 +6,18 @@ from pathlib import Path
 from operators.checkpoints.loading import checkpoint_folder, read_config
 from schemas.errors import ModelError
 
-HOW_TO_NAME_ONE = (
-    "name a folder or an id of the hub, e.g. facebook/sam2.1-hiera-tiny, facebook/sam3 or yonigozlan/EdgeTAM-hf"
-)
+HOW_TO_NAME_ONE = "name a folder or a hub id, e.g. facebook/sam2.1-hiera-tiny, facebook/sam3 or yonigozlan/EdgeTAM-hf"
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """How a model type is used. kind: its name on rows.
+    """How a model type is used.
 
+    kind: its name in rows of the lake.
     architecture: the class of `transformers` that answers prompts in one picture.
-    video: the beginning of the names of the classes that follow a mask through a video; None where there is no memory.
-    padded: pictures keep their shape and are padded to the right and below; else they are stretched to a square.
+    video: prefix of the names of the classes that follow a mask through a video; None for models without a memory.
+    padded: whether pictures keep their shape and are padded on the right and below; else they are stretched to a
+        square.
     """
 
     kind: str
@@ -39,7 +39,10 @@ FAMILIES: dict[str, Family] = {
 
 
 def find_segmenter(name: str) -> tuple[Path, Family]:
-    """name: a folder or an id of the hub. Raises ModelError where it is no segmenter or lacks its weights."""
+    """The folder and the family of a segmenter. name: a folder or a hub id.
+
+    Raises ModelError if it is not a segmenter or its weights are missing.
+    """
     if not name:
         raise ModelError(f"no segmenter is named; {HOW_TO_NAME_ONE}")
     folder = checkpoint_folder(name)
@@ -51,5 +54,5 @@ def find_segmenter(name: str) -> tuple[Path, Family]:
 
 
 def segmenter_kind(name: str) -> str:
-    """ "sam2", "sam3", "edgetam" or "sam". Raises ModelError as `find_segmenter` does."""
+    """The kind of a segmenter: "sam2", "sam3", "edgetam" or "sam". Raises ModelError as `find_segmenter` does."""
     return find_segmenter(name)[1].kind

@@ -1,1 +1,1 @@
-"""Where a part of one frame is found in others, by their patch vectors."""
+"""Finds a part of one frame in other frames by their patch vectors."""

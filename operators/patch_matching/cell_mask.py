@@ -1,4 +1,4 @@
-"""The cells of a patch grid as a mask of the frame."""
+"""Converts cells of a patch grid to a mask of the frame."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,10 @@ from schemas.patches import Extent
 
 
 def cell_mask(cells: NDArray[np.bool_], *, extent: Extent, width_px: int, height_px: int) -> Mask:
-    """The pixels whose centres lie in some cells. cells: bool (rows, cols). extent: of the grid, in the frame."""
+    """A mask of the pixels whose centres lie in `cells`.
+
+    cells: bool (rows, cols). extent: the part of the frame that the grid covers.
+    """
     rows, cols = cells.shape
     x0, y0, x1, y1 = extent
     col = np.floor(((np.arange(width_px) + 0.5) / width_px - x0) / (x1 - x0) * cols).astype(np.intp)

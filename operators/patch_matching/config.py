@@ -1,4 +1,4 @@
-"""Settings of matching a region of interest patch by patch."""
+"""Settings for matching a region of interest (ROI) patch by patch."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,8 +13,8 @@ class GrowingConfig:
     """How a matching region grows. Source: RIS; methods.md §5.4 and §5.6.
 
     threshold: τ, least cosine of two patches that match.
-    seeds: how many pairs a region is grown from; the largest region is kept.
-    coverage_power: α, how much the share of the ROI that was found counts beside the likeness of what was found.
+    seeds: number of pairs from which regions are grown; the largest region is kept.
+    coverage_power: α, exponent of the share of the ROI that was found, which is multiplied by the similarity.
     """
 
     threshold: float = 0.6

@@ -1,4 +1,4 @@
-"""Regions that match in step: grown on the grids of the query and of many targets at once.
+"""Grows matching regions in step on the grid of the query and on those of many targets at once.
 
 Source: RIS, section 3.5.2; methods.md §5.6.
 """
@@ -15,28 +15,31 @@ _WITHIN_ONE_PLANE = np.stack([np.zeros((3, 3)), [[0, 1, 0], [1, 1, 1], [0, 1, 0]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GrownRegions:
-    """The largest region of each of N targets.
+    """The largest matching region in each of N targets.
 
-    members: bool (N, rows, cols), the cells of the query that belong to it; none where nothing matches.
-    shift: intp (N, 2), rows and columns from a query cell to its partner in the target.
+    members: bool (N, rows, cols), the query cells that belong to the region; all False if nothing matches.
+    shift: intp (N, 2), offset in rows and columns from a query cell to its partner in the target.
     """
 
     members: NDArray[np.bool_]
     shift: NDArray[np.intp]
 
 
-def grow(likeness: NDArray[np.float32], *, threshold: float, seeds: int) -> GrownRegions:
-    """likeness: float32 (N, rows, cols, target rows, target cols), cosines of every query cell and target cell.
+def grow(similarity: NDArray[np.float32], *, threshold: float, seeds: int) -> GrownRegions:
+    """Grows the largest region of matching cells in each target.
 
-    A pair of cells matches at `threshold`. Each query cell and its best partner are a possible seed; the `seeds` of
-    them with the most matching neighbours in step, then of the highest cosine, are grown: a neighbour above, below,
-    left or right joins with the neighbour of its partner in the same direction, if they match.
+    A pair of cells matches if its cosine is at least `threshold`. Each query cell and its best partner are a possible
+    seed. Of these, `seeds` pairs are grown: those with the most matching neighbours in step, then those with the
+    highest cosine. The neighbour above, below, left or right joins the region together with its partner's neighbour in
+    the same direction, if they match.
 
-    Growing in step keeps the shift between the two grids, so a region is the connected part, around its seed, of the
-    cells that match under the seed's shift: no growing step by step is needed.
+    Growing in step keeps the shift between the two grids. A region is therefore the connected component, around its
+    seed, of the cells that match under the seed's shift, and is computed without growing step by step.
+
+    similarity: float32 (N, rows, cols, target rows, target cols), the cosine of every query cell and target cell.
     """
-    count, rows, cols, target_rows, target_cols = likeness.shape
-    flat = likeness.reshape(count, rows * cols, target_rows * target_cols)
+    count, rows, cols, target_rows, target_cols = similarity.shape
+    flat = similarity.reshape(count, rows * cols, target_rows * target_cols)
     partner = flat.argmax(axis=2)  # (N, n)
     best = np.take_along_axis(flat, partner[:, :, None], axis=2)[:, :, 0]
     cell = np.arange(rows * cols)
@@ -45,7 +48,7 @@ def grow(likeness: NDArray[np.float32], *, threshold: float, seeds: int) -> Grow
     support = np.zeros(partner.shape, np.intp)
     everyone = np.arange(count)[:, None]
     for y, x in _STEPS:
-        beside = _at(likeness, everyone, row + y, col + x, partner_row + y, partner_col + x)
+        beside = _at(similarity, everyone, row + y, col + x, partner_row + y, partner_col + x)
         support += beside >= threshold
     support[best < threshold] = -1
     # float64 holds both: the support, and the cosine in [-1, 1] within a quarter of it
@@ -55,7 +58,7 @@ def grow(likeness: NDArray[np.float32], *, threshold: float, seeds: int) -> Grow
     down = np.take_along_axis(partner_row, order, axis=1) - seed_row
     across = np.take_along_axis(partner_col, order, axis=1) - seed_col
     in_step = _at(
-        likeness,
+        similarity,
         everyone[:, :, None, None],
         np.arange(rows)[:, None],
         np.arange(cols),
@@ -76,18 +79,18 @@ def grow(likeness: NDArray[np.float32], *, threshold: float, seeds: int) -> Grow
 
 
 def _at(
-    likeness: NDArray[np.float32],
+    similarity: NDArray[np.float32],
     target: NDArray[np.intp],
     row: NDArray[np.intp],
     col: NDArray[np.intp],
     target_row: NDArray[np.intp],
     target_col: NDArray[np.intp],
 ) -> NDArray[np.float32]:
-    """The cosines at some cells, of any shapes that go together; −inf beyond a grid."""
-    _, rows, cols, target_rows, target_cols = likeness.shape
+    """The cosines at the given cells, whose arrays are broadcast together; −inf outside a grid."""
+    _, rows, cols, target_rows, target_cols = similarity.shape
     inside = (row >= 0) & (row < rows) & (col >= 0) & (col < cols)
     inside = inside & (target_row >= 0) & (target_row < target_rows) & (target_col >= 0) & (target_col < target_cols)
-    found = likeness[
+    found = similarity[
         target,
         np.clip(row, 0, rows - 1),
         np.clip(col, 0, cols - 1),

@@ -1,4 +1,4 @@
-"""A region of interest at several sizes, so that its subject is found where it is seen smaller or larger.
+"""A region of interest at several sizes, so that its subject is also found where it appears smaller or larger.
 
 RIS names this as its weakness: a subject that covers fewer patches in the target cannot be matched patch by patch.
 """
@@ -25,9 +25,9 @@ LEAST_PATCHES = 6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Level:
-    """The patches of the ROI as the model sees them where the subject has `scale` times its size in the query.
+    """The patches of the ROI when its subject has `scale` times its size in the query.
 
-    inside: bool (rows, cols), which of them are of the subject; None for all.
+    inside: bool (rows, cols), the patches that belong to the subject; None for all.
     """
 
     scale: float
@@ -40,7 +40,7 @@ class Level:
 
     @property
     def vectors(self) -> VectorArray:
-        """float32 (n, D), of the patches that are of the subject."""
+        """float32 (n, D): the vectors of the patches that belong to the subject."""
         flat = self.patches.flat()
         return flat if self.inside is None else flat[self.inside.ravel()]
 
@@ -54,16 +54,19 @@ def roi_pyramid(
     scales: Sequence[float] = SCALES,
     least_patches: int = LEAST_PATCHES,
 ) -> list[Level]:
-    """One level a scale, by scale as given. picture: uint8 (H, W, 3) RGB. roi: one box in it.
-    mask: bool (H, W), the subject's pixels; patches whose centres lie in it are of the subject, but all are where none
-    does.
+    """One level for each scale, in the given order.
 
-    The picture itself is made smaller or larger and encoded again, for a model sees small things differently: means
-    of the patches of the full size, which cost nothing, found a subject of half its size with an IoU of .16 where
-    this found it with .77, and took things of full size for small ones.
+    The picture itself is scaled and encoded again, because a model sees small things differently. Averaging the patches
+    of the full size costs nothing, but found a subject of half its size with an IoU of .16 instead of .77, and mistook
+    things of full size for small ones.
 
-    Left out: scales of fewer than `least_patches` patches, among which some match in any picture, and those at which
-    the ROI is larger than the frame; but the scale of 1, or where it is not asked for the first, is always there.
+    Scales with fewer than `least_patches` patches are omitted, because so few patches match in any picture. Scales at
+    which the ROI is larger than the frame are omitted, too. The scale 1, or the first scale if 1 is not among them, is
+    always included.
+
+    picture: uint8 (H, W, 3) RGB. roi: one box in it.
+    mask: bool (H, W), the subject's pixels. Patches whose centres lie in it belong to the subject; if there are none,
+        all patches do.
     """
     if not scales or min(scales) <= 0:
         raise InvalidValueError(f"scales must be positive, at least one, got {tuple(scales)}")
@@ -80,9 +83,9 @@ def roi_pyramid(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _View:
-    """A picture drawn at a scale on a canvas of its own size.
+    """A picture drawn at a scale on a canvas of the picture's original size.
 
-    at, drawn: float64 (2,), x and y, where the picture begins and how large it is, in sizes of the canvas.
+    at, drawn: float64 (2,), x and y: the upper left corner and the size of the drawn picture, as shares of the canvas.
     """
 
     scale: float
@@ -92,7 +95,10 @@ class _View:
 
     @classmethod
     def of(cls, picture: ImageArray, roi: Boxes, scale: float) -> "_View":
-        """On its mean colour. A smaller one stands in the middle; of a larger one the part around the ROI is seen."""
+        """Draws the picture on a background of its mean colour.
+
+        A smaller picture is centred; of a larger one, the part around the ROI is drawn.
+        """
         if scale == 1:
             return cls(scale, picture, np.zeros(2), np.ones(2))
         image, at, drawn = _drawn(picture, roi, scale)
@@ -100,11 +106,11 @@ class _View:
         return cls(scale, image, at / size, drawn / size)
 
     def of_picture(self, boxes: Boxes) -> Boxes:
-        """Boxes of the picture, in the view."""
+        """Converts boxes in the picture to boxes in the view."""
         return Boxes.clipped(np.tile(self.at, 2) + boxes.xyxy * np.tile(self.drawn, 2))
 
     def centres_in(self, mask: NDArray[np.bool_], patches: PatchGrid) -> NDArray[np.bool_] | None:
-        """bool (rows, cols), the patches whose centres lie in a mask of the picture; None where none does."""
+        """bool (rows, cols): the patches whose centres lie in a mask of the picture; None if there are none."""
         height, width = mask.shape
         x, y = ((edges[:-1] + edges[1:]) / 2 for edges in patches.edges())
         col = np.clip((x - self.at[0]) / self.drawn[0] * width, 0, width - 1).astype(np.intp)
@@ -114,7 +120,7 @@ class _View:
 
 
 def _drawn(picture: ImageArray, roi: Boxes, scale: float) -> tuple[ImageArray, NDArray[np.int64], NDArray[np.int64]]:
-    """The canvas, and where the picture begins on it and how large it is, x and y in px."""
+    """The canvas, and the upper left corner and the size of the picture drawn on it, x and y in px."""
     height, width, _ = picture.shape
     size = np.array([width, height])
     drawn = np.maximum(1, np.rint(size * scale).astype(np.int64))

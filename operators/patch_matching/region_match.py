@@ -1,4 +1,4 @@
-"""A region of interest found in other frames: score, partners, box and mask. Source: RIS; methods.md §5.6 and §5.7."""
+"""Finds a region of interest in other frames: score, partners, box and mask. Source: RIS; methods.md §5.6 and §5.7."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from schemas.patches import PatchGrid
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RegionMatch:
-    """What was found of the ROI in one target.
+    """The match of the ROI in one target.
 
-    score: likeness times coverage, at most 1; higher is better.
-    scale: size of the subject here, in sizes that it has in the query.
-    query_cells, target_cells: intp (m, 2), row and column of every pair, on the grids of the ROI at this scale and of
-        the target.
+    score: similarity times coverage, at most 1; higher is better.
+    scale: size of the subject in the target, relative to its size in the query.
+    query_cells, target_cells: intp (m, 2), row and column of both cells of every pair, on the grid of the ROI at this
+        scale and on that of the target.
     box: one box, the extent of the target's cells. mask: bool (rows, cols), these cells.
     """
 
@@ -39,11 +39,11 @@ class RegionMatch:
 def match_region(
     levels: Sequence[Level], targets: Sequence[PatchGrid], *, config: GrowingConfig | None = None
 ) -> list[RegionMatch | None]:
-    """The best match of a ROI's patches in every target, over all levels of its pyramid; None where no patch matches.
+    """The best match of an ROI's patches in every target, over all levels of its pyramid; None if no patch matches.
 
-    levels: the ROI as it is first. The mean of fewer patches is longer, so the likeness on another level is scaled by
-    that of the ROI with itself there and on the first, which it cannot exceed: what is found whole counts the same at
-    any size.
+    levels: the first level must be the unscaled ROI. The mean of fewer patches is longer. The similarity on another
+        level is therefore scaled by the ratio of the ROI's similarity with itself on the first level to that on this
+        level, and is limited to the former: a subject that is found completely has the same score at any size.
     """
     config = config or GrowingConfig()
     best: list[RegionMatch | None] = [None] * len(targets)
@@ -71,15 +71,15 @@ def _matches(
     scaled: float,
     config: GrowingConfig,
 ) -> list[RegionMatch | None]:
-    """targets: all of one shape."""
+    """The matches on one level. targets: patch grids of one shape."""
     query = level.patches
     vectors = np.stack([t.flat() for t in targets])  # (N, P, D)
     count, cells, dimension = vectors.shape
-    likeness = (vectors.reshape(-1, dimension) @ query.flat().T).reshape(count, cells, len(query))
-    likeness = np.ascontiguousarray(likeness.transpose(0, 2, 1)).reshape(count, query.rows, query.cols, *shape)
+    similarity = (vectors.reshape(-1, dimension) @ query.flat().T).reshape(count, cells, len(query))
+    similarity = np.ascontiguousarray(similarity.transpose(0, 2, 1)).reshape(count, query.rows, query.cols, *shape)
     if level.inside is not None:
-        likeness[:, ~level.inside] = -np.inf
-    grown = grow(likeness, threshold=config.threshold, seeds=config.seeds)
+        similarity[:, ~level.inside] = -np.inf
+    grown = grow(similarity, threshold=config.threshold, seeds=config.seeds)
     mean_query = level.vectors.mean(axis=0)
     found: list[RegionMatch | None] = []
     for target, target_vectors, members, shift in zip(targets, vectors, grown.members, grown.shift, strict=True):
@@ -99,6 +99,6 @@ def _matches(
 
 
 def _with_itself(level: Level) -> float:
-    """The likeness of a ROI with itself: the squared length of the mean of its patches."""
+    """The similarity of an ROI with itself: the squared length of the mean of its patches."""
     mean = level.vectors.mean(axis=0, dtype=np.float64)
     return max(float(mean @ mean), 1e-12)

@@ -10,29 +10,32 @@ from schemas.vectors import VectorArray, normalise
 
 
 def roi_patches(grid: PatchGrid, roi: Boxes) -> PatchGrid:
-    """The patches whose centres lie inside a box, half-open: a grid itself.
+    """The patches whose centres lie inside a half-open box, as a grid.
 
-    roi: one box. A box that is narrower or lower than a cell may hold no centre: then the row or column of cells in
-    which its own centre lies is taken.
+    roi: one box. If it is narrower or lower than a cell and contains no centre, the column or row of cells that
+        contains the box's own centre is used.
     """
     if len(roi) != 1:
-        raise InvalidValueError(f"one region of interest, got {len(roi)} boxes")
+        raise InvalidValueError(f"pass one region of interest, got {len(roi)} boxes")
     x, y = grid.edges()
     x0, y0, x1, y1 = roi.xyxy[0].astype(np.float64)
     return grid.part(_inside(y, y0, y1), _inside(x, x0, x1))
 
 
 def mean_vector(grid: PatchGrid) -> VectorArray:
-    """float32 (D,): mean of the patches, L2-normalised."""
+    """float32 (D,): the mean of the patches, L2-normalised."""
     return normalise(grid.flat().mean(axis=0))
 
 
 def salient_vector(grid: PatchGrid) -> VectorArray:
-    """float32 (D,): the same with each patch weighed by its saliency, as the model weighs whole frames that have no
-    global token: the length of the Laplacian over the grid, which goes on beyond its border as it ends there."""
+    """float32 (D,): the mean of the patches weighted by their saliency, L2-normalised.
+
+    Saliency is the length of the Laplacian over the grid, whose border cells are repeated outwards. Models without a
+    global token weight the patches of whole frames in the same manner.
+    """
     padded = np.pad(grid.vectors, ((1, 1), (1, 1), (0, 0)), mode="edge")
     around = padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:]
-    weight = np.linalg.norm(4 * grid.vectors - around, axis=2) + 1e-12  # patches that are all alike weigh the same
+    weight = np.linalg.norm(4 * grid.vectors - around, axis=2) + 1e-12  # equal weights if all patches are equal
     return normalise(np.einsum("rc,rcd->d", weight / weight.sum(), grid.vectors).astype(np.float32))
 
 

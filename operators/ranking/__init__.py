@@ -1,1 +1,1 @@
-"""How candidates of a query are put in order: geometric distances and fused ranking."""
+"""Orders the candidates of a query: geometric distances and fused ranking."""

@@ -1,4 +1,4 @@
-"""Five ways to say how far a box lies from the query's box, each in [0, 1], 0 for the same box.
+"""Five distances between a box and the query box, each in [0, 1], and 0 for equal boxes.
 
 Source: methods of sub-region search, methods.md §1.3; GIoU: Rezatofighi et al., CVPR 2019.
 """
@@ -16,20 +16,21 @@ DoubleArray = NDArray[np.float64]
 
 
 def geometric_distance(boxes: Boxes, query: Boxes, *, geometry: Geometry) -> FloatArray:
-    """float32 (N,), in [0, 1]: how far each of `boxes` lies from the one box `query`.
+    """float32 (N,), in [0, 1]: the distance of each of `boxes` from the query box.
 
     iou: 1 − IoU. giou: (1 − GIoU) / 2. centroid: distance of the centres ÷ √2.
-    shape: 1 − min/max of the aspect ratios. area: the same of the areas.
+    shape: 1 − min/max of the aspect ratios. area: 1 − min/max of the areas.
 
-    The left half of the frame against the frame: 0.5, 0.25, 0.25 / √2, 0.5, 0.5.
+    Example: the distances of the left half of the frame from the whole frame are 0.5, 0.25, 0.25 / √2, 0.5, 0.5.
 
-    All are symmetric. Boxes without an area are at distance 1 in iou, shape and area (in shape and area
-    unless both have none), and their giou and centroid follow from where they stand.
+    All distances are symmetric. A box without area has distance 1 in iou, shape and area (0 in shape and area
+    if both boxes have no area); its giou and centroid depend on its position.
+
     Raises InvalidValueError unless `query` is one box.
     """
     if len(query) != 1:
         raise InvalidValueError(f"the query must be one box, got {len(query)}; pass Boxes([box])")
-    # float64 inside: the result is then right to the last bit of float32, whatever the order of the sums
+    # computed in float64: the result is then correct to the last bit of float32, whatever the order of the sums
     a, b = boxes.xyxy.astype(np.float64), query.xyxy.astype(np.float64)
     match geometry:
         case "iou":
@@ -40,7 +41,7 @@ def geometric_distance(boxes: Boxes, query: Boxes, *, geometry: Geometry) -> Flo
             gap = (a[:, :2] + a[:, 2:] - b[:, :2] - b[:, 2:]) / 2
             distance = np.hypot(gap[:, 0], gap[:, 1]) / math.sqrt(2)
         case "shape":
-            # both ratios times both heights: no division by a height of zero
+            # both ratios are multiplied by both heights, which avoids a division by zero
             distance = _relative_gap(_width(a) * _height(b), _width(b) * _height(a))
         case "area":
             distance = _relative_gap(box_area(a), box_area(b))
@@ -61,7 +62,7 @@ def _giou_distance(a: DoubleArray, b: DoubleArray) -> DoubleArray:
     union = intersection_and_union(a, b)[1]
     size = np.maximum(a[:, 2:], b[:, 2:]) - np.minimum(a[:, :2], b[:, :2])
     hull = size[:, 0] * size[:, 1]
-    # a hull without area holds nothing but the two boxes, so nothing of it is empty
+    # a hull without area contains only the two boxes, so no part of it is empty
     empty = np.divide(hull - union, hull, out=np.zeros_like(hull), where=hull > 0)
     distance: DoubleArray = (1.0 - box_iou(a, b) + empty) / 2
     return distance

@@ -82,7 +82,7 @@ class Segments:
         kept = self._best(tree, score)
         if not kept.size:
             return Proposals.concat([])
-        masks = encode_unions(_enlarged(tree.pieces, width=width, height=height), tree.members[kept])
+        masks = encode_unions(_enlarged(tree.superpixels, width=width, height=height), tree.members[kept])
         return Proposals.of(
             mask_boxes(masks),
             score=score[kept],
@@ -93,7 +93,7 @@ class Segments:
 
     def _best(self, tree: Hierarchy, score: NDArray[np.float32]) -> NDArray[np.intp]:
         """Segments of the allowed sizes by falling score, after non-maximum suppression of their masks."""
-        share = tree.area_px / tree.pieces.size
+        share = tree.area_px / tree.superpixels.size
         left = np.argsort(-score, kind="stable")  # ties by the order of merging
         left = left[(share[left] >= self.config.least_area) & (share[left] <= self.config.most_area)]
         some_piece = tree.members.argmax(axis=1)
@@ -110,13 +110,13 @@ class Segments:
 
 def _expected_iou(tree: Hierarchy) -> NDArray[np.float32]:
     """float32 (2N − 1,), in [0, 1]."""
-    height, width = tree.pieces.shape
+    height, width = tree.superpixels.shape
     touched = (tree.box[:, :2] <= 0).sum(axis=1) + (tree.box[:, 2:] >= np.array([width, height])).sum(axis=1)
     # 1 for a disc; the picture's border hides a part of the outline, about half of what touches it
     outline = np.where(touched > 0, 2 * np.pi, 4 * np.pi) * tree.area_px / np.maximum(tree.border, 1.0) ** 2
     still = (
         _CONSTANT
-        + _LOG_AREA * np.log(tree.area_px / tree.pieces.size)
+        + _LOG_AREA * np.log(tree.area_px / tree.superpixels.size)
         + _PERSISTENCE * tree.persistence
         + _LOG_APART * np.log(np.maximum(tree.apart, 1e-3))
         + _ROOT_CONTRAST * np.sqrt(tree.contrast)

@@ -1,10 +1,9 @@
-"""Masks of boxes, against transformers' own answers to the same boxes.
+"""Masks of boxes, compared with transformers' own masks for the same boxes.
 
-Weights are random, so that masks are arbitrary: these tests show that every box gets the model's own mask, and say
-nothing of how good the masks of a trained one are.
+Weights are random, so that masks are arbitrary: these tests show that every box gets the model's own mask, but not how
+good the masks of a trained model are.
 
-Catches masks given to another region than the one that was asked for, masks that were known and are lost, and windows
-of a grid that are cut out of the picture.
+Catches masks that are assigned to the wrong region, existing masks that are lost, and masks for the windows of a grid.
 """
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""GrabCut: catches masks no better than their box, boxes that are moved, windows that get masks, random results."""
+"""GrabCut. Catches masks no better than their box, boxes that change, windows that get masks, and random results."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Catches hierarchies that are no trees, that differ from run to run, or that end on pictures of odd sizes."""
+"""Catches hierarchies that are not trees, that differ from run to run, or that fail on pictures of unusual sizes."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_every_segment_is_the_union_of_two_that_share_nothing(tree: Hierarchy) -
 
 def test_areas_boxes_and_borders_are_those_of_the_pixels(tree: Hierarchy) -> None:
     for segment in range(0, len(tree.parent), 7):
-        mask = tree.members[segment][tree.pieces]
+        mask = tree.members[segment][tree.superpixels]
         y, x = np.nonzero(mask)
         assert tree.area_px[segment] == mask.sum()
         assert tree.box[segment].tolist() == [x.min(), y.min(), x.max() + 1, y.max() + 1]
@@ -48,7 +48,7 @@ def test_levels_never_fall_towards_the_whole_picture(tree: Hierarchy) -> None:
 
 def test_the_same_picture_gives_the_same_hierarchy(tree: Hierarchy) -> None:
     again = segment_hierarchy(noise(), MergeConfig())
-    for name in ("pieces", "members", "parent", "level", "contrast", "apart"):
+    for name in ("superpixels", "members", "parent", "level", "contrast", "apart"):
         np.testing.assert_array_equal(getattr(again, name), getattr(tree, name))
 
 
@@ -74,7 +74,9 @@ def test_what_moves_is_merged_before_what_rests() -> None:
         segment_hierarchy(image, MergeConfig()),
         segment_hierarchy(image, MergeConfig(motion=4.0), moves=moves),
     ):
-        last = tree.members[-2][tree.pieces][20, [10, 30, 50]]  # one side of the last merge, at each plate's middle
+        last = tree.members[-2][tree.superpixels][
+            20, [10, 30, 50]
+        ]  # one side of the last merge, at each plate's middle
         plates.append((last == last[1]).tolist())
     assert plates == [[True, True, False], [False, True, True]]
 

@@ -1,4 +1,4 @@
-"""Unions of labels: catches runs that begin a pixel off, or with the wrong side, against coding the pixels."""
+"""Unions of labels. Catches runs that are a pixel off or begin with the wrong side, compared with encoding the pixels."""
 
 import numpy as np
 import pytest

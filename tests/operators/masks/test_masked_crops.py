@@ -1,4 +1,4 @@
-"""Masked crops. Catches masks cut from another place than the picture, and pictures that are painted over."""
+"""Masked crops. Catches masks that are cut from another place than the picture, and pictures that are overwritten."""
 
 import numpy as np
 import pytest
@@ -34,5 +34,5 @@ def test_masks_of_another_size_or_number_are_refused() -> None:
     image, box = np.zeros((4, 4, 3), np.uint8), Boxes([[0, 0, 1, 1]])
     with pytest.raises(InvalidValueError, match="must be of the image's size"):
         masked_crops(image, box, [np.ones((3, 4), bool)], context=1.0)
-    with pytest.raises(InvalidValueError, match="one mask or None a box"):
+    with pytest.raises(InvalidValueError, match="each box needs one mask or None"):
         masked_crops(image, box, [], context=1.0)

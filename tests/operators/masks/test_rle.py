@@ -1,4 +1,4 @@
-"""Run lengths of masks: catches axes swapped on the way to COCO's column order, and areas or boxes of other pixels."""
+"""Run lengths of masks. Catches axes that are swapped in COCO's column order, and areas or boxes of other pixels."""
 
 import numpy as np
 import pytest

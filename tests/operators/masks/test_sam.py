@@ -1,10 +1,10 @@
-"""Segmenters against transformers' own forward pass, processor and post-processing.
+"""Segmenters, compared with transformers' own forward pass, processor and post-processing.
 
 All weights here are random, so that masks are arbitrary: these tests show that a checkpoint is computed as
-`transformers` computes it, and say nothing of how good the masks of a trained one are.
+`transformers` computes it, but not how good the masks of a trained model are.
 
-Catches prompts scaled to another size than the picture was, frames whose prompts are answered from their neighbour's
-embedding, masks cut or shifted on the way to the frame's size, and a device out of memory that ends the run.
+Catches prompts that are scaled to another size than the picture, prompts that are answered from another frame's
+embedding, masks that are cut or shifted when scaled to the frame's size, and runs that a device out of memory ends.
 """
 
 import json
@@ -233,7 +233,7 @@ def test_a_segmenter_is_called_after_its_family(kind: str, segmenters: Segmenter
 
 
 def test_what_is_no_segmenter_is_refused_with_the_reason(tmp_path: Path, segmenters: Segmenters) -> None:
-    with pytest.raises(ModelError, match=r"no segmenter is named; name a folder or an id"):
+    with pytest.raises(ModelError, match=r"no segmenter is named; name a folder or a hub id"):
         load_segmenter("")
     with pytest.raises(ModelError, match="there is no folder"):
         load_segmenter(str(tmp_path / "missing"))

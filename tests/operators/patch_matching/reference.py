@@ -1,4 +1,4 @@
-"""Slow and readable: votes and region growing as the paper words them, one pair of patches at a time."""
+"""Slow, readable reference of votes and region growing, as in the paper: one pair of patches at a time."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,14 +34,14 @@ def votes_one_by_one(
     return total
 
 
-def grow_one_by_one(likeness: NDArray[np.float32], *, threshold: float, seeds: int) -> set[Pair]:
-    """likeness: (rows, cols, target rows, target cols). The pairs of the largest region, methods.md §5.6."""
-    rows, cols, target_rows, target_cols = likeness.shape
+def grow_one_by_one(similarity: NDArray[np.float32], *, threshold: float, seeds: int) -> set[Pair]:
+    """similarity: (rows, cols, target rows, target cols). The pairs of the largest region, methods.md §5.6."""
+    rows, cols, target_rows, target_cols = similarity.shape
 
     def matches(pair: Pair) -> bool:
         (i, j), (k, m) = pair
         inside = 0 <= i < rows and 0 <= j < cols and 0 <= k < target_rows and 0 <= m < target_cols
-        return inside and bool(likeness[i, j, k, m] >= threshold)
+        return inside and bool(similarity[i, j, k, m] >= threshold)
 
     def beside(pair: Pair) -> list[Pair]:
         (i, j), (k, m) = pair
@@ -52,11 +52,11 @@ def grow_one_by_one(likeness: NDArray[np.float32], *, threshold: float, seeds: i
     for i in range(rows):
         for j in range(cols):
             best = max(
-                ((k, m) for k in range(target_rows) for m in range(target_cols)), key=lambda p: likeness[i, j, *p]
+                ((k, m) for k in range(target_rows) for m in range(target_cols)), key=lambda p: similarity[i, j, *p]
             )
             if matches(((i, j), best)):
                 possible.append(((i, j), best))
-    possible.sort(key=lambda pair: (-len(beside(pair)), -likeness[*pair[0], *pair[1]]))
+    possible.sort(key=lambda pair: (-len(beside(pair)), -similarity[*pair[0], *pair[1]]))
 
     largest: set[Pair] = set()
     for seed in possible[:seeds]:

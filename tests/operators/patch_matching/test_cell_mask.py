@@ -1,4 +1,4 @@
-"""Catches masks of cells that lie beside them, or reach into padding."""
+"""Catches masks that are shifted against their cells, or that extend into padding."""
 
 import numpy as np
 import pytest

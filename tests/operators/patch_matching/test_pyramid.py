@@ -1,5 +1,5 @@
-"""Catches regions that are not found in other pictures of their subject, by a real model on real clips; a subject that
-is missed where it is seen smaller; and views of a picture whose region lies elsewhere than they say."""
+"""Catches regions that a real model does not find in other pictures of their subject, in real clips; a subject that is
+missed where it appears smaller; and views of a picture that report the wrong place of the region."""
 
 from itertools import islice
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Catches growing that differs from the paper's, pair by pair; scores, boxes and masks that are not those of the
+"""Catches growing that differs from the paper's in any pair, and scores, boxes and masks that do not belong to the
 grown region."""
 
 import numpy as np
@@ -41,11 +41,11 @@ def test_regions_equal_those_grown_pair_by_pair(
 ) -> None:
     """Cosines all differ, so that there is one order of seeds; the largest region may still not be the only one."""
     rng = np.random.default_rng(seed)
-    likeness = rng.permutation(np.linspace(-1, 1, 2 * int(np.prod(shape)), dtype=np.float32)).reshape(2, *shape)
-    threshold = float(np.quantile(likeness, 1 - share))
-    grown = grow(likeness, threshold=threshold, seeds=seeds)
+    similarity = rng.permutation(np.linspace(-1, 1, 2 * int(np.prod(shape)), dtype=np.float32)).reshape(2, *shape)
+    threshold = float(np.quantile(similarity, 1 - share))
+    grown = grow(similarity, threshold=threshold, seeds=seeds)
     for n in range(2):
-        expected = grow_one_by_one(likeness[n], threshold=threshold, seeds=seeds)
+        expected = grow_one_by_one(similarity[n], threshold=threshold, seeds=seeds)
         cells = np.argwhere(grown.members[n])
         pairs = {((int(i), int(j)), (int(i + grown.shift[n, 0]), int(j + grown.shift[n, 1]))) for i, j in cells}
         assert pairs == expected
@@ -64,7 +64,7 @@ def test_a_subject_is_found_where_it_stands() -> None:
     assert match.score == pytest.approx(float(mean @ mean), abs=1e-6)
 
 
-def test_the_score_is_likeness_times_the_share_that_was_found() -> None:
+def test_the_score_is_similarity_times_the_share_that_was_found() -> None:
     subject = painted_grid(["abc", "def"], noise=0)
     direction = np.eye(16, dtype=np.float32)
     frame = np.tile(direction[15], (3, 4, 1))

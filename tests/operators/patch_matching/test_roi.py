@@ -1,4 +1,4 @@
-"""Catches a region of interest that takes the wrong patches, and a pooled one with the wrong weights."""
+"""Catches a region of interest with the wrong patches, and pooled vectors with the wrong weights."""
 
 import numpy as np
 import pytest

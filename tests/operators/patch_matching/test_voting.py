@@ -1,4 +1,4 @@
-"""Catches votes that differ from table 1 of the paper, counted one by one."""
+"""Catches votes that differ from those of the paper's table 1, counted one by one."""
 
 from typing import get_args
 

@@ -144,5 +144,5 @@ def test_neither_distance_is_refused() -> None:
 
 
 def test_distances_of_different_lengths_are_refused() -> None:
-    with pytest.raises(InvalidValueError, match="alike"):
+    with pytest.raises(InvalidValueError, match="both distances must be"):
         fuse(np.zeros(2, np.float32), np.zeros(3, np.float32), ranking=Ranking())

@@ -1,4 +1,4 @@
-"""Catches a geometric distance that leaves [0, 1], is not symmetric, or trips over boxes without an area."""
+"""Catches a geometric distance that leaves [0, 1], is not symmetric, or fails on boxes without an area."""
 
 import math
 from typing import get_args

@@ -90,8 +90,11 @@ def write_bad(folder: Path, clips: Clips) -> dict[str, tuple[Path, str]]:
     bad = {
         "text": ("this is not a video\n" * 100, "cannot be read as a video"),
         "empty": ("", "empty"),
-        "playlist": (f"#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n{good}\n#EXT-X-ENDLIST\n", "no video"),
-        "concat": (f"ffconcat version 1.0\nfile '{good}'\n", "no video"),
+        "playlist": (
+            f"#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n{good}\n#EXT-X-ENDLIST\n",
+            "cannot be read as a video",
+        ),
+        "concat": (f"ffconcat version 1.0\nfile '{good}'\n", "cannot be read as a video"),
     }
     files = {}
     for name, (text, reason) in bad.items():

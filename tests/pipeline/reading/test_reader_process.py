@@ -100,7 +100,7 @@ def test_errors_of_the_child_are_those_of_the_probe(tmp_path: Path) -> None:
     text = tmp_path / "text.mp4"
     text.write_text("no video")
     with ReaderProcess(ReadConfig(), timeout_s=30) as reader:
-        with pytest.raises(SourceError, match=r"text\.mp4 is no video"):
+        with pytest.raises(SourceError, match=r"text\.mp4 cannot be read as a video"):
             reader.probe(Location(str(text), str(text)))
         before = reader.pid
         with pytest.raises(SourceError, match="does not exist"):

@@ -203,7 +203,7 @@ def test_a_plan_runs_them_beside_other_proposers(segmenters: Segmenters) -> None
 
 
 def test_a_plan_without_a_model_or_with_a_wrong_one_is_refused_before_any_frame(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"set proposals\.masks\.model; name a folder or an id of the hub, e\.g\. "):
+    with pytest.raises(ModelError, match=r"set proposals\.masks\.model; name a folder or a hub id, e\.g\. "):
         FrameProposer(ProposalConfig(use=("masks",)))
     wrong = AutomaticMasksConfig(model=str(tmp_path / "nowhere"))
     with pytest.raises(ModelError, match="there is no folder"):
