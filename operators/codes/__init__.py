@@ -1,1 +1,1 @@
-"""Binary codes of regions: what is coded, how bits are chosen, and their Hamming distance."""
+"""Binary codes of regions: the features that are coded, the choice of bits, and the Hamming distance."""

@@ -1,4 +1,4 @@
-"""Codes of a frame's largest regions."""
+"""Computes binary codes for the largest regions of a frame."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ from schemas.vectors import FeatureMap
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RegionCodes:
-    """Of the N regions of one frame. codes: uint8 (N, 32). coded: bool (N,), which of them have one."""
+    """Codes of the N regions of one frame. codes: uint8 (N, 32). coded: bool (N,), which regions have a code."""
 
     codes: CodeArray
     coded: NDArray[np.bool_]
 
 
 class RegionCoder:
-    """Keyframes and their regions → the codes of each. Raises ModelError where the code model is of another encoder."""
+    """Computes the codes of regions of keyframes. Raises ModelError if the code model belongs to another encoder."""
 
     def __init__(self, config: CodesConfig, encoder: Encoder) -> None:
         self._config = config
@@ -42,7 +42,11 @@ class RegionCoder:
         *,
         maps: Sequence[FeatureMap] | None = None,
     ) -> list[RegionCodes]:
-        """images: uint8 (H, W, 3) RGB each; proposals: of each image; maps: of the images, where they are at hand."""
+        """The codes for each image.
+
+        images: uint8 (H, W, 3) RGB each. proposals: the regions of each image. maps: the feature map of each image; by
+            default they are computed.
+        """
         chosen = [largest_regions(p, self._config.regions_per_frame) for p in proposals]
         features = self._features(images, [p.take(i) for p, i in zip(proposals, chosen, strict=True)], maps=maps)
         made = []
@@ -56,7 +60,7 @@ class RegionCoder:
 
 
 def largest_regions(proposals: Proposals, count: int) -> NDArray[np.intp]:
-    """Indices of `count` regions, ascending: those with masks first, the largest first, ties in their order."""
+    """Indices, ascending, of at most `count` regions: those with masks first, then the largest, then in their order."""
     masked = np.array([m is not None and m.area_px > 0 for m in proposals.mask], np.bool_)
     mask_area = [0.0 if m is None else m.area for m in proposals.mask]
     area = np.where(masked, mask_area, proposals.boxes.area())

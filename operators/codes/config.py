@@ -1,4 +1,4 @@
-"""Whether the regions of a plan get codes, and of which model."""
+"""Whether the regions of a plan get binary codes, and from which model."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,17 +8,18 @@ from schemas import require
 
 
 def _model_fingerprint(name: str) -> str:
-    from operators.codes.model import CodeModel  # its features need a model's code: most plans have no codes
+    from operators.codes.model import CodeModel  # slow to import, and most plans have no codes
 
     return CodeModel.load(Path(name)).fingerprint
 
 
 @dataclass(frozen=True, slots=True)
 class CodesConfig:
-    """model: a file of `regionlake lab train codes`; none: regions get no codes.
+    """Settings of the binary codes of regions.
 
-    regions_per_frame: how many get one: those with masks first, the largest of them first (Search Anything, section
-        3.1, indexes 25). Each takes one more pass of the plan's model.
+    model: a file written by `regionlake lab train codes`; with "", regions get no codes.
+    regions_per_frame: largest number of coded regions: those with masks first, then the largest (Search Anything,
+        section 3.1, indexes 25). Each takes one more pass of the plan's model.
     """
 
     model: str = field(default="", metadata=weights(_model_fingerprint))

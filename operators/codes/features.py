@@ -1,4 +1,4 @@
-"""What a region's code is made of: its features under the mask, and the vector of its masked crop."""
+"""The features from which a region's code is computed: those under its mask, and the vector of its masked crop."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,16 +18,16 @@ from schemas.vectors import FeatureMap, VectorArray
 
 @dataclass(frozen=True, slots=True)
 class RegionFeaturesConfig:
-    """How `x = f_M ⊕ f_I` is made (Search Anything, section 2.2).
+    """How `x = f_M ⊕ f_I` is computed (Search Anything, section 2.2).
 
-    least_masked_area: share of the frame; the crop of a smaller region is not masked, it keeps what lies around it.
-    context: the crop is the box grown about its centre by this factor.
-    crop_px: side of the model's input for a crop; a model with one size ignores it.
-    crop_share: of f_I in the cosine of two x; the rest is f_M.
+    least_masked_area: share of the frame; the crop of a smaller region is not masked, and keeps its surroundings.
+    context: the crop is the box, enlarged around its centre by this factor.
+    crop_px: side of the model's input for a crop; models with a fixed input size ignore it.
+    crop_share: weight of f_I in the cosine of two x; the rest is the weight of f_M.
 
-    By 940 objects of coco-mini and coco-tiny with their masks (mAP of the class among objects of other pictures): x
-    .63, with a context of 1.4 .61; crops always masked .61, never .63; f_M alone .53. With a context of 1.4, f_M as it
-    is before its projection, beside f_I: .51.
+    Measured on 940 objects with masks in coco-mini and coco-tiny (mAP of the class among objects of other pictures):
+    .63 with these defaults; .61 with a context of 1.4; .61 if crops are always masked, .63 if never; .53 with f_M
+    alone; .51 with a context of 1.4 and f_M before its projection together with f_I.
     """
 
     least_masked_area: float = 0.02
@@ -42,13 +42,13 @@ class RegionFeaturesConfig:
 
 
 class RegionFeatures:
-    """frames with their regions → x of every region, float32 (regions, 2 D), of unit length.
+    """Computes x for every region of frames: float32 (regions, 2 D), of unit length.
 
-    f_M: the mean of the frame's feature map under the mask, projected into the vector space. f_I: the vector of the
-    masked crop. Both are of unit length, so that the cosine of two x is the weighted mean of both parts' cosines. A
-    region without a mask is its box.
+    f_M is the mean of the frame's feature map under the mask, projected into the vector space. f_I is the vector of the
+    masked crop. Both are of unit length, so that the cosine of two x is the weighted mean of the cosines of both parts.
+    For a region without a mask, its box is used.
 
-    An x depends on its own frame and region alone.
+    An x depends only on its own frame and region.
     """
 
     def __init__(self, config: RegionFeaturesConfig, encoder: Encoder) -> None:
@@ -62,9 +62,15 @@ class RegionFeatures:
         *,
         maps: Sequence[FeatureMap] | None = None,
     ) -> list[VectorArray]:
-        """images: uint8 (H, W, 3) RGB each; proposals: of each image; maps: of the images, where they are at hand."""
+        """x of the regions of each image.
+
+        images: uint8 (H, W, 3) RGB each. proposals: the regions of each image. maps: the feature map of each image; by
+            default they are computed.
+        """
         if len(images) != len(proposals):
-            raise InvalidValueError(f"one Proposals an image: got {len(images)} images and {len(proposals)} proposals")
+            raise InvalidValueError(
+                f"each image needs its Proposals: got {len(images)} images and {len(proposals)} proposals"
+            )
         if maps is None:
             maps = self._encoder.feature_maps(images)
         return [self._of_frame(*each) for each in zip(images, proposals, maps, strict=True)]

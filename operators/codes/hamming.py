@@ -1,4 +1,4 @@
-"""Hamming distance: in how many bits two codes differ, for all codes of a lake at once."""
+"""Hamming distance, the number of bits in which two codes differ, for all codes of a lake at once."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,24 +8,24 @@ from schemas.tables import CODE_BYTES
 
 CODE_BITS = CODE_BYTES * 8
 CodeArray = NDArray[np.uint8]
-_CHUNK = 16384  # rows at a time: their words and counts stay in the cache
+_CHUNK = 16384  # rows at a time, so that their words and counts stay in the CPU's cache
 
 
 def pack_signs(values: NDArray[np.float64] | NDArray[np.float32]) -> CodeArray:
-    """values: float (N, 256). Returns uint8 (N, 32): bit k of a code is whether value k is above 0, high bits first."""
+    """float (N, 256) → uint8 (N, 32): bit k of a code is 1 if value k is above 0, high bits first."""
     if values.ndim != 2 or values.shape[1] != CODE_BITS:
         raise InvalidValueError(f"a code has {CODE_BITS} bits: values must be (N, {CODE_BITS}), got {values.shape}")
     return np.packbits(values > 0, axis=1)
 
 
 def unpack_signs(codes: CodeArray) -> NDArray[np.float32]:
-    """codes: uint8 (N, 32). Returns float32 (N, 256) of −1 and 1."""
+    """The inverse: uint8 (N, 32) → float32 (N, 256) of −1 and 1."""
     require_codes(codes)
     return np.unpackbits(codes, axis=1).astype(np.float32) * 2 - 1
 
 
 def hamming_distances(codes: CodeArray, query: CodeArray) -> NDArray[np.uint16]:
-    """uint16 (N,), 0 to 256: bits in which each code differs from the query's.
+    """uint16 (N,), 0 to 256: the number of bits in which each code differs from the query's.
 
     codes: uint8 (N, 32), C-contiguous. query: uint8 (32,). Raises InvalidValueError for other shapes.
     """
@@ -42,9 +42,9 @@ def hamming_distances(codes: CodeArray, query: CodeArray) -> NDArray[np.uint16]:
 
 
 def nearest_codes(distances: NDArray[np.uint16], k: int) -> NDArray[np.intp]:
-    """Rows of the k least distances, nearest first, and of all that tie with the last of them, ties by row.
+    """Rows of the k smallest distances and of all ties with the last of them, nearest first, then by row.
 
-    With the ties, what is found does not depend on the order of the rows; k bounds it from below.
+    Because all ties are included, the result is the same set for any order of the rows; it may have more than k rows.
     """
     if k < 1:
         raise InvalidValueError(f"k must be at least 1, got {k}")

@@ -1,4 +1,4 @@
-"""A code model: a projection to 256 bits, with what its features are made by; a file that is saved and loaded."""
+"""A code model, which can be saved and loaded: a projection to 256 bits, and the settings of its features."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -20,8 +20,11 @@ _FORMAT = "regionlake.codes.1"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CodeModel:
-    """method: how its bits were chosen, "way" in its file. space: of the encoder whose features it takes.
-    features: how x is made of them."""
+    """A projection to 256 bits for the features of one encoder.
+
+    method: how its bits were chosen; it is called "way" in the file. space: vector space of the encoder.
+    features: how x is computed from the encoder's output.
+    """
 
     projection: Projection
     method: CodeMethod
@@ -32,33 +35,36 @@ class CodeModel:
         require.one_of(get_args(CodeMethod), method=self.method)
 
     def __call__(self, features: VectorArray) -> CodeArray:
-        """features: float32 (N, D), x of each region. Returns uint8 (N, 32): the bits of `sign(tanh(W x + b))`."""
+        """x of each region, float32 (N, D) → uint8 (N, 32): the bits of `sign(tanh(W x + b))`."""
         return self.projection(features)
 
     @property
     def fingerprint(self) -> str:
-        """Twelve hexadecimal digits of the hash of its file: equal codes come from equal fingerprints."""
+        """Twelve hexadecimal digits of the hash of its file: models with equal fingerprints give equal codes."""
         return digest(self.to_bytes())[:12]
 
     def save(self, path: Path) -> None:
-        """Writes a safetensors file: weight and bias, and the rest as metadata."""
+        """Writes a safetensors file with weight and bias, and the rest as metadata."""
         with atomic_write(path) as made:
             made.write_bytes(self.to_bytes())
 
     @classmethod
     def load(cls, path: Path) -> "CodeModel":
-        """Raises ModelError where the file is absent or is no code model."""
+        """Loads a code model. Raises ModelError if the file does not exist or is not a code model."""
         try:
             data = path.read_bytes()
         except OSError as error:
             raise ModelError(
-                f"{path} is no code model: {error}; make one with: regionlake lab train codes --lake L --out {path}"
+                f"{path} is not a code model: {error}; make one with: regionlake lab train codes --lake L --out {path}"
             ) from error
         return cls.from_bytes(data, name=str(path))
 
     @classmethod
     def from_bytes(cls, data: bytes, *, name: str) -> "CodeModel":
-        """The content of a file, wherever it lies; `name` is for the error. Raises ModelError."""
+        """Reads a code model from the content of its file.
+
+        name: the file's name, for the error. Raises ModelError if the content is not a code model.
+        """
         from safetensors import SafetensorError
         from safetensors.numpy import load
 
@@ -74,15 +80,15 @@ class CodeModel:
             )
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise ModelError(
-                f"{name} is no code model: {error}; make one with: regionlake lab train codes --lake L --out FILE"
+                f"{name} is not a code model: {error}; make one with: regionlake lab train codes --lake L --out FILE"
             ) from error
 
     def require_space(self, space: VectorSpace) -> None:
-        """Raises ModelError unless features of `space` are what this model was made for."""
+        """Raises ModelError unless this model was made for features of `space`."""
         if not self.space.comparable(space):
             raise ModelError(
-                f"these codes are made of features of {self.space}; here is {space}: train codes of this model "
-                "(regionlake lab train codes), or use the other"
+                f"the code model was trained for features of {self.space}, not of {space}: train codes of this model "
+                "(regionlake lab train codes), or use the model it belongs to"
             )
 
     def to_bytes(self) -> bytes:
@@ -91,5 +97,5 @@ class CodeModel:
 
         settings = {"way": self.method, "space": asdict(self.space), "features": asdict(self.features)}
         arrays = {"weight": self.projection.weight, "bias": self.projection.bias}
-        # one entry: of several, safetensors writes them in an order that differs from run to run
+        # a single entry, because safetensors writes several in an order that differs from run to run
         return save(arrays, metadata={_FORMAT: json.dumps(settings, sort_keys=True)})

@@ -1,4 +1,4 @@
-"""The hash of a vector: signs of a projection."""
+"""Hashes vectors by the signs of a projection."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Projection:
-    """The hash of a vector: the signs of `weight · x + bias`. weight: float32 (256, D). bias: float32 (256,)."""
+    """Hashes a vector to the signs of `weight · x + bias`. weight: float32 (256, D). bias: float32 (256,)."""
 
     weight: VectorArray
     bias: VectorArray
@@ -27,18 +27,18 @@ class Projection:
             )
 
     def __call__(self, features: VectorArray) -> CodeArray:
-        """features: float32 (N, D). Returns uint8 (N, 32)."""
+        """Hashes each row: float32 (N, D) → uint8 (N, 32)."""
         if features.ndim != 2 or features.shape[1] != self.dimension:
             raise InvalidValueError(f"features must be (N, {self.dimension}), got {features.shape}")
-        # float64: BLAS picks other kernels for other batch sizes, and a bit must not turn with its company
+        # float64: BLAS picks other kernels for other batch sizes, and no bit may depend on the batch
         return pack_signs(features.astype(np.float64) @ self.weight.T.astype(np.float64) + self.bias)
 
     @classmethod
     def about(cls, mean: Doubles, directions: Doubles) -> "Projection":
-        """Signs along each of 256 directions, (256, D), seen from the mean, (D,)."""
+        """A projection onto 256 directions, (256, D), relative to the mean, (D,)."""
         return cls(directions.astype(np.float32), (-directions @ mean).astype(np.float32))
 
     @property
     def dimension(self) -> int:
-        """D, of the vectors that are hashed."""
+        """D, the dimension of the vectors that are hashed."""
         return int(self.weight.shape[1])

@@ -1,1 +1,1 @@
-"""DetailCLIP: one vector that holds the details of a whole frame, fused from the windows of Complete Cover."""
+"""DetailCLIP: one vector with the details of a whole frame, fused from the windows of Complete Cover."""

@@ -1,4 +1,4 @@
-"""Whether frames get a fused vector, as a plan says it."""
+"""Whether the frames of a plan get a fused vector, and from which model."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,16 +9,19 @@ from schemas.ids import digest
 
 
 def file_revision(path: Path | str) -> str:
-    """Twelve hexadecimal digits that change with the weights. Raises ModelError where there is no such file."""
+    """Twelve hexadecimal digits that change with the weights. Raises ModelError if there is no such file."""
     try:
         return digest(Path(path).read_bytes())[:12]
     except OSError as error:
-        raise ModelError(f"{path} is no detail model; make one with regionlake lab train detail: {error}") from error
+        raise ModelError(f"{path} is not a detail model; make one with regionlake lab train detail: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
 class DetailConfig:
-    """model: a file written by `regionlake lab train detail`, with its windows; "" for no fused vectors."""
+    """Settings of fused vectors.
+
+    model: a file written by `regionlake lab train detail`, which includes its windows; with "", there are none.
+    """
 
     model: str = field(default="", metadata=weights(file_revision))
 

@@ -1,4 +1,4 @@
-"""Pictures as the fusion sees them: vectors of the windows of Complete Cover, and one of the whole picture."""
+"""The input of the fusion: the vectors of a picture's windows of Complete Cover, and that of the whole picture."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +15,11 @@ from schemas.vectors import VectorArray, VectorSpace
 
 @dataclass(frozen=True, slots=True)
 class CoverConfig:
-    """k: of Complete Cover; 30 windows on a square frame at 4. crop_px: side of the model's input for a window; a model
-    with one size ignores it."""
+    """The windows and their size.
+
+    k: parameter of Complete Cover; with 4, a square frame has 30 windows.
+    crop_px: side of the model's input for a window; models with a fixed input size ignore it.
+    """
 
     k: int = 4
     crop_px: int = 160
@@ -28,7 +31,10 @@ class CoverConfig:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Covered:
-    """A picture's vectors, L2-normalised. windows: float32 (P, D), largest windows first. whole: float32 (D,)."""
+    """A picture's vectors, L2-normalised.
+
+    windows: float32 (P, D), the largest windows first. whole: float32 (D,), the vector of the whole picture.
+    """
 
     windows: VectorArray
     whole: VectorArray
@@ -41,7 +47,7 @@ class Covered:
 
 
 class CoverVectors:
-    """pictures → `Covered`, in their order. A picture's vectors depend on it alone."""
+    """Computes the vectors of pictures and their windows. A picture's vectors depend on it alone."""
 
     def __init__(self, config: CoverConfig, encoder: Encoder) -> None:
         self.config = config
@@ -49,12 +55,15 @@ class CoverVectors:
 
     @property
     def space(self) -> VectorSpace:
-        """Of the vectors made here."""
+        """The space of the vectors."""
         return self._encoder.space
 
     def __call__(self, images: Sequence[ImageArray], *, whole: VectorArray | None = None) -> list[Covered]:
-        """images: uint8 (H, W, 3) RGB each; those of `Encoder.held` save moving them again.
-        whole: float32 (N, D), vectors of the whole pictures, where they are at hand."""
+        """The vectors of each image, in order.
+
+        images: uint8 (H, W, 3) RGB each; images from `Encoder.held` need not be copied to the device again.
+        whole: float32 (N, D), the vectors of the whole pictures; by default they are computed.
+        """
         if not images:
             return []
         if whole is None:

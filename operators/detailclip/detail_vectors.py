@@ -1,4 +1,4 @@
-"""Fused vectors of frames at ingest: the windows of Complete Cover encoded, then one vector of each frame's."""
+"""Computes the fused vectors of frames at ingest: encodes the windows of Complete Cover, then fuses each frame's."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +12,11 @@ from schemas.vectors import VectorArray
 
 
 class DetailVectors:
-    """Raises ModelError where the file is none, or was trained with vectors of another model.
+    """Computes fused vectors with a trained model.
 
-    revision: of the file, stored with each vector.
+    Raises ModelError if the file is not a detail model, or was trained with vectors of another model.
+
+    revision: revision of the file, which is stored with each vector.
     """
 
     def __init__(self, config: DetailConfig, encoder: Encoder) -> None:
@@ -27,6 +29,8 @@ class DetailVectors:
         return self._model.revision
 
     def __call__(self, images: Sequence[ImageArray], *, whole: VectorArray) -> VectorArray:
-        """images: uint8 (H, W, 3) RGB each, or as `Encoder.held` gave them back; whole: float32 (N, D), their vectors.
-        Returns float32 (N, D), L2-normalised. A vector depends on its own frame alone."""
+        """float32 (N, D), L2-normalised: the fused vectors. A vector depends on its own frame alone.
+
+        images: uint8 (H, W, 3) RGB each, or images from `Encoder.held`. whole: float32 (N, D), their global vectors.
+        """
         return self._model(self._cover(images, whole=whole))

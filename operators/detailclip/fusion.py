@@ -1,8 +1,9 @@
-"""The fusion transformer: many vectors of windows and one of the whole frame become one vector of the same space.
+"""The fusion transformer: fuses the vectors of the windows and of the whole frame into one vector of the same space.
 
-Source: DetailCLIP, section 3.4.1: three encoder and three decoder layers, the windows as source, the whole frame as
-target. The query proxies that it begins with are ours: without them, a thousand generated pictures taught it to
-close all of the gap to multi-vector search on themselves (mAP@50), and 76 % of it on pictures of other objects.
+Source: DetailCLIP, section 3.4.1: three encoder and three decoder layers, with the windows as source and the whole
+frame as target. The query proxies with which training begins are our addition: without them, training on a thousand
+generated pictures closed the whole gap to multi-vector search (mAP@50) on these pictures, but only 76 % of it on
+pictures of other objects.
 """
 
 from dataclasses import dataclass
@@ -14,14 +15,19 @@ from operators.detailclip.proxies import QueryProxies
 from schemas import require
 from schemas.errors import InvalidValueError
 
-_AT_ONCE = 64  # pictures: their cosines with some thousands of names are still some hundred megabytes
+_AT_ONCE = 64  # pictures at a time, whose cosines with some thousands of names take some hundred megabytes
 
 
 @dataclass(frozen=True, slots=True)
 class FusionShape:
-    """dimension: of the vectors. proxies: names that it is asked for. width: of the transformer, which a linear map
-    leads into and out of (the paper's is the dimension itself: nine times the work at 768). heads divide the width.
-    hidden: of the feed-forward parts. layers: of the encoder, and as many of the decoder."""
+    """The sizes of the fusion transformer.
+
+    dimension: dimension of the vectors. proxies: number of names of the query proxies.
+    width: width of the transformer; linear maps lead into and out of it. In the paper, it equals the dimension, which
+        takes nine times the work at 768.
+    heads: number of attention heads; it must divide the width. hidden: width of the feed-forward layers.
+    layers: number of encoder layers, and also of decoder layers.
+    """
 
     dimension: int
     proxies: int
@@ -38,10 +44,10 @@ class FusionShape:
 
 
 class Fusion(torch.nn.Module):
-    """windows (N, P, D) and whole (N, D), float32 and L2-normalised → float32 (N, D), L2-normalised.
+    """Fuses windows (N, P, D) and whole (N, D), float32 and L2-normalised, into float32 (N, D), L2-normalised.
 
-    The order of the windows does not matter. What the query proxies find and what the transformer gives are added to
-    the mean of the windows.
+    The outputs of the query proxies and of the transformer are added to the mean of the windows. The order of the
+    windows does not matter.
     """
 
     def __init__(self, shape: FusionShape) -> None:
@@ -51,7 +57,7 @@ class Fusion(torch.nn.Module):
         self.transformer = torch.nn.Transformer(
             d_model=shape.width,
             nhead=shape.heads,
-            # made here rather than by Transformer, which asks for nested tensors that this order of norms cannot use
+            # not made by Transformer, which would enable nested tensors that this order of norms does not support
             custom_encoder=torch.nn.TransformerEncoder(
                 torch.nn.TransformerEncoderLayer(
                     shape.width, shape.heads, shape.hidden, dropout=0.0, batch_first=True, norm_first=True
@@ -74,14 +80,16 @@ class Fusion(torch.nn.Module):
 
     @torch.no_grad()
     def start_from(self, windows: torch.Tensor, texts: torch.Tensor, *, present: torch.Tensor, ridge: float) -> None:
-        """Training begins with what the proxies find alone, less what they find on an average picture, which tells no
-        picture from another. windows: (N, P, D); texts: (K, D), the names; present: bool (N, P); ridge: of the proxies.
+        """Initialises the weights for training: at first, only the query proxies contribute.
 
-        The map into the transformer becomes the principal axes of the subspace where texts and windows lie.
+        The mean output of the proxies over the pictures is subtracted, as it does not distinguish one picture from
+        another. The map into the transformer is set to the principal axes of the subspace of texts and windows.
+
+        windows: (N, P, D). texts: (K, D), the vectors of the names. present: bool (N, P). ridge: see `QueryProxies`.
         """
         there = windows[present]
         some = there[:: max(1, len(there) // 4096)]
-        # texts weigh three times as much: they are few, and what is asked for
+        # texts have three times the weight: they are few, and they are what queries consist of
         axes = torch.linalg.svd(torch.cat([3 * texts, some]).double(), full_matrices=False).Vh[: self.shape.width]
         self.into.weight[: len(axes)] = axes.float()
         torch.nn.init.zeros_(self.into.bias)
@@ -93,8 +101,8 @@ class Fusion(torch.nn.Module):
         self.out.bias.copy_(-usual / len(windows))
 
     def forward(self, windows: torch.Tensor, whole: torch.Tensor, present: torch.Tensor | None = None) -> torch.Tensor:
-        """present: bool (N, P), False where a picture has fewer windows than others; by default all are there."""
-        # unit vectors of many dimensions have small entries: at this scale each is about 1, as the layers expect
+        """The fused vectors. present: bool (N, P), False for windows that a picture lacks; None if none is missing."""
+        # unit vectors of many dimensions have small entries; scaled, each is about 1, as the layers expect
         scale = self.shape.dimension**0.5
         absent = None if present is None else ~present
         fused = self.transformer(
@@ -109,7 +117,7 @@ class Fusion(torch.nn.Module):
 
 
 def mean_window(windows: torch.Tensor, present: torch.Tensor | None = None) -> torch.Tensor:
-    """(N, D): of the windows (N, P, D) that are there."""
+    """(N, D): the mean of the windows (N, P, D) that are present."""
     if present is None:
         return windows.mean(dim=1)
     weight = present.to(windows.dtype)[..., None]

@@ -1,4 +1,4 @@
-"""A trained fusion and its file: weights as safetensors, with all that they belong to in the header."""
+"""A trained fusion and its file: weights as safetensors, with vector space, windows and sizes in the header."""
 
 import json
 from collections.abc import Sequence
@@ -20,8 +20,11 @@ _FORMAT = "regionlake-detail-2"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DetailModel:
-    """space: of the vectors that go in and come out: a fusion is of use with the model it was trained for alone.
-    cover: the windows that it was trained with. revision: twelve hexadecimal digits of a hash of the file."""
+    """A trained fusion.
+
+    space: space of the input and output vectors: a fusion works only with the encoder it was trained for.
+    cover: the windows with which it was trained. revision: twelve hexadecimal digits of a hash of the file.
+    """
 
     fusion: Fusion
     space: VectorSpace
@@ -29,12 +32,12 @@ class DetailModel:
     revision: str
 
     def __call__(self, pictures: Sequence[Covered]) -> VectorArray:
-        """float32 (N, D), L2-normalised. A vector depends on its own picture alone."""
+        """float32 (N, D), L2-normalised: the fused vectors. A vector depends on its own picture alone."""
         import torch
 
         fused = np.empty((len(pictures), self.space.dimension), np.float32)
         with one_torch_thread(), torch.inference_mode():
-            # one by one: sums of larger batches have other last bits, and a picture takes some milliseconds
+            # one by one: sums in larger batches differ in the last bits, and a picture takes only some milliseconds
             for row, picture in zip(fused, pictures, strict=True):
                 windows, whole = torch.from_numpy(picture.windows)[None], torch.from_numpy(picture.whole)[None]
                 row[:] = self.fusion(windows, whole)[0].numpy()
@@ -45,16 +48,16 @@ class DetailModel:
         if not self.space.comparable(space):
             raise ModelError(
                 f"the detail model was trained with vectors of {self.space}, not of {space}: train another with this "
-                "model (regionlake lab train detail --model …), or choose the model it belongs to"
+                "model (regionlake lab train detail --model …), or use the model it belongs to"
             )
 
 
 def save_detail_model(path: Path, fusion: Fusion, *, space: VectorSpace, cover: CoverConfig) -> str:
-    """Writes the file whole or not at all, and returns its revision. The same weights give the same bytes."""
+    """Writes the file atomically and returns its revision. The same weights give the same bytes."""
     from safetensors.torch import save
 
     about = {"space": json.loads(space.to_json()), "cover": asdict(cover), "shape": asdict(fusion.shape)}
-    metadata = {_FORMAT: json.dumps(about, sort_keys=True)}  # a single key: safetensors writes several in any order
+    metadata = {_FORMAT: json.dumps(about, sort_keys=True)}  # a single key, as safetensors writes several in any order
     data = save({name: tensor.contiguous() for name, tensor in fusion.state_dict().items()}, metadata=metadata)
     with atomic_write(path) as made:
         made.write_bytes(data)
@@ -62,7 +65,7 @@ def save_detail_model(path: Path, fusion: Fusion, *, space: VectorSpace, cover: 
 
 
 def load_detail_model(path: Path) -> DetailModel:
-    """Raises ModelError where the file is absent or is none of these."""
+    """Loads a detail model. Raises ModelError if the file does not exist or is not a detail model."""
     from safetensors import SafetensorError, safe_open
     from safetensors.torch import load
 
@@ -71,11 +74,11 @@ def load_detail_model(path: Path) -> DetailModel:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
         if _FORMAT not in metadata:
-            raise ModelError(f"{path} is no detail model; make one with regionlake lab train detail")
+            raise ModelError(f"{path} is not a detail model; make one with regionlake lab train detail")
         about = json.loads(metadata[_FORMAT])
         fusion = Fusion(FusionShape(**about["shape"]))
         fusion.load_state_dict(load(data))
         revision = file_revision(path)
         return DetailModel(fusion.eval(), VectorSpace(**about["space"]), CoverConfig(**about["cover"]), revision)
     except (OSError, SafetensorError, KeyError, TypeError, RuntimeError) as error:
-        raise ModelError(f"{path} is no detail model; make one with regionlake lab train detail: {error}") from error
+        raise ModelError(f"{path} is not a detail model; make one with regionlake lab train detail: {error}") from error

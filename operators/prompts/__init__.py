@@ -1,1 +1,1 @@
-"""Prompts: points, boxes and words that choose among the masks of one picture."""
+"""Prompts: points, boxes and words that select among the masks of one picture."""

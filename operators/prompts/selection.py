@@ -1,4 +1,4 @@
-"""Prompt-guided selection: one region out of the masks of a picture, without running the segmenter again.
+"""Prompt-guided selection of one region from the masks of a picture, without running the segmenter again.
 
 Source: Search Anything, section 2.1, after FastSAM (Zhao et al., arXiv 2306.12156).
 """
@@ -16,13 +16,16 @@ from schemas.errors import InvalidValueError, QueryError
 from schemas.masks import Mask
 from schemas.prompts import PointTuple, RegionPrompts
 
-REACH = 0.03  # of the picture's diagonal: a point that lies on no mask takes the nearest one within it
-SAME_BOX = 0.8  # of the best fit with the box: masks that fit it about as well, among which words decide
+REACH = 0.03  # share of the picture's diagonal within which a point on no mask selects the nearest mask
+SAME_BOX = 0.8  # share of the best fit with the box from which masks fit about as well, and words decide among them
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The region that the prompts mean. box: one, the tightest around the mask. chosen: which masks it is made of."""
+    """The selected region.
+
+    box: one box, the tightest around the mask. chosen: indices of the masks of which the region consists.
+    """
 
     mask: Mask
     box: Boxes
@@ -35,22 +38,24 @@ def select_region(
     *,
     similarity: NDArray[np.float32] | None = None,
 ) -> Selection:
-    """The region that all prompts together mean.
+    """Selects the region that fits all prompts together.
 
-    masks: of one picture, all of one size; empty ones are never chosen.
-    similarity: float32 (N,), cosine of each mask's masked crop with the words; needed when the prompts hold some.
+    masks: masks of one picture, all of one size; empty masks are never chosen.
+    similarity: float32 (N,), cosine of each mask's masked crop and the words; required if the prompts contain words.
 
-    1. A mask that holds a background point is out.
-    2. Each foreground point asks for one of the masks that hold it; a point on none of them takes the nearest within
-       3 % of the picture's diagonal. Without points every mask is asked for.
-    3. Which of them: the one that fits the box best (see _box_fit); with words, the highest cosine; with both, the
-       highest cosine among those that fit the box at least 0.8 times as well as the best; with neither, the smallest.
-    4. The masks of several foreground points are merged into one.
+    1. Masks that contain a background point are excluded.
+    2. Each foreground point has as candidates the masks that contain it; if there are none, the nearest mask within
+       3 % of the picture's diagonal. Without points, all masks are candidates.
+    3. One of the candidates is chosen: with a box, the one that fits it best (see _box_fit); with words, the one with
+       the highest cosine; with both, the one with the highest cosine among those that fit the box at least 0.8 times as
+       well as the best; with neither, the smallest.
+    4. The masks chosen for several foreground points are merged into one.
 
-    Ties go to the smaller mask, then to the first. Of nested segments under a point in the middle of an object, the
-    smallest had a mean IoU of .30 with it, the middle one of .16, the highest scored of .07; the best of all masks .41,
-    the one that fits its box best .38 (296 objects of 40 pictures of coco-mini).
-    Raises QueryError where no mask fits, and says which prompt none did.
+    Ties go to the smaller mask, then to the first. Of the nested segments under a point in the middle of an object, the
+    smallest had a mean IoU of .30 with the object, the middle one .16, and the one with the highest score .07. The best
+    of all masks had .41, and the one that fits the object's box best .38 (296 objects in 40 pictures of coco-mini).
+
+    Raises QueryError if no mask fits, and states which prompt excluded all masks.
     """
     if prompts.text is not None and (similarity is None or similarity.shape != (len(masks),)):
         got = "none" if similarity is None else f"{similarity.shape}"
@@ -83,7 +88,7 @@ def select_region(
 
 
 class _Choice:
-    """Which of several masks the box and the words prefer."""
+    """Chooses among masks by the box and the words."""
 
     def __init__(
         self,
@@ -98,21 +103,21 @@ class _Choice:
 
     def best(self, among: list[int]) -> int:
         left = np.array(among)
-        wanted = np.zeros(len(left)) if self._words is None else self._words[left]
+        preference = np.zeros(len(left)) if self._words is None else self._words[left]
         if self._fit is not None:
             fit = self._fit[left]
             if fit.max() <= 0.0:
                 raise QueryError(f"no mask that the other prompts allow meets the box {self._box}")
             close = fit >= SAME_BOX * fit.max()
-            wanted = fit[close] if self._words is None else wanted[close]
+            preference = fit[close] if self._words is None else preference[close]
             left = left[close]
-        return int(left[np.lexsort((left, self._area[left], -wanted))[0]])
+        return int(left[np.lexsort((left, self._area[left], -preference))[0]])
 
 
 def _box_fit(masks: Sequence[Mask], box: tuple[float, float, float, float]) -> NDArray[np.float32]:
-    """float32 (N,): geometric mean of two IoUs with the box: of the box around each mask, and of the mask itself.
+    """float32 (N,): geometric mean of two IoUs with the box: that of the box around each mask, and that of the mask.
 
-    The first alone takes a thin ring for what it surrounds, the second prefers whatever is square.
+    The first alone would confuse a thin ring with the thing that it surrounds; the second alone prefers square masks.
     """
     drawn = Boxes([box])  # type: ignore[arg-type]
     height, width = masks[0].height_px, masks[0].width_px
@@ -129,12 +134,12 @@ def _holds(mask: NDArray[np.bool_], point: PointTuple) -> bool:
 
 
 def _pixel(point: PointTuple, *, height: int, width: int) -> tuple[int, int]:
-    """Row and column."""
+    """Row and column of the pixel that contains `point`."""
     return min(int(point[1] * height), height - 1), min(int(point[0] * width), width - 1)
 
 
 def _nearest(pixels: dict[int, NDArray[np.bool_]], among: list[int], point: PointTuple) -> list[int]:
-    """The masks nearest to a point that lies on none of them. Raises QueryError beyond REACH."""
+    """The masks nearest to a point that lies on none of them. Raises QueryError if they are farther than REACH."""
     height, width = next(iter(pixels.values())).shape
     distance = []
     for i in among:

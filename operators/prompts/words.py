@@ -1,4 +1,4 @@
-"""Words as a prompt: how like each mask's masked crop is to a text."""
+"""Words as a prompt: the similarity of each mask's masked crop and a text."""
 
 from collections.abc import Sequence
 
@@ -16,9 +16,9 @@ CROP_PX = 160
 
 
 def word_similarity(image: ImageArray, masks: Sequence[Mask], text: str, encoder: Encoder) -> NDArray[np.float32]:
-    """float32 (N,): cosine of each masked crop with the text; −1 for an empty mask.
+    """float32 (N,): cosine of each masked crop and the text; −1 for an empty mask. Takes one model pass per mask.
 
-    image: uint8 (H, W, 3) RGB, of the size of the masks. Takes one pass of the model a mask.
+    image: uint8 (H, W, 3) RGB, of the size of the masks.
     """
     shown = [i for i, mask in enumerate(masks) if mask.area_px]
     boxes = mask_boxes([masks[i] for i in shown])

@@ -1,1 +1,1 @@
-"""Many vectors of a frame as few."""
+"""Representatives: a few vectors in place of the many patch vectors of a frame."""

@@ -1,4 +1,4 @@
-"""From the patch grid of a frame to its representatives, as a plan says."""
+"""Builds the aggregator of a plan, which turns the patch grid of a frame into its representatives."""
 
 from collections.abc import Callable
 
@@ -17,13 +17,13 @@ Aggregate = Callable[[PatchGrid, Boxes], Representatives]
 
 
 def build_aggregator(config: RepresentativesConfig) -> Aggregate:
-    """What takes a frame's grid and its proposed boxes, and gives its representatives.
+    """Builds a function from a frame's patch grid and proposed boxes to its representatives.
 
-    The same grid and boxes give the same. Raises PlanError for the method "none".
+    The same grid and boxes always give the same representatives. Raises PlanError for the method "none".
     """
     match config.method:
         case "none":
-            raise PlanError('no representatives are made by the method "none"')
+            raise PlanError('the method "none" makes no representatives')
         case "all":
             return lambda grid, _: of_clusters(grid, np.arange(len(grid)))
         case "kmeans":

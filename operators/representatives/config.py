@@ -10,13 +10,14 @@ AggregationMethod = Literal["none", "all", "kmeans", "agglomerative-count", "agg
 
 @dataclass(frozen=True, slots=True)
 class RepresentativesConfig:
-    """What stands for a frame beside its one global vector. Source: Cluster-CLIP; methods.md §4.2.
+    """The vectors that represent a frame in addition to its global vector. Source: Cluster-CLIP; methods.md §4.2.
 
-    method: "none"; "all", every patch itself; "kmeans" (K.M.), `count` clusters; "agglomerative-count" (AG-F), the
-        same by merging the nearest two until `count` are left; "agglomerative-threshold" (AG-T), merging while the
-        nearest two are within `threshold`; "regions" (R.P.), the mean under each of the first `count` regions.
-    count: representatives of a frame at most; "all" and "agglomerative-threshold" take as many as there are.
-    threshold: mean distance `1 − cos` between the patches of two clusters, in [0, 2].
+    method: "none". "all": every patch. "kmeans" (K.M.): the means of `count` clusters. "agglomerative-count" (AG-F):
+        the means of clusters, of which the nearest two are merged until `count` are left. "agglomerative-threshold"
+        (AG-T): the same, merging while the nearest two are within `threshold`. "regions" (R.P.): the mean under each
+        of the first `count` regions.
+    count: largest number of representatives of a frame; "all" and "agglomerative-threshold" have no limit.
+    threshold: largest mean distance `1 − cos` between the patches of two merged clusters, in [0, 2].
     """
 
     method: AggregationMethod = "none"
@@ -29,7 +30,7 @@ class RepresentativesConfig:
         require.within("[0, 2]", threshold=self.threshold)  # a distance 1 − cos
 
     def fields_in_use(self) -> tuple[str, ...]:
-        """Names of the fields on which representatives depend; none where none are made."""
+        """Names of the fields on which representatives depend; empty if none are made."""
         match self.method:
             case "none":
                 return ()

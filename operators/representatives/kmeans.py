@@ -13,18 +13,18 @@ from schemas.patches import PatchGrid
 
 
 class KMeansAggregator:
-    """At most `count` clusters by Euclidean distance, which orders unit vectors as the cosine does."""
+    """Makes at most `count` clusters by Euclidean distance, which orders unit vectors as the cosine does."""
 
     def __init__(self, *, count: int) -> None:
         self._count = count
         self._threads = ThreadpoolController()
 
     def __call__(self, grid: PatchGrid) -> Representatives:
-        """Fewer than `count` where fewer vectors differ. The same for the same grid, on any number of cores."""
+        """Fewer than `count` if fewer vectors are distinct. The result does not depend on the number of cores."""
         if self._count >= len(grid):
             return of_clusters(grid, np.arange(len(grid)))
-        # one thread: several add up their centres in any order; and a frame's patches are too few to share
+        # one thread: several would sum the centres in any order, and a frame has too few patches to share
         with self._threads.limit(limits=1), warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # says that vectors are equal to each other
+            warnings.simplefilter("ignore", ConvergenceWarning)  # warns that some vectors are equal
             labels: NDArray[np.int32] = KMeans(self._count, n_init=1, random_state=0).fit_predict(grid.flat())
         return of_clusters(grid, labels)

@@ -10,14 +10,20 @@ from schemas.vectors import normalise
 
 
 class RegionMeans:
-    """One representative a box, for the first `count` boxes: they overlap, and patches under none have none."""
+    """Makes one representative for each of the first `count` boxes.
+
+    Boxes may overlap. Patches outside all boxes are not represented.
+    """
 
     def __init__(self, *, count: int) -> None:
         self._count = count
 
     def __call__(self, grid: PatchGrid, boxes: Boxes) -> Representatives:
-        """Each patch counts by how much of it the box covers. Its box is the given one, its count that of the
-        patches that it touches: at least one, for a box without area takes the patch at its place."""
+        """The mean of each box, in which a patch is weighted by how much of it the box covers.
+
+        The count of a representative is the number of patches that its box touches. It is at least one, as a box
+        without area uses the patch at its place.
+        """
         boxes = boxes[: self._count]
         weights = cell_weights(boxes, rows=grid.rows, cols=grid.cols, extent=grid.extent)
         means = (weights @ grid.flat().astype(np.float64)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What stands for a frame in search beside its one global vector."""
+"""The vectors that represent a frame in search in addition to its global vector."""
 
 from dataclasses import dataclass
 
@@ -13,10 +13,10 @@ from schemas.vectors import VectorArray, normalise
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Representatives:
-    """n vectors of one frame, a struct of arrays.
+    """n vectors of one frame, as a struct of arrays.
 
-    vectors: float32 (n, D), L2-normalised. boxes: n, the extent of the patches that each stands for.
-    counts: int32 (n,), how many patches these are.
+    vectors: float32 (n, D), L2-normalised. boxes: n boxes, the extent of the patches that each vector represents.
+    counts: int32 (n,), the number of these patches.
     """
 
     vectors: VectorArray
@@ -31,7 +31,9 @@ class Representatives:
                 f"counts must be int32 ({len(self.vectors)},), got {self.counts.dtype} {self.counts.shape}"
             )
         if len(self.boxes) != len(self.vectors):
-            raise InvalidValueError(f"one box a vector: got {len(self.boxes)} boxes and {len(self.vectors)} vectors")
+            raise InvalidValueError(
+                f"each vector needs one box: got {len(self.boxes)} boxes and {len(self.vectors)} vectors"
+            )
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -41,16 +43,17 @@ class Representatives:
 
 
 def of_clusters(grid: PatchGrid, labels: NDArray[np.integer]) -> Representatives:
-    """The mean vector of each cluster, scaled to unit length; the largest cluster first.
+    """The mean vector of each cluster, scaled to unit length; the largest cluster comes first.
 
-    labels: (rows * cols,), the cluster of each patch, row by row, any numbers. Clusters of one size stand in the
-    order of their first patches, so that the numbers do not matter.
+    Clusters of equal size are in the order of their first patches, so that the numbers in `labels` do not matter.
+
+    labels: (rows * cols,), the number of each patch's cluster, row by row; any numbers.
     """
     if labels.shape != (len(grid),):
-        raise InvalidValueError(f"labels must be ({len(grid)},), one a patch, got {labels.shape}")
+        raise InvalidValueError(f"labels must be ({len(grid)},), one for each patch, got {labels.shape}")
     _, first, cluster, counts = np.unique(labels, return_index=True, return_inverse=True, return_counts=True)
     order = np.lexsort((first, -counts))
-    cluster = np.argsort(order)[cluster]  # its number in the new order
+    cluster = np.argsort(order)[cluster]  # numbers in the new order
     members = np.zeros((len(counts), len(grid)))
     members[cluster, np.arange(len(grid))] = 1
     sums = members @ grid.flat().astype(np.float64)

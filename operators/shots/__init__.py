@@ -1,1 +1,1 @@
-"""Shots: frames at which a detector fires, and the cuts that follow from all of them."""
+"""Shots: the events at which a detector fires, and the cuts that follow from them."""

@@ -1,4 +1,4 @@
-"""The shot detectors that a plan can name, `read.shots.detector`."""
+"""The shot detectors that a plan can name in `read.shots.detector`."""
 
 from operators.runtime.registry import Registry
 from operators.shots.detector import ShotDetectorConfig

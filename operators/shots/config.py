@@ -16,19 +16,19 @@ from schemas.sources import Source
 class ShotConfig:
     """A detector and its settings; the defaults are those of PySceneDetect's command line.
 
-    detector: one of PySceneDetect's, the network TransNetV2, or another by its name or class path.
-    threshold: None takes the detector's own default. Units differ: content and threshold 0…255,
+    detector: one of PySceneDetect's detectors, the network TransNetV2, or another detector by its name or class path.
+    threshold: None uses the detector's own default. The units differ: content and threshold 0…255,
         adaptive a ratio, histogram, hash and transnetv2 0…1.
     min_shot_s: rounded to frames at the source's average rate, as the command line does.
-    weights: of the changes in hue, saturation, luma and edges (content, adaptive).
-    kernel_size: of the edge dilation, odd, >= 3; None goes by the frame size.
+    weights: weights of the changes in hue, saturation, luma and edges (content, adaptive).
+    kernel_size: size of the edge dilation, odd, >= 3; None chooses it by the frame size.
     filter_mode: what the content detector does with cuts closer than min_shot_s: "merge" them, or
         "suppress" the later ones.
-    min_content: least score of a cut (adaptive). window_frames: on each side (adaptive).
-    fade_bias: where in a fade the cut lies, -1 its start … 1 its end (threshold).
-    min_fade_s: least time in the dark (threshold). cut_at_final_fade: also where no fade-in follows.
-    bins: of the histogram. hash_size, lowpass: of the perceptual hash.
-    settings: of detectors that have settings of their own, where they differ from their defaults; one of a class.
+    min_content: least score of a cut (adaptive). window_frames: number of frames on each side (adaptive).
+    fade_bias: position of the cut in a fade, from -1 (its start) to 1 (its end) (threshold).
+    min_fade_s: least time in the dark (threshold). cut_at_final_fade: cut also if no fade-in follows (threshold).
+    bins: bins of the histogram. hash_size, lowpass: parameters of the perceptual hash.
+    settings: settings of detectors that have their own, if they differ from the defaults; at most one of each class.
     """
 
     detector: str = "content"
@@ -63,7 +63,7 @@ class ShotConfig:
 
     @property
     def chosen(self) -> ShotDetectorConfig:
-        """The settings that are the detector's own."""
+        """The chosen detector's own settings."""
         return SHOT_DETECTORS.config_of(self.detector, self.settings)
 
     def build(self, source: Source, *, first_of_source: bool) -> ShotDetector:
@@ -74,7 +74,7 @@ class ShotConfig:
         return default if self.threshold is None else self.threshold
 
     def counted(self) -> Mapping[str, object]:
-        """See `CountsByName`: the detector by its own name, wherever its class lies."""
+        """See `CountsByName`: the detector is counted by its own name, wherever its class is defined."""
         shared = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "settings"}
         if self.detector in SHOT_DETECTORS.built_in:  # these have no settings of their own
             return shared

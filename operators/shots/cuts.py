@@ -1,4 +1,4 @@
-"""From the raw events of a whole source to its shots: PySceneDetect's rules on shot length."""
+"""Derives the shots of a source from its events, by PySceneDetect's rules on shot length."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -15,10 +15,11 @@ from schemas.sources import Source
 def fold_shots(
     source: Source, events: Sequence[CutEvent], first_pts: int, last_pts: int, *, config: ShotConfig
 ) -> list[Shot]:
-    """The shots of a source, covering its span without gaps, as PySceneDetect's command line finds them.
+    """The shots of a source, as PySceneDetect's command line finds them. They cover its span without gaps.
 
-    events: all of the source, in any order. first_pts, last_pts: of its first and last decoded frame.
     A picture is one shot.
+
+    events: all events of the source, in any order. first_pts, last_pts: PTS of its first and last decoded frame.
     """
     if source.kind == "picture":
         return [Shot(source.span, "start")]
@@ -33,7 +34,7 @@ def fold_shots(
         case "spaced":
             cuts = fold.spaced(ordered)
     kind: CutKind = "fade" if rule == "faded" else "cut"
-    # a fade's middle may round to the very ends of the source
+    # the middle of a fade may be rounded to the start or the end of the source
     inner = sorted({cut for cut in cuts if source.span.start < cut < source.span.stop})
     starts = [source.span.start, *inner]
     stops = [*inner, source.span.stop]
@@ -44,7 +45,7 @@ def fold_shots(
 
 
 class _Fold:
-    """PySceneDetect's clock of one source: positions from its first frame, lengths in frames."""
+    """PySceneDetect's rules in its own clock for one source: positions from the first frame, lengths in frames."""
 
     def __init__(self, source: Source, first_pts: int, config: ShotConfig) -> None:
         self._time_base = source.clock.time_base
@@ -54,12 +55,12 @@ class _Fold:
         self._min_frames = FrameTimecode(float(config.min_shot_s), self._rate).frame_num
 
     def flash_filtered(self, events: Sequence[CutEvent], last_pts: int) -> list[int]:
-        """The content detector's own filter, fed with the frames that can change its state.
+        """Content: PySceneDetect's own filter, called only with the frames that can change its state.
 
-        It is a function of time since the last event and of a merge in progress. A frame without an
-        event only ever ends a merge, at the first frame that lies min_shot_s after the last event;
-        where nothing follows in time, the cut that it then gives is the last event itself, whichever
-        frame ends it. So the frame just before each event, and the last, stand for all between.
+        The state consists of the time since the last event and of a merge in progress. A frame without an
+        event can only end a merge, at the first frame that is min_shot_s after the last event. The cut is
+        then the last event itself, whichever frame ends the merge. It is therefore enough to pass the frame
+        just before each event, and the last frame.
         """
         mode = FlashFilter.Mode.MERGE if self._config.filter_mode == "merge" else FlashFilter.Mode.SUPPRESS
         flash = FlashFilter(mode, self._min_frames)
@@ -75,7 +76,7 @@ class _Fold:
         return [cut.pts + self._first for cut in cuts]
 
     def spaced(self, events: Sequence[CutEvent]) -> list[int]:
-        """Adaptive, histogram and hash: an event counts once min_shot_s has passed since the last cut."""
+        """Adaptive, histogram and hash: an event is a cut if min_shot_s has passed since the last cut."""
         last = self._at(self._first)
         cuts: list[int] = []
         for event in events:
@@ -86,7 +87,7 @@ class _Fold:
         return cuts
 
     def faded(self, events: Sequence[CutEvent], last_pts: int) -> list[int]:
-        """Threshold: between a fade-out and the fade-in after it, as fade_bias says."""
+        """Threshold: a cut lies between a fade-out and the next fade-in, at the position given by fade_bias."""
         min_fade = FrameTimecode(float(self._config.min_fade_s), self._rate)
         last = self._at(self._first)
         out: FrameTimecode | None = None

@@ -1,4 +1,4 @@
-"""What every shot detector offers: where it fires, frame by frame, before any rule on shot length."""
+"""The interface of shot detectors, which report events frame by frame, before any rule on shot length applies."""
 
 from collections.abc import Iterator
 from dataclasses import Field
@@ -15,14 +15,16 @@ CutRule = Literal["spaced", "flash_filtered", "faded"]
 
 
 class ShotDetector(Protocol):
-    """Frames in, in PTS order; events out, in PTS order, each at most `delay_frames` frames after its own.
+    """Finds the events in frames that are given in PTS order. Events are also in PTS order.
 
-    An event depends on a window around it, and never on earlier events: events of neighbouring
-    stretches of a source, read apart, are those of the whole.
+    An event depends on a window around it, and never on earlier events. The events of segments of a source that
+    are read separately are therefore those of the whole source.
 
-    events_known: whether all events at the frame given last come out, and mean something. From the
-        source's first frame on they do; read from the middle, not before the window is full.
-    warm_up_frames: after so many frames they normally do; where the frame rate varies it can take more.
+    delay_frames: an event is reported at most this many frames after its own frame.
+    events_known: whether all events at the last given frame are reported, and are valid. This is so from the source's
+        first frame on; if reading starts in the middle, it is so once the window is full.
+    warm_up_frames: number of frames after which `events_known` normally becomes true; with a variable frame rate, it
+        can take longer.
     """
 
     delay_frames: int
@@ -30,19 +32,19 @@ class ShotDetector(Protocol):
     events_known: bool
 
     def __call__(self, pts: int, small: ImageArray) -> Iterator[CutEvent]:
-        """small: uint8 (h, w, 3), BGR, the same size for all frames."""
+        """Adds a frame and yields the events that are now known. small: uint8 (h, w, 3), BGR, always of one size."""
 
     def flush(self) -> Iterator[CutEvent]:
-        """The events still to come, once the source's last frame was given."""
+        """The remaining events, after the source's last frame was given."""
 
 
 class ShotDetectorConfig(Protocol):
     """The settings of one shot detector: a frozen dataclass with a default for every field.
 
-    name: of lower-case letters, digits and hyphens. A plan has the settings under it, `[read.shots.NAME]`.
-    cut_rule: which events are cuts. "spaced": those that lie `min_shot_s` after the last cut. "flash_filtered":
-        those that PySceneDetect's filter against flashes keeps. "faded": one between a "fade_out" event and the
-        "fade_in" after it.
+    name: consists of lower-case letters, digits and hyphens. The settings in a plan are under it: `[read.shots.NAME]`.
+    cut_rule: which events are cuts. "spaced": those that are at least `min_shot_s` after the last cut.
+        "flash_filtered": those that PySceneDetect's filter against flashes keeps. "faded": one cut between a "fade_out"
+        event and the next "fade_in" event.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
@@ -50,9 +52,9 @@ class ShotDetectorConfig(Protocol):
     cut_rule: ClassVar[CutRule]
 
     def build(self, shots: "ShotConfig", source: Source, *, first_of_source: bool) -> ShotDetector:
-        """A detector for one stretch of a source; built in the process that reads it.
+        """Builds a detector for one segment of a source, in the process that reads it.
 
-        shots: the settings that detectors share.
-        first_of_source: the first frame that will be given is the source's first.
+        shots: the settings that all detectors share.
+        first_of_source: whether the first frame that will be given is the source's first.
         """
         ...

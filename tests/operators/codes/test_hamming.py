@@ -1,4 +1,4 @@
-"""Hamming distance of packed codes. Catches bits in another order, counts that overflow a byte (a distance can be 256),
+"""Hamming distance of packed codes. Catches bits in a wrong order, counts that overflow a byte (a distance can be 256),
 and ties that depend on the order of the rows."""
 
 import numpy as np

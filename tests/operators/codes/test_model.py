@@ -1,5 +1,5 @@
-"""The file of a code model. Catches settings that do not come back, codes that change with the batch, and features of
-another model that are taken all the same."""
+"""The file of a code model. Catches settings that are not restored, codes that change with the batch, and features of
+another model that are accepted."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -61,5 +61,5 @@ def test_features_of_another_model_are_refused(model: CodeModel) -> None:
 def test_a_file_that_is_no_code_model_is_named(tmp_path: Path) -> None:
     (tmp_path / "other.safetensors").write_bytes(b"no tensors")
     for name in ("absent.safetensors", "other.safetensors"):
-        with pytest.raises(ModelError, match=f"{name} is no code model"):
+        with pytest.raises(ModelError, match=f"{name} is not a code model"):
             CodeModel.load(tmp_path / name)

@@ -1,5 +1,5 @@
-"""The file of a fusion, and windows as it sees them. Catches a file that loads as another fusion, vectors that depend
-on what shares the call, and a fusion used with another model's vectors."""
+"""The file of a fusion, and its windows. Catches a file that is loaded as another fusion, vectors that depend on the
+rest of the batch, and a fusion that accepts another model's vectors."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -60,10 +60,10 @@ def test_another_model_s_vectors_are_refused(fusion: Fusion, tmp_path: Path) -> 
 
 
 def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"absent\.safetensors is no detail model"):
+    with pytest.raises(ModelError, match=r"absent\.safetensors is not a detail model"):
         load_detail_model(tmp_path / "absent.safetensors")
     (tmp_path / "wrong").write_bytes(b"not weights")
-    with pytest.raises(ModelError, match="wrong is no detail model"):
+    with pytest.raises(ModelError, match="wrong is not a detail model"):
         load_detail_model(tmp_path / "wrong")
 
 

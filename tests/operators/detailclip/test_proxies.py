@@ -1,5 +1,5 @@
-"""Query proxies, with which the fusion begins. Catches a vector that does not answer the names as the best window does,
-names that are much alike and blow it up, and padding that is taken for windows."""
+"""Query proxies. Catches vectors whose cosines with names differ from those of the best windows, similar names that
+make the vector too large, and padding that is mistaken for windows."""
 
 import numpy as np
 import torch

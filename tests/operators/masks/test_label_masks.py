@@ -1,4 +1,4 @@
-"""Unions of labels. Catches runs that are a pixel off or begin with the wrong side, compared with encoding the pixels."""
+"""Unions of labels. Catches runs that are a pixel off or start on the wrong side, compared with encoded pixels."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,5 @@
-"""Selection by prompts. Catches x and y swapped, background points that exclude nothing, prompts that overrule one
-another in another order than stated, and merged masks whose box is that of one part."""
+"""Selection by prompts. Catches swapped x and y, background points that exclude nothing, prompts that overrule one
+another in another order than documented, and merged masks that have the box of one part only."""
 
 import numpy as np
 import pytest

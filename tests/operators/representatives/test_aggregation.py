@@ -1,5 +1,5 @@
-"""Catches representatives that lose or double patches, drift from the mean of their patches, point to another place
-of the frame, or change from one run to the next."""
+"""Catches representatives that lose or repeat patches, differ from the mean of their patches, report another place in
+the frame, or change from one run to the next."""
 
 import numpy as np
 import pytest

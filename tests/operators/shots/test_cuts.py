@@ -1,4 +1,4 @@
-"""Catches cuts that differ from PySceneDetect's own, and rules on shot length that depend on what was not an event."""
+"""Catches cuts that differ from PySceneDetect's own, and rules on shot length that depend on frames without events."""
 
 import csv
 import random

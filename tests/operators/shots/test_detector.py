@@ -1,4 +1,4 @@
-"""Catches events that depend on where reading began, or that PySceneDetect would not see."""
+"""Catches events that depend on where reading began, or that PySceneDetect would not report."""
 
 from fractions import Fraction
 

@@ -1,4 +1,4 @@
-"""Catches windows that depend on where reading began, miss a frame, or are unlike those of TransNetV2's package."""
+"""Catches windows that depend on where reading began, omit a frame, or differ from those of TransNetV2's package."""
 
 from collections.abc import Sequence
 from fractions import Fraction

@@ -1,6 +1,6 @@
-"""Catches predictions and cuts unlike those of TransNetV2's own package, and cuts that depend on where reading began.
+"""Catches predictions and cuts that differ from those of TransNetV2's own package, or depend on where reading began.
 
-A window takes a second, so each that is asked for again is answered from memory; the answers are the network's.
+A window takes a second, so the network's predictions are cached for windows that occur again.
 """
 
 import random

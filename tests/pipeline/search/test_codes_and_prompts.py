@@ -194,7 +194,7 @@ def test_a_lake_keeps_one_code_model(lake: Lake, encoder: EverydayEncoder, code_
     other = replace(model, method="itq")
     with pytest.raises(LakeError, match="holds codes of the code model"):
         keep_code_model(lake, other)
-    with pytest.raises(ModelError, match="these codes are made of features of"):
+    with pytest.raises(ModelError, match="the code model was trained for features of"):
         model.require_space(replace(encoder.space, revision="another"))
 
 

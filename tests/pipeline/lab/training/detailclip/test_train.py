@@ -144,5 +144,5 @@ def test_what_cannot_be_trained_or_used_is_refused(trained: Path, pictures: Path
         train_detail(config(out, model, lake=str(tmp_path / "absent")))
     with pytest.raises(ModelError, match="train another"):
         ingest([str(pictures / "0.png")], str(tmp_path / "lake"), plan("everyday", detail=str(trained)))
-    with pytest.raises(ModelError, match="is no detail model"):
+    with pytest.raises(ModelError, match="is not a detail model"):
         ingest([str(pictures / "0.png")], str(tmp_path / "lake"), plan(model, detail=str(tmp_path / "absent")))
