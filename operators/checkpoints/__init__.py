@@ -1,1 +1,1 @@
-"""Checkpoints of `transformers` and open_clip: where their files are, and how they are read."""
+"""Finds the files of checkpoints (`transformers`, open_clip, OpenAI) and reads them."""

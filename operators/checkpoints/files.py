@@ -1,4 +1,4 @@
-"""Where the files of a checkpoint are: in a folder, in a file of OpenAI's, in the hub's cache, or still on the hub."""
+"""Finds the files of a checkpoint: in a folder, in one of OpenAI's files, in the hub's cache, or on the hub itself."""
 
 import json
 import os
@@ -21,8 +21,12 @@ Layout = Literal["transformers", "open_clip", "openai"]
 
 @dataclass(frozen=True, slots=True)
 class CheckpointFiles:
-    """layout: "transformers" a folder with its config.json, "open_clip" a folder with open_clip_config.json, "openai"
-    one file with OpenAI's names. path: of the folder or file. weights: every file of them."""
+    """The files of one checkpoint.
+
+    layout: "transformers" is a folder with a config.json, "open_clip" a folder with an open_clip_config.json, "openai"
+        one file whose weights have OpenAI's names.
+    path: that folder or file. weights: every file that holds weights.
+    """
 
     layout: Layout
     path: Path
@@ -34,13 +38,15 @@ class CheckpointFiles:
 
 
 def is_checkpoint(name: str) -> bool:
-    """Whether a model's name is that of a folder, a file, or a repository of the hub (which holds a slash)."""
+    """Whether a model's name names a folder, a file, or a repository of the hub (which contains a slash)."""
     return "/" in name or os.sep in name or Path(name).is_dir() or name.endswith(_SINGLE)
 
 
 def find_checkpoint(name: str) -> CheckpointFiles:
-    """The files of a checkpoint, fetched from the hub where they are not here. Raises ModelError that says what is
-    missing."""
+    """The files of a checkpoint, fetched from the hub if they are not on this machine.
+
+    Raises ModelError that says what is missing.
+    """
     path = Path(name).expanduser()
     if path.is_file():
         if path.suffix not in _SINGLE:
@@ -51,13 +57,13 @@ def find_checkpoint(name: str) -> CheckpointFiles:
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
         raise ModelError(f"there is no folder or file {name}; a model of the hub is named owner/model")
     folder = _fetched(name, _SMALL)
-    # what the small files promise, and not every format that the repository keeps
+    # only the format that the configuration implies: repositories often keep the same weights in several
     wanted = ("model*.safetensors",) if _layout(folder, name) == "transformers" else (OPEN_CLIP_WEIGHTS,)
     return _in_folder(_fetched(name, (*_SMALL, *wanted)), name)
 
 
 def element_counts(path: Path, name: str) -> int:
-    """How many numbers a safetensors file holds, from its header. Raises ModelError where the file is not whole."""
+    """The number of values in a safetensors file, from its header. Raises ModelError if the file is incomplete."""
     size = path.stat().st_size
     try:
         with path.open("rb") as file:
@@ -83,7 +89,7 @@ def element_counts(path: Path, name: str) -> int:
 
 
 def fingerprint(files: CheckpointFiles) -> str:
-    """Twelve hexadecimal digits over all that vectors depend on: weights, configurations, tokenizer."""
+    """Hash of everything that vectors depend on (weights, configurations, tokenizer), as twelve hexadecimal digits."""
     beside: list[Path] = []
     if files.layout != "openai":
         beside = [p for p in files.path.iterdir() if p.is_file() and p.suffix in (".json", ".txt", ".model")]
@@ -92,7 +98,7 @@ def fingerprint(files: CheckpointFiles) -> str:
 
 
 def licence(files: CheckpointFiles) -> str:
-    """As the model's README says in its front matter."""
+    """The licence that the front matter of the model's README states."""
     readme = files.folder / "README.md"
     if files.layout != "openai" and readme.is_file():
         lines = [line.partition(":") for line in readme.read_text(errors="replace").splitlines()[:60]]
@@ -103,7 +109,7 @@ def licence(files: CheckpointFiles) -> str:
 
 
 def _layout(folder: Path, name: str) -> Layout:
-    """Folders of both kinds are read as transformers'; timm's config.json is of neither."""
+    """The layout of a folder. If it has both, it is read as transformers'; timm's config.json is neither."""
     config = folder / "config.json"
     if config.is_file():
         try:

@@ -1,4 +1,4 @@
-"""How much memory this process may still take: of the machine, and of the container that it runs in."""
+"""How much memory this process may still allocate, on the machine and in the container that it runs in."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 def free_bytes(*, meminfo: Path = Path("/proc/meminfo"), cgroup: Path = _CGROUP) -> int:
-    """The smaller of both. What caches would give back counts as free."""
+    """The smaller of the machine's and the container's free memory. Memory that caches would release counts as free."""
     free = _available(meminfo)
     limit = _container(cgroup)
     return free if limit is None else min(free, limit)
@@ -22,7 +22,7 @@ def _available(meminfo: Path) -> int:
 
 
 def _container(cgroup: Path) -> int | None:
-    """Control groups, version 2; None without a limit."""
+    """Free memory of the control group (version 2); None if it has no limit."""
     try:
         limit = (cgroup / "memory.max").read_text().strip()
         used = int((cgroup / "memory.current").read_text())

@@ -1,4 +1,4 @@
-"""Reading a checkpoint of `transformers`: its configuration and its weights, onto the device where models run."""
+"""Reads a checkpoint of `transformers`, its configuration and its weights, onto the device where models run."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def checkpoint_folder(name: str) -> Path:
-    """The folder of a checkpoint, fetched from the hub where it is not here. Raises ModelError."""
+    """The folder of a checkpoint, fetched from the hub if it is not on this machine. Raises ModelError."""
     return find_checkpoint(name).folder
 
 
 def read_config(folder: Path) -> Any:
-    """The configuration of a checkpoint of `transformers`. Raises ModelError where it cannot be read."""
+    """The configuration of a checkpoint of `transformers`. Raises ModelError if it cannot be read."""
     from transformers import AutoConfig
 
     with describing_model_errors(str(folder), "its config.json"):
@@ -28,7 +28,7 @@ def read_config(folder: Path) -> Any:
 
 
 def device_and_dtype() -> "tuple[torch.device, torch.dtype]":
-    """Where models run and how they compute: bfloat16 on the GPU that this process sees, else float32 on the CPU."""
+    """Where models run, and in which type: bfloat16 on a GPU if this process sees one, else float32 on the CPU."""
     import torch
 
     if torch.cuda.is_available():
@@ -37,9 +37,9 @@ def device_and_dtype() -> "tuple[torch.device, torch.dtype]":
 
 
 def load_weights(architecture: Any, folder: Path, *, name: str, dtype: "torch.dtype") -> Any:
-    """The model in `folder`, ready to infer. architecture: a class of `transformers` with `from_pretrained`.
+    """The model in `folder`, ready for inference. architecture: a class of `transformers` with `from_pretrained`.
 
-    Raises ModelError where there is too little memory, or weights cannot be read or are not all there.
+    Raises ModelError if memory is too small, or if weights are missing or cannot be read.
     """
     device, _ = device_and_dtype()
     if device.type == "cpu":
@@ -56,16 +56,16 @@ def load_weights(architecture: Any, folder: Path, *, name: str, dtype: "torch.dt
 
 
 def require_memory(files: CheckpointFiles, name: str, *, device: "torch.device", bytes_each: int) -> None:
-    """Raises ModelError where the weights alone, as they are computed with, exceed the free memory."""
+    """Raises ModelError if the weights alone, in the type that the model computes in, exceed the free memory."""
     import torch
 
     if all(path.suffix == ".safetensors" for path in files.weights):
         needed = sum(element_counts(path, name) for path in files.weights) * bytes_each
-    else:  # OpenAI's own are half as wide as what they are computed with
+    else:  # OpenAI's files hold float16, which is computed in float32
         needed = sum(path.stat().st_size for path in files.weights) * bytes_each // 2
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_bytes()
     if needed > free:
         raise ModelError(
             f"{name} needs {needed / 1e9:.1f} GB for its weights, {free / 1e9:.1f} GB of memory are free: "
-            "close what else runs, or take a smaller model (regionlake models)"
+            "close other programs, or use a smaller model (regionlake models)"
         )

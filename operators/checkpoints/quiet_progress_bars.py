@@ -1,4 +1,4 @@
-"""Loading without `transformers`' own progress bars, which would break the one that the caller may be drawing."""
+"""Silences the progress bars of `transformers`, which would disturb the one that the caller may be drawing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,1 +1,1 @@
-"""Encoders: pictures, regions and words as vectors of one space."""
+"""Encoders turn pictures, regions and texts into vectors of one space."""

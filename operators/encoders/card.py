@@ -1,4 +1,4 @@
-"""What a person should know of a model before choosing it."""
+"""What people should know about a model before they choose it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,9 +10,9 @@ Ability = Literal["text", "image", "dense"]
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """name: for `--model`. space: of its vectors. licence: SPDX, of all weights together.
+    """name: the value of `--model`. space: the vector space. licence: SPDX expression that covers all weights.
 
-    patch_px: side of the input that one cell of a feature map stands for. input_px: side of a crop as encoded.
+    patch_px: side of the part of the input that one cell of a feature map covers. input_px: side of an encoded crop.
     abilities: "text" encodes words, "image" encodes pictures and crops, "dense" gives feature maps.
     """
 

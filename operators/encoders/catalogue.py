@@ -1,4 +1,4 @@
-"""The models that can be named, and how each is loaded."""
+"""Finds a model by its name, and loads it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ ENCODERS: Registry[EncoderConfig] = Registry(
 
 
 def model_cards() -> tuple[ModelCard, ...]:
-    """Every model that has a name, built in or registered, the default first."""
+    """The cards of all built-in and registered models, the default first."""
     return tuple(_card(ENCODERS.resolve(name)()) for name in ENCODERS.names())
 
 
@@ -37,7 +37,7 @@ def model_card(name: str, *, class_paths: bool = False) -> ModelCard:
 
 
 def model_text(name: str, *, class_paths: bool = False) -> str | None:
-    """What its makers say of a model, in Markdown: training data, licences, weaknesses; None where they say nothing.
+    """What the makers of a model say about it, in Markdown: training data, licences, weaknesses. None if nothing.
 
     class_paths: see `load_encoder`.
     """
@@ -49,13 +49,13 @@ def model_text(name: str, *, class_paths: bool = False) -> str | None:
 
 
 def runs_on_gpu(name: str) -> bool:
-    """Whether a model runs on a GPU where the process sees one. Looks for no file of a checkpoint."""
+    """Whether a model runs on a GPU if the process sees one. Does not look for the files of a checkpoint."""
     config = _registered(name, class_paths=True)
     return config is None or config.on_gpu
 
 
 def checkpoint_kinds() -> tuple[str, ...]:
-    """Model types of `transformers` whose checkpoints can be named by folder or hub id, and CLIP as others keep it."""
+    """Kinds of checkpoints that can be named by folder or hub id: types of `transformers`, and other forms of CLIP."""
     return (*FAMILIES, "CLIP (ViT and ResNet) as open_clip or OpenAI keep it")
 
 
@@ -73,11 +73,12 @@ def load_encoder(
 ) -> Encoder:
     """A loaded model, ready to encode.
 
-    threads: of each forward pass on the CPU; by default one a core that this process may use.
-    templates: a text's vector is the mean over them, `{}` being the text; by default the model's own way with words.
-    class_paths: whether the name may be `package.module:Class`, which imports that module; True only for a name that
-        comes from who runs this, and not from a lake.
-    Raises ModelError for an unknown name, and where a model's weights are not installed or its words are its own.
+    threads: number of threads of a forward pass on the CPU; by default one per core that this process may use.
+    templates: sentences in which `{}` is replaced by the text; the text's vector is their mean. By default the model's
+        own prompts.
+    class_paths: whether the name may be `package.module:Class`, which imports that module. True only for a name that
+        the user gave, never for one that was read from a lake.
+    Raises ModelError for an unknown name, for weights that are not installed, and for a model without templates.
     """
     config = _registered(name, class_paths=class_paths)
     if config is None:
@@ -86,23 +87,23 @@ def load_encoder(
 
 
 def default_cache_dir() -> Path:
-    """`~/.cache/regionlake`; what lies there can be deleted and is made again."""
+    """`~/.cache/regionlake`. Its files can be deleted; they are made again when they are needed."""
     return Path.home() / ".cache" / "regionlake"
 
 
 def _registered(name: str, *, class_paths: bool) -> EncoderConfig | None:
-    """None for a checkpoint. Raises ModelError for what is neither."""
+    """The config registered under a name; None for a checkpoint. Raises ModelError for any other name."""
     if is_checkpoint(name) and not is_class_path(name) and not ENCODERS.knows(name):
         return None
     return ENCODERS.resolve(name, class_paths=class_paths)()
 
 
 def _card(config: EncoderConfig) -> ModelCard:
-    """Raises ModelError where lakes would remember the model by another name than its own."""
+    """The card of a config. Raises ModelError if its name is not the model's, as lakes store the name of its space."""
     card = config.card()
     if {card.name, card.space.model} != {config.name}:
         raise ModelError(
-            f"the model {config.name} has a card of the name {card.name!r}, with a vector space of the model "
+            f"the model {config.name} has a card named {card.name!r} and a vector space of the model "
             f"{card.space.model!r}: all three names must be equal"
         )
     return card

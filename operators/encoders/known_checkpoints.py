@@ -1,7 +1,7 @@
-"""Well-known checkpoints that load by their hub id. None is shipped: each is fetched from the hub, or lies in a folder.
+"""Well-known checkpoints that load by their hub id. None is shipped: each is fetched from the hub or is in a folder.
 
 Any other checkpoint of the same families loads as well. Dimensions, sizes and counts are those of the published
-configurations; licences are as their makers state them, and the licence that comes with the files is what holds.
+configurations. Licences are as their makers state them; the licence that comes with the files is the valid one.
 """
 
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ _PICTURES: tuple[Ability, ...] = ("image", "dense")
 
 @dataclass(frozen=True, slots=True)
 class KnownCheckpoint:
-    """name: for `--model`, its id on the hub. summary: family and size. dimension: length of a vector.
+    """name: the value of `--model`, its id on the hub. summary: family and size. dimension: length of a vector.
 
-    input_px, patch_px: side of a crop as encoded, and of the part of it that one cell of a feature map stands for.
-    parameters_m: in millions, text and picture towers together. licence: as on its page.
+    input_px, patch_px: side of an encoded crop, and of the part of it that one cell of a feature map covers.
+    parameters_m: millions of parameters, text and image towers together. licence: as stated on its page.
     """
 
     name: str
@@ -31,11 +31,11 @@ class KnownCheckpoint:
 
     @property
     def memory_gb(self) -> float:
-        """Of the weights on a CPU, in float32; half as much on a GPU, in bfloat16."""
+        """Memory of the weights on a CPU, in float32; a GPU needs half as much, in bfloat16."""
         return self.parameters_m * 4 / 1000
 
 
-# OpenAI's own repositories hold pickles of some of these; timm's conversions of the same weights are safetensors
+# OpenAI's own repositories hold some of these as pickles; timm converted the same weights to safetensors
 _CLIP = (
     KnownCheckpoint("timm/vit_base_patch32_clip_224.openai", "CLIP ViT-B/32", 512, 224, 32, 151.3, "MIT"),
     KnownCheckpoint("timm/vit_base_patch16_clip_224.openai", "CLIP ViT-B/16", 512, 224, 16, 149.6, "MIT"),

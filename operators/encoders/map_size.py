@@ -1,12 +1,12 @@
-"""The size at which a whole frame is made into a map: its own shape, in whole cells."""
+"""The size at which a whole frame is encoded as a feature map: the frame's shape in whole cells."""
 
 from schemas.frames import ImageArray
 
-LONGEST = 4  # times the shorter side: a strip that is longer is squeezed to it, or it would ask for gigabytes
+LONGEST = 4  # times the shorter side: longer strips are squeezed to this, as they would need gigabytes
 
 
 def map_size_px(image: ImageArray, *, short_side_px: int, cell_px: int) -> tuple[int, int]:
-    """Height and width of a model's input: multiples of `cell_px`, at most half a cell off the shape of `image`."""
+    """Height and width of a model's input: multiples of `cell_px` that differ from the shape by at most half a cell."""
     height, width, _ = image.shape
     scale = short_side_px / min(height, width)
     rows, cols = (

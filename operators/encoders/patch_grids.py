@@ -1,4 +1,4 @@
-"""Pictures as grids of vectors in the space of a model."""
+"""Encodes pictures as grids of patch vectors in the space of a model."""
 
 from collections.abc import Sequence
 
@@ -9,12 +9,12 @@ from schemas.vectors import FeatureMap
 
 
 def patch_grids(encoder: Encoder, images: Sequence[ImageArray]) -> list[PatchGrid]:
-    """images: uint8 (H, W, 3) RGB each."""
+    """One grid per picture. images: uint8 (H, W, 3) RGB each."""
     return [projected(encoder, feature_map) for feature_map in encoder.feature_maps(images)]
 
 
 def projected(encoder: Encoder, feature_map: FeatureMap) -> PatchGrid:
-    """The same cells as vectors."""
+    """The cells of a feature map, projected to vectors."""
     rows, cols, channels = feature_map.features.shape
     vectors = encoder.project(feature_map.features.reshape(-1, channels))
     return PatchGrid(vectors.reshape(rows, cols, -1), feature_map.extent)

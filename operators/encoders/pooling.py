@@ -12,15 +12,14 @@ from schemas.vectors import FeatureMap, VectorArray
 def pool_boxes(feature_map: FeatureMap, boxes: Boxes) -> VectorArray:
     """float32 (N, C): mean of the cells under each box, weighted by how much of each cell the box covers.
 
-    A box without area takes the cell (or the neighbours) at its place.
+    A box without area gets the mean of the cell or cells at its position.
     """
     rows, cols, channels = feature_map.features.shape
     weights = cell_weights(boxes, rows=rows, cols=cols, extent=feature_map.extent)
     cells = feature_map.features.reshape(rows * cols, channels)
     means = np.empty((len(boxes), channels), np.float32)
     for i, weight in enumerate(weights):
-        # covered cells alone, and no BLAS: its threads go on spinning for 26 ms after a product, which a model beside
-        # them pays for
+        # only covered cells, and no BLAS: its threads spin for 26 ms after a product, on cores that a model needs
         covered = np.flatnonzero(weight)
         means[i] = np.einsum("k,kc->c", weight[covered], cells[covered])
     return means
@@ -29,7 +28,7 @@ def pool_boxes(feature_map: FeatureMap, boxes: Boxes) -> VectorArray:
 def pool_masks(feature_map: FeatureMap, masks: Sequence[NDArray[np.bool_]]) -> VectorArray:
     """float32 (N, C): mean of the cells under each mask, weighted by how many of its pixels lie in each cell.
 
-    masks: bool (H, W) each, of the whole frame, none of them empty. The mask of a box is pooled as the box is.
+    masks: bool (H, W) each, of the whole frame, none of them empty. A rectangular mask gives the vector of its box.
     """
     rows, cols, channels = feature_map.features.shape
     x0, y0, x1, y1 = feature_map.extent
@@ -48,7 +47,7 @@ def pool_masks(feature_map: FeatureMap, masks: Sequence[NDArray[np.bool_]]) -> V
 def _pixel_cover(
     first: np.intp, count: int, pixels: int, *, start: float, stop: float, cells: int
 ) -> NDArray[np.float64]:
-    """float64 (count, cells): the share of each pixel of a row of `pixels`, from `first` on, that lies in each cell."""
+    """float64 (count, cells): the share of each pixel that lies in each cell, for `count` pixels from `first` on."""
     edges = ((first + np.arange(count + 1)) / pixels - start) / (stop - start) * cells
     return _cover(edges[:-1].astype(np.float32), edges[1:].astype(np.float32), cells)
 
@@ -56,7 +55,7 @@ def _pixel_cover(
 def cell_weights(
     boxes: Boxes, *, rows: int, cols: int, extent: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
 ) -> NDArray[np.float64]:
-    """float64 (N, rows * cols): the share of each cell of a grid in the mean under each box; rows sum to 1."""
+    """float64 (N, rows * cols): the weight of each cell of a grid in the mean under each box; rows sum to 1."""
     x0, y0, x1, y1 = extent
     down = _cover((boxes.xyxy[:, 1] - y0) / (y1 - y0) * rows, (boxes.xyxy[:, 3] - y0) / (y1 - y0) * rows, rows)
     across = _cover((boxes.xyxy[:, 0] - x0) / (x1 - x0) * cols, (boxes.xyxy[:, 2] - x0) / (x1 - x0) * cols, cols)
@@ -64,8 +63,8 @@ def cell_weights(
 
 
 def _cover(low: NDArray[np.float32], high: NDArray[np.float32], cells: int) -> NDArray[np.float64]:
-    """float64 (N, cells): the share of [low, high], in cells, that lies in each; rows sum to 1."""
-    # at least a thousandth of a cell, and inside the grid
+    """float64 (N, cells): the share of the interval [low, high], in cells, that lies in each cell; rows sum to 1."""
+    # the interval is at least a thousandth of a cell long, and inside the grid
     start = np.clip(low.astype(np.float64), 0, cells - 1e-3)
     stop = np.clip(high.astype(np.float64), start + 1e-3, cells)
     edges = np.arange(cells, dtype=np.float64)

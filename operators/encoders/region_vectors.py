@@ -1,4 +1,4 @@
-"""Vectors of regions: each box of a frame as a vector of the encoder's space, by crops or from one map."""
+"""Makes vectors of regions: encodes each box of a frame as a crop, from the frame's feature map, or both."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ RegionMode = Literal["both", "crop", "pool"]
 class RegionVectorsConfig:
     """How a box becomes a vector.
 
-    mode: "crop" encodes every box by itself; "pool" encodes the frame once and means the cells under each box; "both"
-        takes the mean of these two vectors, which sees a box closely and in its frame.
-    context: of a crop: the box is seen with its surroundings, grown about its centre by this factor.
-    crop_px: side of the model's input for a crop; time grows with its square. A model with one size ignores it.
+    mode: "crop" encodes every box by itself; "pool" encodes the frame once and averages the cells under each box;
+        "both" is the mean of these two vectors, which covers both detail and the surrounding frame.
+    context: factor by which the box of a crop is grown about its centre, so that its surroundings are seen.
+    crop_px: side of the model's input for a crop; time grows with its square. A model with one input size ignores it.
 
-    By held-out COCO boxes (mAP of class names): both .56 with crops of 160 px, .57 with 288 px; crops alone .50 and
-    .53; pooling alone .54.
+    mAP of class names on held-out COCO boxes: "both" .56 with crops of 160 px, .57 with 288 px; "crop" .50 and .53;
+    "pool" .54.
     """
 
     mode: RegionMode = "both"
@@ -40,7 +40,7 @@ class RegionVectorsConfig:
 
 
 class RegionVectors:
-    """frames and their boxes → one L2-normalised float32 vector a box, in the order of the boxes."""
+    """Makes one L2-normalised float32 vector per box, in the order of the boxes."""
 
     def __init__(self, config: RegionVectorsConfig, encoder: Encoder) -> None:
         self._config = config
@@ -49,10 +49,9 @@ class RegionVectors:
     def __call__(
         self, images: Sequence[ImageArray], boxes: Sequence[Boxes], *, maps: Sequence[FeatureMap] | None = None
     ) -> list[VectorArray]:
-        """images: uint8 (H, W, 3) RGB each; boxes: one `Boxes` an image. maps: of the images, where they
-        are at hand. Returns float32 (len(boxes[i]), D) each.
+        """images: uint8 (H, W, 3) RGB each; boxes: one `Boxes` per image. maps: feature maps of the images, if known.
 
-        A vector depends on its own frame and box alone.
+        Returns float32 (len(boxes[i]), D) for each image i. A vector depends only on its own frame and box.
         """
         require_boxes(images, boxes)
         if not images:

@@ -1,26 +1,30 @@
-"""The picture tower of CLIP's ResNets (RN50 … RN50x64), which `transformers` does not have.
+"""The image tower of CLIP's ResNets (RN50 … RN50x64), which `transformers` does not have.
 
 A ResNet with three changes (Radford et al., "Learning Transferable Visual Models From Natural Language Supervision",
 2021, section 2.4): a stem of three convolutions; strides that are averages, so that nothing aliases; and, in place of
-the average at the end, one attention whose query is the mean of the cells. Modules are named as in OpenAI's weights.
+the final average, one attention whose query is the mean of the cells. Modules are named as in OpenAI's weights.
 
-Beside open_clip 3.3.0 on random weights of RN50, RN101 and RN50x4, global vectors differ by at most 7e-7 where their
-largest entry is 1: the mean alone asks here, and every cell there.
+Compared with open_clip 3.3.0 on random weights of RN50, RN101 and RN50x4, global vectors differ by at most 7e-7 where
+their largest entry is 1: only the mean is a query here, whereas every cell is one there.
 """
 
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F  # noqa: N812  # the name everyone knows it by
+import torch.nn.functional as F  # noqa: N812  # its usual name
 from torch import nn
 
-CELL_PX = 32  # of the input to one cell of the last layer
-_EXPANSION = 4  # channels of a block's output for each of its own
+CELL_PX = 32  # one cell of the last layer covers so many pixels of the input
+_EXPANSION = 4  # output channels of a block for each inner one
 
 
 class ClipResNet(nn.Module):
-    """blocks: in each of the four layers. width: channels after the stem; the last layer has 32 times as many.
-    heads: of the attention pool. side_px: of the square input it was trained on. dimension: D of its vectors."""
+    """A ResNet with an attention pool.
+
+    blocks: number of blocks in each of the four layers. width: channels after the stem; the last layer has 32 times as
+        many. heads: number of heads of the attention pool. side_px: side of the square input that it was trained on.
+    dimension: D of its vectors.
+    """
 
     def __init__(self, *, blocks: Sequence[int], width: int, heads: int, side_px: int, dimension: int) -> None:
         super().__init__()
@@ -46,7 +50,7 @@ class ClipResNet(nn.Module):
         return vectors
 
     def last_layer(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Returns (N, C, H/32, W/32), what the pool pools."""
+        """Returns (N, C, H/32, W/32), the input of the attention pool."""
         x = F.relu(self.bn1(self.conv1(pixels)))
         x = F.relu(self.bn2(self.conv2(x)))
         x = F.avg_pool2d(F.relu(self.bn3(self.conv3(x))), 2)
@@ -55,7 +59,7 @@ class ClipResNet(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """Convolutions of stride 1 alone; where the block has a stride, an average goes before the last."""
+    """A block whose convolutions all have stride 1; if the block has a stride, an average precedes the last one."""
 
     def __init__(self, inputs: int, channels: int, *, stride: int) -> None:
         super().__init__()
@@ -68,7 +72,7 @@ class Bottleneck(nn.Module):
         self.bn3 = nn.BatchNorm2d(channels * _EXPANSION)
         self.downsample: nn.Sequential | None = None
         if stride > 1 or inputs != channels * _EXPANSION:
-            # in OpenAI's weights the average is "-1", so that the convolution is "0"
+            # OpenAI's weights name the average "-1", so the convolution is "0"
             self.downsample = nn.Sequential(
                 nn.Conv2d(inputs, channels * _EXPANSION, 1, bias=False), nn.BatchNorm2d(channels * _EXPANSION)
             )
@@ -86,12 +90,12 @@ class Bottleneck(nn.Module):
 
 
 class AttentionPool(nn.Module):
-    """One attention over the cells and their mean; the mean's answer is the picture's vector."""
+    """Attention over the cells and their mean; the output for the mean is the picture's vector."""
 
     def __init__(self, *, cells: int, width: int, heads: int, dimension: int) -> None:
         super().__init__()
         self.heads = heads
-        self.positional_embedding = nn.Parameter(torch.empty(cells + 1, width))  # of the mean, then row by row
+        self.positional_embedding = nn.Parameter(torch.empty(cells + 1, width))  # the mean, then the cells row by row
         self.q_proj = nn.Linear(width, width)
         self.k_proj = nn.Linear(width, width)
         self.v_proj = nn.Linear(width, width)
@@ -104,7 +108,7 @@ class AttentionPool(nn.Module):
         x = torch.cat([x.mean(dim=0, keepdim=True), x])
         x = x + self.positions(rows=rows, cols=cols)[:, None]
         vectors, _ = F.multi_head_attention_forward(
-            query=x[:1],  # the cells' own answers are nobody's vector
+            query=x[:1],  # the outputs for the cells are not needed
             key=x,
             value=x,
             embed_dim_to_check=x.shape[2],
@@ -127,21 +131,24 @@ class AttentionPool(nn.Module):
         return vectors[0]
 
     def alone(self, cells: torch.Tensor) -> torch.Tensor:
-        """cells: (N, C, rows, cols). Returns (N, rows, cols, D): the pool's answer where all of the attention is on
-        that cell. Linear; a picture's vector is the mean of these where the attention is even."""
+        """The output of the pool if all attention were on one cell, for every cell.
+
+        cells: (N, C, rows, cols). Returns (N, rows, cols, D). This is linear; with uniform attention the picture's
+        vector is the mean of these.
+        """
         rows, cols = cells.shape[2:]
         x = cells.permute(0, 2, 3, 1) + self.positions(rows=rows, cols=cols)[1:].view(rows, cols, -1)
         vectors: torch.Tensor = self.c_proj(self.v_proj(x))
         return vectors
 
     def positions(self, *, rows: int, cols: int) -> torch.Tensor:
-        """(1 + rows·cols, C): as trained, or interpolated between the trained ones; the mean's own stays."""
+        """(1 + rows·cols, C): the trained positions, interpolated for another grid; that of the mean is unchanged."""
         trained = self.positional_embedding
         side = round((len(trained) - 1) ** 0.5)
         if (rows, cols) == (side, side):
             return trained
         grid = trained[1:].view(1, side, side, -1).permute(0, 3, 1, 2)
-        # in float32, and without antialiasing, as transformers does it for ViTs
+        # in float32 and without antialiasing, as transformers does for ViTs
         grid = F.interpolate(grid.float(), (rows, cols), mode="bicubic", align_corners=False).to(trained.dtype)
         return torch.cat([trained[:1], grid.flatten(2)[0].T])
 

@@ -1,4 +1,4 @@
-"""Pictures where a model runs, so that whole frames, maps and crops are cut from one copy of their pixels."""
+"""Pictures on the device of a model: whole frames, maps and crops are all cut from one copy of their pixels."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, overload
@@ -14,19 +14,21 @@ Cuts = NDArray[np.int64]
 
 
 def uploaded(array: NDArray[Any], device: torch.device) -> torch.Tensor:
-    """The array on the device, without waiting for what the device is doing: from memory that is not pinned a copy
-    begins when all work before it is done."""
+    """The array on the device, copied from pinned memory.
+
+    A copy from memory that is not pinned would wait for all earlier work of the device.
+    """
     host = torch.from_numpy(np.require(array, requirements=("C", "W")))
     return host if device.type == "cpu" else host.pin_memory().to(device, non_blocking=True)
 
 
 class DeviceFrames(Sequence[ImageArray]):
-    """The pictures themselves, and a copy of their pixels on the device.
+    """Pictures, and a copy of their pixels on the device.
 
     pixels: uint8 (P, 3) on the device, RGB, all pictures one after the other, row by row.
-    first: int64 (N,), where each begins in `pixels`. heights, widths: int64 (N,).
+    first: int64 (N,), where each picture begins in `pixels`. heights, widths: int64 (N,).
 
-    Cuts are rectangles of them: int64 (M, 5), rows of (picture, x0, y0, x1, y1) in pixels, half-open.
+    Cuts are rectangles of the pictures: int64 (M, 5), rows of (picture, x0, y0, x1, y1) in pixels, half-open.
     """
 
     def __init__(self, images: Iterable[ImageArray], *, device: torch.device) -> None:
@@ -42,12 +44,12 @@ class DeviceFrames(Sequence[ImageArray]):
             self.pixels[start:stop] = uploaded(np.ascontiguousarray(image).reshape(-1, 3), device)
 
     def whole(self) -> Cuts:
-        """One cut a picture: all of it."""
+        """One cut per picture, which covers all of it."""
         none = np.zeros_like(self.widths)
         return np.stack([np.arange(len(self)), none, none, self.widths, self.heights], axis=1)
 
     def boxes(self, boxes: Sequence[Boxes]) -> Cuts:
-        """One cut a box, picture by picture. boxes: one `Boxes` a picture."""
+        """One cut per box, picture by picture. boxes: one `Boxes` per picture."""
         return np.concatenate(
             [
                 np.zeros((0, 5), np.int64),

@@ -19,10 +19,10 @@ from schemas.errors import ModelError
 from schemas.frames import ImageArray
 from schemas.vectors import FeatureMap, VectorArray, VectorSpace, normalise
 
-# pictures of a forward pass on a CPU, whose caches larger ones leave: RN50 takes 0.78 of the time that it takes by 16,
-# DINOv3 S/16 0.8; I-JEPA H/14, whose weights are beyond any cache, 1.1
+# pictures per forward pass on a CPU; larger batches leave its caches. Time compared with batches of 16: RN50 0.78,
+# DINOv3 S/16 0.8, I-JEPA H/14, whose weights exceed any cache, 1.1
 BATCH = 8
-GPU_BATCH = 64  # to begin with
+GPU_BATCH = 64  # the first batch; its size then adapts
 LARGEST_BATCH = 512
 
 
@@ -30,10 +30,10 @@ ReadText = Callable[[Mapping[str, torch.Tensor]], torch.Tensor]
 
 
 class TextTower:
-    """Sentences of an image-text model, tokenised as the model was trained.
+    """The text side of an image-text model, with texts tokenised as in its training.
 
-    read: the inputs that the tokenizer makes of one sentence → its vector (1, D). tokenizer: of `transformers`.
-    longest: in tokens; what is beyond is cut off. fixed_length: shorter texts are padded to it, and read whole.
+    read: the inputs that the tokenizer makes of one sentence → its vector (1, D). tokenizer: one of `transformers`.
+    longest: in tokens; longer texts are truncated. fixed_length: shorter texts are padded to `longest`, unmasked.
     """
 
     def __init__(
@@ -54,12 +54,12 @@ class TextTower:
         self._prompts = prompts
 
     def __call__(self, texts: Sequence[str]) -> torch.Tensor:
-        """(N, D), not normalised where one sentence stands for the text."""
+        """Returns (N, D), not normalised for a text that became one sentence."""
         return torch.cat([self._vector(self._prompts.of(text)) for text in texts])
 
     def _vector(self, sentences: Sequence[str]) -> torch.Tensor:
-        ways = torch.cat([self._sentence(sentence) for sentence in sentences])
-        return ways if len(ways) == 1 else torch.nn.functional.normalize(ways, dim=1).mean(dim=0, keepdim=True)
+        each = torch.cat([self._sentence(sentence) for sentence in sentences])
+        return each if len(each) == 1 else torch.nn.functional.normalize(each, dim=1).mean(dim=0, keepdim=True)
 
     def _sentence(self, sentence: str) -> torch.Tensor:
         # one by one: padding would change the last bits of the shorter ones
@@ -79,15 +79,15 @@ class TextTower:
 class CheckpointEncoder:
     """See `operators.encoders.encoder.Encoder`.
 
-    Pictures are padded to a square with the mean colour, so that nothing is distorted; crops likewise. Maps keep the
-    picture's shape: its shorter side as long as the model's input, its longer one rounded to whole patches, positions
-    interpolated.
+    Pictures and crops are padded to a square with the mean colour, so that nothing is distorted. Maps keep the shape of
+    the picture: its shorter side becomes as long as the model's input, its longer side is rounded to whole patches, and
+    positions are interpolated.
     """
 
     def __init__(
         self, tower: Tower, pixels: Pixels, texts: TextTower | None, space: VectorSpace, *, batch: int | None = None
     ) -> None:
-        """batch: pictures of a forward pass to begin with; what memory allows is found from there."""
+        """batch: pictures in the first forward pass; later passes grow or shrink to what memory allows."""
         device = pixels.device
         on_gpu = device.type != "cpu"
         start = batch or (GPU_BATCH if on_gpu else BATCH)
@@ -103,14 +103,14 @@ class CheckpointEncoder:
         return self._pixels.device.type != "cpu"
 
     def compile(self) -> None:
-        """Has torch.compile make the model's pass over whole pictures and crops; maps stay as they are (hooks).
+        """Compiles the forward pass over whole pictures and crops; that of maps uses hooks and is not compiled.
 
-        The first two batches then wait for the compiler, for tens of seconds.
+        The first two batches then wait tens of seconds for the compiler.
         """
         self._compiled = torch.compile(self._tower.whole)
 
     def to_device(self, images: Sequence[ImageArray]) -> DeviceFrames:
-        """The pictures, uploaded once for several calls."""
+        """The pictures, uploaded once to be used in several calls."""
         return self._pixels.frames(images)
 
     @torch.inference_mode()
@@ -125,17 +125,17 @@ class CheckpointEncoder:
         images: Sequence[ImageArray],
         boxes: Sequence[Boxes],
         *,
-        context: float,  # noqa: ARG002  # a global vector would mix the surroundings in
-        side_px: int,  # noqa: ARG002  # these models were trained for one size
+        context: float,  # noqa: ARG002  # surroundings would become part of the global vector
+        side_px: int,  # noqa: ARG002  # these models have one input size
     ) -> VectorArray:
-        """The box alone, without its surroundings, as it is at a size of its own."""
+        """Encodes each box alone, without its surroundings, at the model's input size."""
         require_boxes(images, boxes)
         frames = self._pixels.frames(images)
         return self._encode(frames, frames.boxes(boxes))
 
     @torch.inference_mode()
     def pool_regions(self, images: Sequence[ImageArray], boxes: Sequence[Boxes]) -> VectorArray:
-        """Means of the cells of each picture's map under its boxes, taken where the map is."""
+        """Means of the cells of each picture's map under its boxes, computed on the device."""
         require_boxes(images, boxes)
         means: dict[int, torch.Tensor] = {}
         for members, cells in self._maps(self._pixels.frames(images)):
@@ -149,7 +149,7 @@ class CheckpointEncoder:
 
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> VectorArray:
-        """Returns float32 (N, D), L2-normalised. Raises ModelError where the model knows pictures only."""
+        """Returns float32 (N, D), L2-normalised. Raises ModelError if the model has no text side."""
         if self._texts is None:
             raise ModelError(
                 f"{self.space.model} was trained on pictures alone and knows no words: "
@@ -161,7 +161,7 @@ class CheckpointEncoder:
 
     @torch.inference_mode()
     def feature_maps(self, images: Sequence[ImageArray]) -> list[FeatureMap]:
-        """One map a picture, float32 (rows, cols, C); it covers the whole frame."""
+        """One map per picture, float32 (rows, cols, C), which covers the whole frame."""
         maps: dict[int, FeatureMap] = {}
         for members, cells in self._maps(self._pixels.frames(images)):
             maps.update(zip(members, map(FeatureMap, _numpy(cells)), strict=True))
@@ -178,20 +178,20 @@ class CheckpointEncoder:
             torch.cuda.empty_cache()
 
     def _encode(self, frames: DeviceFrames, cuts: Cuts) -> VectorArray:
-        """One vector a cut, by batches that cross pictures. They come from the device together: a copy waits for it."""
+        """One vector per cut, in batches across pictures, fetched by one copy, as each copy waits for the device."""
         if len(cuts) == 0:
             return np.zeros((0, self.space.dimension), np.float32)
         batches = self._batches(len(cuts), lambda rows: self._forward(self._pixels.squares(frames, cuts[rows])))
         return normalise(_numpy(torch.cat([vectors for _, vectors in batches])))
 
     def _forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        if self._compiled is None or len(pixels) == 1:  # the compiler would make a pass for this size alone
+        if self._compiled is None or len(pixels) == 1:  # else the compiler would specialise for this size
             return self._tower.whole(pixels)
-        torch._dynamo.maybe_mark_dynamic(pixels, 0)  # the last batch is a smaller one
+        torch._dynamo.maybe_mark_dynamic(pixels, 0)  # the last batch is smaller
         return self._compiled(pixels)
 
     def _maps(self, frames: DeviceFrames) -> Iterator[tuple[list[int], torch.Tensor]]:
-        """Which pictures, and their cells (N, rows, cols, C): pictures of one size go together."""
+        """Yields indices of pictures and their cells (N, rows, cols, C), in batches of pictures of the same size."""
         side_px = self._pixels.config.side_px
         alike: dict[tuple[int, int], list[int]] = {}
         for i, image in enumerate(frames):

@@ -1,4 +1,4 @@
-"""From the name of a checkpoint (a folder, a file, or an id of the hub) to its card and to a loaded encoder."""
+"""Finds the card of a checkpoint by its name (a folder, a file, or a hub id), and loads its encoder."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -37,8 +37,11 @@ _PADDED = "padded to a square"
 
 @dataclass(frozen=True, slots=True)
 class _Family:
-    """How a model type of `transformers` is used. tower: name of its class in towers.py. prompts: None for a model of
-    pictures alone. fixed_length: texts are padded to the longest that the model reads."""
+    """How a model type of `transformers` is used.
+
+    tower: name of its class in towers.py. prompts: None for a model without a text side. fixed_length: texts are padded
+        to the longest length that the model reads.
+    """
 
     tower: str
     prompts: Prompts | None = None
@@ -48,7 +51,7 @@ class _Family:
 FAMILIES: dict[str, _Family] = {
     "clip": _Family("ClipTower", CLIP_PROMPTS),
     "metaclip_2": _Family("ClipTower", CLIP_PROMPTS),
-    # SigLIP reads its last position, whatever stands there; CLIP reads the one that ends the text
+    # SigLIP reads the vector of the last position, padded or not; CLIP that of the token that ends the text
     "siglip": _Family("SiglipTower", SIGLIP_PROMPTS, fixed_length=True),
     "siglip2": _Family("NaFlexTower", SIGLIP_PROMPTS, fixed_length=True),
     "dinov2": _Family("DinoTower"),
@@ -59,21 +62,23 @@ FAMILIES: dict[str, _Family] = {
 
 
 def checkpoint_card(name: str) -> ModelCard:
-    """What is known of a checkpoint before its weights are loaded. Raises ModelError where there is none, and where a
-    part of it is missing, cut off, or another model's."""
+    """The card of a checkpoint, found without loading its weights.
+
+    Raises ModelError if there is no such checkpoint, or if a part of it is missing, truncated, or another model's.
+    """
     return _card_of(find_checkpoint(name), name)
 
 
 def checkpoint_text(name: str) -> Path:
-    """Where a checkpoint's own README is, if it has one. Raises ModelError where there is no such checkpoint."""
+    """The path at which a checkpoint's README would be. Raises ModelError if there is no such checkpoint."""
     return find_checkpoint(name).folder / "README.md"
 
 
 def load_checkpoint(name: str, *, threads: int | None = None, templates: Sequence[str] | None = None) -> Encoder:
     """A loaded encoder: float32 on the CPU, bfloat16 on a GPU. Raises ModelError with the reason.
 
-    threads: of torch in this process, where given.
-    templates: in place of the family's own prompts, for every text; see `Prompts`.
+    threads: number of torch threads in this process; None leaves it unchanged.
+    templates: used for every text in place of the family's own prompts; see `Prompts`.
     """
     import torch
 
@@ -223,9 +228,9 @@ def _transformers_facts(files: CheckpointFiles, name: str) -> _Facts:
 
 
 def _end_of_text(config: Any) -> int:
-    """The token at which CLIP's text tower reads its answer."""
+    """The token whose output is the vector of CLIP's text tower."""
     text = config.text_config
-    if config.model_type == "clip" and text.eos_token_id == 2:  # as old configurations have it: then it is the highest
+    if config.model_type == "clip" and text.eos_token_id == 2:  # old configurations say 2 and mean the highest token
         return int(text.vocab_size) - 1
     return int(text.eos_token_id)
 
@@ -257,7 +262,7 @@ def _open_clip_config(files: CheckpointFiles, weights: "Mapping[str, torch.Tenso
 
 
 def _input_px(settings: Mapping[str, Any], vision: Any, *, patch_px: int) -> int:
-    """As the checkpoint's own processor makes it: DINOv2 was trained at 518 px last, and is used at 224."""
+    """Side of the processor's output, in pixels: DINOv2 was last trained at 518 px, and is used at 224."""
     stated = settings.get("crop_size") if settings.get("do_center_crop") else settings.get("size")
     if isinstance(stated, Mapping) and stated.get("height") == stated.get("width"):
         stated = stated.get("height")
@@ -265,7 +270,7 @@ def _input_px(settings: Mapping[str, Any], vision: Any, *, patch_px: int) -> int
         return stated
     if hasattr(vision, "image_size"):
         return int(vision.image_size)
-    return math.isqrt(int(vision.num_patches)) * patch_px  # NaFlex: a square of as many patches
+    return math.isqrt(int(vision.num_patches)) * patch_px  # NaFlex: a square with that number of patches
 
 
 def _image_settings(files: CheckpointFiles) -> dict[str, Any]:
@@ -275,7 +280,7 @@ def _image_settings(files: CheckpointFiles) -> dict[str, Any]:
         return image_settings(files.path / OPEN_CLIP_CONFIG if files.layout == "open_clip" else None)
     from transformers.image_processing_base import ImageProcessingMixin
 
-    # the settings alone: the processors of some models need torchvision
+    # only the settings are read, as the processors of some models need torchvision
     settings: dict[str, Any]
     settings, _ = ImageProcessingMixin.get_image_processor_dict(files.path, local_files_only=True)
     return settings

@@ -1,7 +1,7 @@
-"""CLIP models as OpenAI named their parts: folders of open_clip, and OpenAI's own `.pt` files.
+"""CLIP models whose weights have OpenAI's names: folders of open_clip, and OpenAI's own `.pt` files.
 
-The text tower is the one of `transformers`, and so is the picture tower where it is a ViT: only the names of the
-weights differ. ResNets are `clip_resnet.py`'s.
+The text tower is that of `transformers`, and so is a ViT as image tower: only the names of the weights differ. ResNets
+are in `clip_resnet.py`.
 """
 
 import json
@@ -17,12 +17,12 @@ from operators.encoders.checkpoint.clip_resnet import CELL_PX, ClipResNet
 from operators.encoders.checkpoint.torch_archive import read_torch_archive
 from schemas.errors import ModelError
 
-_HEAD_WIDTH = 64  # of every attention, by OpenAI's rule
+_HEAD_WIDTH = 64  # OpenAI's rule for every attention
 OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
 OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
 _PILLOW_FILTERS = {"bilinear": 2, "bicubic": 3}
 
-# What a configuration may say besides sizes; anything else is another architecture, which weights need not betray.
+# The keys of sizes. Any other key may mean another architecture, even one whose weights have the same names and shapes.
 _SIZES = {
     "vision_cfg": {"image_size", "layers", "width", "patch_size", "head_width", "mlp_ratio"},
     "text_cfg": {"context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio", "hf_tokenizer_name"},
@@ -35,8 +35,11 @@ _Model = TypeVar("_Model", bound=torch.nn.Module)
 
 @dataclass(frozen=True, slots=True)
 class OpenClipConfig:
-    """dimension: D of the vectors. side_px: of the input. width: of the picture tower, after the stem for a ResNet.
-    blocks: of each layer of a ResNet, or of the whole ViT. patch_px: None for a ResNet."""
+    """Sizes of a CLIP model.
+
+    dimension: D of the vectors. side_px: side of the input. width: channels of the image tower, for a ResNet after the
+        stem. blocks: number of blocks in each layer of a ResNet, or in the whole ViT. patch_px: None for a ResNet.
+    """
 
     dimension: int
     side_px: int
@@ -59,7 +62,7 @@ class OpenClipConfig:
 
     @classmethod
     def of_file(cls, path: Path) -> "OpenClipConfig":
-        """From an `open_clip_config.json`. Raises ModelError for an architecture that is not OpenAI's."""
+        """Reads an `open_clip_config.json`. Raises ModelError for an architecture that is not OpenAI's."""
         try:
             model = json.loads(path.read_text())["model_cfg"]
             vision, text = model["vision_cfg"], model["text_cfg"]
@@ -87,12 +90,14 @@ class OpenClipConfig:
         except (KeyError, TypeError, ValueError, OSError) as error:
             if isinstance(error, ModelError):
                 raise
-            raise ModelError(f"{path} does not tell the model's sizes: {error!r}") from error
+            raise ModelError(f"{path} lacks sizes of the model: {error!r}") from error
 
     @classmethod
     def of_weights(cls, weights: Mapping[str, torch.Tensor]) -> "OpenClipConfig":
-        """From the shapes in OpenAI's own files, whose models all have heads of 64 and quick GELUs. Raises ModelError
-        where they are no weights of CLIP."""
+        """Derives the sizes from the shapes of OpenAI's own weights; these models all have heads of 64 and quick GELUs.
+
+        Raises ModelError if the weights are not CLIP's.
+        """
         try:
             text_width = len(weights["ln_final.weight"])
             vit = "visual.proj" in weights
@@ -126,7 +131,7 @@ class OpenClipConfig:
 
 
 def read_weights(path: Path) -> Weights:
-    """Weights by OpenAI's names, without what no vector depends on. Those of a safetensors file are memory-mapped."""
+    """Weights by OpenAI's names, only those that vectors depend on. A safetensors file is memory-mapped."""
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 
@@ -140,7 +145,7 @@ def read_weights(path: Path) -> Weights:
 
 
 def image_settings(config_path: Path | None) -> dict[str, Any]:
-    """As an image processor of `transformers` states them. config_path: of open_clip; None for OpenAI's own."""
+    """Settings of an image processor as `transformers` names them. config_path: open_clip's; None for OpenAI's own."""
     stated = json.loads(config_path.read_text()).get("preprocess_cfg", {}) if config_path else {}
     return {
         "resample": _PILLOW_FILTERS.get(stated.get("interpolation", "bicubic"), stated.get("interpolation")),
@@ -150,7 +155,7 @@ def image_settings(config_path: Path | None) -> dict[str, Any]:
 
 
 def build_vit(config: OpenClipConfig, weights: Weights) -> Any:
-    """A `transformers.CLIPModel` that holds these very tensors. Raises ModelError where they do not fit."""
+    """A `transformers.CLIPModel` that uses these tensors without a copy. Raises ModelError if they do not fit."""
     import transformers
 
     vision = {
@@ -173,8 +178,10 @@ def build_vit(config: OpenClipConfig, weights: Weights) -> Any:
 
 
 def build_resnet(config: OpenClipConfig, weights: Weights) -> tuple[ClipResNet, Any]:
-    """The picture tower, and a `transformers.CLIPTextModelWithProjection`, holding these very tensors. Raises
-    ModelError where they do not fit."""
+    """The image tower and a `transformers.CLIPTextModelWithProjection`, which use these tensors without a copy.
+
+    Raises ModelError if they do not fit.
+    """
     import transformers
 
     with torch.device("meta"):
@@ -189,7 +196,7 @@ def build_resnet(config: OpenClipConfig, weights: Weights) -> tuple[ClipResNet, 
     visual = {n.removeprefix("visual."): w for n, w in weights.items() if n.startswith("visual.")}
     rest = {n: w for n, w in weights.items() if not n.startswith("visual.")}
     for name in tower.state_dict():
-        if name.endswith("num_batches_tracked"):  # counted while training, and left out by some who converted
+        if name.endswith("num_batches_tracked"):  # a counter of training, which some converters omit
             visual.setdefault(name, torch.zeros((), dtype=torch.int64))
     return _filled(tower, visual), _filled(texts, _as_transformers(rest))
 
@@ -206,7 +213,7 @@ def _text_config(config: OpenClipConfig) -> Any:
         vocab_size=config.vocabulary,
         projection_dim=config.dimension,
         hidden_act=_activation(config),
-        # the highest token ends a text, as OpenAI's argmax has it
+        # the highest token ends a text, as in OpenAI's argmax
         bos_token_id=config.vocabulary - 2,
         eos_token_id=config.vocabulary - 1,
         pad_token_id=config.vocabulary - 1,
@@ -247,7 +254,7 @@ def _as_transformers(weights: Mapping[str, torch.Tensor]) -> Weights:
         if ".self_attn.in_proj_" in other:
             for letter, part in zip("qkv", weight.chunk(3), strict=True):
                 named[other.replace("in_proj_", f"{letter}_proj.")] = part
-        elif name in ("visual.proj", "text_projection"):  # these multiply from the right
+        elif name in ("visual.proj", "text_projection"):  # OpenAI multiplies by these from the right
             named[other] = weight.T.contiguous()
         else:
             named[other] = weight
@@ -255,7 +262,7 @@ def _as_transformers(weights: Mapping[str, torch.Tensor]) -> Weights:
 
 
 def _filled(model: _Model, weights: Weights) -> _Model:
-    """The model with these tensors for its own, nothing copied."""
+    """The model with these tensors as its weights, without a copy. Raises ModelError if they do not fit."""
     wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
     for reason, names in (
         ("lacks", wanted.keys() - weights.keys()),
@@ -264,11 +271,11 @@ def _filled(model: _Model, weights: Weights) -> _Model:
     ):
         if names:
             raise ModelError(
-                f"what is in the file does not fit its configuration: it {reason} {', '.join(sorted(names)[:3])}"
+                f"the weights do not fit the configuration: it {reason} {', '.join(sorted(names)[:3])}"
                 f"{' …' if len(names) > 3 else ''}; another architecture loads from a checkpoint of transformers"
             )
     model.load_state_dict(weights, assign=True)
-    for module in model.modules():  # what no file holds, and the meta device left empty
+    for module in model.modules():  # buffers that no file holds, empty on the meta device
         if isinstance(empty := getattr(module, "position_ids", None), torch.Tensor):
             module.position_ids = torch.arange(empty.shape[-1])[None]
     return model.requires_grad_(False).eval()

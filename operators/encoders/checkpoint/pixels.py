@@ -1,4 +1,4 @@
-"""Pictures as a checkpoint wants its pixels: resized, scaled and normalised in torch, where the model runs."""
+"""Prepares pictures for a checkpoint: resizes, scales and normalises them in torch, on the device of the model."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ _FILTERS: dict[int, Filter] = {Resampling.BILINEAR: "bilinear", Resampling.BICUB
 
 @dataclass(frozen=True, slots=True)
 class PixelConfig:
-    """What a checkpoint's own image processor does to a picture, but for its centre crop, which would cut regions off.
+    """What a checkpoint's own image processor does to a picture, except its centre crop, which would cut regions off.
 
-    side_px: of the square input that the model was trained on. scale: a pixel's value is multiplied by it, then `mean`
-    is subtracted and the rest divided by `std`, channel by channel (RGB).
+    side_px: side of the square input that the model was trained on. scale: a pixel's value is multiplied by it; then
+    `mean` is subtracted and the result is divided by `std`, channel by channel (RGB).
     """
 
     side_px: int
@@ -32,8 +32,10 @@ class PixelConfig:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], *, side_px: int) -> "PixelConfig":
-        """settings: of a checkpoint's image processor, as its `preprocessor_config.json` has them. Raises ModelError
-        where they do not tell how pictures are prepared."""
+        """Reads the settings of an image processor, as in a `preprocessor_config.json`.
+
+        Raises ModelError if the settings do not determine how pictures are prepared.
+        """
         resample = settings.get("resample")
         if resample not in _FILTERS:
             raise ModelError(f"pictures would be resized by filter {resample!r}; known are {list(_FILTERS)}")
@@ -51,10 +53,10 @@ class PixelConfig:
 
 
 class Pixels:
-    """Pictures in, `pixel_values` out: float (N, 3, H, W) on one device, made there.
+    """Makes `pixel_values` of pictures: float (N, 3, H, W), computed on one device.
 
-    Equal to the checkpoint's own processor on a square picture within 2 levels of 255, and unequal at all in at most
-    one value of fifty: the filters are the same (antialiased), the last bits of their weights are not.
+    On a square picture, values differ from those of the checkpoint's own processor by at most 2 levels of 255, and at
+    most one value in fifty differs: the filters are the same (antialiased), but not the last bits of their weights.
     """
 
     def __init__(self, config: PixelConfig, *, device: torch.device, dtype: torch.dtype) -> None:
@@ -65,26 +67,28 @@ class Pixels:
         self._std = torch.tensor(config.std, device=device).view(1, 3, 1, 1)
 
     def frames(self, images: Sequence[ImageArray]) -> DeviceFrames:
-        """The pictures on the device; what is there already is taken as it is."""
+        """The pictures on the device; pictures that are already there are not copied again."""
         return images if isinstance(images, DeviceFrames) else DeviceFrames(images, device=self.device)
 
     def squares(self, images: Sequence[ImageArray], cuts: Cuts | None = None) -> torch.Tensor:
-        """Each picture padded to a square about its middle with the mean colour, then resized: nothing is distorted
-        and nothing cut off. images: uint8 (H, W, 3) RGB, of any sizes. cuts: of them, in place of whole pictures."""
+        """Each picture centred in a square of the mean colour, then resized: nothing is distorted or cut off.
+
+        images: uint8 (H, W, 3) RGB, of any sizes. cuts: rectangles of these pictures, used in place of whole pictures.
+        """
         frames = self.frames(images)
         chosen = frames.whole() if cuts is None else cuts
         return self._resized(frames, chosen, Places.inside(chosen, side_px=self.config.side_px))
 
     def stretched(self, frames: DeviceFrames, cuts: Cuts, *, height_px: int, width_px: int) -> torch.Tensor:
-        """Each cut at that size: (N, 3, height_px, width_px)."""
+        """Each cut resized to the given size: (N, 3, height_px, width_px)."""
         return self._resized(frames, cuts, Places.filling(len(cuts), height_px=height_px, width_px=width_px))
 
     def tensor(self, features: VectorArray) -> torch.Tensor:
-        """float32 (N, C) → the same on the device, as the model computes."""
+        """float32 (N, C) → the same on the device, in the dtype in which the model computes."""
         return self.as_computed(torch.from_numpy(features).to(self.device))
 
     def as_computed(self, features: torch.Tensor) -> torch.Tensor:
-        """The same in the numbers with which the model computes."""
+        """The same values in the dtype in which the model computes."""
         return features.to(self._dtype)
 
     def _resized(self, frames: DeviceFrames, cuts: Cuts, places: Places) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""What a text becomes before an image-text model reads it."""
+"""Puts a text into the sentences that an image-text model encodes."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,11 @@ ARTICLES = ("a", "an", "the")
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
-    """A text's vector is the mean over the templates, `{}` being the text.
+    """A text's vector is the mean over the templates, in which `{}` is replaced by the text.
 
-    name_words: templates that say more than `{}` are for names of at most so many words, their article not counted, as
-    a sentence within a sentence means nothing; None for every text. lower: the model was trained on small letters.
+    name_words: templates other than `{}` are used for names of at most so many words, without their article, as a
+    sentence within a sentence makes no sense; None uses them for every text. lower: texts are changed to lower case, on
+    which the model was trained.
     """
 
     templates: tuple[str, ...] = ("{}",)
@@ -23,10 +24,10 @@ class Prompts:
         if not self.templates or any(template.count("{}") != 1 for template in self.templates):
             raise InvalidValueError(f"every template needs one {{}} for the text, got {list(self.templates)!r}")
         if self.name_words is not None and "{}" not in self.templates:
-            raise InvalidValueError(f"texts that are no names need the template {{}}, got {list(self.templates)!r}")
+            raise InvalidValueError(f"texts that are not names need the template {{}}, got {list(self.templates)!r}")
 
     def of(self, text: str) -> tuple[str, ...]:
-        """The sentences that stand for a text."""
+        """The sentences whose mean vector is the text's."""
         words = text.split()
         name = words[1:] if words and words[0].lower() in ARTICLES else words
         templates = self.templates
@@ -38,11 +39,11 @@ class Prompts:
 
 # Radford et al., "Learning Transferable Visual Models From Natural Language Supervision" (2021), section 3.1.4
 CLIP_PROMPTS = Prompts(("{}", "a photo of a {}."), name_words=3)
-# Zhai et al., "Sigmoid Loss for Language Image Pre-Training" (2023), as its checkpoints' cards have it
+# Zhai et al., "Sigmoid Loss for Language Image Pre-Training" (2023), as in the cards of its checkpoints
 SIGLIP_PROMPTS = Prompts(("{}", "this is a photo of {}."), name_words=3, lower=True)
 
 
 def _fitting(template: str, text: str, name: str) -> str:
-    """The text without its article where the template has one of its own."""
+    """The text without its article if the template has an article of its own."""
     before = template.partition("{}")[0].split()
     return name if before and before[-1].lower() in ARTICLES and name else text

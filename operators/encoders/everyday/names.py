@@ -6,5 +6,5 @@ _FILE = Path(__file__).parent / "imagenet_names.txt"
 
 
 def classifier_names() -> tuple[str, ...]:
-    """One short English name a class, e.g. "giant panda"; two classes may share one."""
+    """One short English name per class, e.g. "giant panda"; two classes may share a name."""
     return tuple(_FILE.read_text(encoding="utf-8").splitlines())

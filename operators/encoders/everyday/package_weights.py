@@ -1,4 +1,4 @@
-"""ONNX graphs of ours whose weights lie in installed packages: ONNX Runtime reads them where pip put them."""
+"""Opens ONNX graphs whose weights are files of installed packages: ONNX Runtime reads them where pip put them."""
 
 import os
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ GRAPHS = Path(__file__).parent / "graphs"
 class PackageWeights:
     """A file of weights in a package.
 
-    size: in bytes, of the file whose places the graphs know: no other release has the same.
+    size: bytes of the file that the graphs refer to by offset; no other release has a file of this size.
     """
 
     package: str
@@ -29,7 +29,7 @@ class PackageWeights:
 
     @cached_property
     def path(self) -> Path:
-        """Raises ModelError where the package is not installed, or is another release."""
+        """The path of the file. Raises ModelError if the package is not installed, or is another release."""
         try:
             path = Path(str(distribution(self.package).locate_file(self.file)))
         except PackageNotFoundError:
@@ -43,21 +43,21 @@ class PackageWeights:
 
 
 def open_graph(name: str, weights: PackageWeights, *, threads: int) -> "InferenceSession":
-    """A session for `graphs/NAME.onnx`, as of `session_of`."""
+    """A session for `graphs/NAME.onnx`; see `session_of`."""
     return session_of((GRAPHS / f"{name}.onnx").read_bytes(), weights, threads=threads)
 
 
 def session_of(graph: bytes, weights: PackageWeights, *, threads: int) -> "InferenceSession":
-    """A session that any number of threads may run at once. threads: of each run. Raises ModelError."""
-    # it reads this when it is imported; else it reports to its makers what is run, and keeps a database of that in the
-    # user's cache
+    """A session that any number of threads may run at once. threads: threads of each run. Raises ModelError."""
+    # ONNX Runtime reads this when it is imported. Otherwise it reports to its makers what is run, and keeps a database
+    # of that in the user's cache
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # idle threads that spin steal the cores of the decoder beside them
+    # spinning idle threads would take cores from the decoder
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(weights.path.parent))
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

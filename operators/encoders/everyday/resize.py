@@ -1,4 +1,4 @@
-"""Pictures at the size a model takes, every source pixel weighed (no aliasing)."""
+"""Resizes pictures to the size of a model's input, without aliasing."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from schemas.frames import ImageArray, require_image
 
 
 def resize(image: ImageArray, *, width_px: int, height_px: int) -> ImageArray:
-    """image: uint8 (H, W, 3). Returns uint8 (height_px, width_px, 3), bicubic, low-passed when it shrinks."""
+    """image: uint8 (H, W, 3). Returns uint8 (height_px, width_px, 3): bicubic, with a low-pass filter if it shrinks."""
     require_image(image)
     if image.shape == (height_px, width_px, 3):
         return image

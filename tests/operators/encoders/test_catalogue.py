@@ -60,5 +60,5 @@ def test_a_registered_name_goes_before_a_folder_of_that_name(
 
 def test_a_model_has_one_name(installed: Installed) -> None:
     installed(GREY.replace('VectorSpace("grey"', 'VectorSpace("gray"'))
-    with pytest.raises(ModelError, match=r"the model grey has a card of the name 'grey'.*'gray': all three names"):
+    with pytest.raises(ModelError, match=r"the model grey has a card named 'grey'.*'gray': all three names"):
         model_card(PATH, class_paths=True)

@@ -29,9 +29,9 @@ def test_saved_weights_load_as_they_were(tmp_path: Path) -> None:
 def test_a_file_that_is_no_head_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
     path.write_bytes(b"not a head")
-    with pytest.raises(ModelError, match="is no head"):
+    with pytest.raises(ModelError, match="is not a head"):
         Head.load(path)
-    with pytest.raises(ModelError, match="is no head"):
+    with pytest.raises(ModelError, match="is not a head"):
         Head.load(tmp_path / "absent.safetensors")
 
 

@@ -1,1 +1,1 @@
-"""ONNX graphs of the embedded model, and what makes them; see README.md."""
+"""ONNX graphs of the embedded model, and the code that makes them; see README.md."""

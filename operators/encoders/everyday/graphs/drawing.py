@@ -1,4 +1,4 @@
-"""A graph being drawn: nodes, small constants, and weights that stay in their package."""
+"""Builds an ONNX graph from nodes, small constants, and weights that stay in their package."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ Weights = Mapping[str, NDArray[np.float32]]
 
 
 class Drawing:
-    """weights: those of the network by name, as they lie, little-endian, somewhere in `file`."""
+    """weights: the weights of the network by name, whose little-endian bytes are found in `file`."""
 
     def __init__(self, weights: Weights, file: Path) -> None:
         self._weights = weights
@@ -23,19 +23,19 @@ class Drawing:
         self._tensors: dict[str, TensorProto] = {}
 
     def node(self, op: str, *inputs: str, out: str, **attributes: Any) -> str:
-        """Returns the name of its output."""
+        """Adds a node. Returns the name of its output."""
         self._nodes.append(helper.make_node(op, inputs, [out], name=out, **attributes))
         return out
 
     def constant(self, name: str, value: ArrayLike) -> str:
-        """Returns its name."""
+        """Adds a constant. Returns its name."""
         self._tensors[name] = numpy_helper.from_array(np.asarray(value), name)
         return name
 
     def weight(self, name: str) -> str:
-        """Returns the name of what holds it. Raises ValueError where the file does not."""
+        """Adds a weight. Returns the name of its value. Raises ValueError if the file does not contain it."""
         values = self._weights[name]
-        # as it lies: some were turned from another framework's order of axes, and saved as views of that
+        # in the order of its bytes: some weights were transposed from another framework's axes and saved as views
         axes = np.argsort(-np.array(values.strides), kind="stable")
         stored = values.transpose(axes)
         tensor = TensorProto(
@@ -61,5 +61,5 @@ class Drawing:
 
 
 def array(name: str, shape: Sequence[int | str], *, of: int = TensorProto.FLOAT) -> onnx.ValueInfoProto:
-    """An input or output. shape: names for sides that differ from call to call."""
+    """An input or output of a graph. shape: a name for each side that differs from call to call."""
     return helper.make_tensor_value_info(name, of, shape)

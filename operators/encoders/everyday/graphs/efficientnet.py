@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 _NORM_EPSILON = 1e-3
 _STEM = "_conv_stem"
-# Padding before and after at the strides of two, by layer: TensorFlow's SAME at the 260 px of training. The last pads
-# as SAME does at an even size: one less before than after. On sizes that are whole cells its cells would else look
-# 12.5 px left of and above their middle, of 32; so they look 3.5 px right and below. (Each stride that pads alike on
-# both sides moves the middle by minus half its step, each that pads less before by plus half: 0.5, 1, 2, 4, 8 px.)
+# Padding before and after, for each layer with a stride of two: TensorFlow's SAME at the 260 px of training. The last
+# layer is padded as SAME does at an even size, one less before than after. Otherwise, at sizes of whole cells, the
+# receptive field of a cell of 32 px would be centred 12.5 px left of and above its middle; now it is centred 3.5 px
+# right and below. (Each stride with equal padding moves the centre by minus half its step, each with less padding
+# before by plus half: 0.5, 1, 2, 4, 8 px.)
 _STRIDES = {_STEM: (0, 1), "_blocks.1": (0, 1), "_blocks.4": (2, 2), "_blocks.7": (1, 1), "_blocks.15": (1, 2)}
 
 
@@ -29,7 +30,7 @@ def draw_backbone() -> onnx.ModelProto:
         drawing.constant(name, np.float32(value))
 
     def convolved(x: str, conv: str, norm: str, *, clip: bool = True) -> str:
-        """Convolution, batch normalisation folded into it, and ReLU6."""
+        """A convolution with its batch normalisation folded into it, and ReLU6."""
         import torch
 
         gamma, beta, mean, variance = (
@@ -83,7 +84,7 @@ def draw_backbone() -> onnx.ModelProto:
 
 
 def draw_classifier() -> onnx.ModelProto:
-    """No inputs; weight: float32 (1000, CHANNELS), bias: (1000,)."""
+    """A graph without inputs, whose outputs are weight, float32 (1000, CHANNELS), and bias, (1000,)."""
     state = {name: values.numpy() for name, values in _state().items()}
     drawing = Drawing(state, EFFICIENTNET.path)
     for part in ("weight", "bias"):

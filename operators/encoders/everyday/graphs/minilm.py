@@ -1,4 +1,4 @@
-"""all-MiniLM-L6-v2 as a graph: BERT (Devlin et al., 2019) of six layers, and the mean of its last one."""
+"""all-MiniLM-L6-v2 as a graph: BERT (Devlin et al., 2019) with six layers, and the mean of the last layer's output."""
 
 import numpy as np
 import onnx
@@ -40,9 +40,9 @@ def draw_sentences() -> onnx.ModelProto:
         q = drawing.node("Transpose", q, out=f"{layer}.q", perm=[1, 0, 2])
         k = drawing.node("Transpose", k, out=f"{layer}.k", perm=[1, 2, 0])
         v = drawing.node("Transpose", v, out=f"{layer}.v", perm=[1, 0, 2])
-        likeness = drawing.node("MatMul", q, k, out=f"{layer}.likeness")
-        likeness = drawing.node("Mul", likeness, "likeness_scale", out=f"{layer}.scaled")
-        shares = drawing.node("Softmax", likeness, out=f"{layer}.shares", axis=-1)
+        similarity = drawing.node("MatMul", q, k, out=f"{layer}.likeness")
+        similarity = drawing.node("Mul", similarity, "likeness_scale", out=f"{layer}.scaled")
+        shares = drawing.node("Softmax", similarity, out=f"{layer}.shares", axis=-1)
         mixed = drawing.node("MatMul", shares, v, out=f"{layer}.mixed")
         mixed = drawing.node("Transpose", mixed, out=f"{layer}.mixed_by_token", perm=[1, 0, 2])
         return drawing.node("Reshape", mixed, "joined", out=f"{layer}.context")
@@ -52,7 +52,7 @@ def draw_sentences() -> onnx.ModelProto:
     places = drawing.weight("embeddings.position_embeddings.weight")
     place = drawing.node("Slice", places, "zero", count, out="places")
     kinds = drawing.weight("embeddings.token_type_embeddings.weight")
-    kind = drawing.node("Slice", kinds, "zero", "one", out="kind")  # of a first sentence; there is no second
+    kind = drawing.node("Slice", kinds, "zero", "one", out="kind")  # the type of a first sentence; there is no second
     x = drawing.node("Add", drawing.node("Add", words, place, out="words_at"), kind, out="embedded")
     x = normed(x, "embeddings.LayerNorm")
     for layer in (f"encoder.layer.{number}" for number in range(_LAYERS)):

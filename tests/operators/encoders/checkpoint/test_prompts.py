@@ -43,7 +43,7 @@ def test_templates_of_ones_own_are_for_every_text() -> None:
 def test_a_template_without_its_place_is_refused(templates: tuple[str, ...]) -> None:
     with pytest.raises(InvalidValueError, match=r"every template needs one \{\}"):
         Prompts(templates)
-    with pytest.raises(InvalidValueError, match=r"no names need the template \{\}"):
+    with pytest.raises(InvalidValueError, match=r"not names need the template \{\}"):
         Prompts(("a photo of {}",), name_words=2)
 
 
@@ -72,7 +72,7 @@ def test_siglip_does_not_see_capitals(kind: str, checkpoints: Checkpoints) -> No
 def test_templates_that_cannot_be_used_are_told_before_loading(checkpoints: Checkpoints) -> None:
     with pytest.raises(InvalidValueError, match="every template needs"):
         load_encoder(str(checkpoints("clip")), templates=["a photo"])
-    with pytest.raises(ModelError, match="everyday puts texts into sentences of its own"):
+    with pytest.raises(ModelError, match="everyday has its own prompts for texts"):
         load_encoder("everyday", templates=["{}"])
     with pytest.raises(ModelError, match="knows no words"):
         load_encoder(str(checkpoints("dinov2")), templates=["{}"])
