@@ -43,7 +43,7 @@ class Boxes:
 
     @classmethod
     def clipped(cls, xyxy: ArrayLike) -> "Boxes":
-        """Boxes cut to the frame; what lies wholly outside becomes a zero-area box on the border."""
+        """Boxes cut to the frame; a box that lies wholly outside becomes a zero-area box on the border."""
         x = np.asarray(xyxy, dtype=np.float32).reshape(-1, 4)
         return cls(np.clip(x, 0.0, 1.0))
 
@@ -71,7 +71,7 @@ class Boxes:
         return f"Boxes(n={len(self)})"
 
     def to_pixels(self, *, width_px: int, height_px: int) -> NDArray[np.int32]:
-        """int32 (N, 4): the least whole-pixel boxes that hold these, at least 1×1 px, inside the frame."""
+        """int32 (N, 4): the smallest whole-pixel boxes that contain these, at least 1×1 px, inside the frame."""
         size = np.array([width_px, height_px], np.float32)
         # 1e-4 px of slack: 0.1 * 640 in float32 is a little over 64, and must not become 65
         lo = np.floor(self.xyxy[:, :2] * size + 1e-4).astype(np.int32)
@@ -94,13 +94,13 @@ class Boxes:
 
 
 def box_area(xyxy: NDArray[_Float]) -> NDArray[_Float]:
-    """xyxy: float (..., 4). Returns (...), in the square of their unit."""
+    """Areas of boxes. xyxy: float (..., 4). Returns (...), in the square of their unit."""
     area: NDArray[_Float] = (xyxy[..., 2] - xyxy[..., 0]) * (xyxy[..., 3] - xyxy[..., 1])
     return area
 
 
 def box_iou(a: NDArray[_Float], b: NDArray[_Float]) -> NDArray[_Float]:
-    """Intersection over union, in [0, 1], of the boxes that NumPy's broadcasting sets against each other.
+    """Intersection over union, in [0, 1], of boxes that are paired by NumPy's broadcasting.
 
     a, b: both float32 or both float64, (..., 4), `(x0, y0, x1, y1)` with x0 <= x1 and y0 <= y1, in one unit. Returns
         that dtype, without the last axis: one against many is `box_iou(box, boxes)`, (N,), every pair is
@@ -117,7 +117,7 @@ def box_iou(a: NDArray[_Float], b: NDArray[_Float]) -> NDArray[_Float]:
 
 
 def intersection_and_union(a: NDArray[_Float], b: NDArray[_Float]) -> tuple[NDArray[_Float], NDArray[_Float]]:
-    """The areas that boxes share and cover, of the boxes that `box_iou` compares."""
+    """Areas of the intersections and unions of the pairs of boxes that `box_iou` compares."""
     width = np.minimum(a[..., 2], b[..., 2]) - np.maximum(a[..., 0], b[..., 0])
     height = np.minimum(a[..., 3], b[..., 3]) - np.maximum(a[..., 1], b[..., 1])
     shared: NDArray[_Float] = np.clip(width, 0, None) * np.clip(height, 0, None)

@@ -12,7 +12,7 @@ from schemas.errors import InvalidValueError
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Converts the integer PTS of one source to seconds and, where the source tells, to UTC.
+    """Converts the integer PTS of one source to seconds and, where its recording time is known, to UTC.
 
     time_base: seconds per tick, e.g. 1/15360.
     start_time: UTC at PTS 0, or None when the source does not say when it was recorded.
@@ -35,7 +35,7 @@ class Clock:
         return math.ceil(Fraction(seconds) / self.time_base)
 
     def ticks(self, duration_s: Fraction | float) -> int:
-        """The least whole number of ticks that lasts at least `duration_s`."""
+        """The smallest whole number of ticks that lasts at least `duration_s`."""
         return math.ceil(Fraction(duration_s) / self.time_base)
 
     def utc(self, pts: int) -> datetime | None:
@@ -49,7 +49,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
-    """A half-open stretch of PTS, `[start, stop)`, of one source."""
+    """A half-open interval of PTS, `[start, stop)`, of one source."""
 
     start: int
     stop: int
@@ -62,12 +62,12 @@ class Span:
         return self.start <= pts < self.stop
 
     def intersection(self, other: "Span") -> "Span | None":
-        """What both cover, None where they share no tick."""
+        """The span that both cover; None where they share no tick."""
         start, stop = max(self.start, other.start), min(self.stop, other.stop)
         return Span(start, stop) if start < stop else None
 
     def minus(self, others: "Iterable[Span]") -> "list[Span]":
-        """What of this span no other covers, in order."""
+        """The parts of this span that no other span covers, in order."""
         left: list[Span] = []
         start = self.start
         for other in union(others):
@@ -82,7 +82,7 @@ class Span:
 
 
 def union(spans: Iterable[Span]) -> list[Span]:
-    """What any of them covers, in order; those that overlap or touch are one.
+    """The spans merged, in order: spans that overlap or touch become one.
 
     >>> union([Span(4, 6), Span(0, 2), Span(2, 3), Span(5, 9)])
     [Span(start=0, stop=3), Span(start=4, stop=9)]

@@ -1,4 +1,4 @@
-"""Every error RegionLake raises on purpose: what was wrong, what came, and what to do about it."""
+"""Every error that RegionLake raises on purpose. Its message says what was wrong, what was given, and what to do."""
 
 
 class RegionLakeError(Exception):
@@ -14,15 +14,15 @@ class InvalidValueError(RegionLakeError, ValueError):
 
 
 class PlanError(RegionLakeError, ValueError):
-    """A plan, its TOML file or its flags cannot be run as written."""
+    """A plan, its TOML file or its flags are invalid, or cannot be run as written."""
 
 
 class SourceError(RegionLakeError, OSError):
-    """A source is missing, unreadable, empty, or holds no picture; it is quarantined."""
+    """A source is missing, unreadable, empty, or contains no picture; it is quarantined."""
 
 
 class DecodeError(RegionLakeError, OSError):
-    """A source opened, but its pictures cannot be decoded; the segment is quarantined."""
+    """A source was opened, but its pictures cannot be decoded; the segment is quarantined."""
 
 
 class ReadTimeoutError(RegionLakeError, TimeoutError):
@@ -38,7 +38,7 @@ class LakeError(RegionLakeError, RuntimeError):
 
 
 class PlanConflictError(LakeError):
-    """A source is in the lake under another plan, or its file has changed since; the rows must not be mixed."""
+    """A source is in the lake under another plan, or its file has changed since then; the rows must not be mixed."""
 
 
 class ModelError(RegionLakeError, ValueError):
@@ -46,8 +46,8 @@ class ModelError(RegionLakeError, ValueError):
 
 
 class QueryError(RegionLakeError, ValueError):
-    """A query asks for nothing, or for something the lake cannot answer."""
+    """A query is empty or invalid, or the lake cannot answer it."""
 
 
 class WatchError(RegionLakeError, RuntimeError):
-    """What a watch keeps or writes cannot be read or written, or another watch has it."""
+    """The files of a watch cannot be read or written, or another watch uses them."""

@@ -20,13 +20,13 @@ def require_image(image: ImageArray, *, name: str = "image") -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Keyframe:
-    """A frame worth keeping: the only pixels that leave the reader.
+    """A frame that is kept. Keyframes are the only pixels that leave the reader.
 
     pts: in ticks of the source's clock.
     image: uint8 (H, W, 3), RGB, as shown.
-    motion: uint8 (h, w), how far each pixel of a downscaled frame lies from the background of the
-        window around it, 0 none … 255; None for pictures and for sources too short to tell.
-    reason: why it was kept.
+    motion: uint8 (h, w), how much each pixel of a downscaled frame differs from the background of the
+        window around it, from 0 (not at all) to 255; None for pictures and for sources too short to estimate it.
+    reason: why the frame was kept.
     """
 
     pts: int

@@ -1,4 +1,4 @@
-"""Ids that follow from the data alone: the same bytes give the same ids on any machine, in any run."""
+"""Ids that are derived from the data alone: the same bytes give the same ids on any machine, in any run."""
 
 import hashlib
 from collections.abc import Iterable
@@ -32,6 +32,6 @@ def shot_id(source_id: str, start_pts: int) -> str:
 
 
 def region_ids(frame: str, boxes: Boxes, proposer: Iterable[str]) -> list[str]:
-    """One id a region, from its frame, its proposer and its box to 1/65536 of the frame."""
+    """One id per region, from its frame, its proposer, and its box rounded to 1/65536 of the frame."""
     grid = np.round(boxes.xyxy * 65536).astype("<i4")
     return [digest("region", frame, name, row.tobytes()) for name, row in zip(proposer, grid, strict=True)]

@@ -9,9 +9,9 @@ from schemas.errors import InvalidValueError
 class Mask:
     """The pixels of one region, run-length encoded as COCO does it (`operators/masks/rle.py` reads and writes it).
 
-    height_px, width_px: of the frame that it covers, as the keyframe was when it was found.
+    height_px, width_px: size of the keyframe in which the mask was found.
     counts: COCO's compressed `counts`, ASCII: run lengths of background and region in turn, column by column.
-    area_px: pixels of the region.
+    area_px: number of pixels of the region.
     """
 
     height_px: int
@@ -22,7 +22,7 @@ class Mask:
     def __post_init__(self) -> None:
         if self.height_px < 1 or self.width_px < 1 or not 0 <= self.area_px <= self.height_px * self.width_px:
             raise InvalidValueError(
-                f"a mask needs a size and an area within it, got {self.area_px} px of "
+                f"a mask needs a size, and an area that fits into it, got {self.area_px} px of "
                 f"{self.width_px}x{self.height_px} px"
             )
 

@@ -1,4 +1,4 @@
-"""Options, each declared once: fields of a dataclass that say how they are asked for outside of Python."""
+"""Options, each declared once: fields of a dataclass that describe their flags, JSON keys and TOML keys."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
@@ -10,13 +10,13 @@ _KEY = "option"
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A field, its type and default, and how it is asked for.
+    """A field with its type and default, and how users give it outside of Python.
 
-    help: one sentence. In it, names in backticks are those of options, which every door writes in its own way.
-    name: the key in JSON and TOML; the flag is made of it. former_name: one that is still taken.
-    value: what stands for the value in the help of a flag, where its type does not say it.
-    least, most: the span of a number.
-    standing: whether a single new frame can answer it, so that a watch may ask it.
+    help: one sentence. Names in backticks are those of options; each interface writes them in its own form (`--box`).
+    name: the key in JSON and TOML, from which the flag is derived. former_name: an older name that is still accepted.
+    value: placeholder for the value in the help of a flag, where its type does not give one.
+    least, most: the smallest and the largest number allowed.
+    standing: whether a single new frame can answer it, so that a watch may use it.
     """
 
     field: str
@@ -42,7 +42,7 @@ def option(
     most: float | None = None,
     standing: bool = False,
 ) -> Any:
-    """A field of a dataclass that is an option; see Option. Any, as `dataclasses.field` is of every type."""
+    """Declares a field of a dataclass as an option; see Option. Returns Any, as `dataclasses.field` fits every type."""
     declared = {
         "help": help,
         "name": name,
@@ -71,5 +71,5 @@ def options_of(declaration: type) -> tuple[Option, ...]:
 
 
 def described(declaration: type) -> str:
-    """What the options mean, a line each, for a docstring."""
+    """The meaning of each option, one per line, for a docstring."""
     return "\n".join(f"    {each.field}: {each.help}" for each in options_of(declaration))

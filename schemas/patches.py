@@ -1,4 +1,4 @@
-"""Patch grids: the vectors of a frame cell by cell, in the space of its model, and where the cells lie."""
+"""Patch grids: the vectors of a frame cell by cell, in the space of its model, and the boxes of the cells."""
 
 from dataclasses import dataclass
 
@@ -50,7 +50,7 @@ class PatchGrid:
         return int(self.vectors.shape[1])
 
     def __len__(self) -> int:
-        """How many patches."""
+        """Number of patches."""
         return self.rows * self.cols
 
     def __repr__(self) -> str:
@@ -65,7 +65,7 @@ class PatchGrid:
         return _edges(self.rows, self.cols, self.extent)
 
     def part(self, rows: slice, cols: slice) -> "PatchGrid":
-        """The cells of some neighbouring rows and columns, at their place in the frame."""
+        """The grid of some neighbouring rows and columns, with their extent in the frame."""
         x, y = self.edges()
         down, across = range(self.rows)[rows], range(self.cols)[cols]
         if not down or not across or down.step != 1 or across.step != 1:
@@ -74,7 +74,7 @@ class PatchGrid:
         return PatchGrid(self.vectors[rows, cols], extent)
 
     def boxes_of(self, first: NDArray[np.intp], last: NDArray[np.intp]) -> Boxes:
-        """Boxes from cell to cell, cut to the frame. first, last: intp (N, 2), row and column, both inside."""
+        """Boxes from a first to a last cell, cut to the frame. first, last: intp (N, 2), row and column, inclusive."""
         return _boxes(self.edges(), first, last)
 
 

@@ -1,4 +1,4 @@
-"""A picture as a value: RGB pixels that a query shows."""
+"""The picture of a query, as a value: RGB pixels."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -11,7 +11,7 @@ from schemas.ids import digest
 
 
 class HasPixels(Protocol):
-    """Arrays of NumPy, pictures of Pillow, and whatever else NumPy can look at."""
+    """Arrays of NumPy, images of Pillow, and whatever else NumPy can read as an array."""
 
     @property
     def __array_interface__(self) -> dict[str, Any]: ...
@@ -19,7 +19,7 @@ class HasPixels(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """pixels: uint8 (H, W, 3), RGB."""
+    """RGB pixels of a query. pixels: uint8 (H, W, 3), RGB."""
 
     pixels: ImageArray
 
@@ -32,7 +32,7 @@ class Picture:
         try:
             require_image(pixels, name="the picture of a query")
         except InvalidValueError as error:
-            raise InvalidValueError(f"{error}; a picture of Pillow's gives that by image.convert('RGB')") from None
+            raise InvalidValueError(f"{error}; convert a Pillow image with image.convert('RGB')") from None
         return cls(pixels)
 
     @property
@@ -41,7 +41,7 @@ class Picture:
 
     @property
     def id(self) -> str:
-        """The same for the same pixels."""
+        """A digest of the pixels: equal pictures have equal ids."""
         return digest("picture", str(self.pixels.shape), self.pixels.tobytes())
 
     def __repr__(self) -> str:

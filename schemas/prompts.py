@@ -1,4 +1,4 @@
-"""Region prompts: what a person points at in one picture."""
+"""Region prompts: how a person points out a region of one picture."""
 
 from dataclasses import dataclass
 
@@ -11,11 +11,11 @@ _BoxTuple = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class RegionPrompts:
-    """Points, a box and words that together mean one region of a picture.
+    """Points, a box and words that together select one region of a picture.
 
-    points, not_points: `(x, y)`, fractions of the picture, from its upper left corner: what lies inside the region, and
-    what lies outside it. box: around it. text: what it shows.
-    Raises QueryError where nothing says what is meant, or a point or box lies outside the picture.
+    points, not_points: `(x, y)`, fractions of the picture, from its upper left corner. `points` lie inside the region,
+    `not_points` outside it. box: a box around the region. text: what the region shows.
+    Raises QueryError where nothing selects a region, or a point or box lies outside the picture.
     """
 
     points: tuple[PointTuple, ...] = ()
@@ -33,4 +33,4 @@ class RegionPrompts:
         if self.box is not None and Boxes([self.box]).area()[0] <= 0:  # type: ignore[arg-type]
             raise QueryError(f"the box of a region must have an area, got {self.box}")
         if self.text is not None and not self.text.strip():
-            raise QueryError("the words for a region are empty; leave them out or write some")
+            raise QueryError("the words for a region are empty; write some or omit them")

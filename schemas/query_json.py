@@ -1,4 +1,4 @@
-"""A query and its answer as programs read them: what `regionlake search --json` prints, and the lines of a watch."""
+"""A query and its answer as JSON: the output of `regionlake search --json`, and the lines of a watch."""
 
 from dataclasses import fields
 from datetime import datetime
@@ -8,13 +8,13 @@ from schemas.pictures import Picture
 from schemas.query import Hit, Query, SearchResult
 
 Json = dict[str, object]
-# of a hit, in this order, which what is added later follows
+# the order of a hit's columns; columns that were added later follow
 COLUMNS_FIRST = "rank distance semantic geometric source pts_s time shot_s box frame_id region_id proposer".split()
 _OMITTED = {"place", "source_id", "pts", "mask", "then"}
 
 
 def result_json(result: SearchResult) -> Json:
-    """region: the part of the query's picture that its prompts chose, where it has any."""
+    """The answer as a JSON object. region: the part of the query's picture that its prompts selected, if any."""
     return {
         "query": query_json(result.query),
         "took_ms": round(result.took_ms, 3),
@@ -25,7 +25,7 @@ def result_json(result: SearchResult) -> Json:
 
 
 def query_json(query: Query) -> Json:
-    """Every option by its name. Methods are an object of weights; pixels are named, and not told."""
+    """Every option by its name. Methods are an object of weights; a picture given as pixels is named by its digest."""
     found = {each.name: _plain(getattr(query, each.field)) for each in options_of(Query)}
     return found | {"methods": {method.name: method.weight for method in query.weighted_methods}}
 

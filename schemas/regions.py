@@ -1,4 +1,4 @@
-"""Regions: boxes proposed in one frame, with who proposed them, and what else they know of them."""
+"""Regions: boxes proposed in one frame, with the proposer of each, its score, label and mask."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Proposals:
 
     score: float32 (N,), in [0, 1], higher is better; comparable within one proposer only.
     proposer: N names, e.g. "moving", "grid-4".
-    label: N names of classes, of phrases that were asked for; None where the proposer knows none.
+    label: N names of classes, or phrases of the proposer's vocabulary; None where the proposer gives none.
     mask: N masks; None where there is only a box.
     stability: float32 (N,), in [0, 1]: how little a mask changes with its threshold (IoU of the masks at a higher and
         a lower one); NaN where unknown.
@@ -57,7 +57,7 @@ class Proposals:
         mask: Sequence[Mask | None] | None = None,
         stability: NDArray[np.float32] | None = None,
     ) -> "Proposals":
-        """A single score or proposer is given to each; labels, masks and stability are unknown unless given."""
+        """Proposals with one score or proposer for all or one for each; the other fields default to unknown."""
         n = len(boxes)
         return cls(
             boxes,

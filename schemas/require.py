@@ -1,4 +1,4 @@
-"""What a setting may be: each function raises InvalidValueError that names the setting, what is allowed and what came.
+"""Checks of settings: each raises InvalidValueError that names the setting, what is allowed, and what was given.
 
 Settings are given by name, so that the message and the code cannot disagree:
 
@@ -6,7 +6,7 @@ Settings are given by name, so that the message and the code cannot disagree:
 Traceback (most recent call last):
 schemas.errors.InvalidValueError: batch must be at least 1, got 0
 
-Where a setting is a tuple, each of its numbers is checked; None stands for a setting that is not set. NaN never passes.
+Where a setting is a tuple, each of its numbers is checked; None means that a setting is not set. NaN never passes.
 """
 
 import re
@@ -31,7 +31,7 @@ def above(low: _Number, /, **settings: _Number | Sequence[_Number] | None) -> No
 
 
 def within(interval: str, /, **settings: float | Sequence[float] | None) -> None:
-    """interval: as in mathematics, "[0, 1)" from 0 to just below 1, "(0, inf)" what is positive and finite."""
+    """interval: as in mathematics, "[0, 1)" from 0 to just below 1, "(0, inf)" positive and finite."""
     low, high, takes_low, takes_high = _parse(interval)
 
     def fits(value: float) -> bool:
@@ -41,7 +41,7 @@ def within(interval: str, /, **settings: float | Sequence[float] | None) -> None
 
 
 def in_order(sign: Literal["<", "<="], /, **settings: float) -> None:
-    """Each setting stands in that relation to the next."""
+    """Each setting is less than the next, or at most equal to it, by the sign."""
     if not all(a < b or (sign == "<=" and a == b) for a, b in pairwise(settings.values())):
         values = ", ".join(map(str, settings.values()))
         raise InvalidValueError(f"{f' {sign} '.join(settings)} must hold, got {values}")
@@ -98,5 +98,5 @@ def _each(
 def _parse(interval: str) -> tuple[float, float, bool, bool]:
     parts = re.fullmatch(r"([\[(])(\S+), (\S+)([\])])", interval)
     if parts is None:
-        raise InvalidValueError(f"an interval is written as [0, 1) is, got {interval!r}")
+        raise InvalidValueError(f"an interval is written like [0, 1), got {interval!r}")
     return float(parts[2]), float(parts[3]), parts[1] == "[", parts[4] == "]"

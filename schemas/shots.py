@@ -1,4 +1,4 @@
-"""Shots, and the per-frame events from which they follow."""
+"""Shots, and the per-frame events from which they are computed."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Where pictures come from, and the piece of a source that is read, retried and committed as one."""
+"""Sources of pictures, and the segments in which they are read, retried and committed."""
 
 import re
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ _BEGAN = re.compile(r"#\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\Z")  # as `recordi
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A video file or a picture, as found by a probe, or a recording of a feed (`recording_uri`).
+    """A video file or a picture, as a probe describes it, or a recording of a feed (`recording_uri`).
 
-    uri: where it was found (absolute path or URL), shown to people and used to filter.
+    uri: absolute path or URL, shown to people and used to filter.
     id: hash of its bytes; the same file at another place is the same source.
     width_px, height_px: of the picture as it is shown, rotation applied.
     span: all of it, `[first PTS, end)`; a picture is `[0, 1)` in a time base of one second.
-    sync_pts: PTS at which decoding can start (key pictures of the codec), ascending; holds span.start.
+    sync_pts: PTS at which decoding can start (key pictures of the codec), ascending; includes span.start.
     frame_rate: average frames per second, for PySceneDetect's frame numbers and for progress; 0 for a picture.
     """
 
@@ -42,17 +42,17 @@ class Source:
 
 
 def recording_uri(feed: str, began: datetime) -> str:
-    """What the recording of a feed that began then is called in the lake: `gate#2026-05-01T12:00:00.250Z`."""
+    """The URI in the lake of the recording of a feed that began at that time: `gate#2026-05-01T12:00:00.250Z`."""
     return f"{feed}#{began.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{began.microsecond // 1000:03}Z"
 
 
 def feed_name(uri: str) -> str:
-    """Of the feed that a recording belongs to, by the recording's URI; whatever is none is its own name."""
+    """The name of the feed of a recording, from the recording's URI; any other URI is returned unchanged."""
     return _BEGAN.sub("", uri)
 
 
 def recording_began(uri: str) -> str:
-    """When a recording began, as it stands in its URI: `2026-05-01T12:00:00.250Z`; "" for what is none."""
+    """The time at which a recording began, from its URI: `2026-05-01T12:00:00.250Z`; "" where it has none."""
     found = _BEGAN.search(uri)
     return "" if found is None else found[0].removeprefix("#")
 
@@ -68,10 +68,10 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class SegmentReport:
-    """What reading a segment counted; all of it for frames with PTS in the segment's span.
+    """Counts from reading a segment; all of them are of frames with PTS in the segment's span.
 
-    first_pts, last_pts: of the decoded frames; None where the span holds none.
-    shed: keyframes of a feed that were dropped because the models were too slow for all.
+    first_pts, last_pts: of the decoded frames; None where the span contains none.
+    shed: keyframes of a feed that were dropped because the models were busy.
     """
 
     frames_decoded: int

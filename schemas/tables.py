@@ -1,4 +1,4 @@
-"""The lake's tables: Arrow schemas with a version, and the vector space recorded beside each vector column."""
+"""The lake's tables: Arrow schemas with a version, and the vector space recorded with each vector column."""
 
 import re
 from typing import Literal
@@ -9,11 +9,11 @@ from schemas.errors import LakeError
 from schemas.ids import digest
 from schemas.vectors import VectorSpace
 
-# major.minor: a minor version adds tables, or columns that may be null; whoever knows an earlier one can read it
+# major.minor: a minor version adds tables, or columns that may be null; code of an earlier minor version can read it
 SCHEMA_VERSION = (4, 1)
 TableName = Literal["sources", "segments", "shots", "frames", "regions", "patches", "plans"]
 TABLE_NAMES: tuple[TableName, ...] = ("sources", "segments", "shots", "frames", "regions", "patches", "plans")
-ADDED_TABLES: frozenset[TableName] = frozenset({"plans"})  # since 4.0: a lake that was made before may lack them
+ADDED_TABLES: frozenset[TableName] = frozenset({"plans"})  # added after 4.0: an older lake may lack them
 
 _VERSION_KEY = b"regionlake.schema_version"
 _SPACE_KEY = b"regionlake.vector_space"
@@ -21,7 +21,7 @@ CODE_MODEL_KEY = "regionlake.code_model"
 CODE_BYTES = 32
 _TIME = pa.timestamp("us", tz="UTC")
 
-# Where a row stands in its source: the same six columns lead every table of rows found in frames.
+# The position of a row in its source: `frames`, `regions` and `patches` share these five columns.
 _PLACE = [
     pa.field("source_id", pa.string(), nullable=False),
     pa.field("source", pa.string(), nullable=False),
@@ -45,15 +45,15 @@ def _vector(name: str, space: VectorSpace, *, nullable: bool = False) -> pa.Fiel
 
 
 def _vectors(name: str, space: VectorSpace, *, nullable: bool = False) -> pa.Field:
-    """As many vectors as a row has."""
+    """A column of lists of vectors, of any number in each row."""
     one = _vector(name, space, nullable=nullable)
     return pa.field(name, pa.list_(one.type), nullable=nullable, metadata=one.metadata)
 
 
 def further_vector(space: VectorSpace) -> pa.Field:
-    """The column of `frames` and `regions` that another model fills later; null in the rows that it has not seen.
+    """The column of `frames` and `regions` that another model fills later; null in rows that it has not encoded yet.
 
-    Its name follows from what makes two vectors comparable, so that whoever goes on finds it again.
+    Its name is derived from what makes two vectors comparable, so that an interrupted run finds it again.
     """
     slug = re.sub("[^a-z0-9]+", "_", space.model.rstrip("/").rpartition("/")[2].lower()).strip("_")[:40]
     mark = digest("vectors", space.revision, str(space.dimension), space.preprocessing)[:8]
@@ -61,10 +61,10 @@ def further_vector(space: VectorSpace) -> pa.Field:
 
 
 def sources_schema() -> pa.Schema:
-    """One row a source: what the probe found, or why it was quarantined."""
+    """One row per source: what the probe found, or why it was quarantined."""
     return _versioned(
         [
-            pa.field("id", pa.string(), nullable=False),  # of its bytes; of its URI where it could not be read
+            pa.field("id", pa.string(), nullable=False),  # hash of its bytes, or of its URI where it could not be read
             pa.field("source", pa.string(), nullable=False),
             pa.field("kind", pa.string()),
             pa.field("plan", pa.string(), nullable=False),
@@ -84,7 +84,7 @@ def sources_schema() -> pa.Schema:
 
 
 def segments_schema() -> pa.Schema:
-    """The ledger: one row a segment and plan; `writing` marks a commit that has not ended."""
+    """The ledger: one row per segment and plan; `writing` marks a commit that has not ended."""
     event = pa.struct(
         [
             pa.field("pts", pa.int64(), nullable=False),
@@ -104,8 +104,8 @@ def segments_schema() -> pa.Schema:
             pa.field("error", pa.string()),
             pa.field("frames_decoded", pa.int64(), nullable=False),
             pa.field("near_duplicates", pa.int64(), nullable=False),
-            pa.field("shed", pa.int64(), nullable=False),  # keyframes of a feed for which there was no time
-            pa.field("lost", pa.int64(), nullable=False),  # frames of a feed that `error` cost
+            pa.field("shed", pa.int64(), nullable=False),  # keyframes of a feed dropped because the models were busy
+            pa.field("lost", pa.int64(), nullable=False),  # frames of a feed lost because of `error`
             pa.field("keyframes", pa.int64(), nullable=False),
             pa.field("regions", pa.int64(), nullable=False),
             pa.field("first_pts", pa.int64()),
@@ -117,7 +117,7 @@ def segments_schema() -> pa.Schema:
 
 
 def shots_schema() -> pa.Schema:
-    """One row a shot, written when every segment of its source is done."""
+    """One row per shot, written when every segment of its source is done."""
     return _versioned(
         [
             pa.field("id", pa.string(), nullable=False),
@@ -133,7 +133,7 @@ def shots_schema() -> pa.Schema:
 
 
 def frames_schema(space: VectorSpace) -> pa.Schema:
-    """One row a keyframe."""
+    """One row per keyframe."""
     return _versioned(
         [
             pa.field("id", pa.string(), nullable=False),
@@ -143,10 +143,10 @@ def frames_schema(space: VectorSpace) -> pa.Schema:
             pa.field("reason", pa.string(), nullable=False),
             pa.field("thumbnail", pa.binary(), nullable=False),  # JPEG
             _vector("vector", space),
-            # the fused vector, in the same space, and the revision of the fusion that made it; null: none wanted
+            # the fused vector, in the same space, and the revision of the model that fused it; null: not in the plan
             _vector("detail", space, nullable=True),
             pa.field("detail_model", pa.string()),
-            # representatives: their vectors, the extents of their patches, and how many these are; null: none wanted
+            # representatives: their vectors, the boxes and the counts of their patches; null: not in the plan
             _vectors("parts", space, nullable=True),
             pa.field("part_boxes", pa.list_(pa.list_(pa.float32(), 4))),
             pa.field("part_counts", pa.list_(pa.int32())),
@@ -155,7 +155,7 @@ def frames_schema(space: VectorSpace) -> pa.Schema:
 
 
 def regions_schema(space: VectorSpace) -> pa.Schema:
-    """One row a region."""
+    """One row per region."""
     return _versioned(
         [
             pa.field("id", pa.string(), nullable=False),
@@ -164,20 +164,20 @@ def regions_schema(space: VectorSpace) -> pa.Schema:
             *(pa.field(c, pa.float32(), nullable=False) for c in ("x0", "y0", "x1", "y1", "area")),
             pa.field("proposer", pa.string(), nullable=False),
             pa.field("score", pa.float32(), nullable=False),
-            pa.field("label", pa.string()),  # class name or phrase, where the proposer knows one
+            pa.field("label", pa.string()),  # class name or phrase, where the proposer gives one
             pa.field("mask", _MASK),
             pa.field("mask_area", pa.float32()),  # share of the frame
             pa.field("stability", pa.float32()),
             pa.field("track", pa.string()),  # id of the region with which its track begins
             _vector("vector", space),
-            # 256 bits, of the code model that the field's metadata names once there is one
+            # 256 bits of the code model named by the field's metadata
             pa.field("code", pa.list_(pa.uint8(), CODE_BYTES)),
         ]
     )
 
 
 def patches_schema(space: VectorSpace) -> pa.Schema:
-    """One row a keyframe: its dense grid of patch vectors, row by row, in the space of `vector`."""
+    """One row per keyframe: its dense grid of patch vectors, row by row, in the space of `vector`."""
     return _versioned(
         [
             pa.field("frame", pa.string(), nullable=False),
@@ -191,12 +191,16 @@ def patches_schema(space: VectorSpace) -> pa.Schema:
 
 
 def plans_schema() -> pa.Schema:
-    """One row a plan by which rows were made, written before the first of them."""
+    """One row per plan that made rows of the lake, written before the first of those rows."""
     return _versioned(
         [
-            pa.field("id", pa.string(), nullable=False),  # its hash, as `sources` and `segments` name it
-            pa.field("settings", pa.string(), nullable=False),  # JSON of what counts, of which the hash is taken
-            pa.field("toml", pa.string(), nullable=False),  # what makes it again
+            pa.field(
+                "id", pa.string(), nullable=False
+            ),  # its hash, as in the column `plan` of `sources` and `segments`
+            pa.field(
+                "settings", pa.string(), nullable=False
+            ),  # JSON of the settings that rows depend on; the hash is computed from it
+            pa.field("toml", pa.string(), nullable=False),  # the plan's file
             pa.field("version", pa.string(), nullable=False),  # of the RegionLake that wrote the row
             pa.field("written_at", _TIME, nullable=False),
         ]
@@ -204,7 +208,7 @@ def plans_schema() -> pa.Schema:
 
 
 def schema_of(table: TableName, space: VectorSpace) -> pa.Schema:
-    """The schema with which `table` is created in a lake whose vectors lie in `space`."""
+    """The schema with which `table` is created in a lake whose vectors are of `space`."""
     match table:
         case "sources":
             return sources_schema()
@@ -223,7 +227,7 @@ def schema_of(table: TableName, space: VectorSpace) -> pa.Schema:
 
 
 def vector_space(schema: pa.Schema, column: str = "vector") -> VectorSpace:
-    """The space recorded for a vector column. Raises LakeError where there is none."""
+    """The vector space recorded for a column. Raises LakeError where there is none."""
     metadata = schema.field(column).metadata or {}
     if _SPACE_KEY not in metadata:
         raise LakeError(f"column {column!r} records no vector space; it was not written by RegionLake")
@@ -231,12 +235,12 @@ def vector_space(schema: pa.Schema, column: str = "vector") -> VectorSpace:
 
 
 def vector_spaces(schema: pa.Schema) -> dict[str, VectorSpace]:
-    """The space of every vector column, by its name: the lake's own first, then those that were filled later."""
+    """The space of every vector column, by column name: the lake's own first, then those that were filled later."""
     return {f.name: vector_space(schema, f.name) for f in schema if _SPACE_KEY in (f.metadata or {})}
 
 
 def code_model_fingerprint(schema: pa.Schema) -> str | None:
-    """Which code model made the codes of `regions`; None where there are none."""
+    """The fingerprint of the code model that made the codes of `regions`; None where there are none."""
     found = (schema.field("code").metadata or {}).get(CODE_MODEL_KEY.encode())
     return None if found is None else str(found.decode())
 
@@ -244,7 +248,7 @@ def code_model_fingerprint(schema: pa.Schema) -> str | None:
 def require_version(schema: pa.Schema, *, lake: str, writing: bool = False) -> None:
     """Raises LakeError unless this code can read tables of `schema`, or write them.
 
-    It reads any minor version of its major one, and writes none that is newer than its own.
+    It reads every minor version of its major version, and writes none that is newer than its own.
     """
     found = (schema.metadata or {}).get(_VERSION_KEY, b"none").decode()
     major, _, minor = found.partition(".")
@@ -256,8 +260,8 @@ def require_version(schema: pa.Schema, *, lake: str, writing: bool = False) -> N
         )
     if writing and int(minor or 0) > SCHEMA_VERSION[1]:
         raise LakeError(
-            f"{lake} has schema version {found}, this RegionLake writes {known}: it can search the lake, and would "
-            "leave out what is newer; write it with the release that made it"
+            f"{lake} has schema version {found}, this RegionLake writes {known}: it can search the lake, but "
+            "would omit newer columns and tables; write it with the release that made it"
         )
 
 

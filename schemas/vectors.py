@@ -13,7 +13,7 @@ VectorArray = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class VectorSpace:
-    """What made a vector: only vectors of equal spaces may be compared.
+    """The model and preprocessing that made a vector: only vectors of equal spaces may be compared.
 
     model: name on the model card. revision: of its weights. dimension: length of a vector.
     preprocessing: how pixels became model input, e.g. "rgb/128-0.992, 224 px, squashed".
@@ -32,14 +32,14 @@ class VectorSpace:
         return cls(**json.loads(text))
 
     def comparable(self, other: "VectorSpace") -> bool:
-        """Whether vectors of both may be compared: of the same weights and preprocessing, loaded from wherever."""
+        """Whether vectors of both may be compared: they have the same weights and preprocessing, whatever the name."""
         return replace(self, model="") == replace(other, model="")
 
     def require_same(self, other: "VectorSpace", *, lake: str) -> None:
         """Raises ModelError when vectors of `other` cannot be compared with those of `lake`."""
         if not self.comparable(other):
             raise ModelError(
-                f"{lake} holds vectors of {self}; here is {other}, whose vectors cannot be compared with them: use the "
+                f"{lake} holds vectors of {self}, which cannot be compared with vectors of {other}: use the "
                 "model that wrote the lake, fill a column of this one (regionlake ingest --reembed --model …), or "
                 "ingest into another lake"
             )
@@ -49,7 +49,7 @@ class VectorSpace:
 
 
 def normalise(vectors: VectorArray) -> VectorArray:
-    """float32 (..., D) → the same, L2-normalised; a zero vector stays zero."""
+    """L2-normalised vectors, float32 (..., D); a zero vector stays zero."""
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
     unit: VectorArray = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
     return unit
@@ -60,7 +60,7 @@ class FeatureMap:
     """Features of a frame cell by cell, before they are projected into the vector space.
 
     features: float32 (rows, cols, C).
-    extent: where the grid lies in the frame, `(x0, y0, x1, y1)` in fractions of the frame; it reaches
+    extent: box of the grid in the frame, `(x0, y0, x1, y1)` in fractions of the frame; it reaches
         beyond [0, 1] where the model's input was padded.
     """
 

@@ -1,4 +1,4 @@
-"""Catches ids that change between runs or collide, and tables that forget what made their vectors."""
+"""Catches ids that change between runs or collide, and tables that do not record the space of their vectors."""
 
 import pickle
 

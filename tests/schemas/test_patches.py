@@ -1,4 +1,4 @@
-"""Catches patches whose boxes are not where their cells lie."""
+"""Catches boxes of patches that do not match their cells."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Pictures that a query brings: catches pixels taken for another picture, and queries that cannot be compared."""
+"""Pictures of a query: catches pixels that are mistaken for another picture, and queries that cannot be compared."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Names of recordings: catches a name that is written in one way and read in another, and files taken for feeds."""
+"""Names of recordings: catches a name that is not read back as it was written, and files that are taken for feeds."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
