@@ -1,1 +1,1 @@
-"""The plan: every setting on which rows depend."""
+"""The plan: all settings that determine the rows of an ingest."""

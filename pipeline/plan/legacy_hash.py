@@ -1,8 +1,8 @@
-"""The hash by which RegionLake 0.1.0 knew a plan, so that a lake of its goes on.
+"""The hash that RegionLake 0.1.0 gave to a plan, so that lakes of 0.1.0 can be continued.
 
-0.1.0 took a digest of `repr` of its plan as nested dictionaries, so that the order of its fields counted. That order
-is written down here and follows no class of today. Nothing newer is in it: a plan with a setting that 0.1.0 had not has
-no such hash.
+0.1.0 hashed the `repr` of its plan as nested dictionaries, so the hash depended on the order of the fields. That order
+is written down here and does not follow today's classes. A plan with a setting that 0.1.0 did not have has no such
+hash.
 """
 
 import json
@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from operators.runtime.settings import Setting
 from schemas.ids import digest
 
-# in its order: a section, and those of its settings that counted
+# in the order of 0.1.0: a section, and those of its settings that were hashed
 _FORM = (
     ("", "patches detail"),
     ("representatives", "method count threshold"),
     ("read.shots", "detector threshold min_shot_s weights kernel_size filter_mode min_content window_frames"),
     ("read.shots", "fade_bias min_fade_s cut_at_final_fade bins hash_size lowpass"),
     ("read.keyframes", "candidate_interval_s longest_interval_s refresh_interval_s settle_s change near_duplicate"),
-    ("read", "background"),  # where there is none
+    ("read", "background"),  # None: no background
     ("read.background", "sample_interval_s back_s ahead_s min_samples"),
     ("read", "max_side_px"),
     ("proposals", "use"),
@@ -48,16 +48,16 @@ _FORM = (
     ("codes", "model regions_per_frame"),
 )
 _RULE = ("kind", "tracked", "begin_score")  # of tracks.rules
-LEGACY_DIGITS = 12  # newer hashes have more
+LEGACY_DIGITS = 12  # newer hashes have 32
 
 
 def is_legacy(plan_hash: str) -> bool:
-    """Whether a hash that a lake holds is one of 0.1.0, which kept no plan."""
+    """Whether a hash in a lake was computed by 0.1.0, which stored no plans."""
     return len(plan_hash) == LEGACY_DIGITS
 
 
 def legacy_hash(settings: Mapping[str, Setting]) -> str | None:
-    """The hash of 0.1.0 for a plan of this identity; None for a plan that 0.1.0 could not make."""
+    """The hash that 0.1.0 gave to a plan with this identity; None for a plan that 0.1.0 could not express."""
     left = dict(settings)
     model = left.pop("model")
     if not isinstance(model, Mapping) or model.keys() != {"revision", "dimension", "preprocessing"}:
@@ -65,7 +65,7 @@ def legacy_hash(settings: Mapping[str, Setting]) -> str | None:
     if "detail.model" in left:
         left["detail"] = left.pop("detail.model")
     if "proposals.open_set.model" in left:
-        left["proposals.open_set.vocabulary_file"] = None  # as it was once its phrases had been read
+        left["proposals.open_set.vocabulary_file"] = None  # 0.1.0 had replaced it by its phrases
     rules = left.get("tracks.rules")
     if isinstance(rules, tuple):
         left["tracks.rules"] = tuple(_in_order(rule) for rule in rules)

@@ -12,9 +12,9 @@ _Entry = TypeVar("_Entry")
 
 
 def read_named_tables(path: Path, kind: str, entry: type[_Entry], *, converter: cattrs.Converter) -> dict[str, _Entry]:
-    """By name, in the order of the file; none where it holds none.
+    """Entries by name, in the order of the file; empty where the file has no such table.
 
-    Raises PlanError where the file cannot be read, holds anything else, or `converter` finds what no entry has.
+    Raises PlanError where the file cannot be read, contains anything else, or an entry does not fit its type.
     """
     try:
         content = tomllib.loads(path.read_text())
@@ -23,7 +23,7 @@ def read_named_tables(path: Path, kind: str, entry: type[_Entry], *, converter: 
     tables = content.get(kind, {})
     others = sorted(set(content) - {kind}) if isinstance(tables, dict) else [f"{kind} = {tables!r}"]
     if others:
-        raise PlanError(f"{path} has {', '.join(others)}; it should hold [{kind}.NAME] tables alone")
+        raise PlanError(f"{path} has {', '.join(others)}; it should contain [{kind}.NAME] tables only")
     try:
         return converter.structure(tables, dict[str, entry])  # type: ignore[valid-type]
     except cattrs.BaseValidationError as error:

@@ -1,4 +1,4 @@
-"""Settings of operators in a plan's TOML: each operator's stand under its name, in the table of its kind."""
+"""Settings of operators in a plan's TOML: each operator has a table under its name, in the table of its kind."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field, fields, make_dataclass
@@ -17,7 +17,7 @@ from schemas.errors import PlanError
 
 
 def register_operators(converter: cattrs.Converter, *, class_paths: bool) -> None:
-    """Teaches a converter which tables a plan can have. class_paths: see `Registry.resolve`."""
+    """Makes a converter read and write the tables of operators in a plan. class_paths: see `Registry.resolve`."""
 
     def structure_proposals(value: object, _: type) -> ProposalConfig:
         chosen = value.get("use", ()) if isinstance(value, Mapping) else ()
@@ -37,7 +37,9 @@ def register_operators(converter: cattrs.Converter, *, class_paths: bool) -> Non
 
     def structure_named_plan(value: object, kind: type) -> Plan:
         if isinstance(value, Mapping) and is_class_path(str(value.get("model"))):
-            ENCODERS.resolve(str(value["model"]), class_paths=False)  # raises; a model has no settings that would
+            ENCODERS.resolve(
+                str(value["model"]), class_paths=False
+            )  # raises here: a model has no table of settings to resolve
         made: Plan = structure_plan(value, kind)
         return made
 
@@ -59,13 +61,13 @@ def _structure(
     *,
     class_paths: bool,
 ) -> Any:
-    """A dataclass `shape` whose field `settings` stands in TOML as one table for each operator.
+    """A dataclass `shape` whose field `settings` is written in TOML as one table per operator.
 
-    chosen: names of the operators in use, as TOML has them; of a wrong type they are left for the converter to refuse.
-    Only what the plan names is imported.
+    chosen: names of the operators in use, as read from TOML; the converter refuses those of a wrong type later.
+    Only operators that the plan names are imported.
     """
     if not isinstance(value, Mapping):
-        raise PlanError(f"{value!r} is no table")
+        raise PlanError(f"{value!r} is not a table")
     own = [each for each in fields(shape) if each.name != "settings"]
     names = [name for name in chosen if isinstance(name, str)] if isinstance(chosen, Sequence) else []
     kinds = [registry.resolve(name, class_paths=class_paths) for name in names if name not in registry.built_in]
@@ -77,9 +79,9 @@ def _structure(
     for each in own:
         if each.name in tables:
             raise PlanError(
-                f"the {registry.kind} {tables[each.name].name} needs another name: {each.name} is a setting"
+                f"the {registry.kind} {tables[each.name].name} needs another name: {each.name} is already a setting"
             )
-    # one class with all that is allowed, so that errors are those of any other table
+    # one class with all allowed keys, so that errors read like those of any other table
     merged = make_dataclass(
         shape.__name__,
         [(e.name, e.type, field(default=e.default, default_factory=e.default_factory)) for e in own]
@@ -92,7 +94,7 @@ def _structure(
 
 
 def _unstructure(converter: cattrs.Converter, config: Any, shown: Sequence[Any]) -> dict[str, object]:
-    """shown: settings of operators that are printed even where they are the defaults."""
+    """The TOML content of a config. shown: settings of operators that are printed even if they are the defaults."""
     tables = {settings_key(each.name): converter.unstructure(each) for each in (*shown, *config.settings)}
     content: dict[str, object] = {}
     for each in fields(config):

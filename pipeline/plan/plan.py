@@ -1,4 +1,4 @@
-"""The plan: all that decides which rows a source gives, and how the work is spread."""
+"""The plan: all settings that determine the rows of a source, and how the work is distributed."""
 
 from dataclasses import dataclass, field
 
@@ -20,7 +20,7 @@ from schemas.vectors import VectorSpace
 
 @dataclass(frozen=True, slots=True)
 class ThumbnailConfig:
-    """The JPEG kept of each keyframe. max_side_px: of its longer side. quality: of JPEG, 1 to 100."""
+    """The JPEG that is stored of each keyframe. max_side_px: limit of its longer side. quality: of JPEG, 1 to 100."""
 
     max_side_px: int = 640
     quality: int = 85
@@ -32,14 +32,14 @@ class ThumbnailConfig:
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """How the work is spread; no row depends on it.
+    """How the work is distributed; no row depends on it.
 
-    segment_s: length of the pieces in which a video is read, retried and committed.
+    segment_s: length of the segments in which a video is read, retried and committed.
     read_timeout_s: a decoder without progress for this long is killed.
-    readers, proposers, embedders: Ray actors of each stage; 0 means: from the cluster's CPUs, and from its GPUs for
-        stages that hold models.
-    compile: torch.compile makes the passes of a checkpoint on a GPU; the first batches wait for it. The embedded
-        model, and any model on a CPU, run as they are.
+    readers, proposers, embedders: Ray actors of each stage; 0 computes the number from the cluster's CPUs, and from its
+        GPUs for stages that hold models.
+    compile: runs checkpoints on a GPU through torch.compile; the first batches wait for it. The embedded model, and
+        any model on a CPU, are not compiled.
     """
 
     segment_s: float = 300.0
@@ -55,19 +55,19 @@ class RunConfig:
 
 
 def _model_weights(name: str) -> Setting:
-    """The same ones in another folder make the same vectors: the space without its model's name."""
+    """The vector space without the model's name: the same weights in another folder make the same vectors."""
     space = model_card(name, class_paths=True).space
     return {"revision": space.revision, "dimension": space.dimension, "preprocessing": space.preprocessing}
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is done with every source. `hash` covers all that rows depend on, and not `run` and `live`.
+    """All settings of an ingest. `hash` covers those that determine rows, and not `run` and `live`.
 
     model: name of a model card (`regionlake models`).
-    patches: whether the dense grid of patch vectors of each keyframe is kept as well.
-    detail: what fuses the details of a keyframe into one vector, for searches by it.
-    representatives: what stands for the patches of a keyframe, for a search among a few vectors of each.
+    patches: whether the dense grid of patch vectors of each keyframe is stored as well.
+    detail: how the details of a keyframe are fused into one vector, for searches by `detail`.
+    representatives: how the patches of a keyframe are reduced to a few vectors, for searches by `parts`.
     """
 
     model: str = field(default="everyday", metadata=weights(_model_weights))
@@ -86,13 +86,13 @@ class Plan:
     def __post_init__(self) -> None:
         if self.tracks.propagation.model and not self.proposals.masks_are_made:
             raise PlanError(
-                f"tracks.propagation.model carries masks, and none are made by {', '.join(self.proposals.use)}: add a "
+                f"tracks.propagation.model carries masks, but {', '.join(self.proposals.use)} make none: add a "
                 "proposer such as segments or masks, or set proposals.box_masks.by"
             )
 
     @property
     def space(self) -> VectorSpace:
-        """The vector space of the plan's model. Raises ModelError for an unknown one."""
+        """The vector space of the plan's model. Raises ModelError for an unknown model."""
         return model_card(self.model, class_paths=True).space
 
     @property

@@ -1,4 +1,4 @@
-"""A plan as TOML: read from a file and from overrides, and written."""
+"""Plans as TOML: reads them from files and overrides, and writes them."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ def load_plan(path: Path | None = None, *, overrides: Sequence[str] = ()) -> Pla
 
 
 def structure_plan(settings: Mapping[str, object], *, class_paths: bool) -> Plan:
-    """The plan of a TOML file's content. class_paths: False where a lake names the operators, see `Registry.resolve`.
+    """The plan from a TOML file's content. class_paths: False where the TOML comes from a lake: `Registry.resolve`.
 
     Raises PlanError naming the key that is unknown or has a wrong value.
     """
@@ -44,9 +44,9 @@ def structure_plan(settings: Mapping[str, object], *, class_paths: bool) -> Plan
 
 
 def plan_toml(plan: Plan, *, for_rows: bool = False) -> str:
-    """The plan as the TOML file that makes it.
+    """The plan as the content of a TOML file.
 
-    for_rows: without what no row depends on: how the work is spread, and the settings of proposers that do not run.
+    for_rows: omits settings that no row depends on: how the work is distributed, and proposers that are not used.
     """
     content = _without_none(_converter(class_paths=True).unstructure(plan))
     if for_rows:
@@ -57,7 +57,7 @@ def plan_toml(plan: Plan, *, for_rows: bool = False) -> str:
     return tomli_w.dumps(content)
 
 
-_TOML_NAMES = {bool: "true or false", int: "whole number", float: "number", str: "text"}
+_TOML_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
 @cache
@@ -73,28 +73,28 @@ def _converter(*, class_paths: bool) -> cattrs.Converter:
 
 
 def _strict(converter: cattrs.Converter, kind: type, *also: type) -> None:
-    """Takes values of that type alone: bool("no") is True, and int(3.7) is 3."""
+    """Makes the converter accept only values of that type: bool("no") would be True, and int(3.7) 3."""
 
     def structure(value: object, _: type) -> object:
         if type(value) not in (kind, *also):
-            raise PlanError(f"{value!r} is no {_TOML_NAMES[kind]}")
+            raise PlanError(f"{value!r} is not {_TOML_NAMES[kind]}")
         return kind(value)
 
     converter.register_structure_hook(kind, structure)
 
 
 def _problem(error: BaseException, kind: type | None) -> str:
-    if isinstance(error, RegionLakeError):  # our own checks say more than cattrs' "invalid value"
+    if isinstance(error, RegionLakeError):  # our own messages are better than cattrs' "invalid value"
         return str(error)
     if get_origin(kind) is Literal:
-        return f"{str(error).partition(' not in ')[0]!r} is none of {', '.join(get_args(kind))}"
+        return f"{str(error).partition(' not in ')[0]!r} is not one of {', '.join(get_args(kind))}"
     return format_exception(error, kind)
 
 
 def _parse_override(override: str) -> dict[str, object]:
     key, equals, value = override.partition("=")
     if not equals:
-        raise PlanError(f"an override is key.path=value, got {override!r}")
+        raise PlanError(f"an override has the form key.path=value, got {override!r}")
     try:
         return tomllib.loads(f"{key} = {value}")
     except tomllib.TOMLDecodeError:
@@ -114,6 +114,6 @@ def _merge(into: dict[str, object], changes: Mapping[str, object]) -> None:
 
 
 def _without_none(value: object) -> dict[str, object]:
-    """TOML has no null: a key left out is None."""
+    """The tables without the keys whose value is None: TOML has no null, and a missing key is read as None."""
     assert isinstance(value, Mapping)
     return {k: _without_none(v) if isinstance(v, Mapping) else v for k, v in value.items() if v is not None}

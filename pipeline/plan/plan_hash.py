@@ -1,4 +1,4 @@
-"""The hash of a plan: a digest of its settings in a canonical form."""
+"""The hash of a plan: a digest of the canonical form of its settings."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,21 +7,21 @@ from operators.runtime.settings import Setting
 from schemas.errors import PlanError
 from schemas.ids import digest
 
-FORM = 1  # of the canonical form; another number makes every hash another
+FORM = 1  # version of the canonical form; changing it changes every hash
 
 
 def plan_hash(settings: Mapping[str, Setting]) -> str:
-    """32 hexadecimal digits of an identity (operators/runtime/settings.py)."""
+    """The hash of an identity (operators/runtime/settings.py), as 32 hexadecimal digits."""
     return form_hash(canonical_form(settings))
 
 
 def form_hash(form: str) -> str:
-    """Of an identity in its canonical form, as a lake keeps it."""
+    """The hash of an identity in its canonical form, as stored in a lake."""
     return digest("plan", form)
 
 
 def canonical_form(settings: Mapping[str, Setting]) -> str:
-    """An identity as JSON that equal ones share, whatever the order of their settings.
+    """An identity as JSON; equal identities have equal JSON, whatever the order of their settings.
 
     Raises PlanError for a number that is not finite.
     """
@@ -29,12 +29,12 @@ def canonical_form(settings: Mapping[str, Setting]) -> str:
     try:
         return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except ValueError as error:
-        raise PlanError(f"a setting of the plan is no finite number: {error}") from error
+        raise PlanError(f"a setting of the plan is not a finite number: {error}") from error
 
 
 def _canonical(value: Setting) -> Setting:
     if isinstance(value, float) and value.is_integer():
-        return int(value)  # 2 and 2.0 are equal, and so are the rows
+        return int(value)  # 2 and 2.0 give equal rows
     if isinstance(value, Mapping):
         return {key: _canonical(below) for key, below in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):

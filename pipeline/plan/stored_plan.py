@@ -1,4 +1,4 @@
-"""A plan as a lake keeps it: what its hash is taken of, and the TOML that makes it again."""
+"""A plan as stored in a lake: the settings that are hashed, and the TOML file from which it can be loaded again."""
 
 import json
 from collections.abc import Mapping
@@ -13,15 +13,17 @@ from pipeline.plan.plan import Plan
 from pipeline.plan.plan_file import plan_toml
 from pipeline.plan.plan_hash import canonical_form, plan_hash
 
-_SHOWN = 6  # settings that differ
+_SHOWN = 6  # differing settings that a message lists
 
 
 @dataclass(frozen=True, slots=True)
 class StoredPlan:
-    """hash: by which rows name the plan. settings: the canonical form, of which that is taken.
+    """A plan with its hash, settings and TOML file.
 
-    toml: its file, less what no row depends on. version: of the RegionLake that wrote it, at written_at; None before.
-    legacy_hash: by which rows of 0.1.0 name the same plan; None where 0.1.0 could not make it.
+    hash: the plan's name in the rows. settings: the canonical form from which the hash is computed.
+    toml: the plan's file, without settings that no row depends on. version: of the RegionLake that wrote it.
+    written_at: UTC; None where it is not written yet.
+    legacy_hash: the plan's name in rows of 0.1.0; None where 0.1.0 could not express it.
     """
 
     hash: str
@@ -33,7 +35,7 @@ class StoredPlan:
 
     @classmethod
     def of(cls, plan: Plan) -> Self:
-        """As it is written now. Raises ModelError where a model of the plan is not there."""
+        """The stored form of a plan. Raises ModelError where a model of the plan is missing."""
         counted = identity(plan)
         return cls(
             hash=plan_hash(counted),
@@ -44,19 +46,19 @@ class StoredPlan:
         )
 
     def is_of(self, hash: str) -> bool:
-        """Whether rows that name this hash were made by this plan."""
+        """Whether rows with this hash were made by this plan."""
         return hash in (self.hash, self.legacy_hash)
 
     def difference(self, other: "StoredPlan") -> str:
-        """The settings in which a run of this plan differs from a lake of another, as a sentence."""
+        """The settings in which a run with this plan differs from a lake of the `other` plan, for an error message."""
         here, there = _settings(self), _settings(other)
         both = sorted(name for name in here.keys() & there.keys() if here[name] != there[name])
-        said = [f"this run has {name} = {_shown(here[name])}, the lake has {_shown(there[name])}" for name in both]
+        lines = [f"this run has {name} = {_shown(here[name])}, the lake has {_shown(there[name])}" for name in both]
         for name in sorted(here.keys() ^ there.keys()):
             whose, value = ("this run", here[name]) if name in here else ("the lake", there[name])
-            said.append(f"{whose} alone has {name} = {_shown(value)}")
-        more = len(said) - _SHOWN
-        return "; ".join(said[:_SHOWN]) + (f"; and {more} more differ" if more > 0 else "")
+            lines.append(f"only {whose} has {name} = {_shown(value)}")
+        more = len(lines) - _SHOWN
+        return "; ".join(lines[:_SHOWN]) + (f"; and {more} more differ" if more > 0 else "")
 
 
 def _settings(plan: StoredPlan) -> Mapping[str, Setting]:

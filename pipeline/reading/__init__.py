@@ -1,1 +1,1 @@
-"""From the name of a source to the keyframes of its segments, read by a process that can be killed."""
+"""Finds sources and reads the keyframes of their segments, in a child process that can be killed."""

@@ -1,9 +1,9 @@
-"""Addresses of sources: which of them are remote, and what of them may be stored and shown."""
+"""Addresses of sources: whether they are remote, and which part of them may be stored and shown."""
 
 import re
 from urllib.parse import unquote
 
-# Parameters of a query, in small letters without - and _, that grant access or belong to what grants it.
+# Parameters of a URL's query, in small letters without - and _, that are credentials or parts of a signature.
 _SECRET_PARTS = (
     *("token", "signature", "credential", "secret", "password", "passwd", "passphrase", "apikey", "accesskey"),
     *("accessid", "privatekey", "sessionid", "jwt", "xamz", "xgoog"),
@@ -12,11 +12,13 @@ _SECRET_NAMES = frozenset(
     "sig sign key code auth authkey authorization bearer pwd pass psw user usr username login session sid hmac policy "
     "keypairid expires xossdate xossexpires hdnts hdnea".split()
 )
-# With `sig`, a signature of Azure: all of it changes with each signing, and its names are too short to go without.
+# Parts of an Azure signature, which change with each signing; removed only beside `sig`, as the names are so short.
 _AZURE_NAMES = frozenset("sv ss srt sp se st spr sr sip si sdd skoid sktid skt ske sks skv saoid suoid scid".split())
 _WITH_QUERY = frozenset("http https rtsp rtsps rtmp rtmps rtp udp tcp srt".split())
-_BOX_AT_ACCOUNT = frozenset("abfs abfss az wasb wasbs".split())  # what stands before @ is no user there
-_INNER_USER = re.compile(r"((?::|%3a)(?:/|%2f){2})(?:(?!%2f)[^/?#&;])*(?:@|%40)", re.IGNORECASE)  # of a URL in a URL
+_BOX_AT_ACCOUNT = frozenset("abfs abfss az wasb wasbs".split())  # the part before @ is not a user there
+_INNER_USER = re.compile(
+    r"((?::|%3a)(?:/|%2f){2})(?:(?!%2f)[^/?#&;])*(?:@|%40)", re.IGNORECASE
+)  # the user in a URL within a URL
 _URL = re.compile(r"[a-z][a-z0-9+]*://[^\s'\"<>]+", re.IGNORECASE)
 _CHAIN = re.compile(r"::(?=[a-z0-9+]+://)", re.IGNORECASE)
 
@@ -30,15 +32,15 @@ def is_http(address: str) -> bool:
 
 
 def public_uri(address: str) -> str:
-    """An address without what nobody else should read.
+    """An address without its credentials.
 
-    Of `http(s)://` and streams, the user, the fragment (which no server sees) and those parameters of the query that
-    are known to hold credentials or signatures are left out; the others tell one file from another. Of `s3://` and the
-    like only the user is: `?` and `#` are letters of a key.
+    For `http(s)://` and streams, the user, the fragment (which no server sees) and the parameters of the query that
+    are known to contain credentials or signatures are omitted; the other parameters distinguish files. For `s3://` and
+    the like only the user is omitted: `?` and `#` are characters of a key.
     """
     if not is_remote(address):
         return address
-    # by hand: urlsplit raises on malformed addresses, which must be shown too
+    # without urlsplit, which raises on malformed addresses; these must be shown too
     return "::".join(_public_link(link) for link in _CHAIN.split(address))  # zip://a.mp4::https://host/a.zip
 
 
@@ -67,6 +69,6 @@ def _public_query(query: str) -> str:
 
 
 def public_reason(error: BaseException, address: str) -> str:
-    """What the error says, without what of this address, or of any other that it quotes, nobody else should read."""
+    """The error's message without the credentials of this address, or of any other that the message quotes."""
     text = (str(error) or type(error).__name__).replace(address, public_uri(address))
-    return _URL.sub(lambda url: public_uri(url[0]), text)  # a redirection's, or ours as a library spells it
+    return _URL.sub(lambda url: public_uri(url[0]), text)  # of a redirection, or ours in a library's spelling

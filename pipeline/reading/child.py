@@ -1,4 +1,4 @@
-"""A fresh Python beside this one, which can be killed when a decoder hangs in it, and dies when we do.
+"""A child process with a fresh Python, which can be killed when a decoder hangs in it, and which dies with its parent.
 
 It is not forked (the parent has threads) and not started through `multiprocessing` (which would import the caller's
 `__main__` again).
@@ -14,7 +14,7 @@ from typing import Any
 
 
 class Child:
-    """Runs `code`, which calls `child_connection()` first; `connection` is the other end of what that returns."""
+    """Runs `code`, which calls `child_connection()` first; `connection` is the parent's end of that connection."""
 
     def __init__(self, code: str) -> None:
         self.connection, theirs = Pipe()
@@ -27,7 +27,7 @@ class Child:
                 pass_fds=(theirs.fileno(), lifeline_read),
                 env=environment,
                 stdin=subprocess.DEVNULL,
-                process_group=0,  # Ctrl-C is for us alone: one that still imports would show where
+                process_group=0,  # Ctrl-C reaches only the parent: a child that still imports would print a traceback
             )
         except BaseException:
             self.connection.close()
@@ -42,22 +42,22 @@ class Child:
         return self._process.pid
 
     def ask_to_end(self) -> None:
-        """SIGTERM, from any thread: for a child that minds it."""
+        """Sends SIGTERM, from any thread, to a child that handles it."""
         self._process.terminate()
 
     def kill(self) -> None:
-        """From any thread; what is read from the connection ends."""
+        """Kills the child, from any thread; reading from the connection then ends."""
         self._process.kill()
 
     def close(self) -> None:
-        """Ends it."""
+        """Kills the child and closes the connection."""
         self._process.kill()
         self._process.wait()
         self.connection.close()
         os.close(self._lifeline)
 
     def exit_reason(self) -> str:
-        """Why it is gone: a signal's name or an exit code."""
+        """Why the child has ended: the name of a signal, or an exit code."""
         try:
             code = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
@@ -66,11 +66,13 @@ class Child:
 
 
 def child_connection() -> tuple[Connection, Any]:
-    """In the child: the connection to its parent, whose end is ours too, and to whom Ctrl-C is left; and the first that
-    comes through it. Raises SystemExit where the parent was interrupted while we started.
+    """Called in the child: the connection to its parent, and the first object that the parent sent.
+
+    From then on the child ignores Ctrl-C and ends with its parent. Raises SystemExit where the parent was interrupted
+    while the child was starting.
     """
     descriptor, lifeline = map(int, sys.argv[1:3])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent closes us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent closes the child
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
     connection = Connection(descriptor)
     try:

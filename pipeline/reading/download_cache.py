@@ -1,4 +1,4 @@
-"""Remote sources as files of this machine: fetched once, shared by all readers, kept under a limit of bytes."""
+"""Downloads remote sources to this machine: each once, shared by all readers, in a cache of limited size."""
 
 import fcntl
 import hashlib
@@ -21,19 +21,19 @@ CACHE_LIMIT_BYTES = 20 * 2**30
 
 
 def local_path(location: Location, *, on_progress: Callable[[], None], cache_dir: Path | None = None) -> Path:
-    """`local_file` for a look at once: later, fetches of other processes may have pushed the file out of the cache."""
+    """`local_file` for immediate use: later downloads of other processes may evict the file from the cache."""
     with local_file(location, on_progress=on_progress, cache_dir=cache_dir) as path:
         return path
 
 
 @contextmanager
 def local_file(location: Location, *, on_progress: Callable[[], None], cache_dir: Path | None = None) -> Iterator[Path]:
-    """A path on this machine with the bytes of `location`, there until the end of the `with`.
+    """A path on this machine with the bytes of `location`, which exists until the end of the `with`.
 
-    Remote ones are fetched once into `cache_dir`, which all readers of the machine may share; one that changed at its
-    place is fetched again. The cache is kept under 20 GiB, least recently used files first, but for those in use.
+    Remote files are downloaded once into `cache_dir`, which all readers of the machine may share; a file that changed
+    is downloaded again. The cache is kept under 20 GiB by deleting the least recently used files that are not in use.
 
-    on_progress: called after every piece that was fetched.
+    on_progress: called after every chunk that was downloaded.
 
     Raises SourceError.
     """
@@ -45,17 +45,17 @@ def local_file(location: Location, *, on_progress: Callable[[], None], cache_dir
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             path = _fetch(location, folder, held, on_progress)
-        except Exception as error:  # fsspec's backends raise errors of their own libraries
+        except Exception as error:  # fsspec's backends raise their own libraries' errors
             reason = public_reason(error, location.address)
             raise SourceError(f"{location.uri}: cannot be fetched: {reason}") from error
         yield path
 
 
 def _fetch(location: Location, folder: Path, held: ExitStack, on_progress: Callable[[], None]) -> Path:
-    """The file's place in the cache; `held` keeps it there.
+    """The file's path in the cache; `held` keeps it there.
 
-    Whoever downloads or reads a file has it open with a shared lock, which ends with the process at the latest;
-    eviction leaves locked files alone. Looking for a file, making one and evicting happen one at a time.
+    A process that downloads or reads a file has it open with a shared lock, which ends with the process at the latest;
+    locked files are not evicted. A lock on the folder makes lookup, creation and eviction happen one at a time.
     """
     filesystem, path = fsspec.core.url_to_fs(location.address)
     info = filesystem.info(path)
@@ -73,7 +73,7 @@ def _fetch(location: Location, folder: Path, held: ExitStack, on_progress: Calla
         heartbeat = Callback(hooks={"piece": lambda *_, **__: on_progress()})
         filesystem.get_file(path, part.name, callback=heartbeat)
         with _locked(folder):
-            if not _hold(cached, held):  # else another reader was faster, and may be reading that one
+            if not _hold(cached, held):  # else another reader was faster, and may be using its file
                 Path(part.name).replace(cached)
     finally:
         Path(part.name).unlink(missing_ok=True)
@@ -81,11 +81,11 @@ def _fetch(location: Location, folder: Path, held: ExitStack, on_progress: Calla
 
 
 def _http_version(location: Location, info: Mapping[str, object]) -> str:
-    """What changes when the file does; fsspec's own `ukey` is the URL alone."""
-    told = [info.get("ETag"), info.get("Last-Modified")]
-    if not any(told):  # a size alone tells too little: cameras write many pictures of one size
+    """A text that changes when the file does; fsspec's own `ukey` contains only the URL."""
+    reported = [info.get("ETag"), info.get("Last-Modified")]
+    if not any(reported):  # a size alone is not enough: cameras write many pictures of one size
         return location.search or uuid.uuid4().hex
-    return repr([*told, info.get("size")])
+    return repr([*reported, info.get("size")])
 
 
 @contextmanager
@@ -111,7 +111,7 @@ def _hold(cached: Path, held: ExitStack) -> bool:
 def _evict(folder: Path, *, keep_bytes: int) -> None:
     files: list[tuple[float, int, Path]] = []
     for path in folder.iterdir():
-        with suppress(FileNotFoundError):  # a download that failed takes its file away at any time
+        with suppress(FileNotFoundError):  # a failed download deletes its file at any time
             status = path.stat()
             files.append((status.st_atime, status.st_size, path))
     total = 0
@@ -119,7 +119,7 @@ def _evict(folder: Path, *, keep_bytes: int) -> None:
         total += size
         if total > keep_bytes:
             with suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # BlockingIOError: somebody has it in use
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # BlockingIOError: the file is in use
                 path.unlink()
 
 

@@ -1,4 +1,4 @@
-"""Decoded frames in, one by one; the keyframes among them out, as soon as all that they depend on has been seen."""
+"""Selects keyframes from decoded frames, and emits each as soon as all frames that it depends on have been added."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -17,11 +17,11 @@ from schemas.sources import SegmentReport, Source
 
 @dataclass(frozen=True, slots=True)
 class ReadConfig:
-    """What is found while a source is decoded, once.
+    """How keyframes, shots and motion are found while a source is decoded.
 
-    background: None leaves out the motion of keyframes.
+    background: None computes no motion of keyframes.
     max_side_px: keyframes with a longer side are scaled down to it; None keeps their size.
-    decode_threads: of one reader; 0 lets FFmpeg choose by the number of cores. It changes no result.
+    decode_threads: of one reader; 0 lets FFmpeg choose by the number of cores. It does not change any result.
     """
 
     shots: ShotConfig = field(default_factory=ShotConfig)
@@ -32,7 +32,7 @@ class ReadConfig:
 
 
 class StartedTooLateError(Exception):
-    """The window around the span's first frame reaches back before the first frame that was given."""
+    """The background of the span's first frame needs frames before the first one that was added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class _Held:
 
 @dataclass(frozen=True, slots=True)
 class _Decided:
-    """What became of a frame, for the report."""
+    """What was decided about a frame, for the report."""
 
     pts: int
     near_duplicate: bool
@@ -66,10 +66,10 @@ class _Decided:
 class KeyframeStream:
     """Keyframes of a span of a source, from its frames and those around it, in PTS order.
 
-    What comes out does not depend on where the span begins and ends, provided that the frames begin early enough
+    The keyframes do not depend on where the span begins and ends, provided that the frames begin early enough
     before it; otherwise `add` raises StartedTooLateError before the first keyframe.
 
-    first: the first frame that will be given; from_beginning: whether it is the source's first.
+    first: the first frame that will be added; from_beginning: whether it is the source's first.
     Memory: the keyframes of the last background.ahead_s seconds are held, in the decoder's format.
     """
 
@@ -84,21 +84,21 @@ class KeyframeStream:
         self._selector = KeyframeSelector(config.keyframes, source.clock, first_of_source=from_beginning)
         self._detector = config.shots.build(source, first_of_source=from_beginning)
         self._background = None if config.background is None else WindowBackground(config.background)
-        self._waiting: deque[_Seen] = deque()  # frames at which an event may still be found
-        self._events: deque[CutEvent] = deque()  # events at frames that wait
+        self._waiting: deque[_Seen] = deque()  # frames whose events are not all known yet
+        self._events: deque[CutEvent] = deque()  # events of waiting frames
         self._held: deque[_Held] = deque()
         self._passed_stop = False
         self._last_pts: int | None = None  # of the span
-        self._decided: deque[_Decided] = deque()  # frames of the span that no report has told of
+        self._decided: deque[_Decided] = deque()  # frames of the span that are not in a report yet
 
     @property
     def complete(self) -> bool:
-        """Whether every keyframe of the span has come out."""
+        """Whether every keyframe of the span has been emitted."""
         return self._passed_stop and not self._held
 
     @property
     def settled_until(self) -> int | None:
-        """Every frame of the span before this PTS is decided on, and if it was kept it has come out; None at first."""
+        """PTS before which every frame of the span has been dropped or emitted as a keyframe; None at first."""
         if self._held:
             return self._held[0].frame.pts
         return self._last_pts + 1 if self._last_pts is not None else None
@@ -112,7 +112,7 @@ class KeyframeStream:
             yield from self._choose(self._waiting.popleft())
 
     def finish(self) -> Iterator[Keyframe]:
-        """The keyframes still to come, once the source's last frame was given."""
+        """The remaining keyframes, after the source's last frame was added."""
         self._events.extend(self._detector.flush())
         while self._waiting:
             yield from self._choose(self._waiting.popleft())
@@ -120,20 +120,20 @@ class KeyframeStream:
             yield self._complete(self._held.popleft())
 
     def take_report(self, stop: int) -> SegmentReport:
-        """Of the frames before the PTS `stop` that were decided on since the last report."""
-        taken: list[_Decided] = []
+        """The report of the frames before the PTS `stop` that were decided on since the last report."""
+        decided: list[_Decided] = []
         while self._decided and self._decided[0].pts < stop:
-            taken.append(self._decided.popleft())
+            decided.append(self._decided.popleft())
         return SegmentReport(
-            frames_decoded=len(taken),
-            near_duplicates=sum(each.near_duplicate for each in taken),
-            first_pts=taken[0].pts if taken else None,
-            last_pts=taken[-1].pts if taken else None,
-            cut_events=tuple(event for each in taken for event in each.events),
+            frames_decoded=len(decided),
+            near_duplicates=sum(each.near_duplicate for each in decided),
+            first_pts=decided[0].pts if decided else None,
+            last_pts=decided[-1].pts if decided else None,
+            cut_events=tuple(event for each in decided for event in each.events),
         )
 
     def _choose(self, seen: _Seen) -> Iterator[Keyframe]:
-        """Takes a frame of which all events are known; yields the keyframes that it completes."""
+        """Decides on a frame whose events are all known; yields the keyframes that it completes."""
         pts = seen.frame.pts
         time_s = self._source.clock.seconds(pts)
         in_span = pts in self._span
@@ -166,7 +166,7 @@ class KeyframeStream:
         return Keyframe(held.frame.pts, image, motion, held.reason)
 
     def _require_window(self, seen: _Seen, time_s: float) -> None:
-        """Raises StartedTooLateError unless enough was decoded before the span's first frame."""
+        """Raises StartedTooLateError unless enough frames were decoded before the span's first frame."""
         back_s = 0.0 if self._background is None else self._background.back_s
         settled = self._selector.settled and seen.events_known
         if not self._from_beginning and not (settled and self._first_s <= time_s - back_s):

@@ -1,4 +1,4 @@
-"""Reads one segment: its keyframes, and what the frames between them tell about shots."""
+"""Reads one segment: its keyframes, and the cut events from which shots are computed."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -17,11 +17,11 @@ _AHEAD_FRAMES = 4
 
 
 class SegmentReader:
-    """A segment and the file it lies in go in; its keyframes in PTS order and a report come out.
+    """Reads the keyframes of a segment from its file, in PTS order, and a report.
 
-    Only what has a PTS in the segment's span comes out, and it does not depend on where segments
-    begin and end: decoding starts far enough before the span, and goes on far enough after it, that
-    each frame sees all it depends on.
+    The output contains only frames with a PTS in the segment's span, and does not depend on where segments begin and
+    end: decoding starts early enough before the span, and continues long enough after it, that all frames on which a
+    keyframe depends are decoded.
     """
 
     def __init__(self, config: ReadConfig) -> None:
@@ -33,7 +33,7 @@ class SegmentReader:
         """Keyframes, then one SegmentReport.
 
         path: where the bytes of the segment's source can be read on this machine.
-        on_progress: told the number of frames decoded so far, those around the span included, every 32.
+        on_progress: called after every 32 frames with the number decoded so far, including those around the span.
 
         Raises SourceError when the file cannot be opened, DecodeError where it is damaged, or ends
         before the segment does.
@@ -66,7 +66,7 @@ class SegmentReader:
     def _read_frames(
         self, segment: Segment, frames: Iterator[DecodedFrame], on_progress: Callable[[int], None], *, begun: bool
     ) -> Iterator[Keyframe | SegmentReport]:
-        """Stops as soon as the last keyframe of the span is complete.
+        """Yields the span's keyframes and its report; stops decoding once the last keyframe is complete.
 
         begun: whether the first of the frames is the source's first.
         """
@@ -93,7 +93,7 @@ class SegmentReader:
         yield SegmentReport(0, 0, None, None, ()) if stream is None else stream.take_report(segment.span.stop)
 
     def _pre_roll(self, source: Source) -> int:
-        """Ticks before the span that are normally enough; while reading it shows whether they were."""
+        """Ticks before the span that are normally enough; if not, reading raises StartedTooLateError."""
         config = self._config
         shots = config.shots.build(source, first_of_source=False)
         frames_s = (shots.warm_up_frames + shots.delay_frames + 2) / source.frame_rate
@@ -110,5 +110,5 @@ def _require_end(segment: Segment, last: DecodedFrame | None) -> None:
     if end + 2 * frame_ticks < segment.span.stop:
         raise DecodeError(
             f"{source.uri} breaks off at {clock.seconds(end):.3f} s (PTS {end}) of "
-            f"{clock.seconds(source.span.stop):.3f} s that it announces"
+            f"{clock.seconds(source.span.stop):.3f} s that its header announces"
         )

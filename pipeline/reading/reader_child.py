@@ -1,4 +1,4 @@
-"""The child of pipeline/reading/reader_process.py: decodes, and can be killed for it."""
+"""The child process of pipeline/reading/reader_process.py, which decodes files and can be killed."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -17,29 +17,29 @@ from schemas.errors import DecodeError, RegionLakeError, SourceError
 from schemas.frames import ImageArray, Keyframe
 from schemas.sources import SegmentReport
 
-PACKET_BYTES = 24 * 2**20  # pixels a packet holds at most: about 8 frames of 1280×720
+PACKET_BYTES = 24 * 2**20  # of pixels, at most, in a packet: about 8 frames of 1280×720
 PACKET_FRAMES = 16
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeRequest:
-    """Answered by a Source."""
+    """A request that is answered by a Source."""
 
     location: Location
 
 
 @dataclass(frozen=True, slots=True)
 class ReadRequest:
-    """Answered by FramePackets, the last with the segment's report or failure."""
+    """A request that is answered by FramePackets, the last of which has the segment's report or failure."""
 
     work: Work
 
 
 @dataclass(frozen=True, slots=True)
 class FramesRequest:
-    """Answered by FramesPackets: the frames of a source at these PTS, in that order.
+    """A request that is answered by FramesPackets: the frames of a source at these PTS, in that order.
 
-    source_id: of the bytes that the PTS belong to; other bytes are refused.
+    source_id: hash of the bytes to which the PTS belong; a file with other bytes is refused.
     """
 
     location: Location
@@ -56,22 +56,22 @@ class FramesPacket:
 
 @dataclass(frozen=True, slots=True)
 class Alive:
-    """Sent while nothing else is: the decoder makes progress."""
+    """Sent while there is no other message, to show that the decoder makes progress."""
 
 
 def failure_packet(work: Work, *, number: int, frames_decoded: int, error: str) -> FramePacket:
-    """The last packet of a segment that its file makes unreadable."""
+    """The last packet of a segment that cannot be read because of its file."""
     reason = error if error.startswith(work.location.uri) else f"{work.location.uri}: {error}"
     return FramePacket(PacketHead(work.segment, number, frames_decoded, SegmentFailure("quarantined", reason)), ())
 
 
 def main() -> None:
-    """Entry of the child."""
+    """Runs the child."""
     serve(*child_connection())
 
 
 def serve(connection: Connection, config: ReadConfig) -> None:
-    """Answers requests until the parent closes its end; each answer ends with None or with the error it met."""
+    """Answers requests until the parent closes its end; each answer ends with None or with an error."""
     reader = SegmentReader(config)
 
     def alive() -> None:
@@ -116,7 +116,7 @@ def _packets(reader: SegmentReader, work: Work, connection: Connection) -> Itera
                 if isinstance(item, Keyframe):
                     if held and (held_bytes + item.image.nbytes > PACKET_BYTES or len(held) == PACKET_FRAMES):
                         yield FramePacket(head(None), tuple(held))
-                        watch.lap()  # what the parent took to fetch it is not reading
+                        watch.lap()  # the parent's time to receive it is not reading time
                         held, held_bytes, number = [], 0, number + 1
                     held.append(item)
                     held_bytes += item.image.nbytes
@@ -130,14 +130,14 @@ def _packets(reader: SegmentReader, work: Work, connection: Connection) -> Itera
 def _frames(
     request: FramesRequest, *, max_side_px: int | None, alive: Callable[[], None]
 ) -> Iterator[tuple[ImageArray, ...]]:
-    from operators.readers.random_access import DecordReader  # decord is wanted by nothing else here
+    from operators.readers.random_access import DecordReader  # imported here: nothing else needs decord
 
     with local_file(request.location, on_progress=alive) as path:
         source = probe(str(path), uri=request.location.uri, on_progress=alive)
         if source.id != request.source_id:
             raise SourceError(
-                f"{source.uri} holds other bytes than those that were ingested from there; ingest it again with "
-                "--replace, or put the old file back"
+                f"{source.uri} has changed since it was ingested; ingest it again with --replace, or put the old "
+                "file back"
             )
         if source.kind == "picture":
             yield (read_picture(str(path), max_side_px=max_side_px),)

@@ -1,7 +1,4 @@
-"""Reading in a child process: a decoder that hangs or crashes costs its segment, never the run.
-
-The child is reader_child.py beside this.
-"""
+"""Reads files in a child process (reader_child.py), so that a decoder that hangs or crashes fails one segment only."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -17,13 +14,13 @@ from schemas.frames import ImageArray
 from schemas.sources import Source
 
 CHILD_CODE = "from pipeline.reading.reader_child import main; main()"
-STARTS_PER_REQUEST = 3  # a crash may be the machine's fault (memory); three in a row are the file's
+STARTS_PER_REQUEST = 3  # one crash may be due to the machine (memory); three in a row are due to the file
 
 
 class ReaderProcess:
     """A child that probes and reads files; restarted when it dies or makes no progress for `timeout_s`.
 
-    Use from one thread at a time, but for `stop`, and close it (or use it in a `with`).
+    Use it from one thread at a time, except for `stop`, and close it (or use it in a `with`).
     """
 
     def __init__(self, config: ReadConfig, *, timeout_s: float) -> None:
@@ -39,11 +36,11 @@ class ReaderProcess:
         return self._child.pid if self._child else None
 
     def probe(self, location: Location) -> Source:
-        """What is in the file. Raises SourceError; a file on which the child hangs, or always dies, is one too."""
+        """The source in a file. Raises SourceError, also where the child hangs or always dies on the file."""
         error = ""
         for start in range(STARTS_PER_REQUEST):
             try:
-                answer = list(self._ask(ProbeRequest(location)))  # to its end: a half-read answer costs the child
+                answer = list(self._ask(ProbeRequest(location)))  # read whole: a half-read answer kills the child
             except ReadTimeoutError as timeout:
                 error = str(timeout)
                 break
@@ -55,7 +52,7 @@ class ReaderProcess:
         raise SourceError(f"{location.uri}: {error}")
 
     def read(self, work: Work) -> Iterator[FramePacket]:
-        """Packets of one segment; the last carries its report, or its failure: this raises nothing on bad input."""
+        """Packets of one segment; the last has its report or its failure. Bad input raises no error."""
         number = frames = 0
         error = ""
         for start in range(STARTS_PER_REQUEST):
@@ -78,8 +75,8 @@ class ReaderProcess:
     def frames(self, location: Location, source_id: str, pts: Sequence[int]) -> Iterator[tuple[ImageArray, ...]]:
         """The frames of a source at these PTS, in that order, a few at a time: uint8 (H, W, 3) RGB each.
 
-        Raises SourceError where the file is gone or holds other bytes, DecodeError where a frame cannot be had; a
-        child that hangs or dies is one too, since what comes back has gone out already and cannot be begun again.
+        Raises SourceError where the file is missing or has changed, DecodeError where a frame cannot be decoded, or
+        the child hangs or dies: frames that were already yielded cannot be read a second time.
         """
         try:
             for message in self._ask(FramesRequest(location, source_id, tuple(pts))):
@@ -89,14 +86,14 @@ class ReaderProcess:
             raise DecodeError(f"{location.uri}: {error}") from error
 
     def stop(self) -> None:
-        """From any thread: a segment that is being read ends where it is, and none is read after it."""
+        """Stops reading, from any thread: the current segment ends where it is, and no other is read."""
         with self._starting:
             self._stopped = True
             if self._child is not None:
                 self._child.kill()
 
     def close(self) -> None:
-        """Ends the child."""
+        """Kills the child."""
         if self._child is not None:
             self._child.close()
         self._child = None
@@ -108,7 +105,7 @@ class ReaderProcess:
         self.close()
 
     def _ask(self, request: ProbeRequest | ReadRequest | FramesRequest) -> Iterator[object]:
-        """The child's messages until its answer ends. Raises what it raised, ReadTimeoutError, WorkerDiedError."""
+        """The child's messages until its answer ends. Raises the child's error, ReadTimeoutError or WorkerDiedError."""
         complete = False
         try:
             connection = self._started().connection
@@ -126,12 +123,12 @@ class ReaderProcess:
                 yield message
         except RegionLakeError:
             raise  # some of them are OSErrors too
-        except (EOFError, OSError) as error:  # OSError: it died in the middle of a message
+        except (EOFError, OSError) as error:  # OSError: the child died within a message
             reason = "never started" if self._child is None else self._child.exit_reason()
             raise WorkerDiedError(f"the reader process died ({reason})") from error
         finally:
             if not complete:
-                self.close()  # half an answer is still in the pipe: nobody may read it as the next one
+                self.close()  # the rest of this answer must not be read as the next one
 
     def _started(self) -> Child:
         if self._child is None:

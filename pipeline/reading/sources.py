@@ -1,4 +1,4 @@
-"""From what a user names (files, folders, globs, URLs) to the single files behind it, each once."""
+"""Finds the files that a user names (by files, folders, globs or URLs), each once."""
 
 import glob
 import os
@@ -13,7 +13,7 @@ from operators.readers.picture import PICTURE_SUFFIXES
 from pipeline.reading.addresses import is_http, is_remote, public_reason, public_uri
 from schemas.errors import SourceError
 
-# A folder is searched for these; a file that is named itself is opened whatever it is called.
+# A folder is searched for these suffixes; a file that is named directly is opened whatever its suffix.
 VIDEO_SUFFIXES = frozenset(
     ".mp4 .m4v .mov .mkv .webm .avi .ts .m2ts .mts .mpg .mpeg .wmv .flv .3gp .ogv .mxf .h264 .h265 .hevc".split()
 )
@@ -22,9 +22,9 @@ MEDIA_SUFFIXES = PICTURE_SUFFIXES | VIDEO_SUFFIXES
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """One file: `address` opens it (and may hold credentials), `uri` is what is stored and shown.
+    """One file: `address` opens it (and may contain credentials), `uri` is stored and shown.
 
-    search: names the `find_sources` that found it; what tells no version of itself is kept for that one alone.
+    search: id of the call of `find_sources` that found it; a download without a version is reused only within it.
     """
 
     uri: str
@@ -41,9 +41,9 @@ class Failure:
 
 
 def find_sources(names: Sequence[str]) -> Iterator[Location | Failure]:
-    """The files behind files, folders (searched whole), globs and `http(s)://`, `s3://` URLs, each once.
+    """The files that names refer to: files, folders with all subfolders, globs, `http(s)://` and `s3://` URLs.
 
-    A name that stands for nothing becomes a Failure, so that the others go on.
+    Each file is found once. A name without any file becomes a Failure, so that the others are still ingested.
     """
     address_of: dict[str, str] = {}
     search = uuid.uuid4().hex
@@ -51,8 +51,8 @@ def find_sources(names: Sequence[str]) -> Iterator[Location | Failure]:
         try:
             found = _find_remote(name) if is_remote(name) else _find_local(name)
             if not found:
-                raise SourceError(f"{name}: holds no video or picture; RegionLake looks for {_suffixes()}")
-        except Exception as error:  # every backend of fsspec has errors of its own (botocore's for want of credentials)
+                raise SourceError(f"{name}: contains no video or picture; RegionLake looks for {_suffixes()}")
+        except Exception as error:  # fsspec's backends raise their own errors (botocore: no credentials)
             yield Failure(public_uri(name), public_reason(error, name))
             continue
         for location in found:
@@ -66,8 +66,8 @@ def find_sources(names: Sequence[str]) -> Iterator[Location | Failure]:
             elif known != location.address:
                 yield Failure(
                     location.uri,
-                    f"{location.uri}: differs from another input only in what is not stored (user, password, "
-                    "signature), so the lake could not tell the two apart; give it one name",
+                    f"{location.uri}: differs from another input only in credentials (user, password, signature), "
+                    "which are not stored, so the lake could not distinguish the two; name it once",
                 )
 
 
@@ -87,7 +87,7 @@ def _find_local(name: str) -> list[Location | Failure]:
 
 
 def _media_below(folder: Path, failures: list[Failure]) -> Iterator[Path]:
-    """Whatever has the suffix of a video or picture, behind links to folders too; what is no file the probe will name.
+    """Everything with the suffix of a video or picture, also in linked folders; the probe reports what is not a file.
 
     Folders that cannot be listed are added to `failures`.
     """
@@ -98,7 +98,7 @@ def _media_below(folder: Path, failures: list[Failure]) -> Iterator[Path]:
     listed: set[Path] = set()
     for where, folders, names in os.walk(folder, onerror=note, followlinks=True):
         here = Path(where)
-        if here.resolve() in listed:  # a link in a circle
+        if here.resolve() in listed:  # links form a circle
             folders.clear()
             continue
         listed.add(here.resolve())

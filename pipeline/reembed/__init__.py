@@ -1,1 +1,1 @@
-"""Another model's vectors of what a lake holds already."""
+"""Re-embedding: vectors of another model for the keyframes and regions of a lake."""

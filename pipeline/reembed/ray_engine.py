@@ -22,7 +22,7 @@ Batch = dict[str, NDArray[np.object_]]
 
 
 def run_on_ray(works: Sequence[ReembedWork], plan: Plan) -> Iterator[NewVectors | Failure]:
-    """What comes of all pieces of work, in any order. Raises PlanError where no actor would find room."""
+    """The vectors or failures of all works, in any order. Raises PlanError where the cluster is too small."""
     if not works:
         return
     with ray_session():
@@ -33,8 +33,8 @@ def run_on_ray(works: Sequence[ReembedWork], plan: Plan) -> Iterator[NewVectors 
         actors = plan.run.embedders or min(len(works), room, int(gpus) or room)
         if actors * ACTOR_CPUS + SPARE_CPUS > cpus:
             raise PlanError(
-                f"{actors} actors ask for {actors * ACTOR_CPUS:g} CPUs and {SPARE_CPUS:g} for Ray itself, the cluster "
-                f"has {cpus:g}; it would wait for ever. Lower run.embedders (0 sizes it), or use --engine local"
+                f"{actors} actors need {actors * ACTOR_CPUS:g} CPUs, and Ray itself {SPARE_CPUS:g}; the cluster has "
+                f"{cpus:g}; the run would wait for ever. Lower run.embedders (0 sizes it), or use --engine local"
             )
         ray.data.DataContext.get_current().enable_progress_bars = False
         logging.getLogger("ray.data").setLevel(logging.ERROR)

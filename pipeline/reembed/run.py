@@ -1,4 +1,4 @@
-"""Re-embedding: another model's vectors of what a lake holds already, from its keyframes alone."""
+"""Re-embedding: adds vectors of another model to a lake, by reading only its keyframes again."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,14 +16,14 @@ from pipeline.runtime.time_source import REAL_TIME
 from schemas.errors import PlanError, SourceError
 
 FILL_INTERVAL_S = 10.0
-FILL_SHARE = 0.05  # of the time: filling looks for the rows by id, which takes longer in a large lake
+FILL_SHARE = 0.05  # of the time may go to filling: it finds the rows by id, which takes longer in a large lake
 
 
 @dataclass(slots=True)
 class ReembedReport:
-    """What a re-embedding did. column: where the vectors are. keyframes, regions: that got theirs in this run.
+    """Results of a re-embedding. column: where the vectors are. keyframes, regions: those embedded in this run.
 
-    skipped: keyframes that had them. failed: sources that could not be read, with the reason.
+    skipped: keyframes that already had vectors. failed: sources that could not be read, with the reason.
     """
 
     column: str
@@ -35,7 +35,7 @@ class ReembedReport:
 
     @property
     def ok(self) -> bool:
-        """Whether no keyframe is left without a vector."""
+        """Whether every keyframe has a vector."""
         return not self.failed
 
 
@@ -47,13 +47,13 @@ def reembed(
     engine: EngineName = "local",
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> ReembedReport:
-    """Fills a column with the plan's model, for all sources of a lake or for those behind `names`.
+    """Fills a column with vectors of the plan's model, for all sources of a lake or for those that `names` refer to.
 
-    Of each source only the stored keyframes are read again, by their time; what the column holds already is skipped,
-    so that the same call goes on after an interruption. A source is read where it was ingested from; one that has
-    moved, or whose address needs credentials, is found through `names`.
-    on_progress: told (keyframes done, keyframes to do in all).
-    Raises PlanError where the model's vectors are the lake's own, ModelError and LakeError before any file is read.
+    Only the stored keyframes of each source are read again, by their time; keyframes with a vector in the column are
+    skipped, so that the same call continues after an interruption. A source is read from where it was ingested; a
+    source that has moved, or whose address needs credentials, must be given in `names`.
+    on_progress: called with (keyframes done, total keyframes to embed).
+    Raises PlanError where the lake was ingested with the same model, ModelError and LakeError before any file is read.
     """
     opened = Lake.open(lake)
     space = plan.space
@@ -79,7 +79,7 @@ def reembed(
 
 
 def _named(names: Sequence[str], lake: Lake, plan: Plan, report: ReembedReport) -> dict[str, Location]:
-    """Where the sources behind `names` are, by their id in the lake; the others are failures."""
+    """The locations of the sources that `names` refer to, by source id; sources not in the lake become failures."""
     held = set(lake.read("sources", columns=["id"])["id"].to_pylist())
     places: dict[str, Location] = {}
     with ReaderProcess(plan.read, timeout_s=plan.run.read_timeout_s) as reader:
@@ -126,7 +126,7 @@ def _run(
     try:
         for found in _outcomes(works, plan, engine):
             if isinstance(found, Failure):
-                if found.uri not in blamed:  # one source may be several pieces of work
+                if found.uri not in blamed:  # one source may be split into several works
                     blamed.add(found.uri)
                     report.failed.append(found)
                 continue
@@ -136,13 +136,13 @@ def _run(
             if REAL_TIME.monotonic_s() - last_s >= max(FILL_INTERVAL_S, took_s / FILL_SHARE):
                 fill()
     finally:
-        fill()  # what is encoded is kept, whatever ended the run
+        fill()  # what is encoded is kept, even if the run failed
 
 
 def _outcomes(works: Sequence[ReembedWork], plan: Plan, engine: EngineName) -> Iterator[NewVectors | Failure]:
     if engine == "ray":
         from pipeline.reembed.ray_engine import (
-            run_on_ray,  # importing Ray takes a second that local runs need not wait
+            run_on_ray,  # importing Ray takes a second, which local runs need not wait for
         )
 
         yield from run_on_ray(works, plan)

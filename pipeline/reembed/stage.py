@@ -1,4 +1,4 @@
-"""A piece of re-embedding: some keyframes of one file, read again and seen by another model."""
+"""The stage of re-embedding: reads some keyframes of one file again and embeds them with another model."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from schemas.errors import DecodeError, SourceError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReembedWork:
-    """Frames to see, and where their file is."""
+    """Frames to embed, and the location of their file."""
 
     frames: UnseenFrames
     location: Location
 
 
 class ReembedStage:
-    """Reads the frames of a piece of work and encodes them and their regions. Holds the model and the reader."""
+    """Reads the frames of a work and embeds them and their regions. Holds the model and the reader."""
 
     def __init__(self, plan: Plan) -> None:
         self._encoder = load_encoder(plan.model, class_paths=True)
@@ -31,7 +31,7 @@ class ReembedStage:
         self._reader = ReaderProcess(plan.read, timeout_s=plan.run.read_timeout_s)
 
     def __call__(self, work: ReembedWork) -> Iterator[NewVectors | Failure]:
-        """Vectors of a few frames at a time; at most one failure, which ends the piece."""
+        """Yields vectors of a few frames at a time, and at most one failure, which ends the work."""
         todo, at = work.frames, 0
         try:
             for images in self._reader.frames(work.location, todo.source_id, todo.pts):

@@ -12,7 +12,7 @@ from schemas.query import Query, Ranking, WeightedMethod
         ({}, "asks for nothing"),
         ({"text": "  "}, "is empty"),
         ({"text": "dog", "not_text": (" ",)}, "is empty"),
-        ({"box": (0, 0, 1, 1), "not_text": ("cat",)}, "give one of these too"),
+        ({"box": (0, 0, 1, 1), "not_text": ("cat",)}, "give `text`, `image` or `frame` too"),
         ({"text": "dog", "not_rois": ((0, 0, 1, 1),)}, "give `image`"),
         ({"text": "dog", "not_weight": 1.5}, "not_weight"),
         ({"text": "dog", "methods": ()}, "at least one"),

@@ -57,7 +57,7 @@ def test_a_conflict_names_the_settings_that_differ(lake: Lake) -> None:
     said = str(raised.value)
     assert "this run has proposals.grid.cells = [4], the lake has [3]" in said
     assert 'this run has proposals.use = ["grid", "moving"], the lake has ["grid"]' in said
-    assert "this run alone has proposals.moving.aspects" in said
+    assert "only this run has proposals.moving.aspects" in said
     assert "more differ" in said
     assert "regionlake plan --lake" in said
 

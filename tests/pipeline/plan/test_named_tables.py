@@ -1,4 +1,4 @@
-"""Files of named tables: catches a reader that takes what it does not know, and errors that name no place."""
+"""Files of named tables: catches a reader that accepts unknown keys, and errors that do not name the place."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Catches settings of somebody's own operator that a plan loses or misreads, or that change its hash for no reason."""
+"""Catches settings of a user's own operator that a plan loses or misreads, or that change its hash for no reason."""
 
 import sys
 import traceback
@@ -47,7 +47,7 @@ def test_settings_stand_under_the_operators_own_name(use: str, tmp_path: Path) -
 def test_its_settings_are_read_as_strictly_as_ours(use: str) -> None:
     with pytest.raises(PlanError, match=r"treshold.*plan\.proposals"):
         load_plan(overrides=[use, "proposals.edges.treshold=0.75"])
-    with pytest.raises(PlanError, match=r"'high' is no number @ plan\.proposals\.edges\.threshold"):
+    with pytest.raises(PlanError, match=r"'high' is not a number @ plan\.proposals\.edges\.threshold"):
         load_plan(overrides=[use, "proposals.edges.threshold=high"])
     with pytest.raises(PlanError, match=r"edgy.*plan\.proposals"):
         load_plan(overrides=[use, "proposals.edgy.threshold=0.75"])

@@ -72,18 +72,18 @@ def test_a_proposers_weights_count_and_not_where_they_are(checkpoints: Checkpoin
     ("override", "said"),
     [
         ("nosuch=1", "nosuch"),
-        ("tracks.propagation.model=owner/model", "none are made by moving, selective-search, grid: add a proposer"),
+        ("tracks.propagation.model=owner/model", "moving, selective-search, grid make none: add a proposer"),
         ("thumbnails.qualty=80", "qualty"),
         ("thumbnails.quality=500", "quality"),
         ("run.segment_s=-1", "segment_s must be above 0, got -1"),
         ("patches", "key.path=value"),
         ("run.segment_s=soon", "run.segment_s"),
         ("read.shots.detector=wrong", "unknown shot detector 'wrong'; known .* content, adaptive.* plan.read.shots"),
-        ("patches=no", "'no' is no true or false @ plan.patches"),
+        ("patches=no", "'no' is not true or false @ plan.patches"),
         ("patches=False", "plan.patches"),
-        ("proposals.refine.limit=3.7", "3.7 is no whole number @ plan.proposals.refine.limit"),
+        ("proposals.refine.limit=3.7", "3.7 is not a whole number @ plan.proposals.refine.limit"),
         ("proposals.refine.limit=true", "plan.proposals.refine.limit"),
-        ("model=3", "3 is no text"),
+        ("model=3", "3 is not a text"),
     ],
 )
 def test_wrong_keys_and_values_are_named(override: str, said: str) -> None:

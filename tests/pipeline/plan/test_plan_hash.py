@@ -1,4 +1,4 @@
-"""Catches plans of other rows that hash alike, and a hash that moves with the layout of the code."""
+"""Catches plans that make different rows under one hash, and a hash that changes with the layout of the code."""
 
 import json
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ def test_the_form_never_changes() -> None:
 
 
 def test_a_number_that_is_none_is_refused() -> None:
-    with pytest.raises(PlanError, match="no finite number"):
+    with pytest.raises(PlanError, match="not a finite number"):
         plan_hash({"a": float("nan")})
 
 

@@ -1,4 +1,4 @@
-"""A folder of media, and a bucket of a store of objects."""
+"""Fixtures for reading: a folder of media, and a bucket of an object store."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Children whose parent goes away while they start. Catches tracebacks of a Ctrl-C that was nobody's fault."""
+"""Children whose parent ends while they start: catches the traceback of an ordinary Ctrl-C."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Catches a download that is made twice, that is stale, or that is taken away from whoever reads it."""
+"""Catches a download that is made twice, that is stale, or that is deleted while somebody reads it."""
 
 import hashlib
 import http.server

@@ -1,4 +1,4 @@
-"""Catches a decoder that takes the run with it: one that hangs, dies, or outlives its parent."""
+"""Catches a decoder that stops the whole run because it hangs or dies, or that outlives its parent."""
 
 import os
 import signal

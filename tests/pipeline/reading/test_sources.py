@@ -1,4 +1,4 @@
-"""Catches inputs that vanish without a word or come twice."""
+"""Catches inputs that are ignored silently, or found twice."""
 
 import os
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_globs_and_folders_that_hold_nothing_are_failures(tmp_path: Path) -> Non
     failures = list(find_sources([str(tmp_path / "*.mp4"), str(tmp_path / "empty"), "nosuch://x/y.mp4"]))
     assert [type(f) for f in failures] == [Failure] * 3
     assert "no file matches" in failures[0].error  # type: ignore[union-attr]
-    assert "holds no video or picture" in failures[1].error  # type: ignore[union-attr]
+    assert "contains no video or picture" in failures[1].error  # type: ignore[union-attr]
 
 
 def test_relative_and_absolute_names_are_one_source(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Re-embedding: catches vectors of other frames or boxes, a changed old column, and work lost, doubled or hidden."""
+"""Re-embedding: catches vectors of the wrong frames or boxes, a changed old column, lost, doubled or hidden work."""
 
 import shutil
 from pathlib import Path
