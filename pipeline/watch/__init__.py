@@ -1,1 +1,1 @@
-"""Standing queries: asked once, and answered whenever the lake gets something that fits (`regionlake watch`)."""
+"""Watches: standing queries, evaluated on everything that becomes part of a lake (`regionlake watch`)."""

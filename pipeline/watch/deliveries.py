@@ -1,4 +1,4 @@
-"""Brings hits to a webhook one after the other, for as long as it takes, and writes down what could not be brought."""
+"""Delivers hits to a webhook in order, retries those that fail, and keeps those that it gives up in a file."""
 
 import json
 import logging
@@ -24,8 +24,11 @@ _JOIN_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class DeliveryStatus:
-    """delivered, given_up: hits, since the watcher began. waiting: hits. error: why the last attempt failed; None where
-    it did not."""
+    """The state of the deliveries.
+
+    delivered, given_up: numbers of hits since the watcher began. waiting: hits still to be sent.
+    error: why the last attempt failed; None if it succeeded.
+    """
 
     delivered: int
     given_up: int
@@ -35,7 +38,7 @@ class DeliveryStatus:
 
 @dataclass(slots=True)
 class _Outcome:
-    """What became of a hit, until it is written down. letter: that is still to be written."""
+    """The outcome of a hit, until it is recorded in the state. letter: dead letter that is still to be written."""
 
     hit: KeptHit
     letter: str | None = None
@@ -43,14 +46,15 @@ class _Outcome:
 
 
 class Deliveries:
-    """Sends what a WatchState says is to be sent, in its order, in a thread of its own.
+    """Sends the unsent hits of a WatchState in order, in a thread of its own.
 
-    give_up_s: a hit that was found so long ago goes to the dead-letter file after a failure, and those of that age
-        behind it follow without an attempt while the webhook is out of reach. What it refuses goes there at once.
+    give_up_s: age from which a hit goes to the dead-letter file after a failure; while the webhook is out of reach,
+        the next hits of that age follow without an attempt. Hits that the webhook refuses go there at once.
     dead_letter: JSON lines `{"given_up_at", "webhook", "error", "hit": {…}}`. Raises WatchError where it cannot be
         written.
-    A kill between an answer and its note in the state sends a hit twice, one between a letter and its note writes two:
-    receivers know it by its `id`. A state or a file that takes no note holds up the hits behind, and sends none again.
+    A kill between an answer and its record in the state sends a hit twice, and a kill between a letter and its record
+    writes the letter twice: receivers recognise a hit by its `id`. While the state or the dead-letter file cannot be
+    written, the next hits wait, and no hit is sent again.
     """
 
     def __init__(
@@ -86,7 +90,7 @@ class Deliveries:
         self._thread = self._threads.start("webhook", self._run)
 
     def nudge(self) -> None:
-        """There may be something to send."""
+        """Wakes the thread, because there may be something to send."""
         with self._news:
             self._nudged = True
             self._news.notify_all()
@@ -97,7 +101,7 @@ class Deliveries:
         return DeliveryStatus(delivered, given_up, self._state.unsent(), error)
 
     def stop(self) -> None:
-        """Ends after the attempt that is under way, which is left to itself if it takes long; the rest stays kept."""
+        """Ends after the current attempt, which is abandoned if it takes long; the other hits stay in the state."""
         with self._news:
             self._stopped = True
             self._news.notify_all()
@@ -114,15 +118,15 @@ class Deliveries:
                 self._write_down()
             except Exception as error:  # a thread that ends would never send again
                 if not self._stopped:
-                    if isinstance(error, WatchError):  # no room for the note or the letter: it is tried anew
-                        _log.warning("what became of a hit cannot be written: %s", error)
-                    else:  # without its words, which may hold the address
+                    if isinstance(error, WatchError):  # the state or the letter cannot be written now: retried
+                        _log.warning("the outcome of a hit cannot be recorded, the next hits wait: %s", error)
+                    else:  # without its message, which may hold the address
                         where = "".join(traceback.format_tb(error.__traceback__))
-                        _log.error("hits wait, for sending them raised %s:\n%s", type(error).__name__, where)
+                        _log.error("hits wait because sending them raised %s:\n%s", type(error).__name__, where)
                     self._wait(self._backoff(lasted_s=0.0))
 
     def _next(self) -> _Outcome | None:
-        """Of the first hit that is to be sent; None after a wait, or a failure."""
+        """The outcome of the first unsent hit; None after a wait or a failure."""
         hit = self._state.first_unsent()
         if hit is None:
             self._wait(1.0)
@@ -136,7 +140,7 @@ class Deliveries:
         return self._try(hit)
 
     def _try(self, hit: KeptHit) -> _Outcome | None:
-        """None where it failed, and is to be tried again."""
+        """Sends a hit once; returns None where that failed and is to be retried."""
         attempt = self._webhook.post(hit.line, key=hit.id)
         match attempt.outcome:
             case "delivered":
@@ -151,7 +155,7 @@ class Deliveries:
 
     def _reached(self) -> None:
         if self._error is not None:
-            _log.warning("the webhook %s takes hits again", self._webhook.config.shown)
+            _log.warning("the webhook %s accepts hits again", self._webhook.config.shown)
         with self._news:
             self._error = None
         self._backoff = Backoff(self._pauses, choose=self._choose)
@@ -159,7 +163,7 @@ class Deliveries:
 
     def _failed(self, attempt: Attempt) -> None:
         if self._error is None:
-            _log.warning("the webhook %s takes no hits, they wait: %s", self._webhook.config.shown, attempt.error)
+            _log.warning("the webhook %s failed, hits wait: %s", self._webhook.config.shown, attempt.error)
         with self._news:
             self._error = attempt.error
         pause_s = max(self._backoff(lasted_s=0.0), min(attempt.wait_s, self._give_up_s))
@@ -178,7 +182,7 @@ class Deliveries:
         return _Outcome(hit, json.dumps(letter, ensure_ascii=False), given_up=True)
 
     def _write_down(self) -> None:
-        """What became of the last hit, if it is not yet. Raises WatchError: then the rest of it is tried anew."""
+        """Records the outcome of the last hit, if it is not recorded yet. A call after a WatchError does the rest."""
         outcome = self._outcome
         if outcome is None:
             return

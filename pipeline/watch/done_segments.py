@@ -1,4 +1,4 @@
-"""Which segments the ledger says are done that it did not say so of before."""
+"""Finds the segments that have become done in the ledger since the last look."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,11 +26,11 @@ class DoneSegment:
 
 
 class DoneSegments:
-    """Follows the table of segments: each look reads those fragments of it alone that have changed.
+    """Follows the ledger: each look reads only those fragments of the table `segments` that have changed.
 
-    What is remembered is the ids that the ledger holds now, so that it is no larger for a ledger that forgets. Ids, not
-    times: segments of several feeds come in any order, and what had failed may be done later.
-    settled: whether no commit was under way when it was last looked at.
+    It remembers the ids of the segments that are in the ledger, so that memory shrinks when upkeep joins its rows. Ids
+    and not times: segments of several feeds come in any order, and a segment that failed may be done later.
+    settled: whether no commit was under way at the last look.
     """
 
     def __init__(self, lake: Lake) -> None:
@@ -41,11 +41,11 @@ class DoneSegments:
         self.settled = False
 
     def changed(self) -> bool:
-        """Whether the ledger has another version than `new` saw; the only cost of a look that finds nothing."""
+        """Whether the ledger has changed since the last call of `new`; all that an idle watcher has to check."""
         return self._lake.version("segments") != self._version
 
     def new(self) -> list[DoneSegment]:
-        """Segments that are done, and were not at the last call; at the first, all. Raises LakeError."""
+        """Segments that have become done since the last call; at the first, all that are done. Raises LakeError."""
         with lake_errors(f"reading the ledger of {self._lake.uri}"):
             dataset = self._lake.dataset("segments")
             if dataset.version == self._version:
@@ -74,7 +74,8 @@ class DoneSegments:
         return new
 
     def still_done(self, segments: Sequence[DoneSegment]) -> list[DoneSegment]:
-        """Those that were done at the last call of `new`. The others come again from it, should they be done again."""
+        """Those of the segments that were still done at the last call of `new`; it returns the others again once they
+        are done again."""
         if not segments:
             return []
         done = pc.is_in(pa.array([segment.id for segment in segments]), value_set=self._ids())

@@ -1,4 +1,4 @@
-"""Files of JSON lines that programs follow while they grow: whole lines, each once."""
+"""Appends to files of JSON lines that other programs follow: whole lines only, each once."""
 
 import contextlib
 import json
@@ -12,9 +12,10 @@ _PART = 2**20
 
 
 class JsonLines:
-    """Appends to a file, which somebody may move away at any time: the next line then begins a new one.
+    """Appends to a file, which may be moved away at any time: the next line then begins a new file.
 
-    Half a line, left by what was killed while writing, is cut off. Raises WatchError where the file cannot be written.
+    Half a line, left by a process that was killed while writing, is cut off. Raises WatchError where the file cannot be
+    written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -28,22 +29,22 @@ class JsonLines:
                     file.truncate(whole)
 
     def ids(self, *, since: int) -> Iterator[str]:
-        """Of the lines that follow the first `since` bytes; of all in a file that is shorter, for it is another one."""
+        """The ids of the lines after the first `since` bytes; of all lines in a shorter file, which is a new one."""
         with self._errors("read"), self.path.open("rb") as file:
             file.seek(since if since <= file.seek(0, os.SEEK_END) else 0)
             for line in file:
-                with contextlib.suppress(ValueError, TypeError, KeyError):  # somebody else's
+                with contextlib.suppress(ValueError, TypeError, KeyError):  # a line of another program
                     yield str(json.loads(line)["id"])
 
     def append(self, lines: Sequence[str]) -> int:
-        """All of these or none; returns the size of the file afterwards. On the disk when it returns."""
+        """Appends all of these lines or none, flushed to disk; returns the size of the file in bytes afterwards."""
         with self._errors("written"), self.path.open("ab") as file:
             before = file.seek(0, os.SEEK_END)
             try:
                 file.write("".join(line + "\n" for line in lines).encode())
                 file.flush()
                 os.fsync(file.fileno())
-                if not before:  # a new file is on the disk when its folder is
+                if not before:  # a new file is on disk only once its folder is
                     _sync_folder(self.path.parent)
             except OSError:
                 with contextlib.suppress(OSError):
@@ -56,7 +57,7 @@ class JsonLines:
         try:
             yield
         except OSError as error:
-            raise WatchError(f"hits wait, for {self.path} cannot be {done}: {error}") from None
+            raise WatchError(f"hits wait because {self.path} cannot be {done}: {error}") from None
 
 
 def _sync_folder(folder: Path) -> None:
@@ -68,7 +69,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _whole_lines(file: int, size: int) -> int:
-    """Bytes up to the end of the last line that ended."""
+    """Number of bytes up to the end of the last whole line."""
     end = size
     while end:
         start = max(0, end - _PART)

@@ -1,4 +1,4 @@
-"""Scores new rows for every watch, by the same distances as a search."""
+"""Scores new rows for every watch, with the distances of a search."""
 
 from collections.abc import Sequence
 
@@ -21,22 +21,22 @@ from schemas.query import Hit
 
 
 def with_targets(watches: Sequence[Watch], lake: Lake, encoder: Encoder | None) -> list[tuple[Watch, Target]]:
-    """Each watch with what candidates are compared with; afterwards the encoder is not needed any more.
+    """Pairs each watch with its target; afterwards the encoder is not needed any more.
 
-    Raises QueryError where a watch needs an encoder and there is none, ModelError for one whose vectors are not those
-    that new rows have, DecodeError for a picture that cannot be read.
+    Raises QueryError where a watch needs an encoder and there is none, ModelError for an encoder whose vectors new rows
+    do not have, DecodeError for a picture that cannot be read.
     """
     if encoder is not None and lake.column_of(encoder.space) != "vector":
         raise ModelError(
-            f"rows come into {lake.uri} with vectors of {lake.space}; those of {encoder.space.model} are filled in "
-            "later: watch without --model"
+            f"new rows of {lake.uri} have vectors of {lake.space}; those of {encoder.space.model} are filled in later: "
+            "watch without --model"
         )
     target_of = TargetMaker(encoder, lake=lake, regions=RegionVectorsConfig())
     return [(watch, target_of(watch.query)) for watch in watches]
 
 
 class Matcher:
-    """watches: each with what candidates are compared with; see `with_targets`."""
+    """Finds the hits of all watches among new rows. watches: each with its target; see `with_targets`."""
 
     def __init__(self, watches: Sequence[tuple[Watch, Target]], *, time: TimeSource = REAL_TIME) -> None:
         self._watches = tuple(watches)
@@ -44,12 +44,12 @@ class Matcher:
         self._scorer = Scorer()
 
     def looks_at(self, source: str) -> bool:
-        """Whether any watch asks for this source (a URI)."""
+        """Whether any watch includes this source (a URI)."""
         return any(_asks_for(watch, source) for watch, _ in self._watches)
 
     def __call__(self, rows: NewRows) -> list[StandingHit]:
-        """One hit a watch and frame at most, the frame's nearest region or the whole frame; by time, or source and pts
-        where that is not known."""
+        """At most one hit for each watch and frame: the frame's nearest region, or the whole frame. Hits are ordered by
+        time, or by source and PTS where the time is not known."""
         found_at = self._time.utc()
         hits = [
             StandingHit(watch, found_at, hit)
@@ -72,7 +72,7 @@ class Matcher:
             scorer=self._scorer,
             within=watch.threshold,
         )
-        # shots are known once the source is complete
+        # without their shots, which are not known before the source is complete
         return [make_hit(rows, row, place, distance=distance) for row, distance, place in ranked]
 
 

@@ -1,4 +1,4 @@
-"""The frames and regions of new segments, as arrays that can be ranked."""
+"""Reads the frames and regions of new segments as arrays that can be ranked."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,9 +28,9 @@ Fragments = Mapping[TableName, frozenset[FragmentKey]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NewRows:
-    """F frames with their regions. frame_id: bytes (F,). regions, whole: as a search ranks them, the whole frames too.
+    """F frames with their regions.
 
-    Of each frame: source (its URI), pts, pts_s, and by `source_id` and `utc` what else a hit shows of it.
+    frame_id: bytes (F,). source: the URIs. regions, whole: the regions and the whole frames, as a search ranks them.
     """
 
     frame_id: IdArray
@@ -52,31 +52,35 @@ class NewRows:
         return self.source_ids[frame]
 
     def utc(self, frame: int) -> datetime | None:
-        """None where it is not known."""
+        """When the frame was recorded; None where that is not known."""
         return self.time[frame]
 
 
 class RowReader:
-    """Reads rows of a lake by segment, passing over fragments that cannot hold them."""
+    """Reads the rows of segments, and skips fragments that cannot hold any of them."""
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
         self._passed: Fragments = {name: frozenset() for name in _TABLES}
 
     def fragments(self) -> Fragments:
-        """Those that there are."""
+        """The fragments that the tables have."""
         with lake_errors(f"reading {self._lake.uri}"):
             return {name: frozenset(map(fragment_key, self._lake.dataset(name).get_fragments())) for name in _TABLES}
 
     def pass_over(self, fragments: Fragments) -> None:
-        """These hold nothing that will be asked for: they were there before a look at the ledger which found no commit
-        under way, and all that was done then has been read. What is compacted is another fragment, and looked into."""
+        """Skips these fragments from now on.
+
+        The caller makes sure that they hold nothing that is still to be read: they existed before a look at the ledger
+        that found no commit under way, and all that was done then has been read. Compaction makes new fragments, which
+        are not skipped.
+        """
         self._passed = fragments
 
     def read(self, spans: Spans) -> NewRows | None:
-        """Rows of these spans of sources; None where there is none. Raises LakeError.
+        """Reads the rows of these spans of sources; None where there are none. Raises LakeError.
 
-        Regions come before frames, so that each region finds its frame.
+        Regions are read before frames, so that each region finds its frame.
         """
         regions = self._rows("regions", _REGION_COLUMNS, spans)
         frames = self._rows("frames", _FRAME_COLUMNS, spans)
@@ -106,7 +110,7 @@ class RowReader:
 
 
 def _hulls(spans: Spans) -> str:
-    """SQL for the stretch of each source in which its spans lie."""
+    """An SQL filter for the span of each source that covers all its spans."""
     hulls = {source: Span(min(s.start for s in own), max(s.stop for s in own)) for source, own in spans.items()}
     return sql.any_of(sql.all_of(sql.equals("source_id", s), sql.within("pts", hull)) for s, hull in hulls.items())
 

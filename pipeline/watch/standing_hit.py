@@ -1,4 +1,4 @@
-"""A hit of a standing query, as it is written and sent."""
+"""A hit of a watch, as it is written and sent."""
 
 import json
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from schemas.query_json import hit_json
 
 @dataclass(frozen=True, slots=True)
 class StandingHit:
-    """found_at: UTC. `hit.rank` is of no account: nothing stands beside it."""
+    """found_at: UTC. `hit.rank` has no meaning, because the hits of a watch are not ranked."""
 
     watch: Watch
     found_at: datetime
@@ -20,12 +20,13 @@ class StandingHit:
 
     @property
     def id(self) -> str:
-        """The same whenever and by whomever this is found: one a question and frame."""
+        """The id, which depends only on the watch's name, its question and the frame: a hit that is found again has it
+        too."""
         return digest("standing hit", self.watch.name, self.watch.question, self.hit.frame_id)
 
     @property
     def line(self) -> str:
-        """JSON: a hit of `regionlake search --json` without a rank, led by its id, its watch and when it was found."""
+        """JSON: the id, the watch, when it was found, and a hit as `regionlake search --json` prints it, unranked."""
         found_at = self.found_at.astimezone(UTC).isoformat(timespec="milliseconds")
         own = {"id": self.id, "watch": self.watch.name, "found_at": found_at}
         return json.dumps(own | hit_json(self.hit) | {"rank": None}, ensure_ascii=False)

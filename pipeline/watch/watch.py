@@ -1,4 +1,4 @@
-"""A standing query: what to look out for, how near it must come, and how often to tell."""
+"""A watch: a standing query, the largest distance of its hits, and how often they are reported."""
 
 import json
 import math
@@ -18,12 +18,13 @@ _FIRST += ["box", "source", "weight", "geometry"]
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """name: goes with every hit. query: of one frame, ranked by its regions (its `k` is of no account).
+    """A standing query.
 
+    name: stated in every hit. query: evaluated on one frame at a time, by its regions; its `k` is ignored.
     threshold: the largest distance of a hit, as `regionlake search` prints it for the same query: `w · semantic +
         (1 − w) · geometric`, of which semantic lies in [0, 2] and geometric in [0, 1].
-    cooldown_s: after a hit, the same feed or file has no other for so long by its own clock; 0 for every frame.
-    Raises QueryError for a query that one frame alone cannot answer.
+    cooldown_s: time after a hit in which the same feed or file has no other hit, by its own clock; 0 reports all.
+    Raises QueryError for a query that cannot be evaluated on one frame alone.
     """
 
     name: str
@@ -33,14 +34,14 @@ class Watch:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.-]+", self.name):
-            raise QueryError(f"a watch's name is made of letters, digits and . _ -, got {self.name!r}")
+            raise QueryError(f"a watch's name consists of letters, digits and . _ -, got {self.name!r}")
         if not 0.0 <= self.threshold < math.inf:
             raise QueryError(
-                f"the threshold of {self.name} is a distance, and not below 0; got {self.threshold}: run the same "
-                "query with regionlake search, and take the distance of the last hit that you want"
+                f"the threshold of {self.name} is a distance of 0 or more, got {self.threshold}: run the same query "
+                "with regionlake search, and take the distance of the last hit that you want"
             )
         if not 0.0 <= self.cooldown_s < math.inf:
-            raise QueryError(f"the cooldown of {self.name} is some seconds, got {self.cooldown_s}")
+            raise QueryError(f"the cooldown of {self.name} is a number of seconds, got {self.cooldown_s}")
         others = [
             f"`{each.field}`"
             for each in options_of(Query)
@@ -51,9 +52,9 @@ class Watch:
 
     @property
     def question(self) -> str:
-        """What is asked, as a digest: threshold and cooldown may change under one name, the question may not.
+        """A digest of the query: threshold and cooldown may change under one name, the query may not.
 
-        Hits that are known by it outlive releases: options that are newer than _FIRST count where they are asked for.
+        Ids of hits derive from it and outlive releases: options newer than _FIRST count only if they are not default.
         """
         query = self.query
         picture = query.picture.id if isinstance(query.picture, Picture) else query.picture

@@ -1,4 +1,4 @@
-"""Watches from a TOML file: `[watch.NAME]` tables, whose keys are the options of a query that a watch can ask."""
+"""Reads watches from a TOML file: `[watch.NAME]` tables, whose keys are the query options that a watch can have."""
 
 from dataclasses import field, make_dataclass
 from pathlib import Path
@@ -31,9 +31,9 @@ _converter.register_structure_hook(
 
 
 def read_watches(path: Path) -> list[Watch]:
-    """In the order of the file, in whose folder its pictures lie.
+    """The watches in the order of the file. Paths of pictures are relative to the file's folder.
 
-    Raises PlanError where it cannot be read, or says what no watch has, or asks for what cannot be.
+    Raises PlanError where the file cannot be read, has a key that no watch has, or has a value that is not possible.
     """
     entries: dict[str, Any] = read_named_tables(path, "watch", _Entry, converter=_converter)
     if not entries:

@@ -1,4 +1,4 @@
-"""What a watcher must not forget: what it has seen, what it has told, and what is still to be written or sent."""
+"""Keeps what a watcher must not forget: what it has seen and reported, and what is still to be written or sent."""
 
 import sqlite3
 import threading
@@ -28,7 +28,8 @@ CREATE TABLE hits (
 );
 CREATE TABLE files (path TEXT PRIMARY KEY, bytes INTEGER NOT NULL) WITHOUT ROWID;
 """
-_REMEMBERED_S = 86400.0  # of a place's own clock, before its newest hit: for segments that come out of order
+# how long before a feed's newest hit, by the feed's clock, reported hits are kept: segments may come out of order
+_REMEMBERED_S = 86400.0
 _IDS_AT_ONCE = 500
 
 
@@ -43,11 +44,11 @@ class KeptHit:
 
 
 class WatchState:
-    """One SQLite file, open in one process at a time; every change is there whole or not at all, whoever is killed.
+    """A SQLite file, open in one process at a time; every change is made whole or not at all, even under a kill.
 
-    What has been seen is kept as stretches of sources, not as ids of segments: a recording whose segments are all seen
-    is one row, and what is replaced by a segment cut otherwise counts as seen. What was told is never told again, even
-    where its rows are gone.
+    What has been seen is kept as spans of sources, not as ids of segments: a recording whose segments were all seen is
+    one row, and a segment that replaces others with different borders counts as seen. A hit that was reported is never
+    reported again, even after its rows were removed.
     Methods may be called from several threads. All raise WatchError where the file cannot be read or written.
     """
 
@@ -58,7 +59,7 @@ class WatchState:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
             try:
-                self._file.execute("PRAGMA locking_mode=EXCLUSIVE")  # until it is closed: the kernel sees to the rest
+                self._file.execute("PRAGMA locking_mode=EXCLUSIVE")  # until it is closed or the process dies
                 self._file.execute("PRAGMA journal_mode=WAL")
                 self._file.execute("PRAGMA synchronous=FULL")
                 self._prepare()
@@ -68,7 +69,7 @@ class WatchState:
         except (OSError, sqlite3.Error) as error:
             if "locked" in str(error):
                 raise WatchError(
-                    f"another watcher has {path}; stop it, or give this one a --state of its own"
+                    f"another watcher has {path} open; stop it, or give this one a --state of its own"
                 ) from None
             raise WatchError(f"the state of the watch cannot be kept in {path}: {error}") from None
 
@@ -79,12 +80,12 @@ class WatchState:
     # -- watches ---------------------------------------------------------------------------------
 
     def watches(self) -> dict[str, str]:
-        """The question of each watch that went on from this state, by name."""
+        """The question of each watch that last used this state, by name."""
         with self._reading() as file:
             return dict(file.execute("SELECT name, question FROM watches"))
 
     def begin(self, watches: Sequence[Watch], *, seen: Mapping[str, Sequence[Span]]) -> None:
-        """These are the watches from now on. seen: what none of them is told of, by source id."""
+        """Replaces the watches of the state. seen: spans, by source id, of which they report nothing."""
         with self._changing() as file:
             file.execute("DELETE FROM watches")
             file.executemany("INSERT INTO watches VALUES (?, ?)", [(w.name, w.question) for w in watches])
@@ -93,7 +94,7 @@ class WatchState:
     # -- seen ------------------------------------------------------------------------------------
 
     def seen(self, source_ids: Sequence[str]) -> dict[str, list[Span]]:
-        """Stretches of these sources, by source id."""
+        """The spans of these sources that have been seen, by source id."""
         spans: dict[str, list[Span]] = {name: [] for name in source_ids}
         names = list(spans)
         with self._reading() as file:
@@ -106,11 +107,12 @@ class WatchState:
         return spans
 
     def record(self, hits: Sequence[StandingHit], *, seen: Mapping[str, Sequence[Span]], send: bool) -> int:
-        """What these stretches gave; returns how many hits of them are told: the others come within a cooldown.
+        """Keeps the hits of these spans, and the spans as seen, in one transaction.
 
-        send: whether they are to be sent as well as written.
+        Returns how many of the hits are reported; a cooldown holds back the others. send: whether they are to be sent
+        as well as written.
         """
-        told = 0
+        reported = 0
         with self._changing() as file:
             for hit in hits:
                 if self._is_due(file, hit):
@@ -118,9 +120,9 @@ class WatchState:
                     new = file.execute(
                         "INSERT INTO hits (id, line, found_at, settled) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", row
                     )
-                    told += new.rowcount
+                    reported += new.rowcount
             self._see(file, seen)
-        return told
+        return reported
 
     # -- what is still to be written and sent --------------------------------------------------------
 
@@ -130,14 +132,14 @@ class WatchState:
             return [KeptHit(*row) for row in rows]
 
     def wrote(self, hits: Sequence[KeptHit], *, path: str, size: int) -> None:
-        """These are in the file, which is of `size` bytes now."""
+        """Marks these hits as written to the file, which now has `size` bytes."""
         with self._changing() as file:
             file.executemany("UPDATE hits SET written = 1 WHERE number = ?", [(hit.number,) for hit in hits])
             file.execute("DELETE FROM hits WHERE written AND settled")
             file.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (path, size))
 
     def size_of(self, path: str) -> int:
-        """Bytes of an output file when it was last written to; 0 where it never was."""
+        """The size of an output file in bytes after it was last written to; 0 if it never was."""
         with self._reading() as file:
             row = file.execute("SELECT bytes FROM files WHERE path = ?", (path,)).fetchone()
             return 0 if row is None else int(row[0])
@@ -154,7 +156,7 @@ class WatchState:
             return int(file.execute("SELECT count(*) FROM hits WHERE NOT settled").fetchone()[0])
 
     def settle(self, hit: KeptHit) -> None:
-        """It was delivered, or given up."""
+        """Marks a hit as delivered or given up."""
         with self._changing() as file:
             file.execute("UPDATE hits SET settled = 1 WHERE number = ?", (hit.number,))
             file.execute("DELETE FROM hits WHERE written AND settled")
@@ -193,7 +195,7 @@ class WatchState:
                 file.execute(f"PRAGMA user_version={_VERSION}")
         elif version != _VERSION:
             raise WatchError(
-                f"{self.path} is of version {version}, this RegionLake keeps {_VERSION}; take another file"
+                f"{self.path} has version {version}, this RegionLake reads {_VERSION}; give another file with --state"
             )
 
     @staticmethod
@@ -206,7 +208,7 @@ class WatchState:
 
     @staticmethod
     def _is_due(file: sqlite3.Connection, hit: StandingHit) -> bool:
-        """Whether nothing was told of its place within the cooldown, before or after it; from now on it was."""
+        """Whether no hit of its feed or file was reported within the cooldown, before or after it; then records it."""
         cooldown_s = hit.watch.cooldown_s
         if not cooldown_s:
             return True

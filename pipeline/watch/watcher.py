@@ -1,4 +1,4 @@
-"""Watches a lake: whatever becomes part of it is looked at once, and what fits is written and sent."""
+"""Watches a lake: evaluates everything that becomes part of it once, and writes and sends the hits."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -22,16 +22,19 @@ from schemas.errors import LakeError, PlanError, WatchError
 
 _log = logging.getLogger(__name__)
 Since = Literal["now", "start"]
-_ROWS_AT_ONCE = 65536  # read and scored together: 100 MB of vectors with 768 numbers
-_SOURCES_AT_ONCE = 200  # each is a term of the filter that every row is compared with
+_ROWS_AT_ONCE = 65536  # rows read and scored together: 100 MB of vectors of 768 dimensions
+_SOURCES_AT_ONCE = 200  # each source is a term of the filter that every row is compared with
 _STEP_S = 0.05
 _PAUSES = BackoffConfig(first_s=1.0, longest_s=30.0)
 
 
 @dataclass(frozen=True, slots=True)
 class WatcherStatus:
-    """segments, keyframes: looked at since the watcher began. hits: told. held_back: by a cooldown. behind: segments
-    that are still to be looked at. error: why the lake, the state or the file is out of reach; None where it is not."""
+    """The state of a watcher. All numbers but `behind` count from its beginning.
+
+    segments, keyframes: evaluated. hits: reported. held_back: hits that a cooldown held back. behind: segments that are
+    still to be evaluated. error: why the lake, the state or the output file is out of reach; None if none is.
+    """
 
     segments: int
     keyframes: int
@@ -43,14 +46,14 @@ class WatcherStatus:
 
 
 class Watcher:
-    """Looks at each segment that becomes done in a lake once, for all watches together, whoever writes it.
+    """Evaluates each segment that becomes done in a lake once, for all watches together, whichever process writes it.
 
-    out: a file, in which every hit stands once, whoever is killed; or a stream, where lines that a kill interrupted may
-        come again.
-    since: where a state begins that is new: with what becomes done from now on, or with all that there is. One that is
-        not goes on where it was, with watches that are new to it; for these "start" is refused.
-    Rows are read after the ledger that calls them done, and count as seen in the same transaction that keeps their
-    hits. Where the lake, the state or the file is out of reach, it waits and goes on.
+    out: a file, in which every hit is once even if a process is killed; or a stream, where lines that a kill
+        interrupted may come again.
+    since: where a new state begins: "now" with what becomes done from now on, "start" with all that is in the lake. An
+        existing state continues where it was, also with new watches; for these "start" is refused.
+    Rows are read after the ledger that states them as done, and are marked as seen in the same transaction that keeps
+    their hits. While the lake, the state or the file is out of reach, the watcher waits and then continues.
     Raises PlanError for watches that cannot begin, WatchError for an output that cannot be opened.
     """
 
@@ -82,9 +85,10 @@ class Watcher:
         self._begin([watch for watch, _ in watches], since)
 
     def run(self, stop: Callable[[], bool], *, once: bool = False) -> WatcherStatus:
-        """Until `stop()` is true, which is asked about twenty times a second, and after every step.
+        """Runs until `stop()` is true, which is checked about twenty times a second, and after every step.
 
-        once: until all that there is has been looked at, written, and sent or given up; what is out of reach is raised.
+        once: ends when all segments are evaluated and all hits are written, and sent or given up; raises instead of
+            waiting for what is out of reach.
         """
         pauses = Backoff(_PAUSES)
         if self._deliveries is not None:
@@ -113,9 +117,9 @@ class Watcher:
         return self.status()
 
     def look(self, stop: Callable[[], bool] = lambda: False) -> None:
-        """Looks at what is new; returns early when it is to stop. Raises LakeError, WatchError: then it can be called
-        again."""
-        self._write()  # what a kill or a full disk left
+        """Evaluates what is new; returns early when `stop()` is true. Raises LakeError and WatchError; it can then be
+        called again."""
+        self._write()  # hits that a kill or a full disk left unwritten
         before = None
         if self._ledger.changed():
             before = self._reader.fragments()
@@ -127,7 +131,7 @@ class Watcher:
 
     @property
     def idle(self) -> bool:
-        """Whether all that was found is looked at, written, and sent or given up."""
+        """Whether all segments are evaluated, and all hits are written, and sent or given up."""
         return not (self._pending or self._state.unwritten() or (self._deliveries and self._state.unsent()))
 
     def status(self) -> WatcherStatus:
@@ -146,13 +150,13 @@ class Watcher:
     def _begin(self, watches: Sequence[Watch], since: Since) -> None:
         names = [watch.name for watch in watches]
         if len(set(names)) < len(names):
-            raise PlanError(f"watches need names of their own, got {', '.join(names)}")
+            raise PlanError(f"watches need different names, got {', '.join(names)}")
         known = self._state.watches()
         new = [watch.name for watch in watches if known.get(watch.name) != watch.question]
         if known and new and since == "start":
             raise PlanError(
-                f"{', '.join(new)} would begin where the others of {self._state.path} are; to go over what is in the "
-                "lake for it, run it once by itself: --since start --once, with another --name or --state"
+                f"{', '.join(new)} would begin where the others of {self._state.path} are; to evaluate what is already "
+                "in the lake, run it once by itself: --since start --once, with another --name or --state"
             )
         seen: dict[str, list[Span]] = {}
         if not known and since == "now":
@@ -168,12 +172,12 @@ class Watcher:
         self._pending = self._ledger.still_done(self._pending) + self._unseen(new)
 
     def _unseen(self, segments: Sequence[DoneSegment]) -> list[DoneSegment]:
-        """Of these, what no earlier look has covered, however it was cut then."""
+        """Those of the segments that earlier looks have not covered, with whatever borders."""
         seen = self._state.seen(sorted({segment.source_id for segment in segments}))
         return [segment for segment in segments if segment.span.minus(seen[segment.source_id])]
 
     def _next(self) -> list[DoneSegment]:
-        """The first segments that wait, as many as are looked at together."""
+        """The first pending segments, as many as are evaluated together."""
         group: list[DoneSegment] = []
         sources: set[str] = set()
         rows = 0
@@ -189,30 +193,30 @@ class Watcher:
         looked: dict[str, list[Span]] = {}
         for segment in group:
             looked.setdefault(segment.source_id, []).append(segment.span)
-        wanted = {segment.source_id for segment in group if self._matcher.looks_at(segment.source)}
+        watched = {segment.source_id for segment in group if self._matcher.looks_at(segment.source)}
         before = self._state.seen(list(looked))
         unseen = {
-            source: [left for span in union(spans) for left in span.minus(before[source])]
+            source: [rest for span in union(spans) for rest in span.minus(before[source])]
             for source, spans in looked.items()
-            if source in wanted
+            if source in watched
         }
-        spans = {source: left for source, left in unseen.items() if left}
+        spans = {source: rest for source, rest in unseen.items() if rest}
         rows = self._reader.read(spans) if spans else None
         if self._ledger.changed():
             self._follow_ledger()
             if self._pending[: len(group)] != list(group):
-                return  # some are being replaced or removed, and of those perhaps not all was read
+                return  # some are being replaced or removed, so perhaps not all of their rows were read
         hits = [] if rows is None else self._matcher(rows)
-        told = self._state.record(hits, seen=looked, send=self._deliveries is not None)
+        reported = self._state.record(hits, seen=looked, send=self._deliveries is not None)
         self._pending = self._pending[len(group) :]
         self._segments += len(group)
         self._keyframes += 0 if rows is None else len(rows)
-        self._hits += told
-        self._held_back += len(hits) - told
+        self._hits += reported
+        self._held_back += len(hits) - reported
         self._write()
 
     def _write(self) -> None:
-        """Hits that are kept and not written yet."""
+        """Writes the hits that are kept and not written yet."""
         hits = self._state.unwritten()
         if not hits:
             return
@@ -224,7 +228,7 @@ class Watcher:
         else:
             for hit in new:
                 print(hit.line, file=self._out, flush=True)
-        self._written.update(hit.id for hit in new)  # should the state take no note now
+        self._written.update(hit.id for hit in new)  # in case the state cannot be written now
         self._state.wrote(hits, path=path, size=size)
         self._written.clear()
         if self._deliveries is not None:
@@ -237,6 +241,6 @@ class Watcher:
 
 
 def _written_unnoted(lines: JsonLines, state: WatchState) -> set[str]:
-    """Ids of hits that a watcher which was killed had written, and not noted in the state."""
+    """Ids of hits that a killed watcher had written, but not marked as written in the state."""
     waiting = {hit.id for hit in state.unwritten()}
     return waiting and waiting.intersection(lines.ids(since=state.size_of(str(lines.path))))

@@ -1,4 +1,4 @@
-"""One attempt at telling a webhook of a hit."""
+"""Makes one attempt at delivering a hit to a webhook."""
 
 import logging
 import math
@@ -12,14 +12,14 @@ import urllib3
 
 from schemas.errors import InvalidValueError
 
-_REFUSALS = frozenset({400, 413, 415, 422})  # of what was sent: sent again, it is refused again
+_REFUSALS = frozenset({400, 413, 415, 422})  # they blame the body: sent again, it is refused again
 _NO_ADDRESS = "a webhook is an address as https://host/path; a / or @ in its password is written %2F or %40"
-_READ_BYTES = 65536  # of an answer; with more of it, or a slow one, the connection is not used again
+_READ_BYTES = 65536  # of an answer; after a longer one, or a slow one, the connection is not used again
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """outcome: "failed" may go well the next time, "refused" will not. wait_s: the least pause that it asked for."""
+    """outcome: "failed" may succeed the next time, "refused" will not. wait_s: the least pause that was requested."""
 
     outcome: Literal["delivered", "failed", "refused"]
     error: str = ""
@@ -28,10 +28,9 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class WebhookConfig:
-    """url: http(s)://…, where a user and password become basic authentication. token: sent as a bearer's
-        instead.
+    """url: http(s)://…, whose user and password become basic authentication. token: sent as a bearer token instead.
 
-    timeout_s: to connect, again between any two pieces of the answer's head, and again for its body.
+    timeout_s: applies to connecting, to each wait for a part of the answer's head, and to its whole body.
     """
 
     url: str = field(repr=False)
@@ -43,7 +42,7 @@ class WebhookConfig:
             parts = urlsplit(self.url)
             _ = parts.port
         except ValueError:
-            raise InvalidValueError(_NO_ADDRESS) from None  # its own words quote the address
+            raise InvalidValueError(_NO_ADDRESS) from None  # its own message quotes the address
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise InvalidValueError(_NO_ADDRESS)
         if self.timeout_s <= 0:
@@ -53,13 +52,13 @@ class WebhookConfig:
 
     @property
     def shown(self) -> str:
-        """Its host alone: paths and parameters of webhooks are often their password."""
+        """The scheme and host alone: paths and parameters of webhooks are often secret."""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 class Webhook:
-    """POSTs JSON; an answer of 200 to 299 says that it was taken. Redirections are not followed: they lose the body."""
+    """POSTs JSON; an answer of 200 to 299 means delivered. Redirections are not followed: they lose the body."""
 
     def __init__(self, config: WebhookConfig) -> None:
         self.config = config
@@ -71,13 +70,13 @@ class Webhook:
             self._headers["Authorization"] = f"Bearer {config.token}"
         elif at:
             self._headers["Authorization"] = f"Basic {b64encode(unquote(user).encode()).decode()}"
-        logging.getLogger("urllib3").setLevel(logging.ERROR)  # below, it quotes paths: they are often a password
+        logging.getLogger("urllib3").setLevel(logging.ERROR)  # its warnings quote paths, which are often secret
         self._pool = urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=config.timeout_s, read=config.timeout_s), retries=False
         )
 
     def post(self, body: str, *, key: str) -> Attempt:
-        """key: the same for every attempt at this body, as `Idempotency-Key`."""
+        """Sends a body once. key: the `Idempotency-Key`, the same for every attempt at this body."""
         headers = self._headers | {"Idempotency-Key": key}
         try:
             answer = self._pool.request(
@@ -94,7 +93,7 @@ class Webhook:
             late = isinstance(error, urllib3.exceptions.TimeoutError)
             if late and not isinstance(error, urllib3.exceptions.NewConnectionError):
                 return Attempt("failed", f"no answer within {self.config.timeout_s:g} s")
-            return Attempt("failed", f"no connection ({type(error).__name__})")  # their words hold addresses
+            return Attempt("failed", f"no connection ({type(error).__name__})")  # their messages hold addresses
         status, wait_s = answer.status, _seconds(answer.headers.get("Retry-After"))
         _read_to_the_end(answer, within_s=self.config.timeout_s)
         if 200 <= status < 300:
@@ -106,11 +105,11 @@ class Webhook:
 
 
 def _read_to_the_end(answer: urllib3.BaseHTTPResponse, *, within_s: float) -> None:
-    """So that the connection can be used again; one whose answer is long, slow or broken is closed."""
+    """Reads an answer so that its connection can be used again; closes one whose answer is long, slow or broken."""
     deadline, left = time.monotonic() + within_s, _READ_BYTES
     try:
-        while piece := answer.read1(left):
-            left -= len(piece)
+        while chunk := answer.read1(left):
+            left -= len(chunk)
             if not left or time.monotonic() > deadline:
                 answer.close()
                 break
@@ -122,6 +121,6 @@ def _read_to_the_end(answer: urllib3.BaseHTTPResponse, *, within_s: float) -> No
 def _seconds(header: str | None) -> float:
     try:
         seconds = float(header or 0.0)
-    except ValueError:  # a date: its own pauses will do
+    except ValueError:  # a date: the pauses between attempts are enough
         return 0.0
     return seconds if 0.0 < seconds < math.inf else 0.0

@@ -1,4 +1,4 @@
-"""A webhook that is a real HTTP server in a thread, and answers as it is told."""
+"""A webhook that is a real HTTP server in a thread, whose answers a test chooses."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Cooldowns: catches a parked car that is told of each second, and one camera that silences another."""
+"""Cooldowns: catches a parked car that is reported every second, and one camera that silences another."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -28,31 +28,31 @@ def seen_at(second: float, *, source: str = "gate", timed: bool = True, watch: s
     return StandingHit(replace(EVERYTHING, name=watch, cooldown_s=10.0), NOON, found)
 
 
-def told(state: WatchState, *hits: StandingHit) -> list[bool]:
+def reported(state: WatchState, *hits: StandingHit) -> list[bool]:
     return [bool(state.record([each], seen={}, send=False)) for each in hits]
 
 
 @pytest.mark.parametrize("timed", [True, False])
 def test_one_hit_in_so_many_seconds(state: WatchState, timed: bool) -> None:
     hits = [seen_at(second, timed=timed) for second in (0, 4, 9.9, 10, 15, 21)]
-    assert told(state, *hits) == [True, False, False, True, False, True]
+    assert reported(state, *hits) == [True, False, False, True, False, True]
 
 
 def test_segments_that_come_out_of_order_hold_it_too(state: WatchState) -> None:
-    assert told(state, *map(seen_at, (30, 12, 21, 15, 2, 19.9))) == [True, True, False, False, True, False]
+    assert reported(state, *map(seen_at, (30, 12, 21, 15, 2, 19.9))) == [True, True, False, False, True, False]
 
 
 def test_recordings_of_a_feed_are_one_place_and_other_feeds_are_others(state: WatchState) -> None:
     first, second = (recording_uri("gate", NOON + timedelta(minutes=m)) for m in (0, 10))
     hits = [seen_at(598, source=first), seen_at(601, source=second), seen_at(601, source="door")]
     hits += [seen_at(601, source=second, watch="other")]
-    assert told(state, *hits) == [True, False, True, True]
+    assert reported(state, *hits) == [True, False, True, True]
 
 
 def test_a_restart_remembers_it(tmp_path: Path) -> None:
-    for second, is_told in ((0, True), (5, False), (12, True)):
+    for second, is_due in ((0, True), (5, False), (12, True)):
         state = WatchState(tmp_path / "watch.sqlite")
-        assert told(state, seen_at(second)) == [is_told]
+        assert reported(state, seen_at(second)) == [is_due]
         state.close()
 
 

@@ -1,4 +1,4 @@
-"""A webhook that errs, hangs, is down or refuses: catches hits that are lost, overtake others, or hold them up."""
+"""A webhook that fails, hangs, is down or refuses: catches hits that are lost, overtake others, or block them."""
 
 import json
 import logging
@@ -22,7 +22,7 @@ from schemas.query import Hit, Place
 from tests.pipeline.lake.synthetic import World, fold_shots, stored
 from tests.pipeline.search.drawn import add
 from tests.pipeline.watch.receiver import Receiver
-from tests.pipeline.watch.watching import EVERYTHING, told, watcher
+from tests.pipeline.watch.watching import EVERYTHING, reported, watcher
 from tests.waiting import wait_until
 
 QUICK = BackoffConfig(first_s=0.01, longest_s=0.05)
@@ -201,11 +201,11 @@ def test_no_error_ends_the_deliveries(
     deliver(receiver.url)
     wait_until(lambda: state.unsent() == 0)
     assert "RuntimeError" in caplog.text
-    assert "in post" in caplog.text, "where it was raised is told"
+    assert "in post" in caplog.text, "the log does not say where it was raised"
     assert "secret" not in caplog.text
 
 
-def test_a_dead_letter_file_that_cannot_be_written_is_told_at_once(state: WatchState, tmp_path: Path) -> None:
+def test_a_dead_letter_file_that_cannot_be_written_is_due_at_once(state: WatchState, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(WatchError, match="cannot be written"):
         Deliveries(state, Webhook(WebhookConfig("http://h")), dead_letter=tmp_path / "file" / "dead", give_up_s=1.0)
@@ -235,10 +235,10 @@ def test_a_webhook_that_hangs_holds_up_no_match(
         add(writer, World(1, length=20))
         watching.look()
         assert time.monotonic() - began < 1.2
-    assert len(told(tmp_path)) == 8
+    assert len(reported(tmp_path)) == 8
     assert receiver.taken == []
     wait_until(lambda: len(receiver.taken) == 8)
-    assert receiver.ids == [each["id"] for each in told(tmp_path)]
+    assert receiver.ids == [each["id"] for each in reported(tmp_path)]
 
 
 def test_what_was_not_sent_is_sent_by_the_next_watcher(
@@ -261,7 +261,7 @@ def test_what_was_not_sent_is_sent_by_the_next_watcher(
     once(gone.url, World(0, length=20))
     receiver = receivers()
     once(receiver.url, World(1, length=20))
-    assert receiver.ids == [each["id"] for each in told(tmp_path)]
+    assert receiver.ids == [each["id"] for each in reported(tmp_path)]
     assert len(receiver.ids) == 8
 
 

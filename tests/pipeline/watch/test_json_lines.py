@@ -34,7 +34,7 @@ def test_of_a_file_that_somebody_replaced_all_is_looked_at(tmp_path: Path) -> No
     assert list(JsonLines(path).ids(since=size)) == ["c"]
 
 
-def test_a_file_that_is_moved_away_is_begun_anew(tmp_path: Path) -> None:
+def test_after_a_file_is_moved_away_a_new_one_begins(tmp_path: Path) -> None:
     path = tmp_path / "hits.jsonl"
     out = JsonLines(path)
     out.append(lines("a"))

@@ -1,5 +1,5 @@
-"""A watcher killed at any moment beside a writer: catches hits that are lost or stand twice in the file, or never come
-to a webhook that errs."""
+"""A watcher that is killed at any moment while a writer works: catches hits that are lost, are in the file twice, or
+never reach a webhook that fails."""
 
 import threading
 from dataclasses import replace
@@ -16,7 +16,7 @@ from tests.pipeline.lake.synthetic import World, fold_shots, stored
 from tests.pipeline.search.drawn import add
 from tests.pipeline.watch.receiver import Receiver
 from tests.pipeline.watch.victim import watch
-from tests.pipeline.watch.watching import EVERYTHING, expected, told, watcher
+from tests.pipeline.watch.watching import EVERYTHING, expected, reported, watcher
 
 ROUNDS = 6
 WORLDS = [World(n, length=40, regions=2) for n in range(12)]
@@ -50,7 +50,7 @@ def test_a_kill_between_two_steps_neither_loses_nor_doubles(
         state.close()
         add(writer, World(2, length=20))
     watcher(lake, tmp_path, (replace(EVERYTHING, cooldown_s=0.6),)).look()
-    found = [(hit["source"], hit["pts_s"]) for hit in told(tmp_path)]
+    found = [(hit["source"], hit["pts_s"]) for hit in reported(tmp_path)]
     assert found == [(World(n).source.uri, pts_s) for n in range(3) for pts_s in (0.0, 1.0)]
 
 
@@ -82,10 +82,10 @@ def test_every_hit_is_in_the_file_once_and_came_to_the_webhook(lake: Lake, tmp_p
         ended.set()
         receiver.close()
     assert victims.killed == ROUNDS
-    frames = [hit["frame_id"] for hit in told(tmp_path)]
+    frames = [hit["frame_id"] for hit in reported(tmp_path)]
     right = expected(lake, EVERYTHING)
     assert len(right) > 20, "the writer got nowhere"
     assert sorted(frames) == sorted(right)
-    assert set(receiver.ids) == {hit["id"] for hit in told(tmp_path)}
+    assert set(receiver.ids) == {hit["id"] for hit in reported(tmp_path)}
     first = list(dict.fromkeys(receiver.ids))
-    assert first == [hit["id"] for hit in told(tmp_path)], "hits overtook each other"
+    assert first == [hit["id"] for hit in reported(tmp_path)], "hits overtook each other"

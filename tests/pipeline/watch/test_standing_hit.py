@@ -1,6 +1,6 @@
-"""Ids of standing hits: catches one that changes, after which a receiver has a hit twice, or a watch begins anew.
+"""Ids of hits of watches: catches an id that changes, after which a receiver has a hit twice, or a watch starts again.
 
-The ids are those of release 0.1.0; a change of what is asked makes another, and nothing else may.
+The ids are those of release 0.1.0; a change of the query makes another id, and nothing else may.
 """
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Files of watches: catches keys that are read wrongly, and mistakes that are let through or not named."""
+"""Files of watches: catches keys that are read wrongly, and mistakes that are accepted or not named."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A watcher beside a writer: catches hits that are missed, doubled, wrong, or told before their commit has ended."""
+"""A watcher beside a writer: catches hits that are missed, doubled, wrong, or reported before their commit ends."""
 
 import json
 import sys
@@ -22,7 +22,7 @@ from schemas.query import Query, WeightedMethod
 from schemas.query_json import hit_json
 from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots, stored
 from tests.pipeline.search.drawn import DrawnEncoder, add
-from tests.pipeline.watch.watching import BOX, CAR, EVERYTHING, expected, told, watcher
+from tests.pipeline.watch.watching import BOX, CAR, EVERYTHING, expected, reported, watcher
 
 
 def committer(lake: Lake, plan: str = PLAN) -> Committer:
@@ -44,16 +44,16 @@ def test_hits_are_those_of_brute_force_each_once_in_whatever_order_segments_come
                 writer.upkeep.compact(many=2)
         watching.look()
     for watch in (CAR, BOX):
-        found = [hit for hit in told(tmp_path) if hit["watch"] == watch.name]
+        found = [hit for hit in reported(tmp_path) if hit["watch"] == watch.name]
         right = expected(lake, watch)
-        assert 3 < len(right) < 40, "the test should tell near from far"
+        assert 3 < len(right) < 40, "too few or too many frames are near enough for a test"
         assert sorted(hit["frame_id"] for hit in found) == sorted(right)
         for hit in found:
             distance, region = right[hit["frame_id"]]
             assert hit["region_id"] == region
             assert hit["distance"] == pytest.approx(distance, abs=1e-6)
     assert watching.status().keyframes == 40
-    assert len({hit["id"] for hit in told(tmp_path)}) == len(told(tmp_path))
+    assert len({hit["id"] for hit in reported(tmp_path)}) == len(reported(tmp_path))
 
 
 def test_a_hit_is_the_hit_of_a_search_and_its_distance_the_one_to_choose_a_threshold_by(
@@ -64,7 +64,7 @@ def test_a_hit_is_the_hit_of_a_search_and_its_distance_the_one_to_choose_a_thres
         add(writer, World(2, timed=True))
     searched = Searcher(lake, DrawnEncoder()).search(replace(CAR.query, k=7)).hits
     watcher(lake, tmp_path, (replace(CAR, threshold=searched[-1].distance),), since="start").look()
-    found = sorted(told(tmp_path), key=lambda hit: hit["distance"])
+    found = sorted(reported(tmp_path), key=lambda hit: hit["distance"])
     assert len(found) == 7
     for hit, like in zip(found, searched, strict=True):
         as_json = json.loads(json.dumps(hit_json(like)))
@@ -84,14 +84,14 @@ def test_what_is_there_counts_from_the_start_only_where_that_is_asked_for(lake: 
         start = watcher(lake, tmp_path / "start", since="start")
         for each in (now, start):
             each.look()
-        assert (len(told(tmp_path / "now")), len(told(tmp_path / "start"))) == (0, 4)
+        assert (len(reported(tmp_path / "now")), len(reported(tmp_path / "start"))) == (0, 4)
         add(writer, World(1, length=20))
         for each in (now, start):
             each.look()
-        assert (len(told(tmp_path / "now")), len(told(tmp_path / "start"))) == (4, 8)
+        assert (len(reported(tmp_path / "now")), len(reported(tmp_path / "start"))) == (4, 8)
 
 
-def test_a_commit_that_is_under_way_is_told_of_when_it_has_ended(
+def test_a_commit_that_is_under_way_is_due_of_when_it_has_ended(
     lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The watcher looks before and after every write of a table: between them the rows are there, and not done."""
@@ -103,10 +103,10 @@ def test_a_commit_that_is_under_way_is_told_of_when_it_has_ended(
 
         def looked_at(self: TableWriter, *arguments: object) -> None:
             watching.look()
-            seen.append(len(told(tmp_path)))
+            seen.append(len(reported(tmp_path)))
             write(self, *arguments)
             watching.look()
-            seen.append(len(told(tmp_path)))
+            seen.append(len(reported(tmp_path)))
 
         monkeypatch.setattr(TableWriter, name, looked_at)
 
@@ -115,8 +115,8 @@ def test_a_commit_that_is_under_way_is_told_of_when_it_has_ended(
     with committer(lake) as writer:
         for number in range(3):
             add(writer, World(number, length=20), pieces=2)
-    assert set(seen) == {0, 2, 4, 6, 8, 10, 12}, "a segment of two keyframes is told of as a whole"
-    assert sorted(hit["frame_id"] for hit in told(tmp_path)) == sorted(expected(lake, EVERYTHING))
+    assert set(seen) == {0, 2, 4, 6, 8, 10, 12}, "a segment of two keyframes is reported as a whole"
+    assert sorted(hit["frame_id"] for hit in reported(tmp_path)) == sorted(expected(lake, EVERYTHING))
 
 
 @pytest.mark.parametrize("since", ["now", "start"])
@@ -147,10 +147,10 @@ def test_a_watcher_that_begins_in_the_middle_of_a_commit_tells_of_it(
     for name, watching in begun.items():
         if not name.endswith(("-shots", "upsert-sources")):  # the segment was done by then, or the source not there
             watching.look()
-            assert len(told(tmp_path / name)) == 4, name
+            assert len(reported(tmp_path / name)) == 4, name
 
 
-def test_what_failed_is_told_of_when_it_is_done_later(lake: Lake, tmp_path: Path) -> None:
+def test_what_failed_is_due_of_when_it_is_done_later(lake: Lake, tmp_path: Path) -> None:
     world = World(0, length=40)
     first, second = world.segments(2)
     watching = watcher(lake, tmp_path)
@@ -159,10 +159,10 @@ def test_what_failed_is_told_of_when_it_is_done_later(lake: Lake, tmp_path: Path
         writer.fail(first, state="failed", error="the decoder died")
         writer.commit([world.rows(second)])
         watching.look()
-        assert len(told(tmp_path)) == 4
+        assert len(reported(tmp_path)) == 4
         writer.commit([world.rows(first)])
         watching.look()
-    assert sorted(hit["pts_s"] for hit in told(tmp_path)) == [p / 10 for p in range(0, 40, 5)]
+    assert sorted(hit["pts_s"] for hit in reported(tmp_path)) == [p / 10 for p in range(0, 40, 5)]
 
 
 def test_a_source_that_is_replaced_or_removed_is_no_new_hit(lake: Lake, tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_a_source_that_is_replaced_or_removed_is_no_new_hit(lake: Lake, tmp_path
         for segment in again.segments(3):  # cut otherwise
             writer.commit([again.rows(segment)])
             watching.look()
-    assert len(told(tmp_path)) == 16
+    assert len(reported(tmp_path)) == 16
     assert watching.status().hits == 16
 
 
@@ -201,10 +201,10 @@ def test_a_source_that_goes_while_it_is_read_comes_again_when_it_is_done_again(
 
         monkeypatch.setattr(RowReader, "read", meanwhile)
         watching.look()
-        assert {hit["source"] for hit in told(tmp_path)} == {World(1).source.uri}
+        assert {hit["source"] for hit in reported(tmp_path)} == {World(1).source.uri}
         add(writer, World(0, length=20))
         watching.look()
-    assert sorted(hit["frame_id"] for hit in told(tmp_path)) == sorted(expected(lake, EVERYTHING))
+    assert sorted(hit["frame_id"] for hit in reported(tmp_path)) == sorted(expected(lake, EVERYTHING))
 
 
 def test_what_could_not_be_read_is_read_later(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +221,7 @@ def test_what_could_not_be_read_is_read_later(lake: Lake, tmp_path: Path, monkey
         watching.look()
     monkeypatch.setattr(RowReader, "read", real)
     watching.look()
-    assert len(told(tmp_path)) == 4
+    assert len(reported(tmp_path)) == 4
 
 
 @pytest.mark.parametrize("to_file", [True, False])
@@ -253,7 +253,7 @@ def test_the_next_watcher_goes_on_where_the_last_one_was(lake: Lake, tmp_path: P
             add(writer, World(2 * number + 1, length=20))  # while nobody watches
             writer.upkeep.compact(many=2)
     watcher(lake, tmp_path).look()
-    frames = [hit["frame_id"] for hit in told(tmp_path)]
+    frames = [hit["frame_id"] for hit in reported(tmp_path)]
     assert sorted(frames) == sorted(expected(lake, EVERYTHING))
 
 
@@ -264,7 +264,7 @@ def test_a_watch_asks_for_its_own_sources_alone(lake: Lake, tmp_path: Path) -> N
         for number in range(3):
             add(writer, World(number, length=20))
         watching.look()
-    assert {hit["source"] for hit in told(tmp_path)} == {World(1).source.uri}
+    assert {hit["source"] for hit in reported(tmp_path)} == {World(1).source.uri}
 
 
 def test_fragments_that_cannot_hold_what_is_new_are_not_read_again(lake: Lake, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ QUICK = BackoffConfig(first_s=0.01, longest_s=0.05)
 
 
 def watch(lake: str, folder: str, url: str, opened: Connection | None = None, once: bool = False) -> None:
-    """Goes on from the state in the folder; from the lake's beginning at first. Tells `opened` when it begins."""
+    """Continues from the state in the folder, a new one from the lake's beginning. Sends to `opened` when it begins."""
     state = WatchState(Path(folder) / "watch.sqlite")
     webhook = Webhook(WebhookConfig(url, timeout_s=2.0))
     dead = Path(folder) / "dead.jsonl"

@@ -46,7 +46,7 @@ def watcher(
     )
 
 
-def told(folder: Path) -> list[dict[str, Any]]:
+def reported(folder: Path) -> list[dict[str, Any]]:
     path = folder / "hits.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
