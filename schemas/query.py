@@ -37,8 +37,8 @@ MethodName = Literal[
     "global",
     "codes",
     "detail",
-    "parts",
-    "parts-global",
+    "representatives",
+    "representatives-global",
     "patches",
     "votes",
     "votes-unique",
@@ -46,6 +46,8 @@ MethodName = Literal[
     "votes-weighted-unique",
     "growing",
 ]
+# names of 0.1.0, accepted until 0.3.0
+_RENAMED_METHODS: dict[str, MethodName] = {"parts": "representatives", "parts-global": "representatives-global"}
 Fusion = Literal["rrf", "weighted"]
 
 
@@ -74,17 +76,19 @@ class WeightedMethod:
     name: "regions" ranks regions that overlap the box, and whole frames, by meaning and geometry; "global" ranks whole
         frames by meaning; "codes" ranks the regions whose codes are nearest to the code of the query's region (Search
         Anything, methods.md §2), two for each of the query's `candidates`, by meaning and geometry;
-        "detail" compares the vector into which the details of a frame are fused; "parts" ranks representatives of
-        frames, and "patches" all their patches, by meaning and geometry; "parts-global" ranks the representatives and
-        whole frames together; in "votes", "votes-unique", "votes-weighted" and "votes-weighted-unique" the patches of
-        the query's part of a picture vote for the frames that contain their nearest patches; "growing" ranks by the
-        largest region of a frame that matches that part patch by patch. The votes and "growing" re-rank.
+        "detail" compares the vector into which the details of a frame are fused; "representatives" ranks a few vectors
+        of each frame, and "patches" all its patches, by meaning and geometry; "representatives-global" ranks the
+        representatives and whole frames together; in "votes", "votes-unique", "votes-weighted" and
+        "votes-weighted-unique" the patches of the query's part of a picture vote for the frames that contain their
+        nearest patches; "growing" ranks by the largest region of a frame that matches that part patch by patch. The
+        votes and "growing" re-rank.
     """
 
     name: MethodName = "regions"
     weight: float = 1.0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "name", _RENAMED_METHODS.get(self.name, self.name))
         if self.name not in get_args(MethodName):
             raise QueryError(f"{self.name!r} is none of the methods {', '.join(get_args(MethodName))}")
         if not 0.0 < self.weight < math.inf:

@@ -8,7 +8,7 @@ from schemas.errors import InvalidValueError
 from schemas.patches import PatchGrid
 
 
-class AgglomerativeAggregator:
+class AgglomerativeRepresentatives:
     """Clusters by average linkage: the distance of two clusters is the mean distance `1 − cos` of their patches.
 
     A cluster may cover several places of the frame. Merging only adjacent clusters cost 1 point (at 50 clusters) to 6

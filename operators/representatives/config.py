@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 from schemas import require
 
-AggregationMethod = Literal["none", "all", "kmeans", "agglomerative-count", "agglomerative-threshold", "regions"]
+RepresentativesMethod = Literal["none", "all", "kmeans", "agglomerative-count", "agglomerative-threshold", "regions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +20,12 @@ class RepresentativesConfig:
     threshold: largest mean distance `1 − cos` between the patches of two merged clusters, in [0, 2].
     """
 
-    method: AggregationMethod = "none"
+    method: RepresentativesMethod = "none"
     count: int = 50
     threshold: float = 0.4
 
     def __post_init__(self) -> None:
-        require.one_of(get_args(AggregationMethod), method=self.method)
+        require.one_of(get_args(RepresentativesMethod), method=self.method)
         require.at_least(1, count=self.count)
         require.within("[0, 2]", threshold=self.threshold)  # a distance 1 − cos
 

@@ -12,7 +12,7 @@ from operators.representatives.representatives import Representatives, of_cluste
 from schemas.patches import PatchGrid
 
 
-class KMeansAggregator:
+class KMeansRepresentatives:
     """Makes at most `count` clusters by Euclidean distance, which orders unit vectors as the cosine does."""
 
     def __init__(self, *, count: int) -> None:

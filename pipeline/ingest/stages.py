@@ -17,7 +17,7 @@ from operators.encoders.catalogue import load_encoder
 from operators.encoders.patch_grids import projected
 from operators.encoders.region_vectors import RegionVectors
 from operators.proposals.frame_proposer import FrameProposer
-from operators.representatives.aggregator import build_aggregator
+from operators.representatives.build import build_representatives
 from pipeline.ingest.arrow_rows import frame_rows, patch_rows, region_rows, thumbnail
 from pipeline.ingest.packets import FramePacket, PacketHead, ProposalPacket, RowPacket, StageName
 from pipeline.plan.plan import Plan
@@ -63,7 +63,7 @@ class EmbedStage:
 
             self._detail = DetailVectors(plan.detail, self._encoder)
         wanted = plan.representatives
-        self._represent = None if wanted.method == "none" else build_aggregator(wanted)
+        self._represent = None if wanted.method == "none" else build_representatives(wanted)
         self._codes = RegionCoder(plan.codes, self._encoder) if plan.codes.model else None
         # OpenCV works outside of the interpreter's lock: beside a model on a GPU its time does not count
         self._threads = ThreadPoolExecutor(min(_THUMBNAIL_THREADS, os.cpu_count() or 1), "thumbnail")

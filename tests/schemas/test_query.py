@@ -49,3 +49,8 @@ def test_what_follows_needs_words_and_a_time() -> None:
 def test_a_method_without_weight_is_refused() -> None:
     with pytest.raises(QueryError, match="must be positive"):
         WeightedMethod("global", 0.0)
+
+
+def test_the_names_that_methods_had_before_are_understood() -> None:
+    assert WeightedMethod("parts").name == "representatives"  # type: ignore[arg-type]
+    assert WeightedMethod("parts-global", 0.5) == WeightedMethod("representatives-global", 0.5)  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ from operators.proposals.config import ProposalConfig
 from operators.proposals.frame_proposer import FrameProposer
 from operators.proposals.models.coco_classes import COCO_CLASSES
 from operators.readers.picture import read_picture
-from operators.representatives.aggregator import build_aggregator
+from operators.representatives.build import build_representatives
 from operators.representatives.config import RepresentativesConfig
 from pipeline.lab.datasets.coco_pictures import read_coco_pictures
 from pipeline.lab.datasets.dataset import LabelledFrame
@@ -115,7 +115,7 @@ def _score(picture: LabelledFrame, encoder: EverydayEncoder, words: FloatArray, 
     image = read_picture(str(picture.path))
     (grid,) = patch_grids(encoder, [image])
     (proposals,) = propose([Keyframe(0, image, None, "shot")])
-    made = {name: build_aggregator(method)(grid, proposals.boxes).vectors for name, method in METHODS.items()}
+    made = {name: build_representatives(method)(grid, proposals.boxes).vectors for name, method in METHODS.items()}
     vectors = {GLOBAL: encoder.encode_images([image]), **made}
     return _Scored(
         {name: (of @ words.T).max(axis=0) for name, of in vectors.items()}, {n: len(of) for n, of in vectors.items()}

@@ -6,7 +6,7 @@ from functools import partial
 from pipeline.search.methods.boxed import Regions, WholeFrames
 from pipeline.search.methods.codes import Codes
 from pipeline.search.methods.detail import Detail
-from pipeline.search.methods.listed import Parts, Patches
+from pipeline.search.methods.listed import FrameRepresentatives, Patches
 from pipeline.search.methods.matched import Growing, Votes
 from pipeline.search.methods.method import Method, SearchState
 from schemas.query import MethodName
@@ -16,8 +16,8 @@ METHODS: dict[MethodName, Callable[[SearchState], Method]] = {
     "global": WholeFrames,
     "codes": Codes,
     "detail": Detail,
-    "parts": Parts,
-    "parts-global": partial(Parts, with_frames=True),
+    "representatives": FrameRepresentatives,
+    "representatives-global": partial(FrameRepresentatives, with_frames=True),
     "patches": Patches,
     "votes": partial(Votes, kind="majority"),
     "votes-unique": partial(Votes, kind="unique"),

@@ -15,7 +15,7 @@ from schemas.errors import QueryError
 from schemas.patches import cell_boxes
 
 
-def _part_boxes(rows: pa.Table) -> FloatArray:
+def _representative_boxes(rows: pa.Table) -> FloatArray:
     flat = rows["part_boxes"].combine_chunks().flatten().flatten().to_numpy(zero_copy_only=False)
     return np.asarray(flat, np.float32).reshape(-1, 4)
 
@@ -26,11 +26,11 @@ def _patch_boxes(rows: pa.Table) -> FloatArray:
     return np.concatenate([np.zeros((0, 4), np.float32), *boxes])
 
 
-PARTS = ListColumn("part", "frames", "id", "parts", ("part_boxes",), _part_boxes)
+REPRESENTATIVES = ListColumn("representative", "frames", "id", "parts", ("part_boxes",), _representative_boxes)
 PATCHES = ListColumn("patch", "patches", "frame", "vectors", ("rows", "cols", "extent"), _patch_boxes)
 
 
-class Parts:
+class FrameRepresentatives:
     """Ranks the representatives of frames, a few vectors each, by meaning and geometry.
 
     with_frames: whether each frame's own vector is ranked with them.
@@ -41,10 +41,10 @@ class Parts:
     def __init__(self, state: SearchState, *, with_frames: bool = False) -> None:
         self._state = state
         self._with_frames = with_frames
-        self._stored = ListedVectors(state.lake, state.columns, PARTS)
+        self._stored = ListedVectors(state.lake, state.columns, REPRESENTATIVES)
 
     def __call__(self, request: RankingRequest) -> FrameScores:
-        require_meaning(request, "parts")
+        require_meaning(request, "representatives")
         require_space(self._state)
         found = self._stored()
         if not len(found):

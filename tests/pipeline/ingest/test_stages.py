@@ -8,7 +8,7 @@ import pytest
 
 from operators.encoders.region_vectors import RegionVectorsConfig
 from operators.proposals.config import ProposalConfig
-from operators.representatives.aggregator import build_aggregator
+from operators.representatives.build import build_representatives
 from operators.representatives.config import RepresentativesConfig
 from pipeline.ingest.packets import FramePacket, PacketHead, RowPacket
 from pipeline.ingest.stages import EmbedStage, ProposeStage
@@ -94,7 +94,7 @@ def test_representatives_are_those_of_the_patches(packets: list[FramePacket], pa
     config = RepresentativesConfig(method="kmeans", count=5)
     together, alone = rows(replace(PLAN, patches=patches, representatives=config), packets)
     dense, _ = rows(replace(PLAN, patches=True), packets)
-    aggregate = build_aggregator(config)
+    aggregate = build_representatives(config)
     for made, one, cells in zip(together, alone, dense, strict=True):
         assert made.frames.equals(one.frames)
         assert (made.patches is not None) == patches

@@ -9,13 +9,13 @@ import pytest
 from operators.encoders.catalogue import load_encoder
 from operators.encoders.region_vectors import RegionVectorsConfig
 from operators.proposals.config import ProposalConfig
-from pipeline import reembed as module
 from pipeline.ingest.run import ingest
 from pipeline.lake.audit.check import check
 from pipeline.lake.lake import Lake
 from pipeline.lake.writing.extra_vector_column import ExtraVectorColumn, NewVectors
 from pipeline.lake.writing.lock import writer_of
 from pipeline.plan.plan import Plan, RunConfig
+from pipeline.reembed import run as module
 from pipeline.reembed.run import ReembedReport, reembed
 from pipeline.search.searcher import Searcher
 from schemas.errors import LakeError, ModelError, PlanError

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from operators.encoders.patch_grids import patch_grids
 from operators.encoders.pooling import pool_boxes
-from operators.representatives.aggregator import build_aggregator
+from operators.representatives.build import build_representatives
 from operators.representatives.config import RepresentativesConfig
 from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.lake.writing.committer import Committer
@@ -22,7 +22,7 @@ from tests.pipeline.search.drawn import DrawnEncoder
 
 ROWS, COLS, CELL_PX = 6, 8, 8
 _MIX = np.random.default_rng(1).normal(size=(3, SPACE.dimension)).astype(np.float32)
-_represent = build_aggregator(RepresentativesConfig(method="kmeans", count=4))
+_represent = build_representatives(RepresentativesConfig(method="kmeans", count=4))
 
 
 class ColourEncoder(DrawnEncoder):

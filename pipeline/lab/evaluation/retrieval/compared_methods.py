@@ -13,8 +13,8 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "patches": ("patches=true",),
     **{name: ("patches=true",) for name in get_args(MethodName) if name.startswith("votes")},
     "growing": ("patches=true",),
-    "parts": ("representatives.method=kmeans",),
-    "parts-global": ("representatives.method=kmeans",),
+    "representatives": ("representatives.method=kmeans",),
+    "representatives-global": ("representatives.method=kmeans",),
 }
 _GRID = "grid"  # "regions" in a lake of cells
 _RANKING = "ranking."
@@ -43,7 +43,7 @@ def parse_methods(text: str) -> tuple[ComparedMethod, ...]:
     """`global,regions,grid` → three methods; `global+regions*0.5` fuses two, the second with half the weight.
 
     After a colon come settings of the plan, or of the ranking, separated by semicolons:
-    `parts:representatives.count=10;representatives.method=kmeans`, `regions:ranking.semantic_weight=1`.
+    `representatives:representatives.count=10;representatives.method=kmeans`, `regions:ranking.semantic_weight=1`.
     Raises QueryError for a name or a setting of the ranking that is not known, and for one method twice.
     """
     methods = tuple(_parse(part) for part in _split(text))

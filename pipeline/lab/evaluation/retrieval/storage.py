@@ -10,8 +10,8 @@ from schemas.tables import TableName
 _COLUMNS: dict[str, tuple[tuple[TableName, str], ...]] = {
     "global": (("frames", "vector"),),
     "regions": (("regions", "vector"), ("frames", "vector")),
-    "parts": (("frames", "parts"),),
-    "parts-global": (("frames", "parts"), ("frames", "vector")),
+    "representatives": (("frames", "parts"),),
+    "representatives-global": (("frames", "parts"), ("frames", "vector")),
     "patches": (("patches", "vectors"),),
     **{name: (("patches", "vectors"),) for name in get_args(MethodName) if name.startswith("votes")},
     "growing": (("patches", "vectors"),),

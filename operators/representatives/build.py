@@ -4,19 +4,19 @@ from collections.abc import Callable
 
 import numpy as np
 
-from operators.representatives.agglomerative import AgglomerativeAggregator
+from operators.representatives.agglomerative import AgglomerativeRepresentatives
 from operators.representatives.config import RepresentativesConfig
-from operators.representatives.kmeans import KMeansAggregator
+from operators.representatives.kmeans import KMeansRepresentatives
 from operators.representatives.region_means import RegionMeans
 from operators.representatives.representatives import Representatives, of_clusters
 from schemas.boxes import Boxes
 from schemas.errors import PlanError
 from schemas.patches import PatchGrid
 
-Aggregate = Callable[[PatchGrid, Boxes], Representatives]
+MakeRepresentatives = Callable[[PatchGrid, Boxes], Representatives]
 
 
-def build_aggregator(config: RepresentativesConfig) -> Aggregate:
+def build_representatives(config: RepresentativesConfig) -> MakeRepresentatives:
     """Builds a function from a frame's patch grid and proposed boxes to its representatives.
 
     The same grid and boxes always give the same representatives. Raises PlanError for the method "none".
@@ -27,14 +27,14 @@ def build_aggregator(config: RepresentativesConfig) -> Aggregate:
         case "all":
             return lambda grid, _: of_clusters(grid, np.arange(len(grid)))
         case "kmeans":
-            return _of_grid(KMeansAggregator(count=config.count))
+            return _of_grid(KMeansRepresentatives(count=config.count))
         case "agglomerative-count":
-            return _of_grid(AgglomerativeAggregator(count=config.count))
+            return _of_grid(AgglomerativeRepresentatives(count=config.count))
         case "agglomerative-threshold":
-            return _of_grid(AgglomerativeAggregator(threshold=config.threshold))
+            return _of_grid(AgglomerativeRepresentatives(threshold=config.threshold))
         case "regions":
             return RegionMeans(count=config.count)
 
 
-def _of_grid(aggregate: Callable[[PatchGrid], Representatives]) -> Aggregate:
-    return lambda grid, _: aggregate(grid)
+def _of_grid(make: Callable[[PatchGrid], Representatives]) -> MakeRepresentatives:
+    return lambda grid, _: make(grid)

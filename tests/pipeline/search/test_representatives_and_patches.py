@@ -62,7 +62,7 @@ def boxed_rows(lake: Lake, method: MethodName) -> list[tuple[str, list[float], l
     if method != "patches":
         for row in lake.read("frames").to_pylist():
             found += [(row["id"], v, b) for v, b in zip(row["parts"], row["part_boxes"], strict=True)]
-            if method == "parts-global":
+            if method == "representatives-global":
                 found.append((row["id"], row["vector"], [0, 0, 1, 1]))
     else:
         boxes = cell_boxes(rows=ROWS, cols=COLS).xyxy.tolist()
@@ -76,7 +76,7 @@ def iou(a: list[float], b: tuple[float, ...]) -> float:
     return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
 
 
-@pytest.mark.parametrize("method", ["parts", "parts-global", "patches"])
+@pytest.mark.parametrize("method", ["representatives", "representatives-global", "patches"])
 @pytest.mark.parametrize("box", [None, BOX])
 def test_frames_are_as_near_as_the_nearest_of_their_vectors(
     lake: Lake, searcher: Searcher, method: MethodName, box: tuple[float, float, float, float] | None
@@ -102,7 +102,7 @@ def test_frames_are_as_near_as_the_nearest_of_their_vectors(
 def test_what_is_committed_later_is_found(tmp_path: Path) -> None:
     lake = Lake.create_or_open(str(tmp_path / "lake"), SPACE)
     searcher = Searcher(lake, ColourEncoder())
-    query = Query(text="a dog", k=100, methods=by("parts"))
+    query = Query(text="a dog", k=100, methods=by("representatives"))
     with Committer(lake, plan=stored(), fold_shots=fold_shots) as committer:
         add_coloured(committer, World(1))
         before = searcher.search(query).hits
@@ -173,7 +173,7 @@ def test_together_with_others_growing_says_where(searcher: Searcher, image: str)
 def test_a_lake_without_parts_or_patches_says_how_to_make_one_that_has_them(random_lake: Lake, image: str) -> None:
     searcher = Searcher(random_lake, ColourEncoder())
     with pytest.raises(QueryError, match=r"representatives.method=kmeans"):
-        searcher.search(Query(text="a dog", methods=by("parts")))
+        searcher.search(Query(text="a dog", methods=by("representatives")))
     for method in ("patches", "votes", "growing"):
         with pytest.raises(QueryError, match="--set patches=true"):
             searcher.search(Query(image=image, methods=by(method)))
@@ -183,13 +183,13 @@ def test_words_have_no_patches_to_match(searcher: Searcher) -> None:
     with pytest.raises(QueryError, match="patches of a picture; give one"):
         searcher.search(Query(text="a dog", methods=by("growing")))
     with pytest.raises(QueryError, match="ranks by meaning"):
-        searcher.search(Query(box=BOX, methods=by("parts")))
+        searcher.search(Query(box=BOX, methods=by("representatives")))
 
 
 def test_patches_of_another_model_are_refused(lake: Lake, image: str) -> None:
     other = ColourEncoder(replace(SPACE, revision="2"))
     searcher = Searcher(lake, ColourEncoder())
     object.__setattr__(searcher._state, "encoder", other)
-    for method in ("parts", "patches", "growing"):
+    for method in ("representatives", "patches", "growing"):
         with pytest.raises(QueryError, match="--model synthetic"):
             searcher.search(Query(image=image, methods=by(method)))

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from operators.encoders.pooling import pool_boxes
-from operators.representatives.aggregator import build_aggregator
-from operators.representatives.config import AggregationMethod, RepresentativesConfig
+from operators.representatives.build import build_representatives
+from operators.representatives.config import RepresentativesConfig, RepresentativesMethod
 from operators.representatives.representatives import Representatives
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError, PlanError
@@ -17,19 +17,21 @@ from schemas.patches import PatchGrid
 from schemas.vectors import FeatureMap, normalise
 from tests.operators.representatives.grids import painted_grid, random_grid
 
-CLUSTERING: tuple[AggregationMethod, ...] = ("all", "kmeans", "agglomerative-count", "agglomerative-threshold")
+CLUSTERING: tuple[RepresentativesMethod, ...] = ("all", "kmeans", "agglomerative-count", "agglomerative-threshold")
 THREE_THINGS = ["aaab", "aaab", "cccb"]
 
 
-def made(grid: PatchGrid, method: AggregationMethod, *, count: int = 3, threshold: float = 0.4) -> Representatives:
-    return build_aggregator(RepresentativesConfig(method=method, count=count, threshold=threshold))(grid, Boxes.empty())
+def made(grid: PatchGrid, method: RepresentativesMethod, *, count: int = 3, threshold: float = 0.4) -> Representatives:
+    return build_representatives(RepresentativesConfig(method=method, count=count, threshold=threshold))(
+        grid, Boxes.empty()
+    )
 
 
 @pytest.mark.parametrize("method", CLUSTERING)
 @given(rows=st.integers(1, 5), cols=st.integers(1, 6), count=st.integers(1, 40), seed=st.integers(0, 3))
 @settings(max_examples=15, deadline=None)
 def test_every_patch_belongs_to_one_representative(
-    method: AggregationMethod, rows: int, cols: int, count: int, seed: int
+    method: RepresentativesMethod, rows: int, cols: int, count: int, seed: int
 ) -> None:
     grid = random_grid(rows=rows, cols=cols, seed=seed)
     few = made(grid, method, count=count)
@@ -41,14 +43,14 @@ def test_every_patch_belongs_to_one_representative(
 
 
 @pytest.mark.parametrize("method", ["kmeans", "agglomerative-count"])
-def test_a_count_is_reached_where_patches_differ(method: AggregationMethod) -> None:
+def test_a_count_is_reached_where_patches_differ(method: RepresentativesMethod) -> None:
     grid = random_grid(rows=6, cols=7)
     for count in (1, 2, 10, 41):
         assert len(made(grid, method, count=count)) == count
 
 
 @pytest.mark.parametrize(("method", "threshold"), [("all", 0.4), ("kmeans", 0.4), ("agglomerative-threshold", 0.0)])
-def test_as_many_as_there_are_patches_are_the_patches(method: AggregationMethod, threshold: float) -> None:
+def test_as_many_as_there_are_patches_are_the_patches(method: RepresentativesMethod, threshold: float) -> None:
     grid = random_grid(rows=3, cols=4)
     few = made(grid, method, count=12, threshold=threshold)
     assert_allclose(few.vectors, grid.flat(), atol=1e-6)
@@ -57,7 +59,7 @@ def test_as_many_as_there_are_patches_are_the_patches(method: AggregationMethod,
 
 
 @pytest.mark.parametrize("method", ["kmeans", "agglomerative-count", "agglomerative-threshold"])
-def test_things_of_one_kind_are_one_representative(method: AggregationMethod) -> None:
+def test_things_of_one_kind_are_one_representative(method: RepresentativesMethod) -> None:
     grid = painted_grid(THREE_THINGS)
     few = made(grid, method)
     assert few.counts.tolist() == [6, 3, 3]
@@ -92,7 +94,7 @@ def test_a_higher_threshold_leaves_fewer() -> None:
 
 
 @pytest.mark.parametrize("method", CLUSTERING)
-def test_the_same_grid_gives_the_same_bits(method: AggregationMethod) -> None:
+def test_the_same_grid_gives_the_same_bits(method: RepresentativesMethod) -> None:
     grid = random_grid(rows=14, cols=19, dimension=32)
     first, second = made(grid, method, count=10), made(grid, method, count=10)
     assert_array_equal(first.vectors, second.vectors)
@@ -102,14 +104,14 @@ def test_the_same_grid_gives_the_same_bits(method: AggregationMethod) -> None:
 def test_regions_are_the_means_under_their_boxes() -> None:
     grid = random_grid(rows=4, cols=8)
     boxes = Boxes(np.array([[0, 0, 1, 1], [1 / 8, 0, 2.5 / 8, 1 / 4], [0.5, 0.5, 0.5, 0.5]], np.float32))
-    few = build_aggregator(RepresentativesConfig(method="regions", count=50))(grid, boxes)
+    few = build_representatives(RepresentativesConfig(method="regions", count=50))(grid, boxes)
     assert_allclose(few.vectors, normalise(pool_boxes(FeatureMap(grid.vectors), boxes)), atol=1e-6)
     assert few.counts.tolist() == [32, 2, 1]
     assert_array_equal(few.boxes.xyxy, boxes.xyxy)
 
 
 def test_regions_stop_at_the_count_and_may_be_none() -> None:
-    regions = build_aggregator(RepresentativesConfig(method="regions", count=2))
+    regions = build_representatives(RepresentativesConfig(method="regions", count=2))
     grid = random_grid(rows=4, cols=8)
     assert len(regions(grid, Boxes(np.tile(np.array([[0, 0, 1, 1]], np.float32), (5, 1))))) == 2
     assert regions(grid, Boxes.empty()).vectors.shape == (0, 16)
@@ -121,6 +123,6 @@ def test_wrong_settings_are_refused() -> None:
     with pytest.raises(InvalidValueError, match="threshold"):
         RepresentativesConfig(threshold=-0.1)
     with pytest.raises(PlanError, match='"none"'):
-        build_aggregator(RepresentativesConfig())
+        build_representatives(RepresentativesConfig())
     with pytest.raises(InvalidValueError, match="vectors must be float32"):
         PatchGrid(np.zeros((2, 3), np.float32))
