@@ -1,1 +1,1 @@
-"""How people run it: command line, set-up scripts, pictures of the answers."""
+"""How people use RegionLake: the command line, the Python package, set-up scripts, pictures of hits."""

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the wheel, installs it beside the pinned dependencies, and runs the command from outside the checkout.
+# Builds the wheel, installs it with the pinned dependencies, and runs the command outside of the checkout.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
@@ -10,7 +10,7 @@ trap 'rm -rf "$work"' EXIT
 wheel=$(echo "$work"/*.whl)
 .venv/bin/python -m venv "$work/venv"
 "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps "$wheel"
-# A line in a .pth adds the dependencies but not the .pth files among them, so the editable install stays out.
+# A path in a .pth file adds the dependencies but not their .pth files, so the editable install is not added.
 "$root/.venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
   >"$("$work/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/dependencies.pth"
 
@@ -20,12 +20,12 @@ python - "$root" <<'PY'
 import sys, deploy, operators, pipeline, regionlake, schemas
 from importlib.metadata import files, version
 for package in (schemas, operators, pipeline, deploy, regionlake):
-    assert not package.__file__.startswith(sys.argv[1]), f"{package.__file__} is of the checkout, not of the wheel"
+    assert not package.__file__.startswith(sys.argv[1]), f"{package.__file__} comes from the checkout, not from the wheel"
 names = {str(f) for f in files("regionlake")}
 for package in ("schemas", "operators", "pipeline", "deploy", "regionlake"):
     assert f"{package}/py.typed" in names, f"the wheel lacks {package}/py.typed"
-assert not any(name.startswith(("tests", "demo")) for name in names), "the wheel carries tests"
-assert not any(name.startswith("deploy/python") for name in names), "the wheel carries regionlake twice"
+assert not any(name.startswith(("tests", "demo")) for name in names), "the wheel contains tests"
+assert not any(name.startswith("deploy/python") for name in names), "the wheel contains regionlake twice"
 print(f"regionlake {version('regionlake')}: {len(names)} files")
 PY
 regionlake --help

@@ -1,4 +1,4 @@
-"""Cuts a clip around each hit: its shot, at most two seconds to either side, encoded anew as H.264."""
+"""Cuts a clip around each hit: its shot, at most two seconds to either side, encoded again as H.264."""
 
 import re
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ AROUND_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A source that clips are cut from: its file on this machine, and what that file is."""
+    """A source from which clips are cut, and its file on this machine."""
 
     file: str
     source: Source
@@ -35,8 +35,8 @@ class Video:
 def export_clips(result: SearchResult, *, lake: Lake, folder: Path) -> Iterator[Path]:
     """Writes `RANK_NAME_TIME.mp4` for every hit in a video and yields the paths; a picture has no clip.
 
-    Raises SourceError when a source is no longer where it was, or can no longer be decoded; RegionLakeError when the
-    folder cannot be made.
+    Raises SourceError when a source is gone or can no longer be decoded, and RegionLakeError when the folder cannot be
+    made.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ def export_clips(result: SearchResult, *, lake: Lake, folder: Path) -> Iterator[
         raise RegionLakeError(f"the folder of clips {folder} cannot be made: {error}") from error
     rows = lake.read("sources", columns=["id", "kind"])
     videos = {id for id, kind in zip(*(rows[c].to_pylist() for c in ("id", "kind")), strict=True) if kind == "video"}
-    found: dict[str, Video] = {}  # a probe reads the whole file, and many hits lie in one
+    found: dict[str, Video] = {}  # a probe reads the whole file, and many hits may be in one
     for hit in result.hits:
         if hit.source_id not in videos:
             continue
@@ -64,7 +64,7 @@ def clip_span(hit: Hit, *, around_s: float = AROUND_S) -> tuple[float, float]:
 
 
 def find_video(uri: str) -> Video:
-    """Fetches a remote source and probes it. Raises SourceError when it is gone, or is no video that can be read."""
+    """Fetches a remote source and probes it. Raises SourceError if it is gone or is not a video that can be read."""
     file = str(local_path(Location(uri, uri), on_progress=lambda: None))
     return Video(file, probe(file, uri=uri))
 
@@ -73,17 +73,18 @@ def cut_clip(video: Video, path: Path, *, start_s: float, stop_s: float) -> None
     """Encodes the frames with `start_s <= time < stop_s`, as shown, at the times they have in the source; no sound."""
     source = video.source
     base = source.clock.time_base
-    # rounded, not up: borders of shots come here through float seconds
+    # rounded to nearest: borders of shots arrive as float seconds
     start, stop = round(Fraction(start_s) / base), round(Fraction(stop_s) / base)
     try:
-        # not DecordReader: for frames in a row it takes 1.6 to 5.7 times as long (median 2.8), and 1 s more to open;
-        # 4 s of 720p H.264 (shot-clips/testvideo.mp4) in 0.30 to 0.76 s here, 0.75 to 2.50 s there, two busy cores
+        # DecordReader takes 1.6 to 5.7 times as long for consecutive frames (median 2.8), and 1 s more to open: 4 s of
+        # 720p H.264 (shot-clips/testvideo.mp4) took VideoReader 0.30 to 0.76 s, DecordReader 0.75 to 2.50 s (two busy
+        # cores)
         with VideoReader(video.file, source) as reader, av.open(str(path), "w") as clip:
             rate = Fraction(source.frame_rate).limit_denominator(1001)
             out = clip.add_stream("libx264", rate=rate, options={"crf": "20"})
-            out.width, out.height = source.width_px // 2 * 2, source.height_px // 2 * 2  # what 4:2:0 can hold
+            out.width, out.height = source.width_px // 2 * 2, source.height_px // 2 * 2  # 4:2:0 needs even sizes
             out.pix_fmt = "yuv420p"
-            out.codec_context.colorspace = 5  # BT.601, which is what FFmpeg makes of RGB
+            out.codec_context.colorspace = 5  # BT.601, to which FFmpeg converts RGB
             out.codec_context.time_base = base
             for frame in takewhile(lambda frame: frame.pts < stop, reader.frames(start)):
                 if frame.pts >= start:

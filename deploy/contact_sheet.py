@@ -1,4 +1,4 @@
-"""A picture of an answer: every hit's frame with the hit's box, its mask and the query's box drawn on it."""
+"""Contact sheets of hits: every hit's frame with the hit's box, its mask and the query box drawn on it."""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ from schemas.sources import feed_name, recording_began
 
 Colour = tuple[int, int, int]
 HIT: Colour = (255, 176, 0)
-ASKED: Colour = (0, 205, 255)
+QUERY: Colour = (0, 205, 255)
 PAPER: Colour = (22, 24, 28)
 MAT: Colour = (34, 37, 43)  # behind pictures that do not fill their tile
 INK: Colour = (238, 240, 242)
@@ -44,10 +44,10 @@ def write_contact_sheet(result: SearchResult, *, lake: Lake, path: Path) -> None
 
 
 def drawn_hits(result: SearchResult, lake: Lake) -> Iterator[tuple[Hit, Image.Image]]:
-    """Each hit with the picture of its frame, at the size of a tile, on which it is drawn."""
+    """Yields each hit with the picture of its frame, at the size of a tile, on which its box is drawn."""
     thumbnails, masks = _read(result, lake)
     for hit in result.hits:
-        yield hit, _drawn(hit, thumbnails, masks, asked=result.query.box)
+        yield hit, _drawn(hit, thumbnails, masks, query_box=result.query.box)
 
 
 def _read(result: SearchResult, lake: Lake) -> tuple[dict[str, bytes], dict[str, Mask]]:
@@ -65,18 +65,21 @@ def _read(result: SearchResult, lake: Lake) -> tuple[dict[str, bytes], dict[str,
 
 
 def _drawn(
-    hit: Hit, thumbnails: Mapping[str, bytes], masks: Mapping[str, Mask], *, asked: BoxTuple | None
+    hit: Hit, thumbnails: Mapping[str, bytes], masks: Mapping[str, Mask], *, query_box: BoxTuple | None
 ) -> Image.Image:
     picture = _scaled(Image.open(io.BytesIO(thumbnails[hit.frame_id])).convert("RGB"))
-    return draw_hit(picture, hit, asked=asked, mask=hit.place.mask or masks.get(hit.place.region_id or ""))
+    return draw_hit(picture, hit, query_box=query_box, mask=hit.place.mask or masks.get(hit.place.region_id or ""))
 
 
 def draw_contact_sheet(
     result: SearchResult, thumbnails: Mapping[str, bytes], masks: Mapping[str, Mask] | None = None
 ) -> Image.Image:
-    """thumbnails: frame id → JPEG, for every hit. masks: region id → mask, where there is one; a hit that brings a mask
-    of its own is drawn with that. Tiles in order of rank, left to right, then down."""
-    pictures = [_drawn(hit, thumbnails, masks or {}, asked=result.query.box) for hit in result.hits]
+    """Draws the hits as tiles in order of rank, from left to right and then down.
+
+    thumbnails: frame id → JPEG, for every hit. masks: region id → mask, where there is one; a mask in the hit itself
+    comes first.
+    """
+    pictures = [_drawn(hit, thumbnails, masks or {}, query_box=result.query.box) for hit in result.hits]
     columns = _columns(len(pictures))
     tiles = list(zip(result.hits, pictures, strict=True))
     rows = [tiles[i : i + columns] for i in range(0, len(tiles), columns)]
@@ -98,23 +101,23 @@ def draw_contact_sheet(
 
 
 def _scaled(picture: Image.Image) -> Image.Image:
-    """As large as a tile lets it be, proportions kept."""
+    """The picture scaled to fit a tile, with its proportions kept."""
     scale = min(TILE_PX / picture.width, TILE_HIGHEST_PX / picture.height)
     size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
     return picture.resize(size, Image.Resampling.LANCZOS)
 
 
-def draw_hit(picture: Image.Image, hit: Hit, *, asked: BoxTuple | None, mask: Mask | None = None) -> Image.Image:
-    """A copy of the picture with the query's box dashed, the hit's box in full, its mask tinted and outlined, and its
+def draw_hit(picture: Image.Image, hit: Hit, *, query_box: BoxTuple | None, mask: Mask | None = None) -> Image.Image:
+    """A copy of the picture with the query box dashed, the hit's box solid, its mask tinted and outlined, and its
     rank in the corner."""
     tile = picture.copy()
     if mask is not None:
         _tint(tile, mask)
     draw = ImageDraw.Draw(tile)
-    if asked is not None:
-        x0, y0, x1, y1 = _pixels(asked, tile)
+    if query_box is not None:
+        x0, y0, x1, y1 = _pixels(query_box, tile)
         draw.rectangle((x0 - 1, y0 - 1, x1 + 1, y1 + 1), outline=SHADOW, width=4)
-        _dashed(draw, (x0, y0, x1, y1), ASKED)
+        _dashed(draw, (x0, y0, x1, y1), QUERY)
     x0, y0, x1, y1 = _pixels(hit.place.box, tile)
     draw.rectangle((x0 - 1, y0 - 1, x1 + 1, y1 + 1), outline=SHADOW, width=5)
     draw.rectangle((x0, y0, x1, y1), outline=HIT, width=3)
@@ -136,7 +139,7 @@ def _tint(tile: Image.Image, mask: Mask) -> None:
 
 
 def _pixels(box: BoxTuple, tile: Image.Image) -> tuple[int, int, int, int]:
-    """The box's outermost pixels in the tile, both ends included, kept inside it."""
+    """The outermost pixels of the box, both ends included, clipped to the tile."""
     right, bottom = tile.width - 1, tile.height - 1
     x0, y0 = min(round(box[0] * tile.width), right), min(round(box[1] * tile.height), bottom)
     return (
@@ -162,7 +165,7 @@ def _draw_header(draw: ImageDraw.ImageDraw, result: SearchResult, *, width: int)
         (GAP_PX, 26), _fitted(title(result.query), _font(26), width - 2 * GAP_PX), fill=INK, font=_font(26), anchor="lm"
     )
     found = f"{len(result.hits)} hits of {result.candidates:,} regions and frames in {result.took_ms:.0f} ms"
-    legend = [("hit", HIT)] + ([("asked for", ASKED)] if result.query.box else [])
+    legend = [("hit", HIT)] + ([("query box", QUERY)] if result.query.box else [])
     x = float(GAP_PX)
     for name, colour in legend:
         draw.rectangle((x, 52, x + 22, 68), outline=colour, width=3)
@@ -172,11 +175,11 @@ def _draw_header(draw: ImageDraw.ImageDraw, result: SearchResult, *, width: int)
 
 
 def title(query: Query) -> str:
-    """What the query asks for, in a line."""
-    sought = [f"“{query.text}”"] if query.text else []
+    """The query in one line."""
+    wanted = [f"“{query.text}”"] if query.text else []
     if query.picture is not None:
-        sought.append(f"what {Path(query.picture).name if isinstance(query.picture, str) else 'a picture'} shows")
-    what = " and ".join(sought) or "anything"
+        wanted.append(f"what {Path(query.picture).name if isinstance(query.picture, str) else 'a picture'} shows")
+    what = " and ".join(wanted) or "anything"
     what += f" without {', '.join(f'“{text}”' for text in query.not_text)}" if query.not_text else ""
     where = f" at {', '.join(f'{side:g}' for side in query.box)}" if query.box else ""
     then = f", then “{query.then}” within {query.within_s:g} s" if query.then else ""
@@ -184,7 +187,7 @@ def title(query: Query) -> str:
 
 
 def caption(hit: Hit, *, name: str) -> str:
-    """Where the hit is. name: of its source. Of a feed UTC tells more than its recording and the time in it."""
+    """Where the hit is. name: of its source. For a feed, UTC says more than a recording and the time within it."""
     utc = [f"{hit.time:%Y-%m-%d %H:%M:%S} UTC"] if hit.time else []
     if utc and recording_began(name):
         return " · ".join([feed_name(name), *utc])
@@ -198,13 +201,13 @@ def _draw_caption(draw: ImageDraw.ImageDraw, hit: Hit, *, name: str, x: int, y: 
 
 
 def measures(hit: Hit) -> str:
-    """How far the hit is, and what it is or who proposed it."""
+    """The distances of the hit, and its label or its proposer."""
     parts = [
         f"{word} {value:.3f}"
         for word, value in (("meaning", hit.place.semantic), ("place", hit.place.geometric))
         if value is not None
     ]
-    of = f" ({', '.join(parts)})" if parts else ""  # neither is known of re-ranked and fused hits
+    of = f" ({', '.join(parts)})" if parts else ""  # re-ranked and fused hits have neither
     return f"distance {hit.distance:.3f}{of} · {hit.place.label or hit.place.proposer}"
 
 
@@ -219,7 +222,7 @@ def _font(size_px: int) -> ImageFont.FreeTypeFont:
 
 
 def _fitted(text: str, font: ImageFont.FreeTypeFont, width_px: float) -> str:
-    """The text, its middle replaced by … where it is too long: both ends of a path tell something."""
+    """The text, its middle replaced by … where it is too long: both ends of a path are informative."""
     keep = len(text)
     shown = text
     while keep > 1 and font.getlength(shown) > width_px:

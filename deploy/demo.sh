@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From nothing to an answer: sets up, ingests a clip that a package ships, asks for something somewhere in the frame.
+# Sets up, ingests a clip that comes with a package, and searches it by words and a box.
 # Leaves the lake and a picture of the hits in demo/.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -1,4 +1,4 @@
-"""How the feeds of a follower are shown to people: a table that fits the terminal, or a line for each."""
+"""Shows the feeds of a follower: as a table that fits the terminal, or one line for each."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -27,12 +27,12 @@ _SPARE_LINES = 4  # kept for errors and losses where feeds do not all fit
 
 
 def feeds_screen(status: FollowStatus, *, now: datetime, gone: str | None, width: int, height: int) -> Group:
-    """Whether the follower runs, the feeds by name, the lake, and what went wrong; never wider or longer than given.
+    """Shows whether the follower runs, the feeds by name, the lake, and errors, within the given size.
 
-    gone: that the follower is not running, None while it is. width: in letters, from 72. height: in lines, from 12.
-    Where there are too many feeds, those that are neither live nor paused come first, and the rest is counted.
+    gone: a message that the follower does not run; None while it does. width: characters, at least 72. height: lines,
+    at least 12. If there are too many feeds, those that are neither live nor paused are shown, and the rest is counted.
     """
-    told_at = now if gone is None else status.at
+    reported_at = now if gone is None else status.at
     head = _lines_above(status, gone=gone)
     foot = _sink_lines(status)
     shown, hidden = _that_fit(status.feeds, height - len(head) - len(foot) - 1)  # the table has a header
@@ -42,24 +42,24 @@ def feeds_screen(status: FollowStatus, *, now: datetime, gone: str | None, width
     foot += _trouble_lines(status.feeds, errors=width < _ERROR_FROM, most=left)
     for line in (*head, *foot):
         line.no_wrap, line.overflow = True, "ellipsis"
-    table = _table(shown, status.findable.keyframes, told_at=told_at, width=width)
+    table = _table(shown, status.findable.keyframes, reported_at=reported_at, width=width)
     return Group(*head, table, *foot)
 
 
-def feed_line(feed: FeedStatus, *, keyframes: int, told_at: datetime) -> str:
+def feed_line(feed: FeedStatus, *, keyframes: int, reported_at: datetime) -> str:
     """`gate: live for 3 min, 25.0 frames/s, 0.3 s behind, 4,500 received, 210 keyframes, 0 shed, 0 lost, 0 restarts`,
     and the last error. keyframes: in the lake."""
     behind = f"{_behind(feed)} behind, " if _behind(feed) else ""
     error = f"; last error: {_one_line(feed.last_error)}" if feed.last_error else ""
     return (
-        f"{feed.name}: {feed.state} for {lasted((told_at - feed.since).total_seconds())}, "
+        f"{feed.name}: {feed.state} for {lasted((reported_at - feed.since).total_seconds())}, "
         f"{feed.frames_per_s:.1f} frames/s, {behind}{feed.received:,} received, {keyframes:,} keyframes, "
         f"{feed.shed:,} shed, {sum(feed.lost.values()):,} lost, {sum(feed.restarts.values()):,} restarts{error}"
     )
 
 
 def follower_line(status: FollowStatus, *, gone: str | None) -> str:
-    """Whether the follower runs, how many feeds are in which state, and the lake."""
+    """Whether the follower runs, how many feeds are in each state, and the state of the lake."""
     lines = _lines_above(status, gone=gone) + _sink_lines(status)
     return "; ".join(line.plain for line in lines)
 
@@ -73,7 +73,11 @@ def _lines_above(status: FollowStatus, *, gone: str | None) -> list[Text]:
     rate = sum(feed.frames_per_s for feed in status.feeds)
     lines.append(Text(f"{len(status.feeds)} feeds, {rate:,.0f} frames/s: ").append_text(_states(status.feeds)))
     if status.list_error is not None:
-        lines.append(Text(f"the list of feeds stays as it was: {_one_line(status.list_error)}", style="yellow"))
+        lines.append(
+            Text(
+                f"the list of feeds stays as it was: {_one_line(status.list_error)}", style="yellow"
+            )
+        )
     return lines
 
 
@@ -85,15 +89,15 @@ def _states(feeds: Sequence[FeedStatus]) -> Text:
 
 
 def _that_fit(feeds: Sequence[FeedStatus], lines: int) -> tuple[list[FeedStatus], list[FeedStatus]]:
-    """By name; the second are those for which there is no line."""
+    """The feeds that fit, by name, and those for which there is no line."""
     if len(feeds) <= lines:
         return sorted(feeds, key=lambda feed: feed.name), []
     urgent = sorted(feeds, key=lambda feed: (feed.state in _WELL, feed.name))
-    most = max(1, lines - 1 - _SPARE_LINES)  # one more counts the others
+    most = max(1, lines - 1 - _SPARE_LINES)  # one line counts the others
     return sorted(urgent[:most], key=lambda feed: feed.name), urgent[most:]
 
 
-def _table(feeds: Sequence[FeedStatus], keyframes: Mapping[str, int], *, told_at: datetime, width: int) -> Table:
+def _table(feeds: Sequence[FeedStatus], keyframes: Mapping[str, int], *, reported_at: datetime, width: int) -> Table:
     received, errors = width >= _RECEIVED_FROM, width >= _ERROR_FROM
     table = Table(box=None, pad_edge=False, padding=(0, 1 if width < _RECEIVED_FROM else 2, 0, 0), expand=errors)
     table.add_column("feed", no_wrap=True)
@@ -107,7 +111,7 @@ def _table(feeds: Sequence[FeedStatus], keyframes: Mapping[str, int], *, told_at
         table.add_row(
             Text(_middle_out(feed.name, max(12, width // 6))),
             state_text(feed.state),
-            lasted((told_at - feed.since).total_seconds()),
+            lasted((reported_at - feed.since).total_seconds()),
             f"{feed.frames_per_s:.1f}",
             _behind(feed) or "–",
             *([short_count(feed.received)] if received else []),
@@ -121,7 +125,7 @@ def _table(feeds: Sequence[FeedStatus], keyframes: Mapping[str, int], *, told_at
 
 
 def _behind(feed: FeedStatus) -> str:
-    """Nothing of a feed that is not live: its last frame tells how it was."""
+    """Empty for a feed that is not live: its last frame says nothing about now."""
     return f"{feed.behind_s:.1f} s" if feed.state == "live" and feed.behind_s is not None else ""
 
 
@@ -130,7 +134,7 @@ def _one_line(error: str) -> str:
 
 
 def _middle_out(name: str, most: int) -> str:
-    """At most so many letters: names often differ in their ends alone."""
+    """The name shortened to `most` characters in its middle, as names often differ only at their ends."""
     if len(name) <= most:
         return name
     tail = most // 2
@@ -153,8 +157,10 @@ def _sink_lines(status: FollowStatus) -> list[Text]:
 
 
 def _trouble_lines(feeds: Sequence[FeedStatus], *, errors: bool, most: int) -> list[Text]:
-    """Where the table has no place for them, the errors of feeds that are not well; and frames lost by reason, in one
-    line if there is no place for more. most: lines."""
+    """The errors of feeds in trouble, if the table has no column for them, and the frames lost by reason.
+
+    most: lines; losses share one line if there is no room for more.
+    """
     lines = [
         Text(f"{feed.name}: {_one_line(feed.last_error)}", style=_STYLES[feed.state])
         for feed in sorted(feeds, key=lambda feed: feed.name)

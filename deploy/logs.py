@@ -1,4 +1,4 @@
-"""The log on standard error: one line a record, `key=value` or JSON, with the fields its writer gave (`extra=`)."""
+"""The log on standard error: one line for each record, `key=value` or JSON, with the fields of `extra=`."""
 
 import json
 import logging
@@ -10,14 +10,14 @@ from typing import TextIO
 
 from schemas.errors import InvalidValueError
 
-_OF_EVERY_RECORD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}  # what is beyond was given
-_USER_IN_URL = re.compile(r"(\w://)[^/\s]*@")  # whoever quoted it: a log is read by many
+_OF_EVERY_RECORD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}  # all others come from `extra=`
+_USER_IN_URL = re.compile(r"(\w://)[^/\s]*@")  # also in quoted errors: a log is read by many
 _BARE = re.compile(r"[^\s\"=]+")
 
 
 def configure_logs(environment: Mapping[str, str], *, stream: TextIO | None = None) -> None:
-    """Sets up the log of this process: REGIONLAKE_LOG is the least level (warning), REGIONLAKE_LOG_FORMAT is `text`
-    or `json`. Raises InvalidValueError where they are something else."""
+    """Sets up the log of this process: REGIONLAKE_LOG is the lowest level that is shown (by default warning),
+    REGIONLAKE_LOG_FORMAT is `text` or `json`. Raises InvalidValueError for other values."""
     level = environment.get("REGIONLAKE_LOG", "warning")
     if level.upper() not in logging.getLevelNamesMapping():
         raise InvalidValueError(f"REGIONLAKE_LOG is debug, info, warning or error, got {level!r}")
@@ -30,15 +30,15 @@ def configure_logs(environment: Mapping[str, str], *, stream: TextIO | None = No
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line; `exception` is the traceback, where there is one."""
+    """Writes each record as one JSON object; `exception` is its traceback, if any."""
 
     def format(self, record: logging.LogRecord) -> str:
         return _without_users(json.dumps(_fields(self, record), ensure_ascii=False, default=str))
 
 
 class KeyValueLines(logging.Formatter):
-    """`time=… level=info logger=… message="feed gate is live" feed=gate state=live`; a traceback follows on lines of
-    its own."""
+    """`time=… level=info logger=… message="feed gate is live" feed=gate state=live`; a traceback follows on
+    further lines."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields = _fields(self, record)

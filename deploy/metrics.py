@@ -1,4 +1,4 @@
-"""What a follower tells Prometheus: the figures of its status, and how soon keyframes can be found."""
+"""The metrics that Prometheus reads from a follower: its status, and how soon keyframes can be found."""
 
 import threading
 from collections import Counter
@@ -14,23 +14,23 @@ from pipeline.live.status.follow_status import FindableStatus, FollowStatus, Sin
 from pipeline.live.status.search_latency import BUCKETS_S
 from schemas.errors import InvalidValueError
 
-Count = tuple[str, str]  # which, and its reason where it has one
+Count = tuple[str, str]  # its name, and its reason or an empty string
 
 _COUNTS = {
     "frames_received": "Frames decoded.",
-    "frames_damaged": "Frames that the decoder could not restore; they are not among those received.",
-    "keyframes_shed": "Keyframes dropped because the models were too slow for all.",
-    "frames_lost": "Frames received that a fault cost, by the fault.",
-    "restarts": "Times that the feed was opened anew, by why it had ended.",
+    "frames_damaged": "Frames that the decoder could not restore; they do not count as received.",
+    "keyframes_shed": "Keyframes dropped because the models were busy.",
+    "frames_lost": "Received frames that were lost by a fault, by reason.",
+    "restarts": "Number of times that the feed was opened again, by the reason why it had ended.",
 }
 _WITH_REASON = ("frames_lost", "restarts")
 
 
 def serve_metrics(port: int, latest: Callable[[], FollowStatus | None], *, host: str = "0.0.0.0") -> "MetricsServer":
-    """Serves `http://host:port/metrics` from threads of its own, until it is closed. Feeds are told by name alone.
+    """Serves `http://host:port/metrics` from its own threads until it is closed. Labels contain only names of feeds.
 
-    port: 0 takes any free one. latest: the last status, asked at every scrape; None where there is none yet.
-    Raises InvalidValueError where the port cannot be had.
+    port: 0 takes any free one. latest: returns the last status, at every scrape; None before the first one.
+    Raises InvalidValueError if the port is taken or not allowed.
     """
     registry = CollectorRegistry()
     registry.register(FollowCollector(latest))
@@ -62,24 +62,24 @@ class MetricsServer:
 
 
 class FollowCollector(Collector):
-    """Metrics of the status that `latest` gives; for several threads at once.
+    """Metrics of the status that `latest` returns; safe for several threads.
 
-    Where a feed's address is changed, another feed takes its name and counts from nothing. Its counters here go on:
-    what the one before had counted at the last scrape is added.
+    When the address of a feed changes, another feed takes its name and counts from zero. Its counters here continue:
+    what the earlier feed had counted at the last scrape is added.
     """
 
     def __init__(self, latest: Callable[[], FollowStatus | None]) -> None:
         self._latest = latest
         self._lock = threading.Lock()
-        self._last: dict[str, Counter[Count]] = {}  # by feed, as its status told
-        self._before: dict[str, Counter[Count]] = {}  # of feeds that had the name earlier
+        self._last: dict[str, Counter[Count]] = {}  # by feed, from its last status
+        self._before: dict[str, Counter[Count]] = {}  # by name, from earlier feeds with that name
 
     def collect(self) -> Iterator[Metric]:
         status = self._latest()
         if status is None:
             return
         yield _gauge("follower_start_time_seconds", "When the follower began.", status.started.timestamp())
-        yield _gauge("follower_status_time_seconds", "When the other figures are from.", status.at.timestamp())
+        yield _gauge("follower_status_time_seconds", "When the other metrics were reported.", status.at.timestamp())
         yield _gauge("feed_list_readable", "Whether the list of feeds can be read.", float(status.list_error is None))
         yield from self._counters(status)
         yield from _gauges(status)
@@ -87,7 +87,7 @@ class FollowCollector(Collector):
         yield _findable(status.findable)
 
     def describe(self) -> list[Metric]:
-        """Nothing: what there is depends on the status."""
+        """Nothing, because the metrics depend on the status."""
         return []
 
     def _counters(self, status: FollowStatus) -> Iterator[Metric]:
@@ -132,9 +132,9 @@ def _counts(feed: FeedStatus) -> Counter[Count]:
 
 def _gauges(status: FollowStatus) -> Iterator[Metric]:
     state = GaugeMetricFamily("regionlake_feed_state", "1 for the state that the feed is in.", labels=["feed", "state"])
-    since = _of_feeds("state_since_seconds", "When the feed came into its state.")
+    since = _of_feeds("state_since_seconds", "When the feed entered its state.")
     rate = _of_feeds("frames_per_second", "Frames received, over the last seconds.")
-    behind = _of_feeds("behind_seconds", "Between the moment that the newest frame shows and its arrival.")
+    behind = _of_feeds("behind_seconds", "Time between the moment that the newest frame shows and its arrival.")
     waiting = _of_feeds("keyframes_waiting", "Keyframes that wait for a model.")
     for feed in status.feeds:
         for each in FEED_STATES:
@@ -159,7 +159,8 @@ def _sink(sink: SinkStatus) -> Iterator[Metric]:
 def _findable(findable: FindableStatus) -> Metric:
     buckets = [(str(bucket), float(within)) for bucket, within in zip(BUCKETS_S, findable.within, strict=False)]
     family = HistogramMetricFamily(
-        "regionlake_frame_to_findable_seconds", "From the moment that a keyframe shows until its row is in the lake."
+        "regionlake_frame_to_findable_seconds",
+        "Time from the moment that a keyframe shows until its row is in the lake.",
     )
     family.add_metric([], [*buckets, ("+Inf", findable.timed)], findable.sum_s)
     return family

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Everything CI checks; further arguments go to pytest.
+# Runs everything that CI checks; further arguments are passed to pytest.
 #   bash deploy/test.sh
 #   bash deploy/test.sh -k search -x
-#   bash deploy/test.sh --quick       the core in two minutes, for the inner loop
+#   bash deploy/test.sh --quick       the core in two minutes, to run while editing
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-# compiled once, and not by each of the hundreds of processes that the tests start
+# compiled once, instead of by each of the hundreds of processes that the tests start
 unset PYTHONDONTWRITEBYTECODE
 
-# --quick: folders of the core, without clusters, data sets and what takes a minute; everything else needs the whole run
+# --quick: folders of the core, without tests that need clusters or data sets, or that take a minute
 QUICK=(tests/schemas tests/operators/{keyframes,masks,motion,ranking,tracking} tests/pipeline/{plan,lake,search,watch})
 quick=
 if [ "${1:-}" = --quick ]; then
@@ -20,7 +20,7 @@ summary=()
 failed=0
 outputs=$(mktemp -d)
 jobs=()
-leave() { # what runs beside ends with this script, also after Ctrl-C
+leave() { # background jobs end with this script, also after Ctrl-C
   local job
   for job in "${jobs[@]}"; do kill -- "-$job" 2>/dev/null; done
   rm -rf "$outputs"
@@ -35,7 +35,7 @@ ended() { # ended NAME STATUS SECONDS
   summary+=("$(printf '%-16s %-6s %4d s' "$1" "$outcome" "$3")")
 }
 
-step() { # step NAME COMMAND...: runs it, remembers how it ended, goes on
+step() { # step NAME COMMAND...: runs the command, remembers its status, and continues
   local name=$1 began=$SECONDS status
   shift
   headline "$name"
@@ -44,10 +44,10 @@ step() { # step NAME COMMAND...: runs it, remembers how it ended, goes on
   ended "$name" $status $((SECONDS - began))
 }
 
-beside() { # beside NAME COMMAND...: starts it beside the tests, most of which wait for a process
+beside() { # beside NAME COMMAND...: starts it in the background, as most tests wait for a process
   local name=$1
   shift
-  set -m # a process group of its own, by which it can be ended
+  set -m # a process group of its own, which can be killed
   {
     local began=$SECONDS
     "$@" >"$outputs/$name" 2>&1 </dev/null
@@ -57,7 +57,7 @@ beside() { # beside NAME COMMAND...: starts it beside the tests, most of which w
   set +m
 }
 
-collect() { # collect NAME...: shows what ran beside, in this order, each as if it had been a step
+collect() { # collect NAME...: shows the output of background jobs in this order, each like a step
   local name status seconds
   wait
   for name in "$@"; do
@@ -72,14 +72,14 @@ pytest_here() {
   local markers=
   [ -z "$quick" ] || markers+=" and not ray and not data and not slow"
   [ -e /dev/nvidiactl ] || markers+=" and not gpu" # deselected by name, not skipped one by one
-  # Ray's workers are nice to others by default, and would wait for the tests beside them
+  # by default Ray's workers have a low priority, and would wait for the other tests
   RAY_worker_niceness=0 .venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "${markers# and }" "$@"
 }
 
 step set-up bash deploy/setup.sh test
 if [ $failed = 0 ]; then
   for tool in ffmpeg ffprobe; do
-    command -v $tool >/dev/null || echo "note: $tool is not on PATH; the tests that need it will say so"
+    command -v $tool >/dev/null || echo "note: $tool is not on PATH; the tests that need it will fail"
   done
   step "ruff check" .venv/bin/ruff check
   step "ruff format" .venv/bin/ruff format --check

@@ -1,4 +1,4 @@
-"""Times, names and reasons, short to read, in tables, pictures and file names alike."""
+"""Short texts for times, sizes, names and reasons, used in tables, pictures and file names."""
 
 import mimetypes
 from collections import Counter
@@ -16,12 +16,12 @@ def clock_time(seconds: float) -> str:
 
 
 def is_picture(uri: str) -> bool:
-    """Whether the name is that of a picture, for which times within the source say nothing."""
+    """Whether the name is that of a picture, within which there are no times."""
     return (mimetypes.guess_type(uri)[0] or "").startswith("image/")
 
 
 def short_names(uris: Sequence[str]) -> dict[str, str]:
-    """URI → its last part where that tells it from the others, else the whole of it."""
+    """URI → its last part if no other URI has the same, else the whole URI."""
     distinct = set(uris)
     names = {uri: PurePath(uri).name or uri for uri in distinct}
     times_used = Counter(names.values())
@@ -29,12 +29,12 @@ def short_names(uris: Sequence[str]) -> dict[str, str]:
 
 
 def reason(source: str, error: str) -> str:
-    """The error with the name of its source, said once."""
+    """The error, preceded by its source unless it already names it."""
     return error if source in error else f"{source}: {error}"
 
 
 def lasted(seconds: float) -> str:
-    """For people to see how long ago: `8` → `8 s`, `200` → `3 min`, `7500` → `2 h`, `200000` → `2 d`."""
+    """A duration in its largest unit: `8` → `8 s`, `200` → `3 min`, `7500` → `2 h`, `200000` → `2 d`."""
     for unit, length_s in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= length_s:
             return f"{int(seconds // length_s)} {unit}"
@@ -42,7 +42,7 @@ def lasted(seconds: float) -> str:
 
 
 def short_count(count: int) -> str:
-    """Seven letters: `12345` → `12,345`, `1234567` → `1.23 M`, `43200000` → `43.2 M`."""
+    """At most seven characters: `12345` → `12,345`, `1234567` → `1.23 M`, `43200000` → `43.2 M`."""
     for unit, size in (("G", 10**9), ("M", 10**6)):
         if count >= size:
             amount = count / size

@@ -1,1 +1,1 @@
-"""The `regionlake` command: one module a subcommand."""
+"""The `regionlake` command: one module for each subcommand."""

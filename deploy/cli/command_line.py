@@ -1,4 +1,4 @@
-"""The command line that a command was called with, to be printed above the figures that it makes."""
+"""The command line of a command, which is printed above its figures."""
 
 import shlex
 
@@ -6,16 +6,16 @@ import typer
 
 
 def command_line(context: typer.Context, *, without: tuple[str, ...] = ()) -> str:
-    """What to type to have the same again: every argument, and the options that were given.
+    """Returns the command that repeats this call, with every argument and the options that were given.
 
-    without: names of parameters that change no figure.
+    without: names of parameters that change no figure, which are omitted.
     """
     words: list[str] = []
     above: typer.Context | None = context
     while above is not None and above.parent is not None:
         words.insert(0, above.info_name or "")
         above = above.parent  # type: ignore[assignment]
-    words.insert(0, "regionlake")  # however it was started
+    words.insert(0, "regionlake")  # also where it was started as `python -m`
     for parameter in context.command.params:
         name, value = parameter.name or "", context.params.get(parameter.name or "")
         source = context.get_parameter_source(name)

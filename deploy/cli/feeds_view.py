@@ -15,14 +15,14 @@ from deploy.wording import lasted
 from pipeline.live.status.follow_status import FollowStatus
 from pipeline.live.status.state_folder import StateFolder, follow_json
 
-_EVERY_S = 1.0  # as often as it is written
+_EVERY_S = 1.0  # the status is written as often
 _LINES_EVERY_S = 10.0
 _SILENT_S = 5.0
-_LATE_S = 2.0  # with a status so old a follower that is gone need not be waited for
+_LATE_S = 2.0  # once the status is this old, its process is looked up
 
 
 def show_feeds(folder: StateFolder) -> None:
-    """Until Ctrl-C. Raises LakeError where nobody ever followed feeds into the lake."""
+    """Shows the feeds until Ctrl-C. Raises LakeError if no feeds were ever followed into the lake."""
     console = Console(highlight=False, markup=False)
     try:
         if console.is_terminal and not console.is_dumb_terminal:
@@ -34,7 +34,7 @@ def show_feeds(folder: StateFolder) -> None:
 
 
 def print_feeds_json(folder: StateFolder) -> None:
-    """An object a line, every second, until Ctrl-C: the status, and whether the follower is `running`."""
+    """Prints the status every second as one line of JSON, with whether the follower is `running`, until Ctrl-C."""
     try:
         for status, gone in _statuses(folder, every_s=_EVERY_S):
             print_json({"running": gone is None, **follow_json(status)})
@@ -44,18 +44,18 @@ def print_feeds_json(folder: StateFolder) -> None:
 
 
 def gone_text(status: FollowStatus, *, now: datetime) -> str | None:
-    """That the follower has ended or hangs, and since when; None while it runs."""
+    """A message that the follower has ended or hangs, and since when; None while it runs."""
     silent_s = (now - status.at).total_seconds()
-    # only where a status is late: a follower on another machine, or in a container, has no process here
+    # only if the status is late: a follower on another machine, or in a container, has no process here
     runs = _runs(status.pid) if silent_s > _LATE_S else True
     if silent_s <= _SILENT_S and runs:
         return None
     since = f"{status.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC, {lasted(silent_s)} ago"
-    return f"the follower is {'silent' if runs else 'not running'} since {since}"
+    return f"the follower {'has been silent' if runs else 'has not been running'} since {since}"
 
 
 def _show_table(folder: StateFolder, console: Console) -> None:
-    folder.read_status()  # an error is told before the screen is taken
+    folder.read_status()  # raises before the screen is cleared
     with Live(console=console, screen=True, auto_refresh=False) as live:
         for status, gone in _statuses(folder, every_s=_EVERY_S):
             width, height = console.size
@@ -69,8 +69,8 @@ def _show_lines(folder: StateFolder) -> None:
         print(f"{now:%H:%M:%S} {follower_line(status, gone=gone)}")
         for feed in status.feeds:
             keyframes = status.findable.keyframes.get(feed.name, 0)
-            told_at = now if gone is None else status.at
-            print(f"{now:%H:%M:%S} {feed_line(feed, keyframes=keyframes, told_at=told_at)}")
+            reported_at = now if gone is None else status.at
+            print(f"{now:%H:%M:%S} {feed_line(feed, keyframes=keyframes, reported_at=reported_at)}")
         sys.stdout.flush()
 
 
@@ -86,6 +86,6 @@ def _runs(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # somebody else's
+    except PermissionError:  # the process of another user
         return True
     return True

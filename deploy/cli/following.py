@@ -1,4 +1,4 @@
-"""`regionlake ingest --follow`: feeds until somebody ends it."""
+"""`regionlake ingest --follow`: follows feeds until it is stopped."""
 
 import logging
 import os
@@ -32,10 +32,10 @@ def follow(
     metrics_port: int | None,
     as_json: bool,
 ) -> None:
-    """Until Ctrl-C or SIGTERM; what was received by then is brought in, and a second one ends it at once.
+    """Follows feeds until Ctrl-C or SIGTERM, and commits what was received by then; a second signal ends it at once.
 
     names: addresses of streams, folders, and files that grow. feeds: a file of feeds, read again whenever it changes.
-    upkeep: done beside the commits. metrics_port: where Prometheus finds figures.
+    upkeep: runs in the same process as the commits. metrics_port: serves metrics to Prometheus there.
     """
     from deploy.cli.progress import Throttle
     from deploy.metrics import serve_metrics
@@ -51,11 +51,13 @@ def follow(
 
         return named if feeds is None else {**named, **FeedList(feeds).read()}
 
-    listed()  # a file that cannot be read is told before anything is opened
+    listed()  # raises for an unreadable file before anything is opened
     lines = Throttle()
     latest: FollowStatus | None = None
     if "REGIONLAKE_LOG" not in os.environ:
-        logging.getLogger("pipeline.live").setLevel(logging.INFO)  # a service's log tells what became of its feeds
+        logging.getLogger("pipeline.live").setLevel(
+            logging.INFO
+        )  # the log of a service says what happened to its feeds
 
     def on_status(status: "FollowStatus") -> None:
         nonlocal latest
@@ -63,12 +65,12 @@ def follow(
         lines(status_line(status))
         try:
             state.write_status(status)
-        except OSError as error:  # a full disk must not end what waits for it to have room again
+        except OSError as error:  # a full disk must not end a follower, which waits until there is room again
             lines(f"the status cannot be written to {state.status}: {error.strerror or error}")
 
     metrics = nullcontext() if metrics_port is None else serve_metrics(metrics_port, lambda: latest)
-    told = "ending: what was received is brought in"
-    with results_only(), metrics, ended_by_signal(told) as ended, _engine(engine, lake, plan, upkeep) as running:
+    ending = "ending: the frames received so far are being committed"
+    with results_only(), metrics, ended_by_signal(ending) as ended, _engine(engine, lake, plan, upkeep) as running:
         typer.echo(f"following {len(listed())} feeds into {lake}; Ctrl-C ends it", err=True)
         status = Follower(running, plan, listed, state=state, on_status=on_status).run(ended.is_set)
     if as_json:
@@ -86,10 +88,10 @@ def _engine(name: Literal["local", "ray"], lake: str, plan: "Plan", upkeep: "Upk
     folder = local_folder(lake)
     make_writer = partial(open_committer_with_upkeep, lake if folder is None else str(folder.resolve()), plan, upkeep)
     if name == "local":
-        share_heaps()  # as open_committer_with_upkeep does, and before models start threads of their own
+        share_heaps()  # like open_committer_with_upkeep, and before models start threads of their own
         return LocalLiveEngine(plan, make_writer)
     from pipeline.live.engines.live_ray_engine import (
-        RayLiveEngine,  # importing Ray takes a second that local runs need not wait
+        RayLiveEngine,  # importing Ray takes a second, which local runs save
     )
 
     return RayLiveEngine(plan, make_writer, on_this_node=folder is not None)
@@ -129,6 +131,6 @@ def _print(status: "FollowStatus") -> None:
             f"{feed.shed:,} shed{lost}; {sum(feed.restarts.values())} restarts",
             soft_wrap=True,
         )
-    out.print(f"{status.sink.keyframes:,} keyframes in the lake by {status.sink.commits:,} commits")
+    out.print(f"{status.sink.keyframes:,} keyframes committed to the lake in {status.sink.commits:,} commits")
     if status.sink.spooled:
-        out.print(f"{status.sink.spooled:,} batches wait on disk for the lake; the next run brings them in")
+        out.print(f"{status.sink.spooled:,} batches wait on disk for the lake; the next run commits them")

@@ -1,4 +1,4 @@
-"""Ctrl-C that is not lost, and an end that leaves nothing half done."""
+"""Makes sure that Ctrl-C is never lost, and that a run ends in an orderly way."""
 
 import signal
 import sys
@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_SAME_S = 1.0  # a signal to a process and to its group is one
+_SAME_S = 1.0  # a signal that reaches both a process and its group counts once
 
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], None]]:
-    """Gives a check that raises KeyboardInterrupt if Ctrl-C was pressed in the block, however long ago.
+    """Yields a check that raises KeyboardInterrupt if Ctrl-C was pressed at any time in the block.
 
-    Python raises it wherever the main thread stands; in a finaliser or a callback from compiled code, it is dropped.
-    Where Ctrl-C is ignored (a job in the background of a shell) it stays ignored.
+    Python raises KeyboardInterrupt wherever the main thread is; in a finaliser, or in a callback from compiled code,
+    the exception is dropped. If Ctrl-C is ignored (a background job of a shell), it stays ignored.
     """
     pressed = False
     before = signal.getsignal(signal.SIGINT)
@@ -42,8 +42,8 @@ def interruptible() -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
-def ended_by_signal(told: str) -> Iterator[threading.Event]:
-    """Set by the first Ctrl-C or SIGTERM, of which `told` is printed; the second Ctrl-C interrupts as ever."""
+def ended_by_signal(message: str) -> Iterator[threading.Event]:
+    """Yields an event that the first Ctrl-C or SIGTERM sets, printing `message`; a second one interrupts as usual."""
     ended = threading.Event()
     first_s = 0.0
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -59,7 +59,7 @@ def ended_by_signal(told: str) -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         ended.set()
         first_s = time.monotonic()
-        print(told, file=sys.stderr, flush=True)
+        print(message, file=sys.stderr, flush=True)
 
     for number in before:
         signal.signal(number, end)

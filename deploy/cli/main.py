@@ -1,4 +1,4 @@
-"""The `regionlake` command itself: its subcommands, its log, and what becomes of errors.
+"""The `regionlake` command: its subcommands, its log, and how errors are shown.
 
 Subcommands import what they need when they run: `regionlake --help` must not wait for torch.
 """
@@ -31,14 +31,14 @@ from deploy.logs import configure_logs
 from schemas.errors import InvalidValueError, ModelError, PlanError, QueryError, RegionLakeError
 
 USAGE_ERRORS = (InvalidValueError, ModelError, PlanError)
-INTERRUPTED = "regionlake: interrupted; an ingest goes on from its last commit when run again"
+INTERRUPTED = "regionlake: interrupted; an ingest continues from its last commit when it is run again"
 
 app = typer.Typer(
     name="regionlake",
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # plain help: the README holds a copy of it
+    rich_markup_mode=None,  # plain help: the README has a copy of it
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 app.command()(ingest.ingest)
@@ -57,7 +57,7 @@ app.add_typer(lab.app)
 for group in lab.GROUPS:
     app.add_typer(group, hidden=True)
 app.command(hidden=True)(generate)
-MOVED = ("eval", "train", "generate")  # names of 0.1.0; 0.3.0 no longer has them
+MOVED = ("eval", "train", "generate")  # names of 0.1.0, to be removed in 0.3.0
 
 
 def _print_version(wanted: bool) -> None:
@@ -70,7 +70,7 @@ def _print_version(wanted: bool) -> None:
 def _common(
     context: typer.Context,
     _version: Annotated[
-        bool, typer.Option("--version", help="Print the version and leave.", callback=_print_version, is_eager=True)
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     """Turn video into a lake of regions, and find the moment when THIS appeared THERE.
@@ -84,7 +84,7 @@ def _common(
 
 
 def main() -> None:
-    """Entry point: errors raised on purpose become one line, anything else keeps its traceback."""
+    """Entry point: errors of RegionLake are printed as one line, any other error with its traceback."""
     try:
         app(prog_name="regionlake")
     except QueryError as error:
@@ -97,7 +97,7 @@ def main() -> None:
         if error.name not in lab.MODULES:
             raise
         _leave(f"regionlake: {error.name} is not installed; run: pip install 'regionlake[lab]'", EXIT_FAILED)
-    except KeyboardInterrupt:  # where click does not stand: before a command begins, or after it has ended
+    except KeyboardInterrupt:  # outside of click: before a command begins, or after it has ended
         _leave(INTERRUPTED, EXIT_INTERRUPTED)
     except SystemExit as leaving:
         if leaving.code == EXIT_INTERRUPTED:

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from pipeline.lake.upkeep.config import UpkeepConfig
     from pipeline.plan.plan import Plan
 
-LakeOption = Annotated[str, typer.Option("--lake", metavar="DIR|s3://…", help="The lake.", show_default=False)]
+LakeOption = Annotated[
+    str, typer.Option("--lake", metavar="DIR|s3://…", help="The folder or bucket of the lake.", show_default=False)
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
 PlanOption = Annotated[
     Path | None,
@@ -21,13 +23,14 @@ PlanOption = Annotated[
     ),
 ]
 ModelOption = Annotated[
-    str | None, typer.Option("--model", help="A name from `regionlake models`, a checkpoint, or package.module:Class.")
+    str | None,
+    typer.Option("--model", help="The model: a name from `regionlake models`, a checkpoint, or package.module:Class."),
 ]
 ProposerOption = Annotated[
     list[str] | None,
     typer.Option(
         "--proposer",
-        help="Where regions come from, a name or package.module:Class; again for more, the first goes first.",
+        help="Where regions come from: a name or package.module:Class. Repeatable; earlier ones have priority.",
     ),
 ]
 SetOption = Annotated[
@@ -39,7 +42,7 @@ MaxAgeOption = Annotated[
     typer.Option(
         "--max-age",
         metavar="30d|12h",
-        help="Remove recordings that ended, and files that were ingested, so long ago.",
+        help="Remove recordings that ended, and files that were ingested, longer ago than this.",
         show_default=False,
     ),
 ]
@@ -48,7 +51,7 @@ MaxBytesOption = Annotated[
     typer.Option(
         "--max-bytes-per-feed",
         metavar="50GB",
-        help="Remove the oldest recordings of a feed beyond it; its newest stays.",
+        help="Remove the oldest recordings of a feed that has more than this; its newest one stays.",
         show_default=False,
     ),
 ]
@@ -57,7 +60,7 @@ KeepVersionsOption = Annotated[
     typer.Option(
         "--keep-versions",
         metavar="90s|15m",
-        help="How long a reader may go on with what it opened.",
+        help="How long a reader may continue to use the versions that it opened.",
         show_default="5m",
     ),
 ]
@@ -66,7 +69,7 @@ KeepVersionsOption = Annotated[
 def chosen_upkeep(
     *, max_age: str | None, max_bytes_per_feed: str | None, keep_versions: str | None = None
 ) -> "UpkeepConfig":
-    """Of the options above."""
+    """The settings of upkeep that these options give."""
     from pipeline.lake.upkeep.compaction import KEEP_VERSIONS
     from pipeline.lake.upkeep.config import UpkeepConfig
 

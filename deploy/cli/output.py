@@ -1,4 +1,4 @@
-"""How results are printed: tables for people, JSON for programs; and what exit codes mean."""
+"""How results are printed (tables for people, JSON for programs), and what exit codes mean."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, the convention of shells
 Json = dict[str, object]
 
 
@@ -21,15 +21,14 @@ def print_json(value: object) -> None:
 
 @contextmanager
 def results_only() -> Iterator[None]:
-    """In the block, what others print to standard output (Ray tells there of workers that died) goes to standard
-    error."""
+    """Redirects what libraries print to standard output (Ray reports workers that died) to standard error."""
     with redirect_stdout(sys.stderr):
         yield
 
 
 def console() -> "Console":
-    """Standard output; wide when it is no terminal, so that a table in a file is not folded, and never so narrow
-    that a table must leave columns out: the terminal then breaks its lines."""
+    """Standard output, at least 140 columns wide, so that tables omit no column; 160 where it is no terminal, so that
+    the lines of a table in a file are not folded."""
     from rich.console import Console
 
     out = Console(highlight=False, markup=False)

@@ -1,4 +1,4 @@
-"""Progress of long work on standard error: a bar in a terminal, a line now and then elsewhere."""
+"""Progress of long work on standard error: a bar in a terminal, elsewhere a line every ten seconds."""
 
 import sys
 import time
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pipeline.ingest.progress import Progress
 
-LINE_EVERY_S = 10.0  # in a log file: often enough to see that it lives
+LINE_EVERY_S = 10.0  # in a log file: often enough to see that the run is alive
 
 
 @contextmanager
 def shown_progress() -> Iterator[Callable[["Progress"], None]]:
-    """Gives the callback that shows each Progress it is called with, until the block ends."""
+    """Yields a callback that shows the Progress that it is called with."""
     if not sys.stderr.isatty():
         lines = Throttle()
         yield lambda progress: lines(progress_text(progress))
@@ -47,7 +47,7 @@ def progress_text(progress: "Progress") -> str:
 
 @contextmanager
 def shown_count(unit: str) -> Iterator[Callable[[int, int], None]]:
-    """Gives the callback that shows `done` of `total`, until the block ends."""
+    """Yields a callback that shows `done` of `total`."""
     if not sys.stderr.isatty():
         lines = Throttle()
         yield lambda done, total: lines(f"{done:,} of {total:,} {unit}")
@@ -64,7 +64,7 @@ def shown_count(unit: str) -> Iterator[Callable[[int, int], None]]:
 
 @contextmanager
 def shown_steps() -> Iterator[Callable[[str], None]]:
-    """Gives the callback that shows what is being done, until the block ends; elsewhere only new kinds of step."""
+    """Yields a callback that shows the current step; outside of a terminal, only steps of a new kind."""
     if not sys.stderr.isatty():
         yield _Steps()
         return
@@ -75,7 +75,7 @@ def shown_steps() -> Iterator[Callable[[str], None]]:
 
 
 class _Steps:
-    """Prints a step, unless it differs from the last in its numbers only."""
+    """Prints a step, unless only its numbers differ from those of the last one."""
 
     def __init__(self) -> None:
         self._last = ""
@@ -88,7 +88,7 @@ class _Steps:
 
 
 class Throttle:
-    """Prints a line, unless the last one is recent."""
+    """Prints a line, unless the last one is less than LINE_EVERY_S old."""
 
     def __init__(self) -> None:
         self._last_s = time.monotonic()
@@ -97,5 +97,5 @@ class Throttle:
         now = time.monotonic()
         if now - self._last_s >= LINE_EVERY_S:
             self._last_s = now
-            with suppress(OSError):  # a log on a full disk ends no work
+            with suppress(OSError):  # a log on a full disk must not end the run
                 print(f"progress: {line}", file=sys.stderr, flush=True)

@@ -15,11 +15,11 @@ from schemas.options import Option, options_of
 from schemas.prompts import PointTuple
 from schemas.query import BoxTuple, MethodName, Moment, PictureSource, Query, WeightedMethod
 
-Asked = dict[str, Any]  # field of Query → value, of what was asked for
+QueryFields = dict[str, Any]  # field of Query → value, for the options that were given
 
 
 class _Written(NamedTuple):
-    """How values of a type are written on the command line, where Typer does not know it."""
+    """How values of a type that Typer does not know are written on the command line."""
 
     parse: Callable[[str], object]
     metavar: str
@@ -35,16 +35,16 @@ _WRITTEN: dict[object, _Written] = {
 
 
 def takes_query(*, standing: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Gives a command the flags of a query; its parameter `asked` receives the fields of Query that were given.
+    """Decorates a command with the flags of a query; its parameter `query_fields` receives those that were given.
 
-    standing: only the flags for what a watch can ask.
+    standing: only the flags that a watch has.
     """
     offered = [each for each in options_of(Query) if each.standing or not standing]
 
     def give(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)
         def run(**values: Any) -> None:
-            asked: Asked = {}
+            query_fields: QueryFields = {}
             for each in offered:
                 given = values.pop(each.field)
                 if each.former_name:
@@ -52,21 +52,21 @@ def takes_query(*, standing: bool = False) -> Callable[[Callable[..., None]], Ca
                 if _is_repeated(each):
                     given = tuple(given) if given else None
                 if given is not None:
-                    asked[each.field] = given
-            command(asked=asked, **values)
+                    query_fields[each.field] = given
+            command(query_fields=query_fields, **values)
 
         own = [each.replace(kind=each.KEYWORD_ONLY) for each in inspect.signature(command).parameters.values()]
-        at = next(i for i, parameter in enumerate(own) if parameter.name == "asked")
+        at = next(i for i, parameter in enumerate(own) if parameter.name == "query_fields")
         flags = [parameter for each in offered for parameter in _parameters(each)]
         run.__signature__ = inspect.Signature([*own[:at], *flags, *own[at + 1 :]])  # type: ignore[attr-defined]
-        run.__annotations__ = {}  # Typer would look for `asked` there
+        run.__annotations__ = {}  # Typer would look for `query_fields` there
         return run
 
     return give
 
 
 def flag_of(each: Option) -> str:
-    """`--not-roi` of the field `not_rois`: a flag that may be repeated is in the singular. TEXT has none."""
+    """`--not-roi` for the field `not_rois`: a repeatable flag is in the singular. TEXT has no flag."""
     if each.field == "text":
         return "TEXT"
     name = each.name.removesuffix("s") if _is_repeated(each) else each.name
@@ -74,13 +74,13 @@ def flag_of(each: Option) -> str:
 
 
 def with_flags(text: str) -> str:
-    """The text with flags in place of the names of fields of Query, which stand in backticks."""
+    """The text with names of fields of Query, written in backticks, replaced by their flags."""
     flags = {each.field: flag_of(each) for each in options_of(Query)}
     return re.sub(r"`(\w+)`", lambda found: flags.get(found[1], found[0]), text)
 
 
 def _parameters(each: Option) -> list[inspect.Parameter]:
-    """That of the option, and a hidden one of its former name."""
+    """The parameter of the option, and a hidden one for its former name."""
     kind = _kind(each)
     details: dict[str, Any] = {"help": with_flags(each.help), "show_default": _shown_default(each)}
     if kind in _WRITTEN:

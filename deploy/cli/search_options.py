@@ -1,4 +1,4 @@
-"""What `regionlake search` takes beside the query: whose vectors it asks, and what becomes of hits."""
+"""Options of `regionlake search` besides those of the query: the model, and what is made of the hits."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,17 +9,17 @@ TemplateOption = Annotated[
     list[str] | None,
     typer.Option(
         metavar="TEMPLATE",
-        help="Put TEXT into this sentence in place of {}; several are averaged. By default the model's own way.",
+        help="Put TEXT into this sentence at {}; repeatable. By default the sentences of the model.",
         show_default=False,
     ),
 ]
 ModelOption = Annotated[
     str | None,
-    typer.Option(help="Whose vectors are searched, where the lake has several; its own unless named."),
+    typer.Option(help="The model whose vectors are searched; by default the one that the lake was made with."),
 ]
 SheetOption = Annotated[
-    Path | None, typer.Option(metavar="FILE.png", help="Draw the hits with their boxes into this picture.")
+    Path | None, typer.Option(metavar="FILE.png", help="Draw the hits with their boxes into one picture.")
 ]
 ClipsOption = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Cut a clip around each hit into this folder.", file_okay=False)
+    Path | None, typer.Option(metavar="DIR", help="Write a clip around each hit into this folder.", file_okay=False)
 ]

@@ -1,4 +1,4 @@
-"""What options hold, from text: boxes, times, methods. Anything else is wrong usage, and says what is right."""
+"""Parses the values of options: boxes, times, methods. Anything else is wrong usage; the error says what is right."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -42,14 +42,14 @@ def parse_point(text: str) -> PointTuple:
 
 
 def parse_picture(text: str) -> str:
-    """The path of a file that is there."""
+    """The path of a file that exists."""
     if not Path(text).is_file():
         raise typer.BadParameter(f"there is no file {text!r}")
     return text
 
 
 def parse_moment(text: str) -> datetime | float:
-    """A moment in UTC (`2026-05-01T12:00:00Z`), or seconds within a source (`90`, `1:30`, `0:01:30.5`)."""
+    """Parses a moment in UTC (`2026-05-01T12:00:00Z`), or seconds within a source (`90`, `1:30`, `0:01:30.5`)."""
     if within := _SECONDS.fullmatch(text):
         hours, minutes, seconds = within.groups()
         return int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(seconds)
@@ -63,7 +63,7 @@ def parse_moment(text: str) -> datetime | float:
 
 
 def parse_method(text: str) -> WeightedMethod:
-    """`regions` or `regions:0.5`: a method of ranking, and its weight among several."""
+    """`regions` or `regions:0.5` → a method of ranking and its weight among several."""
     name, colon, weight = text.partition(":")
     try:
         return WeightedMethod(cast(MethodName, name), float(weight) if colon else 1.0)
@@ -74,7 +74,7 @@ def parse_method(text: str) -> WeightedMethod:
 
 
 def parse_duration(text: str, *, option: str) -> timedelta:
-    """`90`, `90s`, `15m`, `12h`, `30d`, `2w`."""
+    """Parses `90`, `90s`, `15m`, `12h`, `30d` or `2w`."""
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         raise typer.BadParameter(f"{text!r} is no duration; write 90s, 15m, 12h or 30d", param_hint=option)
@@ -83,7 +83,7 @@ def parse_duration(text: str, *, option: str) -> timedelta:
 
 
 def parse_bytes(text: str, *, option: str) -> int:
-    """`50GB` is 50 × 10⁹, `50GiB` is 50 × 2³⁰; `50G` is as `50GB`."""
+    """Parses a size: `50GB` and `50G` are 50 × 10⁹, `50GiB` is 50 × 2³⁰."""
     match = _BYTES.fullmatch(text.strip())
     if match is None:
         raise typer.BadParameter(f"{text!r} is no size; write 500MB, 50GB or 2TB", param_hint=option)

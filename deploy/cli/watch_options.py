@@ -1,4 +1,4 @@
-"""The options of `regionlake watch` that no search has: what counts as a hit, where hits go, and what is remembered."""
+"""Options of `regionlake watch` only: what counts as a hit, where hits go, and where the state is kept."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,45 +10,58 @@ ThresholdOption = Annotated[
     typer.Option(
         min=0,
         metavar="DISTANCE",
-        help="The largest distance of a hit, as `regionlake search` prints it for the same options.",
+        help="The largest distance of a hit; `regionlake search` prints distances for the same options.",
     ),
 ]
 CooldownOption = Annotated[
-    float, typer.Option(min=0, metavar="SECONDS", help="After a hit, no other of that feed or file for so long.")
+    float,
+    typer.Option(min=0, metavar="SECONDS", help="After a hit, report no other one of that feed or file for this long."),
 ]
-NameOption = Annotated[str | None, typer.Option(help="What hits call this watch.", show_default="made of TEXT")]
+NameOption = Annotated[
+    str | None, typer.Option(help="The name of this watch in its hits.", show_default="made from TEXT")
+]
 QueriesOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE.toml",
-        help="Several watches instead: [watch.NAME] tables with these options as keys.",
+        help="A file of several watches: [watch.NAME] tables with these options as keys.",
         exists=True,
         dir_okay=False,
     ),
 ]
 BeginOption = Annotated[
     Literal["now", "start"],
-    typer.Option("--since", help="Where a new --state begins: at what comes, or with all that is in the lake."),
+    typer.Option(
+        "--since", help="Where a new watch begins: with what is committed from now on, or with all that the lake holds."
+    ),
 ]
-OnceOption = Annotated[bool, typer.Option("--once", help="End when all that there is has been looked at and sent.")]
+OnceOption = Annotated[
+    bool, typer.Option("--once", help="End when everything in the lake has been searched and every hit was sent.")
+]
 OutOption = Annotated[
     Path | None,
     typer.Option(metavar="FILE.jsonl", help="Append hits to this file.", show_default="standard output"),
 ]
-WebhookOption = Annotated[str | None, typer.Option(metavar="URL", help="POST each hit to this address as well.")]
+WebhookOption = Annotated[str | None, typer.Option(metavar="URL", help="Also POST each hit to this address.")]
 WebhookTokenOption = Annotated[
-    str | None, typer.Option(metavar="NAME", help="The environment's variable with the webhook's bearer token.")
+    str | None, typer.Option(metavar="NAME", help="The environment variable with the bearer token of the webhook.")
 ]
-WebhookTimeoutOption = Annotated[float, typer.Option(metavar="SECONDS", help="How long it may take to answer.")]
-GiveUpOption = Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Hits this old are not tried again.")]
+WebhookTimeoutOption = Annotated[
+    float, typer.Option(metavar="SECONDS", help="How long the webhook may take to answer.")
+]
+GiveUpOption = Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Hits older than this are not sent again.")]
 DeadLetterOption = Annotated[
     Path | None,
-    typer.Option(metavar="FILE.jsonl", help="Where they go then.", show_default="beside --state"),
+    typer.Option(
+        metavar="FILE.jsonl", help="Where hits that were given up are written.", show_default="beside --state"
+    ),
 ]
 StateOption = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", help="What was seen and told, for the next start.", show_default="in the lake, by the name"
+        metavar="FILE",
+        help="Remembers what was searched and reported, for the next start.",
+        show_default="a file in the lake, by the name",
     ),
 ]
-PollOption = Annotated[float, typer.Option(min=0.05, metavar="SECONDS", help="How often the lake is looked at.")]
+PollOption = Annotated[float, typer.Option(min=0.05, metavar="SECONDS", help="How often the lake is searched.")]

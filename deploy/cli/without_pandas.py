@@ -1,4 +1,4 @@
-"""Keeping pandas out of commands that only read a lake."""
+"""Imports Arrow without pandas, for commands that only read a lake."""
 
 import sys
 from importlib.abc import MetaPathFinder
@@ -8,8 +8,8 @@ from importlib.machinery import ModuleSpec
 def import_arrow_without_pandas() -> None:
     """Imports PyArrow's data sets, which Lance needs, without pandas; for commands that make no data frame.
 
-    PyArrow imports pandas with the first array that it makes, to know a data frame should it be given one: 0.3 s and
-    50 MB, a quarter of a search. What is asked to become a data frame later imports it still.
+    PyArrow imports pandas when it makes its first array, to recognise data frames: 0.3 s and 50 MB, a quarter of a
+    search. Converting a table to a data frame later still imports pandas.
     """
     refuse = _RefusePandas()
     sys.meta_path.insert(0, refuse)
@@ -22,5 +22,5 @@ def import_arrow_without_pandas() -> None:
 class _RefusePandas(MetaPathFinder):
     def find_spec(self, fullname: str, *_: object) -> ModuleSpec | None:
         if fullname == "pandas":
-            raise ModuleNotFoundError("pandas is not wanted here", name=fullname)
+            raise ModuleNotFoundError("pandas is not imported here", name=fullname)
         return None

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from deploy.contact_sheet import ASKED, HEADER_PX, HIT, MASK_OPACITY, TILE_PX, caption, draw_contact_sheet, draw_hit
+from deploy.contact_sheet import HEADER_PX, HIT, MASK_OPACITY, QUERY, TILE_PX, caption, draw_contact_sheet, draw_hit
 from operators.masks.rle import encode_masks
 from schemas.query import BoxTuple, Hit, Place, SearchResult
 
@@ -34,14 +34,14 @@ def extent(picture: Image.Image, colour: tuple[int, int, int], *, below_px: int 
 
 
 def test_the_hit_box_is_drawn_where_the_hit_is(make_hit: Callable[..., Hit]) -> None:
-    tile = draw_hit(Image.new("RGB", (400, 200), GREY), make_hit(box=(0.25, 0.25, 0.5, 0.75)), asked=None)
+    tile = draw_hit(Image.new("RGB", (400, 200), GREY), make_hit(box=(0.25, 0.25, 0.5, 0.75)), query_box=None)
     assert extent(tile, HIT, below_px=30) == (100, 50, 200, 150)  # the rank's badge lies above
     assert tile.getpixel((150, 100)) == GREY, "the box must not hide what it shows"
 
 
 def test_the_query_box_is_drawn_in_its_own_colour(make_hit: Callable[..., Hit]) -> None:
-    tile = draw_hit(Image.new("RGB", (400, 200), GREY), make_hit(), asked=(0.5, 0.2, 0.75, 0.9))
-    assert extent(tile, ASKED) == (200, 40, 300, 180)
+    tile = draw_hit(Image.new("RGB", (400, 200), GREY), make_hit(), query_box=(0.5, 0.2, 0.75, 0.9))
+    assert extent(tile, QUERY) == (200, 40, 300, 180)
 
 
 def test_a_mask_is_tinted_and_outlined_whatever_its_size(make_hit: Callable[..., Hit]) -> None:
@@ -49,7 +49,7 @@ def test_a_mask_is_tinted_and_outlined_whatever_its_size(make_hit: Callable[...,
     plane[120:280, 240:360] = True
     (mask,) = encode_masks(plane[None])
     hit = make_hit(box=(0.25, 0.25, 0.5, 0.75))
-    tile = np.asarray(draw_hit(Image.new("RGB", (400, 200), GREY), hit, asked=None, mask=mask)).astype(int)
+    tile = np.asarray(draw_hit(Image.new("RGB", (400, 200), GREY), hit, query_box=None, mask=mask)).astype(int)
     tint = np.array(GREY) + MASK_OPACITY * (np.array(HIT) - GREY)
     np.testing.assert_allclose(tile[65:135, 125:175], np.broadcast_to(tint, (70, 50, 3)), atol=1.5)
     assert (tile[100, [120, 179]] == HIT).all(), "the outline lies inside of the mask"
@@ -85,7 +85,7 @@ def test_any_box_can_be_drawn_and_stays_in_the_picture(
     y0, y1 = sorted(corners[2:])
     box: BoxTuple = (x0, y0, x1, y1)
     hit = Hit(1, 0.0, Place(box, "grid"), "a", "a", 0, 0.0, None, None, "f")
-    tile = draw_hit(Image.new("RGB", size, GREY), hit, asked=box)
+    tile = draw_hit(Image.new("RGB", size, GREY), hit, query_box=box)
     assert tile.size == size
     left, top, right, bottom = extent(tile, HIT)
     assert left <= x0 * size[0] + 1

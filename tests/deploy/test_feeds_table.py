@@ -120,7 +120,7 @@ def test_a_follower_that_is_gone_a_lake_out_of_reach_and_a_bad_list_stand_above_
 
 
 def test_lines_for_a_file_tell_the_same() -> None:
-    line = feed_line(_feed("yard", "stalled", error=ERROR), keyframes=4321, told_at=NOW)
+    line = feed_line(_feed("yard", "stalled", error=ERROR), keyframes=4321, reported_at=NOW)
     assert line == (
         "yard: stalled for 3 min, 0.0 frames/s, 12,345,678 received, 4,321 keyframes, 12 shed, 250 lost, 3 restarts; "
         f"last error: {ERROR}"

@@ -1,1 +1,1 @@
-"""The subcommands of `regionlake`, one a file."""
+"""The subcommands of `regionlake`, one in each file."""

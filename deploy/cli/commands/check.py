@@ -15,9 +15,9 @@ def check(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Audit a lake: no row lost, none doubled.
+    """Audit a lake: no row is lost, and none is there twice.
 
-    Exit code 1 when a problem or a difference is found; each is one line that says how to mend it.
+    Exit code 1 when a problem or a difference is found; each is one line that says how to repair it.
     """
     from pipeline.lake.audit.check import check as audit
     from pipeline.lake.audit.compare import compare

@@ -1,4 +1,4 @@
-"""`regionlake doctor`: whether this machine can run RegionLake, and how to mend what it lacks."""
+"""`regionlake doctor`: whether this machine can run RegionLake, and how to repair what it lacks."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -17,7 +17,7 @@ def doctor(
 ) -> None:
     """Check the installation and this machine.
 
-    Exit code 1 when something must be mended.
+    Exit code 1 when something must be repaired.
     """
     from deploy.health import examine
 

@@ -13,7 +13,7 @@ app = typer.Typer(name="feeds", help="Add, remove, pause and list the feeds of a
 FileOption = Annotated[
     Path, typer.Option("--feeds", metavar="FILE.toml", help="The file of feeds.", dir_okay=False, show_default=False)
 ]
-NameArgument = Annotated[str, typer.Argument(help="Of the feed.", show_default=False)]
+NameArgument = Annotated[str, typer.Argument(help="The name of the feed.", show_default=False)]
 
 
 @app.command()
@@ -22,13 +22,14 @@ def add(
     url: Annotated[
         str,
         typer.Argument(
-            help="Of a stream, a folder or a growing file; ${NAME} is of the environment.", show_default=False
+            help="The address of a stream, a folder or a growing file; ${NAME} is read from the environment.",
+            show_default=False,
         ),
     ],
     feeds: FileOption,
     credentials: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Holds user:password; neither is ever written to the lake or a log."),
+        typer.Option(metavar="FILE", help="A file with user:password; neither is written to the lake or a log."),
     ] = None,
     paused: Annotated[bool, typer.Option("--paused", help="Do not connect yet.")] = False,
 ) -> None:
@@ -38,13 +39,13 @@ def add(
     from pipeline.live.feeds.feed_list import FeedEntry, FeedList, entry_of
 
     held = None if credentials is None else str(credentials.expanduser().absolute())
-    entry = FeedEntry(url) if "${" in url else entry_of(url)  # variables are the follower's
+    entry = FeedEntry(url) if "${" in url else entry_of(url)  # variables are those of the follower
     FeedList(feeds).add(name, replace(entry, credentials=held, paused=paused))
 
 
 @app.command()
 def remove(name: NameArgument, feeds: FileOption) -> None:
-    """Remove a feed; what the lake holds of it stays."""
+    """Remove a feed; its recordings stay in the lake."""
     from pipeline.live.feeds.feed_list import FeedList
 
     FeedList(feeds).remove(name)

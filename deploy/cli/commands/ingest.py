@@ -1,4 +1,4 @@
-"""`regionlake ingest`: from files, folders, globs and URLs to rows of the lake."""
+"""`regionlake ingest`: turns files, folders, globs and URLs into rows of a lake."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -37,42 +37,42 @@ def ingest(
     proposer: ProposerOption = None,
     settings: SetOption = None,
     engine: Annotated[
-        Engine, typer.Option(help="One process, or Ray (this machine, or the cluster of RAY_ADDRESS).")
+        Engine, typer.Option(help="Run in one process, or on Ray (this machine, or the cluster of RAY_ADDRESS).")
     ] = "local",
     replace: Annotated[
-        bool, typer.Option("--replace", help="Replace sources that are in the lake with another plan.")
+        bool, typer.Option("--replace", help="Replace sources that were ingested with another plan.")
     ] = False,
     reembed: Annotated[
         bool,
         typer.Option(
             "--reembed",
-            help="Fill a further column with the vectors of --model instead, from the keyframes that are there.",
+            help="Only add a column with the vectors of --model, for the keyframes that the lake already holds.",
         ),
     ] = False,
     follow: Annotated[
         bool,
         typer.Option(
             "--follow",
-            help="Take rtsp://, udp:// and other streams as they come, growing files, and files dropped into folders.",
+            help="Follow rtsp://, udp:// and other streams, growing files, and folders into which files are put.",
         ),
     ] = False,
     feeds: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.toml", help="Follow the feeds of this file, as `regionlake feeds` writes it.", dir_okay=False
+            metavar="FILE.toml", help="Follow the feeds of this file, which `regionlake feeds` writes.", dir_okay=False
         ),
     ] = None,
     max_age: MaxAgeOption = None,
     max_bytes_per_feed: MaxBytesOption = None,
     metrics_port: Annotated[
-        int | None, typer.Option(help="While feeds are followed, serve figures to Prometheus at this port.")
+        int | None, typer.Option(help="Serve metrics of the feeds to Prometheus at this port.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Add videos and pictures to a lake, or follow feeds.
 
-    A lake is made where there is none. What it holds already is skipped: after an interruption, the same
-    command goes on from there.
+    The lake is created if it does not exist. Sources that it already holds are skipped: after an
+    interruption, the same command continues where it stopped.
     """
     made = chosen_plan(plan, model=model, proposer=proposer, settings=settings)
     names = sources or []
@@ -85,12 +85,12 @@ def ingest(
         run_follower(names, feeds, lake, made, engine=engine, upkeep=upkeep, metrics_port=metrics_port, as_json=as_json)
         return
     if max_age or max_bytes_per_feed:
-        raise typer.BadParameter("goes with --follow; else run: regionlake upkeep", param_hint="--max-age")
+        raise typer.BadParameter("needs --follow; without it, run: regionlake upkeep", param_hint="--max-age")
     if metrics_port is not None:
-        raise typer.BadParameter("goes with --follow or --feeds", param_hint="--metrics-port")
+        raise typer.BadParameter("needs --follow or --feeds", param_hint="--metrics-port")
     if reembed:
         if replace or proposer:
-            raise typer.BadParameter("takes the regions that are there: leave out --replace and --proposer")
+            raise typer.BadParameter("uses the regions of the lake: omit --replace and --proposer")
         _reembed(names, lake, made, engine=engine, as_json=as_json)
     else:
         if not names:
@@ -147,7 +147,7 @@ def _reembed(names: list[str], lake: str, plan: "Plan", *, engine: Engine, as_js
         out = console()
         out.print(
             f"{report.keyframes:,} keyframes and {report.regions:,} regions have vectors of {plan.model} in "
-            f"{report.column}; {report.skipped:,} keyframes had them",
+            f"{report.column}; {report.skipped:,} keyframes already had them",
             soft_wrap=True,
         )
         vectors = report.keyframes + report.regions

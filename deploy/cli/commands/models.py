@@ -24,7 +24,7 @@ def models(
 ) -> None:
     """List the models that can be named with --model.
 
-    With NAMES: what is known of each, and what its makers say of it.
+    With NAMES: what is known about each, and what its makers say about it.
     """
     from rich.table import Table
 
@@ -46,7 +46,9 @@ def models(
         if text := model_text(name, class_paths=True):
             out.print(f"\n{text}", soft_wrap=True)
     if not names:
-        out.print("\ncheckpoints, not shipped: fetched from the hub by these names, or from a folder of your own\n")
+        out.print(
+            "\ncheckpoints that are not included: they are fetched from the hub by these names, or read from a folder\n"
+        )
         out.print(_known_table(known))
         out.print(f"\nand any other checkpoint, by hub id or folder, of: {', '.join(checkpoint_kinds())}")
 

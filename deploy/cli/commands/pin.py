@@ -1,4 +1,4 @@
-"""`regionlake pin` and `regionlake unpin`: what retention must keep."""
+"""`regionlake pin` and `regionlake unpin`: choose the shots that retention must keep."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,33 +20,37 @@ if TYPE_CHECKING:
 def pin(
     lake: LakeOption,
     source: Annotated[
-        str | None, typer.Argument(help="A source as search shows it, or the name of a feed.", show_default=False)
+        str | None,
+        typer.Argument(help="A source as `regionlake search` shows it, or the name of a feed.", show_default=False),
     ] = None,
     since: Annotated[
         Any,  # datetime | float | None: Typer takes no unions
         typer.Option(
-            "--from", parser=parse_moment, metavar="TIME", help="Pin from here: UTC, or 1:30 within the source."
+            "--from",
+            parser=parse_moment,
+            metavar="TIME",
+            help="Where the pinned span begins: a time in UTC, or 1:30 within the source.",
         ),
     ] = None,
-    until: Annotated[Any, typer.Option("--to", parser=parse_moment, metavar="TIME", help="Pin up to here.")] = None,
+    until: Annotated[Any, typer.Option("--to", parser=parse_moment, metavar="TIME", help="Where it ends.")] = None,
     shot: Annotated[str | None, typer.Option(metavar="ID", help="Pin this shot.")] = None,
     hit: Annotated[str | None, typer.Option(metavar="FRAME_ID", help="Pin the shot of this hit of a search.")] = None,
     shown: Annotated[bool, typer.Option("--list", help="Show what is pinned.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Keep shots from retention.
+    """Protect shots from retention.
 
-    Every shot that meets what is pinned is kept whole, with its keyframes, regions and thumbnails. Pins may be
-    set while the lake is being written.
+    Every shot that overlaps the pinned span is kept whole, with its keyframes, regions and thumbnails. Pins may
+    be set while the lake is being written.
     """
     from pipeline.lake.lake import Lake
     from pipeline.lake.upkeep.pins import Pins
 
-    ways = [source is not None, shot is not None, hit is not None, shown]
-    if sum(ways) != 1:
-        raise typer.BadParameter("name a source, --shot or --hit, one of them; or --list", param_hint="SOURCE")
+    selections = [source is not None, shot is not None, hit is not None, shown]
+    if sum(selections) != 1:
+        raise typer.BadParameter("give exactly one of: a source, --shot, --hit, --list", param_hint="SOURCE")
     if (since is not None or until is not None) and source is None:
-        raise typer.BadParameter("--from and --to go with a source", param_hint="--from")
+        raise typer.BadParameter("--from and --to need a source", param_hint="--from")
     opened = Lake.open(lake)
     pins = Pins(opened)
     found = pins.read() if shown else pins.add(_places(opened, source, since, until, shot=shot, hit=hit))
@@ -61,7 +65,7 @@ def unpin(
     names: Annotated[list[str], typer.Argument(help="Ids of pins, sources, or names of feeds.", show_default=False)],
     as_json: JsonOption = False,
 ) -> None:
-    """Leave shots to retention again. Exit code 1 where a name has no pin."""
+    """Let retention remove pinned shots again. Exit code 1 if a name has no pin."""
     from pipeline.lake.lake import Lake
     from pipeline.lake.upkeep.pins import Pins
 

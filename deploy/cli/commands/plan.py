@@ -1,4 +1,4 @@
-"""`regionlake plan`: every setting of an ingest as TOML, ready to be edited and given to --plan."""
+"""`regionlake plan`: prints every setting of an ingest as TOML, which can be edited and given to --plan."""
 
 import typer
 
@@ -15,7 +15,8 @@ def plan(
 ) -> None:
     """Print every setting of an ingest as TOML.
 
-    It is what `ingest` does with the same options; edited, it can be given to --plan.
+    These are the settings of `regionlake ingest` with the same options. The output can be edited and given
+    to --plan.
     """
     import tomllib
 

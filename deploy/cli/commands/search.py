@@ -1,4 +1,4 @@
-"""`regionlake search`: a question to the lake, answered as a table, JSON, a contact sheet or clips."""
+"""`regionlake search`: answers a query with a table, JSON, a contact sheet or clips."""
 
 from typing import TYPE_CHECKING
 
@@ -6,7 +6,7 @@ import typer
 
 from deploy.cli.options import JsonOption, LakeOption
 from deploy.cli.output import console, print_json
-from deploy.cli.query_options import Asked, takes_query
+from deploy.cli.query_options import QueryFields, takes_query
 from deploy.cli.search_options import ClipsOption, ModelOption, SheetOption, TemplateOption
 from deploy.cli.without_pandas import import_arrow_without_pandas
 from deploy.wording import clock_time, is_picture, short_names
@@ -16,14 +16,14 @@ from schemas.query_json import result_json
 if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
 
-_SHOWN = {"label": 32, "track": 8}  # characters: enough of an id to tell which hits are one thing
+_SHOWN = {"label": 32, "track": 8}  # characters: enough of an id to see which hits are one track
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 @takes_query()
 def search(
     lake: LakeOption,
-    asked: Asked,
+    query_fields: QueryFields,
     template: TemplateOption = None,
     model: ModelOption = None,
     as_json: JsonOption = False,
@@ -33,7 +33,7 @@ def search(
     """Find frames by what they show (TEXT, --image) and where (--box)."""
     if sheet and sheet.suffix.lower() not in PICTURE_SUFFIXES:
         raise typer.BadParameter(f"{sheet} must end in one of {' '.join(PICTURE_SUFFIXES)}", param_hint="--sheet")
-    query = Query(**asked)
+    query = Query(**query_fields)
     import_arrow_without_pandas()
     from pipeline.lake.lake import Lake
 
@@ -64,7 +64,7 @@ def _answer(query: Query, *, lake: "Lake", model: str | None, templates: list[st
         if session.without_vector:
             name = model or lake.space.model
             typer.echo(
-                f"not searched: {session.without_vector:,} keyframes that {name} has not seen; "
+                f"not searched: {session.without_vector:,} keyframes without a vector of {name}; "
                 f"run: regionlake ingest --reembed --model {name} --lake {lake.uri}",
                 err=True,
             )
@@ -116,6 +116,6 @@ def _print_table(result: SearchResult) -> None:
     out = console()
     if result.hits:
         out.print(table)
-    exactness = "exact" if result.exact else "approximate: not all were looked at closely"
+    exactness = "exact" if result.exact else "approximate: not every candidate was compared exactly"
     found = f"{len(result.hits)} hits of {result.candidates:,} regions and frames"
     out.print(f"{found} in {result.took_ms:.0f} ms ({exactness})")

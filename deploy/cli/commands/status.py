@@ -1,4 +1,4 @@
-"""`regionlake status`: what a lake holds, what could not be read, and who is writing it."""
+"""`regionlake status`: shows what a lake holds, what could not be read, and who is writing it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 def status(
     lake: LakeOption,
     follow: Annotated[
-        bool, typer.Option("--follow", help="Show the feeds that are followed into it instead, until Ctrl-C.")
+        bool, typer.Option("--follow", help="Show the feeds that are followed into the lake instead, until Ctrl-C.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show what a lake holds and what could not be read.
 
-    With --follow, in a terminal a table that is brought up to date every second, elsewhere a line per feed every ten;
-    with --json an object a line every second.
+    With --follow, a terminal shows a table that is updated every second; elsewhere, a line for each feed is
+    printed every ten seconds, or with --json one object every second.
     """
     from pipeline.live.status.state_folder import StateFolder, follow_json
 
@@ -94,7 +94,7 @@ def _print_upkeep(upkeep: "UpkeepStatus") -> None:
 
 
 def _print_feeds(recorded: "Sequence[RecordedFeed]", followed: "FollowStatus | None") -> None:
-    """What the lake holds of each feed, and how those are that are followed."""
+    """Prints what the lake holds of each feed, and the state of the feeds that are followed."""
     from rich.table import Table
     from rich.text import Text
 
@@ -125,10 +125,12 @@ def _print_feeds(recorded: "Sequence[RecordedFeed]", followed: "FollowStatus | N
     if gone is not None:
         out.print(gone, soft_wrap=True)
     elif followed is not None:
-        out.print(f"followed by process {followed.pid}, as told {lasted((now - followed.at).total_seconds())} ago")
+        out.print(
+            f"followed by process {followed.pid}, which reported {lasted((now - followed.at).total_seconds())} ago"
+        )
     for each in recorded:
         for why, frames in each.lost.items():
-            out.print(f"lost of {each.name}: {f'{frames:,}' if frames else 'some'} frames: {why}", soft_wrap=True)
+            out.print(f"{each.name} lost {f'{frames:,}' if frames else 'some'} frames: {why}", soft_wrap=True)
 
 
 def _space(space: "VectorSpace") -> str:

@@ -1,4 +1,4 @@
-"""`regionlake upkeep`: joins files, removes what is too old or too much, and says what it did."""
+"""`regionlake upkeep`: joins small files, removes old recordings, and reports what it did."""
 
 import sys
 import time
@@ -25,17 +25,19 @@ def upkeep(
     lake: LakeOption,
     every: Annotated[
         str | None,
-        typer.Option(metavar="60s|5m", help="Go on, a pass each so long, until stopped.", show_default=False),
+        typer.Option(
+            metavar="60s|5m", help="Run a pass this often until stopped, instead of once.", show_default=False
+        ),
     ] = None,
     max_age: MaxAgeOption = None,
     max_bytes_per_feed: MaxBytesOption = None,
     keep_versions: KeepVersionsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Join small files, and remove what is too old or too much.
+    """Join small files, and remove recordings beyond an age or size.
 
-    It needs the writer's lock: while feeds are followed, their follower does upkeep itself, and a pass here is
-    put off. Shots that are pinned are kept. A pass that is killed is ended by whoever writes the lake next.
+    Upkeep needs the writer's lock. While feeds are followed, the follower does its own upkeep, and a pass of this
+    command is skipped. Pinned shots are kept. If a pass is killed, the next writer of the lake completes it.
     """
     from pipeline.lake.lake import Lake
 
@@ -51,7 +53,7 @@ def upkeep(
 
 
 def _serve(lake: str, config: "UpkeepConfig", *, every_s: float, as_json: bool) -> None:
-    """Pass after pass, until it is interrupted."""
+    """Runs a pass every `every_s` seconds until it is interrupted."""
     from deploy.cli.interrupt import interruptible
     from operators.runtime.glibc_malloc import share_heaps
     from pipeline.lake.lake import Lake
@@ -65,12 +67,12 @@ def _serve(lake: str, config: "UpkeepConfig", *, every_s: float, as_json: bool) 
             due_s = time.monotonic() + every_s
             try:
                 status = _one_pass(opened, config, status, wait_s=0.5)
-            except LakeError as error:  # somebody writes it, or it is out of reach: the next pass finds it so or not
+            except LakeError as error:  # another process writes it, or it is out of reach: the next pass tries again
                 _print_skipped(str(error), as_json=as_json)
             else:
                 assert status.last is not None
                 print_json(report_json(status.last)) if as_json else _print(lake, status.last)
-            sys.stdout.flush()  # a pipe would hold it back until there are 8 kB
+            sys.stdout.flush()  # else a pipe buffers it until there are 8 kB
             while time.monotonic() < due_s:
                 check()
                 time.sleep(min(0.2, max(0.0, due_s - time.monotonic())))
@@ -83,7 +85,7 @@ def _one_pass(lake: "Lake", config: "UpkeepConfig", earlier: "UpkeepStatus | Non
     from pipeline.live.status.state_folder import StateFolder
 
     place = StateFolder.of(lake.uri).upkeep
-    # of no plan: sources that are covered, and were not completed, are left to the next ingest of theirs
+    # without a plan: sources whose segments are all done but which are not complete wait for their next ingest
     with Committer(lake, plan=None, fold_shots=_no_shots, wait_s=wait_s) as committer:
         upkeep = Upkeep(committer, config, earlier=earlier, on_status=lambda status: write_upkeep_status(place, status))
         upkeep.run_pass()

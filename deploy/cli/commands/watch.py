@@ -1,4 +1,4 @@
-"""`regionlake watch`: standing questions to the lake, answered as JSON lines and to a webhook."""
+"""`regionlake watch`: standing queries, whose hits are written as JSON lines and sent to a webhook."""
 
 import os
 import re
@@ -11,7 +11,7 @@ import typer
 
 from deploy.cli.interrupt import ended_by_signal
 from deploy.cli.options import LakeOption
-from deploy.cli.query_options import Asked, takes_query
+from deploy.cli.query_options import QueryFields, takes_query
 from deploy.cli.search_options import TemplateOption
 from deploy.cli.watch_options import (
     BeginOption,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from pipeline.watch.watcher import WatcherStatus
     from pipeline.watch.webhook import Webhook
 
-# what makes one watch; with --queries each stands in the file
+# parameters of one watch; with --queries they are in the file
 OF_ONE = {*(option.field for option in options_of(Query) if option.standing), "threshold", "cooldown", "name"}
 
 
@@ -47,7 +47,7 @@ OF_ONE = {*(option.field for option in options_of(Query) if option.standing), "t
 def watch(
     context: typer.Context,
     lake: LakeOption,
-    asked: Asked,
+    query_fields: QueryFields,
     threshold: ThresholdOption = None,
     cooldown: CooldownOption = 0.0,
     name: NameOption = None,
@@ -64,21 +64,23 @@ def watch(
     state: StateOption = None,
     poll: PollOption = 1.0,
 ) -> None:
-    """Tell of each new frame that fits, once, as the lake gets it."""
+    """Report each new frame that matches a query, once."""
     if queries is not None:
         from pipeline.watch.watch_list import read_watches
 
         _refuse_with_queries(context)
         title, watches = _slug(queries.stem), read_watches(queries)
     else:
-        if "image" in asked:
-            asked["image"] = str(Path(asked["image"]).absolute())  # found wherever the watch is started again
-        query = Query(**asked)
-        title = name or _slug(query.text or Path(asked.get("image", "")).stem or query.frame or "box")
+        if "image" in query_fields:
+            query_fields["image"] = str(
+                Path(query_fields["image"]).absolute()
+            )  # found wherever the watch is started again
+        query = Query(**query_fields)
+        title = name or _slug(query.text or Path(query_fields.get("image", "")).stem or query.frame or "box")
         watches = [_watch(title, query, threshold, cooldown_s=cooldown)]
     if webhook is None and (webhook_token_env or dead_letter):
         hint = "--webhook-token-env" if webhook_token_env else "--dead-letter"
-        raise typer.BadParameter("goes with --webhook", param_hint=hint)
+        raise typer.BadParameter("needs --webhook", param_hint=hint)
     hook = None if webhook is None else _webhook(webhook, webhook_token_env, timeout_s=webhook_timeout)
 
     from pipeline.lake.lake import Lake
@@ -101,8 +103,8 @@ def watch(
             poll_s=poll,
         )
         names = ", ".join(watch.name for watch in watches)
-        typer.echo(f"watching {opened.uri} for {names}; goes on from {place} when started again", err=True)
-        with ended_by_signal("ending: what is found and not sent yet is kept") as ended:
+        typer.echo(f"watching {opened.uri} for {names}; it continues from {place} when started again", err=True)
+        with ended_by_signal("ending: hits that were not sent yet are kept for the next start") as ended:
             status = watcher.run(ended.is_set, once=once)
         typer.echo(_summary(status), err=True)
 
@@ -112,7 +114,7 @@ def _watch(name: str, query: Query, threshold: float | None, *, cooldown_s: floa
 
     if threshold is None:
         raise typer.BadParameter(
-            "missing: the largest distance of a hit; try `regionlake search` with the same options and see",
+            "missing: the largest distance of a hit; `regionlake search` with the same options prints distances",
             param_hint="--threshold",
         )
     return Watch(name, query, threshold, cooldown_s)
@@ -123,7 +125,7 @@ def _refuse_with_queries(context: typer.Context) -> None:
         given = context.get_parameter_source(parameter.name or "")
         if parameter.name in OF_ONE and given is not None and given.name == "COMMANDLINE":
             shown = "TEXT" if parameter.name == "text" else parameter.opts[0]
-            raise typer.BadParameter(f"{shown} stands in the file, for each watch", param_hint="--queries")
+            raise typer.BadParameter(f"{shown} is set in the file, for each watch", param_hint="--queries")
 
 
 def _slug(name: str) -> str:
@@ -159,6 +161,6 @@ def _summary(status: "WatcherStatus") -> str:
     text = f"{status.hits:,} hits in {status.keyframes:,} keyframes of {status.segments:,} segments{held_back}"
     if status.delivery is not None:
         sent = status.delivery
-        text += f"; webhook: {sent.delivered:,} delivered, {sent.given_up:,} given up, {sent.waiting:,} wait"
+        text += f"; webhook: {sent.delivered:,} delivered, {sent.given_up:,} given up, {sent.waiting:,} waiting"
         text += f" ({sent.error})" if sent.error else ""
     return text

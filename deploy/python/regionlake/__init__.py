@@ -6,8 +6,8 @@
     with rl.open("lake") as lake:
         hits = lake.search("a bicycle", box=(0.5, 0.4, 1.0, 1.0), k=6)
 
-In a notebook `hits` shows its frames; `hits.to_pandas()`, `hits.sheet("hits.png")` and `hits.clips("clips")` give them
-as a table, a picture and clips. Options of a query are those of `regionlake search`, by the names of `Query`'s fields.
+In a notebook `hits` shows its frames; `hits.to_pandas()`, `hits.sheet("hits.png")` and `hits.clips("clips")` make a
+table, a picture and clips of them. Queries have the options of `regionlake search`, by the names of `Query`'s fields.
 
 Importing this imports no model, no lake and no engine: they are imported by the first call that needs them.
 """
@@ -70,7 +70,7 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
-    """What brings operators with it is imported when it is first used."""
+    """Imports names that need operators when they are first used."""
     from importlib import import_module
 
     if name not in _LATER:

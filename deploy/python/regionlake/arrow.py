@@ -21,7 +21,7 @@ _NOT_A_COLUMN = {"place", "mask", "then"}
 
 
 def hits_table(result: SearchResult) -> pa.Table:
-    """A row for every hit; where the query asks what follows, `then` holds the same of it."""
+    """One row for each hit; if the query has `then`, that column holds the following frame of the hit."""
     columns = _columns()
     schema = pa.schema(columns)
     rows = [_row(hit, schema.names) for hit in result.hits]
@@ -40,7 +40,7 @@ def _columns() -> list[pa.Field]:
 
 
 def _bare(hint: Any) -> object:
-    """The type of a value that may be None."""
+    """The type without None."""
     known = [part for part in get_args(hint) if part is not type(None)]
     return known[0] if type(None) in get_args(hint) else hint
 

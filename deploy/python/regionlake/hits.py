@@ -1,4 +1,4 @@
-"""The answer to a query: hits that show themselves, and that become tables, pictures and clips."""
+"""The result of a search: hits that notebooks show, and that convert to tables, pictures and clips."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Hits(Sequence[Hit]):
     """The hits of a search, nearest first.
 
-    query: what was asked. took_ms: how long the search took, without loading the model. exact: whether these are the
+    query: the query itself. took_ms: how long the search took, without loading the model. exact: whether these are the
     exact top k of the ranking. candidates: how many regions and whole frames passed the filters. region: the part of
     the query's picture that its prompts chose.
 
@@ -53,13 +53,13 @@ class Hits(Sequence[Hit]):
         return self._result.hits[index]
 
     def to_arrow(self) -> "pa.Table":
-        """A row for every hit, with the columns of `to_json`, `pts` and `source_id`; times are timestamps in UTC."""
+        """One row for each hit, with the columns of `to_json`, `pts` and `source_id`; times are timestamps in UTC."""
         from regionlake.arrow import hits_table
 
         return hits_table(self._result)
 
     def to_pandas(self) -> "pd.DataFrame":
-        """As `to_arrow`."""
+        """The table of `to_arrow` as a data frame."""
         return self.to_arrow().to_pandas()
 
     def to_json(self) -> str:
@@ -93,7 +93,7 @@ class Hits(Sequence[Hit]):
         return hits_text(self._result)
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the frames with the boxes of hits and of the query."""
+        """What a notebook shows: the frames with the boxes of the hits and the query box."""
         from regionlake.html import hits_html
 
         return hits_html(self._result, self._lake)

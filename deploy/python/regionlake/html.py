@@ -1,4 +1,4 @@
-"""Hits as a notebook shows them: their frames, with the boxes of hits and of the query drawn on."""
+"""The HTML of hits for notebooks: their frames, with the boxes of the hits and the query box drawn on them."""
 
 import base64
 import io
@@ -7,7 +7,7 @@ from html import escape
 
 from PIL import Image
 
-from deploy.contact_sheet import ASKED, HIT, caption, drawn_hits, measures, title
+from deploy.contact_sheet import HIT, QUERY, caption, drawn_hits, measures, title
 from deploy.wording import short_names
 from pipeline.lake.lake import Lake
 from regionlake.text import summary
@@ -18,7 +18,7 @@ _FAINT = "opacity:.65"
 
 
 def hits_html(result: SearchResult, lake: Lake) -> str:
-    """One element that stands by itself: pictures are inside, and it has no style sheet that a notebook might strip."""
+    """One HTML element that contains its pictures, and needs no style sheet, which a notebook might remove."""
     return "".join(_parts(result, lake))
 
 
@@ -28,7 +28,7 @@ def _parts(result: SearchResult, lake: Lake) -> Iterator[str]:
     yield f'<div style="margin:2px 0 10px"><span style="{_FAINT}">{escape(summary(result))}</span>'
     yield _legend("hit", HIT, "solid")
     if result.query.box is not None:
-        yield _legend("query box", ASKED, "dashed")
+        yield _legend("query box", QUERY, "dashed")
     yield '</div><div style="display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start">'
     names = short_names([hit.source for hit in result.hits])
     for hit, picture in drawn_hits(result, lake):

@@ -1,4 +1,4 @@
-"""Ingest, from Python."""
+"""`regionlake.ingest`, the function."""
 
 from collections.abc import Callable, Sequence
 from os import PathLike, fspath
@@ -21,19 +21,19 @@ def ingest(
     replace: bool = False,
     on_progress: "Callable[[Progress], None] | None" = None,
 ) -> "IngestReport":
-    """Adds videos and pictures to a lake, which is made where there is none, and reports what it did.
+    """Adds videos and pictures to a lake, which is created if it does not exist, and returns a report.
 
-    sources: files, folders (searched whole), globs, and http(s):// or s3:// URLs; one or several.
-    plan: settings, or the TOML file that holds those that differ from the default.
-    replace: remove and read again what another plan made of the same source.
-    on_progress: receives the counts so far, several times a second; what it raises ends the ingest, which goes on from
-        its last commit when it is called again.
+    sources: files, folders (with everything below them), globs, and http(s):// or s3:// URLs; one or several.
+    plan: the settings, or the TOML file with those that differ from the default.
+    replace: replaces sources that were ingested with another plan.
+    on_progress: called with the counts so far, several times a second. An exception that it raises ends the ingest;
+        the next call continues from the last commit.
 
-    What the lake holds already is skipped. A source that cannot be read is named in `report.quarantined` with its
-    reason, and the others go on. Raises PlanError, ModelError or LakeError before any file is read.
+    Sources that the lake already holds are skipped. A source that cannot be read is listed in `report.quarantined` with
+    the reason, and the others are ingested. Raises PlanError, ModelError or LakeError before any file is read.
 
     >>> report = ingest("bikes.mp4", lake="lake")
-    >>> report.skipped, report.segments  # it was there already
+    >>> report.skipped, report.segments  # the lake already holds it
     (1, 0)
     """
     from pipeline.ingest.run import ingest as run

@@ -1,4 +1,4 @@
-"""An open lake, from Python."""
+"""`regionlake.open`, and the lake that it returns."""
 
 import inspect
 from collections.abc import Callable
@@ -24,19 +24,19 @@ Search = TypeVar("Search", bound=Callable[..., Hits])
 def open(uri: str | PathLike[str], *, model: str | None = None) -> "Lake":
     """Opens a lake that exists: a folder, or s3://bucket/prefix.
 
-    model: whose vectors are searched, where the lake has several; its own unless named.
-    Raises LakeError when there is no lake, it is only half made, or another version wrote it.
+    model: the model whose vectors are searched; by default the one that the lake was made with.
+    Raises LakeError if there is no lake, if it is incomplete, or if an incompatible version wrote it.
     """
     return Lake(uri, model=model)
 
 
 def _takes(_: Callable[P, Query]) -> Callable[[Callable[["Lake"], Hits]], Callable[Concatenate["Lake", P], Hits]]:
-    """Tells type checkers that a method takes what Query takes, without a second list of it."""
+    """Gives a method the parameters of Query for type checkers, so that they are listed once."""
     return lambda method: cast(Callable[Concatenate["Lake", P], Hits], method)
 
 
 def _described(search: Search) -> Search:
-    """Tells the same to `help`, and to whoever looks at the signature."""
+    """Gives the method the signature of Query, and a docstring that describes its options."""
     self = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     parameters = [self, *inspect.signature(Query).parameters.values()]
     search.__signature__ = inspect.Signature(parameters, return_annotation=Hits)  # type: ignore[attr-defined]
@@ -45,7 +45,7 @@ def _described(search: Search) -> Search:
 
 
 class Lake:
-    """A lake to search and to look into; `with` closes it. The model is loaded by the first search that needs one."""
+    """An open lake; `with` closes it. The model is loaded by the first search that needs one."""
 
     def __init__(self, uri: str | PathLike[str], *, model: str | None = None) -> None:
         from pipeline.lake.lake import Lake as OpenLake
@@ -65,7 +65,7 @@ class Lake:
     def search(self, *args: Any, **options: Any) -> Hits:
         """Finds frames by what they show and where: the nearest `k`, each with its best place.
 
-        Takes a Query, or what makes one; boxes are fractions of the frame, `(x0, y0, x1, y1)`.
+        Takes a Query, or its fields as arguments; boxes are fractions of the frame, `(x0, y0, x1, y1)`.
 
         >>> hits = lake.search("a bicycle", box=(0.5, 0.4, 1.0, 1.0), k=3)
         >>> [hit.rank for hit in hits]
@@ -77,7 +77,7 @@ class Lake:
         return Hits(self._session.search(query), self._lake)
 
     def table(self, name: "TableName") -> "lance.LanceDataset":
-        """A table as it is now, as a dataset of Lance: `.to_table(columns=…, filter=…)` gives Arrow.
+        """The newest version of a table as a Lance dataset: `.to_table(columns=…, filter=…)` returns Arrow.
 
         >>> lake.table("regions").to_table(columns=["x0", "y0"], filter="area > 0.5").column_names
         ['x0', 'y0']
@@ -85,7 +85,7 @@ class Lake:
         return self._lake.dataset(name)
 
     def sources(self) -> "pa.Table":
-        """A row for every file, picture and recording, with its state.
+        """One row for each file, picture and recording, with its state.
 
         >>> lake.sources()["state"].to_pylist()
         ['complete']
@@ -103,7 +103,7 @@ class Lake:
         return status(self._lake)
 
     def check(self) -> "CheckReport":
-        """Audits the lake: that no row is lost, and none is there twice.
+        """Audits the lake: no row may be lost, and none may be there twice.
 
         >>> lake.check().ok
         True
@@ -117,7 +117,7 @@ class Lake:
         return self._lake.uri
 
     def close(self) -> None:
-        """Ends the threads that score, and unloads the model."""
+        """Ends the threads of the search, and unloads the model."""
         self._session.close()
 
     def __enter__(self) -> Self:

@@ -5,7 +5,7 @@ from schemas.query import Hit, SearchResult
 
 
 def hits_text(result: SearchResult) -> str:
-    """A line that counts, then one for every hit."""
+    """A summary, then one line for each hit."""
     names = short_names([hit.source for hit in result.hits])
     rows = [_cells(hit, names[hit.source]) for hit in result.hits]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -14,7 +14,7 @@ def hits_text(result: SearchResult) -> str:
 
 
 def summary(result: SearchResult) -> str:
-    """How many hits, of how much, and how soon."""
+    """The numbers of hits and of candidates, and the time that the search took."""
     found = f"{len(result.hits)} hits of {result.candidates:,} regions and frames in {result.took_ms:.0f} ms"
     return found if result.exact else f"{found} (approximate)"
 

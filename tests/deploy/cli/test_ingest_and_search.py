@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deploy.contact_sheet import ASKED, HIT
+from deploy.contact_sheet import HIT, QUERY
 from tests.deploy.cli.conftest import Run
 from tests.integration.clips import make_clip
 from tests.signals import default_signals
@@ -118,7 +118,7 @@ def test_a_contact_sheet_and_clips_are_left_where_asked(called: Run, lake: Path,
     assert done.returncode == 0, done.stderr
     json.loads(done.stdout)  # where the files are is told on standard error
     pixels = np.asarray(Image.open(sheet))
-    for colour in (HIT, ASKED):
+    for colour in (HIT, QUERY):
         assert (pixels == colour).all(axis=-1).sum() > 500
     cut = sorted(clips.glob("*.mp4"))
     assert [path.name[:2] for path in cut] == ["01", "02"]

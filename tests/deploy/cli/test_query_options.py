@@ -1,9 +1,9 @@
-"""Flags of a query: catches an option that is declared and cannot be asked for, or that reaches another field."""
+"""Flags of a query: catches an option that is declared and cannot be given, or that sets another field."""
 
 import typer
 from typer.testing import CliRunner
 
-from deploy.cli.query_options import Asked, flag_of, takes_query, with_flags
+from deploy.cli.query_options import QueryFields, flag_of, takes_query, with_flags
 from schemas.options import options_of
 from schemas.query import Query, WeightedMethod
 
@@ -38,12 +38,12 @@ WRITTEN = {
 }
 
 
-def asked_by(words: list[str], *, standing: bool = False) -> Asked:
-    found: list[Asked] = []
+def fields_of(words: list[str], *, standing: bool = False) -> QueryFields:
+    found: list[QueryFields] = []
 
     @takes_query(standing=standing)
-    def command(asked: Asked) -> None:
-        found.append(asked)
+    def command(query_fields: QueryFields) -> None:
+        found.append(query_fields)
 
     app = typer.Typer()
     app.command()(command)
@@ -55,16 +55,18 @@ def asked_by(words: list[str], *, standing: bool = False) -> Asked:
 def test_every_option_of_a_query_is_a_flag_that_reaches_its_field() -> None:
     for each in options_of(Query):
         words = [WRITTEN[each.field]] if each.field == "text" else [flag_of(each), WRITTEN[each.field]]
-        asked = asked_by(words)
-        assert asked[each.field] != each.default, each.field
+        query_fields = fields_of(words)
+        assert query_fields[each.field] != each.default, each.field
         others = {other.field: other.default for other in options_of(Query) if other.field != each.field}
-        assert {name: value for name, value in asked.items() if name != each.field and value != others[name]} == {}
+        assert {
+            name: value for name, value in query_fields.items() if name != each.field and value != others[name]
+        } == {}
 
 
 def test_values_have_the_types_of_their_fields() -> None:
     words = ["a dog", "--point", "0.1,0.2", "--point", "0.3,0.4", "--image", __file__, "--since", "1:30"]
-    asked = asked_by([*words, "--method", "global:0.5", "--not-roi", "0,0,0.5,0.5"])
-    query = Query(**asked)
+    query_fields = fields_of([*words, "--method", "global:0.5", "--not-roi", "0,0,0.5,0.5"])
+    query = Query(**query_fields)
     assert query.points == ((0.1, 0.2), (0.3, 0.4))
     assert query.not_rois == ((0.0, 0.0, 0.5, 0.5),)
     assert query.since == 90.0
@@ -72,13 +74,13 @@ def test_values_have_the_types_of_their_fields() -> None:
 
 
 def test_a_watch_takes_what_one_frame_can_answer_and_nothing_else() -> None:
-    asked = asked_by(["a dog", "--box", "0,0,1,1"], standing=True)
-    assert {*asked} <= {each.field for each in options_of(Query) if each.standing}
-    assert not {*asked} & {"then", "methods", "since", "k"}
+    query_fields = fields_of(["a dog", "--box", "0,0,1,1"], standing=True)
+    assert {*query_fields} <= {each.field for each in options_of(Query) if each.standing}
+    assert not {*query_fields} & {"then", "methods", "since", "k"}
 
 
 def test_the_former_name_of_a_flag_is_still_taken() -> None:
-    assert asked_by(["a dog", "--rank", "global", "--method", "regions"])["methods"] == (
+    assert fields_of(["a dog", "--rank", "global", "--method", "regions"])["methods"] == (
         WeightedMethod("regions"),
         WeightedMethod("global"),
     )

@@ -119,7 +119,7 @@ def test_the_status_of_a_lake_tells_of_its_feeds(called: Run, lake: Path) -> Non
     folder.write_status(replace(_status(), at=datetime.now(UTC) - timedelta(minutes=2)))
     shown = called("status", "--lake", lake).stdout
     assert "gate  was live" in shown
-    assert "the follower is silent since" in shown
+    assert "the follower has been silent since" in shown
     told = json.loads(called("status", "--lake", lake, "--json").stdout)
     assert told["feeds"] == []
     assert [feed["name"] for feed in told["follower"]["feeds"]] == ["gate", "yard"]
@@ -137,13 +137,13 @@ def test_a_status_of_another_version_is_refused_by_its_name(folder: StateFolder)
     [
         (0.5, True, None),
         (4.0, True, None),
-        (0.5, False, None),  # fresh: it is another machine's
-        (3.0, False, "not running since 2026-05-01 12:00:00 UTC, 3 s ago"),
-        (200.0, False, "not running since 2026-05-01 12:00:00 UTC, 3 min ago"),
-        (42.0, True, "silent since 2026-05-01 12:00:00 UTC, 42 s ago"),
+        (0.5, False, None),  # a recent status: the process may be on another machine
+        (3.0, False, "has not been running since 2026-05-01 12:00:00 UTC, 3 s ago"),
+        (200.0, False, "has not been running since 2026-05-01 12:00:00 UTC, 3 min ago"),
+        (42.0, True, "has been silent since 2026-05-01 12:00:00 UTC, 42 s ago"),
     ],
 )
 def test_a_follower_is_gone_by_its_silence_or_its_process(age_s: float, lives: bool, said: str | None) -> None:
     pid = os.getpid() if lives else int(ENDED.stdout)
     status = replace(_status(), at=datetime(2026, 5, 1, 12, tzinfo=UTC), pid=pid)
-    assert gone_text(status, now=status.at + timedelta(seconds=age_s)) == (said and f"the follower is {said}")
+    assert gone_text(status, now=status.at + timedelta(seconds=age_s)) == (said and f"the follower {said}")

@@ -56,7 +56,7 @@ def test_a_file_of_watches_tells_each_hit_once_to_a_webhook_whose_token_is_not_s
     assert receiver.taken == printed
     assert {headers["Authorization"] for headers in receiver.headers} == {"Bearer a-secret"}
     assert "secret" not in done.stdout + done.stderr
-    assert f"{len(printed)} delivered, 0 given up, 0 wait" in done.stderr
+    assert f"{len(printed)} delivered, 0 given up, 0 waiting" in done.stderr
     assert (again.returncode, again.stdout) == (0, ""), again.stderr
 
 
@@ -78,7 +78,7 @@ def test_it_watches_until_it_is_asked_to_end(lake: Path, tmp_path: Path) -> None
     [
         (("a dog",), "--threshold"),
         (("a dog", "--threshold", "0.5", "--webhook", "http://host", "--webhook-token-env", "NO_SUCH"), "NO_SUCH"),
-        (("a dog", "--queries", __file__), "TEXT stands in the file"),
+        (("a dog", "--queries", __file__), "TEXT is set in the file"),
         (("a dog", "--threshold", "0.5", "--dead-letter", "lost.jsonl"), "--dead-letter"),
         (("a dog", "--threshold", "0.5", "--webhook-token-env", "PATH"), "--webhook-token-env"),
     ],

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import regionlake as rl
-from deploy.contact_sheet import ASKED, HIT
+from deploy.contact_sheet import HIT, QUERY
 from regionlake.arrow import hits_table
 from schemas.query import SearchResult
 from schemas.query_json import hit_json
@@ -41,7 +41,7 @@ def test_a_notebook_shows_every_frame_with_both_boxes(hits: rl.Hits) -> None:
     assert len(drawn) == len(hits) == 3
     for picture in drawn:
         assert near(picture, HIT) > 200
-        assert near(picture, ASKED) > 200
+        assert near(picture, QUERY) > 200
 
 
 def test_nothing_of_a_query_or_a_source_is_taken_for_html(hits: rl.Hits) -> None:
