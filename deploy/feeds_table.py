@@ -73,11 +73,7 @@ def _lines_above(status: FollowStatus, *, gone: str | None) -> list[Text]:
     rate = sum(feed.frames_per_s for feed in status.feeds)
     lines.append(Text(f"{len(status.feeds)} feeds, {rate:,.0f} frames/s: ").append_text(_states(status.feeds)))
     if status.list_error is not None:
-        lines.append(
-            Text(
-                f"the list of feeds stays as it was: {_one_line(status.list_error)}", style="yellow"
-            )
-        )
+        lines.append(Text(f"the list of feeds stays as it was: {_one_line(status.list_error)}", style="yellow"))
     return lines
 
 

@@ -45,7 +45,7 @@ IMAGE_TEXT = KINDS[:4]
 
 
 def model_of(kind: str) -> Any:
-    """A small model of that kind, in eval mode; its weights are drawn from its name."""
+    """A small model of that kind, in eval mode; its name is the seed of its weights."""
     torch.manual_seed(sum(kind.encode()))
     without_mlp = {k: v for k, v in VISION.items() if k != "intermediate_size"}
     naflex = {k: v for k, v in VISION.items() if k != "image_size"} | {"num_patches": (SIDE_PX // PATCH_PX) ** 2}
@@ -66,7 +66,7 @@ def model_of(kind: str) -> Any:
             model = t.DINOv3ViTModel(t.DINOv3ViTConfig(**VISION, num_register_tokens=4))
         case _:
             model = t.IJepaModel(t.IJepaConfig(**VISION))
-    with torch.no_grad():  # fresh weights are so small that pictures hardly differ
+    with torch.no_grad():  # initial weights are so small that pictures hardly differ
         for name, weight in model.named_parameters():
             if weight.ndim > 1 and "position" not in name:
                 weight.mul_(4.0)
@@ -74,7 +74,7 @@ def model_of(kind: str) -> Any:
 
 
 def write_tokenizer(folder: Path, *, extra: tuple[str, ...] = (), ends_last: bool = False) -> None:
-    """CLIP's tokenizer over single letters, and over `extra` words. ends_last: its two signs are last, as CLIP's."""
+    """Writes CLIP's tokenizer of letters and `extra` words. ends_last: its special tokens come last, as in CLIP."""
     signs = ["<|startoftext|>", "<|endoftext|>"]
     words = [*LETTERS, *(f"{letter}</w>" for letter in LETTERS), *extra]
     words = [*words, *signs] if ends_last else [*signs, *words]
@@ -84,17 +84,17 @@ def write_tokenizer(folder: Path, *, extra: tuple[str, ...] = (), ends_last: boo
 
 
 def write_siglip2_tokenizer(folder: Path) -> None:
-    """SigLIP2's tokenizer over single small letters."""
+    """Writes SigLIP2's tokenizer of single small letters."""
     words = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "▁", *LETTERS, *(f"▁{letter}" for letter in LETTERS[:22])]
     vocabulary = {word: i for i, word in enumerate(words)}
     t.Siglip2Tokenizer(vocab=vocabulary, merges=[]).save_pretrained(folder)
 
 
 def write_checkpoint(kind: str, folder: Path) -> None:
-    """Model, image settings and, for an image-text model, a tokenizer."""
+    """Writes the model, its image settings and, for an image-text model, a tokenizer."""
     model_of(kind).save_pretrained(folder)
     (folder / "preprocessor_config.json").write_text(json.dumps(PIXELS))
-    if kind == "siglip2":  # which transformers reads with a tokenizer of its own, whatever the folder says
+    if kind == "siglip2":  # transformers reads it with its own class of tokenizer, whatever the folder says
         write_siglip2_tokenizer(folder)
     elif kind in IMAGE_TEXT:
         write_tokenizer(folder)
@@ -109,7 +109,7 @@ OPEN_CLIP = {
 
 
 def open_clip_resnet_weights() -> dict[str, torch.Tensor]:
-    """Random weights of the CLIP ResNet of OPEN_CLIP, by OpenAI's names."""
+    """Random weights of the CLIP ResNet of OPEN_CLIP, with OpenAI's names."""
     random = torch.Generator().manual_seed(5)
     weights: dict[str, torch.Tensor] = {}
 
@@ -166,7 +166,7 @@ def open_clip_resnet_weights() -> dict[str, torch.Tensor]:
 
 
 def write_open_clip(folder: Path, *, config: dict[str, Any], weights: dict[str, torch.Tensor]) -> None:
-    """A folder as open_clip writes it, with a config.json of timm's beside, which is no checkpoint's."""
+    """Writes a folder as open_clip does, with a config.json of timm, which does not describe the checkpoint."""
     folder.mkdir(exist_ok=True)
     save_file(weights, folder / "open_clip_model.safetensors")
     pixels = {"mean": PIXELS["image_mean"], "std": PIXELS["image_std"], "interpolation": "bicubic"}

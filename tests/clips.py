@@ -1,4 +1,4 @@
-"""Clips with one special trait each, made by ffmpeg and PyAV from synthetic pictures when a test asks for them."""
+"""Clips with one special property each, made by ffmpeg and PyAV from synthetic pictures when a test needs them."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 
-_SCENES = (  # two moving pictures with a hard cut between them, the second with sound-free plain motion
+_SCENES = (  # two moving pictures with a hard cut between them, without sound
     "testsrc2=size={size}:rate=25:duration=2[a];mandelbrot=size={size}:rate=25,trim=duration=2[b];[a][b]concat=n=2:v=1"
 )
 _X264 = "-c:v libx264 -preset veryfast -pix_fmt yuv420p -g 25"
@@ -30,7 +30,7 @@ def synthetic(path: Path, options: str = _X264, *, size: str = "160x120", then: 
 
 def _edit_list(path: Path) -> Path:
     whole = synthetic(path.with_name("whole.mp4"), f"{_X264} -bf 3 -g 50")
-    ffmpeg("-ss", "0.7", "-i", str(whole), "-c", "copy", str(path))  # begins between sync points
+    ffmpeg("-ss", "0.7", "-i", str(whole), "-c", "copy", str(path))  # the clip begins between sync points
     return path
 
 
@@ -119,7 +119,7 @@ class Clips:
 def ffprobe_pts(path: Path) -> list[int]:
     """PTS of every frame, by `ffprobe -show_entries frame=pts,best_effort_timestamp`.
 
-    AVI with B-frames has only the latter, and for the last frames neither: those follow a tick apart.
+    AVI with B-frames has only the latter, and the last frames have neither: their PTS follow a tick apart.
     """
     entries = "frame=pts,best_effort_timestamp"
     tool = shutil.which("ffprobe") or pytest.fail("ffprobe is not installed; apt-get install ffmpeg")

@@ -1,4 +1,4 @@
-"""Fixtures for every test: the folder of real clips, and what fails loudly when it is absent."""
+"""Fixtures for all tests, such as the folder of real clips and the command line in this process."""
 
 import os
 import subprocess
@@ -20,15 +20,17 @@ if TYPE_CHECKING:  # most tests need neither torch nor transformers
     from tests.segmenters import Segmenters
 
 ROOT = Path(__file__).parent.parent
-Run = Callable[..., "subprocess.CompletedProcess[str]"]  # arguments of `regionlake`: its exit code, what it printed
-# as Hypothesis has it for CI: the same examples each time, and no deadline on a busy machine
+Run = Callable[
+    ..., "subprocess.CompletedProcess[str]"
+]  # called with arguments of `regionlake`; returns its exit code and its output
+# Hypothesis' profile for CI: the same examples each time, and no deadline on a busy machine
 settings.register_profile("here", settings.get_profile("ci"), max_examples=50)
 settings.load_profile("here")
 
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
-    """Folder of real clips with ground truth: $REGIONLAKE_TEST_DATA, or `../shared/data` beside the checkout."""
+    """Folder of real clips with ground truth: $REGIONLAKE_TEST_DATA, or `../shared/data` next to the checkout."""
     folder = Path(os.environ.get("REGIONLAKE_TEST_DATA", ROOT.parent / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip(f"no test data at {folder}; set REGIONLAKE_TEST_DATA to the folder of pets09-s2l1 and others")
@@ -59,7 +61,7 @@ def segmenters(tmp_path_factory: pytest.TempPathFactory) -> "Segmenters":
 
 @pytest.fixture
 def called(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Runs `regionlake ARGUMENTS…` in this process, which has imported everything. Logs nothing."""
+    """Runs `regionlake ARGUMENTS…` in this process, which has imported everything, without setting up its log."""
     from deploy.cli.main import main
 
     def run(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
@@ -83,7 +85,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @cache
 def group(path: Path) -> str:
-    """What one worker runs, one after the other: what starts clusters, follows feeds or shares a lake; else a file."""
+    """The group of a test file, which one worker runs: tests that start clusters, follow feeds or share a lake."""
     if "pytest.mark.ray" in path.read_text():
         return "clusters"
     if path.is_relative_to(ROOT / "tests" / "live"):
@@ -95,7 +97,7 @@ FIRST = ("clusters", "feeds", "commands", "integration", "lab")  # groups and fo
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest comes first: the other workers then have the many short tests for its time."""
+    """Puts the longest tests first: other workers then run the many short tests meanwhile."""
 
     def turn(item: pytest.Item) -> int:
         names = (group(item.path), *item.path.parts)
@@ -105,7 +107,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Groups(LoadFileScheduling):
-    """For several workers: a group stays whole, for its fixtures, and because the machine carries one such test."""
+    """Keeps each group on one worker, for its fixtures, and because the machine can run only one such test."""
 
     def _split_scope(self, nodeid: str) -> str:
         return group(ROOT / nodeid.partition("::")[0])
@@ -117,5 +119,5 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
 
 @pytest.fixture(scope="session")
 def kill_rounds(request: pytest.FixtureRequest) -> int:
-    """How many processes the kill test on Ray kills; that on one process kills a quarter as many of each kind."""
+    """How many processes the kill test on Ray kills; the test on one process kills a quarter as many of each kind."""
     return int(request.config.getoption("--kill-rounds"))

@@ -119,7 +119,7 @@ def _dino_swin() -> Any:
 
 
 def model_of(kind: str) -> Any:
-    """A small model of that kind, in eval mode; its weights are drawn from its name."""
+    """A small model of that kind, in eval mode; its name is the seed of its weights."""
     torch.manual_seed(sum(kind.encode()))
     plain_resnet = {"backbone_config": t.ResNetConfig(**_RESNET, out_features=["stage4"])}
     match kind:
@@ -217,7 +217,7 @@ def model_of(kind: str) -> Any:
             model = t.OmDetTurboForObjectDetection(config)
         case _:
             raise ValueError(kind)
-    with torch.no_grad():  # fresh weights are so small that pictures hardly differ
+    with torch.no_grad():  # initial weights are so small that pictures hardly differ
         for name, weight in model.named_parameters():
             if weight.ndim > 1 and "position" not in name:
                 weight.normal_(0.0, 0.6 / max(1.0, weight[0].numel() ** 0.5) * 2)
@@ -225,7 +225,7 @@ def model_of(kind: str) -> Any:
 
 
 def write_detector(kind: str, folder: Path) -> None:
-    """Model, image settings and, for an open vocabulary, a tokenizer."""
+    """Writes the model, its image settings and, for an open vocabulary, a tokenizer."""
     model_of(kind).save_pretrained(folder)
     (folder / "preprocessor_config.json").write_text(json.dumps(PIXELS[kind]))
     if "grounding" in kind:
@@ -235,7 +235,7 @@ def write_detector(kind: str, folder: Path) -> None:
 
 
 def write_bert_tokenizer(folder: Path) -> None:
-    """BERT's over single letters; Grounding DINO knows its special tokens by their places in BERT's vocabulary."""
+    """Writes BERT's tokenizer of single letters; Grounding DINO needs BERT's numbers for special tokens."""
     words = [f"[unused{i}]" for i in range(_BERT["vocab_size"])]
     words[0], words[100], words[101], words[102], words[103] = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
     words[1012], words[1029] = ".", "?"
@@ -246,7 +246,7 @@ def write_bert_tokenizer(folder: Path) -> None:
 
 
 def write_clip_tokenizer(folder: Path, *, longest: int) -> None:
-    """CLIP's over single letters; the sentence ends with the highest token, as the models expect."""
+    """Writes CLIP's tokenizer of single letters; a sentence ends with the highest token, as the models expect."""
     words = ["!", *LETTERS, *(f"{letter}</w>" for letter in LETTERS)]
     words += [f"<{i}>" for i in range(len(words), 62)] + ["<|startoftext|>", "<|endoftext|>"]
     (folder / "vocab.json").write_text(json.dumps({word: i for i, word in enumerate(words)}))
@@ -256,7 +256,7 @@ def write_clip_tokenizer(folder: Path, *, longest: int) -> None:
 
 
 def assert_alike(found: Proposals, other: Proposals, *, atol: float) -> None:
-    """The same boxes with the same scores and labels, in any order: scores that are all but equal change places."""
+    """Asserts equal boxes, scores and labels in any order, as rounding may reorder nearly equal scores."""
     assert len(found) == len(other)
     if len(found):
         apart = np.abs(found.boxes.xyxy[:, None] - other.boxes.xyxy[None]).max(axis=2)

@@ -1,4 +1,4 @@
-"""EfficientNet-lite2 in torch: what the backbone's graph is compared with."""
+"""EfficientNet-lite2 in torch, with which the graph of the backbone is compared."""
 
 import warnings
 from pathlib import Path
@@ -10,13 +10,13 @@ from operators.encoders.everyday.backbone import EFFICIENTNET
 
 
 class FeatureExtractor(torch.nn.Module):
-    """Pictures, uint8 (N, H, W, 3), to features before pooling, (N, rows, cols, 1280)."""
+    """Pictures, uint8 (N, H, W, 3) → features before pooling, (N, rows, cols, 1280)."""
 
     def __init__(self) -> None:
         super().__init__()
         self.network = EfficientNet.from_name("efficientnet-lite2")
         self.network.load_state_dict(torch.load(EFFICIENTNET.path, map_location="cpu", weights_only=True))
-        # the package pads for the odd sizes of 260 px; ours are whole cells, and the last stride pads for even ones
+        # the package pads for odd sizes of 260 px; our sizes are even, and the last stride pads for them
         last = [m for m in self.network.modules() if hasattr(m, "static_padding") and max(m.stride) == 2][-1]
         last.static_padding = torch.nn.ZeroPad2d((1, 2, 1, 2))
         self.eval()
@@ -28,7 +28,7 @@ class FeatureExtractor(torch.nn.Module):
 
 
 def export(path: Path) -> None:
-    """As ONNX by torch's exporter, which folds batch normalisations: so the graph was made until 0.1.0."""
+    """Exports ONNX with torch, which folds batch normalisations; the graph was made like this until 0.1.0."""
     axes = {"pictures": {0: "n", 1: "height", 2: "width"}, "features": {0: "n", 1: "rows", 2: "cols"}}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

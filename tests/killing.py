@@ -1,4 +1,4 @@
-"""Processes that are killed at any moment."""
+"""Processes that are killed at random moments."""
 
 import multiprocessing
 import random
@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 
 class Victims:
-    """Children that run functions of `module`, each killed after at most within_s of its work.
+    """Child processes that run functions of `module`, each killed at most within_s after it began.
 
-    Forked from a process that has only imported the module: starting Python anew takes ten times as long.
-    killed: how many were still at work then.
+    They are forked from a process that has only imported the module: starting Python takes ten times as long.
+    killed: how many of them were still running when they were killed.
     """
 
     def __init__(self, module: str, *, seed: int, within_s: float) -> None:
@@ -22,18 +22,18 @@ class Victims:
         self.killed = 0
 
     def kill_one(self, work: Callable[..., None], *arguments: object) -> None:
-        """work: gets a Connection after the arguments, through which it tells that it begins."""
-        opened, tells = self._processes.Pipe(duplex=False)
-        child = self._processes.Process(target=work, args=(*arguments, tells))
+        """work: called with the arguments and a Connection, to which it sends something when it begins."""
+        receiver, sender = self._processes.Pipe(duplex=False)
+        child = self._processes.Process(target=work, args=(*arguments, sender))
         child.start()
-        assert opened.poll(60), "the child did not start"
+        assert receiver.poll(60), "the child did not start"
         time.sleep(self._random.uniform(0.0, self._within_s))
         child.kill()
         child.join()
         self.killed += child.exitcode == -signal.SIGKILL
 
     def spare_one(self, work: Callable[..., None], *arguments: object) -> None:
-        """Lets it end by itself."""
+        """Runs `work` in a child process to its end."""
         child = self._processes.Process(target=work, args=arguments)
         child.start()
         child.join(60)

@@ -1,4 +1,4 @@
-"""Packages of somebody else's, as an installer leaves them: modules, and the entry points that they register."""
+"""Third-party packages as an installer writes them: modules, and the entry points that they register."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -65,7 +65,7 @@ class GreyConfig:
 
 
 def install(folder: Path, package: str, modules: Mapping[str, str], *, points: str = "") -> Path:
-    """Writes a package, which is installed where `folder` is on the path of imports.
+    """Writes a package, which counts as installed if `folder` is on the import path.
 
     modules: file name → source. points: the lines of its entry_points.txt.
     """

@@ -1,7 +1,7 @@
 """Small segmenters with random weights, written as `transformers` writes them.
 
-EdgeTAM's image encoder is a network of timm's, which this project does not install: a pyramid of four convolutions
-stands in its place, with the interface that `EdgeTamVisionModel` asks for. All behind it is EdgeTAM's own.
+EdgeTAM's image encoder is a network of timm, which this project does not install. A pyramid of four convolutions with
+the interface that `EdgeTamVisionModel` expects replaces it. Everything after it is EdgeTAM's own code.
 """
 
 import json
@@ -130,7 +130,7 @@ def _vit() -> Any:
 
 
 def model_of(kind: str) -> Any:
-    """A small model of that kind, in eval mode; its weights are drawn from its name."""
+    """A small model of that kind, in eval mode; its name is the seed of its weights."""
     torch.manual_seed(sum(kind.encode()))
     match kind:
         case "sam":
@@ -182,19 +182,19 @@ def model_of(kind: str) -> Any:
             ))  # fmt: skip
         case _:
             raise ValueError(kind)
-    with torch.no_grad():  # fresh weights are so small that pictures and prompts hardly differ
+    with torch.no_grad():  # initial weights are so small that pictures and prompts hardly differ
         for name, weight in model.named_parameters():
             if weight.ndim > 1:
                 weight.normal_(std=0.3 if "embed" in name or "token" in name else weight[0].numel() ** -0.5)
             elif name.endswith("pred_obj_score_head.proj_out.bias"):
-                weight.fill_(9.0)  # a thing that is followed is in sight: else its mask would be empty
+                weight.fill_(9.0)  # the followed object is visible: else its mask would be empty
             elif "bias" in name:
                 weight.normal_(std=0.1)
     return model.eval()
 
 
 def write_checkpoint(kind: str, folder: Path) -> None:
-    """Model and image settings."""
+    """Writes the model and its image settings."""
     # transformers 5.23 would write "tracker_model.tracker_model…" for sam3_video, which it cannot read again; as its
     # modules are named, the weights are called what its own renaming for Sam3TrackerModel reads
     model_of(kind).save_pretrained(folder, save_original_format=kind != "sam3_video")

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def default_signals() -> Iterator[None]:
-    """Processes started inside obey SIGINT and SIGTERM.
+    """Processes that are started in the block obey SIGINT and SIGTERM.
 
-    A shell starts the background jobs of a script with SIGINT ignored. Whatever tests start there would inherit that,
-    and never end.
+    A shell starts the background jobs of a script with SIGINT ignored. Processes that tests start there would inherit
+    this, and never end.
     """
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     signal.signal(signal.SIGINT, signal.default_int_handler)

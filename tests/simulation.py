@@ -1,4 +1,4 @@
-"""Time and threads that a test drives: hours pass in milliseconds, and threads take turns as a seed has it."""
+"""Simulated time and threads for tests: hours pass in milliseconds, and a seed chooses which thread runs."""
 
 import random
 import threading
@@ -12,7 +12,7 @@ BEGAN = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
 class SimulatedTime:
-    """A TimeSource of one thread, which stands still but for what the test and its waits add to it."""
+    """A TimeSource for one thread, which advances only when the test or a wait says so."""
 
     def __init__(self, began: datetime = BEGAN) -> None:
         self._began = began
@@ -30,7 +30,7 @@ class SimulatedTime:
     def wait_for(
         self, condition: threading.Condition, true: Callable[[], object], timeout_s: float | None = None
     ) -> bool:
-        del condition  # nobody else would notify it
+        del condition  # no other thread exists that could notify it
         if not true():
             assert timeout_s is not None, "it would wait for ever"
             self._now_s += timeout_s
@@ -39,7 +39,7 @@ class SimulatedTime:
 
 @dataclass(eq=False, slots=True)
 class _Task:
-    """A thread of a simulation. go: released where it is its turn. ready: what it waits for, until `until_s`."""
+    """A thread of a simulation. go: released at its turn. ready: the condition for which it waits, until `until_s`."""
 
     name: str
     go: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
@@ -50,11 +50,11 @@ class _Task:
 
 
 class Simulation:
-    """A TimeSource and Threads. Of its threads one runs at a time, until it waits or sleeps; which one is next is drawn
-    from those that can go on. Where none can, time passes until the first deadline.
+    """A TimeSource and Threads. One of its threads runs at a time, until it waits or sleeps; the next one is drawn from
+    those that can continue. If none can, time advances to the first deadline.
 
-    Real threads run the code as it is; whatever they wait for in another way than by these seams stops the simulation.
-    No thread may hold a lock while it waits, other than the condition that it waits for.
+    The code runs unchanged in real threads; a wait that does not use this TimeSource or these Threads stops the
+    simulation. While it waits, a thread may hold no lock but that of the condition for which it waits.
     trace: (seconds, thread) of each turn, in order.
     """
 
@@ -67,7 +67,7 @@ class Simulation:
         self.trace: list[tuple[float, str]] = []
 
     def run(self, main: Callable[[], T]) -> T:
-        """What `main` returns, which is the first of the threads."""
+        """Runs `main` as the first of the threads, and returns its result."""
         task = _Task("main")
         self._tasks.append(task)
         self._current.task = task

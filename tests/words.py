@@ -1,6 +1,6 @@
-"""The words of the project: finds those that tests/words.toml replaces, in what people read.
+"""Finds words that tests/words.toml replaces, in docstrings, comments, messages and documents.
 
-`python -m tests.words [FOLDER …]` prints each as `file:line: word → suggestion`, and how often it is there.
+`python -m tests.words [FOLDER …]` prints each as `file:line: word → suggestion`, and how often each occurs.
 """
 
 import ast
@@ -21,7 +21,7 @@ PRODUCT = ("schemas", "operators", "pipeline", "deploy", ".github", "README.md",
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A word that is replaced, what replaces it, and where it is right after all."""
+    """A word that is replaced, its replacement, and where it is allowed."""
 
     pattern: re.Pattern[str]
     instead: str
@@ -30,7 +30,7 @@ class Rule:
     files: tuple[str, ...] = ()
 
     def found(self, text: str) -> Iterator[tuple[int, str]]:
-        """Offsets in the text at which the word stands, and how it is written there."""
+        """Offsets of the word in the text, and how it is written there."""
         right = [match.span() for phrase in self.allow for match in phrase.finditer(text)]
         for match in self.pattern.finditer(text):
             inside = any(first <= match.start() and match.end() <= last for first, last in right)
@@ -56,7 +56,7 @@ def read_rules(path: Path = RULES) -> tuple[Rule, ...]:
 
 
 def texts_of_python(source: str) -> Iterator[tuple[int, str]]:
-    """Docstrings, messages and comments with their first lines; comments below each other are one text."""
+    """Docstrings, messages and comments with their first lines; comments on consecutive lines are one text."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
             yield node.lineno, node.value
@@ -76,7 +76,7 @@ def texts_of_python(source: str) -> Iterator[tuple[int, str]]:
 
 
 def texts_of_markdown(source: str) -> Iterator[tuple[int, str]]:
-    """The whole text without blocks of code, whose lines stay empty."""
+    """The whole text, with empty lines in place of blocks of code."""
     yield (
         1,
         re.sub(r"^```.*?^```", lambda block: "\n" * block.group().count("\n"), source, flags=re.MULTILINE | re.DOTALL),
@@ -84,7 +84,7 @@ def texts_of_markdown(source: str) -> Iterator[tuple[int, str]]:
 
 
 def find_words(path: Path, rules: Iterable[Rule]) -> Iterator[tuple[int, str, Rule]]:
-    """Line, word and rule of all that the rules find in a file; names in `code` are no words."""
+    """Yields line, word and rule of everything that the rules find in a file; names in `code` do not count."""
     texts = texts_of_python if path.suffix == ".py" else texts_of_markdown
     rules = [rule for rule in rules if not str(path).endswith(rule.files or ("\0",))]
     for line, raw in texts(path.read_text()):
@@ -95,7 +95,7 @@ def find_words(path: Path, rules: Iterable[Rule]) -> Iterator[tuple[int, str, Ru
 
 
 def product(under: Iterable[str] = PRODUCT) -> Iterator[Path]:
-    """What people read of the product, in order."""
+    """Yields the files that the words are checked in, in order."""
     for name in under:
         path = ROOT / name
         yield from [path] if path.is_file() else sorted(f for f in path.rglob("*") if f.suffix in (".py", ".md"))

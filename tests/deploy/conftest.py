@@ -1,4 +1,4 @@
-"""Fixtures of what people run: answers to draw and print."""
+"""Fixtures for the tests of deploy: search results to draw and print."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

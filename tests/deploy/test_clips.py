@@ -1,5 +1,5 @@
-"""Clip export: catches clips that reach into the next shot, lose frames or their times, lie on their side,
-or read a whole source anew for each hit."""
+"""Export of clips: catches clips that reach into the next shot, lose frames or their times, are not rotated,
+or read a whole source again for each hit."""
 
 import subprocess
 from collections.abc import Callable
@@ -62,12 +62,12 @@ def test_a_clip_shows_what_the_source_shows(tmp_path: Path) -> None:
         shown = [f.to_ndarray(format="rgb24") for f in a.decode(video=0)][12:18]
         cut = [f.to_ndarray(format="rgb24") for f in b.decode(video=0)]
     errors = [np.abs(x.astype(int) - y).mean() for x, y in zip(shown, cut, strict=True)]
-    assert max(errors) < 8  # encoded twice; neighbouring frames of this noisy clip differ by more than that
+    assert max(errors) < 8  # the frames were encoded twice; neighbouring frames of this noisy clip differ by more
 
 
 def test_a_turned_recording_gives_an_upright_clip(tmp_path: Path) -> None:
     source, turned = make_clip(tmp_path / "source.mp4", seed=3), tmp_path / "turned.mp4"
-    turn = ["-c", "copy", "-metadata:s:v:0", "rotate=90"]  # FFmpeg before 6; -display_rotation after it
+    turn = ["-c", "copy", "-metadata:s:v:0", "rotate=90"]  # for FFmpeg before 6; newer ones have -display_rotation
     subprocess.run(["ffmpeg", "-v", "error", "-i", str(source), *turn, str(turned)], check=True)
     cut_clip(find_video(str(turned)), tmp_path / "clip.mp4", start_s=0, stop_s=1)
     with av.open(str(turned)) as container:
@@ -84,7 +84,7 @@ def test_a_source_that_is_gone_is_named(tmp_path: Path) -> None:
         find_video(str(tmp_path / "gone.mp4"))
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     lake = Lake.create_or_open(str(tmp_path / "lake"), SPACE)
     result = SearchResult(Query(text="a"), took_ms=0.0, exact=True, candidates=0, hits=())
@@ -103,7 +103,7 @@ def test_a_source_of_many_hits_is_probed_once(
         return probe(path, uri=uri)
 
     monkeypatch.setattr("deploy.clips.probe", counted)
-    # sources alternate by rank, as they may in an answer
+    # hits of the sources alternate, as they may in a result
     hits = [make_hit(rank=rank + 1, source=str(clips[rank % 2])) for rank in range(4)]
     hits = [replace(hit, source_id="synthetic", pts_s=0.5 * hit.rank - 0.5, shot_s=None) for hit in hits]
     lake = Lake.create_or_open(str(tmp_path / "lake"), SPACE)

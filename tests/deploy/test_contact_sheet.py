@@ -1,4 +1,4 @@
-"""Contact sheets: catches boxes and masks in the wrong place or colour, overlapping tiles, and answers without hits."""
+"""Contact sheets: catches boxes and masks in the wrong place or colour, overlapping tiles, and errors without hits."""
 
 import io
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def extent(picture: Image.Image, colour: tuple[int, int, int], *, below_px: int 
 
 def test_the_hit_box_is_drawn_where_the_hit_is(make_hit: Callable[..., Hit]) -> None:
     tile = draw_hit(Image.new("RGB", (400, 200), GREY), make_hit(box=(0.25, 0.25, 0.5, 0.75)), query_box=None)
-    assert extent(tile, HIT, below_px=30) == (100, 50, 200, 150)  # the rank's badge lies above
+    assert extent(tile, HIT, below_px=30) == (100, 50, 200, 150)  # the badge with the rank is above
     assert tile.getpixel((150, 100)) == GREY, "the box must not hide what it shows"
 
 
@@ -45,7 +45,7 @@ def test_the_query_box_is_drawn_in_its_own_colour(make_hit: Callable[..., Hit]) 
 
 
 def test_a_mask_is_tinted_and_outlined_whatever_its_size(make_hit: Callable[..., Hit]) -> None:
-    plane = np.zeros((400, 800), bool)  # of the keyframe; the tile is half as large
+    plane = np.zeros((400, 800), bool)  # pixels of the keyframe; the tile is half as large
     plane[120:280, 240:360] = True
     (mask,) = encode_masks(plane[None])
     hit = make_hit(box=(0.25, 0.25, 0.5, 0.75))
@@ -91,7 +91,7 @@ def test_any_box_can_be_drawn_and_stays_in_the_picture(
     assert left <= x0 * size[0] + 1
     assert right >= min(x1 * size[0], size[0]) - 1
     assert bottom >= min(y1 * size[1], size[1]) - 1
-    assert top == 0, "the rank's badge stands in the upper left corner"
+    assert top == 0, "the badge with the rank is in the upper left corner"
 
 
 def test_a_hit_of_a_feed_is_named_by_the_feed_and_utc(make_hit: Callable[..., Hit]) -> None:
@@ -110,7 +110,7 @@ def test_every_hit_has_its_tile_in_order_of_rank(make_result: Callable[..., Sear
     pixels = np.asarray(sheet).astype(int)
     centres = []
     for colour in colours:
-        near = np.abs(pixels - colour).max(axis=-1) < 4  # JPEG rounds colours
+        near = np.abs(pixels - colour).max(axis=-1) < 4  # JPEG changes colours a little
         ys, xs = np.nonzero(near)
         assert len(ys) > 0.5 * TILE_PX * 270
         centres.append((round(float(ys.mean()) / 100), float(xs.mean())))

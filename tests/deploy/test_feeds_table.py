@@ -1,4 +1,4 @@
-"""The table of feeds: catches lines folded or cut off at the bottom, and feeds in trouble that are not shown."""
+"""The table of feeds: catches lines that are folded or cut off, and feeds in trouble that are not shown."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -81,7 +81,7 @@ def test_whatever_names_and_errors_hold(feeds: list[FeedStatus], width: int, hei
 
 
 @pytest.mark.parametrize("width", [80, 160])
-def test_a_row_tells_the_feed(width: int) -> None:
+def test_a_row_describes_the_feed(width: int) -> None:
     lines = _lines(_status([_feed("gate"), _feed("yard", "stalled", error=ERROR)]), width=width)
     received = ["12.3", "M"] if width == 160 else []
     assert _row(lines, "gate") == ["gate", "live", "3", "min", "25.0", "0.3", "s", *received, "4,321", "12", "0", "0"]
@@ -91,7 +91,7 @@ def test_a_row_tells_the_feed(width: int) -> None:
     assert f"frames lost: 250 {ERROR}" in [line.rstrip() for line in lines]
 
 
-def test_feeds_are_by_name_and_told_apart_by_their_ends() -> None:
+def test_feeds_are_sorted_by_name_and_distinguished_by_their_ends() -> None:
     names = [f"north-entrance-upper-level-{n}" for n in (3, 1, 2)]
     rows = [line.split()[0] for line in _lines(_status([_feed(n) for n in names]), width=80) if line.startswith("n")]
     assert [row[-1] for row in rows] == ["1", "2", "3"]

@@ -1,4 +1,4 @@
-"""Doctor: catches a broken installation that passes, a finding without its fix, and a check that stops the others."""
+"""Doctor: catches a broken installation that passes, findings without a fix, and a check that stops the others."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from deploy.health import examine
 
 
 def doctor(*arguments: str, packages: Path | None = None) -> tuple[int, dict[str, dict[str, str]]]:
-    """Exit code and findings by subject; `packages` is a folder that is searched for packages first."""
+    """Exit code and findings by subject. packages: a folder that comes first on the import path."""
     env = os.environ | ({"PYTHONPATH": str(packages)} if packages else {})
     command = [sys.executable, "-m", "deploy.cli.main", "doctor", "--json", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=300)
@@ -22,7 +22,7 @@ def doctor(*arguments: str, packages: Path | None = None) -> tuple[int, dict[str
 
 
 def installed(folder: Path, name: str, version: str) -> Path:
-    """A folder in which a package seems to be installed."""
+    """A folder with the metadata of an installed package."""
     info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
@@ -42,7 +42,7 @@ def test_a_package_of_another_version_fails_with_the_version_to_install(tmp_path
     assert found["lancedb"]["state"] == "fail"
     assert "0.1" in found["lancedb"]["found"]
     assert "lancedb==0.40.*" in found["lancedb"]["fix"]
-    assert found["model"]["state"] == "ok", "the other checks go on"
+    assert found["model"]["state"] == "ok", "the other checks continue"
 
 
 def test_a_second_opencv_is_a_warning_that_says_how_to_get_rid_of_it(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What Prometheus scrapes: catches counters that go back, names and labels that change, and text it cannot parse."""
+"""Metrics for Prometheus: catches counters that decrease, names and labels that change, and text it cannot parse."""
 
 import socket
 import urllib.request
@@ -44,7 +44,7 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 class _Follower:
-    """Tells what it is set to."""
+    """Reports the status that it is given."""
 
     def __init__(self) -> None:
         self.status: FollowStatus | None = None
@@ -123,7 +123,7 @@ def test_counters_go_on_when_another_feed_takes_the_name(server: MetricsServer, 
         assert _of(samples, "feed_restarts_total", feed="gate", reason="broke off") == 2
         assert _of(samples, "feed_restarts_total", feed="gate", reason="refused") == 1
     follower.status = replace(STATUS, feeds=())
-    assert not any("feed" in dict(labels) for _, labels in _scrape(server)), "a feed that was removed tells nothing"
+    assert not any("feed" in dict(labels) for _, labels in _scrape(server)), "a removed feed has no metrics"
     follower.status = replace(STATUS, feeds=(replace(new, received=1, shed=0),))
     assert _of(_scrape(server), "feed_frames_received_total", feed="gate") == 1000 + 20 + 1
 

@@ -1,4 +1,4 @@
-"""Set-up: catches a machine without a fitting Python being met by a traceback, and a lock that breaks cv2."""
+"""Set-up: catches a traceback on a machine without a suitable Python, and a lock file that breaks cv2."""
 
 import os
 import re
@@ -21,7 +21,7 @@ def lock(name: str) -> dict[str, str]:
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> Path:
-    """A checkout in which nothing was set up."""
+    """A checkout without an environment."""
     shutil.copytree(ROOT / "deploy", tmp_path / "checkout" / "deploy")
     shutil.copy(ROOT / "pyproject.toml", tmp_path / "checkout")
     return tmp_path / "checkout"
@@ -35,7 +35,7 @@ def set_up(checkout: Path, **environment: str) -> "subprocess.CompletedProcess[s
 
 
 def tools(folder: Path, **scripts: str) -> str:
-    """A PATH with the few tools that the script uses, and with these scripts for interpreters."""
+    """A PATH with the few tools that the script uses, and with these scripts as interpreters."""
     folder.mkdir()
     for name in ("cat", "cksum", "dirname", "grep"):
         (folder / name).symlink_to(shutil.which(name) or pytest.fail(f"{name} is missing"))

@@ -1,4 +1,4 @@
-"""Times and names: catches ones that mislead."""
+"""Times, sizes and names: catches texts that mislead."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Fixtures of whole runs."""
+"""Fixtures for tests of whole runs."""
 
 import os
 from pathlib import Path
@@ -21,7 +21,7 @@ def ten_clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def clean(ten_clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    """The lake of the ten clips after an undisturbed run."""
+    """The lake of the ten clips after a run without faults."""
     lake = tmp_path_factory.mktemp("clean") / "lake"
     finish(start(ten_clips, lake, "local", dict(os.environ)))
     return Lake.open(str(lake))

@@ -1,4 +1,4 @@
-"""Processes of an ingest that are killed at a random moment, after which the same command must bring everything in."""
+"""Kills processes of an ingest at a random moment, after which the same command must complete the lake."""
 
 import os
 import random
@@ -14,7 +14,7 @@ from pipeline.lake.audit.check import check
 from pipeline.lake.audit.compare import compare
 from pipeline.lake.lake import Lake
 
-VICTIMS = {  # first those that only Ray has: the others are killed on one process, too
+VICTIMS = {  # those that only Ray has come first: the others are also killed in the test on one process
     "embedder": "_EmbedActor",
     "committer": "_WriterActor",
     "reader": "_ReadActor",
@@ -35,13 +35,13 @@ def start(clips: Path, lake: Path, engine: str, environment: dict[str, str]) -> 
 
 
 def processes(sign: str) -> list[int]:
-    """Ids of the processes below this one whose command line holds `sign`: another run on the machine is not ours."""
+    """Ids of descendants of this process whose command line contains `sign`; other runs on the machine do not count."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if sign in (folder / "cmdline").read_text().replace("\0", " ") and os.getpid() in ancestors(folder.name):
                 found.append(int(folder.name))
-        except OSError:  # it ended while we looked
+        except OSError:  # the process has just ended
             continue
     return found
 
@@ -49,7 +49,9 @@ def processes(sign: str) -> list[int]:
 def ancestors(pid: str) -> list[int]:
     found: list[int] = []
     while pid != "0":
-        pid = Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()[1]  # after the name: state, parent
+        pid = (
+            Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()[1]
+        )  # fields after the name: state, parent
         found.append(int(pid))
     return found
 
@@ -63,12 +65,12 @@ def finish(process: subprocess.Popen[str]) -> str:
 def kill_and_rerun(
     victim: str, generator: random.Random, engine: str, clips: Path, lake: Path, environment: dict[str, str]
 ) -> None:
-    """Kills the victim at a random moment of its life in an ingest, lets the run end, and runs it again to its end."""
+    """Kills the victim at a random moment of an ingest, waits for the run to end, and runs it again to its end."""
     for attempt in range(6):
         run = start(clips, lake / str(attempt), engine, environment)
         while run.poll() is None and not victims(victim, run):
             time.sleep(0.02)
-        # shorter at each attempt: it may live for a moment only
+        # shorter at each attempt: the process may live only for a moment
         time.sleep(generator.uniform(0, 6.0) * 0.6**attempt)
         pids = victims(victim, run)
         for pid in pids:

@@ -1,4 +1,4 @@
-"""Catches a bad input that stops the run, goes unnamed, or leaves half its rows behind."""
+"""Catches bad inputs that stop the run, are not named, or leave half of their rows in the lake."""
 
 import os
 import subprocess
@@ -20,11 +20,11 @@ def bad_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     good = make_clip(folder / "good.mp4", seed=1).read_bytes()
     (folder / "text.mp4").write_text("this is not a video\n" * 50)
     (folder / "empty.mp4").write_bytes(b"")
-    (folder / "truncated.mp4").write_bytes(good[: len(good) // 2])  # the index is at the end, and gone
+    (folder / "truncated.mp4").write_bytes(good[: len(good) // 2])  # the index, which is at the end, is missing
     audio = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "sine=duration=1", str(folder / "audio.mp4")]
     subprocess.run(audio, check=True)
     (folder / "loop.mp4").symlink_to(folder / "loop.mp4")  # cannot be opened, not even by root
-    os.mkfifo(folder / "pipe.mp4")  # opening it would wait for ever
+    os.mkfifo(folder / "pipe.mp4")  # a FIFO: opening it would wait for ever
     return folder
 
 
@@ -80,7 +80,7 @@ def test_a_source_that_was_mended_is_done_by_the_next_run(bad_folder: Path, tmp_
     assert check(lake).problems == ()
 
 
-def test_another_plan_is_refused_and_replaces_when_told_to(bad_folder: Path, tmp_path: Path) -> None:
+def test_another_plan_is_refused_and_replaces_with_the_flag(bad_folder: Path, tmp_path: Path) -> None:
     lake, clip = str(tmp_path / "lake"), str(bad_folder / "good.mp4")
     ingest([clip], lake, Plan(), engine="local")
     grid = load_plan(overrides=['proposals.use=["grid"]'])

@@ -1,4 +1,4 @@
-"""CONTRIBUTING: catches files and commands of its tutorials that no longer work, or do not do what they are said to.
+"""CONTRIBUTING: catches files and commands of its tutorials that no longer work as described.
 
 Its files are written and its commands run, in their order, in one folder that holds the clip `bikes.mp4` and the
 picture `street.jpg`.
@@ -30,7 +30,7 @@ PARTS = re.compile(
 
 
 class Tutorial:
-    """A reader who does what the text says, part by part, in an environment beside the one of the tests."""
+    """Follows the text section by section, in an environment next to that of the tests."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -42,13 +42,13 @@ class Tutorial:
         venv.create(folder / "venv")
         self.python = folder / "venv" / "bin" / "python"
         (site,) = (folder / "venv" / "lib").glob("python*/site-packages")
-        (site / "tests.pth").write_text(sysconfig.get_path("purelib"))  # all that is installed for the tests
+        (site / "tests.pth").write_text(sysconfig.get_path("purelib"))  # every package that is installed for the tests
         command = self.python.with_name("regionlake")
         command.write_text(f"#!{self.python}\nfrom deploy.cli.main import main\nmain()\n")
         command.chmod(0o755)
 
     def follow(self, section: str) -> str:
-        """Does all of a section; returns what its commands printed."""
+        """Follows a section; returns the output of its commands."""
         (text,) = re.findall(rf"^## {section}\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)
         printed = []
         for part in PARTS.finditer(text):
@@ -64,7 +64,9 @@ class Tutorial:
         path = os.environ.get("PYTHONPATH", str(ROOT))
         if command.startswith(HERE):
             path = os.pathsep.join([str(self.folder), path])
-        if command.startswith("pip install"):  # pip of the tests, into the environment beside theirs; fetches nothing
+        if command.startswith(
+            "pip install"
+        ):  # the pip of the tests installs into the other environment and downloads nothing
             offline = "install --no-index --no-deps --no-build-isolation"
             command = command.replace("pip install", f"{sys.executable} -m pip --python {self.python} {offline}")
         environment = os.environ | {
@@ -84,13 +86,13 @@ class Tutorial:
         return done.stdout
 
     def proposers(self, lake: str) -> set[str]:
-        """Who proposed the regions of a lake."""
+        """The proposers of the regions of a lake."""
         return set(Lake.open(str(self.folder / lake)).read("regions", columns=["proposer"])["proposer"].to_pylist())
 
 
 @pytest.fixture(scope="module")
 def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Tutorial:
-    """After the first three sections, in their order; what each printed is in `printed`."""
+    """The state after the first three sections, in their order; `printed` holds the output of each."""
     made = Tutorial(tmp_path_factory.mktemp("contributing"))
     made.printed = {name: made.follow(f"Add a {name}") for name in ("proposer", "model", "shot detector")}
     return made

@@ -27,7 +27,7 @@ from tests.conftest import ROOT, Run
 README = ROOT / "README.md"
 DOCUMENTS = [README, *sorted(path for path in ROOT.glob("[!.]*/**/*.md") if "demo" not in path.relative_to(ROOT).parts)]
 DOCUMENTS += sorted(ROOT.glob(".github/*.md")) + sorted(set(ROOT.glob("*.md")) - {README})
-TUTORIALS = ROOT / ".github" / "CONTRIBUTING.md"  # test_contributing.py makes its files, and runs it
+TUTORIALS = ROOT / ".github" / "CONTRIBUTING.md"  # test_contributing.py writes its files and runs it
 FOLDERS = "schemas|operators|pipeline|deploy|tests|\\.github|\\.ci"
 
 
@@ -43,13 +43,13 @@ def blocks(document: Path, language: str) -> list[str]:
 
 
 def with_block(language: str) -> "pytest.MarkDecorator":
-    """For each document that has a block of this language."""
+    """Parametrises a test with each document that has a block of this language."""
     documents = [document for document in DOCUMENTS if document != TUTORIALS and blocks(document, language)]
     return pytest.mark.parametrize("document", documents, ids=name)
 
 
 def commands(document: Path) -> list[tuple[list[str], str]]:
-    """The words and the printed output of every `$ regionlake …` in a document, in order."""
+    """The words and the output of each `$ regionlake …` in a document, in order."""
     found = []
     for block in blocks(document, "console"):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
@@ -73,7 +73,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with av.open(str(folder / "bikes.mp4")) as container:
         next(container.decode(video=0)).to_image().save(folder / "pictures" / "street.jpg")
     ingest = next(words for words, _ in commands(README) if words[0] == "ingest")
-    done = subprocess.run(  # as a stranger does it; the others run in this process, which has imported everything
+    done = subprocess.run(  # a process, as users start it; the other commands run in this process
         [Path(sys.executable).with_name("regionlake"), *ingest], cwd=folder, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, f"{shlex.join(ingest)}\n{done.stdout}\n{done.stderr}"
@@ -147,7 +147,7 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 
 
 def anchors(document: Path) -> set[str]:
-    """Of its headings, as GitHub makes them."""
+    """The anchors of its headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", without_code(document), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

@@ -19,7 +19,7 @@ def plan(segment_s: float) -> Plan:
 
 @pytest.fixture(scope="module")
 def whole(ten_clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    """The ten clips by the local engine, one segment each."""
+    """The ten clips, ingested by the local engine with one segment each."""
     lake = str(tmp_path_factory.mktemp("lakes") / "whole")
     report = ingest([str(ten_clips)], lake, plan(300), engine="local")
     assert report.ok

@@ -13,7 +13,7 @@ from tests.integration.kills import VICTIMS, assert_equal_and_sound, kill_and_re
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[dict[str, str]]:
-    """The environment of commands that use one Ray cluster, which stays when a driver is killed."""
+    """The environment for commands that use one Ray cluster, which outlives a killed driver."""
     import ray
 
     context = ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)

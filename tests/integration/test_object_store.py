@@ -1,4 +1,4 @@
-"""Catches sources and lakes that work on disk only. The bucket is moto's server, spoken to over HTTP like any other."""
+"""Catches sources and lakes that work on disk only. The bucket is served by moto over HTTP."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +37,7 @@ def bucket(ten_clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         "TMPDIR": str(tmp_path_factory.mktemp("cache")),
     }.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("tempfile.tempdir", None)  # or the first TMPDIR of the process would stay
+    monkeypatch.setattr("tempfile.tempdir", None)  # else the first TMPDIR of the process would stay in use
     store = boto3.client("s3", endpoint_url=endpoint)
     for name in ("clips", "lakes"):
         store.create_bucket(Bucket=name)
@@ -73,4 +73,4 @@ def test_a_lake_in_a_bucket_from_clips_in_a_bucket_is_the_lake_on_disk(
     for table in ("frames", "regions"):
         ids = [sorted(lake.read(table, columns=["id"])["id"].to_pylist()) for lake in (remote, here)]  # type: ignore[arg-type]
         assert ids[0] == ids[1]
-    assert any("source" in difference for difference in compare(remote, here))  # the URIs, and nothing else, differ
+    assert any("source" in difference for difference in compare(remote, here))  # only the URIs differ

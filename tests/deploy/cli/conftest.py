@@ -1,4 +1,4 @@
-"""Fixtures of the command line: the real command in a process of its own, and a small real lake."""
+"""Fixtures for the command line: the command in a process of its own, and a small real lake."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from tests.integration.clips import make_clip
 
 @pytest.fixture(scope="session")
 def regionlake() -> Run:
-    """Runs `regionlake ARGUMENTS…` and returns its exit code and what it printed."""
+    """Runs `regionlake ARGUMENTS…` and returns its exit code and its output."""
 
     def run(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "deploy.cli.main", *map(str, arguments)]

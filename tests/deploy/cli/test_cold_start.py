@@ -1,5 +1,5 @@
-"""What a command costs before it does anything. Catches: an import that every search, status or help then waits for,
-and a first ingest that exports, downloads or warns."""
+"""The start of a command. Catches an import for which every search, status or help then waits, and a first ingest that
+exports, downloads or warns."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ finally:
 
 
 def modules_of(*arguments: str | Path) -> set[str]:
-    """What a command has imported when it ends."""
+    """The modules that a command has imported when it ends."""
     done = subprocess.run(
         [sys.executable, "-c", CODE, *map(str, arguments)], capture_output=True, text=True, timeout=300
     )

@@ -1,4 +1,4 @@
-"""Ingest and search as people run them: catches a change of the JSON, of exit codes, or of what is left behind."""
+"""The commands ingest and search: catches changes of the JSON, of exit codes, and of files that are written."""
 
 import json
 import os
@@ -111,12 +111,12 @@ def test_a_picture_finds_the_frame_it_was_taken_from(called: Run, clip: Path, la
     assert json.loads(done.stdout)["hits"][0]["pts_s"] >= 1.5, "the clip's second half looks nothing like its first"
 
 
-def test_a_contact_sheet_and_clips_are_left_where_asked(called: Run, lake: Path, tmp_path: Path) -> None:
+def test_a_contact_sheet_and_clips_are_written_where_requested(called: Run, lake: Path, tmp_path: Path) -> None:
     sheet, clips = tmp_path / "new" / "hits.png", tmp_path / "clips"
     asked = ["--box", "0.2,0.2,0.7,0.8", "-k", 2, "--sheet", sheet, "--clips", clips]
     done = called("search", "--lake", lake, *asked, "--json")
     assert done.returncode == 0, done.stderr
-    json.loads(done.stdout)  # where the files are is told on standard error
+    json.loads(done.stdout)  # the paths of the files are printed to standard error
     pixels = np.asarray(Image.open(sheet))
     for colour in (HIT, QUERY):
         assert (pixels == colour).all(axis=-1).sum() > 500
@@ -127,7 +127,7 @@ def test_a_contact_sheet_and_clips_are_left_where_asked(called: Run, lake: Path,
         assert sum(1 for _ in container.decode(video=0)) > 5
 
 
-def test_an_interrupted_ingest_ends_cleanly_and_goes_on(regionlake: Run, tmp_path: Path) -> None:
+def test_an_interrupted_ingest_ends_cleanly_and_continues(regionlake: Run, tmp_path: Path) -> None:
     long = make_clip(tmp_path / "long.mp4", seed=8, seconds=10)
     lake = tmp_path / "lake"
     arguments = ["ingest", str(long), "--lake", str(lake), "--engine", "local", "--proposer", "grid"]
@@ -138,7 +138,7 @@ def test_an_interrupted_ingest_ends_cleanly_and_goes_on(regionlake: Run, tmp_pat
     with process:
         deadline = time.monotonic() + 60
         while not (lake / "patches.lance" / "_versions").exists() and time.monotonic() < deadline:
-            time.sleep(0.05)  # until the last table is made, and it is at work
+            time.sleep(0.05)  # until the last table exists, and the ingest is running
         said = ""
         for _ in range(6):
             os.kill(process.pid, signal.SIGINT)
@@ -146,10 +146,10 @@ def test_an_interrupted_ingest_ends_cleanly_and_goes_on(regionlake: Run, tmp_pat
                 _, said = process.communicate(timeout=10)
                 break
             except subprocess.TimeoutExpired:
-                continue  # a busy machine: pressed again
+                continue  # on a busy machine, press Ctrl-C again
     assert process.returncode == 130, said
     assert "interrupted" in said
-    # Python itself tells of an interrupt that came in a finaliser, and goes on; the next step then ends the run
+    # Python reports an interrupt in a finaliser and continues; the next check then ends the run
     assert "Traceback" not in said or "Exception ignored" in said, said
     done = regionlake(*arguments, "--json")
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""Ctrl-C: catches one that is dropped on its way, after which an ingest would go on to its end."""
+"""Ctrl-C: catches an interrupt that is dropped, after which an ingest would continue to its end."""
 
 import signal
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ def test_an_interrupt_that_was_dropped_is_raised_by_the_next_check() -> None:
         check()
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-        # whoever called ignored it
+        # the parent process ignored it
         with pytest.raises(KeyboardInterrupt):
             check()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -1,4 +1,4 @@
-"""Lines of the log: catches fields that are lost, lines that no program can parse, and passwords that get into them."""
+"""The log: catches fields that are lost, lines that programs cannot parse, and passwords in the log."""
 
 import io
 import json
@@ -17,13 +17,13 @@ Lines = Callable[[], list[str]]
 
 @pytest.fixture
 def logged() -> Iterator[Callable[..., Lines]]:
-    """Sets up the log by an environment; what it returns gives the lines so far."""
+    """Sets up the log for an environment; returns a function that gives the lines so far."""
     root = logging.getLogger()
     level, added = root.level, []
 
     def configure(**environment: str) -> Lines:
         stream, others = io.StringIO(), root.handlers
-        root.handlers = []  # pytest's own: beside any, basicConfig does nothing
+        root.handlers = []  # basicConfig does nothing while pytest's handlers are installed
         configure_logs(environment, stream=stream)
         added.extend(root.handlers)
         root.handlers = [*others, *added]
@@ -60,14 +60,14 @@ def test_json_is_an_object_a_line_with_the_fields_given(logged: Callable[..., Li
 def test_text_is_key_and_value_quoted_where_it_must_be(logged: Callable[..., Lines]) -> None:
     lines = logged(REGIONLAKE_LOG="info")
     fields = {"feed": "gate", "reason": 'no "answer" within = 10 s', "nothing": ""}
-    logging.getLogger("a").warning("opened anew", extra=fields)
+    logging.getLogger("a").warning("opened again", extra=fields)
     (line,) = lines()
-    told = dict(word.split("=", 1) for word in shlex.split(line))
-    assert told.pop("time")
-    assert told == {"level": "warning", "logger": "a", "message": "opened anew"} | fields
+    shown = dict(word.split("=", 1) for word in shlex.split(line))
+    assert shown.pop("time")
+    assert shown == {"level": "warning", "logger": "a", "message": "opened again"} | fields
 
 
-def test_less_than_the_level_is_left_out(logged: Callable[..., Lines]) -> None:
+def test_records_below_the_level_are_omitted(logged: Callable[..., Lines]) -> None:
     lines = logged()
     logging.getLogger("a").info("small talk")
     assert lines() == []
@@ -82,7 +82,7 @@ def test_no_password_of_an_address_gets_into_a_line(logged: Callable[..., Lines]
     assert "p@ss" not in line
     assert "ss@" not in line
     assert line.count("rtsp://10.0.0.7:554/main?x=1") == 2
-    assert "rtsp://cam:554/a@b:c" in line  # a colon and an @, and no user
+    assert "rtsp://cam:554/a@b:c" in line  # a colon and an @, but no user
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The command itself: catches a slow start, a wrong exit code, and errors that show a traceback or say nothing."""
+"""The command itself: catches a slow start, wrong exit codes, and errors that show a traceback or no reason."""
 
 import subprocess
 import sys
@@ -93,7 +93,7 @@ def test_the_printed_plan_is_the_plan(called: Run, tmp_path: Path) -> None:
 
 
 def test_an_interrupt_outside_of_any_command_leaves_no_traceback() -> None:
-    """After a command has ended, or before it began, nobody but the entry point is there to take it."""
+    """Before a command begins, or after it has ended, only the entry point can handle the interrupt."""
     code = "import deploy.cli.main as m, signal; m.app = lambda **_: signal.raise_signal(signal.SIGINT); m.main()"
     with default_signals():
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

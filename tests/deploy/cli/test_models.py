@@ -1,4 +1,4 @@
-"""Models of one's own on the command line: catches a lake that forgets its model, or answers in another's words."""
+"""A user's own models on the command line: catches lakes that lose their model, or are searched with another one."""
 
 import json
 from pathlib import Path
@@ -53,7 +53,7 @@ def test_a_lake_of_a_checkpoint_is_searched_with_it(
     options = ["--proposer", "grid", "--lake", tmp_path / "lake", "--model"]
     made = regionlake("ingest", clip, *options, checkpoints("clip"), "--set", "regions.mode=pool")
     assert made.returncode == 0, made.stderr
-    # nothing of what libraries say; progress comes where the machine is slow
+    # no messages of libraries; on a slow machine there is progress
     assert [line for line in made.stderr.splitlines() if not line.startswith("progress:")] == []
     found = called("search", "a box", "--box", "0,0,0.5,0.5", "--lake", tmp_path / "lake", "-k", 2)
     assert found.returncode == 0, found.stderr

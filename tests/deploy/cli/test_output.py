@@ -1,4 +1,4 @@
-"""What is printed: catches a key of the JSON that changes."""
+"""Printed results: catches changes of the keys of the JSON."""
 
 import json
 from collections.abc import Callable

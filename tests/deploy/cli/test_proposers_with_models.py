@@ -1,5 +1,5 @@
-"""Grounded SAM with masks that are carried, as people run it: catches settings that do not reach the models, and
-labels, tracks and masks that do not reach who searches."""
+"""Grounded SAM with propagated masks on the command line: catches settings that do not reach the models, and labels,
+tracks and masks that do not reach the results of a search."""
 
 from pathlib import Path
 

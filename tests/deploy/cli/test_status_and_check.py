@@ -1,4 +1,4 @@
-"""Status and check as people run them: catches an audit that passes over damage, and exit codes that hide it."""
+"""The commands status and check: catches an audit that misses damage, and exit codes that hide it."""
 
 import json
 import shutil
@@ -12,7 +12,7 @@ from tests.deploy.cli.conftest import Run
 
 @pytest.fixture
 def damaged(lake: Path, tmp_path: Path) -> Path:
-    """A copy of the lake in which a frame was lost."""
+    """A copy of the lake in which a frame is missing."""
     copy = tmp_path / "damaged"
     shutil.copytree(lake, copy)
     frames = lancedb.connect(str(copy)).open_table("frames")

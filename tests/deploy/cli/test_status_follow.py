@@ -1,4 +1,4 @@
-"""`status --follow` as people and programs run it: catches output that stops, is cut off, or claims a dead follower."""
+"""`status --follow`: catches output that stops or is cut off, and a dead follower that is shown as live."""
 
 import json
 import os
@@ -28,7 +28,7 @@ ENDED = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], 
 
 
 def _status() -> FollowStatus:
-    """Of this process, now."""
+    """A status of this process, now."""
     now = datetime.now(UTC)
     feeds = (
         FeedStatus("gate", "gate", "live", now - timedelta(minutes=3), 25.0, 0.3, 4500, kept=210),
@@ -40,7 +40,7 @@ def _status() -> FollowStatus:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> StateFolder:
-    """Of a lake that is followed into by this process."""
+    """The state folder of a lake whose follower is this process."""
     (tmp_path / ".live").mkdir()
     folder = StateFolder.of(str(tmp_path))
     folder.write_status(_status())
@@ -49,7 +49,7 @@ def folder(tmp_path: Path) -> StateFolder:
 
 @contextmanager
 def _following(lake: Path, *options: str, stdout: int) -> Iterator["subprocess.Popen[bytes]"]:
-    """The command, which must end well by Ctrl-C."""
+    """The running command, which must end with exit code 0 after Ctrl-C."""
     command = [sys.executable, "-m", "deploy.cli.main", "status", "--follow", "--lake", str(lake), *options]
     with default_signals():
         process = subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""Upkeep and pins as people use them: catches options that do nothing, and pinned shots that go."""
+"""The commands upkeep and pin: catches options without effect, and pinned shots that are removed."""
 
 import json
 import signal
@@ -25,7 +25,7 @@ YARD = Recording(9, hour=1, feed="yard")
 
 @pytest.fixture
 def feeds(tmp_path: Path) -> Path:
-    """A lake of four recordings, years old by the clock of whoever reads this."""
+    """A lake of four recordings that are years old."""
     lake = Lake.create_or_open(str(tmp_path / "lake"), SPACE)
     with Committer(lake, plan=stored(), fold_shots=fold_shots) as writer:
         for recording in (*GATE, YARD):

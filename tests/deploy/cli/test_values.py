@@ -1,4 +1,4 @@
-"""Values of options: catches a box or a time that is read as something else than was written."""
+"""Values of options: catches boxes and times that are parsed as other values."""
 
 from datetime import UTC, datetime
 

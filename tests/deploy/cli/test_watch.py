@@ -1,5 +1,5 @@
-"""`regionlake watch` as people run it: catches a threshold that is not the distance which `search` prints, lines of
-another shape, and a command that cannot be ended or started again."""
+"""`regionlake watch`: catches a threshold that differs from the distances of `search`, changes of the JSON lines, and
+a command that cannot be ended or started again."""
 
 import json
 import signal
@@ -66,7 +66,7 @@ def test_it_watches_until_it_is_asked_to_end(lake: Path, tmp_path: Path) -> None
     with default_signals():
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    assert json.loads(process.stdout.readline())["watch"] == "box"  # while it goes on
+    assert json.loads(process.stdout.readline())["watch"] == "box"  # while the command still runs
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 0, errors

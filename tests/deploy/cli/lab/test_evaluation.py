@@ -1,4 +1,4 @@
-"""Tables of `regionlake lab eval`. Catches a figure under another's heading, and one that is unknown as a number."""
+"""Tables of `regionlake lab eval`. Catches figures under the wrong heading, and unknown figures shown as numbers."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ Shown = Callable[[], list[list[str]]]
 
 @pytest.fixture
 def shown(capsys: pytest.CaptureFixture[str]) -> Shown:
-    """Words of every line that was printed."""
+    """The words of each printed line."""
     return lambda: [line.split() for line in capsys.readouterr().out.splitlines()]
 
 

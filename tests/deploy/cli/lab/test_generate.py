@@ -1,4 +1,4 @@
-"""`regionlake lab generate`: catches folders that others cannot read, and a missing renderer that is not named."""
+"""`regionlake lab generate`: catches unreadable folders, and errors that do not name a missing renderer."""
 
 import subprocess
 import sys

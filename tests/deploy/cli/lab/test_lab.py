@@ -1,4 +1,4 @@
-"""`regionlake lab`: catches commands that are gone under their old names, and a missing extra that is not named."""
+"""`regionlake lab`: catches old names of commands that fail, and errors that do not name the extra."""
 
 import subprocess
 import sys

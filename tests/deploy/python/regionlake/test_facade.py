@@ -1,4 +1,4 @@
-"""`import regionlake`: catches a slow import, examples that do not run, and options of a query that it lacks."""
+"""`import regionlake`: catches a slow import, examples that do not run, and missing options of a query."""
 
 import doctest
 import inspect

@@ -1,4 +1,4 @@
-"""Hits as they show themselves: catches pictures without their boxes, text that is taken for HTML, and lost columns."""
+"""Hits in notebooks and as tables: catches pictures without boxes, text that is not escaped, and missing columns."""
 
 import base64
 import io
@@ -32,7 +32,7 @@ def pictures(html: str) -> list[np.ndarray]:
 
 
 def near(picture: np.ndarray, colour: tuple[int, int, int]) -> int:
-    """Pixels of about this colour: JPEG changes it a little."""
+    """The number of pixels of about this colour, which JPEG changes a little."""
     return int((np.abs(picture - colour).max(axis=-1) < 60).sum())
 
 
