@@ -8,7 +8,7 @@ from schemas import require
 
 
 def _model_fingerprint(name: str) -> str:
-    from operators.codes.model import CodeModel  # slow to import, and most plans have no codes
+    from operators.codes.model import CodeModel  # imports encoders, and most plans have no codes
 
     return CodeModel.load(Path(name)).fingerprint
 

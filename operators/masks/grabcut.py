@@ -16,7 +16,7 @@ from schemas.masks import Mask
 from schemas.regions import Proposals
 
 _WINDOWS = ("grid-", "cover-")  # proposers of windows that do not depend on the picture
-_ELLIPSE_SLOPE = 10.0  # fall of the log odds of the object from the box's middle (+8) to the inscribed ellipse (0)
+_ELLIPSE_SLOPE = 10.0  # log odds of the object fall from the box's middle (clipped to +8) to the inscribed ellipse (0)
 _MOST_LOG_ODDS = 8.0
 _MOST_COLOUR_LOG_ODDS = 3.0
 _MOTION_LOG_ODDS = 4.0
@@ -78,7 +78,9 @@ class GrabCutMasks:
     def __call__(self, keyframes: Sequence[Keyframe], proposals: Sequence[Proposals]) -> list[Proposals]:
         """One `Proposals` for each keyframe, in which only `mask` and `stability` are changed."""
         if len(keyframes) != len(proposals):
-            raise InvalidValueError(f"got {len(keyframes)} keyframes and proposals of {len(proposals)}")
+            raise InvalidValueError(
+                f"each keyframe needs its proposals: got {len(keyframes)} keyframes and {len(proposals)} proposals"
+            )
         return [self._frame(keyframe, found) for keyframe, found in zip(keyframes, proposals, strict=True)]
 
     def _frame(self, keyframe: Keyframe, found: Proposals) -> Proposals:

@@ -51,7 +51,7 @@ def grow(similarity: NDArray[np.float32], *, threshold: float, seeds: int) -> Gr
         beside = _at(similarity, everyone, row + y, col + x, partner_row + y, partner_col + x)
         support += beside >= threshold
     support[best < threshold] = -1
-    # float64 holds both: the support, and the cosine in [-1, 1] within a quarter of it
+    # a sort key in float64: first the integer support, then the cosine, which is scaled to [-1/4, 1/4]
     order = np.argsort(-(support + best.astype(np.float64) / 4), axis=1, kind="stable")[:, :seeds]
 
     seed_row, seed_col = row[order], col[order]

@@ -67,7 +67,7 @@ def select_region(
 
     left = [i for i in usable if not any(_holds(pixels[i], p) for p in prompts.not_points)]
     if not left:
-        raise QueryError("every mask of the picture holds one of the points that are to lie outside the region")
+        raise QueryError("every mask of the picture contains one of the points that must lie outside the region")
     choose = _Choice(masks, prompts, similarity)
     if not prompts.points:
         chosen = {choose.best(left)}
@@ -77,8 +77,8 @@ def select_region(
             holding = [i for i in left if _holds(pixels[i], point)]
             if not holding and any(_holds(pixels[i], point) for i in usable):
                 raise QueryError(
-                    f"every mask that holds the point {point} holds a point that is to lie outside the region too; "
-                    "move one of them"
+                    f"every mask that contains the point {point} also contains a point that must lie outside the "
+                    "region; move one of them"
                 )
             chosen.add(choose.best(holding or _nearest(pixels, left, point)))
     merged = masks[next(iter(chosen))]
@@ -107,7 +107,7 @@ class _Choice:
         if self._fit is not None:
             fit = self._fit[left]
             if fit.max() <= 0.0:
-                raise QueryError(f"no mask that the other prompts allow meets the box {self._box}")
+                raise QueryError(f"no mask that fits the other prompts overlaps the box {self._box}")
             close = fit >= SAME_BOX * fit.max()
             preference = fit[close] if self._words is None else preference[close]
             left = left[close]
@@ -149,7 +149,7 @@ def _nearest(pixels: dict[int, NDArray[np.bool_]], among: list[int], point: Poin
     least, reach = min(distance), REACH * float(np.hypot(height, width))
     if least > reach:
         raise QueryError(
-            f"the point {point} lies on no mask, and the nearest is {least:.0f} px away ({reach:.0f} px count); "
+            f"the point {point} lies on no mask, and the nearest is {least:.0f} px away (limit {reach:.0f} px); "
             "point at something that a mask covers, or draw a box"
         )
     return [i for i, d in zip(among, distance, strict=True) if d <= least]

@@ -138,7 +138,9 @@ class LiveStream:
             self._container.close()
             raise SourceError("contains no video that this FFmpeg can decode")
         self._stream = videos[0]
-        self._stream.codec_context.thread_count = 1  # each further thread delays by a frame, and there are many feeds
+        self._stream.codec_context.thread_count = (
+            1  # each further thread adds a frame of delay, and there are many feeds
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -89,7 +89,7 @@ class VideoReader:
         yield from self._decode(tolerate_before=self._source.span.start)
 
     def _decode(self, *, tolerate_before: int) -> Iterator[DecodedFrame]:
-        """Frames with a PTS of at least `tolerate_before`; what is damaged before that is passed over."""
+        """Frames with a PTS of at least `tolerate_before`; damaged frames before that are skipped."""
         times = PresentationTimes(self._container, self._stream)
         last: int | None = None
         packets = self._container.demux(self._stream)

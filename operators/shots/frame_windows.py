@@ -18,7 +18,7 @@ WINDOW_FRAMES = 100
 BEFORE_FRAMES = 25  # frames of a window before its block
 BLOCK_FRAMES = 50  # frames of a block: TransNetV2's own step
 MOST_BLOCK_FRAMES = 60  # where frames are dense: a jitter of one frame must not cost another window
-_MOST_PER_S = Fraction(60)  # a rate guessed too high (1000 for some variable rates) would give a window to every frame
+_MOST_PER_S = Fraction(60)  # a rate guessed too high (1000 for some variable rates) would make a window per frame
 
 
 @dataclass(frozen=True, slots=True, eq=False)

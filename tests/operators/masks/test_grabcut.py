@@ -91,7 +91,7 @@ def test_what_moves_is_the_object_where_colours_tell_nothing() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 2), (3, 200), (9, 9)])
-def test_frames_of_any_size_are_taken(size: tuple[int, int]) -> None:
+def test_frames_of_any_size_are_accepted(size: tuple[int, int]) -> None:
     image = np.random.default_rng(2).integers(0, 256, (*size, 3), dtype=np.uint8)
     boxes = Boxes(np.array([[0, 0, 1, 1], [0.3, 0.3, 0.3, 0.3], [0.5, 0, 1, 0.5]], np.float32))
     found = cut(image, regions(boxes))
@@ -103,7 +103,7 @@ def test_no_region_gives_none() -> None:
 
 
 def test_as_many_proposals_as_keyframes_are_needed() -> None:
-    with pytest.raises(InvalidValueError, match="1 keyframes and proposals of 0"):
+    with pytest.raises(InvalidValueError, match="1 keyframes and 0 proposals"):
         GrabCutMasks(GrabCutConfig())([Keyframe(0, drawn()[0], None, "picture")], [])
 
 

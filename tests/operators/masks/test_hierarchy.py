@@ -53,7 +53,7 @@ def test_the_same_picture_gives_the_same_hierarchy(tree: Hierarchy) -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 1), (2, 2), (1, 300), (300, 2), (5, 5)])
-def test_pictures_of_any_size_are_taken(size: tuple[int, int]) -> None:
+def test_pictures_of_any_size_are_accepted(size: tuple[int, int]) -> None:
     tree = segment_hierarchy(noise(*size), MergeConfig())
     assert tree.area_px[-1] == size[0] * size[1]
 

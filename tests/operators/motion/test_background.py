@@ -44,9 +44,9 @@ def motion_maps(
     asked: Sequence[ImageArray] | None = None,
     late: bool = False,
 ) -> dict[int, MotionMap | None]:
-    """Frame index → map, as a reader asks that decodes from frame `start` on; `asked` stand in for the frames.
+    """Frame index → map, as for a reader that decodes from frame `start` on; `asked`, if given, replaces the frames.
 
-    late: it asks once a frame beyond the window was added, and not just before.
+    late: calls `motion` after a frame beyond the window was added, not just before.
     """
     background = WindowBackground(config)
     maps: dict[int, MotionMap | None] = {}
@@ -117,7 +117,7 @@ def test_no_window_holds_more_than_the_most_samples(times_s: list[float], config
     assert max(map(len, windows(times_s, config))) <= config.most_samples
 
 
-def test_which_frames_were_asked_for_before_does_not_matter() -> None:
+def test_the_result_does_not_depend_on_earlier_calls() -> None:
     times_s = [i / 10 for i in range(200)]
     frames = noisy(200)
     often = motion_maps(frames, times_s, CONFIG)
@@ -125,7 +125,7 @@ def test_which_frames_were_asked_for_before_does_not_matter() -> None:
     for i in range(161):
         background.add(i, times_s[i], frames[i], first_of_source=i == 0)
         if i == 50:
-            background.motion(frames[40], times_s[40])  # leaves sorted samples of which none is in the next window
+            background.motion(frames[40], times_s[40])  # keeps sorted samples, none of which is in the next window
     np.testing.assert_array_equal(background.motion(frames[150], times_s[150]), often[150])
 
 

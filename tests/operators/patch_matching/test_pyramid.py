@@ -111,7 +111,7 @@ def test_a_view_shows_the_region_where_it_says(scale: float) -> None:
     assert len(level.patches) == pytest.approx(scale**2 * 4.8**2, rel=0.25)
 
 
-def test_levels_of_few_patches_and_regions_larger_than_the_frame_are_left_out() -> None:
+def test_levels_of_few_patches_and_regions_larger_than_the_frame_are_omitted() -> None:
     picture = np.zeros((320, 480, 3), np.uint8)
     levels = roi_pyramid(Colours(), picture, box(0, 0, 0.6, 0.3), scales=(0.5, 1.0, 0.1, 2.0), least_patches=6)
     assert [level.scale for level in levels] == [0.5, 1.0]

@@ -84,7 +84,7 @@ def test_scattered_patches_are_worth_less_than_a_connected_region() -> None:
     assert scores[0] > 4 * abs(scores[1])  # nine patches of nine, and one
 
 
-def test_nothing_alike_is_no_match() -> None:
+def test_nothing_similar_is_no_match() -> None:
     subject = painted_grid(["aa"], noise=0)
     nothing = PatchGrid(-np.broadcast_to(subject.vectors[0, 0], (3, 3, 16)).copy())
     assert match_region([Level(1.0, subject)], [nothing]) == [None]
@@ -111,7 +111,7 @@ def test_the_level_at_which_most_is_found_is_the_match() -> None:
     assert_allclose(as_small.box.xyxy, [[4 / 8, 5 / 8, 7 / 8, 7 / 8]], atol=1e-6)
 
 
-def test_patches_beside_the_subject_take_no_part() -> None:
+def test_patches_outside_the_subject_are_ignored() -> None:
     """The lower row of the ROI is background, which stands under another subject as well."""
     grid = random_grid(rows=2, cols=3, seed=1)
     subject = Level(1.0, grid, np.array([[1, 1, 1], [0, 0, 0]], np.bool_))

@@ -58,7 +58,7 @@ def strip(vectors: list[list[float]]) -> PatchGrid:
     return PatchGrid(grid)
 
 
-def test_pictures_vote_alike_in_any_order() -> None:
+def test_votes_do_not_depend_on_the_order_of_the_pictures() -> None:
     targets = [random_grid(rows=3, cols=3, seed=seed) for seed in range(4)]
     query = random_grid(rows=2, cols=2, seed=9).flat()
     there = votes(query, targets, kind="weighted")

@@ -84,16 +84,16 @@ def test_of_masks_that_fit_a_box_about_as_well_words_choose() -> None:
     assert chosen(RegionPrompts(box=(0.0, 0.0, 0.4, 0.775), text="x"), [0.9, 0.1, 0.0, 0.0]) == (TABLE,)
 
 
-def test_a_point_beside_a_mask_takes_the_nearest() -> None:
+def test_a_point_outside_all_masks_selects_the_nearest() -> None:
     assert chosen(RegionPrompts(points=(at(36.5, 10),))) == (LAMP,)
-    with pytest.raises(QueryError, match=r"lies on no mask, and the nearest is 5 px away \(1 px count\)"):
+    with pytest.raises(QueryError, match=r"lies on no mask, and the nearest is 5 px away \(limit 1 px\)"):
         chosen(RegionPrompts(points=(at(25.5, 10),)))
 
 
 def test_prompts_that_no_mask_can_meet_are_named() -> None:
-    with pytest.raises(QueryError, match="holds a point that is to lie outside"):
+    with pytest.raises(QueryError, match="contains a point that must lie outside"):
         chosen(RegionPrompts(points=(at(33, 3),), not_points=(at(33, 10),)))
-    with pytest.raises(QueryError, match="no mask that the other prompts allow meets the box"):
+    with pytest.raises(QueryError, match="no mask that fits the other prompts overlaps the box"):
         chosen(RegionPrompts(points=(at(33, 3),), box=(0, 0, 0.5, 1)))
     with pytest.raises(QueryError, match="every mask of the picture"):
         chosen(RegionPrompts(box=(0, 0, 1, 1), not_points=(at(1, 1), at(10, 10), at(33, 3))))

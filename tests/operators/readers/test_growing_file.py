@@ -31,27 +31,27 @@ def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return path
 
 
-def frames_of(path: Path, taken: tuple[Span, ...] = (), quiet_s: float = 0.3) -> tuple[list[LiveFrame], str]:
-    with LiveStream(str(path), StreamConfig(), ingested_spans=lambda _: taken, quiet_s=quiet_s) as stream:
+def frames_of(path: Path, ingested: tuple[Span, ...] = (), quiet_s: float = 0.3) -> tuple[list[LiveFrame], str]:
+    with LiveStream(str(path), StreamConfig(), ingested_spans=lambda _: ingested, quiet_s=quiet_s) as stream:
         return list(stream.frames()), stream.ended
 
 
-def written_in_pieces(whole: Path, path: Path, pieces: int) -> Iterator[None]:
+def written_in_chunks(whole: Path, path: Path, chunks: int) -> Iterator[None]:
     data = whole.read_bytes()
-    for at in range(pieces):
+    for at in range(chunks):
         with path.open("ab") as file:
-            file.write(data[at * len(data) // pieces : (at + 1) * len(data) // pieces])
+            file.write(data[at * len(data) // chunks : (at + 1) * len(data) // chunks])
         yield
 
 
 def test_a_file_is_read_as_it_grows_to_its_last_frame(whole: Path, tmp_path: Path) -> None:
     path = tmp_path / whole.name
-    pieces = written_in_pieces(whole, path, 8)
+    chunks = written_in_chunks(whole, path, 8)
     for _ in range(3):
-        next(pieces)
+        next(chunks)
 
     def write() -> None:
-        for _ in pieces:
+        for _ in chunks:
             time.sleep(0.15)
 
     writer = threading.Thread(target=write)
@@ -64,15 +64,15 @@ def test_a_file_is_read_as_it_grows_to_its_last_frame(whole: Path, tmp_path: Pat
     assert ended == "nothing was added to the file for 1 s"
 
 
-def test_what_was_taken_is_left_out_and_all_else_comes(whole: Path) -> None:
+def test_ingested_frames_are_skipped_and_all_others_are_read(whole: Path) -> None:
     every = [f.frame.pts for f in frames_of(whole)[0]]
-    taken = (Span(every[0], every[17]), Span(every[17], every[33] + 1))
-    assert [f.frame.pts for f in frames_of(whole, taken)[0]] == every[34:]
+    ingested = (Span(every[0], every[17]), Span(every[17], every[33] + 1))
+    assert [f.frame.pts for f in frames_of(whole, ingested)[0]] == every[34:]
     # of a recording that was removed since, nothing comes again
     assert [f.frame.pts for f in frames_of(whole, (Span(every[20], every[40]),))[0]] == every[40:]
     # a hole comes before what follows it
-    taken = (Span(every[0], every[15]), Span(every[25], every[40]))
-    assert [f.frame.pts for f in frames_of(whole, taken)[0]] == every[15:25] + every[40:]
+    ingested = (Span(every[0], every[15]), Span(every[25], every[40]))
+    assert [f.frame.pts for f in frames_of(whole, ingested)[0]] == every[15:25] + every[40:]
 
 
 def test_a_file_that_was_finished_as_mp4_is_read_whole(tmp_path: Path) -> None:
@@ -110,13 +110,13 @@ def test_what_holds_no_video_yet_says_so(tmp_path: Path) -> None:
         frames_of(path)
 
 
-def test_frames_are_covered_in_the_order_of_the_file_where_pts_begin_anew() -> None:
+def test_frames_are_covered_in_the_order_of_the_file_even_if_pts_restart() -> None:
     coverage = Coverage([Span(0, 10), Span(0, 5)])
     assert [coverage.covers(pts) for pts in (0, 4, 9)] == [True] * 3
     assert coverage.covers(2)  # of the second
     assert coverage.at == 1
     assert not coverage.covers(7)
-    assert not coverage.covers(1)  # a third stretch, of which nothing was taken
+    assert not coverage.covers(1)  # a third stretch, of which nothing was ingested
 
 
 def test_times_are_counted_back_from_the_last_write_and_then_by_what_was_least_delayed() -> None:

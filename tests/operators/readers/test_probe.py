@@ -188,9 +188,9 @@ def test_probing_reads_no_pixels_of_a_noise_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["plain.mp4", "h264_b_frames.avi"])
 def test_a_video_is_scanned_with_progress_all_along(clips: Clips, name: str) -> None:
-    """By its packets, and where they tell no time (AVI with reordered pictures) by decoding."""
+    """Scans the packets; if they have no times (AVI with reordered pictures), decodes the frames."""
     path = clips(name)
-    mebibytes = -(-path.stat().st_size // 2**20)  # told by the hash of the bytes
+    mebibytes = -(-path.stat().st_size // 2**20)  # reported while the bytes are hashed
     beats: list[int] = []
     probe(str(path), uri="x", on_progress=lambda: beats.append(1))
     assert len(beats) - mebibytes >= 3  # of 100 frames

@@ -107,7 +107,7 @@ def test_small_frames_keep_one_size_when_the_picture_grows(clips: Clips) -> None
         assert [f.image().shape for f in (frames[0], frames[-1])] == [(120, 160, 3), (240, 320, 3)]
 
 
-def test_an_image_is_scaled_down_to_the_longest_side_asked_for(clips: Clips) -> None:
+def test_an_image_is_scaled_down_to_the_requested_longest_side(clips: Clips) -> None:
     path = clips("odd_size_large.mp4")
     source = probe(str(path), uri="x")
     with VideoReader(str(path), source) as reader:
@@ -182,7 +182,7 @@ def test_frames_are_freed_as_soon_as_they_are_let_go(clips: Clips) -> None:
                 frame.image()
             alive = sum(isinstance(item, DecodedFrame) for item in gc.get_objects())
         del frame
-        # gc.collect() tells what only it could free: the one frame that was asked how it lies
+        # gc.collect() returns what only it could free: the one frame whose orientation was read
         assert alive <= 1
         assert gc.collect() < 20
     finally:

@@ -37,7 +37,7 @@ CONFIG = ReadConfig(ShotConfig("transnetv2"), background=None)
 
 
 class Memory:
-    """Predicts, and knows the windows that were asked for."""
+    """Predicts, and records the windows for which it was called."""
 
     def __init__(self, predict: Predict) -> None:
         self._predict = predict
@@ -187,7 +187,7 @@ def read(source: Source, path: Path, borders: Sequence[int] = ()) -> tuple[list[
     return events, keyframes
 
 
-def test_a_clip_in_pieces_gives_what_it_gives_whole(long_clip: Path, memory: Memory) -> None:
+def test_a_clip_read_in_segments_gives_the_events_of_the_whole(long_clip: Path, memory: Memory) -> None:
     source = probe(str(long_clip), uri="x")
     memory.asked.clear()
     whole = read(source, long_clip)
@@ -199,10 +199,10 @@ def test_a_clip_in_pieces_gives_what_it_gives_whole(long_clip: Path, memory: Mem
         assert read(source, long_clip, [source.clock.ticks(Fraction(str(s))) for s in borders_s]) == whole
         assert set(memory.asked) <= windows  # to the bit; but a reader may stop before a window that no frame needs
         if borders_s == [14.0]:
-            assert len(memory.asked) < 14 + 14, "the second piece was read from the beginning: nothing was tested"
+            assert len(memory.asked) < 14 + 14, "the second segment was read from the beginning: nothing was tested"
 
 
-def test_a_clip_of_variable_rate_in_pieces_gives_what_it_gives_whole(clips: Clips, memory: Memory) -> None:  # noqa: ARG001
+def test_a_clip_of_variable_rate_read_in_segments_gives_the_events_of_the_whole(clips: Clips, memory: Memory) -> None:  # noqa: ARG001
     path = clips("vfr.mp4")
     source = probe(str(path), uri="x")
     whole = read(source, path)

@@ -167,7 +167,7 @@ def test_what_is_not_there_is_not_linked(segmenters: Segmenters) -> None:
 
 
 @pytest.mark.parametrize("size", [(40, 90), (1, 1), (90, 31)])
-def test_frames_of_any_shape_are_taken(size: tuple[int, int], segmenters: Segmenters) -> None:
+def test_frames_of_any_shape_are_accepted(size: tuple[int, int], segmenters: Segmenters) -> None:
     carry = small(segmenters)
     whole = np.ones((2, *size), bool)
     carry(seen(0, whole, picture(0, *size)))
@@ -217,11 +217,11 @@ def test_closing_gives_the_model_back(segmenters: Segmenters) -> None:
     assert model() is None
 
 
-def test_a_tracker_alone_is_taken_like_one_within_sam_3(segmenters: Segmenters) -> None:
+def test_a_separate_tracker_of_sam_3_is_accepted(segmenters: Segmenters) -> None:
     assert isinstance(small(segmenters, "sam3_tracker_video")._model, t.Sam3TrackerVideoModel)
 
 
-def test_what_cannot_be_carried_is_refused_with_the_reason(segmenters: Segmenters, tmp_path: Path) -> None:
+def test_bad_models_masks_and_settings_are_refused_with_the_reason(segmenters: Segmenters, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="has no memory to propagate masks with; name a model of type sam2_video"):
         small(segmenters, "sam2")
     with pytest.raises(ModelError, match="no segmenter is named"):

@@ -121,7 +121,7 @@ def test_a_track_ends_when_it_sleeps_too_long_in_time_and_in_keyframes() -> None
     assert not again(2.0, 5)
 
 
-def test_no_track_goes_on_over_a_cut() -> None:
+def test_no_track_continues_over_a_cut() -> None:
     tracker = Tracker(TrackConfig())
     before = followed([(0.0, [Thing("a", 0.5, 0.5)]), (0.5, [Thing("a", 0.5, 0.5)])], tracker=tracker)
     assert tracker.live == 1
@@ -154,7 +154,7 @@ def test_windows_that_lie_still_are_not_tracked() -> None:
     assert set().union(*tracks.values()) == {None}
 
 
-def test_a_rule_says_from_which_score_regions_begin_a_track_but_they_go_on_with_less() -> None:
+def test_a_rule_says_from_which_score_regions_begin_a_track_but_lower_scores_continue_one() -> None:
     config = TrackConfig(rules=(ProposerRule("moving", begin_score=0.4),))
     scores = (0.3, 0.5, 0.3, 0.2)
     tracks = followed([(0.5 * k, [Thing("a", 0.5, 0.5, score=s)]) for k, s in enumerate(scores)], config)
@@ -162,16 +162,16 @@ def test_a_rule_says_from_which_score_regions_begin_a_track_but_they_go_on_with_
     assert config.rule_of("grid-4").tracked  # the given rules take the place of the default ones
 
 
-def test_labels_tell_things_apart_and_an_unknown_one_speaks_for_none() -> None:
-    def goes_on(nearer: str | None, farther: str | None) -> str:
+def test_labels_distinguish_things_and_an_unknown_label_favours_none() -> None:
+    def continued_by(nearer: str | None, farther: str | None) -> str:
         cat = Thing("cat", 0.5, 0.5, label="cat")
         both = [Thing("nearer", 0.503, 0.5, label=nearer), Thing("farther", 0.512, 0.5, label=farther)]
         tracks = followed([(0.0, [cat]), (0.5, [cat]), (1.0, both)])
         (found,) = (name for name in ("nearer", "farther") if tracks[name] == ["cat@0.000"])
         return found
 
-    assert goes_on("cat", "cat") == goes_on(None, "cat") == goes_on("dog", "dog") == "nearer"
-    assert goes_on("dog", "cat") == goes_on("dog", None) == "farther"
+    assert continued_by("cat", "cat") == continued_by(None, "cat") == continued_by("dog", "dog") == "nearer"
+    assert continued_by("dog", "cat") == continued_by("dog", None) == "farther"
 
 
 def test_a_link_of_a_motion_model_outweighs_looks_and_place() -> None:
@@ -281,9 +281,7 @@ def test_a_track_has_one_region_a_frame_and_begins_with_its_own(video: list[tupl
 
 @settings(deadline=None)
 @given(videos(), st.integers(0, 8))
-def test_a_tracker_that_was_put_away_and_taken_up_again_goes_on_as_if_nothing_was(
-    video: list[tuple[float, list[Thing]]], stop: int
-) -> None:
+def test_a_pickled_tracker_continues_with_the_same_tracks(video: list[tuple[float, list[Thing]]], stop: int) -> None:
     tracker = Tracker(TrackConfig())
     found = [tracker(frame(*given)) for given in video[:stop]]
     tracker = pickle.loads(pickle.dumps(tracker))
