@@ -1,1 +1,1 @@
-"""Feeds that never end: read, supervised, shared out among the models, and committed as they come."""
+"""Live feeds: reads and supervises them, shares the models among them, and commits what they yield."""

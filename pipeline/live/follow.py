@@ -1,4 +1,4 @@
-"""Follows feeds: what they receive goes to the models in turn, and to the lake within seconds; until it is stopped."""
+"""Follows feeds until it is stopped: their keyframes go to the models in turn, and into the lake within seconds."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -26,13 +26,13 @@ from pipeline.runtime.time_source import REAL_TIME, TimeSource
 _STEP_S = 0.02
 _STATUS_S = 1.0
 _LIST_S = 1.0
-_HELD_BYTES = 256 * 2**20  # of rows that the lake and the spool refuse: from there on frames are shed
+_HELD_BYTES = 256 * 2**20  # rows held in memory while the lake and the spool are out of reach; beyond, frames are shed
 
 
 class Follower:
-    """Follows the feeds that `list_feeds` names, which is asked every second, so that they come and go while it runs.
+    """Follows the feeds that `list_feeds` returns; it is called every second, so feeds can be added and removed.
 
-    on_commit: called with each batch that is in the lake. on_status: called about once a second.
+    on_commit: called with each batch that was committed. on_status: called about once a second.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Follower:
         self._started = time.utc()
         self._log = StatusLog()
         self._latency = SearchLatency(time=time)
-        self._folders: Mapping[str, str] = {}  # of the roster: the sink may ask before there is one
+        self._folders: Mapping[str, str] = {}  # of the roster; the sink may commit before there is one
         set_aside_pickles(state)
         self._in_flight = InFlight(state.in_flight)
         self._sink = Sink(engine.writer, Spool(state.spool), on_commit=self._committed, time=time, threads=threads)
@@ -71,7 +71,7 @@ class Follower:
         )
 
     def run(self, stop: Callable[[], bool]) -> FollowStatus:
-        """Until `stop()` is true, which is asked some fifty times a second; then what was received is brought in."""
+        """Runs until `stop()` is true, which is checked about fifty times a second; then commits what was received."""
         self._close_earlier()
         listed_s = reported_s = -1e9
         try:
@@ -110,13 +110,13 @@ class Follower:
         return status
 
     def _committed(self, batch: Batch) -> None:
-        """Called by the sink, in its thread."""
+        """Records a commit; the sink calls it in its own thread."""
         self._in_flight.settle(batch)
         self._latency.add(batch, folders=self._folders)
         self._on_commit(batch)
 
     def _close_earlier(self) -> None:
-        """Completes what a follower before this one left, behind what of it waits on disk."""
+        """Completes the recordings that an earlier follower left open, after its batches that wait on disk."""
         left = self._engine.writer.open_recordings([each.source for each in self._in_flight.earlier])
         self._put(self._in_flight.close_earlier(left, self._sink.spooled_before))
 
@@ -133,8 +133,8 @@ class Follower:
             self._put(self._batcher.take())
 
     def _take(self, done: Worked) -> None:
-        """What a model has finished."""
-        self._scheduler.took(sum(len(packet.keyframes) for packet in done.packets), done.seconds)
+        """Takes over the result of a model."""
+        self._scheduler.learn_rate(sum(len(packet.keyframes) for packet in done.packets), done.seconds)
         self._ends.returned(done.packets)
         if done.rows is None:
             for packet in done.packets:
@@ -145,7 +145,7 @@ class Follower:
                 self._ends.add(lost)
 
     def _hand_out(self) -> None:
-        """Gives idle models what waits; files can wait for feeds, and feeds for nobody."""
+        """Gives waiting packets to idle models, those of feeds first: files can wait."""
         feeds, files = self._roster.handles(folders=False), self._roster.handles(folders=True)
         while self._engine.idle_models:
             now_s = self._time.monotonic_s()
@@ -158,7 +158,7 @@ class Follower:
     def _close_recordings(self) -> None:
         endings = self._ends.take()
         if endings:
-            self._put(self._batcher.take())  # what they rest on
+            self._put(self._batcher.take())  # a recording ends after its rows
             self._put(Batch.of(endings))
 
     def _put(self, batch: Batch) -> None:
@@ -176,7 +176,7 @@ class Follower:
         self._sink.close()
 
     def _open(self) -> bool:
-        """Whether anything that was received is still on its way to the lake's writer."""
+        """Whether anything that was received has not reached the sink yet."""
         if self._sink.status().bytes >= _HELD_BYTES:
-            return False  # nothing more is handed out then: it would never end
+            return False  # the models get no more packets then: it would never end
         return bool(self._ends) or not self._roster.ended

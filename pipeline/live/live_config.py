@@ -1,4 +1,4 @@
-"""How feeds are followed: none of it changes what a frame's rows hold."""
+"""Settings of how feeds are followed; none of them changes the rows of a frame."""
 
 from dataclasses import dataclass, field
 
@@ -9,15 +9,14 @@ from schemas import require
 
 @dataclass(frozen=True, slots=True)
 class LiveConfig:
-    """segment_s: media time after which the keyframes of a feed are handed on together.
-    quiet_s: the same of a feed that gives no keyframe.
-    recording_s: a feed is kept in recordings of this length, each a source of the lake with shots and tracks.
-    stalled_s: without a frame for so long, the process that decodes is killed, and another one connects.
-    buffer_keyframes: of a feed, that wait for a model; beyond, the least telling are shed.
-    stale_s: so far behind the newest keyframe of its feed, one that waits is shed: what is late makes others late.
-    group_keyframes, group_s: a model is given as many keyframes at once, of whatever feeds, as it was seen to work off
-        in group_s, and no more than group_keyframes.
-    commit_s: rows wait at most so long for others to be committed with.
+    """segment_s: media time after which a feed emits its keyframes as a segment; quiet_s: the same without a keyframe.
+    recording_s: length of the recordings of a feed, each a source of the lake with shots and tracks.
+    stalled_s: time without a frame after which the decoder is killed, and another one connects.
+    buffer_keyframes: the most keyframes of a feed that wait for a model; beyond, the least informative are shed.
+    stale_s: a waiting keyframe that is further behind the newest of its feed is shed, because late ones delay others.
+    group_keyframes, group_s: a model gets as many keyframes at once, of any feeds, as it has been processing in
+        group_s, and at most group_keyframes.
+    commit_s: the longest time that rows wait to be committed together with others.
     """
 
     stream: StreamConfig = field(default_factory=StreamConfig)

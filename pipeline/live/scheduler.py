@@ -1,4 +1,4 @@
-"""Decides what the models work on next: a few packets at once, from the feeds that were given least lately."""
+"""Chooses what the models process next: a few packets at once, from the feeds that were served least lately."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -12,21 +12,21 @@ _HALF_LIFE_S = 30.0
 
 
 class FairShare:
-    """Counts what each feed was given, halved every 30 s; the one with the least is next.
+    """Counts the keyframes that were taken from each feed, halved every 30 s; the feed with the least is next.
 
-    A feed that asks for less than its share gets all that it asks for, and those that ask for more share the rest
-    equally: busy feeds are thinned first.
+    A feed that needs less than its share gets all that it needs, and the others share the rest equally: busy feeds are
+    thinned first.
     """
 
     def __init__(self) -> None:
         self._given: dict[str, tuple[float, float]] = {}  # amount, as of when in s
 
     def next(self, ready: Iterable[str], *, now_s: float) -> str:
-        """Of the feeds that have something; ties go by name. now_s: by any clock that only goes forward."""
+        """The feed that is served next, among those that are ready; ties go by name. now_s: of a monotonic clock."""
         return min(ready, key=lambda name: (self.given(name, now_s=now_s), name))
 
     def give(self, name: str, amount: float, *, now_s: float) -> None:
-        """amount: what it costs, in keyframes."""
+        """Counts what was taken from a feed. amount: its cost in keyframes."""
         self._given[name] = self.given(name, now_s=now_s) + amount, now_s
 
     def given(self, name: str, *, now_s: float) -> float:
@@ -38,11 +38,10 @@ class FairShare:
 
 
 class KeyframeScheduler:
-    """Takes from the feeds only what is worked on at once: what waits is thinned where it waits.
+    """Takes from the feeds only what is processed at once, so that the rest can still be thinned in their buffers.
 
-    most: keyframes of a group; group_s: time that one should take; `took` learns how many
-        keyframes that are.
-    on_ending: called with what feeds report of their recordings, in order.
+    most: the most keyframes of a group; group_s: time that a group should take. `learn_rate` adapts the size to it.
+    on_ending: called with the losses and ends of recordings that the feeds report, in order.
     """
 
     def __init__(self, *, most: int, group_s: float, on_ending: Callable[[Ending], None]) -> None:
@@ -53,7 +52,7 @@ class KeyframeScheduler:
         self._share = FairShare()
 
     def group(self, feeds: Sequence[FeedHandle], *, now_s: float) -> list[FramePacket]:
-        """The next packets of these feeds, from the one that was given least lately; empty where none has any."""
+        """The next packets of these feeds, from the feed that was served least lately on; empty if none is ready."""
         group: list[FramePacket] = []
         keyframes = 0
         while keyframes < self.size:
@@ -72,15 +71,15 @@ class KeyframeScheduler:
 
     @property
     def size(self) -> int:
-        """Keyframes of the next group; one more packet may bring it above."""
+        """Number of keyframes of the next group; its last packet may exceed it."""
         return 1 if self._rate is None else max(1, min(self._most, int(self._rate * self._group_s)))
 
-    def took(self, keyframes: int, seconds: float) -> None:
-        """How long a model was busy with a group."""
+    def learn_rate(self, keyframes: int, seconds: float) -> None:
+        """Updates the rate of the models with the time that one needed for a group."""
         if keyframes and seconds > 0:
             rate = keyframes / seconds
             self._rate = rate if self._rate is None else (3 * self._rate + rate) / 4
 
     def forget(self, name: str) -> None:
-        """Of a feed that was removed."""
+        """Removes the counts of a feed that was removed."""
         self._share.forget(name)

@@ -1,1 +1,1 @@
-"""Where every frame went: received = pending + kept + waiting + not selected + shed + lost, whatever died meanwhile."""
+"""Accounts for every frame: received = pending + kept + waiting + not selected + shed + lost, even if processes die."""

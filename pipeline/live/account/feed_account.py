@@ -1,4 +1,4 @@
-"""Accounts for the frames of one feed, by what the processes that decode it report."""
+"""Accounts for the frames of one feed, from the reports of the processes that decode it."""
 
 from dataclasses import dataclass
 
@@ -13,8 +13,8 @@ from schemas.sources import SegmentReport, Source
 
 @dataclass(slots=True)
 class _Recording:
-    """The recording that goes on, as last reported. emitted: frames in packets; pending: in none of them, of the
-    stretch `unsettled`."""
+    """The current recording, as last reported. emitted: frames in packets; pending: frames in no packet yet, which lie
+    in the span `unsettled`."""
 
     source: Source
     emitted: int
@@ -26,8 +26,10 @@ class _Recording:
 
 
 class FeedAccount:
-    """plan_hash: of the plan that the rows are made by. reads_again: nothing is lost with a process, as the next one
-    reads the file from where the last packet ended. Not for several threads at once.
+    """The account of one feed. Not thread-safe.
+
+    plan_hash: hash of the plan by which the rows are made. reads_again: nothing is lost with a process, because the
+    next one reads the file from the end of the last packet.
     """
 
     def __init__(self, *, plan_hash: str, reads_again: bool, time: TimeSource = REAL_TIME) -> None:
@@ -35,19 +37,19 @@ class FeedAccount:
         self._reads_again = reads_again
         self._counts = FrameCounts(time=time)
         self._recording: _Recording | None = None
-        self._ended: dict[str, Received] = {}  # recordings whose end waits to be taken, by id
+        self._ended: dict[str, Received] = {}  # recordings whose end was not polled yet, by id
 
     def heartbeat(
         self, *, received: int, damaged: int, emitted: int, source: Source | None, unsettled: Span | None
     ) -> None:
-        """received, damaged, emitted: frames since the process began. unsettled: the stretch of `source` that is in no
-        packet."""
+        """Records a heartbeat. received, damaged, emitted: frames since the process began. unsettled: the span of
+        `source` that is in no packet yet."""
         self._counts.received(received, damaged=damaged)
         if source is not None and unsettled is not None:
             self._recording = _Recording(source, self._emitted(source), unsettled, received - emitted)
 
     def packet(self, packet: FramePacket) -> None:
-        """A segment of the recording; what else was received of it is still pending."""
+        """Records a segment of the recording; the other frames that were received of it are still pending."""
         self._counts.emitted(packet.head.frames_decoded)
         source, until = packet.head.segment.source, packet.head.segment.span.stop
         frames, now = packet.head.frames_decoded, self._recording
@@ -56,13 +58,13 @@ class FeedAccount:
         self._recording = _Recording(source, self._emitted(source) + frames, Span(until, newest), pending)
 
     def recording_ended(self, ended: RecordingEnded) -> None:
-        """As the process reports it, after the last packet."""
+        """Records the end of a recording, which the process reports after the last packet."""
         assert self._recording is not None
         self._end(ended, frames=self._recording.emitted)
         self._recording = None
 
     def process_ended(self, reason: str) -> list[Ending]:
-        """What it took along is lost by name, and the recording that it was in has ended."""
+        """Counts the frames that a process took with it as lost, by the reason, and ends its recording."""
         lost = self._counts.process_ended(reason, reads_again=self._reads_again)
         now, self._recording = self._recording, None
         if now is None:
@@ -83,28 +85,28 @@ class FeedAccount:
     def restarted(self, reason: str) -> None:
         self._counts.restarted(reason)
 
-    def taken(self, item: FramePacket | Ending) -> None:
-        """By the models, or by whoever commits it."""
+    def polled(self, item: FramePacket | Ending) -> None:
+        """Records that an item was polled, for the models or for a commit."""
         if isinstance(item, FramePacket):
             report = item.head.end
             assert isinstance(report, SegmentReport)
-            self._counts.taken(report, kept=len(item.keyframes))
+            self._counts.polled(report, kept=len(item.keyframes))
         elif isinstance(item, RecordingEnded):
             self._ended.pop(item.source.id, None)
 
     def received(self) -> tuple[Received, ...]:
-        """Of each recording whose end was not taken yet; nothing where it is read again."""
+        """What was received of each recording whose end was not polled yet; nothing where it is read again."""
         if self._reads_again:
             return ()
         current = () if self._recording is None else (self._recording.received(),)
         return (*self._ended.values(), *current)
 
-    def onto(self, status: FeedStatus, *, shed: int, waiting: int) -> FeedStatus:
-        """The status with the counts of this account. shed, waiting: keyframes, before the models."""
-        return self._counts.onto(status, shed=shed, waiting=waiting)
+    def with_counts(self, status: FeedStatus, *, shed: int, waiting: int) -> FeedStatus:
+        """The status with the counts of this account. shed, waiting: keyframes of the feed's buffer."""
+        return self._counts.with_counts(status, shed=shed, waiting=waiting)
 
     def _emitted(self, recording: Source) -> int:
-        """Frames of it in packets so far."""
+        """Number of frames of a recording that are in packets."""
         now = self._recording
         return now.emitted if now is not None and now.source.id == recording.id else 0
 

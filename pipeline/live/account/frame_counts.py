@@ -1,4 +1,4 @@
-"""Where the frames of a feed went, over all the processes that decoded it."""
+"""Counts where the frames of a feed went, over all the processes that decoded it."""
 
 from collections import Counter, deque
 from dataclasses import replace
@@ -11,7 +11,7 @@ _RATE_S = 10.0
 
 
 class FrameCounts:
-    """Of one process after the other, as they report them. Not for several threads at once."""
+    """The counts of one process after another, as they report them. Not thread-safe."""
 
     def __init__(self, *, time: TimeSource = REAL_TIME) -> None:
         self._time = time
@@ -27,22 +27,22 @@ class FrameCounts:
         self._received_at: deque[tuple[float, int]] = deque()
 
     def received(self, frames: int, *, damaged: int) -> None:
-        """Since the process began."""
+        """Records a report. frames, damaged: since the process began."""
         self._received_at.append((self._time.monotonic_s(), frames - self._of_process))
         self._of_process, self._damaged_of_process = frames, damaged
 
     def emitted(self, frames: int) -> None:
-        """Of a packet from the process."""
+        """Records the frames of a packet from the process."""
         self._emitted += frames
         self._of_process = max(self._of_process, self._emitted)
 
-    def taken(self, report: SegmentReport, *, kept: int) -> None:
-        """A packet that the models take. kept: its keyframes that were not shed."""
+    def polled(self, report: SegmentReport, *, kept: int) -> None:
+        """Records a packet that goes to the models. kept: its keyframes that were not shed."""
         self._kept += kept
         self._not_selected += report.frames_decoded - kept - report.shed
 
     def process_ended(self, reason: str, *, reads_again: bool) -> int:
-        """How many frames are lost with it. reads_again: none is, as the next process gets them too."""
+        """Returns how many frames are lost with the process. reads_again: none, as the next process gets them too."""
         if reads_again:
             self._of_process = self._emitted
         lost = self._of_process - self._emitted
@@ -56,8 +56,8 @@ class FrameCounts:
     def restarted(self, reason: str) -> None:
         self._restarts[reason] += 1
 
-    def onto(self, status: FeedStatus, *, shed: int, waiting: int) -> FeedStatus:
-        """The status with these counts. shed, waiting: keyframes, before the models."""
+    def with_counts(self, status: FeedStatus, *, shed: int, waiting: int) -> FeedStatus:
+        """The status with these counts. shed, waiting: keyframes of the feed's buffer."""
         now_s = self._time.monotonic_s()
         while self._received_at and now_s - self._received_at[0][0] > _RATE_S:
             self._received_at.popleft()

@@ -1,7 +1,7 @@
-"""What became of a recording that nobody goes on with: which frames of it are lost, and where it ends.
+"""Closes a recording that nothing continues: finds which of its frames are lost, and where it ends.
 
-A decoder that died, an actor that died and a follower that was killed leave the same question, and it is answered here
-alone: so many frames were received, so many are settled in these stretches, and the others are lost.
+This is the same for a decoder that died, an actor that died and a follower that was killed: some frames were received,
+those in settled spans are accounted for, and the others are lost.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from schemas.sources import Segment, Source
 @dataclass(frozen=True, slots=True)
 class Received:
     """frames: received of the recording `source` so far, the newest of them just before `stop` (PTS).
-    emitted: how many of them are in packets; while it is 0, the id of the recording may change."""
+    emitted: how many of them are in packets; while this is 0, the id of the recording may change."""
 
     source: Source
     frames: int
@@ -26,8 +26,8 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A stretch of a source of which `frames` were received, and nothing is left. reason: the fault, by its name.
-    state: "quarantined" blames a file."""
+    """A span of a source of which `frames` frames were received and are lost. reason: the fault.
+    state: "quarantined" where a file is to blame."""
 
     segment: Segment
     frames: int
@@ -37,7 +37,7 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class RecordingEnded:
-    """source: with the span that it has in the end. reason: why another one begins, or none."""
+    """source: with its final span. reason: why the recording ended."""
 
     source: Source
     reason: str
@@ -49,11 +49,11 @@ Ending = Lost | RecordingEnded
 def close_recording(
     source: Source, received: Received | None, settled: Sequence[tuple[Span, int]], *, plan_hash: str, reason: str
 ) -> list[Ending]:
-    """What is to be reported of a recording so that each of its frames is accounted for: losses in order, then its end.
+    """The losses of a recording in order, then its end, by which each of its frames is accounted for.
 
-    received: None where that is not known. settled: stretches that are in the lake or on their way to it, each with its
-    number of frames. What lies between them, and behind them up to the newest frame, is lost; how many frames were
-    received and are not settled stands at the last such stretch. Of a recording without any frame there is nothing.
+    received: None where that is not known. settled: spans that are in the lake or on their way to it, each with its
+    number of frames. The gaps between them, and after them up to the newest frame, are lost; the last gap has the
+    number of all frames that were received and are not settled. For a recording without any frame the result is empty.
     """
     spans = [span for span, _ in settled]
     start = source.span.start
@@ -62,7 +62,7 @@ def close_recording(
     if received is not None and missing > 0:
         stop = max(stop, received.stop)
     gaps = Span(start, stop).minus(spans) if stop > start else []
-    if missing > 0 and not gaps:  # stretches that are newer than the count of the frames are settled already
+    if missing > 0 and not gaps:  # the settled spans are newer than the count of the frames
         gaps, stop = [Span(stop, stop + 1)], stop + 1
     endings: list[Ending] = []
     for gap in gaps:

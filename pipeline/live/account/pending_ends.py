@@ -1,4 +1,4 @@
-"""Losses and ends of recordings that wait for the models: what a recording ends with is committed after its rows."""
+"""Losses and ends of recordings that wait for the models: they are committed after the rows of their recordings."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -8,14 +8,14 @@ from pipeline.live.account.losses import Ending, Lost
 
 
 class PendingEnds:
-    """Endings in the order in which they were reported, each until no model has a packet of its recording."""
+    """Endings in the order of their reports; each waits until no model has a packet of its recording."""
 
     def __init__(self) -> None:
         self._at_models: Counter[str] = Counter()  # packets, by recording
         self._pending: list[Ending] = []
 
     def __bool__(self) -> bool:
-        """Whether anything waits, or is with a model."""
+        """Whether an ending waits, or a model has a packet."""
         return bool(self._pending) or bool(self._at_models)
 
     def handed_out(self, packets: Iterable[FramePacket]) -> None:
@@ -32,10 +32,10 @@ class PendingEnds:
         self._pending.append(ending)
 
     def take(self) -> list[Ending]:
-        """Those whose recordings no model has anything of."""
-        taken = [ending for ending in self._pending if _source_id(ending) not in self._at_models]
+        """Removes and returns the endings of whose recordings no model has a packet."""
+        ready = [ending for ending in self._pending if _source_id(ending) not in self._at_models]
         self._pending = [ending for ending in self._pending if _source_id(ending) in self._at_models]
-        return taken
+        return ready
 
 
 def _source_id(ending: Ending) -> str:

@@ -1,4 +1,4 @@
-"""What one commit of a follower adds to the lake, and the file in which it waits while the lake is out of reach."""
+"""What one commit of a follower adds to the lake, and its file format while the lake is out of reach."""
 
 import json
 import zipfile
@@ -32,7 +32,7 @@ _JSON = "batch.json"
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one commit adds, in this order: rows, stretches that are lost, recordings that ended."""
+    """What one commit adds, in this order: rows, losses, and recordings that ended."""
 
     rows: tuple[SegmentRows, ...] = ()
     lost: tuple[Lost, ...] = ()
@@ -40,7 +40,7 @@ class Batch:
 
     @staticmethod
     def of(endings: Sequence[Ending]) -> "Batch":
-        """Losses and ends alone."""
+        """A batch of losses and ends alone."""
         lost = tuple(each for each in endings if isinstance(each, Lost))
         return Batch(lost=lost, ended=tuple(each for each in endings if isinstance(each, RecordingEnded)))
 
@@ -53,15 +53,15 @@ class Batch:
 
     @property
     def segments(self) -> list[tuple[Segment, int]]:
-        """Every segment of it, with the number of frames that it accounts for."""
+        """Every segment of the batch, with the number of frames that it accounts for."""
         done = [(rows.segment, rows.report.frames_decoded) for rows in self.rows]
         return done + [(lost.segment, lost.frames) for lost in self.lost]
 
 
 def write_batch(path: Path, batch: Batch) -> None:
-    """A zip: `batch.json`, and the tables of each segment as Arrow IPC streams, `0.frames.arrow` and so on.
+    """Writes a zip: `batch.json`, and the tables of each segment as Arrow IPC streams, `0.frames.arrow` and so on.
 
-    Raises OSError where the disk refuses.
+    Raises OSError where it cannot be written.
     """
     described = {
         "version": VERSION,
@@ -77,7 +77,7 @@ def write_batch(path: Path, batch: Batch) -> None:
         "lost": [lost_to_json(lost) for lost in batch.lost],
         "ended": [ended_to_json(ended) for ended in batch.ended],
     }
-    # not compressed: vectors and JPEGs do not shrink. Every member has a checksum, by which damage is found
+    # not compressed: vectors and JPEGs do not shrink. The checksum of every member reveals damage
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(_JSON, json.dumps(described))
         for number, rows in enumerate(batch.rows):
@@ -92,8 +92,8 @@ def write_batch(path: Path, batch: Batch) -> None:
 
 
 def read_batch(path: Path) -> Batch:
-    """As it was written. Raises LakeError where the file is damaged, or another release wrote it; OSError where the
-    disk does not answer."""
+    """Reads a batch. Raises LakeError where the file is damaged, or another release wrote it; OSError where it cannot
+    be read."""
     stored = path.read_bytes()
     try:
         with zipfile.ZipFile(BytesIO(stored)) as archive:
@@ -114,12 +114,12 @@ def read_batch(path: Path) -> Batch:
                 lost=tuple(lost_from_json(lost) for lost in described["lost"]),
                 ended=tuple(ended_from_json(ended) for ended in described["ended"]),
             )
-    except Exception as error:  # the disk has answered: whatever zipfile, JSON and Arrow raise, they raise for damage
+    except Exception as error:  # the file was read: whatever zipfile, JSON and Arrow raise means damage
         raise LakeError(f"{path} is damaged, or of another release: {type(error).__name__}: {error}") from error
 
 
 def _table(archive: zipfile.ZipFile, number: int, name: str) -> pa.Table:
-    with pa.ipc.open_stream(archive.read(_member(number, name))) as stream:  # read whole: this looks at the checksum
+    with pa.ipc.open_stream(archive.read(_member(number, name))) as stream:  # read whole: only this checks the checksum
         table = stream.read_all()
     table.validate(full=True)
     return table

@@ -1,4 +1,4 @@
-"""The committer of a lake that feeds are followed into, with upkeep beside it."""
+"""The committer of a lake into which feeds are followed, with upkeep in the background."""
 
 from operators.runtime.glibc_malloc import share_heaps
 from operators.tracking.links import Linker
@@ -14,7 +14,7 @@ from pipeline.plan.plan import Plan
 def open_committer_with_upkeep(
     lake: str, plan: Plan, config: UpkeepConfig, *, linker: Linker | None = None
 ) -> Committer:
-    """As `open_committer`; upkeep ends when the committer is closed, and its status lies in the state folder."""
+    """Opens a committer with upkeep, which ends with the committer and writes its status to the state folder."""
     share_heaps()
     committer = open_committer(lake, plan, linker=linker)
     place = StateFolder.of(lake).upkeep

@@ -1,4 +1,4 @@
-"""What release 0.1.0 left in the state folder: Python pickles, which can run code when they are read."""
+"""Sets aside the files that release 0.1.0 left in the state folder: pickles, which can run code when they are read."""
 
 import logging
 from pathlib import Path
@@ -9,18 +9,18 @@ _log = logging.getLogger(__name__)
 
 
 def set_aside_pickles(state: StateFolder) -> None:
-    """Moves the batches and the counts that 0.1.0 left into a folder of their own, and says what to do with them.
+    """Moves the batches and the counts that 0.1.0 left into a folder of their own, and logs what to do with them.
 
-    They are never read: whoever can write to a lake could run code in the follower by them.
+    They are never read, because anybody who can write to a lake could run code in the follower through them.
     """
     aside = state.path / "of-0.1.0"
     batches = sorted(state.spool.glob("*.batch"))
     if batches:
         _move(batches, aside / "spool")
         _log.error(
-            "%d batches of rows that release 0.1.0 could not bring into the lake are pickles, which this release does "
-            "not read: they are kept in %s. To bring them in, move them back to %s and follow with 0.1.0 until its "
-            "status shows nothing spooled; finish other lakes so before upgrading",
+            "%d batches of rows that release 0.1.0 could not commit are pickles, which this release does not read: "
+            "they are kept in %s. To commit them, move them back to %s and follow with 0.1.0 until its status shows "
+            "nothing spooled; do that with other lakes before upgrading",
             len(batches),
             aside / "spool",
             state.spool,
@@ -30,8 +30,8 @@ def set_aside_pickles(state: StateFolder) -> None:
     if counts.is_file():
         _move([counts], aside)
         _log.warning(
-            "what release 0.1.0 had received and not committed is not counted as lost: %s is a pickle, which this "
-            "release does not read; stop 0.1.0 with Ctrl-C before upgrading, and nothing is left there",
+            "frames that release 0.1.0 had received and not committed are not counted as lost: %s is a pickle, which "
+            "this release does not read; stop 0.1.0 with Ctrl-C before upgrading, so that there are none",
             aside / counts.name,
         )
 

@@ -1,4 +1,4 @@
-"""Keeps on disk how much was received of recordings that are not whole in the lake: for the follower after a kill."""
+"""Keeps on disk what was received of recordings that are not complete in the lake, for the follower after a kill."""
 
 import json
 import logging
@@ -18,10 +18,9 @@ _log = logging.getLogger(__name__)
 
 
 class InFlight:
-    """How many frames of each recording were received, from its first until its end is in the lake.
+    """How many frames of each recording were received, until its end is in the lake. Thread-safe.
 
-    file: JSON, written anew. For several threads at once.
-    earlier: what the follower before this one left there.
+    file: JSON, replaced by each write. earlier: what an earlier follower left there.
     """
 
     def __init__(self, file: Path) -> None:
@@ -34,7 +33,7 @@ class InFlight:
         self._refused = False  # by the disk, the last time
 
     def close_earlier(self, left: Iterable[SourceEntry], spooled: Collection[tuple[Segment, int]]) -> Batch:
-        """What is to be committed because of the follower before this one: see `closing`."""
+        """The batch that completes the recordings of an earlier follower: see `closing`."""
         batch = closing(left, self.earlier, spooled)
         kept = {ended.source.id for ended in batch.ended}
         with self._lock:
@@ -42,7 +41,7 @@ class InFlight:
         return batch
 
     def report(self, received: Iterable[Received]) -> None:
-        """By all feeds at once, of each recording that goes on or whose end was not taken."""
+        """Records what all feeds received of each recording that is current, or whose end was not polled."""
         with self._lock:
             self._unnamed = []
             for each in received:
@@ -52,13 +51,13 @@ class InFlight:
                     self._unnamed.append(each)
 
     def settle(self, batch: Batch) -> None:
-        """A batch is in the lake."""
+        """Forgets the recordings whose end was committed with a batch."""
         with self._lock:
             for ended in batch.ended:
                 self._named.pop(ended.source.id, None)
 
     def write(self) -> None:
-        """Puts it on the disk, if that takes it: what was written before stays otherwise."""
+        """Writes the file; where that fails, the file stays as it was."""
         with self._lock:
             now = (*self._named.values(), *self._unnamed)
         if now == self._written:
@@ -70,7 +69,10 @@ class InFlight:
             if not self._refused:
                 reason = f"{type(error).__name__}: {error}"
                 _log.warning(
-                    "what is received cannot be written to %s: %s", self._file, reason, extra={"error": reason}
+                    "the counts of received frames cannot be written to %s: %s",
+                    self._file,
+                    reason,
+                    extra={"error": reason},
                 )
             self._refused = True
         else:
@@ -80,10 +82,10 @@ class InFlight:
 def closing(
     left: Iterable[SourceEntry], received: Iterable[Received], spooled: Collection[tuple[Segment, int]]
 ) -> Batch:
-    """What is to be committed to complete the recordings that a killed follower left open.
+    """The batch that completes the recordings that a killed follower left open.
 
-    left: as the ledger has them. received: of them, so far as was written down. spooled: segments that wait on disk,
-    with their frames.
+    left: those recordings, from the ledger. received: what is known to have been received of them. spooled: segments
+    that wait on disk, with their numbers of frames.
     """
     known = {each.source.id: each for each in received}
     endings: list[Ending] = []
@@ -107,5 +109,5 @@ def _read(file: Path) -> tuple[Received, ...]:
         return ()
     except (OSError, KeyError, TypeError, ValueError) as error:
         reason = f"{type(error).__name__}: {error}"
-        _log.error("what an earlier follower lost is not known: %s: %s", file, reason, extra={"error": reason})
+        _log.error("the losses of an earlier follower are not known: %s: %s", file, reason, extra={"error": reason})
         return ()

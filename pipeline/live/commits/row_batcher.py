@@ -1,4 +1,4 @@
-"""Collects the rows of segments for a moment, so that one commit takes those of many feeds."""
+"""Collects the rows of segments for a moment, so that one commit has the rows of many feeds."""
 
 from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.ingest.packets import RowPacket
@@ -9,7 +9,7 @@ from pipeline.runtime.time_source import TimeSource
 
 
 class RowBatcher:
-    """commit_s: rows wait at most so long for others."""
+    """Batches rows. commit_s: the longest time that rows wait for others."""
 
     def __init__(self, plan_hash: str, *, commit_s: float, time: TimeSource) -> None:
         self._assembler = SegmentAssembler(plan_hash)
@@ -19,7 +19,7 @@ class RowBatcher:
         self._since_s = 0.0  # monotonic, of the first of the rows
 
     def add(self, packet: RowPacket) -> Lost | None:
-        """What is lost with a segment that could not be read, once that is known."""
+        """Adds rows. Returns the loss of a segment that could not be read, once that is known."""
         whole = self._assembler.add(packet)
         if isinstance(whole, SegmentRows):
             if not self._rows:
@@ -35,6 +35,6 @@ class RowBatcher:
         return bool(self._rows) and self._time.monotonic_s() - self._since_s >= self._commit_s
 
     def take(self) -> Batch:
-        """All rows that wait; none any more afterwards."""
+        """Removes and returns all rows that wait."""
         rows, self._rows = tuple(self._rows), []
         return Batch(rows=rows)

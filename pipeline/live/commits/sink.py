@@ -1,4 +1,4 @@
-"""Hands batches to the committer, one after the other, and keeps them on disk while the lake is out of reach."""
+"""Commits batches one after the other, and keeps them on disk while the lake is out of reach."""
 
 import logging
 import random
@@ -35,7 +35,7 @@ class LiveWriter(LakeWriter, Protocol):
 
 @dataclass(slots=True)
 class _Question(Generic[Answer]):
-    """Of the committer. answer: one, once it was put."""
+    """A call of the committer that somebody waits for. answer: has one item once it was answered."""
 
     put: Callable[[LiveWriter], Answer]
     answer: list[Answer] = field(default_factory=list)
@@ -48,18 +48,18 @@ class _Question(Generic[Answer]):
     def put_to(self, writer: LiveWriter) -> None:
         try:
             self.answer.append(self.put(writer))
-        except BaseException as error:  # it is the asker's
+        except BaseException as error:  # raised where the question was asked
             self.error = error
 
 
 class Sink:
     """Commits batches in their order, in a thread of its own.
 
-    Where the committer raises, batches go to the spool, and are tried again with growing pauses; none overtakes
-    another. Where the spool's disk refuses too, they stay in memory: see `SinkStatus.bytes`, by which the follower
-    stops handing out work.
-    on_commit: called with each batch that is in the lake, from that thread.
-    Every method raises what ended that thread, if anything did: nothing is committed any more.
+    While the committer raises, batches go to the spool and are retried with growing pauses; none overtakes another.
+    While the spool cannot be written either, they stay in memory: from a size on (`SinkStatus.bytes`) the follower
+    gives no more work to the models.
+    on_commit: called with each batch that was committed, in that thread.
+    If that thread has ended, every method raises its error, because nothing is committed any more.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Sink:
         self._on_commit = on_commit
         self._time = time
         self._waiting: deque[Batch] = deque()
-        self._asked: deque[_Question[Any]] = deque()
+        self._questions: deque[_Question[Any]] = deque()
         self._news = threading.Condition()
         self._closing = self._ended = False
         self._error: str | None = None
@@ -89,7 +89,7 @@ class Sink:
 
     @property
     def spooled_before(self) -> list[tuple[Segment, int]]:
-        """Segments that waited on disk when this began, each with how many frames it accounts for."""
+        """Segments that waited on disk when the sink began, each with the number of frames that it accounts for."""
         return self._spool.segments
 
     def put(self, batch: Batch) -> None:
@@ -99,12 +99,12 @@ class Sink:
             self._news.notify_all()
 
     def ask(self, question: Callable[[LiveWriter], Answer]) -> Answer:
-        """What the committer answers, in turn with the batches; waits for it. Raises what it raises."""
+        """Calls the committer between batches, and waits for its answer. Raises what it raises."""
         asked = _Question(question)
         with self._news:
             if self._closing:
                 raise LakeError("the follower is being stopped")
-            self._asked.append(asked)
+            self._questions.append(asked)
             self._news.notify_all()
             self._time.wait_for(self._news, lambda: asked.answered or self._ended)
         if asked.error is not None:
@@ -122,7 +122,7 @@ class Sink:
             return SinkStatus(len(self._waiting), waiting, self._spooled, self._commits, self._keyframes, self._error)
 
     def close(self) -> None:
-        """Commits what waits, or where the lake is out of reach, spools it."""
+        """Commits the batches that wait, or spools them while the lake is out of reach."""
         with self._news:
             self._closing = True
             self._news.notify_all()
@@ -145,7 +145,7 @@ class Sink:
             began_s = self._time.monotonic_s()
             try:
                 if self._spooled:
-                    self._spool_waiting()  # behind what is there: nothing overtakes
+                    self._spool_waiting()  # after the earlier batches: none overtakes another
                 batch = self._commit_next()
             except Exception as error:  # a thread that ends would never commit again
                 self._note(error)
@@ -162,20 +162,20 @@ class Sink:
                 self._report(batch)
 
     def _answer_all(self) -> None:
-        while self._asked:
-            question = self._asked.popleft()
+        while self._questions:
+            question = self._questions.popleft()
             question.put_to(self._writer)
             with self._news:
                 self._news.notify_all()
 
     def _has_work(self) -> bool:
-        """Waits for a batch; False when there is none left and none will come."""
+        """Waits for a batch or a question; False when there is none and none will come."""
         with self._news:
-            self._time.wait_for(self._news, lambda: self._waiting or self._spooled or self._asked or self._closing)
-            return bool(self._waiting or self._spooled or self._asked)
+            self._time.wait_for(self._news, lambda: self._waiting or self._spooled or self._questions or self._closing)
+            return bool(self._waiting or self._spooled or self._questions)
 
     def _commit_next(self) -> Batch:
-        """The oldest batch, from the disk if any is there."""
+        """Commits and returns the oldest batch, from the spool if there is one."""
         kept = self._spool.oldest() if self._spooled else None
         batch = kept[1] if kept else self._waiting[0]
         if batch.rows:
@@ -202,11 +202,11 @@ class Sink:
         _log_ended(batch)
         try:
             self._on_commit(batch)
-        except Exception:  # it is in the lake: to commit goes on
-            _log.exception("what is called with each commit failed")
+        except Exception:  # the batch is in the lake: commits continue
+            _log.exception("the callback after a commit failed")
 
     def _keep(self) -> None:
-        """Puts what waits on the disk, if that takes it."""
+        """Spools the batches that wait; where that fails, they stay in memory."""
         try:
             self._spool_waiting()
         except OSError as error:
@@ -235,7 +235,7 @@ class Sink:
 
 
 def _log_ended(batch: Batch) -> None:
-    """What of a batch, once it is in the lake, is worth a line: not its rows."""
+    """Logs the losses and ends of a batch that was committed."""
     for lost in batch.lost:
         source, why = lost.segment.source, {"frames": lost.frames, "reason": lost.reason}
         if source.kind == "feed":

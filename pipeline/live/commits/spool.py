@@ -15,9 +15,9 @@ _log = logging.getLogger(__name__)
 class Spool:
     """Batches in files of a folder, first in first out; they outlive the process.
 
-    Files are whole or not there (their format: pipeline/live/commits/batch.py). Those of earlier processes that cannot
-    be read, as another release wrote them or the disk damaged them, are set aside and named in the log.
-    segments: that were in it at first, each with how many frames it accounts for.
+    Files are written atomically (their format: pipeline/live/commits/batch.py). Those of earlier processes that cannot
+    be read, because another release wrote them or they are damaged, are set aside and named in the log.
+    segments: those that the folder held at first, each with the number of frames that it accounts for.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -42,7 +42,7 @@ class Spool:
         return len(self._files())
 
     def append(self, batch: Batch) -> None:
-        """Raises OSError where the disk refuses."""
+        """Adds a batch. Raises OSError where it cannot be written."""
         with atomic_write(self.folder / f"{self._next:012}{_SUFFIX}") as path:
             write_batch(path, batch)
         self._next += 1

@@ -1,7 +1,7 @@
 """Recordings, segments, losses and counts as JSON, for the files that a follower leaves on disk.
 
-Every field is named here, so that a field which is renamed in the code keeps its name on disk. A change of what is
-written raises VERSION; the `from` functions raise KeyError, TypeError or ValueError for what no `to` function wrote.
+Every field is named here, so that a field which is renamed in the code keeps its name on disk. A change of the format
+raises VERSION; the `from` functions raise KeyError, TypeError or ValueError for what no `to` function wrote.
 """
 
 from datetime import datetime
@@ -18,9 +18,9 @@ Json = dict[str, Any]
 
 
 def require_version(stored: Json) -> None:
-    """Raises ValueError for what a release with other files wrote."""
+    """Raises ValueError for a file of another format."""
     if stored["version"] != VERSION:
-        raise ValueError(f"it is of version {stored['version']}, this release reads {VERSION}")
+        raise ValueError(f"it has version {stored['version']}, this release reads {VERSION}")
 
 
 def span_to_json(span: Span) -> list[int]:

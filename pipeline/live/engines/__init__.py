@@ -1,1 +1,1 @@
-"""What runs feeds and models: one process, or actors of Ray."""
+"""Engines that run feeds and models: in one process, or as actors of Ray."""

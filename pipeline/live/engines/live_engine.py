@@ -1,4 +1,4 @@
-"""What runs feeds and models: in this process, or as actors of Ray."""
+"""The interface of engines that run feeds and models, in this process or as actors of Ray."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,25 +14,25 @@ from pipeline.live.feeds.feed_status import FeedStatus
 
 
 class FeedHandle(Protocol):
-    """A feed (pipeline/live/feeds/feed.py), here or in an actor."""
+    """A feed (pipeline/live/feeds/feed.py), in this process or in an actor."""
 
     name: str
 
     @property
     def ready(self) -> bool:
-        """Whether an item waits, as far as is known without waiting."""
+        """Whether an item waits, as far as that is known without waiting for the feed."""
         ...
 
     def poll(self) -> FeedItem | None:
-        """The oldest item; until it is taken, it may be thinned."""
+        """Removes and returns the oldest item; until then, its keyframes may be shed."""
         ...
 
     def status(self) -> FeedStatus:
-        """As last reported."""
+        """The status that was last reported."""
         ...
 
     def received(self) -> Sequence[Received]:
-        """As last reported, of each recording of a stream whose end was not polled."""
+        """What was last reported as received of each recording of a stream whose end was not polled."""
         ...
 
     def pause(self) -> None: ...
@@ -40,19 +40,19 @@ class FeedHandle(Protocol):
     def resume(self) -> None: ...
 
     def stop(self) -> None:
-        """Lets it end; what it still gives can be polled."""
+        """Asks the feed to end; what it still yields can be polled."""
         ...
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended, and everything was polled."""
+        """Whether the feed has ended, and everything was polled."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Worked:
-    """A group of packets that a model is done with, after `seconds`. rows: one for each; None where it failed, and
-    `error` says why."""
+    """A group of packets that a model has processed in `seconds`. rows: one for each packet; None if the model failed,
+    and `error` says why."""
 
     packets: tuple[FramePacket, ...]
     seconds: float
@@ -69,11 +69,11 @@ class LiveEngine(Protocol):
 
     @property
     def idle_models(self) -> int:
-        """How many groups could be worked on at once now."""
+        """Number of groups that could be processed now."""
         ...
 
     def work(self, packets: Sequence[FramePacket]) -> None:
-        """Gives a model a group. Only while one is idle."""
+        """Gives a group to a model, of which one must be idle."""
         ...
 
     def worked(self) -> list[Worked]:

@@ -1,4 +1,4 @@
-"""Feeds as threads of this process, each with its child that decodes, and one model beside them."""
+"""Feeds as threads of this process, each with a child that decodes, and one model."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,7 +17,7 @@ from pipeline.runtime.time_source import REAL_TIME, TimeSource
 
 
 class LocalLiveEngine:
-    """For a few feeds on one machine."""
+    """An engine for a few feeds on one machine."""
 
     def __init__(
         self,

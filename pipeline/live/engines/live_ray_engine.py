@@ -1,4 +1,4 @@
-"""Feeds as actors of Ray, and a pool of actors with models that they share."""
+"""Feeds as actors of Ray, which share a pool of actors with models."""
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -22,13 +22,13 @@ from pipeline.runtime.time_source import REAL_TIME
 from schemas.clock import Span
 from schemas.sources import Segment
 
-_WAIT_S = 2.0  # a call of a feed's actor comes back at the latest then, with its status at least
+_WAIT_S = 2.0  # the longest time that a call of a feed's actor takes to return at least its status
 FEED_DIED = "the feed's actor died"
-_State = tuple[bool, FeedStatus, tuple[Received, ...], bool]  # of a feed, as RemoteFeed._note takes it
+_State = tuple[bool, FeedStatus, tuple[Received, ...], bool]  # the state of a feed, in the order of RemoteFeed._note
 
 
 class RayLiveEngine:
-    """On the cluster that runs, or one started here. Every actor that dies is started again."""
+    """An engine on the running cluster, or on one started here. Every actor that dies is started again."""
 
     def __init__(self, plan: Plan, make_writer: Callable[..., LiveWriter], *, on_this_node: bool) -> None:
         """make_writer, on_this_node: see RayCluster."""
@@ -80,10 +80,10 @@ class RayLiveEngine:
 
 
 class RemoteFeed:
-    """A Feed in an actor. One question at a time is under way, whether something waits there.
+    """A Feed in an actor, of which one call at a time asks whether an item waits there.
 
-    What an actor that died had received and nobody polled is counted as lost, and its recording ended; the actor that
-    takes its place counts from 0, and its counts are added.
+    Frames that an actor had received when it died, and that were not polled, are counted as lost, and its recording is
+    ended; the counts of the next actor, which begin at 0, are added.
     """
 
     def __init__(self, name: str, request: FollowRequest) -> None:
@@ -91,16 +91,15 @@ class RemoteFeed:
         self._request = request
         options = {"num_cpus": 0, "max_restarts": -1, "max_concurrency": 3}
         self._actor: Any = ray.remote(_FeedActor).options(**options).remote(name, request)
-        self._asked: Any = None
+        self._wait_call: Any = None
         self._status = FeedStatus(name, request.uri, "connecting", REAL_TIME.utc())
         self._before = self._status  # counts of the actors before this one
         self._received: tuple[Received, ...] = ()
-        self._polled: dict[
-            str, tuple[int, int]
-        ] = {}  # of each recording that goes on, by id: frames, and until which PTS
+        # of each current recording, by id: frames polled, and up to which PTS
+        self._polled: dict[str, tuple[int, int]] = {}
         self._left: list[FeedItem] = []
         self._paused = self._stopping = False
-        self._waits = False  # something does, in the actor
+        self._waits = False  # whether an item waits in the actor
         self.ended = False
 
     @property
@@ -109,11 +108,11 @@ class RemoteFeed:
             return True
         if self.ended or self._waits:
             return self._waits
-        if self._asked is None:
-            self._asked = self._actor.wait.remote(_WAIT_S)
-        answered, _ = ray.wait([self._asked], timeout=0)
+        if self._wait_call is None:
+            self._wait_call = self._actor.wait.remote(_WAIT_S)
+        answered, _ = ray.wait([self._wait_call], timeout=0)
         if answered:
-            self._asked = None
+            self._wait_call = None
             try:
                 self._note(*ray.get(answered[0]))
             except ray.exceptions.RayError:
@@ -190,13 +189,12 @@ class _FeedActor:
         self._feed.start()
 
     def wait(self, wait_s: float) -> _State:
-        """Whether an item waits, or comes in time; how the feed is, and what it received; whether nothing will come
-        any more."""
+        """Whether an item waits, or comes within `wait_s`; its status; what it received; whether it has ended."""
         waits = self._feed.wait(0.0 if self._feed.ended else wait_s)
         return waits, self._feed.status(), self._feed.received(), self._feed.ended
 
     def poll(self) -> tuple[FeedItem | None, *_State]:
-        """The oldest item, and what is true after it was taken."""
+        """The oldest item, and the state after it was polled."""
         return self._feed.poll(), *self.wait(0.0)
 
     def pause(self) -> None:

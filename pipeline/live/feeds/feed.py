@@ -1,4 +1,4 @@
-"""One feed under supervision: connects for ever, and replaces the process that decodes when it hangs or dies."""
+"""Supervises one feed: reconnects for ever, and replaces the process that decodes when it hangs or dies."""
 
 import logging
 import math
@@ -24,19 +24,19 @@ from schemas.sources import Source
 
 CHILD_CODE = "from pipeline.live.feeds.feed_child import main; main()"
 _log = logging.getLogger(__name__)
-_START_S = 30.0  # of a Python with all that decoding needs, on a busy machine, beside what opening may take
+_START_S = 30.0  # start of a Python with all that decoding needs, on a busy machine; opening takes additional time
 _GLANCE_S = 0.25
 _FILE_LOOK_S = 0.5
-_END_S = 3.0  # of a child that was asked to end
+_END_S = 3.0  # time that a child has after it was asked to end
 
 
 class Feed:
-    """Supervises one feed from `start()` to `stop()`, in a thread of its own; what it gives waits in a small buffer.
+    """Supervises one feed from `start()` to `stop()`, in a thread of its own; its items wait in a small buffer.
 
-    name: what it is called by people, and in the lake. request: how it is opened and read.
-    Deadlines are kept out here: a decoder that hangs in C answers nobody.
-    A file that grows is read no faster than it is taken: nothing of it is shed, and what a decoder that died had in its
-    hands is read again.
+    name: the feed's name, also in the lake. request: how it is opened and read.
+    Deadlines are enforced here, outside the decoder, which may hang in C.
+    A file that grows is read no faster than it is polled: nothing of it is shed, and what a decoder that died had not
+    delivered is read again.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Feed:
             stale_s=math.inf if request.is_file else request.live.stale_s,
             plan_hash=request.plan_hash,
         )
-        self._taken = list(request.taken)
+        self._recordings = list(request.recordings)
         self._status = FeedStatus(name, request.uri, "connecting", time.utc())
         self._account = FeedAccount(plan_hash=request.plan_hash, reads_again=request.is_file, time=time)
         self._wanted = True  # not paused
@@ -69,21 +69,21 @@ class Feed:
         self._thread: RunningThread | None = None
 
     @property
-    def taken(self) -> tuple[Source, ...]:
-        """The recordings that were made of a file, those of the request first; complete once this has ended."""
-        return tuple(self._taken)
+    def recordings(self) -> tuple[Source, ...]:
+        """The recordings that were made of a file, those of the request first; complete once the feed has ended."""
+        return tuple(self._recordings)
 
     def start(self) -> None:
         self._thread = self._threads.start(f"feed {self.name}", self._supervise)
 
     @property
     def pid(self) -> int | None:
-        """Of the process that decodes; None where there is none."""
+        """The id of the process that decodes; None where there is none."""
         child = self._child
         return None if child is None else child.pid
 
     def pause(self) -> None:
-        """Lets the stream go, until `resume()`; what was received is still decided on."""
+        """Disconnects until `resume()`; pending frames that were received are still chosen or dropped."""
         with self._news:
             self._wanted = False
             if self._child is not None:
@@ -96,7 +96,7 @@ class Feed:
             self._news.notify_all()
 
     def stop(self) -> None:
-        """As `pause()`, for good and without waiting for it; what still comes can be taken."""
+        """Disconnects for ever, without waiting for it; what still comes can be polled."""
         with self._news:
             self._stopped = True
             if self._child is not None:
@@ -105,7 +105,7 @@ class Feed:
 
     @property
     def ended(self) -> bool:
-        """Whether it was stopped, and everything was taken."""
+        """Whether the feed was stopped, and everything was polled."""
         return self._stopped and (self._thread is None or not self._thread.alive) and not len(self._buffer)
 
     @property
@@ -120,12 +120,12 @@ class Feed:
             return len(self._buffer) > 0
 
     def poll(self) -> FeedItem | None:
-        """The oldest item that waits."""
+        """Removes and returns the oldest item; None if none waits."""
         with self._news:
             item = self._buffer.take()
             self._news.notify_all()
             if item is not None:
-                self._account.taken(item)
+                self._account.polled(item)
             return item
 
     def status(self) -> FeedStatus:
@@ -133,10 +133,10 @@ class Feed:
             ended_by = None if self._thread is None else self._thread.error
             if ended_by is not None:
                 self._enter("failed", error=f"its supervisor ended: {type(ended_by).__name__}: {ended_by}")
-            return self._account.onto(self._status, shed=self._buffer.shed, waiting=self._buffer.keyframes)
+            return self._account.with_counts(self._status, shed=self._buffer.shed, waiting=self._buffer.keyframes)
 
     def received(self) -> tuple[Received, ...]:
-        """Of each recording whose end was not taken yet; of a file nothing, for it is read again."""
+        """What was received of each recording whose end was not polled yet; nothing for a file, which is read again."""
         with self._lock:
             return self._account.received()
 
@@ -155,7 +155,7 @@ class Feed:
             began_s = self._time.monotonic_s()
             try:
                 ended = self._follow_once()
-            except OSError as error:  # no process can be started now
+            except OSError as error:  # for want of memory or processes
                 ended = StreamEnded(f"no decoder can be started: {error.strerror or error}")
             with self._news:
                 if self._stopped:
@@ -173,7 +173,7 @@ class Feed:
                 self._await_other(ended.mark)
 
     def _await_other(self, mark: FileMark) -> None:
-        """Until the file is another than it was: no process waits for what may never come."""
+        """Waits until the file changes, without a process: it may never change."""
         path = Path(self._request.address)
         while True:
             now = FileMark.of(path)  # without the lock: a disk may not answer
@@ -183,7 +183,7 @@ class Feed:
                 self._time.wait_for(self._news, lambda: self._stopped or not self._wanted, _FILE_LOOK_S)
 
     def _follow_once(self) -> StreamEnded:
-        """One child, from its start to its end, and what that was."""
+        """Runs one child from its start to its end; returns how it ended."""
         live = self._request.live
         with self._lock:
             if self._stopped or not self._wanted:
@@ -192,7 +192,7 @@ class Feed:
         ended = StreamEnded("")
         deadline_s = _START_S + live.stream.open_timeout_s
         try:
-            child.connection.send(replace(self._request, taken=tuple(self._taken)))
+            child.connection.send(replace(self._request, recordings=tuple(self._recordings)))
             while True:
                 self._await_room()
                 if not self._answered(child, deadline_s):
@@ -209,7 +209,7 @@ class Feed:
         except (EOFError, OSError):
             pass
         except Exception as error:  # a supervisor that ends would never connect again
-            _log.exception("feed %s: a message of its decoder cannot be taken", self.name)
+            _log.exception("feed %s: a message of its decoder cannot be processed", self.name)
             ended = StreamEnded(f"{type(error).__name__}: {error}")
         with self._lock:
             self._child = None
@@ -225,7 +225,7 @@ class Feed:
         return ended
 
     def _await_room(self) -> None:
-        """A file can wait, and its decoder with it."""
+        """For a file, waits until the buffer has room, and lets its decoder wait."""
         if self._request.is_file:
             most = self._request.live.buffer_keyframes
             with self._news:
@@ -234,7 +234,7 @@ class Feed:
                 )
 
     def _answered(self, child: Child, deadline_s: float) -> bool:
-        """Whether a message came in time; one that is asked to end is given less."""
+        """Whether a message came in time; a child that was asked to end has less time."""
         began_s = self._time.monotonic_s()
         while not child.connection.poll(_GLANCE_S):
             waited_s = self._time.monotonic_s() - began_s
@@ -267,8 +267,8 @@ class Feed:
         self._news.notify_all()
         if isinstance(item, RecordingEnded) and (self._request.is_file or self._request.is_playlist):
             if self._request.is_playlist:
-                self._taken.clear()
-            self._taken.append(item.source)
+                self._recordings.clear()
+            self._recordings.append(item.source)
 
     def _enter(self, state: FeedState, *, error: str | None = None) -> None:
         if state != self._status.state:

@@ -1,4 +1,4 @@
-"""The packets of a feed that wait for a model: few, and of their keyframes the most telling."""
+"""The packets of a feed that wait for a model; sheds keyframes beyond a number, the least informative first."""
 
 import math
 from collections import deque
@@ -17,7 +17,7 @@ FeedItem = FramePacket | Ending
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Of a keyframe: the n-th of a packet, which is that item of the buffer."""
+    """The position of a keyframe: the n-th of the packet that is this item of the buffer."""
 
     item: int
     n: int
@@ -33,11 +33,11 @@ class _Place:
 
 
 class FeedBuffer:
-    """Items of one feed in their order. Packets that wait are joined; keyframes beyond `most`, and those that are
-    `stale_s` behind the newest, are shed and counted. What begins a shot may wait twice as long, and goes last.
+    """The items of one feed in order. Packets that wait are joined; keyframes beyond `most`, and those that are
+    `stale_s` behind the newest, are shed and counted. One that begins a shot may wait twice as long, and is shed last.
 
-    plan_hash: of the plan that the rows will be made by.
-    shed: keyframes so far. keyframes: that wait. Not for several threads at once.
+    plan_hash: hash of the plan by which the rows will be made.
+    shed: keyframes shed so far. keyframes: keyframes that wait. Not thread-safe.
     """
 
     def __init__(self, *, most: int, stale_s: float, plan_hash: str) -> None:
@@ -63,7 +63,7 @@ class FeedBuffer:
             self._shed_one()
 
     def take(self) -> FeedItem | None:
-        """The oldest."""
+        """Removes and returns the oldest item; None if there is none."""
         if not self._items:
             return None
         item = self._items.popleft()
@@ -87,7 +87,7 @@ class FeedBuffer:
         return FramePacket(PacketHead(segment, 0, report.frames_decoded, report), first.keyframes + second.keyframes)
 
     def _places(self) -> list[_Place]:
-        """Of the keyframes that wait, in order."""
+        """The positions of the keyframes that wait, in order."""
         return [
             _Place(at, n, item)
             for at, item in enumerate(self._items)
@@ -103,16 +103,16 @@ class FeedBuffer:
         return newest_s - place.time_s > self._stale_s * (2 if place.reason == "shot" else 1)
 
     def _shed_one(self) -> None:
-        """Drops the keyframe that tells least: one that is stale; else none that begins a shot while there are others,
-        and of those the one nearest in time to the one before it."""
+        """Drops the least informative keyframe: a stale one if there is one, otherwise one that does not begin a shot,
+        and among equals the one that is nearest in time to the keyframe before it."""
         places = self._places()
         newest_s = places[-1].time_s
 
-        def tells(i: int) -> tuple[bool, bool, float]:
+        def importance(i: int) -> tuple[bool, bool, float]:
             gap_s = math.inf if i == 0 else abs(places[i].time_s - places[i - 1].time_s)
             return not self._is_stale(places[i], newest_s=newest_s), places[i].reason == "shot", gap_s
 
-        place = places[min(range(len(places)), key=tells)]
+        place = places[min(range(len(places)), key=importance)]
         report, keyframes = _report(place.packet), place.packet.keyframes
         head = replace(place.packet.head, end=replace(report, shed=report.shed + 1))
         self._items[place.item] = FramePacket(head, keyframes[: place.n] + keyframes[place.n + 1 :])

@@ -1,4 +1,4 @@
-"""The child that decodes one feed: started by pipeline/live/feeds/feed.py, which may kill it at any time."""
+"""The child process that decodes one feed: started by pipeline/live/feeds/feed.py, which may kill it at any time."""
 
 import signal
 import threading
@@ -8,7 +8,7 @@ from multiprocessing.connection import Connection
 from operators.readers.growing_file import FileMark
 from operators.readers.live_stream import LiveStream, StreamInfo
 from operators.readers.stream_address import is_address
-from pipeline.live.feeds.recorder import Recorder, taken_of
+from pipeline.live.feeds.recorder import Recorder, ingested_spans
 from pipeline.live.live_config import LiveConfig
 from pipeline.reading.child import child_connection
 from pipeline.reading.keyframe_stream import ReadConfig
@@ -18,15 +18,17 @@ from schemas.errors import RegionLakeError
 from schemas.sources import Source
 
 _HEARTBEAT_S = 0.5
-_TAIL_S = 60.0  # longer than what a playlist gives again
+_TAIL_S = 60.0  # longer than what a playlist repeats
 STOPPED = "stopped"
 
 
 @dataclass(frozen=True, slots=True)
 class FollowRequest:
-    """address: opens the feed, and may hold a password. uri: of the feed, as it is stored.
-    taken: of a file that grows, the recordings that were made of it before, each with the span that was taken; of a
-        playlist (HLS), which gives its newest piece to everybody who comes, the last one alone.
+    """How a feed is opened and read.
+
+    address: opens the feed, and may hold a password. uri: the feed's, as it is stored.
+    recordings: of a file that grows, the recordings that were made of it before, each with the span that it covers; of
+        a playlist (HLS), which gives its newest chunk to every new client, only the last recording.
     """
 
     address: str
@@ -34,7 +36,7 @@ class FollowRequest:
     plan_hash: str
     read: ReadConfig
     live: LiveConfig
-    taken: tuple[Source, ...] = ()
+    recordings: tuple[Source, ...] = ()
 
     @property
     def is_file(self) -> bool:
@@ -44,12 +46,12 @@ class FollowRequest:
     def is_playlist(self) -> bool:
         return self.address.lower().startswith("http")
 
-    def taken_of(self, identity: str) -> list[Span]:
-        """What of a file, or of the stream (""), is to be left out."""
+    def ingested_spans(self, identity: str) -> list[Span]:
+        """The spans of a file, or of the stream (identity ""), that were ingested before and are skipped."""
         if self.is_file:
-            return taken_of(self.taken, self.uri, identity)
+            return ingested_spans(self.recordings, self.uri, identity)
         tails = []
-        for recording in self.taken:
+        for recording in self.recordings:
             span = recording.span
             tails.append(Span(max(span.start, span.stop - recording.clock.ticks(_TAIL_S)), span.stop))
         return tails
@@ -57,9 +59,9 @@ class FollowRequest:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Sent with frames, now and then. received, damaged, emitted: frames since the child began.
+    """Sent every half second while frames arrive. received, damaged, emitted: frames since the child began.
 
-    source: the recording that goes on. unsettled: the stretch of it that is in no packet; lost if the child dies now.
+    source: the current recording. unsettled: its span that is in no packet yet, which is lost if the child dies now.
     behind_s: how long ago the newest frame was shown, by the feed's clock.
     """
 
@@ -74,8 +76,11 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class StreamEnded:
-    """The last message. reason: why, in words without the address. mark: of a file, how far it was read; None where it
-    could not be opened. failed: whether it is to be tried again though nothing changed."""
+    """The last message of the child.
+
+    reason: why the stream ended, without the address. mark: how far a file was read; None for a stream, and for a file
+    that could not be opened. failed: whether to try again although nothing changed.
+    """
 
     reason: str
     mark: FileMark | None = None
@@ -84,13 +89,13 @@ class StreamEnded:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Sent now and then while a file is looked through, or nothing is added to it."""
+    """Sent every half second while a file is searched for its next frame, or does not grow."""
 
 
 def main() -> None:
-    """Entry of the child."""
+    """Entry point of the child."""
     stop = threading.Event()
-    # a flag and no exception: that would come in the middle of a message
+    # a flag, because an exception could interrupt a message
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     connection, request = child_connection()
     assert isinstance(request, FollowRequest)
@@ -102,7 +107,7 @@ def main() -> None:
 
 
 def _follow(request: FollowRequest, connection: Connection, stop: threading.Event) -> StreamEnded:
-    """Until the stream ends or breaks off, or until `stop` and one frame more."""
+    """Follows the stream until it ends or breaks off, or until the first frame after `stop`."""
     sent_s = 0.0
 
     def on_wait() -> bool:
@@ -115,7 +120,7 @@ def _follow(request: FollowRequest, connection: Connection, stop: threading.Even
     stream = LiveStream(
         request.address,
         request.live.stream,
-        ingested_spans=request.taken_of,
+        ingested_spans=request.ingested_spans,
         quiet_s=request.live.stalled_s,
         on_wait=on_wait,
     )
@@ -124,7 +129,7 @@ def _follow(request: FollowRequest, connection: Connection, stop: threading.Even
             request.read, request.live, uri=request.uri, plan_hash=request.plan_hash, identity=stream.identity
         )
         reason = None
-        failed = stream.mark is None  # the end of a file is none of a stream
+        failed = stream.mark is None  # a file that ends may still grow; a stream that ends has failed
         try:
             for frame in stream.frames():
                 if stop.is_set():

@@ -1,4 +1,4 @@
-"""Which feeds are to be followed: names and addresses, from the command line or from a TOML file."""
+"""The feeds to follow: names and addresses, from the command line or from a TOML file."""
 
 import os
 import re
@@ -18,19 +18,19 @@ from schemas.errors import PlanError
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _NO_FEED = (
-    "cannot be followed: that takes rtsp://, rtmp://, udp://, tcp://, srt:// and http(s)://….m3u8 addresses, folders "
-    f"into which files are dropped, and files that grow ({' '.join(sorted(VIDEO_SUFFIXES))})"
+    "cannot be followed; give an rtsp://, rtmp://, udp://, tcp://, srt:// or http(s)://….m3u8 address, a folder into "
+    f"which files are dropped, or a file that grows ({' '.join(sorted(VIDEO_SUFFIXES))})"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class FeedEntry:
-    """A feed as it stands in the file.
+    """A feed as the file describes it.
 
-    url: of the stream, the path of a file that grows, or that of a folder that a recorder fills; `${NAME}` stands for
-        a variable of the environment.
+    url: the address of a stream, the path of a file that grows, or the path of a folder that a recorder fills;
+        `${NAME}` is replaced by that variable of the environment.
     credentials: a file that holds `user:password`, for an address without them.
-    paused: it is known, and not connected to.
+    paused: the feed stays in the list, and is not connected to.
     """
 
     url: str
@@ -39,8 +39,8 @@ class FeedEntry:
 
     @property
     def is_file(self) -> bool:
-        """By its name, as it may not be there yet: one that ends as those of videos do; of a folder that is called so
-        the path ends with a slash."""
+        """Whether this is a file that grows. The name decides, because the file may not exist yet: it ends like that of
+        a video; a folder with such a name is written with a slash at the end."""
         return "://" not in self.url and Path(self.url).suffix.lower() in VIDEO_SUFFIXES and self.url[-1] != "/"
 
     @property
@@ -48,12 +48,15 @@ class FeedEntry:
         return "://" not in self.url and not self.is_file
 
     def address(self) -> str:
-        """What opens it. Raises PlanError where a variable or the file is missing, or where it is nothing that can be
-        followed; it names no secret."""
+        """The address that opens the feed.
+
+        Raises PlanError, without secrets, where a variable or the credentials are missing, or the address cannot be
+        followed.
+        """
 
         def value(match: re.Match[str]) -> str:
             if match[1] not in os.environ:
-                raise PlanError(f"the environment has no {match[1]}, which {self.shown} asks for")
+                raise PlanError(f"the environment has no {match[1]}, which {self.shown} needs")
             return quote(os.environ[match[1]], safe="")
 
         address = _VARIABLE.sub(value, self.url)
@@ -66,20 +69,20 @@ class FeedEntry:
         try:
             user, colon, password = Path(self.credentials).expanduser().read_text().strip().partition(":")
         except (OSError, UnicodeDecodeError) as error:
-            raise PlanError(f"credentials of {self.shown} cannot be read: {error}") from None
+            raise PlanError(f"the credentials of {self.shown} cannot be read: {error}") from None
         scheme, slashes, rest = address.partition("://")
         if not slashes or not colon:
-            raise PlanError(f"credentials of {self.shown} need a URL, and a file that holds user:password")
+            raise PlanError(f"the credentials of {self.shown} need a URL, and a file that holds user:password")
         return f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{rest}"
 
     @property
     def shown(self) -> str:
-        """The address without what nobody else should read."""
+        """The address without its secrets."""
         return public_uri(self.url)
 
 
 def entry_of(name: str) -> FeedEntry:
-    """Of what a user names: a stream, a folder, or a file that grows. Raises PlanError where it is none of them."""
+    """The entry of a stream, a folder or a file that grows, as a user names it. Raises PlanError for anything else."""
     if is_stream(name):
         return FeedEntry(name)
     path = Path(name).expanduser().absolute()
@@ -90,7 +93,7 @@ def entry_of(name: str) -> FeedEntry:
 
 
 def is_stream(name: str) -> bool:
-    """Whether a name that a user gives is the address of a stream, and no file of the web."""
+    """Whether a name that a user gives is the address of a stream, and not that of a file on the web."""
     scheme, slashes, rest = name.partition("://")
     if not slashes or scheme.lower() not in STREAM_SCHEMES:
         return False
@@ -98,22 +101,22 @@ def is_stream(name: str) -> bool:
 
 
 class FeedList:
-    """The file `path`: `[feeds.NAME]` tables. Every change is written whole."""
+    """The file `path` with its `[feeds.NAME]` tables. Every change replaces the whole file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def read(self) -> dict[str, FeedEntry]:
-        """By name. Raises PlanError where the file cannot be read, or says what no feed has."""
+        """The feeds by name. Raises PlanError where the file cannot be read, or has a key that no feed has."""
         return read_named_tables(self.path, "feeds", FeedEntry, converter=_converter)
 
     def add(self, name: str, entry: FeedEntry) -> None:
-        """Raises PlanError where the name is taken, or has what a name in the lake must not."""
+        """Adds a feed. Raises PlanError where the name exists, or has characters that no name may have."""
         if not re.fullmatch(r"[\w.-]+", name):
-            raise PlanError(f"a feed's name is made of letters, digits and . _ -, got {name!r}")
+            raise PlanError(f"a feed's name consists of letters, digits and . _ -, got {name!r}")
         feeds = self.read() if self.path.exists() else {}
         if name in feeds:
-            raise PlanError(f"{self.path} has a feed {name} already; remove it first, or take another name")
+            raise PlanError(f"{self.path} has a feed {name} already; remove it first, or choose another name")
         self._write({**feeds, name: entry})
 
     def remove(self, name: str) -> None:

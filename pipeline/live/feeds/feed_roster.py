@@ -1,4 +1,4 @@
-"""The feeds that are followed: they come, pause and leave as a list says, which is read again and again."""
+"""Keeps the feeds that are followed in step with a list: starts, pauses, resumes and stops them."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -26,12 +26,13 @@ class _Followed:
 
 
 class FeedRoster:
-    """on_removed: called with the name of a feed that is not followed any more.
+    """The feeds that are followed.
 
-    A feed that leaves is asked to stop, and stays among the handles until everything that it received was taken; its
-    counts go on where a feed of the same name follows.
-    list_error: why the list could not be read; the feeds of the last one go on. folders: absolute path → name of each
-    feed that is a folder of files; made anew and never changed, for other threads read it.
+    on_removed: called with the name of a feed that is no longer followed.
+    A feed that is removed is asked to stop, and stays among the handles until everything that it received was polled;
+    a later feed of the same name continues its counts.
+    list_error: why the list could not be read; the feeds of the last list are kept. folders: absolute path → name of
+    each feed that is a folder of files; replaced and never changed, because other threads read it.
     """
 
     def __init__(
@@ -43,21 +44,21 @@ class FeedRoster:
         self._started = started
         self._feeds: dict[str, _Followed] = {}
         self._leaving: list[_Followed] = []
-        self._counted: dict[str, FeedStatus] = {}  # the counts of those that are gone, by name
+        self._counted: dict[str, FeedStatus] = {}  # the counts of removed feeds, by name
         self.list_error: str | None = None
         self.folders: Mapping[str, str] = {}
 
     def update(self) -> None:
-        """Follows what the list says now."""
+        """Follows the current list."""
         try:
-            wanted = self._list_feeds()
+            listed = self._list_feeds()
         except PlanError as error:  # somebody is editing it
             self.list_error = str(error)
             return
         self.list_error = None
-        for name in set(self._feeds) - set(wanted):
+        for name in set(self._feeds) - set(listed):
             self._remove(name)
-        for name, entry in wanted.items():
+        for name, entry in listed.items():
             self._follow(name, entry)
         self.folders = {
             str(Path(each.handle.status().uri).absolute()): name
@@ -66,12 +67,12 @@ class FeedRoster:
         }
 
     def handles(self, *, folders: bool) -> list[FeedHandle]:
-        """Those that are followed or leave: folders of files, or all others."""
+        """The feeds that are followed or were removed and not ended yet: folders of files, or all others."""
         followed = (*self._feeds.values(), *self._leaving)
         return [each.handle for each in followed if each.handle is not None and each.entry.is_folder == folders]
 
     def dismiss_ended(self) -> None:
-        """Lets those go that have left."""
+        """Forgets removed feeds that have ended, and keeps their counts."""
         for followed in [each for each in self._leaving if each.handle is None or each.handle.ended]:
             self._leaving.remove(followed)
             status = followed.status()
@@ -80,22 +81,22 @@ class FeedRoster:
                 self._counted[status.name] = status if before is None else status.after(before)
 
     def stop(self) -> None:
-        """Asks all to stop; what they received can still be taken."""
+        """Asks all feeds to stop; what they received can still be polled."""
         for followed in self._feeds.values():
             if followed.handle is not None:
                 followed.handle.stop()
 
     @property
     def ended(self) -> bool:
-        """Whether every feed has stopped, and everything was taken."""
+        """Whether every feed has stopped, and everything was polled."""
         return all(handle.ended for folders in (False, True) for handle in self.handles(folders=folders))
 
     def statuses(self) -> tuple[FeedStatus, ...]:
-        """Of each feed in the list, by name, with the counts of those before it."""
+        """The status of each feed in the list, in order of names, with the counts of earlier feeds of its name."""
         return tuple(self._status(name, followed) for name, followed in sorted(self._feeds.items()))
 
     def received(self) -> Iterator[Received]:
-        """Of each recording that goes on, or whose end was not taken."""
+        """What was received of each recording that is current, or whose end was not polled."""
         for followed in (*self._feeds.values(), *self._leaving):
             if followed.handle is not None:
                 yield from followed.handle.received()
@@ -114,7 +115,7 @@ class FeedRoster:
     def _start(self, name: str, entry: FeedEntry) -> _Followed:
         try:
             return _Followed(entry, self._starter.start(name, entry))
-        except (PlanError, LakeError) as error:  # it is tried again
+        except (PlanError, LakeError) as error:  # the next update tries again
             return _Followed(entry, None, str(error))
 
     def _remove(self, name: str) -> None:

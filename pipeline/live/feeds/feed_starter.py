@@ -1,4 +1,4 @@
-"""Starts a feed by what its entry in the list is: a stream, a folder of files, or a file that grows."""
+"""Starts a feed from its entry in the list: a stream, a folder of files, or a file that grows."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from schemas.sources import Source
 
 
 class FeedStarter:
-    """Streams are started by the engine, wherever it runs them; folders and files on this machine, where they are."""
+    """Starts streams with the engine, which may run them elsewhere, and folders and files on this machine."""
 
     def __init__(self, engine: LiveEngine, plan: Plan, sink: Sink, *, time: TimeSource, threads: Threads) -> None:
         self._engine = engine
@@ -28,10 +28,10 @@ class FeedStarter:
         self._sink = sink
         self._time = time
         self._threads = threads
-        self._files: dict[str, Feed] = {}  # the last of each name: they know what they took of their file
+        self._files: dict[str, Feed] = {}  # the last feed of each name: it knows which recordings were made of its file
 
     def start(self, name: str, entry: FeedEntry) -> FeedHandle:
-        """Raises PlanError where the entry cannot be followed, LakeError where that has to wait."""
+        """Starts a feed. Raises PlanError where the entry cannot be followed, LakeError where it has to wait."""
         address = entry.address()
         handle: FeedHandle
         if entry.is_folder:
@@ -47,7 +47,7 @@ class FeedStarter:
         else:
             request = FollowRequest(address, name, self._plan_hash, self._plan.read, self._plan.live)
             if entry.is_file:
-                request = replace(request, taken=self._taken_of_file(name))
+                request = replace(request, recordings=self._recordings_of_file(name))
                 file = self._files[name] = Feed(name, request, time=self._time, threads=self._threads)
                 file.start()
                 handle = file
@@ -57,15 +57,16 @@ class FeedStarter:
             handle.pause()
         return handle
 
-    def _taken_of_file(self, name: str) -> tuple[Source, ...]:
-        """What is in the lake of a file that grows, or on its way there. Raises LakeError while that cannot be told."""
+    def _recordings_of_file(self, name: str) -> tuple[Source, ...]:
+        """The recordings of a file that grows which are in the lake or on their way there. Raises LakeError while they
+        are not known."""
         before = self._files.get(name)
         if before is not None:
             if not before.ended:
-                raise LakeError("what was received of it before it was removed is brought in first")
-            return before.taken
+                raise LakeError("what was received of it before it was removed is committed first")
+            return before.recordings
         if self._sink.status().spooled:
-            raise LakeError("what waits on disk for the lake is brought in first")
+            raise LakeError("what waits on disk for the lake is committed first")
         return tuple(self._sink.ask(lambda writer: writer.recordings(name)))
 
     def _register(self, source: Source) -> list[Span]:

@@ -1,4 +1,4 @@
-"""What is known of a feed at a moment: its state, and where every frame went."""
+"""The status of a feed at a moment: its state, and where every frame went."""
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -11,14 +11,14 @@ FEED_STATES: tuple[FeedState, ...] = ("connecting", "live", "stalled", "backing 
 
 @dataclass(frozen=True, slots=True)
 class FeedStatus:
-    """since: when it came into its state, UTC. frames_per_s: received over the last seconds.
-    behind_s: between the moment that the newest frame shows and its arrival.
-    received: frames decoded since the follower began. undecided: of them, those that are in no packet yet.
-    kept: keyframes that the models took; waiting: keyframes that wait for them; not_selected: frames that were none;
-    shed: keyframes dropped while they waited. lost: frames, by the fault that cost them.
-    received = undecided + not_selected + shed + waiting + kept + sum of lost.
-    damaged: frames that the decoder could not restore; they are not among those received.
-    restarts: by reason. last_error: the last of the reasons.
+    """since: when the feed came into its state, UTC. frames_per_s: frames received a second, over the last 10 s.
+    behind_s: time between the moment that the newest frame shows and its arrival.
+    received: frames decoded since the follower began. `undecided`: pending frames, which are in no packet yet.
+    kept: keyframes that the models took; waiting: keyframes that wait for them; not_selected: frames that are no
+    keyframes; shed: keyframes dropped while they waited. lost: lost frames, by fault.
+    `received = undecided + not_selected + shed + waiting + kept + sum(lost)`.
+    damaged: frames that the decoder could not restore, which are not counted as received.
+    restarts: number of restarts, by reason. last_error: the reason of the last one, or the last error.
     """
 
     name: str
@@ -39,7 +39,7 @@ class FeedStatus:
     last_error: str | None = None
 
     def broken_off(self, reason: str) -> "FeedStatus":
-        """After a fault that cost every frame which the models had not taken; it connects again."""
+        """The status after a fault by which every frame that the models had not taken is lost; the feed reconnects."""
         gone = self.undecided + self.waiting
         return replace(
             self,
@@ -52,7 +52,7 @@ class FeedStatus:
         )
 
     def after(self, before: "FeedStatus") -> "FeedStatus":
-        """With the counts of whatever had the feed before added."""
+        """The status with the counts of its predecessor added: an earlier feed of the name, or an earlier actor."""
         return replace(
             self,
             received=before.received + self.received,

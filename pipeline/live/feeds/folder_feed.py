@@ -1,4 +1,4 @@
-"""A folder into which a recorder drops files: each is ingested when it is finished, after what feeds ask for."""
+"""A folder into which a recorder drops files: each is ingested once it is finished, when feeds leave models idle."""
 
 import threading
 from collections import deque
@@ -27,11 +27,11 @@ _PACKET_KEYFRAMES = 2
 
 
 class FolderFeed:
-    """Files below a folder, as `regionlake ingest` takes them, each once it did not change for `settle_s`.
+    """Ingests files below a folder as `regionlake ingest` does, each once it has not changed for `settle_s`.
 
-    register: makes a source known to the lake; returns what of it is still to be read, and raises PlanConflictError.
-    refuse: notes a file that cannot be read. Both are called from a thread of this feed, and wait for the lake.
-    It is read only as fast as the models take it: nothing of it is ever shed.
+    register: registers a source in the lake; returns the spans that are still to be read, and raises PlanConflictError.
+    refuse: records a file that cannot be read. Both are called in a thread of this feed, and wait for the lake.
+    Files are read only as fast as the models process them, so that nothing is shed.
     """
 
     def __init__(
@@ -58,8 +58,8 @@ class FolderFeed:
         self._news = threading.Condition()
         self._items: deque[FeedItem] = deque()
         self._status = FeedStatus(name, str(folder), "connecting", time.utc())
-        self._taken: dict[str, tuple[int, int]] = {}  # path → size, mtime in ns: as it was when it was taken
-        self._kept = 0  # of the segment that is being read
+        self._ingested: dict[str, tuple[int, int]] = {}  # path → size, mtime in ns, when its ingest began
+        self._kept = 0  # keyframes of the segment that is being read
         self._wanted = True  # not paused
         self._stopped = False
         self._thread = threads.start(f"folder {name}", self._run)
@@ -94,11 +94,11 @@ class FolderFeed:
         return self._status
 
     def received(self) -> tuple[Received, ...]:
-        """Nothing that could be lost: files are read again."""
+        """Nothing, because files are read again and no frame can be lost."""
         return ()
 
     def pause(self) -> None:
-        """After the segment that is being read."""
+        """Pauses after the segment that is being read."""
         self._change(wanted=False)
         self._enter("paused")
 
@@ -106,7 +106,7 @@ class FolderFeed:
         self._change(wanted=True)
 
     def stop(self) -> None:
-        """What was not read whole is read by the next run."""
+        """Stops reading; the next run reads the files that were not read completely."""
         self._change(wanted=True, stopped=True)
         self._reader.stop()
 
@@ -138,7 +138,7 @@ class FolderFeed:
             self._time.wait_for(self._news, lambda: self._wanted or self._stopped)
 
     def _finished(self) -> list[Location]:
-        """Files that are new, or not as they were, and at rest."""
+        """Files that are new or changed, and have not changed for `settle_s`."""
         found = []
         self._enter("live" if self._folder.is_dir() else "stalled")
         for location in find_sources([str(self._folder)]):
@@ -151,8 +151,8 @@ class FolderFeed:
                 about = Path(location.address).stat()
                 now = about.st_size, about.st_mtime_ns
                 rested_s = self._time.utc().timestamp() - about.st_mtime
-                if self._taken.get(location.uri) != now and rested_s >= self._settle_s:
-                    self._taken[location.uri] = now
+                if self._ingested.get(location.uri) != now and rested_s >= self._settle_s:
+                    self._ingested[location.uri] = now
                     found.append(location)
         return found
 
@@ -168,9 +168,9 @@ class FolderFeed:
         except PlanConflictError as error:
             self._status = replace(self._status, last_error=str(error))
             return
-        except LakeError as error:  # out of reach: it is looked at again
+        except LakeError as error:  # the lake is out of reach: the next look tries again
             self._status = replace(self._status, last_error=str(error))
-            del self._taken[location.uri]
+            del self._ingested[location.uri]
             return
         run = self._plan.run
         for segment in split_source(source, segment_s=run.segment_s, plan_hash=self._plan_hash, todo=todo):
@@ -182,7 +182,7 @@ class FolderFeed:
                     return
 
     def _put(self, packet: FramePacket) -> bool:
-        """Whether it was put: not once this is stopped. Waits while enough packets wait."""
+        """Adds a packet, once there is room; returns False if the feed was stopped instead."""
         with self._news:
             self._time.wait_for(self._news, lambda: len(self._items) < _WAITING_PACKETS or self._stopped)
             if self._stopped:
@@ -196,7 +196,7 @@ class FolderFeed:
 
 
 def _in_small(packets: Iterable[FramePacket], *, most: int) -> Iterator[FramePacket]:
-    """The same keyframes in packets of at most `most`: feeds do not wait long for a model that has one of them."""
+    """Splits packets into those of at most `most` keyframes, so that feeds do not wait long for a model."""
     number = 0
     for packet in packets:
         if packet.head.number == 0:  # the first, or the first again after the decoder died

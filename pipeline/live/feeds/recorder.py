@@ -1,4 +1,4 @@
-"""Cuts what a feed sends into recordings and micro-segments, as packets that a model can take."""
+"""Cuts the frames of a feed into recordings and short segments, as packets that a model can process."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,12 +17,12 @@ from schemas.sources import Segment, Source, recording_uri
 
 
 class Recorder:
-    """Frames of a feed in; FramePackets out, each a whole segment, and the end of each recording after its last.
+    """Turns the frames of a feed into FramePackets, each a whole segment, and an end after those of each recording.
 
-    uri: of the feed, as it is stored. plan_hash: of the plan that the rows are made by.
-    identity: of the file that the feed is (see `recording_id`).
+    uri: the feed's, as it is stored. plan_hash: hash of the plan by which the rows are made.
+    identity: of a file that the feed follows (see `recording_id`).
     A recording is a source of the lake: an epoch of the feed, or recording_s of it. The choice of keyframes and the
-    background go on from one recording to the next of an epoch.
+    background continue from one recording to the next of an epoch.
     received: frames so far. emitted: how many of them are in packets.
     """
 
@@ -36,16 +36,16 @@ class Recorder:
 
     @property
     def source(self) -> Source | None:
-        """The recording that goes on."""
+        """The current recording."""
         return None if self._epoch is None else self._epoch.source
 
     @property
     def unsettled(self) -> Span | None:
-        """From the end of the last packet to the last frame received."""
+        """The span from the end of the last packet to the last frame received."""
         return None if self._epoch is None else self._epoch.unsettled
 
     def add(self, frame: LiveFrame) -> Iterator[FramePacket | RecordingEnded]:
-        """What this frame completes."""
+        """Adds a frame; yields the packets and the ends that it completes."""
         if frame.epoch is not None:
             yield from self.finish(frame.epoch)
         self.received += 1
@@ -55,7 +55,7 @@ class Recorder:
             yield self._counted(item)
 
     def finish(self, reason: str) -> Iterator[FramePacket | RecordingEnded]:
-        """What is left, when no frame follows in this epoch."""
+        """Ends the epoch; yields its last packets and the end of its recording."""
         epoch, self._epoch = self._epoch, None
         if epoch is not None:
             for item in epoch.finish(reason):
@@ -75,7 +75,7 @@ class _Feed:
 
 
 class _Epoch:
-    """A stretch of a feed in which times, size and codec go on."""
+    """A stretch of a feed with continuous times and the same size and codec."""
 
     def __init__(self, read: ReadConfig, live: LiveConfig, first: LiveFrame, feed: _Feed) -> None:
         self._live = live
@@ -140,7 +140,7 @@ class _Epoch:
         return ended
 
     def _as_source(self) -> Source:
-        """As it is known so far. Its end is not: it is announced to be longer than it can become."""
+        """The recording as far as it is known. Its end is not known yet, so its span is longer than it can become."""
         zero = utc_at_zero(self._newest, self._earliest, self._live.stream)
         clock = replace(self._clock, start_time=zero)
         began = clock.utc(self._start)
@@ -164,18 +164,18 @@ class _Epoch:
 
 
 def recording_id(feed: str, identity: str, start: int, began: datetime) -> str:
-    """Of the recording whose first frame has this PTS, and was shown then.
+    """The id of a recording of a feed. start: PTS of its first frame. began: when that frame was shown.
 
-    identity: of the growing file that the feed is (operators/readers/file_survey.py), "" of any other.
+    identity: that of the growing file that the feed follows (operators/readers/file_survey.py), "" for a stream.
     """
     file = (identity,) if identity else ()
     return digest("recording", feed, start, began.isoformat(), *file)
 
 
-def taken_of(recordings: Sequence[Source], feed: str, identity: str) -> list[Span]:
-    """What the recordings that were made of a growing file hold of it, in order.
+def ingested_spans(recordings: Sequence[Source], feed: str, identity: str) -> list[Span]:
+    """The spans of a growing file that its recordings cover, in order.
 
-    recordings: of the feed, of whatever file was at its path.
+    recordings: those of the feed, also of other files that were at its path.
     """
     found: list[tuple[datetime, Span]] = []
     for each in recordings:

@@ -1,1 +1,1 @@
-"""How a follower and its feeds are: written down, logged and measured."""
+"""The status of a follower and its feeds: written to disk, logged and measured."""

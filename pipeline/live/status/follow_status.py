@@ -1,4 +1,4 @@
-"""How a follower is, at a moment."""
+"""The status of a follower at a moment."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,8 +8,8 @@ from pipeline.live.feeds.feed_status import FeedStatus
 
 @dataclass(frozen=True, slots=True)
 class SinkStatus:
-    """batches, bytes: that wait in memory. spooled: batches on disk. commits, keyframes: in the lake since the follower
-    began. error: why the lake is out of reach; None where it is not."""
+    """batches, bytes: waiting in memory. spooled: batches on disk. commits, keyframes: committed since the follower
+    began. error: why the lake is out of reach; None if it is not."""
 
     batches: int
     bytes: int
@@ -21,11 +21,11 @@ class SinkStatus:
 
 @dataclass(frozen=True, slots=True)
 class FindableStatus:
-    """How long keyframes took from the moment that they show until a query could find them (findable.py).
+    """How long keyframes took from the moment that they show until a search could find them (search_latency.py).
 
-    p50_s, p95_s: of those of the last minute; None where there were none.
-    keyframes: in the lake, by feed. timed: of them all, those of streams; within: those that took at most
-    as long as the bucket of the same place (BUCKETS_S); sum_s: of all that are timed. Since the follower began.
+    p50_s, p95_s: quantiles of the last minute; None without keyframes. All others count since the follower began.
+    keyframes: in the lake, by feed. timed: those of streams, which alone are timed; within: those that took at most as
+    long as each of BUCKETS_S; sum_s: total time of all that are timed.
     """
 
     p50_s: float | None = None
@@ -38,8 +38,8 @@ class FindableStatus:
 
 @dataclass(frozen=True, slots=True)
 class FollowStatus:
-    """at, started: UTC. pid: of the follower. list_error: why the list of feeds could not be read; those read before
-    go on."""
+    """at, started: UTC. pid: the follower's. list_error: why the list of feeds could not be read; the feeds of the last
+    list are kept."""
 
     at: datetime
     started: datetime

@@ -1,4 +1,4 @@
-"""How soon a keyframe can be found: between the moment that it shows and its row being in the lake."""
+"""Measures how soon a keyframe can be found: the time from the moment that it shows until its row is in the lake."""
 
 import math
 import threading
@@ -16,7 +16,7 @@ _WINDOW_KEYFRAMES = 4096  # sorted once a second
 
 
 class SearchLatency:
-    """Counts the keyframes of batches as they are committed. For several threads at once.
+    """Counts the keyframes of batches as they are committed. Thread-safe.
 
     A feed whose clock is ahead of ours counts as found at once, not before.
     """
@@ -24,16 +24,16 @@ class SearchLatency:
     def __init__(self, *, time: TimeSource = REAL_TIME) -> None:
         self._time = time
         self._lock = threading.Lock()
-        self._recent: deque[tuple[float, float]] = deque(maxlen=_WINDOW_KEYFRAMES)  # committed at, after so many s
+        self._recent: deque[tuple[float, float]] = deque(maxlen=_WINDOW_KEYFRAMES)  # committed at, latency in s
         self._keyframes: Counter[str] = Counter()
         self._timed = 0
         self._within = [0] * len(BUCKETS_S)
         self._sum_s = 0.0
 
     def add(self, batch: Batch, *, folders: Mapping[str, str]) -> None:
-        """A batch that is in the lake. folders: absolute path → name of the feed, of those that are folders of files.
+        """Counts a batch that was committed. folders: absolute path → name of each feed that is a folder of files.
 
-        Files are counted and not timed: they may be of last year.
+        Keyframes of files are counted and not timed, because files may be old.
         """
         now, at_s = self._time.utc(), self._time.monotonic_s()
         with self._lock:
@@ -69,12 +69,12 @@ class SearchLatency:
 
 
 def _feed_of(source: Source, folders: Mapping[str, str]) -> str | None:
-    """None of a file that is left from a folder which is not followed any more."""
+    """The feed of a source; None for a file from a folder that is no longer followed."""
     if source.kind == "feed":
         return feed_name(source.uri)
     return next((name for folder, name in folders.items() if source.uri.startswith(f"{folder}/")), None)
 
 
 def _quantile(ascending: Sequence[float], share: float) -> float | None:
-    """The least value that at least `share` of them do not exceed; one of them, never a mean of two."""
+    """The least of the values that at least `share` of them do not exceed; never a mean of two."""
     return ascending[max(0, math.ceil(share * len(ascending)) - 1)] if ascending else None

@@ -1,4 +1,4 @@
-"""Where a follower keeps what outlives it: how its feeds are, and what waits for the lake."""
+"""The folder of files that outlive a follower: its status, and what waits for the lake."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ _converter = cattrs.preconf.json.make_converter()
 
 @dataclass(frozen=True, slots=True)
 class StateFolder:
-    """In a lake that is a folder: in it. Of another: in the user's own state, by the lake's address."""
+    """The folder `.live` of a lake that is a folder; for other lakes, a folder in the user's own state."""
 
     path: Path
 
@@ -35,12 +35,12 @@ class StateFolder:
 
     @property
     def in_flight(self) -> Path:
-        """JSON of what was received and is not in the lake yet: pipeline/live/commits/in_flight.py."""
+        """JSON of the counts of frames that are not in the lake yet: pipeline/live/commits/in_flight.py."""
         return self.path / "in-flight.json"
 
     @property
     def status(self) -> Path:
-        """JSON, written anew about once a second."""
+        """JSON, replaced about once a second."""
         return self.path / "status.json"
 
     @property
@@ -53,7 +53,7 @@ class StateFolder:
             path.write_text(_converter.dumps(status))
 
     def read_status(self) -> FollowStatus:
-        """As last written. Raises LakeError where nobody ever followed feeds into this lake."""
+        """The status that was last written. Raises LakeError where no feeds were ever followed into this lake."""
         try:
             return _converter.loads(self.status.read_text(), FollowStatus)
         except FileNotFoundError:
@@ -62,10 +62,10 @@ class StateFolder:
                 "follow some: regionlake ingest rtsp://… --follow --lake LAKE"
             ) from None
         except (ValueError, cattrs.BaseValidationError) as error:
-            raise LakeError(f"{self.status} is damaged, or of another version of regionlake: {error}") from None
+            raise LakeError(f"{self.status} is damaged, or another version of regionlake wrote it: {error}") from None
 
 
 def follow_json(status: FollowStatus) -> dict[str, object]:
-    """As `write_status` writes it."""
+    """The status as the JSON object that `write_status` writes."""
     made: dict[str, object] = _converter.unstructure(status)
     return made

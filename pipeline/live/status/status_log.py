@@ -1,7 +1,7 @@
-"""Logs what became of feeds, from one status of the follower to the next.
+"""Logs how feeds changed from one status of the follower to the next.
 
-Here and not where it happens: a feed may live in an actor on another machine, whose log nobody reads. What passes
-within a second is told by the restart that it led to.
+They are logged here and not where they happen: a feed may run in an actor on another machine, whose log nobody reads.
+A change that lasts less than a second shows in the restart that it led to.
 """
 
 import logging
@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 
 
 class StatusLog:
-    """Is given every status, in order."""
+    """Logs the changes between statuses, each of which is reported in order."""
 
     def __init__(self) -> None:
         self._feeds: dict[str, FeedStatus] = {}
@@ -22,7 +22,7 @@ class StatusLog:
     def report(self, status: FollowStatus) -> None:
         feeds = {feed.name: feed for feed in status.feeds}
         for name in sorted(self._feeds.keys() - feeds.keys()):
-            _log.info("feed %s is not followed any more", name, extra={"feed": name})
+            _log.info("feed %s is no longer followed", name, extra={"feed": name})
         for name, feed in feeds.items():
             self._report_feed(self._feeds.get(name), feed)
         if status.list_error != self._list_error:
@@ -38,17 +38,17 @@ class StatusLog:
         for reason, times in feed.restarts.items():
             if times > (0 if replaced else known.get(reason, 0)):
                 again = {"feed": feed.name, "reason": reason, "restarts": sum(feed.restarts.values())}
-                _log.warning("feed %s is opened anew: %s", feed.name, reason, extra=again)
+                _log.warning("feed %s is opened again: %s", feed.name, reason, extra=again)
         if before is not None and before.state == feed.state:
             return
         fields: dict[str, object] = {"feed": feed.name, "state": feed.state}
         if before is not None:
             fields["before"] = before.state
             fields["lasted_s"] = round((feed.since - before.since).total_seconds(), 1)
-        if feed.state == "failed":  # no restart tells of it
+        if feed.state == "failed":  # a failure causes no restart
             fields["error"] = feed.last_error
             _log.warning("feed %s failed: %s", feed.name, feed.last_error, extra=fields)
-        elif feed.state == "stalled" and feed.last_error:  # nor of a file to which nothing is added
+        elif feed.state == "stalled" and feed.last_error:  # a file that does not grow causes no restart either
             fields["error"] = feed.last_error
             _log.info("feed %s is stalled: %s", feed.name, feed.last_error, extra=fields)
         else:

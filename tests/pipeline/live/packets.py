@@ -1,4 +1,4 @@
-"""Packets of feeds that never were, for tests of what carries them."""
+"""Packets of invented feeds, for tests of what processes them."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""A scheduler by which busy feeds starve the others, or under which memory grows: 200 feeds, without their decoders."""
+"""Catches a scheduler by which busy feeds starve the others, or memory grows: 200 feeds, without decoders."""
 
 import random
 from dataclasses import dataclass, field
@@ -60,7 +60,7 @@ def simulated(rates: list[float], *, seed: int = 0) -> list[Camera]:
     cameras = [Camera(f"feed {n:03}", rate) for n, rate in enumerate(rates)]
     by_source = {camera.source.id: camera for camera in cameras}
     scheduler = KeyframeScheduler(most=GROUP, group_s=1.0, on_ending=lambda _: None)
-    scheduler.took(GROUP, GROUP / MODEL_PER_S)
+    scheduler.learn_rate(GROUP, GROUP / MODEL_PER_S)
     budget = 0.0
     for now in range(SECONDS):
         for camera in cameras:
@@ -95,7 +95,7 @@ def test_what_a_feed_reports_of_its_recordings_is_passed_on_in_order() -> None:
     camera = Camera("gate", 1.0)
     reported: list[FeedItem] = []
     scheduler = KeyframeScheduler(most=8, group_s=1.0, on_ending=reported.append)
-    scheduler.took(8, 0.1)
+    scheduler.learn_rate(8, 0.1)
     items: list[FeedItem] = [
         packet(camera.source, 0, 10, (3,)),
         ended(camera.source, 10),
@@ -112,11 +112,11 @@ def test_what_a_feed_reports_of_its_recordings_is_passed_on_in_order() -> None:
 def test_a_group_is_what_a_model_works_off_in_its_time() -> None:
     scheduler = KeyframeScheduler(most=16, group_s=1.0, on_ending=lambda _: None)
     assert scheduler.size == 1
-    scheduler.took(1, 0.4)
+    scheduler.learn_rate(1, 0.4)
     assert scheduler.size == 2
     for _ in range(20):
-        scheduler.took(16, 0.1)
+        scheduler.learn_rate(16, 0.1)
     assert scheduler.size == 16
     for _ in range(20):
-        scheduler.took(16, 20.0)
+        scheduler.learn_rate(16, 20.0)
     assert scheduler.size == 1

@@ -1,6 +1,6 @@
-"""Hours of a follower's commits in a second: an outage of the lake, upkeep beside it, threads in a drawn order.
+"""Simulates hours of a follower's commits in a second: an outage of the lake, upkeep, threads in a drawn order.
 
-It catches orders that a run by the clock meets once in months, and an order that was met can be run again by its seed.
+It catches orders that a real run meets once in months; an order that was met can be run again by its seed.
 """
 
 import random

@@ -1,4 +1,4 @@
-"""Frames that are in no count or in two, when a decoder, an actor or a follower dies at whatever moment."""
+"""Catches frames that are in no count or in two, when a decoder, an actor or a follower dies at any moment."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -75,26 +75,26 @@ def test_after_every_step_each_frame_of_a_feed_is_in_one_of_the_counts(steps: li
                 buffer.put(ending)
             number, start, at, received, emitted = number + 1, 0, 0, 0, 0
         elif step == "take" and (taken := buffer.take()) is not None:
-            account.taken(taken)
+            account.polled(taken)
             if isinstance(taken, FramePacket):
                 report = taken.head.end
                 assert isinstance(report, SegmentReport)
                 settled += report.frames_decoded
             elif isinstance(taken, Lost):
                 losses += taken.frames
-        status = account.onto(CONNECTING, shed=buffer.shed, waiting=buffer.keyframes)
+        status = account.with_counts(CONNECTING, shed=buffer.shed, waiting=buffer.keyframes)
         counted = status.kept + status.not_selected + status.shed + status.waiting + status.undecided
         assert status.received == counted + sum(status.lost.values())
         assert min(status.undecided, status.not_selected) >= 0
     for ending in account.process_ended("it died"):
         buffer.put(ending)
     while (taken := buffer.take()) is not None:
-        account.taken(taken)
+        account.polled(taken)
         if isinstance(taken, FramePacket):
             settled += taken.head.frames_decoded
         elif isinstance(taken, Lost):
             losses += taken.frames
-    status = account.onto(CONNECTING, shed=buffer.shed, waiting=0)
+    status = account.with_counts(CONNECTING, shed=buffer.shed, waiting=0)
     assert status.received == settled + losses
     assert sum(status.lost.values()) == losses
     assert not account.received()

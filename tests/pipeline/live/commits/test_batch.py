@@ -1,4 +1,4 @@
-"""Rows that change while they wait on disk, damage that passes for rows, and code that runs because a file was read."""
+"""Catches rows that change while they wait on disk, damage that is read as rows, and files that run code when read."""
 
 import json
 import os

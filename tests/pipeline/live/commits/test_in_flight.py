@@ -1,4 +1,4 @@
-"""Frames that a killed follower had received: counted as nothing, twice, or as lost though they wait on disk."""
+"""Catches frames of a killed follower that are not counted, counted twice, or lost although they wait on disk."""
 
 import logging
 from dataclasses import replace

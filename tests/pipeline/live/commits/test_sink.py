@@ -1,4 +1,4 @@
-"""Rows that are lost, doubled or turned round when the lake cannot be reached for a while, or the process is killed."""
+"""Catches rows that are lost, doubled or reordered when the lake is out of reach or the process is killed."""
 
 import threading
 from collections.abc import Sequence

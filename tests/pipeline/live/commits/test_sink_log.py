@@ -1,4 +1,4 @@
-"""What the sink tells the log: catches a lake that goes out of reach or comes back without a word, or a word a try."""
+"""The log of the sink: catches a lake that goes out of reach or comes back without a line, or with one an attempt."""
 
 import logging
 import threading

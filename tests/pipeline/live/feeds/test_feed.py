@@ -1,4 +1,4 @@
-"""A supervisor that does not notice a decoder which hangs or died, does not connect again, or loses count of frames."""
+"""Catches a supervisor that misses a decoder which hangs or died, does not reconnect, or loses count of frames."""
 
 import os
 import signal

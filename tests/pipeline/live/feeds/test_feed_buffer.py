@@ -1,4 +1,4 @@
-"""A buffer that grows without bound, sheds without counting, or sheds what tells most."""
+"""Catches a buffer that grows without bound, sheds without counting, or sheds the most informative keyframes."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""Passwords that leak into names or errors, and files of feeds that are misread."""
+"""Catches passwords that leak into names or errors, and files of feeds that are misread."""
 
 from pathlib import Path
 
@@ -83,7 +83,7 @@ def test_a_path_is_a_file_that_grows_or_a_folder_and_nothing_else(tmp_path: Path
         entry = entry_of(str(tmp_path / name))
         assert entry.is_folder
         assert not entry.is_file
-    with pytest.raises(PlanError, match="and files that grow"):
+    with pytest.raises(PlanError, match="or a file that grows"):
         entry_of(str(tmp_path / "notes.txt"))
     assert not FeedEntry("https://a/live.ts").is_file
     for name in ("foo://10.0.0.5/x", "https://admin:s3cret@10.0.0.5/clip.mp4"):

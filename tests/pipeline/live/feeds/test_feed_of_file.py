@@ -1,5 +1,5 @@
-"""A file that grows as a feed: frames shed or lost where they could have waited, given twice, or mixed with those of
-another file at its path."""
+"""A file that grows as a feed: catches frames that are shed or lost although they could wait, emitted twice, or mixed
+with those of another file at its path."""
 
 import os
 import signal
@@ -57,7 +57,7 @@ class Drain:
 
     @property
     def pts(self) -> list[int]:
-        """Of keyframes."""
+        """PTS of the keyframes."""
         return [keyframe.pts for item in self.items if isinstance(item, FramePacket) for keyframe in item.keyframes]
 
 

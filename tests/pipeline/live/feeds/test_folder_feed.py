@@ -1,4 +1,4 @@
-"""A folder whose half-written files are taken, whose files are taken twice, or that ends with a lake out of reach."""
+"""Catches a folder whose half-written files are ingested, or files twice, or that ends with a lake out of reach."""
 
 import os
 from pathlib import Path

@@ -1,5 +1,5 @@
-"""A recorder that loses a frame at a border, counts one twice, chooses other keyframes than a file would give, or tells
-the wrong time."""
+"""Catches a recorder that loses a frame at a border, counts one twice, chooses other keyframes than for a file, or
+states a wrong time."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Time until a keyframe can be found: catches keyframes that count for another feed or twice, and wrong quantiles."""
+"""The time until a keyframe can be found: catches keyframes counted twice or for another feed, and wrong quantiles."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
