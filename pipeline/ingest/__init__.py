@@ -1,1 +1,1 @@
-"""From names of sources to rows in the lake."""
+"""Ingest: reads sources, finds and embeds their regions, and commits the rows to the lake."""

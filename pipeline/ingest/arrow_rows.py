@@ -1,4 +1,4 @@
-"""From keyframes, regions and vectors to Arrow rows, in the schemas of the lake."""
+"""Converts keyframes, regions and vectors to Arrow rows, in the schemas of the lake."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ from schemas.vectors import VectorArray, VectorSpace
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SegmentRows:
-    """All that one segment adds to the lake, ready to commit.
+    """All rows that one segment adds to the lake, ready to commit.
 
     plan: hash of the plan that made the rows.
-    frames, regions, patches: tables of the schemas in schemas/tables.py; patches is None when not asked for.
+    frames, regions, patches: tables of the schemas in schemas/tables.py; patches is None if the plan stores none.
     """
 
     segment: Segment
@@ -60,9 +60,12 @@ def frame_rows(
     parts: Sequence[Representatives] | None = None,
     space: VectorSpace,
 ) -> pa.Table:
-    """vectors: float32 (keyframes, D), the global vector of each. thumbnails: JPEG of each. Where they are
-    wanted: detail: float32 (keyframes, D), the fused vector of each, and detail_model, the revision of what fused them;
-    parts: the representatives of each. One row a keyframe."""
+    """Rows of `frames`, one per keyframe.
+
+    vectors: float32 (keyframes, D), the global vector of each. thumbnails: JPEG of each.
+    Optional, by the plan: detail: float32 (keyframes, D), the fused vector of each, and detail_model, the revision of
+    the model that fused them; parts: the representatives of each.
+    """
     schema = frames_schema(space)
     columns = {
         "id": [frame_id(source.id, k.pts) for k in keyframes],
@@ -99,7 +102,10 @@ def region_rows(
     space: VectorSpace,
     codes: Sequence[RegionCodes] | None = None,
 ) -> pa.Table:
-    """vectors: one float32 (regions, D) a keyframe; codes: of its regions. One row a region, frame by frame."""
+    """Rows of `regions`, one per region, frame by frame. vectors, codes: those of each keyframe's regions.
+
+    vectors: one array per keyframe, float32 (regions, D).
+    """
     frames = [frame_id(source.id, k.pts) for k in keyframes]
     counts = [len(p) for p in proposals]
     together = Proposals.concat(proposals)
@@ -133,7 +139,7 @@ def patch_rows(
     *,
     space: VectorSpace,
 ) -> pa.Table:
-    """One row a keyframe, its patches row by row of its grid."""
+    """Rows of `patches`, one per keyframe, with the vectors of its grid row by row."""
     schema = patches_schema(space)
     vectors = [_vectors(grid.flat(), space) for grid in grids]
     columns = {
@@ -148,7 +154,7 @@ def patch_rows(
 
 
 def _place(source: Source, keyframes: Sequence[Keyframe], counts: Sequence[int]) -> dict[str, list[object]]:
-    """The columns that say where a row stands in its source, the k-th keyframe's `counts[k]` times."""
+    """The columns with a row's position in its source; those of the k-th keyframe are repeated `counts[k]` times."""
     pts = [k.pts for k, n in zip(keyframes, counts, strict=True) for _ in range(n)]
     return {
         "source_id": [source.id] * len(pts),
@@ -160,14 +166,14 @@ def _place(source: Source, keyframes: Sequence[Keyframe], counts: Sequence[int])
 
 
 def _lists(values: Sequence[pa.Array], counts: Sequence[int], field: pa.Field) -> pa.ListArray:
-    """One list a row of a column, of so many values each."""
+    """A column of lists; the k-th list has `counts[k]` values."""
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
     together = pa.concat_arrays(values) if values else pa.array([], field.type.value_type)
     return pa.ListArray.from_arrays(pa.array(offsets), together)
 
 
 def _codes(codes: Sequence[RegionCodes] | None, *, count: int) -> pa.Array:
-    """Null where a region has no code."""
+    """The column of codes; null where a region has no code."""
     kind = pa.list_(pa.uint8(), CODE_BYTES)
     if not codes:
         return pa.nulls(count, kind)

@@ -1,4 +1,4 @@
-"""What passes between the stages: a few keyframes of one segment, in order, and the segment's report at the end."""
+"""Packets that pass between the stages: a few keyframes of one segment, in order; the last packet has its report."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -15,7 +15,7 @@ StageName = Literal["probe", "read", "propose", "embed", "track", "commit"]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A segment to read, and where its file is."""
+    """A segment to read, and the location of its file."""
 
     segment: Segment
     location: Location
@@ -31,11 +31,11 @@ class SegmentFailure:
 
 @dataclass(frozen=True, slots=True)
 class PacketHead:
-    """Which part of which segment a packet is.
+    """Identifies a packet within its segment.
 
-    number: counts the packets of a segment from 0; a packet that comes twice (a retried worker) has the same number.
+    number: counts the packets of a segment from 0; a packet that arrives twice (from a retried worker) has the same.
     frames_decoded: of the segment so far, for progress.
-    end: the segment's report or failure, on its last packet only.
+    end: the segment's report or failure, in its last packet only.
     busy: seconds that each stage worked on this packet.
     """
 
@@ -46,13 +46,13 @@ class PacketHead:
     busy: tuple[tuple[StageName, float], ...] = ()
 
     def worked(self, stage: StageName, seconds: float) -> "PacketHead":
-        """The same with the time that one more stage took."""
+        """The same head with the time of one more stage."""
         return replace(self, busy=(*self.busy, (stage, seconds)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FramePacket:
-    """From the reader: keyframes of one segment."""
+    """The reader's output: keyframes of one segment."""
 
     head: PacketHead
     keyframes: tuple[Keyframe, ...]
@@ -60,7 +60,7 @@ class FramePacket:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProposalPacket:
-    """From the proposer: the same with the regions of each keyframe."""
+    """The proposer's output: keyframes with the regions of each."""
 
     head: PacketHead
     keyframes: tuple[Keyframe, ...]
@@ -69,7 +69,7 @@ class ProposalPacket:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowPacket:
-    """From the embedder: finished rows; patches is None when the plan does not keep them."""
+    """The embedder's output: finished rows; patches is None if the plan stores none."""
 
     head: PacketHead
     frames: pa.Table

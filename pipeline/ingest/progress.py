@@ -1,4 +1,4 @@
-"""What a run has done so far, and what it did in the end."""
+"""Progress of a run, and its final report."""
 
 from dataclasses import dataclass, field
 
@@ -7,10 +7,10 @@ from pipeline.reading.sources import Failure
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A moment of a run.
+    """Progress of a run at one moment.
 
-    media_s: seconds of video read. media_total_s: seconds found so far to be read in this run.
-    backlog_segments: found and not yet committed.
+    media_s: seconds of video read. media_total_s: seconds of video found so far that this run has to read.
+    backlog_segments: segments found and not yet committed.
     """
 
     elapsed_s: float
@@ -33,7 +33,7 @@ class Progress:
 
     @property
     def eta_s(self) -> float | None:
-        """Seconds until the work found so far is done; None before anything was. Pictures count by their number."""
+        """Seconds until the work found so far is done; None before any is done. Pictures are counted by number."""
         if self.media_total_s > 0:
             done, to_do = self.media_s, max(0.0, self.media_total_s - self.media_s)
         else:
@@ -43,11 +43,11 @@ class Progress:
 
 @dataclass(slots=True)
 class IngestReport:
-    """What an ingest did.
+    """Results of an ingest.
 
-    segments: committed by this run. skipped: sources that were already in the lake, whole.
-    quarantined: inputs that cannot be read, with the reason. failed: inputs that could be read and were not used.
-    seconds: wall time each stage was busy; stages overlap, so they add up to more than `elapsed_s`.
+    segments: committed by this run. skipped: sources that were already complete in the lake.
+    quarantined: inputs that cannot be read, with the reason. failed: readable inputs that were not ingested.
+    seconds: wall time that each stage was busy; stages overlap, so they add up to more than `elapsed_s`.
     """
 
     sources: int = 0
@@ -64,5 +64,5 @@ class IngestReport:
 
     @property
     def ok(self) -> bool:
-        """Whether every input was used."""
+        """Whether every input was ingested."""
         return not self.quarantined and not self.failed

@@ -1,4 +1,4 @@
-"""Ingest: from names of sources to rows in the lake, by either engine."""
+"""Runs an ingest, from names of sources to rows in the lake, with either engine."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -48,11 +48,11 @@ def ingest(
     on_progress: Callable[[Progress], None] = lambda _: None,
     time: TimeSource = REAL_TIME,
 ) -> IngestReport:
-    """Adds the sources behind `names` (files, folders, globs, URLs) to the lake at `lake`, each once.
+    """Adds the sources that `names` refer to (files, folders, globs, URLs) to the lake at `lake`, each once.
 
-    What the lake already holds of a source by the same plan is skipped. A source that cannot be read is
-    quarantined with its reason, and the others go on.
-    replace: remove and read again what another plan made of the same source.
+    Segments that the lake already holds under the same plan are skipped. A source that cannot be read is
+    quarantined with its reason, and the others are still ingested.
+    replace: removes the rows that another plan made of the same source, and reads it again.
     Raises PlanError, ModelError, LakeError before any file is read.
     """
     # workers of Ray have a working directory of their own
@@ -65,16 +65,16 @@ def _engine(name: EngineName, plan: Plan, lake: str) -> Engine:
     if name == "local":
         return LocalEngine(plan, partial(open_committer, lake, plan))
     from pipeline.ingest.engines.ray_engine import (
-        RayEngine,  # importing Ray takes a second that local runs need not wait
+        RayEngine,  # importing Ray takes a second, which local runs need not wait for
     )
 
     return RayEngine(plan, partial(open_committer, lake, plan), on_this_node=local_folder(lake) is not None)
 
 
 def open_committer(lake: str, plan: Plan, *, linker: Linker | None = None) -> Committer:
-    """The committer of a lake, made if it does not exist. Raises LakeError, ModelError.
+    """The committer of a lake, which is created if it does not exist. Raises LakeError, ModelError.
 
-    linker: carries masks for the tracks; where the plan asks for one and none is given, this process loads it.
+    linker: carries masks for the tracks; if the plan needs one and none is given, it is loaded in this process.
     """
     if linker is None and plan.tracks.propagation.model:
         from operators.tracking.propagation import MaskPropagation  # torch: most plans carry no masks
@@ -98,7 +98,7 @@ def open_committer(lake: str, plan: Plan, *, linker: Linker | None = None) -> Co
 
 
 class _Run:
-    """One ingest: its counts, and the rows that wait for their commit."""
+    """One ingest: its counts, and the rows that are waiting to be committed."""
 
     def __init__(
         self, engine: Engine, plan: Plan, *, replace: bool, on_progress: Callable[[Progress], None], time: TimeSource
@@ -118,7 +118,7 @@ class _Run:
         self._keyframes = self._regions = 0  # embedded so far, committed or not
         self._media_total_s = 0.0
         self._backlog = 0
-        self._taken: set[str] = set()  # ids of the sources of this run: a copy has the same
+        self._source_ids: set[str] = set()  # of this run: a copy of a file has the same id
 
     def ingest(self, names: Sequence[str]) -> IngestReport:
         found = find_sources(names)
@@ -142,15 +142,15 @@ class _Run:
                 self._quarantine(probed)
             else:
                 yield from self._segments(*probed)
-            self._on_progress(self._progress())  # a slow share keeps us here for minutes
+            self._on_progress(self._progress())  # probing on a slow network share takes minutes
             start = perf_counter()
 
     def _segments(self, location: Location, source: Source) -> Iterator[Work]:
         self._report.sources += 1
-        if source.id in self._taken:
+        if source.id in self._source_ids:
             self._report.skipped += 1
             return
-        self._taken.add(source.id)
+        self._source_ids.add(source.id)
         try:
             todo = self._engine.writer.register(source, replace=self._replace)
         except PlanConflictError as error:
@@ -184,7 +184,7 @@ class _Run:
                 self._commit()
             self._on_progress(self._progress())
         for segment in unfinished.values():
-            self._fail(segment, SegmentFailure("failed", "its rows never came back from the workers; run it again"))
+            self._fail(segment, SegmentFailure("failed", "its rows were not received from the workers; run it again"))
         self._commit()
         self._on_progress(self._progress())
 

@@ -1,4 +1,4 @@
-"""Puts the packets of a segment together again, in whatever order and however often they come."""
+"""Assembles the packets of a segment, in whatever order and however often they arrive."""
 
 from collections import OrderedDict, defaultdict
 
@@ -8,13 +8,13 @@ from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.ingest.packets import RowPacket, SegmentFailure
 from schemas.sources import Segment, SegmentReport
 
-_REMEMBERED = 65_536  # segments: a worker that was killed sends its packets again soon, or never
+_REMEMBERED = 65_536  # segments: packets of a killed worker are sent again soon, or never
 
 
 class SegmentAssembler:
-    """Collects row packets until a segment is whole.
+    """Collects row packets until a segment is complete.
 
-    A worker that was killed half-way sends its packets again: equal numbers replace each other.
+    The packets of a worker that was killed are sent again: a packet replaces an earlier one with the same number.
     """
 
     def __init__(self, plan_hash: str) -> None:
@@ -23,7 +23,7 @@ class SegmentAssembler:
         self._whole: OrderedDict[str, None] = OrderedDict()
 
     def add(self, packet: RowPacket) -> SegmentRows | tuple[Segment, SegmentFailure] | None:
-        """The segment's rows, or why there are none, once its last missing packet came; None before and after."""
+        """The segment's rows, or its failure, once its last missing packet has arrived; None before and after."""
         segment = packet.head.segment
         if segment.id in self._whole:
             return None
@@ -36,7 +36,7 @@ class SegmentAssembler:
         if isinstance(end, SegmentReport) and any(n not in packets for n in range(count)):
             return None
         self._whole[segment.id] = None
-        if len(self._whole) > _REMEMBERED:  # feeds go on for months
+        if len(self._whole) > _REMEMBERED:  # feeds run for months
             self._whole.popitem(last=False)
         del self._packets[segment.id]
         if isinstance(end, SegmentFailure):

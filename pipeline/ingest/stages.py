@@ -1,7 +1,7 @@
 """The stages between the reader and the committer, as both engines run them.
 
-Each takes several packets at once, of whatever segments and sources: models see batches across all of their frames, and
-rows do not depend on what shared a call. What comes out is one packet for each that went in, in their order.
+Each takes several packets at once, of any segments and sources, so that models run on batches of all their frames; rows
+do not depend on which packets share a call. The output is one packet for each input packet, in the same order.
 """
 
 import os
@@ -41,7 +41,7 @@ class ProposeStage:
         ]
 
     def close(self) -> None:
-        """Frees the models of proposers. Actors of Ray need not: their process ends, and all that it holds with it."""
+        """Frees the models of proposers. Ray's actors need not call it, as their processes end."""
         self._propose.close()
 
 
@@ -65,7 +65,7 @@ class EmbedStage:
         wanted = plan.representatives
         self._represent = None if wanted.method == "none" else build_representatives(wanted)
         self._codes = RegionCoder(plan.codes, self._encoder) if plan.codes.model else None
-        # OpenCV works outside of the interpreter's lock: beside a model on a GPU its time does not count
+        # OpenCV releases the GIL: while a model runs on a GPU, thumbnails take no extra time
         self._threads = ThreadPoolExecutor(min(_THUMBNAIL_THREADS, os.cpu_count() or 1), "thumbnail")
 
     def __call__(self, packets: Sequence[ProposalPacket]) -> list[RowPacket]:
@@ -122,13 +122,13 @@ class EmbedStage:
 
 
 def _places(packets: Sequence[FramePacket | ProposalPacket]) -> list[slice]:
-    """Where the keyframes of each packet stand among those of all."""
+    """The slice of each packet's keyframes in the list of all keyframes."""
     ends = accumulate((len(packet.keyframes) for packet in packets), initial=0)
     return [slice(first, stop) for first, stop in pairwise(ends)]
 
 
 def _worked(packets: Sequence[FramePacket | ProposalPacket], stage: StageName, seconds: float) -> list[PacketHead]:
-    """The packets' heads; time is shared among them by their keyframes."""
+    """The packets' heads with the stage's time, which is divided among them by their numbers of keyframes."""
     total = sum(len(packet.keyframes) for packet in packets)
     shares = [len(packet.keyframes) / total if total else 1 / len(packets) for packet in packets]
     return [packet.head.worked(stage, seconds * share) for packet, share in zip(packets, shares, strict=True)]

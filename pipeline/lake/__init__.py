@@ -1,1 +1,1 @@
-"""The LanceDB lake: its tables, the one committer that writes them, its audit and its status."""
+"""The lake of Lance tables: reading, the one committer that writes it, upkeep, audit and status."""

@@ -1,4 +1,4 @@
-"""The code model of a lake: kept beside its tables, because whoever searches by codes needs it too."""
+"""The code model of a lake: stored beside its tables, because searches by codes need it."""
 
 import fsspec
 
@@ -9,9 +9,9 @@ from schemas.tables import CODE_MODEL_KEY, code_model_fingerprint
 
 
 def keep_code_model(lake: Lake, model: CodeModel) -> None:
-    """Puts a code model into a lake whose regions will get its codes; for the lake's one writer. Safe to repeat.
+    """Stores a code model in a lake, for the codes of its regions; only the lake's writer may call it. Safe to repeat.
 
-    Raises LakeError where regions hold codes of another model: codes of two models cannot be compared.
+    Raises LakeError where regions have codes of another model: codes of two models cannot be compared.
     """
     held = code_model_fingerprint(lake.dataset("regions").schema)
     if held not in (None, model.fingerprint) and lake.count("regions", where="code IS NOT NULL"):
@@ -31,7 +31,7 @@ def keep_code_model(lake: Lake, model: CodeModel) -> None:
 
 
 def load_code_model(lake: Lake) -> CodeModel:
-    """Raises QueryError where the lake has no codes, LakeError where its code model is gone or damaged."""
+    """The lake's code model. Raises QueryError if it has no codes, LakeError if the model is missing or damaged."""
     fingerprint = code_model_fingerprint(lake.dataset("regions").schema)
     if fingerprint is None:
         raise QueryError(

@@ -1,7 +1,7 @@
 """A lake: one LanceDB database whose tables follow schemas/tables.py, in a folder or a bucket.
 
-Tables are read as Lance datasets and changed through LanceDB, which takes longer to import than a search to answer:
-only what changes a table imports it.
+Tables are read as Lance datasets and changed through LanceDB. Importing LanceDB takes longer than a search, so only
+code that changes a table imports it.
 """
 
 import threading
@@ -35,17 +35,17 @@ if TYPE_CHECKING:
     import lancedb
     from lancedb.table import LanceTable
 
-# Of an open lake, of file footers and manifests, and as much again of indexes. Every version that is opened adds its
-# own, and nothing asks for them once there is a newer one; by default Lance keeps 7 GB. Measured with 1,500 commits:
-# it held 532 MB; reads of a commit beside 100 fragments are 78 with 4 MB, 76 with 16 and with 64.
+# An open lake caches so many bytes of file footers and manifests, and as many of indexes. Every version that is opened
+# adds its own, which are not used once there is a newer version; by default Lance keeps 7 GB. Measured with 1,500
+# commits: it held 532 MB; a commit to 100 fragments makes 78 reads with 4 MB, 76 with 16 and with 64.
 CACHE_BYTES = 32 * 2**20
 
 
 def open_dataset(uri: str, table: str, *, session: Any = None) -> lance.LanceDataset | None:
-    """A table of the lake at `uri` as it is now, None where there is none. session: Lance's, which holds its caches."""
+    """A table of the lake at `uri` at its newest version; None if it does not exist. session: holds Lance's caches."""
     try:
         return lance.dataset(f"{uri.rstrip('/')}/{table}.lance", session=session)
-    except ValueError as error:  # Lance has no error of its own for a dataset that is not there
+    except ValueError as error:  # Lance has no error class for a missing dataset
         if "was not found" not in str(error):
             raise
         return None
@@ -53,7 +53,7 @@ def open_dataset(uri: str, table: str, *, session: Any = None) -> lance.LanceDat
 
 @contextmanager
 def lake_errors(doing: str) -> Iterator[None]:
-    """Turns what the storage raises (disk full, no permission, a broken file) into a LakeError that says where."""
+    """Raises errors of the storage (disk full, no permission, a broken file) as a LakeError that says where."""
     try:
         yield
     except RegionLakeError:
@@ -65,8 +65,8 @@ def lake_errors(doing: str) -> Iterator[None]:
 class Lake:
     """An open lake. Reading needs no lock; writing goes through a Committer.
 
-    uri: folder, or s3://bucket/prefix (credentials from the environment, as object stores do).
-    time: by which a snapshot waits. space: the vector space of `frames.vector`, `regions.vector` and `patches.vectors`.
+    uri: folder, or s3://bucket/prefix (with credentials from the environment).
+    time: clock of a snapshot's wait. space: the vector space of `frames.vector`, `regions.vector`, `patches.vectors`.
     """
 
     def __init__(self, uri: str, datasets: dict[TableName, lance.LanceDataset]) -> None:
@@ -80,9 +80,9 @@ class Lake:
 
     @classmethod
     def open(cls, uri: str) -> Self:
-        """Opens a lake that exists.
+        """Opens an existing lake.
 
-        Raises LakeError when there is none, it is only half made, or another version wrote it.
+        Raises LakeError if there is none, if it was created only in part, or if another version wrote it.
         """
         folder = local_folder(uri)
         if folder is not None and not folder.is_dir():
@@ -95,7 +95,7 @@ class Lake:
         if missing:
             raise LakeError(
                 f"the lake {uri} lacks the tables {', '.join(missing)}; "
-                "if its first ingest was stopped, run it again; else restore them from a copy"
+                "if its first ingest was interrupted, run it again; otherwise restore them from a copy"
             )
         for name, dataset in datasets.items():
             require_version(dataset.schema, lake=f"table {name} of the lake {uri}")
@@ -103,15 +103,14 @@ class Lake:
 
     @classmethod
     def create_or_open(cls, uri: str, space: VectorSpace) -> Self:
-        """Opens the lake, making what is missing of it; its vectors must lie in `space`.
+        """Opens the lake, or creates it with vectors of `space`; an interrupted creation is completed.
 
-        Raises LakeError when it cannot be made or opened, ModelError when it holds other vectors.
+        Raises LakeError if it cannot be created or opened, ModelError if its vectors are of another space.
         """
         folder = local_folder(uri)
         with lake_errors(f"making the lake {uri}"):
             if folder is not None:
                 folder.mkdir(parents=True, exist_ok=True)
-            # an interrupted creation is finished here
             _create(uri, [name for name in TABLE_NAMES if name not in _open_datasets(uri)], space)
         lake = cls.open(uri)
         for name in lake.names:
@@ -120,20 +119,20 @@ class Lake:
         return lake
 
     def add_missing_tables(self) -> None:
-        """Those that are newer than the lake."""
+        """Creates the tables that were added after the lake was created."""
         missing = [name for name in TABLE_NAMES if name not in self.names]
         with lake_errors(f"adding {', '.join(missing)} to the lake {self.uri}"):
             _create(self.uri, missing, self.space)
 
     @property
     def folder(self) -> Path | None:
-        """Where a local lake lies; None for a bucket."""
+        """The folder of a local lake; None for a bucket."""
         return local_folder(self.uri)
 
     @property
     def names(self) -> tuple[TableName, ...]:
-        """The tables that are there: all, or without some that are newer than the lake."""
-        for name in ADDED_TABLES - self._datasets.keys():  # somebody may have added it since
+        """The tables that exist: all, except those that were added after the lake was created."""
+        for name in ADDED_TABLES - self._datasets.keys():  # a writer may have added it meanwhile
             with lake_errors(f"opening table {name} of {self.uri}"):
                 found = open_dataset(self.uri, name)
             if found is not None:
@@ -141,7 +140,7 @@ class Lake:
         return tuple(name for name in TABLE_NAMES if name in self._datasets)
 
     def dataset(self, name: TableName) -> lance.LanceDataset:
-        """The table at its newest version, to be read: what is committed later does not show in it."""
+        """The table at its newest version, for reading; later commits do not change the returned dataset."""
         held = self._datasets[name]
         with lake_errors(f"reading table {name} of {self.uri}"):
             newest = held.latest_version
@@ -150,7 +149,7 @@ class Lake:
         return held
 
     def table(self, name: TableName) -> "LanceTable":
-        """The table at its newest version, to be changed; it is shared, so do not check out another version of it."""
+        """The table at its newest version, for changes; it is shared, so do not check out another version of it."""
         with lake_errors(f"opening table {name} of {self.uri}"):
             with self._opening:
                 if name not in self._tables:
@@ -161,7 +160,7 @@ class Lake:
         return table
 
     def spaces(self) -> dict[str, VectorSpace]:
-        """Vector columns of `frames` and `regions` with what made them: "vector" first, then those filled later."""
+        """Spaces of the vector columns of `frames` and `regions`: "vector" first, then those filled later."""
         both = vector_spaces(self.dataset("frames").schema).keys()
         return {name: s for name, s in vector_spaces(self.dataset("regions").schema).items() if name in both}
 
@@ -187,9 +186,9 @@ class Lake:
             return int(self._datasets[name].latest_version)
 
     def read(self, name: TableName, *, columns: list[str] | None = None, where: str | None = None) -> pa.Table:
-        """Rows of a table, all columns unless named; none of a table that is newer than the lake.
+        """Rows of a table, with all columns by default; empty for a table that was added after the lake was created.
 
-        `where` is SQL, as Lance takes it.
+        where: a condition in Lance's SQL.
         """
         if name in ADDED_TABLES and name not in self.names:
             return self.schema(name).empty_table().select(columns or self.schema(name).names)
@@ -197,26 +196,26 @@ class Lake:
             return self.dataset(name).to_table(columns=columns, filter=where)
 
     def snapshot(self, *, patience_s: float = 5.0) -> dict[TableName, lance.LanceDataset]:
-        """Datasets of all tables as they were at one moment, with no commit under way.
+        """Datasets of all tables as they were at one moment, without an unfinished commit.
 
-        A commit that is under way is waited for, while somebody writes; after `patience_s` what it has written so far
-        is part of the snapshot.
+        It waits for the end of a commit, as long as its writer is alive; after `patience_s` the snapshot contains what
+        the commit has written by then.
         """
         deadline = self.time.monotonic_s() + patience_s
         while True:
             with lake_errors(f"reading {self.uri}"):
                 datasets = {name: self.dataset(name) for name in self.names}
                 torn = _is_torn(datasets)
-                # looked at before the versions: else the writer might have finished its commit and gone in between
+                # checked before the versions: otherwise the writer might end its commit and exit in between
                 dead = self.folder is not None and writer_of(self.folder) is None
-                # none changed while the last ones were opened: there was a moment with all of these
+                # no version changed while the datasets were opened: at one moment all of these were the newest
                 still = all(self.version(name) == datasets[name].version for name in datasets)
             if (still and (dead or not torn)) or self.time.monotonic_s() > deadline:
                 return datasets
             self.time.sleep(0.05)
 
     def count(self, name: TableName, *, where: str | None = None) -> int:
-        """Rows of a table. `where` is SQL, as Lance takes it."""
+        """Number of rows of a table. where: a condition in Lance's SQL."""
         with lake_errors(f"counting table {name} of {self.uri}"):
             return self.dataset(name).count_rows(where)
 
@@ -225,8 +224,8 @@ class Lake:
 
 
 def _is_torn(datasets: dict[TableName, lance.LanceDataset]) -> bool:
-    """Whether a change is under way: a segment is `writing`, something is `removing`, or a source done as a whole is
-    not yet complete."""
+    """Whether a change is unfinished: a segment is `writing`, something is `removing`, or a source of which all
+    segments are done is not complete yet."""
     segments = datasets["segments"]
     if segments.count_rows(filter="state IN ('writing', 'removing')"):
         return True
@@ -240,8 +239,8 @@ def _is_torn(datasets: dict[TableName, lance.LanceDataset]) -> bool:
 
 
 def _open_datasets(uri: str) -> dict[TableName, lance.LanceDataset]:
-    """Those tables of a lake that are there."""
-    session = lance.Session(  # type: ignore[attr-defined]  # documented, and not in its `__all__`
+    """The tables of a lake that exist."""
+    session = lance.Session(  # type: ignore[attr-defined]  # documented, but not in its `__all__`
         index_cache_size_bytes=CACHE_BYTES, metadata_cache_size_bytes=CACHE_BYTES
     )
     found = {name: open_dataset(uri, name, session=session) for name in TABLE_NAMES}
@@ -252,7 +251,9 @@ def _create(uri: str, names: Sequence[TableName], space: VectorSpace) -> None:
     if names:
         database = _connect(uri)
         for name in names:
-            database.create_table(name, schema=schema_of(name, space), exist_ok=True)  # two first writers may meet
+            database.create_table(
+                name, schema=schema_of(name, space), exist_ok=True
+            )  # exist_ok: two processes may create a lake at once
 
 
 def _connect(uri: str) -> "lancedb.DBConnection":

@@ -1,4 +1,4 @@
-"""The committer's view of the ledger: which sources and spans are done, and the rows that say so."""
+"""Reads the ledger as sources and segments with their states, and makes rows of `sources`, `segments` and `shots`."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from pipeline.ingest.arrow_rows import SegmentRows
 
 SourceState = Literal["open", "complete", "quarantined", "removing"]
-# removed: it was done, and its rows were deleted since (pipeline/lake/upkeep/retention.py)
+# removed: it was done, and retention deleted its rows later (pipeline/lake/upkeep/retention.py)
 SegmentState = Literal["writing", "done", "failed", "quarantined", "removing", "removed"]
 
 
 @dataclass(slots=True)
 class LedgerEntry:
-    """A row of the ledger, less its cut events. frames: decoded, or lost."""
+    """A row of the ledger, without its cut events. frames: number of frames decoded or lost."""
 
     span: Span
     state: SegmentState
@@ -38,7 +38,7 @@ class LedgerEntry:
 
 @dataclass(slots=True)
 class SourceEntry:
-    """A source with its segments by id. `source` is None where it never could be probed."""
+    """A source with its segments by id. source: None if it could not be probed. stored: whether it has a row."""
 
     uri: str
     plan: str
@@ -51,11 +51,11 @@ class SourceEntry:
         return sorted(s.span for s in self.segments.values() if s.state == state)
 
     def settled(self) -> list[Span]:
-        """Spans of which nothing more is wanted: they are in the lake, or were and have been removed."""
+        """Spans that need no further work: their rows are in the lake, or were removed by retention."""
         return sorted(self.spans("done") + self.spans("removed"))
 
     def covered(self) -> bool:
-        """Whether every tick of the source lies in a segment that is done; what is lost of a feed never comes again."""
+        """Whether every tick of the source is settled; lost segments of a feed count, as they cannot be read again."""
         if self.source is None:
             return False
         lost = self.spans("failed") if self.source.kind == "feed" else []
@@ -70,7 +70,7 @@ def load_entries(lake: Lake) -> dict[str, SourceEntry]:
     entries = {row["id"]: _entry(row) for row in lake.read("sources").to_pylist()}
     for row in lake.read("segments", columns=_ENTRY_COLUMNS).to_pylist():
         entry = entries.get(row["source_id"])
-        if entry is None:  # its source was lost: the audit names it, and replacing the source clears it
+        if entry is None:  # its source's row is missing: the audit reports it, --replace repairs it
             entry = entries[row["source_id"]] = SourceEntry(row["source"], row["plan"], "open", None)
         entry.segments[row["id"]] = _ledger_entry(row)
     return entries
@@ -97,7 +97,7 @@ def load_cut_events(lake: Lake, source_ids: Iterable[str]) -> dict[str, list[Cut
 
 
 def sources_table(sources: Iterable[tuple[Source, str, SourceState]]) -> pa.Table:
-    """Rows of `sources` from (source, plan, state)."""
+    """Rows of `sources` for each (source, plan hash, state)."""
     rows = [
         {
             "id": s.id,
@@ -121,7 +121,7 @@ def sources_table(sources: Iterable[tuple[Source, str, SourceState]]) -> pa.Tabl
 
 
 def quarantined_source_table(*, source_id: str, uri: str, plan: str, error: str) -> pa.Table:
-    """The row of `sources` that names an input which could not be read."""
+    """The row of `sources` for an input that could not be read."""
     row = {"id": source_id, "source": uri, "plan": plan, "state": "quarantined", "error": error}
     return pa.Table.from_pylist([row], schema=sources_schema())
 
@@ -129,7 +129,7 @@ def quarantined_source_table(*, source_id: str, uri: str, plan: str, error: str)
 def done_table(
     commits: Iterable["SegmentRows"], *, state: Literal["writing", "done"], time: TimeSource = REAL_TIME
 ) -> pa.Table:
-    """Rows of the ledger for segments with their counts and cut events."""
+    """Rows of the ledger for committed segments, with their counts and cut events."""
     now = time.utc()
     rows = [
         _segment_row(c.segment, plan=c.plan, state=state, now=now)
@@ -157,7 +157,7 @@ def failed_table(
     lost: int = 0,
     time: TimeSource = REAL_TIME,
 ) -> pa.Table:
-    """The row of the ledger for a segment that gave nothing. lost: frames of a feed that were received and are gone."""
+    """The row of the ledger for a segment without rows. lost: frames of a feed that were received and then lost."""
     row = _segment_row(segment, plan=plan, state=state, now=time.utc()) | {"error": error, "lost": lost}
     return pa.Table.from_pylist([row], schema=segments_schema())
 
@@ -215,7 +215,7 @@ def _entry(row: dict[str, Any]) -> SourceEntry:
             span=Span(row["start"], row["stop"]),
             width_px=row["width_px"],
             height_px=row["height_px"],
-            # where decoding can start is not kept: folding shots does not need it
+            # the other sync points are not stored: shots are computed without them
             sync_pts=(row["start"],),
             frame_rate=row["frame_rate"],
             codec=row["codec"],

@@ -1,4 +1,4 @@
-"""Masks as the lake's table of regions holds them."""
+"""Reads masks from rows of `regions`."""
 
 import pyarrow as pa
 
@@ -6,7 +6,7 @@ from schemas.masks import Mask
 
 
 def masks_of(rows: pa.Table) -> dict[str, Mask]:
-    """rows: id, mask and mask_area of regions. Returns the mask of each that has one, by id."""
+    """The masks of the regions that have one, by region id. rows: id, mask and mask_area of regions."""
     found = {}
     for row in rows.select(["id", "mask", "mask_area"]).to_pylist():
         if row["mask"] is not None:

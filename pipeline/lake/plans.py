@@ -1,4 +1,4 @@
-"""The plans by which the rows of a lake were made, as its table `plans` keeps them."""
+"""The table `plans` of a lake: the plans that made its rows, and the error for a run with another plan."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from schemas.tables import plans_schema
 
 
 def read_plans(lake: Lake) -> dict[str, StoredPlan]:
-    """By the hash that rows name; none of a plan by which 0.1.0 made rows, unless something newer went on with it."""
+    """Plans by their hash; a plan of 0.1.0 is missing unless a newer RegionLake has added rows under it."""
     rows = lake.read("plans").to_pylist()
     return {
         row["id"]: StoredPlan(row["id"], row["settings"], row["toml"], row["version"], row["written_at"])
@@ -23,26 +23,26 @@ def read_plans(lake: Lake) -> dict[str, StoredPlan]:
 
 
 def plans_table(plan: StoredPlan, hashes: Iterable[str], *, written_at: datetime) -> pa.Table:
-    """Rows of `plans` for a plan, under each of these hashes of it."""
+    """Rows of `plans` for a plan, one for each of these hashes of it."""
     row = {"settings": plan.settings, "toml": plan.toml, "version": plan.version, "written_at": written_at}
     return pa.Table.from_pylist([{"id": each, **row} for each in hashes], schema=plans_schema())
 
 
 def plans_in_use(lake: Lake) -> list[tuple[str, int]]:
-    """(hash, sources that it made), most sources first."""
+    """(plan hash, number of its sources) for each plan, most sources first."""
     return Counter(lake.read("sources", columns=["plan"])["plan"].to_pylist()).most_common()
 
 
 def plan_conflict(lake: Lake, uri: str, *, here: StoredPlan, there: str) -> PlanConflictError:
-    """The error of a run with plan `here` at a source that the lake has under the hash `there`."""
+    """The error of a run with the plan `here` for a source that the lake has under the plan hash `there`."""
     kept = read_plans(lake).get(there)
     if kept is not None:
         why = here.difference(kept)
     elif is_legacy(there):
-        why = "RegionLake 0.1.0 made it and kept no plan, so nobody can say which settings differ"
+        why = "RegionLake 0.1.0 made it without storing the plan, so the settings cannot be compared"
     else:
-        why = f"the lake keeps no plan {there}, so nobody can say which settings differ (regionlake check)"
+        why = f"the lake does not contain the plan {there}, so the settings cannot be compared (regionlake check)"
     return PlanConflictError(
-        f"{uri} is in the lake {lake.uri} under another plan: {why}; pass --replace to ingest it anew, take the lake's "
-        f"settings (regionlake plan --lake {lake.uri}), or use another lake"
+        f"{uri} is in the lake {lake.uri} under another plan: {why}; pass --replace to ingest it again, use the "
+        f"lake's settings (regionlake plan --lake {lake.uri}), or use another lake"
     )

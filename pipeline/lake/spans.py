@@ -1,4 +1,4 @@
-"""Spans of many sources at once: gathered from rows, and found by PTS."""
+"""Spans of many sources: collected from rows, and looked up by PTS."""
 
 from collections import defaultdict
 
@@ -12,9 +12,9 @@ Int64Array = NDArray[np.int64]
 
 
 def spans_by_source(rows: pa.Table) -> defaultdict[str, list[Span]]:
-    """Source id → spans, in the order of the rows; none for a source that has no row.
+    """Spans by source id, in the order of the rows; empty for a source without rows.
 
-    rows: with `source_id`, `start` and `stop`, as `shots` and `segments` are.
+    rows: with the columns `source_id`, `start` and `stop`, like `shots` and `segments`.
     """
     found: defaultdict[str, list[Span]] = defaultdict(list)
     for row in rows.select(["source_id", "start", "stop"]).to_pylist():
@@ -23,7 +23,7 @@ def spans_by_source(rows: pa.Table) -> defaultdict[str, list[Span]]:
 
 
 class SpanIndex:
-    """Disjoint spans `[start, stop)` of many sources.
+    """Finds PTS in disjoint spans `[start, stop)` of many sources.
 
     source: int64 (S,), number of each span's source. start, stop: int64 (S,), PTS.
     """
@@ -31,12 +31,12 @@ class SpanIndex:
     def __init__(self, *, source: Int64Array, start: Int64Array, stop: Int64Array) -> None:
         self.order = np.lexsort((start, source))
         self._source, self._stop = source[self.order], stop[self.order]
-        # (source, PTS) as one number: the rank of a start among all starts stands for its PTS
+        # (source, PTS) as one number, with the PTS replaced by the rank of its start among all starts
         self._starts, rank = np.unique(start, return_inverse=True)
         self._keys = self._source * len(self._starts) + rank[self.order]
 
     def find(self, *, source: Int64Array, pts: Int64Array) -> Int64Array:
-        """int64 (N,): index of the span that holds each PTS in its source, −1 where there is none."""
+        """int64 (N,): index of the span that contains each PTS in its source, −1 where there is none."""
         if not len(self._keys):
             return np.full(len(pts), -1, np.int64)
         rank = np.searchsorted(self._starts, pts, side="right") - 1

@@ -1,4 +1,4 @@
-"""Conditions in SQL, as LanceDB takes them in `where`: values are quoted here and nowhere else.
+"""Builds conditions in SQL for LanceDB's `where`; values are quoted here and nowhere else.
 
 >>> all_of("state = 'done'", is_in("source", ["it's.mp4", "b.mp4"]), within("pts", Span(0, 90)))
 "state = 'done' AND source IN ('it''s.mp4', 'b.mp4') AND pts >= 0 AND pts < 90"
@@ -14,7 +14,7 @@ def equals(column: str, value: str) -> str:
 
 
 def is_in(column: str, values: Iterable[str]) -> str:
-    """Nothing is in no values: SQL itself has no empty list."""
+    """A membership test; FALSE for no values, as SQL has no empty list."""
     quoted = ", ".join(map(_quoted, values))
     return f"{column} IN ({quoted})" if quoted else "FALSE"
 
@@ -24,7 +24,7 @@ def within(column: str, span: Span) -> str:
 
 
 def all_of(*conditions: str) -> str:
-    """Each is a comparison, or comes from a function of this module."""
+    """A conjunction. conditions: comparisons, or results of functions of this module."""
     return " AND ".join(conditions)
 
 
@@ -34,5 +34,5 @@ def any_of(conditions: Iterable[str]) -> str:
 
 
 def _quoted(value: str) -> str:
-    # a quote is doubled; nothing else means anything within quotes, neither a backslash nor a NUL
+    # a quote is doubled; no other character is special within quotes, neither a backslash nor a NUL
     return "'" + value.replace("'", "''") + "'"

@@ -1,1 +1,1 @@
-"""How the stages of an ingest run: in one process, or as pools of actors on Ray."""
+"""Engines that run the stages of an ingest: in one process, or as pools of actors on Ray."""

@@ -1,4 +1,4 @@
-"""What an engine does: probe files, run the stages over segments, and hold the one committer of the lake."""
+"""The interface of engines, which probe files, run the stages on segments, and hold the lake's one committer."""
 
 from collections.abc import Iterator, Sequence
 from types import TracebackType
@@ -12,7 +12,7 @@ from schemas.sources import Segment, Source
 
 
 class LakeWriter(Protocol):
-    """The committer (pipeline/lake/writing/committer.py) as a run sees it, in this process or in an actor."""
+    """The interface of the committer (pipeline/lake/writing/committer.py), in this process or in an actor."""
 
     def register(self, source: Source, *, replace: bool) -> list[Span]: ...
 
@@ -31,7 +31,7 @@ class Engine(Protocol):
     writer: LakeWriter
 
     def probe(self, locations: Sequence[Location]) -> Iterator[tuple[Location, Source] | Failure]:
-        """What is behind each location, in any order."""
+        """Probes each location; results come in any order."""
         ...
 
     def run(self, works: Sequence[Work]) -> Iterator[RowPacket]:

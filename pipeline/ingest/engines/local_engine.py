@@ -1,5 +1,5 @@
-"""`--engine local`: every stage in this process, one after the other, beside the reader's child process, which a thread
-empties."""
+"""`--engine local`: runs all stages in this process, one after the other; a thread reads ahead from the child process
+that decodes."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
@@ -18,12 +18,12 @@ from schemas.sources import Source
 
 
 class LocalEngine:
-    """The plan in one process, for debugging, tests and small work. The reader decodes ahead while the model works."""
+    """Runs a plan in one process, for debugging, tests and few sources. The reader decodes ahead while models run."""
 
     def __init__(self, plan: Plan, make_writer: Callable[[], LakeWriter]) -> None:
         self._propose = ProposeStage(plan)
         self._embed = EmbedStage(plan)
-        self.writer = make_writer()  # holds the lake's lock: after all that may be refused
+        self.writer = make_writer()  # takes the lake's lock: only after all that may fail
         self._reader = ReaderProcess(plan.read, timeout_s=plan.run.read_timeout_s)
         self._groups: Generator[list[FramePacket]] | None = None
 
@@ -49,7 +49,7 @@ class LocalEngine:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         if self._groups is not None:
-            self._groups.close()  # whoever took our packets may still hold their generator: its thread uses the reader
+            self._groups.close()  # the caller may not have closed the generator, whose thread uses the reader
         self._reader.close()
         self._propose.close()
         self._embed.close()

@@ -1,4 +1,4 @@
-"""Packets taken together, so that what comes in small pieces (pictures, short clips) is not embedded one by one."""
+"""Groups small packets (of pictures, short clips), so that models embed them together instead of one by one."""
 
 import threading
 from collections import deque
@@ -8,22 +8,22 @@ from contextlib import closing
 from pipeline.ingest.packets import FramePacket
 from pipeline.runtime.threads import REAL_THREADS, Threads
 
-# of a group, and as much again waiting: what one packet of a long video holds
+# of a group, and of the packets that wait for the next one: as large as one packet of a long video
 GROUP_BYTES = 24 * 2**20
 GROUP_FRAMES = 16
-GROUP_PACKETS = 64  # some hold no keyframe
+GROUP_PACKETS = 64  # some have no keyframe
 
 
 def grouped(
     packets: Generator[FramePacket], *, stop: Callable[[], None], threads: Threads = REAL_THREADS
 ) -> Generator[list[FramePacket]]:
-    """The same packets in their order, and the same error after them; read ahead in a thread of its own.
+    """The same packets in order, and the same error after them, read ahead in a thread of its own.
 
-    A group is what has come by the time that it is asked for, GROUP_FRAMES keyframes at most: nothing waits for
-    company, and where the models are slower than the reader the groups are full.
+    A group has the packets that have arrived when it is requested, with at most GROUP_FRAMES keyframes: no packet
+    waits for others, and groups are full where the models are slower than the reader.
 
-    stop: ends `packets` from another thread, where the groups are closed before they ended. Nothing else may use what
-    `packets` uses until then.
+    stop: ends `packets` from another thread, if the groups are closed early. Until then nothing else may use the
+    resources of `packets`.
     """
     reading = _Reading(packets)
     thread = threads.start("packets", reading.run)
@@ -38,7 +38,7 @@ def grouped(
 
 
 class _Reading:
-    """What the thread has read and nobody has taken."""
+    """The packets that the thread has read and that are not in a group yet."""
 
     def __init__(self, packets: Generator[FramePacket]) -> None:
         self._packets = packets
@@ -62,7 +62,7 @@ class _Reading:
                 self._changed.notify_all()
 
     def take(self) -> list[FramePacket]:
-        """At least one packet; none at the end."""
+        """The next group, with at least one packet; empty at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._ended)
             group: list[FramePacket] = []
@@ -72,7 +72,7 @@ class _Reading:
             return group
 
     def cancel(self) -> bool:
-        """Whether the thread still reads; what it reads from now on is dropped."""
+        """Drops all that is read from now on; returns whether the thread is still reading."""
         with self._changed:
             self._cancelled = True
             self._changed.notify_all()
@@ -80,7 +80,7 @@ class _Reading:
 
 
 def _full(packets: deque[FramePacket] | list[FramePacket], *, over: bool = False) -> bool:
-    """Whether packets have reached the limits of a group; over: whether they exceed them."""
+    """Whether packets have reached a limit of a group; with `over`, whether they exceed one."""
     frames = sum(len(packet.keyframes) for packet in packets)
     size = sum(keyframe.image.nbytes for packet in packets for keyframe in packet.keyframes)
     return frames >= GROUP_FRAMES + over or size >= GROUP_BYTES + over or len(packets) >= GROUP_PACKETS + over

@@ -1,4 +1,4 @@
-"""How many actors each Ray stage gets, so that they all start and Ray's own tasks still find a CPU."""
+"""The number of actors of each Ray stage, chosen so that all can start and Ray's own tasks still have a CPU."""
 
 import math
 from collections.abc import Collection
@@ -10,20 +10,20 @@ from pipeline.ingest.packets import StageName
 from pipeline.plan.plan import Plan, RunConfig
 from schemas.errors import PlanError
 
-# CPUs asked of Ray by one actor. They are shares for scheduling, not limits: decoders and models use threads.
+# CPUs that one actor requests from Ray. They are shares for scheduling, not limits: decoders and models use threads.
 READER_CPUS = 0.5
 PROPOSER_CPUS = 0.25
 EMBEDDER_CPUS = 0.5
 LINKER_CPUS = 0.25
-# Left for Ray Data's own tasks: pools that take every CPU wait for ever for a task that waits for a CPU.
+# Reserved for Ray Data's own tasks: pools that take every CPU wait for ever for a task that waits for a CPU.
 SPARE_CPUS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class PoolSizes:
-    """Actors of each stage. proposer_gpus, …: share of a GPU that one of them asks for; 0 for none.
+    """Number of actors of each stage. proposer_gpus, …: share of a GPU that each of them requests; 0 for none.
 
-    linkers: one where masks are carried from keyframe to keyframe, for tracks are written one source after the other;
+    linkers: one if masks are carried from keyframe to keyframe, as tracks are written one source after the other;
         else none.
     """
 
@@ -42,9 +42,9 @@ class PoolSizes:
 
 
 def stages_with_models(plan: Plan) -> frozenset[StageName]:
-    """Stages whose models run on a GPU where the process sees one. The embedded model runs on the CPU.
+    """Stages whose models run on a GPU if the process has one. The embedded model runs on the CPU.
 
-    What proposes holds a model where its settings have one to name.
+    A proposer has a model if its settings have a field for its weights.
     """
     stages: set[StageName] = set()
     if runs_on_gpu(plan.model):
@@ -65,11 +65,11 @@ def pool_sizes(
     cluster_gpus: float = 0.0,
     models: Collection[StageName] = (),
 ) -> PoolSizes:
-    """Sizes from the plan where it names them, else shared out by what each stage costs.
+    """The sizes that the plan gives; the others are computed from the cost of each stage.
 
-    works: pieces of work there are; more readers than that would idle.
-    models: stages that hold models. Where the cluster has GPUs each of them has one actor a GPU, and they share it
-        evenly; Ray hides the GPUs from actors that ask for none.
+    works: number of works to read; more readers than that would idle.
+    models: stages that hold models. If the cluster has GPUs, each of these stages has one actor per GPU, and they share
+        it evenly; Ray hides the GPUs from actors that request none.
     Raises PlanError for a plan that could never start on this cluster.
     """
     unit = READER_CPUS + PROPOSER_CPUS + EMBEDDER_CPUS
@@ -78,7 +78,7 @@ def pool_sizes(
     gpus = int(cluster_gpus)
 
     def actors(named: int, stage: StageName) -> tuple[int, float]:
-        """How many, and the share of a GPU of each."""
+        """Number of actors, and the share of a GPU of each."""
         if gpus == 0 or stage not in models:
             return named or units, 0.0
         count = named or min(units, gpus)
@@ -98,8 +98,8 @@ def pool_sizes(
     )
     if sizes.cpus + SPARE_CPUS > cluster_cpus:
         raise PlanError(
-            f"the plan asks for {sizes.readers} readers, {sizes.proposers} proposers and {sizes.embedders} embedders: "
-            f"{sizes.cpus:g} CPUs and {SPARE_CPUS:g} for Ray itself, the cluster has {cluster_cpus:g}; it would wait "
-            "for ever. Lower run.readers, run.proposers, run.embedders (0 sizes them), or use --engine local"
+            f"{sizes.readers} readers, {sizes.proposers} proposers and {sizes.embedders} embedders need "
+            f"{sizes.cpus:g} CPUs, and Ray itself {SPARE_CPUS:g}; the cluster has {cluster_cpus:g}, so the run would "
+            "wait for ever. Lower run.readers, run.proposers, run.embedders (0 sizes them), or use --engine local"
         )
     return sizes

@@ -1,4 +1,4 @@
-"""What every engine on Ray holds: the connection, the pools' sizes, and the lake's committer in an actor."""
+"""The parts that all engines on Ray share: the connection, the sizes of pools, and the lake's committer in an actor."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -15,14 +15,16 @@ from pipeline.plan.plan import Plan
 
 
 class RayCluster:
-    """The cluster that is running, or one started here until `close()`.
+    """The running cluster, or one that is started here and ended by `close()`.
 
-    Raises PlanError for a plan that could never start there, and what the committer raises that cannot be opened:
-    before any file is read.
+    Raises PlanError for a plan that could never start there, and the committer's error if it cannot be opened, before
+    any file is read.
     """
 
     def __init__(self, plan: Plan, make_writer: Callable[..., Any], *, on_this_node: bool) -> None:
-        """make_writer: is given `linker` where the plan's tracks need one: the writer's actor has no CPU and no GPU.
+        """Connects, and starts the writer's actor.
+
+        make_writer: called with `linker` if the plan's tracks need one: the writer's actor has no CPU and no GPU.
         on_this_node: the lake is a folder of this machine, and its writer must run here.
         """
         self._plan = plan
@@ -38,7 +40,7 @@ class RayCluster:
             self._session = opened.pop_all()
 
     def pool_sizes(self, *, works: int) -> PoolSizes:
-        """Actors of each stage; works: pieces of work there are."""
+        """Number of actors of each stage. works: number of works to read."""
         return pool_sizes(
             self._plan.run,
             cluster_cpus=self.cpus,
@@ -48,7 +50,7 @@ class RayCluster:
         )
 
     def close(self) -> None:
-        """Whatever the committer says, what was started here ends."""
+        """Closes the committer, and ends what was started here even if that fails."""
         try:
             self.writer.close()
         finally:

@@ -1,4 +1,4 @@
-"""`--engine ray`: the same stages as pools of actors under Ray Data, which streams, backpressures and retries."""
+"""`--engine ray`: runs the same stages as pools of actors under Ray Data, with streaming, backpressure and retries."""
 
 import logging
 import pickle
@@ -27,13 +27,13 @@ from schemas.sources import Source
 BLOCK_BYTES = 16 * 2**20
 PICTURES_PER_WORK = 16
 VIDEO_S_PER_WORK = 60.0
-PIECES_PER_READER = 4
+WORKS_PER_READER = 4
 
 Batch = dict[str, NDArray[np.object_]]
 
 
 class RayEngine:
-    """The plan on a Ray cluster: the one that is running, or one started here for the run."""
+    """Runs a plan on a Ray cluster: the running one, or one that is started here for the run."""
 
     def __init__(self, plan: Plan, make_writer: Callable[..., LakeWriter], *, on_this_node: bool) -> None:
         """make_writer, on_this_node: see RayCluster."""
@@ -132,14 +132,16 @@ def _cells(packets: Sequence[FramePacket] | Sequence[ProposalPacket] | Sequence[
 
 
 def _groups(works: Sequence[Work], *, readers: int) -> Iterator[list[Work]]:
-    """Several pictures, or several short segments of videos, a piece of work: what one reader reads in a row is
-    embedded together. Every reader still gets some pieces, and the last of them does not keep the others waiting."""
+    """Groups several pictures, or several short segments of videos, so that frames read in a row are embedded together.
+
+    Groups are small enough that every reader gets several, and that the last one does not keep the others waiting.
+    """
     pictures = [w for w in works if w.segment.source.kind == "picture"]
     for start in range(0, len(pictures), PICTURES_PER_WORK):
         yield pictures[start : start + PICTURES_PER_WORK]
     videos = [(w, w.segment.source.clock.seconds(w.segment.span.stop - w.segment.span.start)) for w in works]
     videos = [(work, length_s) for work, length_s in videos if work.segment.source.kind == "video"]
-    most_s = min(VIDEO_S_PER_WORK, sum(s for _, s in videos) / (PIECES_PER_READER * readers))
+    most_s = min(VIDEO_S_PER_WORK, sum(s for _, s in videos) / (WORKS_PER_READER * readers))
     group: list[Work] = []
     group_s = 0.0
     for work, length_s in videos:

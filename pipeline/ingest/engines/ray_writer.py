@@ -1,4 +1,4 @@
-"""The committer in an actor of Ray: restarted when it dies and asked again, which commits once all the same."""
+"""The committer in an actor of Ray, which is restarted when it dies; repeated calls commit only once."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -15,16 +15,16 @@ from schemas.sources import Segment, Source
 
 
 class ActorWriter:
-    """The committer as the driver sees it."""
+    """The driver's handle of the committer."""
 
     def __init__(self, make_writer: Callable[[], LakeWriter], *, on_this_node: bool) -> None:
-        """on_this_node: the lake is a folder of this machine."""
+        """Starts the actor. on_this_node: the lake is a folder of this machine."""
         options: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
         if on_this_node:
             here = ray.get_runtime_context().get_node_id()
             options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(here, soft=False)
         self._actor = ray.remote(_WriterActor).options(**options).remote(make_writer)
-        call(self._actor, "ready")  # a lake that cannot be opened is told before any file is read
+        call(self._actor, "ready")  # raises before any file is read if the lake cannot be opened
 
     def register(self, source: Source, *, replace: bool) -> list[Span]:
         spans: list[Span] = self._ask("register", source, replace=replace)
@@ -64,7 +64,7 @@ class _WriterActor:
         self._writer: LakeWriter | None = None
 
     def ready(self) -> None:
-        # opened by the first call and not by the constructor, whose errors Ray hides behind its own
+        # opened by the first call instead of the constructor, whose errors Ray wraps in its own
         self._writer = self._writer or self._make_writer()
 
     def ask(self, method: str, *args: object, **options: object) -> Any:

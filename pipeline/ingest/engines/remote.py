@@ -1,4 +1,4 @@
-"""Calls of Ray actors that fail as a call in this process would."""
+"""Calls of Ray actors that raise the same errors as calls in this process."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import ray
 
 
 def call(actor: Any, method: str, *args: object, **options: object) -> Any:
-    """Calls a method of an actor and waits for what it returns. Raises what it raised there, not Ray's wrapper."""
+    """Calls a method of an actor and returns its result. Raises the method's own error instead of Ray's wrapper."""
     try:
         return ray.get(getattr(actor, method).remote(*args, **options))
     except ray.exceptions.RayTaskError as error:

@@ -1,1 +1,1 @@
-"""What a lake holds, whether it is sound, and whether two are equal."""
+"""Status and audit of a lake, and comparison of two lakes."""

@@ -1,4 +1,4 @@
-"""What an audit reads of a lake, at one moment: every column but its vectors and pictures."""
+"""The data that an audit reads of a lake, at one moment: all columns except vectors, masks and pictures."""
 
 from collections.abc import Iterator
 
@@ -12,17 +12,18 @@ from pipeline.lake.spans import SpanIndex
 from schemas.tables import TableName, vector_spaces
 
 ROW_TABLES: tuple[TableName, ...] = ("frames", "regions", "patches")
-TABLES_OF_SOURCES: tuple[TableName, ...] = ("segments", "shots", *ROW_TABLES)  # whose every row is of one source
+TABLES_OF_SOURCES: tuple[TableName, ...] = ("segments", "shots", *ROW_TABLES)  # each row belongs to a source
 KEYS: dict[TableName, str] = dict.fromkeys(("sources", *TABLES_OF_SOURCES), "id") | {"patches": "frame"}
-Problem = tuple[str, str]  # id of the source that it concerns, and a sentence
+Problem = tuple[str, str]  # id of the source concerned, and a sentence
 INGEST_AGAIN = "run `regionlake ingest` on it again"
 REPLACE = "run `regionlake ingest --replace` on it"
 
 
 class AuditedLake:
-    """datasets: of one snapshot. tables: their light columns. done: the rows of `segments` that are done.
+    """A snapshot of a lake, for the checks of an audit.
 
-    placed: for each row of frames, regions and patches the row of `done` whose span holds it, −1 where there is none.
+    datasets: of one snapshot. tables: their light columns. done: the rows of `segments` that are done.
+    placed: for each row of frames, regions and patches the row of `done` whose span contains it, else −1.
     """
 
     def __init__(self, lake: Lake) -> None:
@@ -46,7 +47,7 @@ class AuditedLake:
         }
 
     def codes(self, table: pa.Table) -> NDArray[np.int64]:
-        """Number of each row's source, for `source_id`."""
+        """Number of each row's source, which `source_id` converts back."""
         codes = pc.index_in(table[source_column(table)], value_set=self._ids)
         return np.asarray(codes.to_numpy(), np.int64)
 

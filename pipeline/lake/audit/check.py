@@ -1,4 +1,4 @@
-"""The audit of a lake: whether every row is there once, and every table agrees with the ledger."""
+"""The audit of a lake: whether every row exists once, and every table agrees with the ledger."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from pipeline.lake.audit.audited_lake import AuditedLake, Problem
 from pipeline.lake.lake import Lake
 from schemas.tables import TableName
 
-_SHOWN = 10  # problems of one kind that are spelt out: a lost source must not print a line for each of its rows
+_SHOWN = 10  # problems of one kind that are listed: a lost source must not print a line for each of its rows
 _CHECKS: tuple[Callable[[AuditedLake], Iterator[Problem]], ...] = (
     row_checks.duplicates,
     ledger_checks.shared_places,
@@ -29,9 +29,10 @@ _CHECKS: tuple[Callable[[AuditedLake], Iterator[Problem]], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What an audit found.
+    """Results of an audit.
 
-    rows: how many each table has. problems: one sentence each; none means sound. source_ids: whose rows they concern.
+    rows: number of rows of each table. problems: one sentence each; empty for a sound lake.
+    source_ids: the sources that have problems.
     """
 
     rows: dict[TableName, int]
@@ -44,7 +45,7 @@ class CheckReport:
 
 
 def check(lake: Lake) -> CheckReport:
-    """Audits a lake. Every problem names the table, the id or source, what was found, and how to mend it."""
+    """Audits a lake. Every problem names the table, the id or source, what was found, and how to repair it."""
     audited = AuditedLake(lake)
     problems: list[str] = []
     source_ids: set[str] = set()

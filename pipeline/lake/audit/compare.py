@@ -1,4 +1,4 @@
-"""Whether two lakes hold the same: row for row by id, however each was cut into segments and commits."""
+"""Compares two lakes row by row, by id, independently of their segments and commits."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,15 +11,15 @@ from schemas.clock import Span, union
 from schemas.tables import TableName
 
 _KEYS: dict[TableName, str] = {"sources": "id", "shots": "id", "frames": "id", "regions": "id", "patches": "frame"}
-_SHOWN = 5  # differences of one column that are spelt out
+_SHOWN = 5  # differences of one column that are listed
 _SUMS = ("frames_decoded", "near_duplicates", "keyframes", "regions")
 
 
 def compare(lake_a: Lake, lake_b: Lake) -> tuple[str, ...]:
-    """The first differences of each table; empty when equal.
+    """The first differences of each table; empty if the lakes are equal.
 
-    All columns of sources, shots, frames, regions and patches are compared exactly, thumbnails and vectors
-    too; only the wording of errors is not. Of the ledger, what is covered, counted and cut in each source.
+    All columns of sources, shots, frames, regions and patches are compared exactly, including thumbnails and vectors,
+    except the wording of errors. Of the ledger, spans, counts and cut events are compared per source.
     """
     differences: list[str] = []
     if lake_a.space != lake_b.space:
@@ -43,12 +43,12 @@ def _differing_rows(name: TableName, key: str, a: Any, b: Any) -> Iterator[str]:
         yield f"{name}: {len(ids_a)} rows in the first, {len(ids_b)} in the second"
     common_a, common_b = pc.is_in(ids_a, value_set=ids_b), pc.is_in(ids_b, value_set=ids_a)
     if pc.sum(common_a).as_py() != pc.sum(common_b).as_py():
-        return  # an id is there twice: which row to compare with which is anybody's guess
+        return  # an id exists twice: it is unknown which rows to compare
     order_a = pc.sort_indices(ids_a.filter(common_a))
     order_b = pc.sort_indices(ids_b.filter(common_b))
     ids = ids_a.filter(common_a).take(order_a)
     for column in sorted(set(a.schema.names) ^ set(b.schema.names)):
-        yield f"{name}: column {column} is in the {'first' if column in a.schema.names else 'second'} lake alone"
+        yield f"{name}: column {column} is only in the {'first' if column in a.schema.names else 'second'} lake"
     for column in a.schema.names:
         if column == "error" or column not in b.schema.names:
             continue
@@ -64,7 +64,7 @@ def _column(dataset: Any, name: str) -> pa.Array:
 
 
 def _first_differing(a: pa.Array, b: pa.Array) -> list[int]:
-    """Indices of the first few rows that differ, by halving."""
+    """Indices of the first few rows that differ, found by bisection."""
     found: list[int] = []
     pending = [(0, len(a))]
     while pending and len(found) < _SHOWN:
@@ -85,7 +85,7 @@ def _short(value: pa.Scalar) -> str:
 
 
 def _ledger(lake: Lake) -> dict[str, dict[str, object]]:
-    """By source: the spans of each state united, the sums of the counts, the ends and the cut events."""
+    """For each source: the merged spans of each state, sums of counts, first and last PTS, and cut events."""
     totals: dict[str, dict[str, Any]] = {}
     for row in lake.read("segments").to_pylist():
         total = totals.setdefault(

@@ -1,4 +1,4 @@
-"""What a lake holds at a glance: rows, bytes, sources by state, and what could not be read."""
+"""A summary of a lake: rows, bytes, sources by state, and inputs that could not be read."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +16,7 @@ from schemas.vectors import VectorSpace
 
 @dataclass(frozen=True, slots=True)
 class TableStatus:
-    """data_bytes: of the rows that count. fragments: files that a scan opens."""
+    """Size of a table. data_bytes: of its newest version. fragments: files that a scan opens."""
 
     rows: int
     data_bytes: int
@@ -26,9 +26,9 @@ class TableStatus:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An input, or a stretch of one, that gave nothing.
+    """An input, or a segment of one, that could not be ingested.
 
-    span_s: of the segment; None where the whole source could not be read.
+    span_s: of the segment; None if the whole source could not be read.
     """
 
     source: str
@@ -39,10 +39,10 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class RecordedFeed:
-    """What the lake holds of a feed. open: of its recordings, those that go on or were broken off.
+    """A feed in the lake. open: number of recordings that continue or were interrupted.
 
-    first: when its oldest recording began, as its name tells: `2026-05-01T12:00:00.250Z`.
-    lost: frames, by the fault that cost them; 0 where nobody knows how many they were.
+    first: when its oldest recording began, from that recording's URI: `2026-05-01T12:00:00.250Z`.
+    lost: number of lost frames by the error that caused it; 0 where the number is unknown.
     """
 
     name: str
@@ -56,14 +56,15 @@ class RecordedFeed:
 
 @dataclass(frozen=True, slots=True)
 class LakeStatus:
-    """spaces: vector columns with what made them. embedded: keyframes that have a vector, by column.
-    vector_bytes: of a keyframe on average, by what searches look at: "frames" (their own vectors), "parts"
-    (representatives), "regions" and "patches", before compression.
-    sources, segments: how many are in each state. refusals: sources first, then segments; none of feeds.
-    feeds: by name; each of their recordings is one of the sources, too.
+    """A summary of a lake.
 
-    disk_bytes: all files of a local lake, old versions included; None for a bucket.
-    writer: process that writes the lake now, None when there is none or it is a bucket.
+    spaces: vector spaces by column. embedded: number of keyframes that have a vector, by column.
+    vector_bytes: mean bytes per keyframe before compression, by kind of vectors: "frames" (their own vectors), "parts"
+        (representatives), "regions" and "patches".
+    sources, segments: number in each state. refusals: sources first, then segments; without those of feeds.
+    feeds: by name; each of their recordings is one of the sources, too.
+    disk_bytes: all files of a local lake, including old versions; None for a bucket.
+    writer: the process that is writing the lake; None if there is none, or for a bucket.
     """
 
     uri: str
@@ -82,7 +83,7 @@ class LakeStatus:
 
 
 def status(lake: Lake) -> LakeStatus:
-    """Reads the ledger, and of the other tables their sizes only."""
+    """Summarises a lake; it reads the ledger, and only sizes and counts of the other tables."""
     columns = ["id", "source", "kind", "state", "error", "time_base_num", "time_base_den"]
     sources = lake.read("sources", columns=columns).to_pylist()
     columns = ["source_id", "source", "state", "error", "start", "stop", "frames_decoded", "near_duplicates"]
@@ -119,7 +120,7 @@ def status(lake: Lake) -> LakeStatus:
 
 
 def _feeds(sources: Iterable[Mapping[str, Any]], segments: Iterable[Mapping[str, Any]]) -> Iterator[RecordedFeed]:
-    """Of rows of the two tables, feeds by name."""
+    """The feeds by name, from rows of the two tables."""
     recordings = defaultdict(list)
     for row in sources:
         if row["kind"] == "feed":
@@ -145,7 +146,7 @@ def _feeds(sources: Iterable[Mapping[str, Any]], segments: Iterable[Mapping[str,
 
 
 def _sum(counts: Iterable[Counter[str]]) -> dict[str, int]:
-    """Keeps what is counted as zero: frames of which nobody knows how many they were."""
+    """The sum of counts; errors with the count 0 are kept, as their number of frames is unknown."""
     total: dict[str, int] = {}
     for each in counts:
         for name, count in each.items():
@@ -182,6 +183,6 @@ def _disk_bytes(lake: Lake) -> int | None:
     for path in lake.folder.rglob("*"):
         try:
             total += path.stat().st_size if path.is_file() else 0
-        except FileNotFoundError:  # a writer cleans up meanwhile
+        except FileNotFoundError:  # a writer deleted it meanwhile
             continue
     return total

@@ -1,4 +1,4 @@
-"""Whether the ledger agrees with itself: `sources`, `segments`, and the shots that follow from them."""
+"""Checks that the ledger is consistent: `sources`, `segments`, `plans`, and the shots computed from them."""
 
 from collections.abc import Iterator
 
@@ -23,7 +23,7 @@ from schemas.clock import Span
 
 
 def shared_places(audited: AuditedLake) -> Iterator[Problem]:
-    """One address holds one complete source: more are files that were overwritten."""
+    """Each address has one complete source; if it has more, the file was overwritten."""
     sources = audited.tables["sources"]
     complete = sources.filter(pc.equal(sources["state"], "complete"))
     ids: dict[str, set[str]] = {}
@@ -34,20 +34,20 @@ def shared_places(audited: AuditedLake) -> Iterator[Problem]:
             for source in sorted(held):
                 yield (
                     source,
-                    f"sources: {source} at {uri} is complete, and so are {len(held) - 1} of other bytes there: "
+                    f"sources: {source} at {uri} is complete, and so are {len(held) - 1} others at that address: "
                     f"the file was overwritten; {REPLACE}",
                 )
 
 
 def unknown_sources(audited: AuditedLake) -> Iterator[Problem]:
-    """Every row is of a source that `sources` knows."""
+    """Every row belongs to a source that is in `sources`."""
     for name in TABLES_OF_SOURCES:
         table = audited.tables[name]
         counts = pc.value_counts(table["source_id"])
         lost = counts.filter(pc.invert(pc.is_in(counts.field("values"), value_set=audited.tables["sources"]["id"])))
         for one in lost.to_pylist():
             source, count = one["values"], one["counts"]
-            yield source, f"{name}: {count} rows are of source {source}, which `sources` lacks; {REPLACE}"
+            yield source, f"{name}: {count} rows are of source {source}, which is not in `sources`; {REPLACE}"
 
 
 def ledger_states(audited: AuditedLake) -> Iterator[Problem]:
@@ -56,7 +56,7 @@ def ledger_states(audited: AuditedLake) -> Iterator[Problem]:
     for row in segments.filter(pc.equal(segments["state"], "writing")).to_pylist():
         yield (
             row["source_id"],
-            f"segments: [{row['start']}, {row['stop']}) of {row['source']} is `writing`: a commit is under way, or "
+            f"segments: [{row['start']}, {row['stop']}) of {row['source']} is `writing`: a commit is in progress, or "
             f"was interrupted; the next `regionlake ingest` undoes it",
         )
     for name in ("sources", "segments"):
@@ -65,34 +65,34 @@ def ledger_states(audited: AuditedLake) -> Iterator[Problem]:
         for source_id, uri in sorted({*pairs(going, source_column(table), "source")}):
             yield (
                 source_id,
-                f"{name}: {uri} is `removing`: a removal is under way, or was interrupted; the next "
-                "`regionlake ingest` or `regionlake upkeep` ends it",
+                f"{name}: {uri} is `removing`: a removal is in progress, or was interrupted; the next "
+                "`regionlake ingest` or `regionlake upkeep` finishes it",
             )
     plans = dict(pairs(audited.tables["sources"], "id", "plan"))
     for source, plan in sorted({*pairs(audited.done, "source_id", "plan")}):
         if source in plans and plans[source] != plan:
             yield (
                 source,
-                f"segments: {audited.named(source)} has rows of plan {plan}, expected {plans[source]} as in "
-                f"`sources`; {REPLACE}",
+                f"segments: {audited.named(source)} has rows of plan {plan}, expected {plans[source]}, "
+                f"its plan in `sources`; {REPLACE}",
             )
 
 
 def plans(audited: AuditedLake) -> Iterator[Problem]:
-    """The plan of every source is kept, with the settings of which its hash is taken."""
+    """The plan of every source is stored, with settings that match its hash."""
     kept = dict(pairs(audited.tables["plans"], "id", "settings")) if "plans" in audited.tables else {}
     named = {*pairs(audited.tables["sources"], "id", "plan"), *pairs(audited.done, "source_id", "plan")}
     for source, plan in sorted(named):
         if is_legacy(plan):
-            continue  # 0.1.0 kept none
+            continue  # 0.1.0 stored no plans
         if plan not in kept:
-            yield source, f"plans: {plan}, which made rows of {audited.named(source)}, is not there; {INGEST_AGAIN}"
+            yield source, f"plans: {plan}, which made rows of {audited.named(source)}, is missing; {INGEST_AGAIN}"
         elif form_hash(kept[plan]) != plan:
-            yield source, f"plans: {plan}, of {audited.named(source)}, has settings of another hash; {REPLACE}"
+            yield source, f"plans: {plan}, of {audited.named(source)}, does not match its settings; {REPLACE}"
 
 
 def overlaps(audited: AuditedLake) -> Iterator[Problem]:
-    """Segments of a source that are done do not overlap."""
+    """The done segments of a source do not overlap."""
     code, start, stop = audited.codes(audited.done), ints(audited.done, "start"), ints(audited.done, "stop")
     order = np.lexsort((start, code))
     here, after = order[:-1], order[1:]
@@ -107,10 +107,10 @@ def overlaps(audited: AuditedLake) -> Iterator[Problem]:
 
 
 def coverage(audited: AuditedLake) -> Iterator[Problem]:
-    """A source is complete exactly when its segments cover it."""
+    """A source is complete if and only if its segments cover it."""
     feeds = audited.tables["sources"].filter(pc.equal(audited.tables["sources"]["kind"], "feed"))["id"]
     segments = audited.tables["segments"]
-    # what a feed lost never comes again: its recordings end without it
+    # lost frames of a feed cannot be read again: its recordings are completed without them
     lost = pc.and_(pc.equal(segments["state"], "failed"), pc.is_in(segments["source_id"], value_set=feeds))
     settled = pa.concat_tables([audited.done, segments.filter(pc.or_(lost, pc.equal(segments["state"], "removed")))])
     spans = spans_by_source(settled)
@@ -125,15 +125,15 @@ def coverage(audited: AuditedLake) -> Iterator[Problem]:
                 f"sources: {row['source']} is complete, but {missing} is not done in `segments`; {REPLACE}",
             )
         if row["state"] == "open" and not left:
-            yield row["id"], f"sources: {row['source']} is done as a whole, but still open; {INGEST_AGAIN}"
+            yield row["id"], f"sources: all of {row['source']} is done, but it is still open; {INGEST_AGAIN}"
 
 
 def shots(audited: AuditedLake) -> Iterator[Problem]:
-    """The shots of a complete source cover it, each tick once; others have none."""
+    """The shots of a complete source cover each of its ticks once; other sources have no shots."""
     segments = audited.tables["segments"]
     removed = segments.filter(pc.equal(segments["state"], "removed"))
     found: dict[str, list[tuple[int, int]]] = {}
-    for row in (*audited.tables["shots"].to_pylist(), *removed.to_pylist()):  # the shots of what was removed went too
+    for row in (*audited.tables["shots"].to_pylist(), *removed.to_pylist()):  # removed spans have no shots
         found.setdefault(row["source_id"], []).append((row["start"], row["stop"]))
     decoded = audited.done.group_by("source_id").aggregate([("frames_decoded", "sum")])
     with_frames = {source for source, count in pairs(decoded, "source_id", "frames_decoded_sum") if count}

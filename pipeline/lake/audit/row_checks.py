@@ -1,4 +1,4 @@
-"""Whether frames, regions and patches are there once, where the ledger says, and hold what they may."""
+"""Checks that frames, regions and patches exist once, agree with the ledger, and have valid values."""
 
 from collections.abc import Iterator
 
@@ -20,13 +20,13 @@ from pipeline.lake.audit.audited_lake import (
 from schemas.tables import TableName, vector_spaces
 
 _BATCH = 4096
-# float16 keeps 11 bits: each part of a unit vector is off by 2⁻¹¹ of itself at most, so its length is too;
-# twice that for vectors that were a little off before
+# float16 has 11 significant bits: each component of a unit vector has a relative error of 2⁻¹¹ at most, and so has
+# its length; twice that, for vectors that were not exactly of length 1 before
 _LENGTH_TOLERANCE = 2.0**-10
 
 
 def duplicates(audited: AuditedLake) -> Iterator[Problem]:
-    """Every key is there once."""
+    """Every key exists once."""
     for name, key in KEYS.items():
         table = audited.tables[name]
         counts = pc.value_counts(table[key])
@@ -36,13 +36,13 @@ def duplicates(audited: AuditedLake) -> Iterator[Problem]:
         for source, one in zip(sources, twice.to_pylist(), strict=True):
             yield (
                 source,
-                f"{name}: {key} {one['values']} of {audited.named(source)} is there {one['counts']} times, "
+                f"{name}: {key} {one['values']} of {audited.named(source)} exists {one['counts']} times, "
                 f"expected once; {REPLACE}",
             )
 
 
 def rows_outside_done_spans(audited: AuditedLake) -> Iterator[Problem]:
-    """Every row lies in a segment that is done."""
+    """Every row lies in a done segment."""
     for name, placed in audited.placed.items():
         stray = placed < 0
         if not stray.any():
@@ -53,12 +53,12 @@ def rows_outside_done_spans(audited: AuditedLake) -> Iterator[Problem]:
             yield (
                 source,
                 f"{name}: {len(some)} rows of {audited.named(source)} (PTS {some.min()} to {some.max()}) lie in no "
-                f"segment that is done; {REPLACE}",
+                f"done segment; {REPLACE}",
             )
 
 
 def counts(audited: AuditedLake) -> Iterator[Problem]:
-    """A segment has as many keyframes and regions as the ledger says."""
+    """Every segment has as many keyframes and regions as the ledger says."""
     counted: tuple[tuple[TableName, str], ...] = (("frames", "keyframes"), ("regions", "regions"))
     for name, column in counted:
         placed = audited.placed[name]
@@ -69,12 +69,12 @@ def counts(audited: AuditedLake) -> Iterator[Problem]:
             yield (
                 row["source_id"],
                 f"{name}: [{row['start']}, {row['stop']}) of {row['source']} has {found[i]} rows, expected "
-                f"{expected[i]} as in `segments.{column}`; {REPLACE}",
+                f"{expected[i]}, the value of `segments.{column}`; {REPLACE}",
             )
 
 
 def lost_frames(audited: AuditedLake) -> Iterator[Problem]:
-    """Every region and every patch grid finds its frame, at its own place."""
+    """Every region and every patch grid has its frame in `frames`, of the same source and PTS."""
     frames = audited.tables["frames"]
     for name in ("regions", "patches"):
         table = audited.tables[name]
@@ -82,7 +82,7 @@ def lost_frames(audited: AuditedLake) -> Iterator[Problem]:
         for source, frame in sorted({*pairs(table.filter(pc.is_null(place)), "source_id", "frame")}):
             yield (
                 source,
-                f"{name}: rows of frame {frame} of {audited.named(source)}, which `frames` lacks; {REPLACE}",
+                f"{name}: rows of frame {frame} of {audited.named(source)}, which is not in `frames`; {REPLACE}",
             )
         held = table.filter(pc.is_valid(place))
         of = frames.take(place.combine_chunks().drop_null())
@@ -96,21 +96,21 @@ def lost_frames(audited: AuditedLake) -> Iterator[Problem]:
 
 
 def boxes(audited: AuditedLake) -> Iterator[Problem]:
-    """Every box lies within the frame, its corners in order."""
+    """Every box lies within the frame, with its corners in order."""
     regions = audited.tables["regions"]
     x0, y0, x1, y1 = (regions[c].to_numpy() for c in ("x0", "y0", "x1", "y1"))
-    # written so that NaN is wrong too
+    # written so that NaN fails, too
     sound = (x0 >= 0) & (x0 <= x1) & (x1 <= 1) & (y0 >= 0) & (y0 <= y1) & (y1 <= 1)
     for row in regions.take(np.flatnonzero(~sound)).to_pylist():
         box = [row[c] for c in ("x0", "y0", "x1", "y1")]
         yield (
             row["source_id"],
-            f"regions: {row['id']} of {row['source']} has the box {box}, outside the frame or turned over; {REPLACE}",
+            f"regions: {row['id']} of {row['source']} has the box {box}, outside the frame or inverted; {REPLACE}",
         )
 
 
 def tracks(audited: AuditedLake) -> Iterator[Problem]:
-    """Every track begins with a region of the same source, and no later than its others."""
+    """Every track is the id of a region of the same source, at or before the PTS of its other regions."""
     regions = audited.tables["regions"]
     tracked = regions.filter(pc.is_valid(regions["track"]))
     first = pc.index_in(tracked["track"], value_set=regions["id"])
@@ -129,14 +129,14 @@ def tracks(audited: AuditedLake) -> Iterator[Problem]:
 
 
 def vectors(audited: AuditedLake) -> Iterator[Problem]:
-    """Every vector that a model filled has the length 1."""
+    """Every stored vector has length 1."""
     columns = [(name, column) for name in ROW_TABLES for column in vector_spaces(audited.datasets[name].schema)]
     for name, column in columns:
         key, size = KEYS[name], 64 if name == "patches" else _BATCH  # a row of patches is a whole grid
         scanner = audited.datasets[name].scanner(columns=[key, "source_id", column], batch_size=size)
         for batch in scanner.to_reader():
-            rows, lengths = _lengths(batch.column(column))  # where a model filled it
-            bad = np.flatnonzero(~(np.abs(lengths - 1) <= _LENGTH_TOLERANCE))  # NaN is not within it either
+            rows, lengths = _lengths(batch.column(column))  # null where no model has filled it
+            bad = np.flatnonzero(~(np.abs(lengths - 1) <= _LENGTH_TOLERANCE))  # NaN fails, too
             for row, first in zip(*np.unique(rows[bad], return_index=True), strict=True):
                 source = batch.column("source_id")[row].as_py()
                 yield (
@@ -147,7 +147,7 @@ def vectors(audited: AuditedLake) -> Iterator[Problem]:
 
 
 def _lengths(vectors: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Row and length of every vector that is there, of a column of vectors or of lists of vectors."""
+    """Row and length of every vector of a column of vectors or of lists of vectors; nulls are skipped."""
     rows = np.flatnonzero(vectors.is_valid().to_numpy(zero_copy_only=False))
     if pa.types.is_list(vectors.type):
         vectors = vectors.drop_null()

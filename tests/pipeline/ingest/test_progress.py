@@ -1,4 +1,4 @@
-"""Catches a remaining time that is unknown, or counts the wrong thing."""
+"""Catches a remaining time that is missing, or computed from the wrong counts."""
 
 from dataclasses import replace
 

@@ -1,8 +1,9 @@
-"""Whole runs with a segmenter that carries masks from keyframe to keyframe: catches links that are not asked for, that
-depend on how a source was cut, on the engine or on who died, that go on past a cut, and models refused too late.
+"""Whole runs with a segmenter that carries masks from keyframe to keyframe: catches links that the plan does not
+enable, that depend on segments, on the engine or on a worker that died, or that continue past a cut, and models that
+are refused too late.
 
-Weights are random, so that nothing is shown of how well masks are carried; that is what
-tests/operators/tracking/test_propagation.py compares with `transformers`.
+Weights are random, so the tests say nothing about how well masks are carried;
+tests/operators/tracking/test_propagation.py compares that with `transformers`.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Catches rows that depend on which packets shared a call, rows given to another packet, and packets that are lost."""
+"""Catches rows that depend on which packets share a call, rows in the wrong packet, and packets that are lost."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""A full disk: catches a lake that it breaks, and errors that do not say what happened."""
+"""A full disk: catches lakes that are damaged by it, and errors that do not say what happened."""
 
 import os
 import subprocess

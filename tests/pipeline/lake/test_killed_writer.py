@@ -1,4 +1,4 @@
-"""A writer killed at any moment: catches rows lost, doubled or left half, after the next writer has gone on."""
+"""A writer killed at any moment: catches lost, doubled or partial rows after the next writer has continued."""
 
 from pathlib import Path
 

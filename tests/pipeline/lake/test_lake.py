@@ -1,4 +1,4 @@
-"""Making and opening a lake: catches lakes opened that are none, of another version, or of other vectors."""
+"""Creating and opening lakes: catches folders that are no lakes, other versions, and other vectors being accepted."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Catches a RegionLake that cannot use what 0.1.0 wrote: tests/fixtures/lake-0.1.0, with what made it (make.py)."""
+"""Catches a RegionLake that cannot use a lake of 0.1.0: tests/fixtures/lake-0.1.0, which make.py created."""
 
 import shutil
 from collections import Counter
@@ -78,7 +78,7 @@ def test_what_is_added_to_it_stands_under_a_hash_of_today() -> None:
 @pytest.mark.usefixtures("old")
 def test_another_plan_is_refused_saying_that_0_1_0_kept_none() -> None:
     report = ingest(["picture.png"], "lake", Plan())
-    assert "RegionLake 0.1.0 made it and kept no plan" in report.failed[0].error
+    assert "RegionLake 0.1.0 made it without storing the plan" in report.failed[0].error
     report = ingest(["picture.png"], "lake", Plan(), replace=True)
     assert report.ok
     assert check(Lake.open("lake")).ok

@@ -1,4 +1,4 @@
-"""Catches commits that get slower, or a writer that gets larger, with every commit that was made before."""
+"""Catches commits that become slower, or a writer that needs more memory, with every earlier commit."""
 
 from pathlib import Path
 

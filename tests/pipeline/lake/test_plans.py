@@ -1,4 +1,4 @@
-"""Catches rows under a plan that the lake does not keep, and conflicts that do not say what differs."""
+"""Catches rows under a plan that the lake does not store, and conflicts that do not say which settings differ."""
 
 from pathlib import Path
 
@@ -76,7 +76,7 @@ def test_a_plan_that_was_changed_in_the_table_is_named(lake: Lake) -> None:
     plan = stored()
     add(lake, plan, World(1, plan=plan.hash))
     lake.table("plans").update(where="true", values={"settings": stored("patches=true").settings})
-    assert ["settings of another hash" in problem for problem in check(lake).problems] == [True]
+    assert ["does not match its settings" in problem for problem in check(lake).problems] == [True]
 
 
 def test_a_writer_without_a_plan_brings_no_rows(lake: Lake) -> None:

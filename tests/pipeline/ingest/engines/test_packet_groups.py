@@ -1,5 +1,5 @@
-"""Catches packets that are lost, doubled or out of order when they are taken together, groups without bounds, packets
-that wait for company, and a thread that still reads when its run is over."""
+"""Catches packets that are lost, doubled or out of order when they are grouped, groups without bounds, packets that
+wait for others, and a thread that still reads when its run is over."""
 
 import threading
 from collections.abc import Generator

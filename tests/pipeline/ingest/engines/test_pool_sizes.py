@@ -1,5 +1,5 @@
 """Catches pools that take every CPU and then wait for ever (seen with one CPU an actor on two cores), and actors with
-models that ask for no GPU: Ray hides them all from those."""
+models that request no GPU: Ray hides all GPUs from them."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,5 @@
-"""Catches a lake written where the cluster was started, a committer far from its folder, and Ray left running."""
+"""Catches a lake written to the cluster's working directory, a committer on another machine than its folder, and Ray
+left running."""
 
 import os
 from collections.abc import Iterator

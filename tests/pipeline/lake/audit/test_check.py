@@ -1,4 +1,4 @@
-"""The audit: catches damage that it does not see, does not name, or sees where there is none."""
+"""The audit: catches damage that is not found or not named, and reports of damage where there is none."""
 
 import re
 from collections.abc import Callable
@@ -95,27 +95,27 @@ HERE = f"source_id = '{WORLD.source.id}'"
 FIRST = f"{HERE} AND start = 0"
 
 DAMAGES = {
-    "doubled frame": (doubled("frames"), r"frames: id \w+ of .* is there 2 times, expected once"),
-    "doubled region": (doubled("regions"), r"regions: id \w+ of .* is there 2 times"),
-    "doubled patches": (doubled("patches"), r"patches: frame \w+ of .* is there 2 times"),
-    "doubled source": (doubled("sources"), r"sources: id \w+ of .* is there 2 times"),
+    "doubled frame": (doubled("frames"), r"frames: id \w+ of .* exists 2 times, expected once"),
+    "doubled region": (doubled("regions"), r"regions: id \w+ of .* exists 2 times"),
+    "doubled patches": (doubled("patches"), r"patches: frame \w+ of .* exists 2 times"),
+    "doubled source": (doubled("sources"), r"sources: id \w+ of .* exists 2 times"),
     "lost source": (
         deleted("sources", f"id = '{WORLD.source.id}'"),
-        "frames: 20 rows are of source .* `sources` lacks",
+        "frames: 20 rows are of source .* not in `sources`",
     ),
     "lost frame": (deleted("frames", f"{HERE} AND pts = 5"), r"frames: \[0, 50\) of .* has 9 rows, expected 10"),
     "lost frame of regions": (
         deleted("frames", f"{HERE} AND pts = 5"),
-        r"regions: rows of frame \w+ of .*, which `frames` lacks",
+        r"regions: rows of frame \w+ of .*, which is not in `frames`",
     ),
     "lost frame of patches": (
         deleted("frames", f"{HERE} AND pts = 5"),
-        r"patches: rows of frame \w+ of .*, which `frames` lacks",
+        r"patches: rows of frame \w+ of .*, which is not in `frames`",
     ),
     "lost regions": (deleted("regions", f"{HERE} AND pts = 5"), r"regions: \[0, 50\) of .* has 54 rows, expected 60"),
     "rows outside": (
         updated("frames", f"{HERE} AND pts = 5", pts=900),
-        "frames: 1 rows of .* lie in no segment that is",
+        "frames: 1 rows of .* lie in no done segment",
     ),
     "moved region": (updated("regions", f"{HERE} AND pts = 5", pts=10), r"regions: a row of frame \w+ has PTS 10"),
     "lost track": (
@@ -130,9 +130,9 @@ DAMAGES = {
         lambda lake: updated("regions", f"{HERE} AND pts = 5", track=region_of(lake, WORLD, 90))(lake),
         "begins in another source, or later",
     ),
-    "lost ledger": (deleted("segments", FIRST), "frames: 10 rows of .* lie in no segment"),
+    "lost ledger": (deleted("segments", FIRST), "frames: 10 rows of .* lie in no done segment"),
     "complete, not covered": (deleted("segments", FIRST), r"is complete, but \[0, 50\) is not done"),
-    "covered, still open": (updated("sources", f"source = '{CLIP}'", state="open"), "done as a whole, but still open"),
+    "covered, still open": (updated("sources", f"source = '{CLIP}'", state="open"), "is done, but it is still open"),
     "overlap": (updated("segments", FIRST, stop=70), r"\[0, 70\) and \[50, 100\) of .* are both done and overlap"),
     "interrupted": (updated("segments", FIRST, state="writing"), r"segments: \[0, 50\) of .* is `writing`"),
     "mixed plans": (updated("segments", FIRST, plan="other"), f"has rows of plan other, expected {PLAN}"),

@@ -1,4 +1,4 @@
-"""Status: catches counts that are off, and refusals that go unnamed."""
+"""Status: catches wrong counts, and refused inputs that are not listed."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
