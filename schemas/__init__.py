@@ -1,1 +1,1 @@
-"""What is true of the data: clocks, boxes, frames, vectors, tables, ids, queries and errors."""
+"""The data model: clocks, boxes, frames, vectors, tables, ids, queries and errors."""

@@ -1,1 +1,1 @@
-"""What keeps a lake small and quick to read while it grows."""
+"""Upkeep: keeps a lake small and quick to read while it grows."""

@@ -1,4 +1,4 @@
-"""Joins small fragments of a lake's tables, and forgets versions that nobody reads any more."""
+"""Joins small fragments of a lake's tables, and deletes old versions that no reader needs any more."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -15,22 +15,22 @@ from pipeline.runtime.time_source import REAL_TIME
 from schemas.tables import TableName
 
 MANY_FRAGMENTS = 64
-# A reader opens a table anew for each read. The longest is that of a searcher which begins: ten million regions are
-# 12 GB, which take less than this at 40 MB/s; one that is overtaken raises LakeError, and the next try reads what is
-# newest then. Each minute of it costs a live lake that commits once a second 730 files.
+# A reader opens the newest version of a table for each read. The longest read is that of a starting searcher: ten
+# million regions are 12 GB, which take less than this at 40 MB/s. If its version is deleted meanwhile, it raises
+# LakeError, and the next try reads the newest version. Each minute costs a live lake with a commit a second 730 files.
 KEEP_VERSIONS = timedelta(minutes=5)
 Turn = AbstractContextManager[object]  # may be entered again and again
 _NOBODY_WAITS: Turn = nullcontext()
-_DEAD = 0.5  # share of a fragment's rows that are deleted from which on it is written anew
-_AT_ONCE_BYTES = 4 * 2**20  # so little is rewritten without letting a commit in: it takes some 50 ms
+_DEAD = 0.5  # a fragment is rewritten once this share of its rows is deleted
+_AT_ONCE_BYTES = 4 * 2**20  # fewer bytes are rewritten while commits wait, which takes some 50 ms
 
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """Fragments of `least` to half of `full` bytes are joined until they hold `full`, once there are `many`.
+    """Fragments of `least` to half of `full` bytes are joined into fragments of `full` bytes, once there are `many`.
 
-    Two tiers: what a feed adds every second is first joined to what costs little to write again, and a row is
-    rewritten two or three times in all before it lies in a fragment that a scan opens for next to nothing.
+    There are two tiers: the fragments that a feed adds every second are first joined into fragments that cost little to
+    rewrite, and a row is rewritten two or three times in all until its fragment is so large that opening it is cheap.
     """
 
     least: int
@@ -43,7 +43,7 @@ TIERS = (Tier(0, 8 * 2**20, MANY_FRAGMENTS), Tier(4 * 2**20, 128 * 2**20, 16))
 
 @dataclass(frozen=True, slots=True)
 class Compaction:
-    """Fragments of a table before and after."""
+    """Number of fragments of a table before and after a compaction."""
 
     table: TableName
     before: int
@@ -52,14 +52,14 @@ class Compaction:
 
 @dataclass(frozen=True, slots=True)
 class VersionsForgotten:
-    """How many versions of a table, and what their files held."""
+    """Number of deleted versions of a table, and the bytes that this freed."""
 
     versions: int
     bytes: int
 
 
 def compact(lake: Lake, *, many: int = MANY_FRAGMENTS, keep: timedelta = KEEP_VERSIONS) -> tuple[Compaction, ...]:
-    """Joins the fragments of each table that has at least `many` small ones, and forgets versions as `forget_versions`.
+    """Joins the fragments of each table that has at least `many` small ones, and calls `forget_versions` on it.
 
     Call it through `Committer.upkeep.compact()`, which holds the writer's lock.
     """
@@ -79,12 +79,12 @@ def compaction_steps(
     many: int = MANY_FRAGMENTS,
     turn: Turn = _NOBODY_WAITS,
 ) -> Iterator[bool]:
-    """Joins what should be joined of a table, a fragment a step; says at each whether it was.
+    """Joins small fragments of a table, one new fragment per step; yields after each step whether it was written.
 
-    Fragments are sized by bytes: a row of `patches` weighs a thousand times one of `shots`. A step writes one
-    fragment, which is at most as large as the tier's; `turn` is held while the table is changed, which takes
-    milliseconds. A step that a change of the same fragments came before is left to the next call.
-    many: of the first tier.
+    Sizes are in bytes: a row of `patches` has a thousand times the bytes of a row of `shots`. A step writes one
+    fragment of at most the tier's size; `turn` is held while the table is changed, which takes milliseconds. If the
+    same fragments were changed during a step, its fragment is not written, and the next call tries again.
+    many: number of small fragments from which on those of the first tier are joined.
     """
     for tier in TIERS:
         wanted = many if tier is TIERS[0] else tier.many
@@ -99,10 +99,10 @@ def compaction_steps(
 
 
 def forget_versions(lake: Lake, name: TableName, *, keep: timedelta, now: datetime | None = None) -> VersionsForgotten:
-    """Deletes what only versions need that were replaced at least `keep` ago.
+    """Deletes versions of a table that were replaced at least `keep` ago, and the files that only they need.
 
-    By when they were replaced, not by their age: in a quiet lake the newest is hours old, and somebody may be reading
-    it when it is replaced. now: UTC, that of the machine unless given.
+    The time of replacement counts, not the version's age: in a quiet lake the newest version is hours old, and somebody
+    may be reading it when it is replaced. now: UTC; the machine's clock by default.
     """
     with lake_errors(f"forgetting old versions of {name} of {lake.uri}"):
         data = lake.dataset(name)
@@ -121,7 +121,7 @@ def fragments(lake: Lake, name: TableName) -> int:
 
 
 def fragment_bytes(fragment: Any) -> int:
-    """On disk, of a Lance fragment."""
+    """Bytes of a Lance fragment on disk."""
     return sum(file.file_size_bytes or 0 for file in fragment.metadata.files)
 
 
@@ -131,13 +131,15 @@ def _number(version: Mapping[str, Any]) -> int:
 
 def _made(version: Mapping[str, Any]) -> datetime:
     made: datetime = version["timestamp"]
-    return made.replace(fold=1).astimezone(UTC)  # naive: of the hour that autumn repeats, the later keeps it longer
+    return made.replace(fold=1).astimezone(
+        UTC
+    )  # naive local time: fold=1 takes the later of the hours that autumn repeats
 
 
 def _is_due(data: Any, tier: Tier, many: int) -> bool:
     small = 0
     for fragment in data.get_fragments():
-        # full fragments are left alone: the mean row changes a little, and with it what counts as full
+        # fragments of half the size and more are not joined: the mean row, and so the target size, varies a little
         small += tier.least <= fragment_bytes(fragment) < tier.full // 2
         if fragment_bytes(fragment) > _AT_ONCE_BYTES and fragment.num_deletions > _DEAD * fragment.physical_rows:
             return True
@@ -174,6 +176,6 @@ def _compact_once(lake: Lake, name: TableName, tier: Tier, turn: Turn) -> bool:
 
 
 def _row_bytes(data: Any) -> float:
-    """Mean size of a row on disk."""
+    """Mean bytes of a row on disk."""
     rows: int = data.count_rows()
     return max(1.0, sum(map(fragment_bytes, data.get_fragments())) / max(1, rows))

@@ -1,4 +1,4 @@
-"""What upkeep does to a lake, and how often."""
+"""Settings of upkeep: what it does to a lake, and how often."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,18 +9,20 @@ from schemas import require
 
 @dataclass(frozen=True, slots=True)
 class UpkeepConfig:
-    """every_s: from the begin of a pass to that of the next.
-    many_fragments: small ones of a table from which on they are joined.
-    keep_versions: for how long a reader may go on with what it opened, counted from when it was replaced. Until then
-        its files stay: they bound the files of a live lake.
-    join_after_s: the ledger's rows of a recording are joined when none was added for so long, so that whoever follows
-        the ledger row by row has seen them.
-    index_rows: tables of frames, regions and patches that have so many rows get an index on `source_id`; fewer are read
-        as fast without.
-    max_age: what is older is removed: recordings of feeds by when they ended, files by when they were ingested.
-    max_bytes_per_feed: the oldest recordings beyond it are removed; the newest of each feed always stays, and so does a
-        file. Bytes are estimated from counts of rows.
-    remove_at_once: sources removed in one step, while which no commit gets in.
+    """Settings of upkeep.
+
+    every_s: time from the start of a pass to the start of the next.
+    many_fragments: number of small fragments of a table from which on they are joined.
+    keep_versions: how long the files of a version are kept after it was replaced, for readers that have opened it. The
+        number of files of a live lake depends on it.
+    join_after_s: the ledger's rows of a recording are joined when none was added for this time, so that readers that
+        follow the ledger row by row have seen them.
+    index_rows: number of rows from which on frames, regions and patches get an index on `source_id`; smaller tables
+        are read as fast without.
+    max_age: recordings that ended earlier, and files that were ingested earlier, are removed.
+    max_bytes_per_feed: limit above which the oldest recordings of a feed are removed; its newest recording, and files,
+        are never removed by it. Bytes are estimated from counts of rows.
+    remove_at_once: number of sources removed in one step, during which commits wait.
     """
 
     every_s: float = 60.0

@@ -1,4 +1,4 @@
-"""What a user means to pin: sources by name and time, a shot, or the shot of a hit."""
+"""Finds what a user wants to pin: sources by name and time, a shot, or the shot of a hit."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,14 +12,14 @@ from schemas.clock import Clock, Span
 from schemas.errors import QueryError
 from schemas.sources import feed_name
 
-Place = tuple[str, str, Span | None]  # source id, source, span; None: all of it
+Place = tuple[str, str, Span | None]  # source id, source, span; None: the whole source
 Moment = datetime | float | None  # UTC, or seconds within the source
 
 _COLUMNS = ["id", "source", "kind", "state", "time_base_num", "time_base_den", "start_time", "start", "stop"]
 
 
 def named_sources(lake: Lake, name: str) -> list[dict[str, Any]]:
-    """Rows of `sources` by id, address or path, or of all recordings of a feed. Raises QueryError: there is none."""
+    """Rows of `sources` by id, address, path, or name of a feed. Raises QueryError if there are none."""
     names = {name, str(Path(name).absolute())} if "://" not in name else {name}
     rows = lake.read("sources", columns=_COLUMNS, where="state <> 'quarantined' AND state <> 'removing'").to_pylist()
     found = [
@@ -33,7 +33,7 @@ def named_sources(lake: Lake, name: str) -> list[dict[str, Any]]:
 
 
 def places_of_source(lake: Lake, name: str, *, since: Moment = None, until: Moment = None) -> list[Place]:
-    """Of each source of that name what lies in [since, until). Raises QueryError where nothing does."""
+    """The part in [since, until) of each source of that name. Raises QueryError if there is none."""
     places: list[Place] = []
     rows = named_sources(lake, name)
     for row in rows:
@@ -49,12 +49,12 @@ def places_of_source(lake: Lake, name: str, *, since: Moment = None, until: Mome
         if meets is not None:
             places.append((row["id"], row["source"], meets))
     if not places:
-        raise QueryError(f"none of the {len(rows)} sources named {name} has anything between these times")
+        raise QueryError(f"none of the {len(rows)} sources named {name} was recorded between these times")
     return places
 
 
 def place_of_shot(lake: Lake, shot_id: str) -> Place:
-    """Raises QueryError where there is no such shot."""
+    """The span of a shot. Raises QueryError if there is no such shot."""
     shots = lake.read("shots", where=sql.equals("id", shot_id)).to_pylist()
     if not shots:
         raise QueryError(f"{lake.uri} has no shot {shot_id}")
@@ -62,7 +62,7 @@ def place_of_shot(lake: Lake, shot_id: str) -> Place:
 
 
 def place_of_hit(lake: Lake, frame_id: str) -> Place:
-    """The keyframe itself: whatever shot it turns out to be in is kept. Raises QueryError where there is none."""
+    """The keyframe's own span, so that its shot is kept even if found later. Raises QueryError if there is none."""
     columns = ["source_id", "source", "pts"]
     frames = lake.read("frames", columns=columns, where=sql.equals("id", frame_id)).to_pylist()
     if not frames:
@@ -71,7 +71,7 @@ def place_of_hit(lake: Lake, frame_id: str) -> Place:
 
 
 def clock_of(row: Mapping[str, Any]) -> Clock:
-    """Of a row of `sources`."""
+    """The clock of a source, from its row of `sources`."""
     return Clock(Fraction(row["time_base_num"], row["time_base_den"]), row["start_time"])
 
 

@@ -1,4 +1,4 @@
-"""Pins: stretches of sources that retention must not remove. They lie in the lake, in a table of their own."""
+"""Pins: spans of sources that retention must not remove, stored in a table of their own in the lake."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ _SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """Every shot that meets [start, stop) of a source is kept, those too that are found later; None: all of it."""
+    """Keeps every shot that overlaps a span of a source, including shots found later; None keeps the whole source."""
 
     source_id: str
     source: str
@@ -48,25 +48,25 @@ class Pin:
 
 
 class Pins:
-    """The pins of a lake. Anybody may pin while somebody else writes the lake: it takes no lock."""
+    """The pins of a lake. Pinning needs no lock: it is possible while another process writes the lake."""
 
     def __init__(self, lake: Lake, *, time: TimeSource = REAL_TIME) -> None:
         self._lake = lake
         self._time = time
 
     def read(self) -> tuple[Pin, ...]:
-        """Oldest first."""
+        """All pins, oldest first."""
         with lake_errors(f"reading the pins of {self._lake.uri}"):
             table = open_dataset(self._lake.uri, _TABLE)
-            rows = [] if table is None else table.to_table().to_pylist()  # None: nobody ever pinned
-        # pinned by two at once, a stretch is there twice
+            rows = [] if table is None else table.to_table().to_pylist()  # None: nothing was ever pinned
+        # a span that two processes pinned at once is in the table twice
         pins = {row["id"]: _pin(row) for row in rows}
         return tuple(sorted(pins.values(), key=lambda pin: pin.pinned_at))
 
     def add(self, places: Sequence[tuple[str, str, Span | None]]) -> tuple[Pin, ...]:
-        """Pins stretches: (source id, source, span, or None for all of it). What is pinned already stays as it is.
+        """Pins places: (source id, source, span, or None for the whole source). Existing pins are not changed.
 
-        Raises LakeError where a source went while it was being pinned.
+        Raises LakeError if a source was removed while it was being pinned.
         """
         now = self._time.utc()
         pins = tuple(Pin(source_id, source, span, now) for source_id, source, span in places)
@@ -83,7 +83,7 @@ class Pins:
         return pins
 
     def remove(self, pin_ids: Sequence[str]) -> int:
-        """Returns how many of these pins there were."""
+        """Removes these pins; returns how many of them existed."""
         held = {pin.id for pin in self.read()} & set(pin_ids)
         if held:
             with lake_errors(f"unpinning in {self._lake.uri}"):
@@ -91,7 +91,10 @@ class Pins:
         return len(held)
 
     def _gone(self, pins: Sequence[Pin]) -> list[Pin]:
-        """Upkeep reads the pins before each step that removes: it saw these, or what it removes is marked by now."""
+        """The pins whose place was removed before upkeep saw them.
+
+        Upkeep reads the pins before each step that removes: it has seen these, or has marked what it removes by now.
+        """
         if not pins:
             return []
         ids = sorted({pin.source_id for pin in pins})
@@ -106,7 +109,7 @@ class Pins:
         ]
 
     def _table(self) -> "Table":
-        """To be changed; made when it is first asked for."""
+        """The table for changes, created at the first call."""
         import lancedb
 
         return lancedb.connect(self._lake.uri).create_table(_TABLE, schema=_SCHEMA, exist_ok=True)

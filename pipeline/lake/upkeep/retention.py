@@ -1,4 +1,4 @@
-"""Which recordings and files are to go: too old, or the oldest of a feed that has too many bytes."""
+"""Chooses the recordings and files to remove: those that are too old, or the oldest of a feed with too many bytes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ from schemas.tables import TableName
 class Recording:
     """A source as retention sees it.
 
-    feed: name of the feed; a file is one of its own. ended: when it was recorded; of a file, when it was ingested.
-    committed: when its last row of the ledger was written. bytes: of its rows, estimated. state: of `sources`.
+    feed: name of the feed; a file is its own feed. ended: end of the recording; for a file, when it was ingested.
+    committed: when its last row of the ledger was written. bytes: estimated size of its rows. state: as in `sources`.
     """
 
     id: str
@@ -36,14 +36,14 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Trim:
-    """kept: spans of a recording's pinned shots."""
+    """A recording to remove in part. kept: spans of its pinned shots."""
 
     recording: Recording
     kept: tuple[Span, ...]
 
 
 def expired(recordings: Iterable[Recording], config: UpkeepConfig, *, now: datetime) -> list[Recording]:
-    """Those that the limits leave no room for, oldest first; open ones go by age alone."""
+    """The recordings beyond the limits, oldest first; open ones are removed by age only."""
     found: dict[str, Recording] = {}
     by_feed: dict[str, list[Recording]] = {}
     for recording in recordings:
@@ -63,9 +63,9 @@ def expired(recordings: Iterable[Recording], config: UpkeepConfig, *, now: datet
 def split_by_pins(
     going: Sequence[Recording], pins: Iterable[Pin], shots: Mapping[str, Sequence[Span]]
 ) -> tuple[list[Recording], list[Trim]]:
-    """Those that go as a whole, and those of which pinned shots stay.
+    """Divides recordings into those to remove as a whole, and those of which pinned shots are kept.
 
-    shots: of each recording that has pins. One whose shots are not known yet, or are pinned to the last, is in neither.
+    shots: of each recording that has pins. A recording whose shots are not known yet, or are all pinned, is in neither.
     """
     pinned: dict[str, list[Pin]] = {}
     for pin in pins:
@@ -87,7 +87,7 @@ def split_by_pins(
 
 
 def recordings_of(lake: Lake) -> list[Recording]:
-    """Every source that has rows, or had."""
+    """Every source that has rows in the ledger."""
     columns = ["id", "source", "kind", "state", "time_base_num", "time_base_den", "start_time", "stop"]
     sources = lake.read("sources", columns=columns, where="state <> 'quarantined'").to_pylist()
     counts = _counts(lake)
@@ -96,7 +96,7 @@ def recordings_of(lake: Lake) -> list[Recording]:
     found = []
     for row in sources:
         keyframes, regions, committed = counts.get(row["id"], (0, 0, None))
-        if committed is None:  # registered, and nothing came of it yet
+        if committed is None:  # registered, but without any segment yet
             continue
         feed = feed_name(row["source"]) if row["kind"] == "feed" else row["source"]
         size = int(keyframes * frame_bytes + regions * region_bytes)
@@ -113,7 +113,7 @@ def shots_of(lake: Lake, source_ids: Sequence[str]) -> dict[str, list[Span]]:
 
 
 def _ended(row: Mapping[str, Any], committed: datetime) -> datetime:
-    """An open recording was announced to be longer than it can become: it is as old as its last rows."""
+    """The end of a recording. An open one is as old as its last rows: its span reaches to its greatest possible end."""
     if row["kind"] != "feed" or row["state"] != "complete" or row["start_time"] is None:
         return committed
     clock = Clock(Fraction(row["time_base_num"], row["time_base_den"]), row["start_time"])
@@ -121,7 +121,7 @@ def _ended(row: Mapping[str, Any], committed: datetime) -> datetime:
 
 
 def _counts(lake: Lake) -> dict[str, tuple[int, int, datetime]]:
-    """Keyframes, regions, and when the last row of the ledger was written, of each source."""
+    """For each source: numbers of keyframes and regions, and when its last row of the ledger was written."""
     rows = lake.read("segments", columns=["source_id", "keyframes", "regions", "committed_at"])
     sums = rows.group_by("source_id").aggregate([("keyframes", "sum"), ("regions", "sum"), ("committed_at", "max")])
     return {
@@ -131,7 +131,7 @@ def _counts(lake: Lake) -> dict[str, tuple[int, int, datetime]]:
 
 
 def _row_bytes(lake: Lake, name: TableName, *, per: TableName | None = None) -> float:
-    """On disk, per row of this table or of another."""
+    """Bytes on disk of a table, per row of it or of the table `per`."""
     held = lake.dataset(name).get_fragments()
     physical = sum(fragment.physical_rows for fragment in held)
     if not physical:

@@ -1,4 +1,4 @@
-"""Keeps a lake small and quick while it grows: a pass of small steps, again and again, beside the lake's one writer."""
+"""Upkeep of a lake while it grows: repeated passes of small steps, in the process of the lake's one writer."""
 
 import logging
 import threading
@@ -19,7 +19,7 @@ from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.errors import LakeError
 from schemas.tables import TableName
 
-_JOINABLE_ROWS = 4  # of a recording in the ledger: fewer are not worth a change
+_JOINABLE_ROWS = 4  # of a recording in the ledger: joining fewer is not worth a change
 _JOINED_AT_ONCE = 16
 _log = logging.getLogger(__name__)
 Sizes = dict[TableName, tuple[int, int]]  # fragments, bytes
@@ -40,13 +40,13 @@ class _Pass:
 
 
 class Upkeep:
-    """Does upkeep for a committer, in a thread of its own (`start`) or when it is asked to (`step`).
+    """Does upkeep for a committer, in a thread of its own (`start`) or step by step (`step`).
 
-    Heavy work is done beside the committer, which is held for the change itself only: milliseconds for joined
-    fragments, one step for sources that are removed. What a kill interrupts, the next opening of the lake undoes or
-    ends. A step that fails is noted; the other kinds of steps go on, and the next pass tries again.
-    earlier: of an upkeep whose counts this one goes on with.
-    on_status: told when a pass has ended, from the thread that does the steps.
+    Heavy work runs in parallel with the committer, which waits only for the change itself: milliseconds for joined
+    fragments, one step for sources that are removed. A step that a kill interrupts is undone or finished when the lake
+    is next opened. A step that fails is recorded; the other kinds of steps still run, and the next pass tries again.
+    earlier: status of an earlier upkeep, whose counts are continued.
+    on_status: called when a pass has ended, in the thread that does the steps.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Upkeep:
         self._thread = self._threads.start("upkeep", self._run)
 
     def close(self) -> None:
-        """Ends after the step that is under way. The committer stays open."""
+        """Ends after the current step. The committer stays open."""
         with self._news:
             self._closing = True
             self._news.notify_all()
@@ -100,7 +100,7 @@ class Upkeep:
             self._thread.check()
 
     def step(self) -> bool:
-        """Does the next small piece of a pass; False when none is due before `every_s` is over."""
+        """Does the next step of a pass; returns False if no pass is due before `every_s` is over."""
         with self._stepping:
             if self._steps is None:
                 if self._time.monotonic_s() < self._due_s:
@@ -115,12 +115,12 @@ class Upkeep:
         if ended:
             try:
                 self._on_status(self.status())
-            except Exception as error:  # a full disk, for one, which upkeep may make room on
+            except Exception as error:  # for example a full disk, on which upkeep may free space
                 _log.warning("the status of upkeep cannot be written: %s", error)
         return True
 
     def run_pass(self) -> PassReport:
-        """A whole pass at once; one that is under way is ended instead."""
+        """Does a whole pass, or finishes the pass that has begun."""
         with self._stepping:
             self._due_s = self._time.monotonic_s()
         while self.step() and self._steps is not None:
@@ -150,7 +150,7 @@ class Upkeep:
     # -- a pass ----------------------------------------------------------------------------------
 
     def _one_pass(self) -> Iterator[str]:
-        """Yields after each step what the next one is about."""
+        """Does the steps; yields a description before each, for the status."""
         done = _Pass(self._time.utc(), {})
         kinds: list[Callable[[_Pass], Iterator[str]]] = [
             self._measure,
@@ -166,7 +166,7 @@ class Upkeep:
             except LakeError as error:
                 _log.warning("upkeep of %s: %s", self._lake.uri, error)
                 done.errors.append(str(error))
-            except Exception as error:  # upkeep that ends in silence would be found by a full disk
+            except Exception as error:  # upkeep must not stop silently: the disk would fill up
                 _log.exception("upkeep of %s", self._lake.uri)
                 done.errors.append(f"{type(error).__name__}: {error}")
         self._end(done)
@@ -185,7 +185,7 @@ class Upkeep:
             self._remove(going[at : at + self.config.remove_at_once], done)
 
     def _remove(self, going: list[Recording], done: _Pass) -> None:
-        pins = self._pins.read()  # just before: somebody may have pinned since the last step
+        pins = self._pins.read()  # in each step: something may have been pinned since the last one
         pinned = [r.id for r in going if r.id in {pin.source_id for pin in pins}]
         whole, parts = split_by_pins(going, pins, shots_of(self._lake, pinned))
         if whole:

@@ -1,4 +1,4 @@
-"""How upkeep is, for `regionlake status` and for whoever watches over it."""
+"""The status of upkeep, for `regionlake status` and for monitoring."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,9 +14,9 @@ _converter = cattrs.preconf.json.make_converter()
 
 @dataclass(frozen=True, slots=True)
 class TableUpkeep:
-    """A table at the begin and at the end of a pass: fragments, and bytes of its newest version.
+    """A table before and after a pass: fragments, and bytes of its newest version.
 
-    versions: forgotten. freed_bytes: of their files.
+    versions: number of deleted versions. freed_bytes: of their files.
     """
 
     table: TableName
@@ -30,11 +30,11 @@ class TableUpkeep:
 
 @dataclass(frozen=True, slots=True)
 class PassReport:
-    """A pass over all that upkeep does.
+    """Results of a pass of upkeep.
 
-    joined_rows: of the ledger, that it has fewer. removed, trimmed: recordings and files that went as a whole, and
-    those of which pinned shots stayed. removed_bytes: of them, estimated. indexed: tables whose index was refreshed.
-    put_off: fragments that were changed while they were being joined, and are joined later.
+    joined_rows: number by which the ledger's rows decreased. removed, trimmed: recordings and files that were removed
+    as a whole, and those of which pinned shots were kept. removed_bytes: their estimated size. indexed: tables whose
+    index was refreshed. put_off: fragments that were changed while they were being joined, and are joined later.
     errors: why steps failed; the next pass tries again.
     """
 
@@ -56,9 +56,10 @@ class PassReport:
 
 @dataclass(frozen=True, slots=True)
 class UpkeepStatus:
-    """at: UTC. doing: the step of a pass under way, None between passes. last: the pass that ended last.
+    """The status of upkeep.
 
-    passes, failed_passes, removed, removed_bytes: since this upkeep began. last_error: of whatever pass, with its time.
+    at: UTC. doing: the current step, None between passes. last: the pass that ended last.
+    passes, failed_passes, removed, removed_bytes: since this upkeep began. last_error: of any pass, with its time.
     """
 
     at: datetime
@@ -73,19 +74,19 @@ class UpkeepStatus:
 
 
 def write_upkeep_status(path: Path, status: UpkeepStatus) -> None:
-    """JSON, whole or not at all."""
+    """Writes the status as JSON, atomically."""
     with atomic_write(path) as place:
         place.write_text(_converter.dumps(status))
 
 
 def upkeep_json(status: UpkeepStatus) -> dict[str, object]:
-    """As `write_upkeep_status` writes it."""
+    """The status as a JSON object, as `write_upkeep_status` writes it."""
     made: dict[str, object] = _converter.unstructure(status)
     return made
 
 
 def read_upkeep_status(path: Path) -> UpkeepStatus | None:
-    """None where no upkeep ever wrote it."""
+    """Reads a status; None if no upkeep has written one."""
     try:
         return _converter.loads(path.read_text(), UpkeepStatus)
     except FileNotFoundError:

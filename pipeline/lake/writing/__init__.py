@@ -1,1 +1,1 @@
-"""The one writer of a lake, and what it does to the tables."""
+"""The one writer of a lake, and its changes of the tables."""

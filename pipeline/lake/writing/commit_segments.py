@@ -17,12 +17,12 @@ from schemas.sources import Segment, Source
 def new_segments(
     rows: Sequence[SegmentRows], entry_of: Callable[[Source], SourceEntry], *, plan: StoredPlan
 ) -> list[SegmentRows]:
-    """What of `rows` is not in the lake, under the hash by which their source is in it.
+    """The segments that are not in the lake yet, with the plan hash under which the lake has their source.
 
-    Raises LakeError where spans overlap in part, or the plan is another.
+    Raises LakeError if spans overlap in part, or the plans differ.
     """
     new: list[SegmentRows] = []
-    taken: dict[str, list[Span]] = {}
+    settled: dict[str, list[Span]] = {}
     for item in rows:
         segment = item.segment
         entry = entry_of(segment.source)
@@ -31,7 +31,7 @@ def new_segments(
                 f"rows of {segment.source.uri} were made by plan {item.plan}, the lake has it under "
                 f"{entry.plan}; ingest it with one plan"
             )
-        spans = taken.setdefault(segment.source.id, entry.settled())
+        spans = settled.setdefault(segment.source.id, entry.settled())
         left = segment.span.minus(spans)
         if left == [segment.span]:
             new.append(replace(item, plan=entry.plan))
@@ -39,13 +39,13 @@ def new_segments(
         elif left:
             raise LakeError(
                 f"segment [{segment.span.start}, {segment.span.stop}) of {segment.source.uri} is in the lake in "
-                "part; cut segments from what register() returns"
+                "part; cut segments from the spans that register() returns"
             )
     return new
 
 
 def write_segments(state: LedgerState, new: Sequence[SegmentRows]) -> None:
-    """Within a change of the state. The sources are in it."""
+    """Writes the rows of new segments, whose sources must be known. Call it within a change of the state."""
     tables = state.tables
     forget_failures(state, (item.segment for item in new))
     tables.append("segments", done_table(new, state="writing", time=state.time))
@@ -63,7 +63,7 @@ def write_segments(state: LedgerState, new: Sequence[SegmentRows]) -> None:
 
 
 def forget_failures(state: LedgerState, new: Iterable[Segment]) -> None:
-    """Deletes the ledger's failures of which `new` knows better, however they were cut. Within a change."""
+    """Deletes failures from the ledger that overlap the `new` segments. Call it within a change."""
     gone: list[str] = []
     for segment in new:
         segments = state.sources[segment.source.id].segments

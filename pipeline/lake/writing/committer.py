@@ -1,8 +1,8 @@
 """The one writer of a lake: commits segments so that each appears once, whatever crashes.
 
 A commit writes its ledger rows as `writing`, then the rows of frames, regions and patches, then the
-ledger rows as `done`. Whoever opens the lake to write next deletes the rows of every segment that is
-still `writing`: a commit happened wholly or not at all.
+ledger rows as `done`. The next writer that opens the lake deletes the rows of every segment that is
+still `writing`, so that a commit happens wholly or not at all.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -40,16 +40,17 @@ from schemas.sources import Segment, Source
 class Committer:
     """Writes a lake under one plan. Holds the lake's writer lock from construction to `close()`.
 
-    plan: None for what brings no rows, such as upkeep. A source that 0.1.0 began under the same plan keeps its hash.
+    Opening repairs what a killed writer left behind. Every method may be called again with the same arguments,
+    by the same or the next committer, when it is not known whether the first call succeeded; and from any thread:
+    calls are done one after the other.
+
+    plan: None for a writer that adds no rows, such as upkeep. A source that 0.1.0 began under this plan keeps its hash.
     fold_shots, new_tracker, linker: see Completion; the linker is closed with the committer.
     wait_s: how long to wait for another writer to end.
-    Opening repairs what a killed writer left behind. Every method may be called again with the same arguments,
-    by the same or the next committer, when it is not known whether the first call got through; and from any thread,
-    as one is done after the other.
-    upkeep: what may be changed beside the commits.
-    before_close: what else is to end with it.
-    joins_fragments: between commits and at the end; False where an Upkeep does it.
-    Raises LakeError when another writer holds the lake, or the storage refuses.
+    upkeep: changes of the lake besides commits.
+    before_close: called by `close()` first.
+    joins_fragments: whether small fragments are joined between commits and at the end; False if an Upkeep does it.
+    Raises LakeError if another writer has the lake, or the storage fails.
     """
 
     def __init__(
@@ -65,16 +66,16 @@ class Committer:
     ) -> None:
         self.lake = lake
         self._plan = plan
-        self._kept: set[str] | None = None  # hashes under which the lake keeps the plan, once it was looked at
+        self._kept: set[str] | None = None  # hashes under which the lake has the plan; None: not read yet
         self._linker = linker
-        # a bucket has no lock to take: its single writer is a rule for whoever runs the ingest
+        # a bucket has no lock: users must make sure that it has one writer
         self._lock = WriterLock(lake.folder, wait_s=wait_s) if lake.folder is not None else None
         self._completion = Completion(fold_shots, new_tracker=new_tracker, linker=linker)
         self._state = LedgerState(lake, finish=self._complete_of_this_plan, time=time)
         self.upkeep = UpkeepChanges(self._state)
         self.joins_fragments = True
         self.before_close: Callable[[], None] | None = None
-        self._unsound: frozenset[str] | None = None  # until somebody wants to replace what is
+        self._unsound: frozenset[str] | None = None  # None: not audited yet; only --replace needs it
         self._commits = 0  # since small fragments were last looked for
         try:
             with self._state.reading():
@@ -93,7 +94,7 @@ class Committer:
         """Releases the lake; sources registered without any commit are written first, small fragments joined."""
         try:
             if self.before_close is not None:
-                self.before_close()  # in nobody's turn: what it ends may wait for one
+                self.before_close()  # without holding `turn`: what it ends may be waiting for it
         finally:
             self._release()
 
@@ -111,11 +112,11 @@ class Committer:
                     self._linker.close()
 
     def register(self, source: Source, *, replace: bool = False) -> list[Span]:
-        """Makes a source known; returns the spans of it that are still to be read, in order.
+        """Registers a source; returns its spans that are still to be read, in order.
 
-        A source that was quarantined is tried again. replace: what another plan made of it, what other bytes at
-        its URI gave, or what fails the audit, is removed first; without it, another plan or rows of other bytes
-        raise PlanConflictError.
+        A source that was quarantined is tried again. replace: first removes the rows of the source that another plan
+        made or that fail the audit, and the rows of other bytes at its URI; without it, another plan or rows of other
+        bytes raise PlanConflictError.
         """
         with self._state.reading() as known:
             self._clear_place(source, replace=replace)
@@ -135,7 +136,7 @@ class Committer:
             return source.span.minus(self.done_spans(source.id))
 
     def done_spans(self, source_id: str) -> list[Span]:
-        """Spans of a source whose rows are in the lake, in order; those that upkeep removed are not wanted again."""
+        """Spans of a source that need not be read, in order: their rows are in the lake, or upkeep has removed them."""
         with self._state.reading() as known:
             entry = known.get(source_id)
             return entry.settled() if entry is not None else []
@@ -143,11 +144,10 @@ class Committer:
     def commit(self, rows: Sequence[SegmentRows]) -> int:
         """Adds segments to the lake in one commit; returns how many were new.
 
-        Segments whose span is done already are skipped, however it was cut. Sources that are now
+        Segments whose span is done already are skipped, even if it was cut differently. Sources that are now
         covered get their shots and become complete.
-        Raises PlanConflictError as `register`, LakeError when a span is done in part only, rows do not belong to
-        their segment, or the storage refuses; the lake is then as it was before, after the next call or the
-        next opening.
+        Raises PlanConflictError as `register` does, LakeError if a span is done only in part, rows do not belong to
+        their segment, or the storage fails; the next call or the next opening then restores the lake as it was before.
         """
         with self._state.reading():
             new = new_segments(rows, self._entry, plan=self.plan)
@@ -165,7 +165,7 @@ class Committer:
             return len(new)
 
     def fail(self, segment: Segment, *, state: Literal["failed", "quarantined"], error: str, lost: int = 0) -> None:
-        """Notes that a segment gave nothing, and why. A segment that is done stays done.
+        """Records that a segment failed, and why. A segment that is done stays done.
 
         lost: frames of a feed that had been received. The recording of a killed follower may be of another plan.
         """
@@ -183,9 +183,9 @@ class Committer:
                 entry.segments[segment.id] = LedgerEntry(segment.span, state, lost)
 
     def quarantine(self, uri: str, *, source_id: str | None = None, error: str) -> None:
-        """Notes an input that cannot be read, and why. A complete source stays complete.
+        """Records an input that cannot be read, and why. A complete source stays complete.
 
-        source_id: hash of its bytes; None where not even those could be read.
+        source_id: hash of its bytes; None if they could not be read.
         """
         name = source_id or digest("uri", uri)
         with self._state.reading() as known:
@@ -200,9 +200,9 @@ class Committer:
                 known[name] = SourceEntry(uri, self.plan.hash, "quarantined", None, segments)
 
     def end(self, source: Source) -> None:
-        """Completes a recording of a feed, of which more was announced than came. source: with the span that it has.
+        """Completes a recording of a feed that is shorter than it was registered. source: with its true span.
 
-        Nothing is done where no segment of it was committed, or where it is complete.
+        Does nothing if no segment of it was committed, or if it is complete.
         """
         with self._state.reading() as known:
             entry = known.get(source.id)
@@ -211,9 +211,9 @@ class Committer:
                 self._completion.complete(self._state, [source.id])
 
     def open_recordings(self, besides: Sequence[Source] = ()) -> list[SourceEntry]:
-        """The recordings that are not complete, and those of `besides` of which the lake knows nothing.
+        """The recordings that are not complete, and those of `besides` that are not in the lake.
 
-        Before feeds are followed these are what a follower that died left.
+        Before feeds are followed, these are the recordings that a killed follower left.
         """
         with self._state.reading() as known:
             unknown = [source for source in besides if source.id not in known]
@@ -222,7 +222,7 @@ class Committer:
             ]
 
     def recordings(self, feed: str) -> list[Source]:
-        """Those of a feed of which anything is settled, each with the span up to which it is."""
+        """The recordings of a feed that have segments, each with the span that these cover."""
         with self._state.reading() as known:
             return known.recordings_of(feed)
 
@@ -233,9 +233,9 @@ class Committer:
 
     @property
     def plan(self) -> StoredPlan:
-        """That of its rows. Raises LakeError for a writer that brings none."""
+        """The plan of this writer's rows. Raises LakeError for a writer without a plan."""
         if self._plan is None:
-            raise LakeError(f"this writer of {self.lake.uri} has no plan: it brings no rows")
+            raise LakeError(f"this writer of {self.lake.uri} has no plan, so it cannot add rows")
         return self._plan
 
     def _made(self, entry: SourceEntry) -> bool:
@@ -243,12 +243,12 @@ class Committer:
         return self._plan is not None and self._plan.is_of(entry.plan)
 
     def _write_registered(self, plans: Iterable[str]) -> None:
-        """With the plan first. plans: hashes that further rows name. Within a change."""
+        """Writes the plan, then the registered sources. plans: hashes of other rows. Call it within a change."""
         self._keep_plan([*plans, *(entry.plan for _, entry in self._state.sources.unwritten())])
         self._state.write_registered()
 
     def _keep_plan(self, hashes: Iterable[str]) -> None:
-        """Writes the plan under those of the hashes that are its own, where the lake lacks them. Within a change."""
+        """Writes the plan under those hashes that are its own and missing in the lake. Call it within a change."""
         own = {each for each in hashes if self._plan is not None and self._plan.is_of(each)}
         if self._kept is None and own:
             self.lake.add_missing_tables()
@@ -259,20 +259,20 @@ class Committer:
             self._kept |= own
 
     def _clear_place(self, source: Source, *, replace: bool) -> None:
-        """Removes what other bytes at the URI of `source` left: they are gone, and clips would show the new ones.
+        """Removes rows of other bytes at the URI of `source`: the old file is gone, and clips would show the new one.
 
-        Raises PlanConflictError where that has rows, unless they are to be replaced.
+        Raises PlanConflictError if there are such rows and `replace` is False.
         """
-        for name in self._state.sources.standing_at(source.uri):
+        for name in self._state.sources.ids_at(source.uri):
             old = self._state.sources[name]
             if name == source.id:
                 continue
             if old.spans("done") and not replace:
                 raise PlanConflictError(
-                    f"{source.uri} has changed since it was ingested into {self.lake.uri}; pass --replace to take "
-                    "what is there now and remove what was, or give the new file another name"
+                    f"{source.uri} has changed since it was ingested into {self.lake.uri}; pass --replace to ingest "
+                    "the new file and remove the rows of the old one, or give the new file another name"
                 )
-            if old.segments or old.state != "quarantined":  # else its one row is forgotten as that of any quarantine
+            if old.segments or old.state != "quarantined":  # else `forget_quarantined` deletes its one row
                 self._remove(name)
 
     def _remove(self, source_id: str) -> None:
@@ -281,14 +281,14 @@ class Committer:
             self._unsound -= {source_id}
 
     def _entry(self, source: Source) -> SourceEntry:
-        """What is known of a source; registered here where the committer to which it was registered has died."""
+        """The entry of a source, which is registered here if it was registered with a committer that died."""
         entry = self._state.sources.get(source.id)
         if entry is None or entry.source is None or not self._made(entry):
             self.register(source)
         return self._state.sources[source.id]
 
     def _unsound_sources(self) -> frozenset[str]:
-        """Ids of the sources that fail the audit, as it was found the first time."""
+        """Ids of the sources that fail the audit, which is run at the first call."""
         if self._unsound is None:
             self._unsound = check(self.lake).source_ids
         return self._unsound
@@ -298,6 +298,6 @@ class Committer:
         self.upkeep.compact()
 
     def _complete_of_this_plan(self) -> None:
-        """Shots are folded by the rules of the plan: sources of another are left to its own next ingest."""
+        """Completes the covered sources of this plan, whose settings determine the shots; not those of other plans."""
         own = [name for name, entry in self._state.sources.items() if self._made(entry)]
         self._completion.complete(self._state, own)

@@ -1,4 +1,4 @@
-"""Completes the sources whose every segment is done: their shots, their tracks, and the row that says so."""
+"""Completes sources of which all segments are done: writes their shots, their tracks, and the state `complete`."""
 
 from collections.abc import Iterable
 
@@ -10,10 +10,10 @@ from pipeline.lake.writing.tracks import NewTracker, write_tracks
 
 
 class Completion:
-    """By the rules of one plan.
+    """Completes sources under one plan.
 
     fold_shots: (source, its cut events in order, first PTS, last PTS) → its shots.
-    new_tracker: makes what follows the regions of one source; None leaves the tracks unknown.
+    new_tracker: makes a tracker for the regions of one source; None writes no tracks.
     linker: carries masks from keyframe to keyframe for the tracker.
     """
 
@@ -23,7 +23,7 @@ class Completion:
         self._linker = linker
 
     def complete(self, state: LedgerState, source_ids: Iterable[str]) -> None:
-        """Those of the sources that are covered; the others stay open."""
+        """Completes those of the sources that are covered; the others stay open."""
         with state.reading() as sources:
             covered = [name for name in source_ids if sources[name].state == "open" and sources[name].covered()]
             if covered:

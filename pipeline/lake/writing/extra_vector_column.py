@@ -1,4 +1,4 @@
-"""A column of another model's vectors beside the lake's own: made, filled batch by batch, and gone on with."""
+"""A column of another model's vectors besides the lake's own: created, filled in batches, continued after a kill."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from schemas.tables import TableName, further_vector
 from schemas.vectors import VectorArray, VectorSpace
 
 FRAMES_AT_ONCE = 1024  # of one source: their boxes are in memory together
-_TABLES: tuple[TableName, ...] = ("regions", "frames")  # in this order: a frame that has its vector is done
+_TABLES: tuple[TableName, ...] = ("regions", "frames")  # in this order: a frame with a vector is done
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UnseenFrames:
-    """Frames of one source that the model has not seen, in PTS order, with the regions of each.
+    """Frames of one source that the model has not embedded yet, in PTS order, with the regions of each.
 
-    frame_ids, pts: one a frame. region_ids: one tuple a frame. boxes: one `Boxes` a frame.
+    frame_ids, pts: one per frame. region_ids: one tuple per frame. boxes: one `Boxes` per frame.
     """
 
     source_id: str
@@ -50,9 +50,9 @@ class NewVectors:
 class ExtraVectorColumn:
     """Fills the column of `space` in `frames` and `regions`. Holds the lake's writer lock until `close()`.
 
-    What is filled already stays; the other columns are not written. A frame is done when its own vector is there, which
-    is written after those of its regions: after a kill, the same call goes on with the frames that are left.
-    Raises LakeError when another writer holds the lake, or the storage refuses.
+    Filled values are kept, and other columns are not written. A frame is done when it has its own vector, which is
+    written after those of its regions: after a kill, the same call continues with the remaining frames.
+    Raises LakeError if another writer has the lake, or the storage fails.
     """
 
     def __init__(self, lake: Lake, space: VectorSpace, *, wait_s: float = 10.0) -> None:
@@ -79,18 +79,18 @@ class ExtraVectorColumn:
         self.close()
 
     def close(self) -> None:
-        """Joins the fragments that filling left small, and releases the lake."""
+        """Joins the small fragments that filling left, and releases the lake."""
         try:
             compact(self._lake)
         finally:
             self._release()
 
     def count_unseen(self, source_ids: Sequence[str] | None = None) -> int:
-        """Frames without a vector, of these sources or of all."""
+        """Number of frames without a vector, of these sources or of all."""
         return self._lake.count("frames", where=self._unseen(source_ids))
 
     def unseen(self, source_ids: Sequence[str] | None = None) -> Iterator[UnseenFrames]:
-        """What is to be done, source by source, as it was when this was called."""
+        """The frames without a vector at the time of the call, source by source."""
         columns = ["id", "source_id", "source", "pts"]
         frames = self._lake.read("frames", columns=columns, where=self._unseen(source_ids))
         rows = frames.sort_by([("source_id", "ascending"), ("pts", "ascending")]).to_pylist()
@@ -100,7 +100,7 @@ class ExtraVectorColumn:
                 yield self._with_regions(source_id, of_source[start : start + FRAMES_AT_ONCE])
 
     def fill(self, batches: Sequence[NewVectors]) -> None:
-        """Writes vectors to the rows with these ids; written again, they are the same."""
+        """Writes vectors to the rows with these ids; it may be repeated."""
         if not batches:
             return
         for name in _TABLES:

@@ -1,4 +1,4 @@
-"""Shots of the sources whose last segment is done, from the cut events in the ledger."""
+"""Computes the shots of covered sources from the cut events in the ledger."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -15,14 +15,15 @@ _log = logging.getLogger(__name__)
 def fold_sources(
     lake: Lake, entries: Mapping[str, SourceEntry], fold: FoldShots
 ) -> dict[str, tuple[Source, list[Shot]]]:
-    """The shots of each covered source, by its id; none for one in which nothing was decoded.
+    """The shots of each covered source, by source id; no shots if no frame was decoded.
 
-    A source whose shots cannot be folded stays out, its reason logged: it is left open, and the lake can be written.
+    A source whose shots cannot be computed is missing in the result, and the error is logged: it stays open, and the
+    other sources can be completed.
     """
     events = load_cut_events(lake, list(entries))
     shots: dict[str, tuple[Source, list[Shot]]] = {}
     for name, entry in entries.items():
-        assert entry.source is not None  # covered() looked
+        assert entry.source is not None  # covered() is False without a source
         done = [s for s in entry.segments.values() if s.state == "done"]
         firsts = [s.first_pts for s in done if s.first_pts is not None]
         lasts = [s.last_pts for s in done if s.last_pts is not None]
@@ -31,7 +32,7 @@ def fold_sources(
             try:
                 found = fold(entry.source, events[name], min(firsts), max(lasts))
             except Exception:
-                _log.exception("the shots of %s cannot be folded; it is left open", entry.uri)
+                _log.exception("the shots of %s cannot be computed; it stays open", entry.uri)
                 continue
         shots[name] = entry.source, found
     return shots

@@ -1,4 +1,4 @@
-"""What carries masks from keyframe to keyframe looks at: the masks of each, and its picture as the lake keeps it."""
+"""Reads keyframes with their masks and pictures from the lake, for carrying masks from keyframe to keyframe."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,9 @@ from pipeline.lake.mask_rows import masks_of
 
 
 class KeyframeMasks:
-    """The keyframes of one source that have masks, each read when it is asked for.
+    """The keyframes of one source that have masks, each read on demand.
 
-    The picture is the keyframe's thumbnail: no frame is decoded twice, and models look at squares of 1024 px or less.
+    The picture is the keyframe's thumbnail, so that no frame is decoded twice; models see squares of 1024 px or less.
     """
 
     def __init__(self, lake: Lake, source_id: str) -> None:
@@ -25,7 +25,7 @@ class KeyframeMasks:
         self._frame_at = dict(zip(places["pts"].to_pylist(), places["_rowid"].to_pylist(), strict=True))
 
     def at(self, pts: int, regions: NDArray[np.uint64]) -> MaskedFrame | None:
-        """regions: row ids of the keyframe's. None where none of them has a mask."""
+        """The keyframe at a PTS; None if it has no mask. regions: row ids of its regions."""
         with lake_errors(f"reading masks of {self._lake.uri}"):
             query = self._lake.table("regions").take_row_ids(regions.tolist())
             rows = query.select(["id", "mask", "mask_area"]).to_arrow()

@@ -1,4 +1,4 @@
-"""The sources of a ledger in memory, by id and by URI: read once, and kept up by the writer's own changes."""
+"""The sources of a ledger in memory, by id and by URI: read once, and updated with the writer's own changes."""
 
 from collections import UserDict
 from collections.abc import Iterable
@@ -29,16 +29,16 @@ class LedgerIndex(UserDict[str, SourceEntry]):
             del self._ids_at[uri]
         super().__delitem__(source_id)
 
-    def standing_at(self, uri: str) -> list[str]:
-        """Ids of the sources that are known at a URI; an index, as looking at all for each would be quadratic."""
+    def ids_at(self, uri: str) -> list[str]:
+        """Ids of the sources at a URI, from an index: a search through all sources for each would be quadratic."""
         return sorted(self._ids_at.get(uri, ()))
 
     def unwritten(self) -> list[tuple[Source, SourceEntry]]:
-        """Those that were registered and have no row yet."""
+        """The sources that were registered and have no row yet."""
         return [(entry.source, entry) for entry in self.values() if not entry.stored and entry.source is not None]
 
     def stretches(self, state: SegmentState) -> list[Stretch]:
-        """The segments in a state."""
+        """All segments in a state."""
         return [
             (source_id, name, segment.span)
             for source_id, entry in self.items()
@@ -47,19 +47,19 @@ class LedgerIndex(UserDict[str, SourceEntry]):
         ]
 
     def complete(self, source_ids: Iterable[str]) -> list[str]:
-        """Which of these are complete."""
+        """Those of these sources that are complete."""
         return [name for name in source_ids if name in self and self[name].state == "complete"]
 
     def ledger_rows(self) -> dict[str, int]:
-        """How many rows the ledger has of each recording of a feed that is complete."""
+        """Number of rows in the ledger of each complete recording of a feed."""
         return {source.id: len(entry.segments) for source, entry in self._recordings() if entry.state == "complete"}
 
     def open_recordings(self) -> list[SourceEntry]:
-        """Of feeds, those that are not complete."""
+        """The recordings of feeds that are not complete."""
         return [entry for _, entry in self._recordings() if entry.state == "open"]
 
     def recordings_of(self, feed: str) -> list[Source]:
-        """Those with segments, each with the span from its start to the end of the last."""
+        """The recordings of a feed that have segments, each with the span from its start to its last segment's end."""
         return [
             replace(source, span=Span(source.span.start, max(s.span.stop for s in entry.segments.values())))
             for source, entry in self._recordings()

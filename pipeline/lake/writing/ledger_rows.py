@@ -1,4 +1,4 @@
-"""Rows of the ledger made into fewer, or cut where a part of their source is to go."""
+"""Joins neighbouring rows of the ledger, and cuts rows where a part of their source is removed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -6,16 +6,16 @@ from typing import Any
 from schemas.clock import Span
 from schemas.ids import segment_id
 
-Row = Mapping[str, Any]  # of `segments`, every column
+Row = Mapping[str, Any]  # of `segments`, with all columns
 CountRows = Callable[[Span], tuple[int, int]]  # keyframes and regions in a span
 
-_JOINED = ("done", "removing", "removed")  # failures keep their own row: each has its reason
-_SHARED = ("frames_decoded", "near_duplicates", "shed", "lost")  # not known frame by frame: divided by time
+_JOINED = ("done", "removing", "removed")  # failures keep their own rows, as each has its reason
+_SHARED = ("frames_decoded", "near_duplicates", "shed", "lost")  # unknown per frame: divided in proportion to time
 _SUMMED = (*_SHARED, "keyframes", "regions")
 
 
 def joined_rows(rows: Sequence[Row]) -> list[Row]:
-    """Of one source: neighbours that are done, or removed, as one row; every count and cut event is kept."""
+    """Rows of one source with neighbours of one state joined; counts are summed, and all cut events are kept."""
     joined: list[Row] = []
     for row in sorted(rows, key=lambda row: row["start"]):
         last = joined[-1] if joined else None
@@ -27,22 +27,22 @@ def joined_rows(rows: Sequence[Row]) -> list[Row]:
 
 
 def trimmed_rows(rows: Sequence[Row], kept: Sequence[Span], *, count: CountRows) -> list[Row]:
-    """Of one source: `kept` as it is, the rest as `removing`.
+    """Rows of one source in which the `kept` spans keep their state and the rest is `removing`.
 
-    count: what `frames` and `regions` hold of a span, as the ledger knows it of whole segments only. What no table
-    holds, such as the frames that were decoded, is divided by time.
+    count: numbers of rows of `frames` and `regions` in a span, which the ledger has for whole segments only. Counts
+    that are in no table, such as the number of frames decoded, are divided in proportion to time.
     """
-    pieces: list[Row] = []
+    cut: list[Row] = []
     for row in rows:
         span = Span(row["start"], row["stop"])
-        inside = [piece for keep in kept if (piece := span.intersection(keep)) is not None]
+        inside = [part for keep in kept if (part := span.intersection(keep)) is not None]
         if row["state"] == "removed" or inside == [span]:
-            pieces.append(row)
+            cut.append(row)
             continue
-        parts = sorted([(piece, True) for piece in inside] + [(piece, False) for piece in span.minus(inside)])
-        pieces += _cut(row, parts)
+        parts = sorted([(part, True) for part in inside] + [(part, False) for part in span.minus(inside)])
+        cut += _cut(row, parts)
     counted = []
-    for row in joined_rows(pieces):
+    for row in joined_rows(cut):
         if row["state"] == "done":
             keyframes, regions = count(Span(row["start"], row["stop"]))
             row = {**row, "keyframes": keyframes, "regions": regions}
@@ -51,25 +51,26 @@ def trimmed_rows(rows: Sequence[Row], kept: Sequence[Span], *, count: CountRows)
 
 
 def _cut(row: Row, parts: Sequence[tuple[Span, bool]]) -> list[Row]:
-    pieces: list[Row] = []
+    """One row for each part of a row's span. parts: (span, whether it is kept), in order."""
+    rows: list[Row] = []
     ticks, before = row["stop"] - row["start"], 0
     for part, keep in parts:
         after = before + part.stop - part.start
-        # by what is left of the end: the pieces of a count add up to it
+        # differences of rounded sums, so that the parts of a count add up to it
         shares = {name: row[name] * after // ticks - row[name] * before // ticks for name in _SHARED}
         before = after
-        piece = {**row, "start": part.start, "stop": part.stop, **shares}
+        new = {**row, "start": part.start, "stop": part.stop, **shares}
         if keep:
             decoded = None if row["first_pts"] is None else Span(row["first_pts"], row["last_pts"] + 1)
             within = decoded and decoded.intersection(part)
-            piece["first_pts"] = within and within.start
-            piece["last_pts"] = within and within.stop - 1
-            piece["cut_events"] = [event for event in row["cut_events"] if event["pts"] in part]
+            new["first_pts"] = within and within.start
+            new["last_pts"] = within and within.stop - 1
+            new["cut_events"] = [event for event in row["cut_events"] if event["pts"] in part]
         else:
-            piece |= {"state": "removing", "error": None, "keyframes": 0, "regions": 0, "cut_events": []}
-            piece |= {"first_pts": None, "last_pts": None}
-        pieces.append(piece)
-    return pieces
+            new |= {"state": "removing", "error": None, "keyframes": 0, "regions": 0, "cut_events": []}
+            new |= {"first_pts": None, "last_pts": None}
+        rows.append(new)
+    return rows
 
 
 def _follows(row: Row, last: Row) -> bool:

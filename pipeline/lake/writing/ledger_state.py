@@ -1,4 +1,4 @@
-"""What the one writer of a lake knows of its ledger, read once and kept up by its own changes."""
+"""The ledger as the one writer of a lake holds it in memory, read once and updated with the writer's own changes."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,12 +13,12 @@ from pipeline.runtime.time_source import REAL_TIME, TimeSource
 
 
 class LedgerState:
-    """The sources of a lake with their segments, and the turns of the threads that change them.
+    """The sources of a lake with their segments, and the lock of the threads that change them.
 
-    Whatever touches the lake's tables does so within `with state.change():`, whatever reads `sources` within
-    `with state.reading():`. Both hold `turn`, so that one is done after the other, and both first recover if a change
-    did not get through: what is half written is undone, and `sources` is read anew.
-    finish: completes what a change that did not get through left to be done, once the rest of it is undone.
+    Code that changes the lake's tables does so within `with state.change():`, code that reads `sources` within
+    `with state.reading():`. Both hold `turn`, so that they run one after the other, and both first recover from a
+    failed change: what it wrote in part is undone, and `sources` is read again.
+    finish: completes sources that a failed change left covered but open; called at the end of a recovery.
     """
 
     def __init__(self, lake: Lake, *, finish: Callable[[], None], time: TimeSource = REAL_TIME) -> None:
@@ -29,16 +29,16 @@ class LedgerState:
         self.turn = threading.RLock()
         self._finish = finish
         self._changing = False
-        self._sound = False  # until recovery has looked at the lake
+        self._sound = False  # until the first recovery
 
     @property
     def sound(self) -> bool:
-        """Whether `sources` is what the tables hold."""
+        """Whether `sources` agrees with the tables."""
         return self._sound
 
     @contextmanager
     def reading(self) -> Iterator[LedgerIndex]:
-        """Gives the sources as they are in the lake, for as long as the block lasts."""
+        """Yields the sources as they are in the lake; no other thread changes them during the block."""
         with self.turn:
             if not self._changing:
                 self._recover()
@@ -46,7 +46,7 @@ class LedgerState:
 
     @contextmanager
     def change(self) -> Iterator[LedgerIndex]:
-        """A change of the tables and of `sources`: an error in the block leaves the state to be recovered.
+        """Yields the sources for a change of them and of the tables; after an error, the state is recovered.
 
         A change within a change is a part of it.
         """
@@ -62,7 +62,7 @@ class LedgerState:
                 self._changing = False
 
     def write_registered(self) -> None:
-        """Writes the sources that were registered and have no row yet. Within a change."""
+        """Writes the sources that were registered and have no row yet. Call it within a change."""
         unwritten = self.sources.unwritten()
         if not unwritten:
             return
@@ -73,15 +73,18 @@ class LedgerState:
             entry.stored = True
 
     def forget_quarantined(self, uris: Iterable[str]) -> None:
-        """An input that was unreadable and now is not had an id of its URI, or of other bytes. Within a change."""
-        held = [(name, self.sources[name]) for uri in uris for name in self.sources.standing_at(uri)]
+        """Deletes the rows of inputs that were unreadable and can be read now. Call it within a change.
+
+        The id of such a row is a hash of its URI, or of other bytes.
+        """
+        held = [(name, self.sources[name]) for uri in uris for name in self.sources.ids_at(uri)]
         stale = [name for name, entry in held if entry.stored and entry.state == "quarantined"]
         self.tables.delete("sources", "id", stale)
         for name in stale:
             del self.sources[name]
 
     def reload(self, source_ids: Sequence[str]) -> None:
-        """Reads the segments of these sources anew, where the tables were changed without telling `sources`."""
+        """Reads the segments of these sources again, after a change of the tables that did not update `sources`."""
         for source_id, segments in load_segments(self.lake, source_ids).items():
             self.sources[source_id].segments = segments
 
@@ -102,7 +105,7 @@ class LedgerState:
         self._finish()
 
     def _end_removals(self) -> None:
-        """Of sources, and of stretches of them."""
+        """Finishes interrupted removals of sources and of parts of them."""
         removing = [name for name, entry in self.sources.items() if entry.state == "removing"]
         removal.finish_removals(self.tables, removing)
         for name in removing:

@@ -19,10 +19,9 @@ class WriterLock:
     """Holds the right to write a local lake until `release()`, or until this process ends in any way.
 
     flock belongs to the open file, not to the process: a second lock in the same process is refused
-    too, and forked children (decoders) give up their copy, so that they cannot keep a dead writer's lock.
-    wait_s: how long to wait for another holder: the committer of a driver that was killed outlives it by a
-        second or two.
-    Raises LakeError, naming the holder, when another writer has it.
+    too, and forked children (decoders) close their copy, so that they cannot hold a dead writer's lock.
+    wait_s: how long to wait for another holder: the committer of a killed driver outlives it by a second or two.
+    Raises LakeError, naming the holder, if another writer has it.
     """
 
     def __init__(self, lake: Path, *, wait_s: float = 10.0) -> None:
@@ -40,7 +39,7 @@ class WriterLock:
             self._file.close()
             self._file = None
             raise LakeError(
-                f"the lake {lake} is being written by process {holder}, for {wait_s:g} s at least; "
+                f"the lake {lake} is being written by process {holder}, and still is after {wait_s:g} s; "
                 "wait until it ends, or stop it: one lake has one writer"
             ) from error
         self._file.truncate(0)
@@ -56,8 +55,8 @@ class WriterLock:
 
 
 def _flock(file: TextIO, *, wait_s: float) -> None:
-    """Raises OSError when the lock stays taken."""
-    # a look at it (`writer_of`) takes it for an instant: never give up at the first refusal
+    """Takes the lock. Raises OSError if it is still held after `wait_s`."""
+    # `writer_of` takes the lock for an instant to check it: never give up at the first refusal
     deadline = time.monotonic() + max(0.2, wait_s)
     while True:
         try:
@@ -69,7 +68,7 @@ def _flock(file: TextIO, *, wait_s: float) -> None:
 
 
 def writer_of(lake: Path) -> str | None:
-    """Who writes a local lake now, e.g. "4711 on host"; None when nobody does."""
+    """The process that is writing a local lake, e.g. "4711 on host"; None if there is none."""
     try:
         with (lake / _FILE).open(encoding="utf-8") as file:
             try:
@@ -85,7 +84,7 @@ def _signature(path: Path) -> str:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         return f"{found['pid']} on {found['host']}"
-    except (OSError, ValueError, KeyError):  # just taken, and not yet signed
+    except (OSError, ValueError, KeyError):  # just locked, and the process id not yet written
         return "unknown"
 
 

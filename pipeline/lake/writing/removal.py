@@ -1,7 +1,7 @@
-"""Taking sources, or stretches of them, out of every table, so that the next writer ends what a killed one began.
+"""Removes sources, or parts of them, from every table, so that the next writer can finish what a killed one began.
 
-A source that goes is first marked `removing` in `sources`; a stretch of one in `segments`. From then on it is not
-found. Its own row goes, or becomes `removed`, last.
+A source to remove is first marked `removing` in `sources`; a part of one in `segments`. From then on it is not found
+by searches. Its own row is deleted, or becomes `removed`, last.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,24 +19,24 @@ from schemas.tables import TableName, segments_schema
 
 ROW_TABLES: tuple[TableName, ...] = ("frames", "regions", "patches")
 _AT_ONCE = 200
-Stretch = tuple[str, str, Span]  # id of its source, id of its row in `segments`, span
+Stretch = tuple[str, str, Span]  # a part of a source: source id, id of its row in `segments`, span
 
 
 def remove_sources(tables: TableWriter, source_ids: Sequence[str]) -> None:
-    """Everything of these sources."""
+    """Removes these sources and all their rows."""
     tables.update("sources", sql.is_in("id", source_ids), state="removing")
     finish_removals(tables, source_ids)
 
 
 def finish_removals(tables: TableWriter, source_ids: Sequence[str]) -> None:
-    """Of sources that are marked `removing`."""
+    """Deletes the rows of sources that are marked `removing`."""
     for name in ("segments", "shots", *ROW_TABLES):
         tables.delete(name, "source_id", source_ids)
     tables.delete("sources", "id", source_ids)
 
 
 def keep_only(lake: Lake, tables: TableWriter, kept: Mapping[str, Sequence[Span]]) -> None:
-    """Of each of these sources the spans, which begin and end with shots; the rest of its rows goes."""
+    """Removes the rows of each of these sources outside its spans, which begin and end with shots."""
     new: list[Row] = []
     for source_id, rows in _rows_of(lake, list(kept)).items():
         new += trimmed_rows(rows, sorted(kept[source_id]), count=_counter(lake, source_id))
@@ -46,7 +46,7 @@ def keep_only(lake: Lake, tables: TableWriter, kept: Mapping[str, Sequence[Span]
 
 
 def finish_trims(tables: TableWriter, going: Sequence[Stretch]) -> None:
-    """Of stretches that are marked `removing`."""
+    """Deletes the rows of parts that are marked `removing`."""
     delete_rows(tables, going)
     for at in range(0, len(going), _AT_ONCE):
         part = going[at : at + _AT_ONCE]
@@ -55,7 +55,7 @@ def finish_trims(tables: TableWriter, going: Sequence[Stretch]) -> None:
 
 
 def delete_rows(tables: TableWriter, going: Sequence[Stretch]) -> None:
-    """Frames, regions and patches of these stretches."""
+    """Deletes the frames, regions and patches of these parts."""
     for at in range(0, len(going), _AT_ONCE):
         stretches = _any_stretch(going[at : at + _AT_ONCE], column="pts")
         for table in ROW_TABLES:
@@ -63,7 +63,7 @@ def delete_rows(tables: TableWriter, going: Sequence[Stretch]) -> None:
 
 
 def join_ledger(lake: Lake, tables: TableWriter, source_ids: Sequence[str]) -> int:
-    """Makes one row of the ledger of neighbours, in one change; returns how many rows it has fewer."""
+    """Joins neighbouring rows of the ledger, in one change; returns by how many rows it became shorter."""
     rows = _rows_of(lake, source_ids)
     new = {name: joined_rows(found) for name, found in rows.items()}
     changed = [name for name in rows if len(new[name]) < len(rows[name])]
@@ -72,7 +72,7 @@ def join_ledger(lake: Lake, tables: TableWriter, source_ids: Sequence[str]) -> i
 
 
 def _replace_ledger(tables: TableWriter, rows: Sequence[Row]) -> None:
-    """The ledger's rows of the sources of `rows` are then these."""
+    """Replaces all rows of the ledger of the sources of `rows` by `rows`."""
     if rows:
         table = pa.Table.from_pylist([dict(row) for row in rows], schema=segments_schema())
         tables.replace("segments", table, sql.is_in("source_id", sorted({row["source_id"] for row in rows})))
@@ -87,7 +87,7 @@ def _rows_of(lake: Lake, source_ids: Sequence[str]) -> dict[str, list[Row]]:
 
 
 def _counter(lake: Lake, source_id: str) -> CountRows:
-    """Counts keyframes and regions of this source as the tables hold them now."""
+    """Returns a function that counts the rows of this source in `frames` and `regions` in a span."""
     frames, regions = (_places(lake, name, source_id) for name in ("frames", "regions"))
 
     def count(span: Span) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Writes to the lake's tables that are counted, or may be done again."""
+"""Writes to the lake's tables: appends are counted, and all other writes may be repeated."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,13 @@ from schemas.tables import TableName
 
 
 class TableWriter:
-    """For the one writer of a lake. Every method raises LakeError for what the lake refuses."""
+    """Changes the tables of a lake, for its one writer. Every method raises LakeError if the storage fails."""
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
 
     def append(self, name: TableName, rows: pa.Table) -> None:
-        """Adds rows, and compares the rows that went in with the rows that are there."""
+        """Adds rows, and checks that the table grew by that many."""
         if rows.num_rows == 0:
             return
         with lake_errors(f"writing {rows.num_rows} rows to {name} of {self._lake.uri}"):
@@ -32,7 +32,7 @@ class TableWriter:
             )
 
     def upsert(self, name: TableName, rows: pa.Table) -> None:
-        """Rows whose id is there take its place, the others are added."""
+        """Writes rows; a row with the id of an existing row replaces it."""
         with lake_errors(f"updating {name} of {self._lake.uri}"):
             table = self._lake.table(name)
             table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all().execute(rows)
@@ -44,17 +44,17 @@ class TableWriter:
                 self._lake.table(name).delete(sql.is_in(column, values[at : at + 500]))
 
     def delete_where(self, name: TableName, where: str) -> None:
-        """Removes the rows that fit. `where` is SQL, as LanceDB takes it."""
+        """Removes the rows that match. where: a condition in LanceDB's SQL."""
         with lake_errors(f"deleting from {name} of {self._lake.uri}"):
             self._lake.table(name).delete(where)
 
     def update(self, name: TableName, where: str, *, state: str) -> None:
-        """Writes the state of the rows that fit."""
+        """Sets the state of the rows that match."""
         with lake_errors(f"updating {name} of {self._lake.uri}"):
             self._lake.table(name).update(where=where, values={"state": state})
 
     def replace(self, name: TableName, rows: pa.Table, where: str) -> None:
-        """In one change: rows whose id is there take its place, the others are added, others that fit are removed."""
+        """Upserts rows and removes all other rows that match `where`, in one change."""
         with lake_errors(f"replacing rows of {name} of {self._lake.uri}"):
             merge = self._lake.table(name).merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
             merge.when_not_matched_by_source_delete(where).execute(rows)

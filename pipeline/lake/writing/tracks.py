@@ -1,4 +1,4 @@
-"""Tracks of complete sources: which of their regions are the same thing, keyframe after keyframe."""
+"""Writes the tracks of complete sources: which of their regions are the same thing, keyframe after keyframe."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -20,12 +20,12 @@ from schemas.shots import Shot
 
 _COLUMNS = ["id", "pts", "pts_s", "x0", "y0", "x1", "y1", "score", "proposer", "label", "vector"]
 _ROWS_AT_ONCE = 4096  # of one source in memory with their vectors
-_TRIES = 3  # of a source whose linker died
+_TRIES = 3  # for a source whose linker died
 RowIds = NDArray[np.uint64]
 
 
 class Tracker(Protocol):
-    """Keyframes of one source in PTS order; returns each region's track, None where it has none."""
+    """Called with keyframes of one source in PTS order; returns each region's track, None where it has none."""
 
     def __call__(self, frame: TrackFrame, *, links: Sequence[Link] = ()) -> list[str | None]: ...
 
@@ -40,11 +40,11 @@ NewTracker = Callable[[], Tracker]
 def write_tracks(
     lake: Lake, shots_of: Mapping[str, Sequence[Shot]], new_tracker: NewTracker, *, linker: Linker | None = None
 ) -> None:
-    """Fills the tracks of sources that are covered, by source id; done again after a kill, they are the same.
+    """Writes the tracks of covered sources, by source id; repeated after a kill, they are the same.
 
-    Call it with the writer's lock. Regions are seen in the order of PTS and id, so tracks do not depend on how a
-    source was cut, nor on the order in which its segments were committed.
-    linker: says which masks go on where, in the keyframes that have any; it sees their thumbnails.
+    Call it with the writer's lock. Regions are processed in the order of PTS and id, so tracks do not depend on how a
+    source was cut into segments, nor on the order in which these were committed.
+    linker: finds which masks of a keyframe continue earlier ones; it gets the thumbnails of keyframes with masks.
     """
     rows: list[RowIds] = []
     tracks: list[str] = []
@@ -53,7 +53,7 @@ def write_tracks(
         for tried in range(1, _TRIES + 1):
             try:
                 found = list(_tracks(frames, shots_of[source_id], new_tracker(), linker, masks))
-            except WorkerDiedError:  # and took along what it followed: the source is begun anew
+            except WorkerDiedError:  # its state is lost: start the source again
                 if tried == _TRIES:
                     raise
             else:
@@ -71,7 +71,7 @@ def _tracks(
     linker: Linker | None,
     masks: KeyframeMasks | None,
 ) -> Iterator[tuple[int, str]]:
-    """Row and track of each region that has one, of one source."""
+    """Row id and track of each region of one source that has a track."""
     starts = np.array([shot.span.start for shot in shots], np.int64)
     shot = -1
     for pts, row_ids, frame in frames:
@@ -91,8 +91,10 @@ def _tracks(
 
 
 class SourceFrames:
-    """The keyframes of one source in order of time, read anew by every loop: PTS, row ids of the regions, regions by
-    their id. Row ids are those of Lance: they hold until the table is compacted."""
+    """The keyframes of one source in order of time: PTS, row ids of the regions, and the regions in the order of ids.
+
+    Each iteration reads them again. Row ids are those of Lance, which are valid until the table is compacted.
+    """
 
     def __init__(self, lake: Lake, places: pa.Table) -> None:
         """places: pts and _rowid of the source's regions, by pts."""
@@ -104,11 +106,11 @@ class SourceFrames:
 
 
 def frames_of_regions(lake: Lake, source_ids: Sequence[str]) -> Iterator[tuple[str, SourceFrames]]:
-    """Each source that has regions, with its keyframes."""
+    """The keyframes of each source that has regions, by source id."""
     if not source_ids:
         return
     with lake_errors(f"reading the regions of {lake.uri}"):
-        # one look at the table for all of them; what weighs is taken by row id
+        # one scan of the light columns for all sources; vectors are read later, by row id
         places = lake.dataset("regions").to_table(
             columns=["source_id", "pts"], filter=sql.is_in("source_id", source_ids), with_row_id=True
         )
@@ -139,7 +141,7 @@ def _frames(lake: Lake, places: pa.Table) -> Iterator[tuple[int, RowIds, TrackFr
 
 
 def _edges(pts: NDArray[np.int64]) -> list[int]:
-    """Where frames begin in sorted PTS, and the end."""
+    """Indices at which frames begin in sorted PTS, and the length."""
     return [0, *(np.flatnonzero(np.diff(pts)) + 1).tolist(), len(pts)] if len(pts) else [0]
 
 

@@ -1,4 +1,4 @@
-"""What upkeep changes in a lake, in turn with the commits."""
+"""The changes that upkeep makes in a lake, one after the other with the commits."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -10,10 +10,10 @@ from schemas.clock import Span
 
 
 class UpkeepChanges:
-    """Removes sources or stretches of them, and joins rows and fragments; each call is one change of the lake.
+    """Removes sources or parts of them, and joins rows and fragments; each call is one change of the lake.
 
-    turn: held while one is made; whoever else changes the lake's tables from this process holds it meanwhile.
-    Every method may be called again with the same arguments. All raise LakeError where the storage refuses.
+    turn: lock that is held during each change; other code of this process that changes the tables must hold it, too.
+    Every method may be called again with the same arguments. All raise LakeError if the storage fails.
     """
 
     def __init__(self, state: LedgerState) -> None:
@@ -21,16 +21,16 @@ class UpkeepChanges:
         self.turn: threading.RLock = state.turn
 
     def remove_sources(self, source_ids: Sequence[str]) -> None:
-        """Takes these sources out of the lake, so that they can be ingested anew."""
+        """Removes these sources from the lake, so that they can be ingested again."""
         with self._state.change() as sources:
             removal.remove_sources(self._state.tables, source_ids)
             for source_id in source_ids:
                 sources.pop(source_id, None)
 
     def keep_only(self, kept: Mapping[str, Sequence[Span]]) -> None:
-        """Of each of these complete sources, by id, what lies in the spans, which begin and end with shots of it.
+        """Removes the rows of each of these complete sources, by id, outside its spans, which begin and end with shots.
 
-        The rest is `removed` in the ledger: it is not asked for again.
+        The rest becomes `removed` in the ledger, so that it is not ingested again.
         """
         with self._state.change() as sources:
             kept = {name: kept[name] for name in sources.complete(kept)}
@@ -38,12 +38,12 @@ class UpkeepChanges:
             self._state.reload(list(kept))
 
     def ledger_rows(self) -> dict[str, int]:
-        """How many rows the ledger has of each recording of a feed that is complete."""
+        """Number of rows in the ledger of each complete recording of a feed."""
         with self._state.reading() as sources:
             return sources.ledger_rows()
 
     def join_ledger(self, source_ids: Sequence[str]) -> int:
-        """Makes one row of the ledger of neighbours that are done, of complete sources; returns how many fewer."""
+        """Joins neighbouring rows of the ledger, of complete sources; returns by how many rows it became shorter."""
         with self._state.change() as sources:
             source_ids = sources.complete(source_ids)
             fewer = removal.join_ledger(self._state.lake, self._state.tables, source_ids)
@@ -51,6 +51,6 @@ class UpkeepChanges:
             return fewer
 
     def compact(self, *, many: int = MANY_FRAGMENTS) -> tuple[Compaction, ...]:
-        """Joins small fragments of the tables that have at least `many`; readers are not disturbed."""
+        """Joins small fragments of the tables that have at least `many`; readers are not affected."""
         with self._state.reading():
             return compact(self._state.lake, many=many)

@@ -1,4 +1,4 @@
-"""What rows must be before they may enter the lake."""
+"""Checks rows before they are written to the lake."""
 
 import pyarrow as pa
 import pyarrow.compute as pc

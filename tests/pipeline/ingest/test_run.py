@@ -8,7 +8,7 @@ import pytest
 
 from operators.encoders.region_vectors import RegionVectorsConfig
 from operators.proposals.config import ProposalConfig
-from pipeline import ingest as module
+from pipeline.ingest import run as module
 from pipeline.ingest.engines.local_engine import LocalEngine
 from pipeline.ingest.packets import RowPacket, Work
 from pipeline.ingest.progress import Progress

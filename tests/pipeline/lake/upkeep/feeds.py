@@ -1,4 +1,4 @@
-"""Recordings of feeds in a lake, second by second, as a follower leaves them."""
+"""Makes recordings of feeds in a lake, second by second, as a follower commits them."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta

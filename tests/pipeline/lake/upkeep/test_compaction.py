@@ -1,4 +1,4 @@
-"""Joining fragments: catches rows lost or changed by it, readers that break, and work done for nothing."""
+"""Joining fragments: catches lost or changed rows, readers that fail, and fragments that are rewritten needlessly."""
 
 import shutil
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Retention: catches what is removed too early or not at all, pinned shots that go, and half-removed recordings."""
+"""Retention: catches recordings removed too early, not at all or in part, and pinned shots that are removed."""
 
 import random
 import shutil

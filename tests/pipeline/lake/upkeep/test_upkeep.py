@@ -1,4 +1,4 @@
-"""Upkeep: catches rows lost or changed by it, commits that fail because of it, and passes that end half-way."""
+"""Upkeep: catches lost or changed rows, commits that fail because of it, and passes that end early."""
 
 import shutil
 import time

@@ -1,4 +1,4 @@
-"""A change that did not get through and is taken for one that did, or threads that change a lake at once."""
+"""The writer's ledger: catches failed changes that are taken for complete, and threads that change a lake at once."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""The writer's lock: catches two writers of one lake, and a lake that stays locked after its writer died."""
+"""The writer's lock: catches two writers of one lake, and a lake that is still locked after its writer died."""
 
 import multiprocessing
 import os

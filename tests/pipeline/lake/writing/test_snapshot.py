@@ -1,4 +1,4 @@
-"""The moment that an audit sees: catches problems found in a lake that is only being written."""
+"""Snapshots: catches an audit that reports problems in a sound lake because it is being written."""
 
 from collections.abc import Callable
 from threading import Event, Thread

@@ -1,5 +1,5 @@
-"""Tracks in the lake: catches tracks that depend on how a source was cut, that a kill loses or doubles, or that go on
-past a cut."""
+"""Tracks in the lake: catches tracks that depend on segments, that a kill loses or doubles, or that continue past a
+cut."""
 
 from functools import partial
 from pathlib import Path
