@@ -1,1 +1,1 @@
-"""Region proposals: where in a keyframe something may be, whatever it is."""
+"""Region proposals: boxes of a keyframe that may contain an object of any kind."""

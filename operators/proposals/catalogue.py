@@ -1,4 +1,4 @@
-"""The proposers that can be named with `--proposer`."""
+"""The registry of proposers, which `--proposer` names."""
 
 from operators.proposals.proposer import ProposerConfig
 from operators.runtime.registry import Registry

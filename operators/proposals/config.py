@@ -1,4 +1,4 @@
-"""Which proposers a plan uses, with their settings, and what becomes of what they find."""
+"""Settings of the proposals of a plan: the proposers, how proposals are refined, and how boxes get masks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,10 +14,10 @@ from schemas.errors import PlanError
 
 @dataclass(frozen=True, slots=True)
 class ProposalConfig:
-    """use: which proposers run, by name or class path; the first named have the first claim on the limit per frame.
+    """use: the proposers that run, by name or class path, in order of precedence for the limit per frame.
 
-    settings: of proposers, where they differ from their defaults, whether they are in use or not; one of a class.
-    box_masks: what gives the regions that are kept a mask where their proposer gave none.
+    settings: configs of proposers that differ from their defaults, in use or not; at most one of each class.
+    box_masks: how regions that are kept get a mask if their proposer gave none.
     """
 
     use: tuple[str, ...] = ("moving", "selective-search", "grid")
@@ -35,7 +35,7 @@ class ProposalConfig:
     def of(
         cls, *proposers: ProposerConfig, refine: RefineConfig | None = None, box_masks: MaskConfig | None = None
     ) -> Self:
-        """Proposers in use by their settings: `ProposalConfig.of(GridConfig(cells=(3,)), EdgesConfig())`."""
+        """A config that uses the given proposers: `ProposalConfig.of(GridConfig(cells=(3,)), EdgesConfig())`."""
         return cls(
             use=tuple(PROPOSERS.name_of(type(config)) for config in proposers),
             settings=proposers,
@@ -48,7 +48,7 @@ class ProposalConfig:
         return PROPOSERS.config_of(name, self.settings)
 
     def counted(self) -> Mapping[str, object]:
-        """See `CountsByName`: proposers by their own names, wherever their classes lie."""
+        """See `CountsByName`: proposers count by their own names, wherever their classes are defined."""
         settings = {settings_key(config.name): config for config in self.in_use}
         use = tuple(config.name for config in self.in_use)
         return {"use": use, **settings, "refine": self.refine, "box_masks": self.box_masks}

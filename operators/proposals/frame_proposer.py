@@ -1,4 +1,4 @@
-"""The proposers of a plan, together: every keyframe's boxes, refined."""
+"""Runs all proposers of a plan on keyframes, and refines their boxes."""
 
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
@@ -13,13 +13,13 @@ from schemas.regions import Proposals
 
 @runtime_checkable
 class HoldsModel(Protocol):
-    """A proposer, or a maker of masks, that has memory of a device to give back."""
+    """A proposer, or a maker of masks, that holds memory of a device."""
 
     def close(self) -> None: ...
 
 
 class FrameProposer:
-    """Runs every proposer of a plan on keyframes, refines what they find in each, and gives it masks."""
+    """Runs every proposer of a plan on keyframes, refines the proposals of each keyframe, and adds masks."""
 
     def __init__(self, config: ProposalConfig) -> None:
         self.config = config
@@ -27,7 +27,7 @@ class FrameProposer:
         self._masks = build_masks(config.box_masks)
 
     def __call__(self, keyframes: Sequence[Keyframe]) -> list[Proposals]:
-        """One `Proposals` a keyframe."""
+        """One `Proposals` per keyframe."""
         found = [propose(keyframes) for propose in self._proposers]
         for name, by_frame in zip(self.config.use, found, strict=True):
             if len(by_frame) != len(keyframes):
@@ -42,7 +42,7 @@ class FrameProposer:
         return self._masks(keyframes, refined)
 
     def close(self) -> None:
-        """Gives the device's memory back, of proposers that hold models."""
+        """Frees the device memory of proposers that hold models."""
         for part in (*self._proposers, self._masks):
             if isinstance(part, HoldsModel):
                 part.close()

@@ -1,4 +1,4 @@
-"""What every proposer offers: settings that build it, and boxes of keyframes."""
+"""The interface of every proposer: settings that build it, and boxes of keyframes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import Field
@@ -13,13 +13,13 @@ Proposer = Callable[[Sequence[Keyframe]], list[Proposals]]
 class ProposerConfig(Protocol):
     """The settings of a proposer: a frozen dataclass with a default for every field, which a plan can write as TOML.
 
-    name: of lower-case letters, digits and hyphens. A plan has the settings under it, `[proposals.open_set]` for
-        "open-set", and remembers regions as made by it.
-    makes_masks: whether regions come with masks.
+    name: lower-case letters, digits and hyphens. It names the table of settings in a plan, `[proposals.open_set]` for
+        "open-set", and is stored with the regions.
+    makes_masks: whether regions have masks.
 
-    A field whose metadata is `weights()` names a model: on Ray it gives the proposer a share of a GPU, and the plan's
-    identity follows what its files hold. `no_rows()` is for a field that changes no region, such as a batch size; both
-    are in `operators.runtime.settings`, with what else a field can say.
+    A field with the metadata `weights()` names a model: on Ray the proposer then requests a share of a GPU, and the
+    identity of the plan depends on the contents of the model's files. `no_rows()` marks a field that changes no region,
+    such as a batch size. Both are in `operators.runtime.settings`, with the other kinds of metadata.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
@@ -27,14 +27,14 @@ class ProposerConfig(Protocol):
     makes_masks: ClassVar[bool]
 
     def build(self) -> Proposer:
-        """What takes keyframes and returns one `Proposals` for each; called in the process where it runs.
+        """Makes the function that returns one `Proposals` for each keyframe; called in the process that runs it.
 
-        What is heavy to import is imported here. A result with a method `close` has it called when the run ends.
-        Raises ModelError where a model is missing or of another kind, PlanError where it cannot do what is asked.
+        Heavy packages are imported here. If the result has a method `close`, it is called when the run ends.
+        Raises ModelError if a model is missing or of another type, PlanError if the settings do not fit the model.
         """
         ...
 
 
 def one_by_one(propose: Callable[[Keyframe], Proposals]) -> Proposer:
-    """A proposer that looks at one keyframe at a time; models take several at once."""
+    """A proposer that calls `propose` for one keyframe at a time; models take several at once."""
     return lambda keyframes: [propose(keyframe) for keyframe in keyframes]

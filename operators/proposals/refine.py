@@ -1,4 +1,4 @@
-"""From all that was proposed in a frame to the few boxes worth a vector."""
+"""Selects the few proposals of a frame that become regions: drops small and duplicate boxes, and applies limits."""
 
 from dataclasses import dataclass, replace
 
@@ -12,10 +12,10 @@ from schemas.regions import Proposals
 
 @dataclass(frozen=True, slots=True)
 class RefineConfig:
-    """max_iou: of two boxes that overlap more than this, only the better stays.
-    min_side: shortest side of a box, as a share of the frame's.
-    limit: most boxes a frame.
-    reserve: as many of each proposer's best are kept before the rest fills up by the proposers' order.
+    """max_iou: of two boxes with a higher IoU, only the better is kept.
+    min_side: minimum side of a box, as a share of the frame's.
+    limit: maximum number of boxes per frame.
+    reserve: number of each proposer's best boxes that are kept first; the rest is filled in the order of proposers.
     """
 
     max_iou: float = 0.7
@@ -31,27 +31,27 @@ class RefineConfig:
 
 
 def refine(proposals: Proposals, config: RefineConfig) -> Proposals:
-    """Drops what is too small or said twice, and keeps at most `limit` boxes.
+    """Drops small and duplicate boxes, and keeps at most `limit` boxes.
 
-    Of what is said twice the first stays, and takes the label and the mask of the next that knows one.
+    Of duplicates the first is kept; if it lacks a label or a mask, it gets that of the next duplicate that has one.
 
-    Scores are comparable within a proposer only, so proposers rank in the order of their first box, and
-    within each the higher score. The result is in that order; refining it again changes nothing.
+    Scores are comparable only within a proposer, so boxes are ordered by proposer (in the order of their first boxes),
+    then by falling score. The result is in that order; refining it again changes nothing.
     """
     proposals = proposals.take(_priority(proposals))
-    # a hair below: a side of exactly min_side must pass whatever float32 made of x1 - x0
+    # slightly below min_side: a side of exactly min_side must pass in spite of rounding in float32
     size = proposals.boxes.xyxy[:, 2:] - proposals.boxes.xyxy[:, :2]
     proposals = proposals.take(np.flatnonzero((size >= config.min_side - 1e-6).all(axis=1)))
     kept = nms(proposals.boxes, max_iou=config.max_iou)
-    proposals = _with_what_is_dropped(proposals, kept, max_iou=config.max_iou)
+    proposals = _completed(proposals, kept, max_iou=config.max_iou)
     return proposals.take(_within_limit(proposals.proposer, limit=config.limit, reserve=config.reserve))
 
 
 def nms(boxes: Boxes, *, max_iou: float, limit: int | None = None) -> NDArray[np.intp]:
     """Non-maximum suppression: int (K,), indices of the kept boxes, in order.
 
-    boxes: the best first. A box is kept unless it overlaps a kept one with IoU > max_iou.
-    limit: stop after as many.
+    boxes: the best first. A box is kept unless its IoU with a kept one exceeds max_iou.
+    limit: maximum number of boxes to keep.
     """
     left = np.arange(len(boxes))
     xyxy = boxes.xyxy
@@ -63,8 +63,8 @@ def nms(boxes: Boxes, *, max_iou: float, limit: int | None = None) -> NDArray[np
     return np.array(kept, np.intp)
 
 
-def _with_what_is_dropped(proposals: Proposals, kept: NDArray[np.intp], *, max_iou: float) -> Proposals:
-    """The proposals at `kept`; what they lack of label and mask is taken from those that they suppress."""
+def _completed(proposals: Proposals, kept: NDArray[np.intp], *, max_iou: float) -> Proposals:
+    """The proposals at `kept`; missing labels and masks are taken from the proposals that they suppress."""
     known = np.array([a is not None or b is not None for a, b in zip(proposals.label, proposals.mask, strict=True)])
     rest = np.setdiff1d(np.flatnonzero(known), kept)
     result = proposals.take(kept)
@@ -86,7 +86,7 @@ def _priority(proposals: Proposals) -> NDArray[np.intp]:
     rank = {name: i for i, name in enumerate(dict.fromkeys(proposals.proposer))}
     names = np.array([rank[name] for name in proposals.proposer], np.intp)
     x = proposals.boxes.xyxy
-    # ties by the box itself, so that the order of what came in does not matter within a proposer
+    # ties are ordered by the box itself, so that the order of input does not matter within a proposer
     return np.lexsort((x[:, 3], x[:, 2], x[:, 1], x[:, 0], -proposals.score, names))
 
 

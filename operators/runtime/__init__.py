@@ -1,1 +1,1 @@
-"""How operators share memory, threads and files of the process they run in."""
+"""What all operators share in a process: memory, threads, files, registries and settings."""

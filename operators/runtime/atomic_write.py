@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whoever is killed while writing them, and however many write at once."""
+"""Writes files atomically: a file is complete or absent, even if writers are killed or several write at once."""
 
 import tempfile
 from collections.abc import Iterator
@@ -8,10 +8,10 @@ from pathlib import Path
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Gives a place to write to, with the name of `path`; at the end of the block what is there becomes `path`.
+    """Yields a temporary path with the name of `path`; at the end of the block it is renamed to `path`.
 
-    Folders above it are made. The place lies in a hidden folder beside it, for a rename within one file system is one
-    step; a kill may leave that folder behind.
+    Parent folders are created. The temporary path is in a hidden folder next to `path`, as a rename is atomic only
+    within one file system; a kill may leave that folder behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as scratch:

@@ -1,4 +1,4 @@
-"""Batches as large as the device's memory takes."""
+"""Finds the largest batches that the memory of the device allows."""
 
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -9,14 +9,14 @@ from schemas.errors import InvalidValueError
 
 Made = TypeVar("Made")
 
-_SHARE = 0.7  # of the free memory that a larger batch may be expected to take: fragments take some of the rest
+_SHARE = 0.7  # share of the free memory that a larger batch may use: fragmentation takes some of the rest
 
 
 class Batches:
-    """Runs a function over many items, a batch at a time, and remembers how many the device takes at once.
+    """Runs a function over many items, a batch at a time, and remembers how large batches may be.
 
-    Where memory runs out, the batch is halved and its items are run again; where the device tells how much of it is
-    free (a GPU does), the batch doubles for as long as twice of what the last one took would fit, up to `largest`.
+    If memory runs out, the batch is halved and its items are run again. If the device reports its free memory (a GPU
+    does), the batch doubles as long as twice the memory of the last one would fit, up to `largest`.
     """
 
     def __init__(self, start: int, *, largest: int, device: torch.device) -> None:
@@ -27,10 +27,10 @@ class Batches:
         self._device = device
 
     def __call__(self, count: int, run: Callable[[slice], Made], *, cost: float = 1.0) -> Iterator[tuple[slice, Made]]:
-        """`run(rows)` for slices that cover `range(count)` once and in order, each with what it made.
+        """Yields each slice and `run(slice)`, for slices that cover `range(count)` once and in order.
 
-        cost: of one item, in items of the size that batches are counted in: a picture of four times the pixels is 4.
-        Raises what `run` raises, and the error of memory where a single item is too much.
+        cost: cost of one item in units of batch size: a picture with four times the pixels costs 4.
+        Raises the errors of `run`, among them that of memory if a single item exceeds it.
         """
         done = 0
         while done < count:
@@ -43,19 +43,19 @@ class Batches:
                 if rows.stop - rows.start == 1 or not out_of_memory(error):
                     raise
                 failure = str(error)
-            # only here, outside of the handler, is the traceback gone that held the tensors of the failed batch
+            # outside of the handler, where the traceback no longer holds the tensors of the failed batch
             if failure is not None:
                 self.size = max(1, int((rows.stop - rows.start) // 2 * cost))
                 if self._device.type == "cuda":
                     torch.cuda.empty_cache()
                 continue
-            if (rows.stop - rows.start) * cost > self.size / 2:  # a small rest tells too little
+            if (rows.stop - rows.start) * cost > self.size / 2:  # a small remainder says too little
                 self._grow(before)
             yield rows, made
             done = rows.stop
 
     def _begin(self) -> int:
-        """Bytes in use before a batch."""
+        """The number of bytes in use before a batch."""
         if self._device.type != "cuda":
             return 0
         torch.cuda.reset_peak_memory_stats(self._device)
@@ -71,12 +71,12 @@ class Batches:
 
 
 def grown(size: int, *, took: int, free: int, largest: int) -> int:
-    """The next batch size after one of `size` items took `took` bytes while `free` bytes were to be had."""
+    """The next batch size after a batch of `size` items used `took` bytes while `free` bytes are available."""
     return min(2 * size, largest) if 2 * took <= _SHARE * free else size
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether memory was what lacked. torch has no class of errors for the CPU's."""
+    """Whether an error says that memory ran out. torch has no error class for the memory of the CPU."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return isinstance(error, RuntimeError) and (

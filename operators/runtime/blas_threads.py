@@ -1,4 +1,4 @@
-"""NumPy's products on one thread for a while."""
+"""Limits NumPy's matrix products to one thread for a while."""
 
 import threading
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ _setting = threading.RLock()  # the number of threads is one for the whole proce
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Also a decorator. Others that ask for it wait until it is given back.
+    """Context manager and decorator; other threads that enter it wait until it is left.
 
-    After every product that it shared out, OpenBLAS keeps its other threads spinning for 26 ms, on cores that a model
-    has just been given. What is computed does not depend on how many there are.
+    After every parallel product OpenBLAS keeps its other threads spinning for 26 ms, on cores that a model needs.
+    Results do not depend on the number of threads.
     """
     with _setting, _blas().limit(limits=1, user_api="blas"):
         yield
@@ -23,5 +23,5 @@ def one_blas_thread() -> Iterator[None]:
 
 @cache
 def _blas() -> ThreadpoolController:
-    """Of the libraries that are loaded at the first call; finding them takes milliseconds."""
+    """Controls the BLAS libraries that are loaded at the first call; finding them takes milliseconds."""
     return ThreadpoolController()

@@ -1,6 +1,6 @@
-"""Names of operators: what is built in, what installed packages register, and classes of one's own by their path.
+"""Finds operators by name: built-in ones, those that installed packages register, and classes by their path.
 
-Nothing is imported before a name is asked for, and then only what stands behind that name.
+Nothing is imported before a name is looked up, and then only the module of that name.
 """
 
 import importlib
@@ -14,7 +14,7 @@ from schemas.errors import RegionLakeError
 
 
 class Named(Protocol):
-    """What each class of settings of an operator offers, whatever its kind."""
+    """The interface of every class of settings of an operator, of any kind."""
 
     name: ClassVar[str]
 
@@ -26,12 +26,12 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 def is_class_path(name: str) -> bool:
-    """Whether it is written `package.module:Class`."""
+    """Whether a name is a class path, `package.module:Class`."""
     return _CLASS_PATH.fullmatch(name) is not None
 
 
 def settings_key(name: str) -> str:
-    """Where the settings of an operator stand in a plan: its name as a bare key of TOML, `open_set` for "open-set"."""
+    """The key of an operator's settings in a plan: its name as a bare key of TOML, `open_set` for "open-set"."""
     return name.replace("-", "_")
 
 
@@ -39,10 +39,10 @@ def settings_key(name: str) -> str:
 class Registry(Generic[Config]):
     """The classes of settings of one kind of operator, by name.
 
-    kind: what an error calls it, "proposer". group: of the entry points that add to it.
-    built_in: name → class path. protocol: what every class offers, a `name` among it.
-    error: what is raised for a name that is unknown or does not lead to such a class.
-    further: what else may be named where a name of this kind is expected, for the error.
+    kind: the word for it in errors, "proposer". group: the group of entry points that register further names.
+    built_in: name → class path. protocol: the interface of every class, which includes a `name`.
+    error: raised for a name that is unknown or does not lead to such a class.
+    further: other values that are accepted in place of a name, for the error.
     """
 
     kind: str
@@ -53,18 +53,18 @@ class Registry(Generic[Config]):
     further: str = ""
 
     def resolve(self, name: str, *, class_paths: bool = True) -> type[Config]:
-        """The class behind a name or class path.
+        """The class of a name or class path.
 
-        class_paths: False where the name was not written by who runs this, but read from a lake: a class path imports
-            a module, which is running code.
+        class_paths: False for a name that was read from a lake and not given by the user: a class path imports a
+            module, which runs code.
         """
         if name in self.built_in:
             return self._load(name, self.built_in[name], by=f"the {self.kind} {name}")
         if is_class_path(name):
             if not class_paths:
                 raise self.error(
-                    f"the {self.kind} {name} is a class of somebody's own, which is not imported because a lake names "
-                    "it: name it again yourself, or register it by an entry point"
+                    f"the {self.kind} {name} is a class path, which is not imported because a lake names it: "
+                    "name it again yourself, or register it by an entry point"
                 )
             return self._load(None, name, by=f"the {self.kind} {name}")
         point = self._registered(name)
@@ -77,12 +77,12 @@ class Registry(Generic[Config]):
         return name in self.built_in or self._registered(name) is not None
 
     def names(self) -> tuple[str, ...]:
-        """What is built in, then what installed packages register."""
+        """The built-in names, then those that installed packages register."""
         registered = {point.name for point in entry_points(group=self.group)} - set(self.built_in)
         return (*self.built_in, *sorted(registered))
 
     def name_of(self, kind: type[Config]) -> str:
-        """The name that leads to a class; its class path where none does."""
+        """The name of a class; its class path if it has no name here."""
         path = f"{kind.__module__}:{kind.__qualname__}"
         for name, known in self.built_in.items():
             if known == path:
@@ -90,18 +90,18 @@ class Registry(Generic[Config]):
         return next((point.name for point in entry_points(group=self.group) if point.value == path), path)
 
     def own_name(self, name: str) -> str:
-        """What the class behind a name or class path calls itself; what is built in is not imported for it."""
+        """The `name` of the class behind a name or class path. Built-in classes are not imported for this."""
         return name if name in self.built_in else self.resolve(name).name
 
     def config_of(self, name: str, settings: Sequence[Config]) -> Config:
-        """The settings of an operator: those of its class among `settings`, else its defaults."""
+        """The settings of an operator: the instance of its class among `settings`, else its defaults."""
         kind = self.resolve(name)
         return next((config for config in settings if type(config) is kind), kind())
 
     def differing(self, settings: Sequence[Config]) -> tuple[Config, ...]:
-        """Those that are not the defaults of their class, by name: equal plans are equal, however they were written.
+        """The settings that differ from their defaults, ordered by name, so that plans are equal however written.
 
-        Raises this registry's error where two are of one class.
+        Raises this registry's error if two settings are of one class.
         """
         kinds = [type(config) for config in settings]
         if len(set(kinds)) != len(kinds):
@@ -118,11 +118,11 @@ class Registry(Generic[Config]):
         return points[0] if points else None
 
     def _load(self, name: str | None, path: str, *, by: str) -> type[Config]:
-        """name: what the class must call itself; None for any name that is not taken."""
+        """name: the name that the class must have; None accepts any name that is not built in."""
         module, _, attribute = path.partition(":")
         try:
             found = getattr(importlib.import_module(module), attribute)
-        except Exception as error:  # whatever the import of somebody's module raises
+        except Exception as error:  # importing a module can raise any error
             raise self.error(
                 f"{by} cannot be imported from {path}: {type(error).__name__}: {error}. Is its package installed, or "
                 "the folder that holds it in PYTHONPATH?"

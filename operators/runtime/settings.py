@@ -1,13 +1,13 @@
-"""Which settings of a config rows depend on, and under which name and value each counts.
+"""Finds the settings of a config on which rows depend, and the name and value by which each counts.
 
-A config is a frozen dataclass. What a field says in its metadata decides how it counts:
+A config is a frozen dataclass. The metadata of a field decides how it counts:
 
     batch: int = field(default=8, metadata=no_rows())
     model: str = field(default="", metadata=weights())
     least_area: float = field(default=0.01, metadata=neutral(0.0))
 
-A field without any counts by its name and its value. A config with a method `fields_in_use` counts by the fields that
-it names: the others change nothing as the config is set. One with a method `counted` counts by what that returns.
+A field without metadata counts by its name and value. A config with a method `fields_in_use` counts by the fields that
+it names, as the others have no effect. A config with a method `counted` counts by what that returns.
 """
 
 import json
@@ -29,7 +29,7 @@ _ROWS, _WEIGHTS, _NEUTRAL, _STORED_AS = (f"regionlake.{key}" for key in ("rows",
 
 @runtime_checkable
 class CountsByUse(Protocol):
-    """A config of which some fields change nothing as it is set, such as the options of what is switched off."""
+    """A config some of whose fields may have no effect, such as options of a part that is switched off."""
 
     def fields_in_use(self) -> Collection[str]:
         """Names of the fields on which rows depend."""
@@ -38,49 +38,49 @@ class CountsByUse(Protocol):
 
 @runtime_checkable
 class CountsByName(Protocol):
-    """A config whose settings are not its fields, such as one that holds those of operators, each by its name."""
+    """A config whose settings are not its fields, such as one that holds the settings of operators by their names."""
 
     def counted(self) -> Mapping[str, object]:
-        """Settings, and configs, by their names."""
+        """Settings and configs by their names."""
         ...
 
 
 def no_rows() -> Metadata:
-    """For a setting on which no row depends: a batch size, a number of threads."""
+    """Marks a setting on which no row depends: a batch size, a number of threads."""
     return {_ROWS: False}
 
 
 def checkpoint_weights(name: str) -> Setting:
-    """What stands for the weights of a folder, a file or a repository of the hub; any other name for itself.
+    """The fingerprint of the weights in a folder, a file or a repository of the hub; any other name is returned.
 
-    Raises ModelError where a checkpoint is not there.
+    Raises ModelError if a checkpoint does not exist.
     """
     return fingerprint(find_checkpoint(name)) if is_checkpoint(name) else name
 
 
 def weights(fingerprint: Callable[[str], Setting] = checkpoint_weights) -> Metadata:
-    """For a setting that names a model: what its files hold counts, and not where they lie; "" is no model."""
+    """Marks a setting that names a model: the contents of its files count, not their place; "" means no model."""
     return {_WEIGHTS: fingerprint}
 
 
 def neutral(value: object) -> Metadata:
-    """For a setting that is newer than rows which exist: at `value` rows are as they were before there was the setting.
+    """Marks a setting that is newer than existing rows: with `value`, rows are the same as before the setting existed.
 
-    At this value, which never changes, it does not count. It need not be the default, which may change.
+    With this value, which must never change, the setting does not count. It need not be the default, which may change.
     """
     return {_NEUTRAL: value}
 
 
 def stored_as(name: str) -> Metadata:
-    """For a setting that was renamed or moved: the name by which it counts.
+    """Marks a setting that was renamed or moved, with the name by which it counts.
 
-    A name that begins with "/" is counted from the plan, where the field has moved to another config: "/refine.limit".
+    A name that begins with "/" is relative to the plan, for a field that moved to another config: "/refine.limit".
     """
     return {_STORED_AS: name}
 
 
 def holds_weights(config: "DataclassInstance") -> bool:
-    """Whether a config has a setting that names a model, named or not: what is built from it wants a GPU."""
+    """Whether a config has a setting that names a model, set or not: what is built from it requests a GPU."""
     values = [getattr(config, each.name) for each in fields(config)]
     below = [value for value in values if is_dataclass(value) and not isinstance(value, type)]
     return any(_WEIGHTS in each.metadata for each in fields(config)) or any(map(holds_weights, below))
@@ -89,8 +89,8 @@ def holds_weights(config: "DataclassInstance") -> bool:
 def identity(config: "DataclassInstance", *, name: str = "") -> dict[str, Setting]:
     """Every setting on which rows depend, by its dotted name, which begins with `name`.
 
-    Two configs of equal identity make equal rows. Neither the order of fields nor where a class lies changes it.
-    Raises ModelError where weights cannot be read, InvalidValueError for a value that is no setting.
+    Two configs with equal identity make equal rows. Neither the order of fields nor the module of a class changes it.
+    Raises ModelError if weights cannot be read, InvalidValueError for a value that is not a setting.
     """
     counted: dict[str, Setting] = {}
     for key, value in _settings(config, name):
@@ -140,11 +140,13 @@ def _setting(key: str, value: object) -> Setting:
         return identity(value)
     if isinstance(value, Sequence):
         return tuple(_setting(key, each) for each in value)
-    raise InvalidValueError(f"{key} = {value!r} is no setting: no text, number, truth, sequence or config of these")
+    raise InvalidValueError(
+        f"{key} = {value!r} is not a setting: it must be text, a number, a bool, a sequence, or a config of these"
+    )
 
 
 def _dotted(name: str, key: str) -> str:
-    """The name of a setting below another, as TOML writes it: what is quoted has no dot of its own."""
+    """The name of a setting below another, as in TOML: a part with dots is quoted."""
     bare = key.isascii() and key.replace("-", "").replace("_", "").isalnum()
     below = key if bare else json.dumps(key)
     return f"{name}.{below}" if name else below

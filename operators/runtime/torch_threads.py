@@ -1,4 +1,4 @@
-"""Torch on one thread for a while: sums then have one order, and threads of our own do not fight torch's."""
+"""Limits torch to one thread for a while: sums then have one order, and torch does not compete with other threads."""
 
 import threading
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ _setting = threading.RLock()  # the number of threads is one for the whole proce
 
 @contextmanager
 def one_torch_thread() -> Iterator[None]:
-    """Also a decorator. Others that ask for it wait until it is given back."""
+    """Context manager and decorator; other threads that enter it wait until it is left."""
     import torch
 
     with _setting:

@@ -1,1 +1,1 @@
-"""What trains, generates and measures: the product never imports it."""
+"""The lab trains, generates and measures; the product never imports it."""

@@ -1,1 +1,1 @@
-"""Proposers that look at pixels and need no weights."""
+"""Proposers that examine pixels without trained weights."""

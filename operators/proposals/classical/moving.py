@@ -1,4 +1,4 @@
-"""Moving regions: boxes around what differs from the background of a fixed camera."""
+"""Proposes moving regions: boxes around whatever differs from the background of a fixed camera."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -20,25 +20,25 @@ _RING = 0.25  # width of the ring around a window, as a share of its width and h
 _RING_WEIGHT = 0.3
 _AREA_POWER = 0.25
 _TIGHTEN_STEPS = (0.1, 0.05)  # of a window's width and height
-_BEST_WINDOWS = 1000  # the first that are looked at for overlap, and …
-_TIGHTENED = 128  # … what is left of them to tighten; more finds no more objects and costs time
+_BEST_WINDOWS = 1000  # best windows that are compared for overlap
+_TIGHTENED = 128  # windows that are tightened after that; more find no more objects and cost time
 
 
 @dataclass(frozen=True, slots=True)
 class MovingConfig:
-    """Where windows are tried, and what counts as moving. Lengths in pixels are of the motion map.
+    """Which windows are tried, and what counts as moving. Lengths in pixels are pixels of the motion map.
 
-    still, moving: motion at or below `still` counts 0, at or above `moving` 1, in proportion between;
-        both are raised where the whole map is restless (noise, rain, a moving camera).
+    still, moving: motion at or below `still` counts 0, at or above `moving` 1, and between them in proportion; both are
+        raised if the whole map is restless (noise, rain, a moving camera).
     aspects: width / height of the windows, in pixels.
-    least_height, height_step, stride: heights grow from least_height of the frame by height_step to the
-        frame's; neighbouring windows are stride of their size apart.
-    least_fill: windows that move less than this share are not looked at.
-    thresholds, closing_px: connected parts of the map are windows too, at each threshold, with gaps closed
-        to each size.
-    max_iou: of two windows that overlap more than this, the better stays.
-    least_score: what scores less is noise.
-    limit: most boxes a frame.
+    least_height, height_step, stride: heights grow from the share least_height of the frame's height, by the factor
+        height_step, to the whole height; neighbouring windows are apart by the share stride of their size.
+    least_fill: windows of which a smaller share moves are ignored.
+    thresholds, closing_px: windows are also the connected parts of the map at each threshold, with gaps closed up to
+        each size.
+    max_iou: of two windows with a higher IoU, only the better is kept.
+    least_score: windows with a lower score are dropped as noise.
+    limit: maximum number of boxes per frame.
     """
 
     name: ClassVar[str] = "moving"
@@ -73,14 +73,14 @@ class MovingConfig:
 
 
 class MovingRegions:
-    """Upright and lying windows that move inside and are still around; proposer "moving".
+    """Upright and lying windows with motion inside and little around them; proposer "moving".
 
-    Candidates are windows of all places, sizes and aspects, which take people who walk side by side
-    apart, and the connected parts of the motion map, which fit single objects closely; the best are
-    tightened side by side. Nothing where no background is known: pictures, moving cameras.
+    Candidates are windows of all positions, sizes and aspects, which separate people who walk side by side, and the
+    connected parts of the motion map, which fit single objects closely. The best are tightened, one side at a time.
+    Nothing is proposed if no background is known: pictures, moving cameras.
 
-    score: (share of the window that moves − 0.3 · the sum of the shares of four strips around it)
-        · (share of the frame)^¼. The last factor lets a whole object win over its parts.
+    score: (share of the window that moves − 0.3 · the sum of the shares of four strips around it) · (share of the
+        frame)^¼. By the last factor a whole object scores higher than its parts.
     """
 
     def __init__(self, config: MovingConfig) -> None:
@@ -92,7 +92,7 @@ class MovingRegions:
             return Proposals.concat([])
         motion = keyframe.motion
         height, width = motion.shape
-        # the median pixel is background, so half as much again as its motion is this camera's noise
+        # the median pixel is background, so 1.5 times its motion is taken as the noise of the camera
         still = max(self.config.still, int(1.5 * np.median(motion[::2, ::2])))
         moving = still + self.config.moving - self.config.still
         share = IntegralImage(np.clip((motion - np.float32(still)) / (moving - still), 0.0, 1.0))
@@ -106,7 +106,7 @@ class MovingRegions:
         return Proposals.of(boxes[kept], score=score[kept], proposer="moving")
 
     def _best(self, share: IntegralImage, windows: PixelBoxes, *, limit: int) -> tuple[PixelBoxes, NDArray[np.float32]]:
-        """Windows and their scores, the best first, after non-maximum suppression."""
+        """The windows that are kept by non-maximum suppression, and their scores, the best first."""
         height, width = share.height, share.width
         score = _score(share, windows)
         order = _first(score, windows)
@@ -166,25 +166,25 @@ def _score(share: IntegralImage, windows: PixelBoxes) -> NDArray[np.float32]:
 
 
 def _fill(share: IntegralImage, windows: PixelBoxes) -> NDArray[np.float64]:
-    """float64 (N,): how much of each window moves; what lies outside the frame does not."""
+    """float64 (N,): the share of each window that moves; nothing moves outside the frame."""
     return share.sums(windows) / area_px(windows)
 
 
 def _first(score: NDArray[np.float32], windows: PixelBoxes) -> NDArray[np.intp]:
-    """Order by falling score; ties by the window, so that it depends on nothing else."""
+    """Order by falling score; ties are ordered by the window itself, so that the result depends on nothing else."""
     return np.lexsort((*windows.T, -score))
 
 
 def _tightened(share: IntegralImage, windows: PixelBoxes) -> PixelBoxes:
-    """Moves one side of each window at a time to where it scores best, in a few steps.
+    """Moves one side of each window at a time to the position of the best score, in a few steps.
 
-    Windows that lie about one object from several sides become one, which nms then drops.
+    Windows that surround the same object become nearly equal, so that `nms` keeps one of them.
     """
     height, width = share.height, share.width
     for step in _TIGHTEN_STEPS:
         size = windows[:, 2:] - windows[:, :2]
         move = np.maximum(1, np.round(size * step)).astype(np.int32)
-        trials = np.repeat(windows[None], 9, axis=0)  # as it is, and each of four sides in and out
+        trials = np.repeat(windows[None], 9, axis=0)  # unchanged, and with each of the four sides moved in and out
         for side in range(4):
             trials[1 + 2 * side, :, side] -= move[:, side % 2]
             trials[2 + 2 * side, :, side] += move[:, side % 2]

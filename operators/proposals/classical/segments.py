@@ -1,4 +1,4 @@
-"""Segments: masks of what looks like one thing, from a hierarchy of merged pieces; needs no weights."""
+"""Proposes segments: masks of what looks like one object, from a hierarchy of merged superpixels, without weights."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -16,11 +16,11 @@ from schemas import require
 from schemas.frames import Keyframe
 from schemas.regions import Proposals
 
-_STILL, _MOVING = 6, 24  # motion that counts 0 and 1, as of moving regions
+_STILL, _MOVING = 6, 24  # motion that counts 0 and 1, as for moving regions
 _MOVING_BONUS = 0.3
 
-# The IoU to expect of a segment with its best object: least squares over the segments of 80 pictures of COCO
-# (coco-mini), good ones weighing more. Made for ranking; it explains little of a single segment.
+# The expected IoU of a segment with its best object: least squares over the segments of 80 pictures of COCO
+# (coco-mini), with more weight on good ones. It is meant for ranking and explains little of a single segment.
 _CONSTANT = 0.238
 _LOG_AREA = 0.046
 _PERSISTENCE = 0.0145
@@ -33,9 +33,9 @@ _TOUCHED_SIDE = -0.026
 @dataclass(frozen=True, slots=True)
 class SegmentsConfig:
     """long_side_px: the picture is scaled down to this; the time grows with its square.
-    least_area, most_area: of a segment, as shares of the picture.
-    max_iou: of two masks that overlap more than this, the better stays.
-    limit: most masks a picture.
+    least_area, most_area: limits for the area of a segment, as shares of the picture.
+    max_iou: of two masks with a higher IoU, only the better is kept.
+    limit: maximum number of masks per picture.
     merge: how the hierarchy is made.
     """
 
@@ -62,11 +62,11 @@ class SegmentsConfig:
 class Segments:
     """Masks of one hierarchy of segments, the likeliest objects first; proposer "segments".
 
-    Any two masks of a frame are nested or share no pixel. Boxes are the tightest around the masks. Where a background
-    is known, what moves together is merged first and ranks higher.
+    Any two masks of a frame are nested or share no pixel. Boxes are the tightest around the masks. If a background is
+    known, parts that move together are merged first and rank higher.
 
-    score: in [0, 1], the IoU to expect with an object, by size, outline, contrast and persistence.
-    stability: the persistence of the segment: 1 − the cost at which it came to be / that at which it is merged.
+    score: in [0, 1], the expected IoU with an object, estimated from size, outline, contrast and persistence.
+    stability: the persistence of the segment: 1 − the cost at which it was formed / the cost at which it is merged.
     """
 
     def __init__(self, config: SegmentsConfig) -> None:
@@ -101,7 +101,7 @@ class Segments:
         while left.size and len(kept) < self.config.limit:
             best, left = int(left[0]), left[1:]
             kept.append(best)
-            # segments of one hierarchy are nested or apart: one piece of the smaller tells
+            # segments of one hierarchy are nested or disjoint: one superpixel of the smaller shows which
             nested = tree.members[left, some_piece[best]] | tree.members[best, some_piece[left]]
             iou = np.minimum(share[left], share[best]) / np.maximum(share[left], share[best])
             left = left[~nested | (iou <= self.config.max_iou)]
@@ -109,10 +109,10 @@ class Segments:
 
 
 def _expected_iou(tree: Hierarchy) -> NDArray[np.float32]:
-    """float32 (2N − 1,), in [0, 1]."""
+    """float32 (2N − 1,), in [0, 1]: the expected IoU of every segment with an object."""
     height, width = tree.superpixels.shape
     touched = (tree.box[:, :2] <= 0).sum(axis=1) + (tree.box[:, 2:] >= np.array([width, height])).sum(axis=1)
-    # 1 for a disc; the picture's border hides a part of the outline, about half of what touches it
+    # 1 for a disc; about half of the outline is hidden for a segment that touches the picture's border
     outline = np.where(touched > 0, 2 * np.pi, 4 * np.pi) * tree.area_px / np.maximum(tree.border, 1.0) ** 2
     still = (
         _CONSTANT
@@ -127,17 +127,17 @@ def _expected_iou(tree: Hierarchy) -> NDArray[np.float32]:
 
 
 def _moves(keyframe: Keyframe, size: tuple[int, int]) -> NDArray[np.float32] | None:
-    """float32 (h, w), in [0, 1], at the size to work at; None where no background is known."""
+    """float32 (h, w), in [0, 1]: how much each pixel of the scaled picture moves; None if no background is known."""
     motion = keyframe.motion
     if motion is None or not background_known(motion):
         return None
-    still = max(_STILL, 1.5 * float(np.median(motion[::2, ::2])))  # this camera's noise
+    still = max(_STILL, 1.5 * float(np.median(motion[::2, ::2])))  # the noise of the camera
     share = np.clip((motion - np.float32(still)) / (_MOVING - _STILL), 0.0, 1.0).astype(np.float32)
     return np.asarray(cv2.resize(share, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _enlarged(pieces: NDArray[np.int32], *, width: int, height: int) -> NDArray[np.int32]:
-    """int32 (height, width): the label of the nearest pixel; cv2's own takes no int32."""
+    """int32 (height, width): each pixel has the label of the nearest one; `cv2.resize` does not take int32."""
     small_height, small_width = pieces.shape
     rows = ((np.arange(height) + 0.5) * small_height / height).astype(np.intp)
     columns = ((np.arange(width) + 0.5) * small_width / width).astype(np.intp)

@@ -1,4 +1,4 @@
-"""Selective search: regions of a picture that look like one thing, by merging what is alike."""
+"""Proposes boxes by selective search, which merges similar segments of a picture."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -17,17 +17,17 @@ from schemas.frames import ImageArray, Keyframe
 from schemas.regions import Proposals
 
 _RING = 0.2  # width of the ring around a box, as a share of its width and height
-_EDGE_PX = 2  # half the width of the strip in which a box's border is looked for
+_EDGE_PX = 2  # half the width of the strip in which edges along a box's border count
 _AREA_POWER = 0.25
-_BORDER_FACTOR = 0.85  # for each side that lies on the picture's border: there is no edge to see there
+_BORDER_FACTOR = 0.85  # for each side on the picture's border, where no edge is visible
 _LEAST_SIDE_PX = 4
 
 
 @dataclass(frozen=True, slots=True)
 class SelectiveSearchConfig:
     """long_side_px: the picture is scaled down to this before the search; the cost grows with its square.
-    max_iou: of two boxes that overlap more than this, the better stays.
-    limit: most boxes a picture.
+    max_iou: of two boxes with a higher IoU, only the better is kept.
+    limit: maximum number of boxes per picture.
     """
 
     name: ClassVar[str] = "selective-search"
@@ -49,11 +49,11 @@ class SelectiveSearchConfig:
 class SelectiveSearch:
     """Boxes of merged segments (Uijlings et al., IJCV 2013; OpenCV's fast mode); proposer "selective".
 
-    Only where no background is known (pictures, short clips, moving cameras): it costs 0.1 to 0.2 s.
+    It runs only if no background is known (pictures, short clips, moving cameras), as it takes 0.1 to 0.2 s.
 
-    score: contrast of the box to a ring around it and strength of the edges along its border
-        (geometric mean, share of what is possible) · (share of the picture)^¼, a little less for each
-        side on the picture's border.
+    score: (geometric mean of the box's contrast with a ring around it and of the strength of the edges along its
+        border, as shares of their maxima) · (share of the picture)^¼, a little less for each side on the picture's
+        border.
     """
 
     def __init__(self, config: SelectiveSearchConfig) -> None:
@@ -70,7 +70,7 @@ class SelectiveSearch:
         if not len(rects):
             return Proposals.concat([])
         score = _score(small, rects)
-        # OpenCV's own order is random; ours falls by score, ties by the box
+        # OpenCV's own order is random; this one is by falling score, and ties are ordered by the box
         order = np.lexsort((*rects.T, -score))
         boxes = Boxes.from_pixels(rects[order], width_px=size[0], height_px=size[1])
         kept = nms(boxes, max_iou=self.config.max_iou, limit=self.config.limit)
@@ -78,7 +78,7 @@ class SelectiveSearch:
 
 
 def _search(small: ImageArray) -> PixelBoxes:
-    """int32 (N, 4): half-open pixel boxes, each once, in the order of their numbers."""
+    """int32 (N, 4): half-open pixel boxes without duplicates, in lexicographic order."""
     if min(small.shape[:2]) < _LEAST_SIDE_PX:
         return np.zeros((0, 4), np.int32)
     search = cv2.ximgproc.segmentation.createSelectiveSearchSegmentation()
@@ -91,10 +91,10 @@ def _search(small: ImageArray) -> PixelBoxes:
 
 
 def _score(small: ImageArray, rects: PixelBoxes) -> NDArray[np.float32]:
-    """float32 (N,), in [0, 1]."""
+    """float32 (N,), in [0, 1]: the score of each box."""
     height, width, _ = small.shape
     lab = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2LAB), np.float32)
-    # 255 levels of colour, and four times that from the Sobel operator
+    # maxima: 255 levels of colour, and four times that from the Sobel operator
     strength = np.sqrt(_contrast(lab, rects) / 255 * _border(lab, rects) / 1020)
     on_border = (rects[:, :2] <= 1).sum(axis=1) + (rects[:, 2:] >= np.array([width, height]) - 1).sum(axis=1)
     score = strength * (area_px(rects) / (width * height)) ** _AREA_POWER * _BORDER_FACTOR**on_border
@@ -102,7 +102,7 @@ def _score(small: ImageArray, rects: PixelBoxes) -> NDArray[np.float32]:
 
 
 def _contrast(lab: NDArray[np.float32], rects: PixelBoxes) -> NDArray[np.float64]:
-    """float64 (N,): distance of a box's mean colour from that of the ring around it."""
+    """float64 (N,): distance between the mean colours of each box and of the ring around it."""
     colour = IntegralImage(lab)
     margin = np.maximum(2, ((rects[:, 2:] - rects[:, :2]) * _RING).astype(np.int32))
     outer = colour.clipped(np.concatenate([rects[:, :2] - margin, rects[:, 2:] + margin], axis=1))
@@ -115,7 +115,7 @@ def _contrast(lab: NDArray[np.float32], rects: PixelBoxes) -> NDArray[np.float64
 
 
 def _border(lab: NDArray[np.float32], rects: PixelBoxes) -> NDArray[np.float64]:
-    """float64 (N,): mean strength of the edges along the four sides of a box."""
+    """float64 (N,): mean strength of the edges along the four sides of each box."""
     smooth = cv2.GaussianBlur(lab, (0, 0), 1)
     upright = IntegralImage(np.abs(cv2.Sobel(smooth, cv2.CV_32F, 1, 0)).max(axis=2))
     lying = IntegralImage(np.abs(cv2.Sobel(smooth, cv2.CV_32F, 0, 1)).max(axis=2))

@@ -1,1 +1,1 @@
-"""Proposers that hold a model."""
+"""Proposers that run a trained model."""

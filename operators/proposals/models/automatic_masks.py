@@ -1,4 +1,5 @@
-"""Automatic masks: what a promptable segmenter finds at every point of a grid, less what is unsure or said twice."""
+"""Proposes automatic masks: a promptable segmenter is run at every point of a grid, and doubtful and duplicate masks
+are dropped."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,17 +27,18 @@ if TYPE_CHECKING:  # plans are read without torch
 
 @dataclass(frozen=True, slots=True)
 class AutomaticMasksConfig:
-    """The segmenter, where it is asked, and which answers count. Defaults but for the last two are SAM 2's own.
+    """The segmenter, the points of its prompts, and which masks are kept. Defaults except the last two are SAM 2's own.
 
-    model: a folder or an id of the hub: SAM 2.1, SAM 3, EdgeTAM or SAM.
-    points_per_side: of the grid; cost grows with its square, and small things lie between the points of a coarse one.
-        A point takes about a sixth of a second of one CPU core with SAM 2.1 tiny: 32 × 32 of them ask for a GPU.
-    points_per_batch, frames_per_batch: through the model at once, on a CPU fewer; no region depends on them.
-    least_predicted_iou: what the model itself thinks less of is dropped.
-    least_stability: of the mask when its threshold moves up and down by stability_offset (of logits).
-    max_iou: of two masks whose boxes overlap more than this, the one of the higher predicted IoU stays.
-    min_area: least area of a mask, as a share of the frame.
-    limit: most masks a frame.
+    model: a folder or a hub id of SAM 2.1, SAM 3, EdgeTAM or SAM.
+    points_per_side: points of the grid per side; cost grows with its square, and a coarse grid misses small objects.
+        A point takes about a sixth of a second of one CPU core with SAM 2.1 tiny: 32 × 32 points need a GPU.
+    points_per_batch, frames_per_batch: batch sizes, smaller on a CPU; no region depends on them.
+    least_predicted_iou: masks with a lower IoU predicted by the model are dropped.
+    least_stability: masks with a lower stability are dropped, which is the IoU of the masks at thresholds
+        stability_offset above and below 0 (in logits).
+    max_iou: of two masks whose boxes have a higher IoU, the one with the higher predicted IoU is kept.
+    min_area: minimum area of a mask, as a share of the frame.
+    limit: maximum number of masks per frame.
     """
 
     name: ClassVar[str] = "masks"
@@ -74,15 +76,15 @@ class _Candidates:
 
 
 class AutomaticMasks:
-    """Masks at the points of a grid; proposer "sam2", "sam3", "edgetam" or "sam", by the model.
+    """Masks at the points of a grid; proposer "sam2", "sam3", "edgetam" or "sam", depending on the model.
 
-    Each point gives three masks (a part, the thing, the whole). The image encoder runs once a frame; points of
-    several frames share the decoder's batches. Masks grow to the frame's size on the device, are measured there, and
-    only those that stay are coded as run lengths. The grid is spread over the whole frame, whatever its shape.
+    Each point gives three masks (a part, the object, the whole). The image encoder runs once per frame; points of
+    several frames share the decoder's batches. Masks are enlarged to the size of the frame and measured on the device,
+    and only those that are kept are encoded as run lengths. The grid covers the whole frame, whatever its shape.
 
     score: predicted IoU, in [0, 1].
 
-    Raises ModelError where the model is missing or is no segmenter.
+    Raises ModelError if the model is missing or is not a segmenter.
     """
 
     def __init__(self, config: AutomaticMasksConfig) -> None:
@@ -97,7 +99,7 @@ class AutomaticMasks:
         self._grid = point_grid(config.points_per_side)
 
     def __call__(self, keyframes: Sequence[Keyframe]) -> list[Proposals]:
-        """One `Proposals` a keyframe."""
+        """One `Proposals` per keyframe."""
         found: list[Proposals] = []
         for start in range(0, len(keyframes), self.config.frames_per_batch):
             images = [keyframe.image for keyframe in keyframes[start : start + self.config.frames_per_batch]]
@@ -110,7 +112,7 @@ class AutomaticMasks:
         self._segmenter.close()
 
     def _candidates(self, frames: "Embedding") -> list[list[_Candidates]]:
-        """What is sure, stable and large enough, by frame."""
+        """The masks of each frame whose predicted IoU, stability and area are high enough, batch by batch."""
         found: list[list[_Candidates]] = [[] for _ in frames.sizes]
         for batch in self._segmenter.masks_at_points(frames, [self._grid] * len(frames)):
             sure = batch.predicted_iou >= self.config.least_predicted_iou
@@ -124,9 +126,9 @@ class AutomaticMasks:
 
     def _good(self, predicted_iou: NDArray[np.float32], logits: "torch.Tensor", size: tuple[int, int]) -> _Candidates:
         measures = self._segmenter.measures(logits, size, offset=self.config.stability_offset)
-        least_px = max(1.0, self.config.min_area * size[0] * size[1])  # an empty mask is no region
+        least_px = max(1.0, self.config.min_area * size[0] * size[1])  # an empty mask is not a region
         kept = np.flatnonzero((measures.stability >= self.config.least_stability) & (measures.area_px >= least_px))
-        # low-resolution logits stay on the device: a sixteenth of the masks they would grow to
+        # low-resolution logits stay on the device: they take a sixteenth of the memory of enlarged masks
         return _Candidates(predicted_iou[kept], measures.take(kept), logits[kept])
 
     def _best(self, parts: Sequence[_Candidates], size: tuple[int, int]) -> Proposals:
@@ -137,7 +139,7 @@ class AutomaticMasks:
         predicted_iou = np.concatenate([p.predicted_iou for p in parts])
         stability = np.concatenate([p.measures.stability for p in parts])
         boxes_px = np.concatenate([p.measures.boxes_px for p in parts])
-        order = np.lexsort((*boxes_px.T, -stability, -predicted_iou))  # ties by the mask, not by the order of points
+        order = np.lexsort((*boxes_px.T, -stability, -predicted_iou))  # ties are ordered by the mask, not by the points
         boxes = Boxes.from_pixels(boxes_px[order], width_px=size[1], height_px=size[0])
         kept = nms(boxes, max_iou=self.config.max_iou, limit=self.config.limit)
         chosen = order[kept]
@@ -152,7 +154,7 @@ class AutomaticMasks:
 
 
 def point_grid(per_side: int) -> NDArray[np.float32]:
-    """float32 (per_side², 2): x and y of the middles of as many equal cells, as shares of the frame, row by row."""
+    """float32 (per_side², 2): x and y of the centres of a grid of cells, as shares of the frame, row by row."""
     middles = ((np.arange(per_side) + 0.5) / per_side).astype(np.float32)
     y, x = np.meshgrid(middles, middles, indexing="ij")
     return np.stack([x, y], axis=-1).reshape(-1, 2)

@@ -1,4 +1,4 @@
-"""The 80 object classes of COCO, in the order of its 2017 annotations, with the words people use for them."""
+"""The 80 object classes of COCO, in the order of its 2017 annotations, with synonyms."""
 
 # COCO's own ids have gaps: ids 1 to 90, of which 80 are used.
 COCO_IDS: tuple[int, ...] = tuple(i for i in range(1, 91) if i not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83))
@@ -15,7 +15,7 @@ COCO_CLASSES: tuple[str, ...] = (
     "hair drier", "toothbrush",
 )  # fmt: skip
 
-# Other words for a class, as a person at a search box would write them; used as prompts in training only.
+# Synonyms that people might type into a search box; used as prompts in training only.
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "person": ("man", "woman", "child", "people", "pedestrian", "boy", "girl", "human"),
     "bicycle": ("bike", "cycle"),

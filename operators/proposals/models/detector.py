@@ -1,4 +1,4 @@
-"""Objects of the classes that a detector was trained for: RT-DETR, D-FINE, RF-DETR and the DETR family."""
+"""Proposes objects of the classes that a detector was trained on: RT-DETR, D-FINE, RF-DETR and the DETR family."""
 
 import difflib
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from operators.proposals.models.detection.found import Found
-from operators.proposals.models.detection.loading import Family, give_memory_back, load_detector
+from operators.proposals.models.detection.loading import Family, free_device_memory, load_detector
 from operators.proposals.proposer import Proposer
 from operators.runtime.settings import no_rows, weights
 from schemas import require
@@ -20,7 +20,7 @@ FAMILIES: dict[str, Family] = {
     "rt_detr": Family("RTDetrImageProcessorPil"),
     "rt_detr_v2": Family("RTDetrImageProcessorPil"),
     "d_fine": Family("RTDetrImageProcessorPil"),
-    # RF-DETR's own processor exists for torchvision alone; this one has the same settings and picks boxes alike
+    # RF-DETR's own processor needs torchvision; this one has the same settings and selects boxes in the same manner
     "rf_detr": Family("DeformableDetrImageProcessorPil", "interpolated"),
     "deformable_detr": Family("DeformableDetrImageProcessorPil"),
     "conditional_detr": Family("ConditionalDetrImageProcessorPil"),
@@ -30,12 +30,12 @@ FAMILIES: dict[str, Family] = {
 
 @dataclass(frozen=True, slots=True)
 class DetectorConfig:
-    """model: a folder or a name of the hub; RT-DETR, RT-DETRv2, D-FINE, RF-DETR, (Deformable, Conditional) DETR.
+    """model: a folder or a hub id of RT-DETR, RT-DETRv2, D-FINE, RF-DETR or (Deformable, Conditional) DETR.
 
-    least_score: what scores no more is left out.
-    classes: only these of the model's; empty means all.
-    limit: most boxes a frame.
-    batch: frames a forward pass; halved where they exceed the device's memory.
+    least_score: objects with this score or a lower one are dropped.
+    classes: the classes of the model to propose; empty means all.
+    limit: maximum number of boxes per frame.
+    batch: frames per forward pass; halved if they exceed the memory of the device.
     """
 
     name: ClassVar[str] = "detector"
@@ -56,10 +56,10 @@ class DetectorConfig:
 
 
 class Detector:
-    """One forward pass a batch; scores, classes and boxes by `transformers`' own post-processing. label: the class.
+    """One forward pass per batch; scores, classes and boxes by `transformers`' own post-processing. label: the class.
 
     proposer: the model's type, "rt-detr", "rt-detr-v2", "d-fine", "rf-detr" …
-    Raises ModelError for a model that is missing or another, PlanError for classes that it does not know.
+    Raises ModelError if the model is missing or of another type, PlanError for classes that it does not know.
     """
 
     def __init__(self, config: DetectorConfig) -> None:
@@ -76,22 +76,24 @@ class Detector:
         self._wanted = np.array(_places(config.classes, self._names, model=config.model), np.intp)
 
     def __call__(self, keyframes: Sequence[Keyframe]) -> list[Proposals]:
-        """One `Proposals` a keyframe."""
+        """One `Proposals` per keyframe."""
         return self._loaded.proposals(
             keyframes, self._detect, names=self._names, batch=self.config.batch, limit=self.config.limit
         )
 
     def close(self) -> None:
-        """Gives the device's memory back."""
+        """Frees the memory of the model on the device."""
         del self._loaded
-        give_memory_back()
+        free_device_memory()
 
     def _detect(self, images: Sequence[ImageArray]) -> list[Found]:
         import torch
 
         with torch.inference_mode():
             outputs = self._loaded.model(pixel_values=self._loaded.pixels(images))
-            more = {"top_k": outputs.logits.shape[1]} if self._loaded.kind == "rf_detr" else {}  # as its own processor
+            more = (
+                {"top_k": outputs.logits.shape[1]} if self._loaded.kind == "rf_detr" else {}
+            )  # as in its own processor
             results = self._loaded.processor.post_process_object_detection(
                 outputs, threshold=self.config.least_score, **more
             )

@@ -1,4 +1,4 @@
-"""Everything that can be told apart, with masks, by FastSAM: the optional package `ultralytics`, licensed AGPL-3.0."""
+"""Proposes masks of all objects by FastSAM, in the optional package `ultralytics`, which is licensed AGPL-3.0."""
 
 import importlib
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy as np
 from operators.checkpoints.loading import device_and_dtype
 from operators.masks.rle import encode_masks
 from operators.proposals.models.detection.found import in_batches
-from operators.proposals.models.detection.loading import give_memory_back
+from operators.proposals.models.detection.loading import free_device_memory
 from operators.proposals.proposer import Proposer
 from operators.runtime.settings import no_rows, weights
 from schemas import require
@@ -25,11 +25,11 @@ from schemas.regions import Proposals
 class FastSamConfig:
     """model: FastSAM's weights, a file such as FastSAM-s.pt. It is a pickle: code in it runs when it is loaded.
 
-    input_px: longer side at which frames are looked at.
-    least_score: what scores no more is left out.
-    max_iou: of two boxes that overlap more than this, the better stays.
-    limit: most regions a frame.
-    batch: frames a forward pass; halved where they exceed the device's memory.
+    input_px: longer side of the model's input.
+    least_score: regions with this score or a lower one are dropped.
+    max_iou: of two boxes with a higher IoU, only the better is kept.
+    limit: maximum number of regions per frame.
+    batch: frames per forward pass; halved if they exceed the memory of the device.
     """
 
     name: ClassVar[str] = "fastsam"
@@ -54,12 +54,12 @@ class FastSamConfig:
 
 
 class FastSam:
-    """Regions of no class, each with its mask; proposer "fastsam".
+    """Regions without a class, each with a mask; proposer "fastsam".
 
-    Never on by default: `ultralytics` is AGPL-3.0, which binds whoever offers a service with it. The package is
-    imported here alone, when it is chosen.
+    It is never used by default: `ultralytics` is AGPL-3.0, which binds whoever offers a service with it. The package is
+    imported only here, and only if this proposer is chosen.
 
-    Raises ModelError where the package or the weights are not there, before it could fetch any.
+    Raises ModelError if the package or the weights are missing, before `ultralytics` could download any.
     """
 
     def __init__(self, config: FastSamConfig) -> None:
@@ -80,30 +80,30 @@ class FastSam:
             ) from error
         try:
             self._model = package.FastSAM(str(path))
-        except Exception as error:  # whatever unpickling a file raises
+        except Exception as error:  # unpickling a file can raise any error
             raise ModelError(f"{config.model} cannot be read as FastSAM's weights: {error}") from error
         self._device, _ = device_and_dtype()
 
     def __call__(self, keyframes: Sequence[Keyframe]) -> list[Proposals]:
-        # frames of one size only: others would be padded to their neighbours'
+        # only frames of one size share a batch: others would be padded to the largest
         images = [keyframe.image for keyframe in keyframes]
         return in_batches(
             images, self._segment, alike=lambda image: image.shape, size=self.config.batch, device=self._device
         )
 
     def close(self) -> None:
-        """Gives the device's memory back."""
+        """Frees the memory of the model on the device."""
         del self._model
-        give_memory_back()
+        free_device_memory()
 
     def _segment(self, images: list[ImageArray]) -> list[Proposals]:
         results = self._model.predict(
-            [np.ascontiguousarray(image[..., ::-1]) for image in images],  # it takes arrays for BGR
+            [np.ascontiguousarray(image[..., ::-1]) for image in images],  # it expects BGR
             imgsz=self.config.input_px,
             conf=self.config.least_score,
             iou=self.config.max_iou,
             max_det=self.config.limit,
-            retina_masks=True,  # of the frame's size
+            retina_masks=True,  # masks of the frame's size
             device=str(self._device),
             verbose=False,
         )
@@ -111,7 +111,7 @@ class FastSam:
 
 
 def _proposals(result: Any, image: ImageArray) -> Proposals:
-    """result: `Results` of ultralytics; boxes in pixels (N, 4), masks (N, H, W), None where nothing was found."""
+    """result: `Results` of ultralytics; boxes in pixels (N, 4), masks (N, H, W), None if nothing was found."""
     if result.masks is None or not len(result.boxes):
         return Proposals.concat([])
     height, width, _ = image.shape

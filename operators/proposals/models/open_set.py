@@ -1,4 +1,4 @@
-"""Objects of whatever names are asked for: Grounding DINO, OWLv2 and OmDet-Turbo with a vocabulary."""
+"""Proposes objects that a vocabulary names, by Grounding DINO, OWLv2 or OmDet-Turbo."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from operators.proposals.models.coco_classes import COCO_CLASSES
 from operators.proposals.models.detection.found import Found
-from operators.proposals.models.detection.loading import Family, LoadedDetector, give_memory_back, load_detector
+from operators.proposals.models.detection.loading import Family, LoadedDetector, free_device_memory, load_detector
 from operators.proposals.proposer import Proposer
 from operators.runtime.settings import no_rows, weights
 from schemas import require
@@ -22,22 +22,22 @@ FAMILIES: dict[str, Family] = {
     "owlvit": Family("OwlViTImageProcessorPil", text=True),
     "omdet-turbo": Family("DetrImageProcessorPil", text=True),
 }
-# below what `transformers` keeps nothing by default, model by model
+# default thresholds of `transformers`, model by model
 LEAST_SCORES = {"grounding-dino": 0.25, "mm-grounding-dino": 0.25, "owlv2": 0.1, "owlvit": 0.1, "omdet-turbo": 0.3}
 
 
 @dataclass(frozen=True, slots=True)
 class OpenSetConfig:
-    """model: a folder or a name of the hub; Grounding DINO, MM Grounding DINO, OWLv2, OWL-ViT or OmDet-Turbo.
+    """model: a folder or a hub id of Grounding DINO, MM Grounding DINO, OWLv2, OWL-ViT or OmDet-Turbo.
 
-    vocabulary: what is looked for, in words: "red car", "person with a backpack"; empty means COCO's 80 classes.
-    vocabulary_file: a text file with a phrase a line, in place of `vocabulary`. It is read when the plan is made; from
-        then on its lines are the plan's vocabulary, so that the plan says what was looked for.
-    least_score: what scores no more is left out; None means the model's usual: 0.25 for Grounding DINO, 0.1 for OWL,
-        0.3 for OmDet-Turbo.
-    least_text_score: of Grounding DINO: how probable one of its words must be for a phrase to name a box.
-    limit: most boxes a frame.
-    batch: frames a forward pass; halved where they exceed the device's memory.
+    vocabulary: phrases to look for, e.g. "red car", "person with a backpack"; empty means COCO's 80 classes.
+    vocabulary_file: a text file with one phrase per line, in place of `vocabulary`. It is read when the plan is made;
+        from then on its lines are the plan's vocabulary, so that the plan records what was looked for.
+    least_score: boxes with this score or a lower one are dropped; None means the model's default: 0.25 for Grounding
+        DINO, 0.1 for OWL, 0.3 for OmDet-Turbo.
+    least_text_score: for Grounding DINO, how probable a word of a phrase must be for the phrase to name a box.
+    limit: maximum number of boxes per frame.
+    batch: frames per forward pass; halved if they exceed the memory of the device.
     """
 
     name: ClassVar[str] = "open-set"
@@ -45,7 +45,7 @@ class OpenSetConfig:
 
     model: str = field(default="", metadata=weights())
     vocabulary: tuple[str, ...] = ()
-    vocabulary_file: str | None = field(default=None, metadata=no_rows())  # its phrases count, as the vocabulary
+    vocabulary_file: str | None = field(default=None, metadata=no_rows())  # its phrases count as the vocabulary
     least_score: float | None = None
     least_text_score: float = 0.25
     limit: int = 64
@@ -54,7 +54,7 @@ class OpenSetConfig:
     def __post_init__(self) -> None:
         if self.vocabulary_file is not None:
             if self.vocabulary:
-                raise InvalidValueError("vocabulary and vocabulary_file answer the same question; give one of them")
+                raise InvalidValueError("vocabulary and vocabulary_file are both given; give one of them")
             object.__setattr__(self, "vocabulary", _phrases_in(Path(self.vocabulary_file).expanduser()))
             object.__setattr__(self, "vocabulary_file", None)
         object.__setattr__(self, "vocabulary", tuple(phrase.strip() for phrase in self.vocabulary))
@@ -69,10 +69,10 @@ class OpenSetConfig:
 
 
 class OpenSet:
-    """What of a vocabulary is in each frame. label: the phrase of the vocabulary, as it was given.
+    """Finds the phrases of a vocabulary in each frame. label: the phrase as it was given.
 
     proposer: the model's type, "grounding-dino", "mm-grounding-dino", "owlv2", "owlvit", "omdet-turbo".
-    Raises ModelError for a model that is missing or another, PlanError for a phrase that it cannot read.
+    Raises ModelError if the model is missing or of another type, PlanError for a phrase that it cannot read.
     """
 
     def __init__(self, config: OpenSetConfig) -> None:
@@ -88,21 +88,21 @@ class OpenSet:
         self._detect = model_for(config, self._loaded, self._vocabulary)
 
     def __call__(self, keyframes: Sequence[Keyframe]) -> list[Proposals]:
-        """One `Proposals` a keyframe."""
+        """One `Proposals` per keyframe."""
         return self._loaded.proposals(
             keyframes, self._detect, names=self._vocabulary, batch=self.config.batch, limit=self.config.limit
         )
 
     def close(self) -> None:
-        """Gives the device's memory back."""
+        """Frees the memory of the model on the device."""
         del self._loaded, self._detect
-        give_memory_back()
+        free_device_memory()
 
 
 def model_for(
     config: OpenSetConfig, loaded: LoadedDetector, vocabulary: Sequence[str]
 ) -> Callable[[Sequence[ImageArray]], list[Found]]:
-    """What looks for the vocabulary in frames of one input size, by a model of that kind."""
+    """The detector that looks for the vocabulary in frames of one input size, for the type of the loaded model."""
     from operators.proposals.models.detection.grounding import Grounding
     from operators.proposals.models.detection.known_texts import know_texts
     from operators.proposals.models.detection.omdet import OmDet
@@ -124,5 +124,5 @@ def _phrases_in(path: Path) -> tuple[str, ...]:
         raise InvalidValueError(f"vocabulary_file {path} cannot be read: {error}") from error
     phrases = tuple(line.strip() for line in lines if line.strip())
     if not phrases:
-        raise InvalidValueError(f"vocabulary_file {path} holds no phrase; write one a line")
+        raise InvalidValueError(f"vocabulary_file {path} holds no phrase; write one per line")
     return phrases

@@ -1,1 +1,1 @@
-"""Windows that follow no thing in the picture: where they lie is the same in every frame of one shape."""
+"""Proposers of static windows, which are the same for all frames of one shape."""

@@ -1,4 +1,4 @@
-"""Complete Cover: square windows of many sizes, so that an object of any size fills its share of one.
+"""Complete Cover: square windows of many sizes, so that an object of any size fills a large share of one of them.
 
 Source: DetailCLIP, section 3.3 and appendix A.1 and A.3.1.
 """
@@ -19,7 +19,7 @@ from schemas.regions import Proposals
 
 @dataclass(frozen=True, slots=True)
 class CompleteCoverConfig:
-    """k: the smallest windows have 1/k of the frame's shorter side."""
+    """k: the side of the smallest windows is 1/k of the frame's shorter side."""
 
     name: ClassVar[str] = "complete-cover"
     makes_masks: ClassVar[bool] = False
@@ -37,12 +37,12 @@ class CompleteCoverConfig:
 class CoverLevel:
     """Windows of one size; lengths are shares of the frame's shorter side.
 
-    per_axis: windows along the shorter side, evenly spaced, the first and the last flush with the border.
-    side: of a window.
-    overlap: of neighbouring windows. An object whose longer side is at most this lies wholly inside one
-        window of the level, wherever it stands.
-    least_share: the least that an object which only this level and larger ones hold wherever it stands
-        fills of the window's side; 0 for the smallest level that holds anything, and for the tiling.
+    per_axis: number of windows along the shorter side, evenly spaced, the first and the last flush with the border.
+    side: the side of a window.
+    overlap: overlap of neighbouring windows. An object whose longer side is at most this is entirely inside some window
+        of the level, wherever it is.
+    least_share: lower bound on the share of the window's side that an object fills, if smaller levels do not contain
+        it wherever it is; 0 for the smallest level with an overlap, and for the tiling.
     """
 
     per_axis: int
@@ -54,14 +54,13 @@ class CoverLevel:
 def cover_levels(k: int) -> tuple[CoverLevel, ...]:
     """The levels of `CC@k`, smallest windows first.
 
-    Level m = 1…k has windows of side m/k, `ceil((k·c − (m−1)) / (m·c − (m−1)))` an axis for a large c,
-    which is `floor(k/m) + 1`, but k for m = 1 and 1 for m = k. Levels of equal count are one: the
-    largest m survives, because at the same count it has the largest overlap, so it holds the largest
-    objects.
+    Level m = 1…k has windows of side m/k, `ceil((k·c − (m−1)) / (m·c − (m−1)))` per axis for a large c, which is
+    `floor(k/m) + 1`, but k for m = 1 and 1 for m = k. Of levels with the same count only that with the largest m is
+    kept, as it has the largest overlap and so contains the largest objects.
 
-    Guarantee: an object whose longer side is d lies wholly inside a window of the first level with
-    `overlap >= d`, wherever it stands, and fills at least that level's `least_share` of the window's
-    side. The last level, the whole frame, holds everything.
+    Guarantee: an object whose longer side is d is entirely inside some window of the first level with `overlap >= d`,
+    wherever it is, and fills at least `least_share` of the window's side. The last level, the whole frame, contains
+    every object.
     """
     largest: dict[int, int] = {}
     for m in range(1, k + 1):
@@ -78,11 +77,11 @@ def cover_levels(k: int) -> tuple[CoverLevel, ...]:
 
 
 class CompleteCover:
-    """The windows of `CC@k`; the proposer of a window is "cover-n", n windows along the shorter side.
+    """The windows of `CC@k`; the proposer of a window is "cover-n", n being the number along the shorter side.
 
-    Frames that are not square: windows are squares in pixels, repeated along the longer side with at
-    least the overlap of the shorter one. The last level is the whole frame and the squares of its
-    shorter side, because no number of squares holds every object of that side.
+    In frames that are not square, windows are squares in pixels, repeated along the longer side with at least the
+    overlap along the shorter side. The last level is the whole frame and squares of its shorter side, as no number of
+    squares contains every object of that size.
     """
 
     def __init__(self, config: CompleteCoverConfig) -> None:
@@ -123,7 +122,7 @@ def _per_axis(k: int, m: int) -> int:
 
 
 def _starts(level: CoverLevel, length: Fraction) -> list[float]:
-    """Upper left ends of the windows along an axis, evenly spaced and flush with both borders."""
+    """Start positions of the windows along an axis, evenly spaced and flush with both borders."""
     stride = level.side - level.overlap if level.per_axis > 1 else level.side
     gaps = math.ceil((length - level.side) / stride)
     step = (length - level.side) / gaps if gaps else Fraction(0)

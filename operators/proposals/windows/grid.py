@@ -1,4 +1,4 @@
-"""Static grids: the baseline proposals, equal in every frame."""
+"""Proposes static grids, the baseline, equal in every frame."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,7 +14,7 @@ from schemas.regions import Proposals
 
 @dataclass(frozen=True, slots=True)
 class GridConfig:
-    """cells: the scales; n gives n×n cells that touch and cover the frame."""
+    """cells: the scales; each n gives n×n cells that tile the frame."""
 
     name: ClassVar[str] = "grid"
     makes_masks: ClassVar[bool] = False
@@ -30,13 +30,13 @@ class GridConfig:
 
 
 class StaticGrid:
-    """n×n cells at each scale, by row; the proposer of a cell is "grid-n"."""
+    """n×n cells at each scale, row by row; the proposer of a cell is "grid-n"."""
 
     def __init__(self, config: GridConfig) -> None:
         parts = [Proposals.of(_cells(n), score=1.0, proposer=f"grid-{n}") for n in sorted(set(config.cells))]
         self._proposals = Proposals.concat(parts)
 
-    def __call__(self, keyframe: Keyframe) -> Proposals:  # noqa: ARG002 (a grid looks at no pixel)
+    def __call__(self, keyframe: Keyframe) -> Proposals:  # noqa: ARG002 (a grid ignores pixels)
         return self._proposals
 
 

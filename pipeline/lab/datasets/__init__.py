@@ -1,1 +1,1 @@
-"""Data sets on local folders, each layout read by a file of its own into one type."""
+"""Reads data sets in local folders into one type; each layout has a file of its own."""

@@ -1,4 +1,4 @@
-"""COCO folders: `instances_*.json` and `captions_*.json`, in the folder or its `annotations/`, and the pictures.
+"""Reads COCO folders: `instances_*.json` and `captions_*.json`, in the folder or its `annotations/`, and pictures.
 
 Source: https://cocodataset.org/#format-data
 """
@@ -18,12 +18,12 @@ def is_coco(folder: Path) -> bool:
 
 
 def has_instances(folder: Path) -> bool:
-    """Whether objects are marked, not captions alone."""
+    """Whether a COCO folder has objects and not only captions."""
     return any("instances" in files for files in _splits(folder).values())
 
 
 def read_instances(folder: Path) -> Iterator[tuple[CocoJson, tuple[Path, ...]]]:
-    """The objects of every split, by name, and the folders in which its pictures are looked for."""
+    """Yields the objects of every split, in order of names, and the folders in which its pictures are searched for."""
     for split, files in _splits(folder).items():
         if "instances" in files:
             yield CocoJson.load(files["instances"]), _picture_folders(folder, split)
@@ -32,10 +32,10 @@ def read_instances(folder: Path) -> Iterator[tuple[CocoJson, tuple[Path, ...]]]:
 def read_coco(folder: Path, *, split: str | None = None, masks: bool = False) -> Dataset:
     """Pictures with boxes and captions by file name; classes in the order of their ids.
 
-    split: what stands behind `instances_`; needed where there are several. Pictures are looked for in `images/`,
-    `images/SPLIT/`, `SPLIT/` and the folder itself.
-    masks: read the outlines too.
-    Raises SourceError, naming file and entry, for what is broken or missing.
+    split: the part of the file name after `instances_`; needed if there are several. Pictures are searched for in
+        `images/`, `images/SPLIT/`, `SPLIT/` and the folder itself.
+    masks: whether to read outlines too.
+    Raises SourceError, with the file and entry, for anything broken or missing.
     """
     found = _splits(folder)
     split = chosen_split(folder, found, split)

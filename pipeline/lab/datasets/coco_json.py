@@ -1,4 +1,4 @@
-"""The JSON that COCO and LVIS share: pictures, categories, and annotations with box, outline and flags."""
+"""Reads the JSON format that COCO and LVIS share: pictures, categories, and annotations with box, outline and flags."""
 
 import json
 import math
@@ -18,7 +18,7 @@ from schemas.masks import Mask
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of a JSON list that knows its place, so that what is wrong with it is said with file and index."""
+    """One entry of a JSON list, with its place, so that errors name the file and the index."""
 
     values: Mapping[str, object]
     place: str
@@ -45,7 +45,7 @@ class Entry:
         return value
 
     def box(self) -> tuple[float, float, float, float]:
-        """Pixels, `(x, y, width, height)`."""
+        """The box in pixels, `(x, y, width, height)`."""
         value = self.values.get("bbox")
         good = isinstance(value, list) and len(value) == 4 and all(_is_number(n) for n in value)
         if not good or not isinstance(value, list) or min(value[2:]) < 0:
@@ -56,9 +56,9 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class CocoJson:
-    """One file: its entries by what they are, checked as they are used.
+    """One file: its entries by kind, which are checked when they are used.
 
-    licences: address by the id that a picture's `license` names.
+    licences: the address of each licence, by the id in a picture's `license`.
     """
 
     path: Path
@@ -69,7 +69,7 @@ class CocoJson:
 
     @classmethod
     def load(cls, path: Path, *, categories: bool = True) -> "CocoJson":
-        """categories: whether there must be some; captions have none. Raises SourceError for a broken file."""
+        """categories: whether the file must have them; captions have none. Raises SourceError for a broken file."""
         try:
             document = json.loads(path.read_bytes())
         except (OSError, ValueError) as error:
@@ -86,12 +86,12 @@ class CocoJson:
         )
 
     def classes(self) -> dict[int, int]:
-        """Category id → index, in the order of ids, as every COCO tool counts. Raises SourceError for an id twice."""
+        """Category id → index in the order of ids, as in every COCO tool. Raises SourceError for a duplicate id."""
         by_id = _unique(self.categories)
         return {category: index for index, category in enumerate(sorted(by_id))}
 
     def annotations_by_image(self) -> dict[int, list[Entry]]:
-        """Image id → its annotations; every image is there. Raises SourceError for an annotation of none of them."""
+        """Image id → its annotations, for every image. Raises SourceError for an annotation of an unknown image."""
         found: dict[int, list[Entry]] = {image: [] for image in _unique(self.images)}
         for entry in self.annotations:
             of = found.get(entry.integer("image_id"))
@@ -104,10 +104,10 @@ class CocoJson:
 def objects_of(
     annotations: list[Entry], classes: Mapping[int, int], *, width_px: int, height_px: int, masks: bool
 ) -> Objects:
-    """What the annotations of one picture mark. Boxes are cut to it.
+    """The annotated objects of one picture, with boxes clipped to the picture.
 
-    masks: whether outlines are read too. Raises SourceError, with the entry's place, for an unknown category, and for a
-    box or an outline that cannot be one.
+    masks: whether to read outlines too. Raises SourceError, with the entry's place, for an unknown category, and for an
+    invalid box or outline.
     """
     boxes_px, labels, flags, areas, outlines = [], [], [], [], []
     for entry in annotations:
@@ -142,9 +142,9 @@ def objects_of(
 
 
 def mask_of(entry: Entry, *, width_px: int, height_px: int) -> Mask | None:
-    """Polygons or run lengths, compressed or not; None where the annotation has no outline.
+    """The mask of polygons or of run lengths, compressed or not; None if the annotation has no outline.
 
-    Raises SourceError, with the entry's place, for what is neither, and for an outline of another size.
+    Raises SourceError, with the entry's place, for any other outline, and for one of another size.
     """
     outline = entry.values.get("segmentation")
     if not outline:
@@ -160,7 +160,7 @@ def mask_of(entry: Entry, *, width_px: int, height_px: int) -> Mask | None:
         else:
             raise TypeError(f"it is {type(outline).__name__}")
         size, area = list(coded["size"]), int(coco.area(coded))
-    except Exception as error:  # pycocotools raises a bare Exception for what it does not know
+    except Exception as error:  # pycocotools raises a bare Exception for bad input
         raise entry.error(f"segmentation is neither polygons nor run lengths: {error}") from None
     if size != [height_px, width_px]:
         raise entry.error(f"segmentation is of {size[1]}x{size[0]} px, the picture has {width_px}x{height_px} px")
@@ -192,7 +192,7 @@ def _is_number(value: object) -> bool:
 
 
 def chosen_split(folder: Path, found: Collection[str], split: str | None) -> str:
-    """The split that was named, or the only one. Raises SourceError where that leaves none."""
+    """The named split, or the only one. Raises SourceError if there is no such split."""
     if split is None and len(found) == 1:
         (split,) = found
     if split is None or split not in found:

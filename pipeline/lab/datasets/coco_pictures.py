@@ -1,4 +1,4 @@
-"""Pictures whose objects are of COCO's 80 classes: what the embedded model's head is trained and measured on."""
+"""Reads pictures with objects of COCO's 80 classes, on which the head of the embedded model is trained and measured."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from schemas.errors import SourceError
 
 
 def coco_folders(folder: Path) -> list[Path]:
-    """Folders directly in it that hold `images/` and either `instances_*.json` or `labels/`, by name; else itself."""
+    """Subfolders that hold `images/` and either `instances_*.json` or `labels/`, by name, else the folder itself."""
     found = sorted(
         inner
         for inner in folder.iterdir()
@@ -24,17 +24,17 @@ def coco_folders(folder: Path) -> list[Path]:
 
 
 def read_coco_pictures(folder: Path, *, split: str | None = None) -> Dataset:
-    """The pictures of a COCO or YOLO folder by path, with the objects that count and labels as index into COCO_CLASSES.
+    """The pictures of a COCO or YOLO folder by path, with objects without flags, labelled by index into COCO_CLASSES.
 
-    split: as for `read_coco` and `read_yolo`. In a YOLO folder without a list of names, classes are counted as COCO's.
-    Raises SourceError, naming file and entry, for what is broken or missing, and for a class that is none of the 80.
+    split: as for `read_coco` and `read_yolo`. A YOLO folder without a list of names has COCO's classes in their order.
+    Raises SourceError, with the file and entry, for anything broken or missing, and for a class that is not COCO's.
     """
     if has_instances(folder):
         dataset = read_coco(folder, split=split)
     elif is_yolo(folder):
         dataset = read_yolo(folder, split=split, unlisted=COCO_CLASSES)
     else:
-        raise SourceError(f"{folder} is no COCO folder: it holds neither instances_*.json nor images/ and labels/")
+        raise SourceError(f"{folder} is not a COCO folder: it holds neither instances_*.json nor images/ and labels/")
     number = {name: index for index, name in enumerate(COCO_CLASSES)}
     if unknown := [each.name for each in dataset.classes if each.name not in number]:
         raise SourceError(f"{folder} has classes that are none of COCO's {len(number)}: {', '.join(unknown)}")

@@ -1,4 +1,4 @@
-"""What people marked in pictures and in frames of a video, in one type whatever layout the folder has."""
+"""The type of all data sets: pictures or frames of a video, with the objects that people annotated in them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,10 +21,10 @@ Frequency = Literal["rare", "common", "frequent"]
 
 
 class Flag(IntFlag):
-    """Why an object is neither asked for nor a mistake when it is found.
+    """Why an object is excluded from judgement: it is not part of a query, and finding it is not a mistake.
 
-    CROWD: many things under one box (COCO). IGNORE: not to be judged (COCO's `ignore`, confidence 0 of MOT Challenge, a
-    box without area). DIFFICULT: hard to recognise (PASCAL VOC).
+    CROWD: many objects in one box (COCO). IGNORE: marked to be ignored (COCO's `ignore`, confidence 0 of MOT Challenge,
+    a box without area). DIFFICULT: hard to recognise (PASCAL VOC).
     """
 
     NONE = 0
@@ -35,7 +35,7 @@ class Flag(IntFlag):
 
 @dataclass(frozen=True, slots=True)
 class ClassName:
-    """name: in words, as it is asked for. frequency: how often it is shown, where the data set says so (LVIS)."""
+    """name: the words of a query for the class. frequency: how often it is shown, if the data set says so (LVIS)."""
 
     name: str
     frequency: Frequency | None = None
@@ -43,12 +43,12 @@ class ClassName:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Objects:
-    """N marked things of one picture.
+    """N annotated objects of one picture.
 
     labels: intp (N,), index into the data set's classes. flags: uint8 (N,), sums of `Flag`.
-    area_px: float32 (N,), pixels; of the outline where the data set gives it, else of the box.
-    masks: one each, None where there is none or none were asked for.
-    identities: int64 (N,), who it is, from frame to frame; −1 where nobody says.
+    area_px: float32 (N,), pixels; area of the outline if the data set has one, else of the box.
+    masks: one per object, None if it has none or masks were not read.
+    identities: int64 (N,), the same number for the same individual in all frames; −1 if unknown.
     """
 
     boxes: Boxes
@@ -81,7 +81,7 @@ class Objects:
         masks: Sequence[Mask | None] | None = None,
         identities: NDArray[np.int64] | None = None,
     ) -> "Objects":
-        """What is not given: no flag, the box's area, no mask, nobody. A box without area gets the flag IGNORE."""
+        """Defaults: no flag, the area of the box, no mask, unknown identity. Boxes without area get the flag IGNORE."""
         n = len(boxes)
         of_boxes = boxes.area() * np.float32(width_px * height_px)
         flagged = np.zeros(n, np.uint8) if flags is None else np.array(flags, np.uint8).reshape(n)
@@ -98,7 +98,7 @@ class Objects:
         return len(self.boxes)
 
     def where(self, keep: NDArray[np.bool_]) -> "Objects":
-        """keep: bool (N,)."""
+        """The objects for which `keep`, bool (N,), is true."""
         return Objects(
             self.boxes[keep],
             self.labels[keep],
@@ -110,18 +110,19 @@ class Objects:
 
     @property
     def counted(self) -> NDArray[np.bool_]:
-        """bool (N,): which have no flag."""
+        """bool (N,): true for objects without flags."""
         counted: NDArray[np.bool_] = self.flags == 0
         return counted
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledFrame:
-    """One picture, or one frame of a video, and what is marked in it.
+    """One picture, or one frame of a video, and its annotated objects.
 
-    path: of the picture or the video. pts: of the frame; None for a picture. width_px, height_px: as it is shown.
-    absent: classes that somebody looked for and did not find. None: every class without an object is absent.
-        Elsewhere nobody looked for the others (LVIS), so that nothing is known of them.
+    path: file of the picture or the video. pts: PTS of the frame; None for a picture. width_px, height_px: size as it
+        is shown.
+    absent: classes that annotators looked for and did not find; nothing is known of other classes without an object
+        (LVIS). None: every class without an object is absent.
     """
 
     path: Path
@@ -141,9 +142,9 @@ class LabelledFrame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """Labelled frames, by path and PTS. video: the source that all frames are of, None for pictures.
+    """Labelled frames, by path and PTS. video: the source of all frames, None for pictures.
 
-    Raises InvalidValueError where a label is beyond the classes or a frame is there twice.
+    Raises InvalidValueError if a label is not an index of a class, or a frame occurs twice.
     """
 
     name: str
@@ -164,12 +165,12 @@ class Dataset:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Every picture or video once, in order."""
+        """The files of all pictures or of the video, without duplicates, in order."""
         return tuple(dict.fromkeys(frame.path for frame in self.frames))
 
     @property
     def objects(self) -> int:
-        """How many things are marked, flagged ones too."""
+        """The number of annotated objects, including flagged ones."""
         return sum(len(frame.objects) for frame in self.frames)
 
     def __repr__(self) -> str:

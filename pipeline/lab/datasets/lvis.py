@@ -1,7 +1,7 @@
-"""LVIS folders: `lvis_*.json`, in the folder or its `annotations/`, over the pictures of COCO.
+"""Reads LVIS folders: `lvis_*.json`, in the folder or its `annotations/`, over the pictures of COCO.
 
-Nobody looked for all 1,203 classes in every picture: a class is known to be shown (it has a box), known to be absent
-(`neg_category_ids`), or unknown, and then the picture counts neither way for it.
+Annotators did not look for all 1,203 classes in every picture: a class is known to be shown (it has a box), known to be
+absent (`neg_category_ids`), or unknown. A picture is not judged for its unknown classes.
 Source: Gupta, Dollár and Girshick, "LVIS", 2019, §3; https://www.lvisdataset.org/dataset
 """
 
@@ -20,11 +20,11 @@ def is_lvis(folder: Path) -> bool:
 
 
 def read_lvis(folder: Path, *, split: str | None = None, masks: bool = False) -> Dataset:
-    """As `read_coco`, with the classes' frequencies and with what is known to be absent.
+    """Like `read_coco`, with the frequencies of classes and with the classes that are known to be absent.
 
-    split: the name of the JSON file without `lvis_` and `.json`, `v1_val` for one; needed where there are several.
-    Pictures are looked for in `images/`, in the folder, and there by the last folder of `coco_url` (`val2017/…`) too.
-    Raises SourceError, naming file and entry, for what is broken or missing.
+    split: the name of the JSON file without `lvis_` and `.json`, e.g. `v1_val`; needed if there are several.
+    Pictures are searched for in `images/` and in the folder, also below the last folder of `coco_url` (`val2017/…`).
+    Raises SourceError, with the file and entry, for anything broken or missing.
     """
     found = _splits(folder)
     split = chosen_split(folder, found, split)
@@ -68,7 +68,7 @@ def _class_name(entry: Entry) -> ClassName:
 
 
 def _picture(image: Entry, folder: Path) -> Path:
-    """Version 1 names pictures by their address alone: `http://images.cocodataset.org/val2017/000000397133.jpg`."""
+    """Version 1 names pictures only by their address: `http://images.cocodataset.org/val2017/000000397133.jpg`."""
     name = image.text("file_name" if "file_name" in image.values else "coco_url")
     name = name.partition("://")[2].partition("/")[2] or name
     folders = (folder, folder / "images")

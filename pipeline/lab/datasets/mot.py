@@ -1,7 +1,7 @@
-"""Videos with ground-truth boxes in MOT Challenge format: a clip or numbered pictures, and `gt.txt`.
+"""Reads videos with ground-truth boxes in MOT Challenge format: a clip or numbered pictures, and `gt.txt`.
 
 A row is `frame, identity, left, top, width, height, confidence, …`: pixels, frames counted from 1 as they are shown.
-With nine columns (MOT16 and later) the eighth is a class; with ten (MOT15) the last three are places in the world.
+With nine columns (MOT16 and later) the eighth is a class; with ten (MOT15) the last three are world coordinates.
 Source: Leal-Taixé et al., "MOTChallenge 2015", §3.3; Milan et al., "MOT16", table 6.
 """
 
@@ -25,7 +25,7 @@ from schemas.sources import Source
 
 LOOKED_FOR = "MOT Challenge: gt.txt or gt/gt.txt, and one video or img1/"
 PERSON = "person"
-_CLASSES = (  # of MOT16 and later, by number from 1; their pedestrians are our persons
+_CLASSES = (  # classes of MOT16 and later, by number from 1; their pedestrians are called persons here
     *(PERSON, "person on vehicle", "car", "bicycle", "motorbike", "vehicle", "static person", "distractor"),
     *("occluder", "occluder on the ground", "occluder full", "reflection", "crowd"),
 )
@@ -37,10 +37,10 @@ RowArray = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class MotSequence:
-    """A video and where people stand in it.
+    """A video and the boxes of people in it.
 
-    boxes: PTS → the boxes of the frame shown then; every frame of the video is there, most with several boxes.
-    identities: PTS → int64 (N,), who stands in each of these boxes.
+    boxes: PTS → the boxes of that frame, for every frame of the video; most have several boxes.
+    identities: PTS → int64 (N,), the person in each of these boxes.
     """
 
     source: Source
@@ -48,7 +48,7 @@ class MotSequence:
     identities: dict[int, NDArray[np.int64]] = field(default_factory=dict)
 
     def peopled_frames(self, *, every: int) -> Iterator[tuple[ImageArray, Boxes]]:
-        """Every `every`-th frame, counted from the first, if it shows somebody: uint8 (H, W, 3) RGB, and its boxes."""
+        """Yields every `every`-th frame from the first on, if it shows a person: uint8 (H, W, 3) RGB, and its boxes."""
         with VideoReader(self.source.uri, self.source) as reader:
             for frame in islice(reader.frames(self.source.span.start), 0, None, every):
                 if len(self.boxes[frame.pts]):
@@ -56,9 +56,9 @@ class MotSequence:
 
 
 def read_sequence(folder: Path) -> MotSequence:
-    """The one video in `folder` with its `gt.txt`, without its rows of confidence 0.
+    """The only video in `folder` with its `gt.txt`, without rows of confidence 0.
 
-    Raises SourceError where one of the files is missing, and for a row that cannot be one.
+    Raises SourceError if a file is missing, and for an invalid row.
     """
     dataset = read_mot(folder)
     if dataset.video is None:
@@ -78,8 +78,8 @@ def is_mot(folder: Path) -> bool:
 def read_mot(folder: Path, *, split: str | None = None, masks: bool = False) -> Dataset:
     """Every frame of the video by PTS, or every picture of `img1/` in order; rows of confidence 0 have the flag IGNORE.
 
-    The format knows neither splits nor masks: `split` must be None, and `masks` changes nothing.
-    Raises SourceError where one of the files is missing, and for a row that cannot be one.
+    The format has neither splits nor masks: `split` must be None, and `masks` changes nothing.
+    Raises SourceError if a file is missing, and for an invalid row.
     """
     del masks
     if split is not None:
@@ -105,7 +105,7 @@ def read_mot(folder: Path, *, split: str | None = None, masks: bool = False) -> 
 
 
 def _files(folder: Path) -> tuple[Path | None, list[Path], list[Path]]:
-    """`gt.txt` if it is there, the videos, and the pictures of `img1/`; absolute, sorted."""
+    """`gt.txt` if it exists, the videos, and the pictures of `img1/`; absolute paths, sorted."""
     truth = [path for path in (folder / "gt.txt", folder / "gt" / "gt.txt") if path.is_file()]
     videos = sorted(path.absolute() for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
     pictures = sorted(path.absolute() for path in folder.glob("img1/*") if path.suffix.lower() in PICTURE_SUFFIXES)
@@ -113,7 +113,7 @@ def _files(folder: Path) -> tuple[Path | None, list[Path], list[Path]]:
 
 
 def _rows(truth: Path) -> RowArray:
-    """float64 (N, 7), or (N, 8) where it names classes. Raises SourceError for a row that is none."""
+    """float64 (N, 7), or (N, 8) if rows have classes. Raises SourceError for an invalid row."""
     rows: list[list[float]] = []
     for index, line in enumerate(truth.read_text().splitlines(), start=1):
         if not line.strip():
@@ -149,7 +149,7 @@ def _objects(rows: RowArray, width_px: int, height_px: int) -> Objects:
 
 
 def _shown(source: Source) -> Iterator[int]:
-    """PTS of every frame, in order."""
+    """Yields the PTS of every frame, in order."""
     with VideoReader(source.uri, source) as reader:
         for frame in reader.frames(source.span.start):
             yield frame.pts

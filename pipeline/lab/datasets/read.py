@@ -1,4 +1,4 @@
-"""From a folder to a data set, whatever its layout."""
+"""Reads a data set from a folder in any known layout."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,22 +25,24 @@ _LAYOUTS: dict[Layout, tuple[Callable[[Path], bool], _Reader, str]] = {
 def read_dataset(
     folder: Path, *, layout: Layout | None = None, split: str | None = None, masks: bool = False
 ) -> Dataset:
-    """What is marked in the pictures or the video of a folder.
+    """The pictures or the video of a folder, with their annotated objects.
 
-    layout: needed only where the folder has the marks of several. split: `val2017`, `val`, …, where it has several.
-    masks: read outlines too, which takes longer than all the rest.
-    Raises SourceError where the folder has no layout that is known, saying what was looked for, and for broken files,
-    naming file and entry.
+    layout: needed only if several fit the folder. split: `val2017`, `val`, …, needed if the folder has several.
+    masks: whether to read outlines too, which takes longer than everything else.
+    Raises SourceError if the folder has no known layout, with what was looked for, and for broken files, with the file
+    and entry.
     """
     if not folder.is_dir():
-        raise SourceError(f"{folder} is no folder; a data set is one with pictures or a video and its annotations")
+        raise SourceError(
+            f"{folder} is not a folder; a data set is a folder with pictures or a video and its annotations"
+        )
     found = [name for name, (is_here, _, _) in _LAYOUTS.items() if is_here(folder)]
     if layout is not None:
         found = [name for name in found if name == layout]
     if len(found) > 1:
-        raise SourceError(f"{folder} is laid out as {' and '.join(found)}; say which is meant")
+        raise SourceError(f"{folder} is laid out as {' and '.join(found)}; name one layout")
     if not found:
         looked_for = [_LAYOUTS[layout][2]] if layout else [text for _, _, text in _LAYOUTS.values()]
-        raise SourceError(f"{folder} is no data set that can be read; looked for\n  " + "\n  ".join(looked_for))
+        raise SourceError(f"{folder} is not a data set in a known layout; looked for\n  " + "\n  ".join(looked_for))
     _, read, _ = _LAYOUTS[found[0]]
     return read(folder, split=split, masks=masks)

@@ -1,4 +1,4 @@
-"""PASCAL VOC folders: `Annotations/*.xml` and `JPEGImages/`.
+"""Reads PASCAL VOC folders: `Annotations/*.xml` and `JPEGImages/`.
 
 Source: Everingham and Winn, "The PASCAL Visual Object Classes Challenge 2012, Development Kit", §3 and §7.
 """
@@ -26,12 +26,12 @@ def is_voc(folder: Path) -> bool:
 
 
 def read_voc(folder: Path, *, split: str | None = None, masks: bool = False) -> Dataset:
-    """Pictures with boxes by file name; classes by name, for VOC lists them nowhere.
+    """Pictures with boxes, in order of file names; classes in order of names, as VOC has no list of them.
 
-    split: a list of `ImageSets/Main`, `val` for one; without it all of `Annotations/`.
-    masks: read `SegmentationObject/` too, where a picture has one.
-    Boxes of VOC count pixels from 1 and hold their last pixel: xmin 1, xmax 10 are the first ten.
-    Raises SourceError, naming file and entry, for what is broken or missing.
+    split: a list in `ImageSets/Main`, e.g. `val`; None reads all of `Annotations/`.
+    masks: whether to read `SegmentationObject/` too, if a picture has such a file.
+    Boxes of VOC count pixels from 1 and include their last pixel: xmin 1, xmax 10 are the first ten.
+    Raises SourceError, with the file and entry, for anything broken or missing.
     """
     marked = [_read(path, folder, masks=masks) for path in _annotations(folder, split)]
     names = sorted({name for _, objects in marked for name in objects})
@@ -60,7 +60,7 @@ def _annotations(folder: Path, split: str | None) -> list[Path]:
 
 
 def _read(path: Path, folder: Path, *, masks: bool) -> tuple[LabelledFrame, list[str]]:
-    """The picture, with label 0 for everything, and the names of its classes."""
+    """The picture, with label 0 for every object, and the class name of each object."""
     try:
         root = ElementTree.parse(path).getroot()
     except (OSError, ElementTree.ParseError) as error:
@@ -90,7 +90,7 @@ def _read(path: Path, folder: Path, *, masks: bool) -> tuple[LabelledFrame, list
 
 
 def _masks(path: Path, count: int, size: tuple[int, int]) -> list[Mask] | None:
-    """Number n in the picture of indices is the n-th object, from 1; 0 is background and 255 is the void border."""
+    """Masks from a picture of indices: n is the n-th object, from 1; 0 is background and 255 the void border."""
     if not path.is_file():
         return None
     with Image.open(path) as file:

@@ -1,4 +1,4 @@
-"""YOLO folders: `images/` and `labels/` side by side, and the classes in a YAML file or a list of names.
+"""Reads YOLO folders: `images/` and `labels/` side by side, and the classes in a YAML file or a list of names.
 
 A line of a label file is `class x y width height`, the centre and size as shares of the picture, or `class x y x y …`,
 an outline of at least three points. Source: https://docs.ultralytics.com/datasets/detect/ and …/segment/.
@@ -21,7 +21,7 @@ from schemas.masks import Mask
 
 LOOKED_FOR = "YOLO: images/ and labels/, here or in folders of splits, with *.yaml, *.names or classes.txt"
 FloatArray = NDArray[np.float64]
-_SLACK = 1e-3  # written with three to six digits, an edge can lie a little outside
+_SLACK = 1e-3  # numbers have three to six digits, so an edge can be slightly outside
 
 
 def is_yolo(folder: Path) -> bool:
@@ -31,11 +31,11 @@ def is_yolo(folder: Path) -> bool:
 def read_yolo(folder: Path, *, split: str | None = None, masks: bool = False, unlisted: Sequence[str] = ()) -> Dataset:
     """Pictures with boxes by path; a picture without a label file shows nothing.
 
-    split: a folder below `images/` and `labels/`, or one that holds both; without it all pictures.
-    masks: read outlines too; a line with a box alone has none.
-    unlisted: names of the classes, for a folder that lists none.
-    Raises SourceError, naming file and line, for what is broken, and where no label file is of any picture. Label
-    files of pictures that are not there are ignored: `coco128` itself has two.
+    split: a folder below `images/` and `labels/`, or one that holds both; None reads all pictures.
+    masks: whether to read outlines too; a line with only a box has none.
+    unlisted: names of the classes, for a folder without a list.
+    Raises SourceError, with the file and line, for anything broken, and if no label file belongs to a picture. Label
+    files without a picture are ignored: `coco128` itself has two.
     """
     classes = _classes(folder, unlisted)
     frames: list[LabelledFrame] = []
@@ -56,7 +56,7 @@ def read_yolo(folder: Path, *, split: str | None = None, masks: bool = False, un
 
 
 def _pairs(folder: Path) -> list[tuple[Path, Path]]:
-    """(images, labels): of the folder itself, else of each folder in it."""
+    """(images, labels) of the folder itself, else of each folder in it."""
     for parents in ([folder], sorted(p for p in folder.iterdir() if p.is_dir())):
         pairs = [(p / "images", p / "labels") for p in parents]
         if found := [(i, b) for i, b in pairs if i.is_dir() and b.is_dir()]:
@@ -65,7 +65,7 @@ def _pairs(folder: Path) -> list[tuple[Path, Path]]:
 
 
 def _classes(folder: Path, unlisted: Sequence[str]) -> tuple[ClassName, ...]:
-    """From `names:` of the one YAML file that has it, from lines of `*.names` or `classes.txt`, or else `unlisted`."""
+    """Names from `names:` in the only YAML file with it, from lines of `*.names` or `classes.txt`, or `unlisted`."""
     found: dict[Path, list[str]] = {}
     for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
         try:
@@ -86,7 +86,7 @@ def _classes(folder: Path, unlisted: Sequence[str]) -> tuple[ClassName, ...]:
 
 
 def _names(names: object, path: Path) -> list[str]:
-    """A list, or a mapping of 0, 1, 2, …"""
+    """Names from a list, or from a mapping of 0, 1, 2, …"""
     if isinstance(names, dict) and sorted(names) == list(range(len(names))):
         names = [names[index] for index in range(len(names))]
     if not isinstance(names, list) or not names or not all(isinstance(name, str) and name.strip() for name in names):
@@ -141,7 +141,7 @@ def _parse(line: str, place: str, classes: int) -> tuple[int, list[float]]:
 
 
 def _filled(points: FloatArray, width_px: int, height_px: int) -> Mask:
-    """The pixels inside an outline, as COCO fills its polygons. points: (N, 2) as shares."""
+    """The pixels inside an outline, filled as COCO's polygons. points: (N, 2), shares of the picture."""
     polygon = (points * [width_px, height_px]).reshape(-1).tolist()
     coded = coco.merge(coco.frPyObjects([polygon], height_px, width_px))
     return Mask(height_px, width_px, coded["counts"], int(coco.area(coded)))

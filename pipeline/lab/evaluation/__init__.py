@@ -1,1 +1,1 @@
-"""Evaluation: the figures that RegionLake claims, each made by one command from local folders."""
+"""Makes the published figures of RegionLake, each by one command from local folders."""

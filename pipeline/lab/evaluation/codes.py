@@ -1,4 +1,4 @@
-"""Codes against float vectors: which of three methods of choosing 256 bits keeps neighbours and classes best."""
+"""Compares codes with float vectors: which of three methods for 256 bits preserves neighbours and classes best."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,13 +30,13 @@ from schemas.vectors import VectorArray, normalise
 
 NEIGHBOURS = 50
 RERANKED = 100
-_QUERIES = 1000  # for neighbours; classes are asked for by every object
+_QUERIES = 1000  # number of queries for neighbours; for classes every object is one
 _LEAST_SIDE_PX = 24
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CodedRegions:
-    """x: float32 (N, 2 D), of every region. picture: intp (N,). label: N names of classes, None for segments."""
+    """Features x of N regions, float32 (N, 2 D). picture: intp (N,). label: N names of classes, None for segments."""
 
     x: VectorArray
     picture: NDArray[np.intp]
@@ -48,11 +48,11 @@ class CodedRegions:
 
 @dataclass(frozen=True, slots=True)
 class CodesRow:
-    """One method of choosing 256 bits; or the float vectors themselves.
+    """The figures of one method of choosing 256 bits, or of the float vectors themselves.
 
     neighbours: mAP of the 50 nearest by the cosine of x, in the order of Hamming distance.
-    classes: mAP of the regions that show a query's class, among all regions of other pictures. reranked: the same
-    after the first 100 are put in the order of their float vectors; share: of the float vectors' own mAP.
+    classes: mAP of the regions that show a query's class, among all regions of other pictures. reranked: the same with
+    the first 100 re-ranked by their float vectors; share: this as a share of the mAP of the float vectors.
     """
 
     name: str
@@ -64,8 +64,11 @@ class CodesRow:
 
 @dataclass(frozen=True, slots=True)
 class CodesTable:
-    """trained, tested: regions of two thirds of the pictures, and of the rest. gain: of learnt codes over ITQ's in the
-    mAP of neighbours, query by query."""
+    """The figures of all methods.
+
+    trained, tested: numbers of regions of two thirds of the pictures, and of the rest. gain: the mAP of neighbours by
+        learnt codes minus that by ITQ, query by query.
+    """
 
     pictures: int
     trained: int
@@ -82,10 +85,11 @@ def evaluate_codes(
     training: CodeTraining = CodeTraining(),  # noqa: B008  # frozen
     on_progress: Callable[[str], None] = lambda _: None,
 ) -> CodesTable:
-    """Regions of a picture are its 25 largest segments, and its true objects of at least 24 px a side; no label is
-    trained on. A third of the pictures, by a hash of their names, is kept out of training.
+    """Trains and tests codes on the 25 largest segments of each picture, and its true objects of at least 24 px a side.
 
-    Raises SourceError where the folders mark nothing.
+    No label is used in training. A third of the pictures, by a hash of their names, is held out of training.
+
+    Raises SourceError if the folders have no annotated objects.
     """
     regions = _regions([read_dataset(folder, masks=True) for folder in folders], encoder, on_progress)
     kept_out = _kept_out(regions.picture)
@@ -96,9 +100,9 @@ def evaluate_codes(
 def compared(
     train: CodedRegions, test: CodedRegions, *, training: CodeTraining, on_progress: Callable[[str], None]
 ) -> CodesTable:
-    """The three methods, trained on one set of regions and asked on another."""
+    """Compares the three methods, trained on one set of regions and tested on another."""
     if not any(label is not None for label in test.label):
-        raise SourceError("no object is marked in the pictures kept out of training: there is nothing to ask for")
+        raise SourceError("no object is annotated in the pictures held out of training, so there are no queries")
     methods: dict[CodeMethod, Callable[[], Projection]] = {
         "random": lambda: random_projection(train.x, seed=training.seed),
         "itq": lambda: itq(train.x, seed=training.seed, rounds=training.itq_rounds),
@@ -163,7 +167,7 @@ def _kept_out(picture: NDArray[np.intp]) -> NDArray[np.bool_]:
 
 
 def _neighbour_precisions(test: CodedRegions, codes: CodeArray) -> list[float]:
-    """AP of each of some regions: how early its float neighbours come in the order of codes."""
+    """AP of each of a sample of regions: how early its float neighbours appear in the order of codes."""
     precisions = []
     for i in np.random.default_rng(0).permutation(len(test.x))[:_QUERIES].tolist():
         others = np.flatnonzero(test.picture != test.picture[i])
@@ -174,7 +178,7 @@ def _neighbour_precisions(test: CodedRegions, codes: CodeArray) -> list[float]:
 
 
 def _class_precisions(test: CodedRegions, order: Callable[[int, NDArray[np.intp]], NDArray[np.intp]]) -> list[float]:
-    """AP of each object: how early the objects of its class in other pictures come."""
+    """AP of each object: how early the objects of its class in other pictures appear."""
     precisions = []
     for i in range(len(test.x)):
         if test.label[i] is None:

@@ -1,4 +1,4 @@
-"""The figures of the `everyday` model, on pictures that its head was not trained on, and on two videos.
+"""Measures the `everyday` model on pictures that its head was not trained on, and on two videos.
 
 `regionlake lab eval everyday --data DIR`. The shipped head may have been trained on these pictures, so every picture
 is scored by a head that was trained without it (folds by picture); the videos are scored by the shipped head.
@@ -29,17 +29,21 @@ from pipeline.lab.training.everyday.views import ViewConfig, Views, training_vie
 from schemas.boxes import Boxes
 from schemas.vectors import VectorArray
 
-# Classes that the second head never sees: every fourth, so that no kind of thing is missing altogether.
+# Classes that the second head never sees: every fourth, so that no kind of object is entirely missing.
 UNSEEN: tuple[int, ...] = tuple(range(2, len(COCO_CLASSES), 4))
 _LEAST_SIDE_PX = 32.0
-_SMALL_SHARE = 0.05  # of the frame: a small object covers less; chance is then what it was in the trial
+# share of the frame below which an object is small; it gives the same chance level as in the trial
+_SMALL_SHARE = 0.05
 _CAPTION_GALLERY = 159
 
 
 @dataclass(frozen=True, slots=True)
 class EverydayEvaluation:
-    """data: COCO or YOLO folders of COCO's classes. videos: folder of the two videos, where they are there.
-    threads: of the backbone."""
+    """Settings of the evaluation.
+
+    data: COCO or YOLO folders of COCO's classes. videos: folder that may hold the two videos.
+    threads: number of threads of the backbone.
+    """
 
     data: tuple[Path, ...]
     videos: Path
@@ -49,13 +53,13 @@ class EverydayEvaluation:
     weights: Path = WEIGHTS
     views: ViewConfig = field(default_factory=ViewConfig)
     fit: FitConfig = field(default_factory=FitConfig)
-    # the model at its own size; plans take less by default, for time
+    # the model's full input size; plans use a smaller one by default, to save time
     regions: RegionVectorsConfig = field(default_factory=lambda: RegionVectorsConfig(crop_px=288))
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table. trial: what an earlier trial reached on other pictures; chance: of a blind guess."""
+    """One row of the table. trial: the result of an earlier trial on other pictures; chance: that of a random guess."""
 
     measure: str
     value: float
@@ -66,7 +70,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class EverydayTable:
-    """revision: of the shipped weights, which the person rows measure."""
+    """The figures of the model. revision: that of the shipped weights, which the person rows measure."""
 
     rows: tuple[Row, ...]
     pictures: int
@@ -75,10 +79,10 @@ class EverydayTable:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Scored:
-    """Cosines of one picture's parts with the 80 class names, by heads that never saw the picture.
+    """Cosines of parts of one picture with the 80 class names, by heads that were trained without the picture.
 
-    regions, unseen: float32 (large boxes, 80). frame, dense: float32 (80,). pointed: bool (classes shown,) whether the
-    best cell of the map lies in a box; covered: (classes shown,) share of cells that do; small: (classes shown,).
+    regions, unseen: float32 (large boxes, 80). frame, dense: float32 (80,). pointed: bool (classes shown,), whether the
+    best cell of the map is in a box; covered: (classes shown,), share of cells in a box; small: (classes shown,).
     """
 
     regions: VectorArray
@@ -93,7 +97,8 @@ class _Scored:
 def evaluate_everyday(config: EverydayEvaluation, *, on_progress: Callable[[str], None] | None = None) -> EverydayTable:
     """Trains the heads it needs (a quarter of an hour on two cores) and fills the table.
 
-    Raises SourceError where a folder of `config.data` is none of COCO's."""
+    Raises SourceError if a folder of `config.data` is not a COCO folder.
+    """
     say = on_progress or (lambda _: None)
     pictures = [frame for folder in config.data for frame in read_coco_pictures(folder).frames]
     backbone = Backbone(threads=config.threads)
@@ -127,7 +132,7 @@ def evaluate_everyday(config: EverydayEvaluation, *, on_progress: Callable[[str]
 def _score(
     picture: LabelledFrame, judges: tuple[tuple[EverydayEncoder, VectorArray], ...], *, regions: RegionVectorsConfig
 ) -> _Scored:
-    """judges: the model that was trained on all classes, and the one that was not; each with its class names."""
+    """judges: the model trained on all classes, and the one trained on some; each with the vectors of class names."""
     (encoder, words), (blind, blind_words) = judges
     image, objects = read_picture(str(picture.path)), picture.objects
     boxes = objects.boxes[_large(picture)]
@@ -151,13 +156,13 @@ def _score(
 
 
 def _large(picture: LabelledFrame) -> NDArray[np.bool_]:
-    """bool (N,): which objects are large enough to be asked for."""
+    """bool (N,): which objects are large enough to be queries."""
     large: NDArray[np.bool_] = picture.sides_px().min(axis=1, initial=np.inf) >= _LEAST_SIDE_PX
     return large
 
 
 def _inside(points: NDArray[np.float64], boxes: Boxes) -> NDArray[np.bool_]:
-    """bool (N,): whether each point `(x, y)` lies in any box."""
+    """bool (N,): whether each point `(x, y)` is in any box."""
     x, y = points[:, 0, None], points[:, 1, None]
     x0, y0, x1, y1 = boxes.xyxy.T
     hit: NDArray[np.bool_] = ((x >= x0) & (x < x1) & (y >= y0) & (y < y1)).any(axis=1)
@@ -235,8 +240,10 @@ def _caption_rows(
     config: EverydayEvaluation,
     say: Callable[[str], None],
 ) -> list[Row]:
-    """Captions of one folder against its pictures, filled up with others to the size of the trial's gallery, by a
-    head trained without any of them."""
+    """Recall of one folder's pictures by their captions, with a head that was trained without them.
+
+    Other pictures are added up to the size of the trial's gallery; the head was trained without these, too.
+    """
     captioned = [i for i, p in enumerate(pictures) if p.captions]
     if not captioned:
         return []

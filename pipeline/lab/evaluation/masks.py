@@ -1,4 +1,4 @@
-"""Masks against COCO's: how well segments find every object's mask, and GrabCut's masks of the true boxes."""
+"""Compares masks with COCO's: those of segments with every object's mask, and GrabCut's masks of true boxes."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -31,9 +31,9 @@ _GRAPH = (100.0, 300.0, 900.0)  # contrasts of the plain graph segmentation
 class MaskRecall:
     """How well one source of masks finds true masks.
 
-    mean_iou: of each true mask with the best one found, over all; by_size: over COCO's small, medium and large, where
-        there are any.
-    recall: share of the true masks found at IoU >= 0.5. mean_masks: masks a picture. ms: a picture, one core.
+    mean_iou: mean over all true masks of the IoU with the best mask found; by_size: the same over COCO's small, medium
+        and large objects, if there are any.
+    recall: share of the true masks found at IoU >= 0.5. mean_masks: masks per picture. ms: time per picture, one core.
     """
 
     name: str
@@ -51,9 +51,9 @@ class _Picture:
 
 
 def mask_recalls(folder: Path, *, on_progress: Callable[[str], None] | None = None) -> list[MaskRecall]:
-    """Every source of masks on a COCO folder (`instances_*.json` and `images/`); crowds are omitted.
+    """Measures every source of masks on a COCO folder (`instances_*.json` and `images/`); crowds are omitted.
 
-    Raises SourceError where the folder holds no such data.
+    Raises SourceError if the folder holds no such data.
     """
     pictures = _read(folder)
     before = cv2.getNumThreads()
@@ -114,7 +114,7 @@ def _known(found: Proposals) -> list[Mask]:
 
 
 def _cut(grabcut: GrabCutMasks, picture: _Picture) -> list[Mask]:
-    """A mask a true box: the filled box where GrabCut knows none."""
+    """One mask per true box: the filled box if GrabCut finds none."""
     boxes = mask_boxes(picture.masks)
     (found,) = grabcut([picture.keyframe], [Proposals.of(boxes, score=1.0, proposer="truth")])
     filled = _filled(boxes, picture.keyframe.image)

@@ -1,4 +1,4 @@
-"""How well "person" distinguishes people from backgrounds in a video with boxes in MOT Challenge format."""
+"""Measures how well "person" distinguishes people from backgrounds in a video in MOT Challenge format."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from schemas.boxes import Boxes
 
 @dataclass(frozen=True, slots=True)
 class PersonSequence:
-    """folder: below the data. every: of how many frames one is looked at. trial: an earlier AP."""
+    """folder: subfolder of the data. every: every n-th frame is used. trial: the AP of an earlier trial."""
 
     folder: str
     every: int
@@ -44,7 +44,7 @@ def person_average_precision(
 
 
 def _backgrounds(people: Boxes, *, count: int, draw: np.random.Generator) -> Boxes:
-    """`count` boxes as large as people are, of which people cover no more than a quarter."""
+    """`count` boxes of the sizes of people, at most a quarter of which is covered by people."""
     size = np.repeat(people.xyxy[:, 2:] - people.xyxy[:, :2], 200, axis=0)
     size = draw.permutation(size)
     corner = draw.uniform(0, 1 - size)

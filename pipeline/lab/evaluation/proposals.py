@@ -1,4 +1,4 @@
-"""Recall of proposals: how many true boxes of kept frames some proposal finds."""
+"""Measures the recall of proposals: the share of true boxes in keyframes that some proposal finds."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ from schemas.ids import segment_id
 from schemas.sources import Segment
 
 LEAST_IOU = 0.5
-# thirds of the true boxes by height, as shares of the frame, would move with the clip; these do not
+# fixed shares of the frame's height, which do not depend on the clip as thirds of its true boxes would
 SIZES = {"small, under 1/8 of the height": (0.0, 0.125), "up to 1/4": (0.125, 0.25), "larger": (0.25, 1.01)}
 
 
 @dataclass(frozen=True, slots=True)
 class ProposalRecall:
-    """What the proposals of a plan find of a video's true boxes.
+    """How many of a video's true boxes the proposals of a plan find.
 
-    recall: share of the true boxes of kept frames at IoU >= 0.5 of some proposal.
-    by_proposer: the same with the proposals of one kind alone. by_size: (recall, true boxes) by height.
-    mean_boxes, most_boxes: proposals a frame.
+    recall: share of the true boxes in keyframes that have IoU >= 0.5 with some proposal.
+    by_proposer: the same with the proposals of one kind only. by_size: (recall, true boxes) by height.
+    mean_boxes, most_boxes: mean and maximum number of proposals per frame.
     """
 
     clip: str
@@ -42,16 +42,16 @@ class ProposalRecall:
 
 
 def proposal_recall(folder: Path, plan: Plan, *, on_progress: Callable[[int], None] | None = None) -> ProposalRecall:
-    """Reads the video in `folder` (MOT Challenge format: one clip and `gt.txt`) by the plan, and compares.
+    """Reads the video in `folder` (MOT Challenge format: one clip and `gt.txt`) as the plan says, and compares.
 
     on_progress: called with the number of frames decoded so far.
-    Raises SourceError where the folder holds no such data.
+    Raises SourceError if the folder holds no such data.
     """
     sequence = read_sequence(folder)
     source = sequence.source
     segment = Segment(source, source.span, segment_id(source.id, plan.hash, source.span))
     propose = FrameProposer(plan.proposals)
-    best: list[FloatArray] = []  # one float32 (true boxes,) a frame: the best IoU of each
+    best: list[FloatArray] = []  # float32 (true boxes,) per frame: the best IoU of each
     by_proposer: dict[str, list[FloatArray]] = {}
     heights: list[FloatArray] = []
     counts: list[int] = []
@@ -67,7 +67,7 @@ def proposal_recall(folder: Path, plan: Plan, *, on_progress: Callable[[int], No
             by_proposer.setdefault(name, []).append(_best_iou(truth, found.boxes[own]))
     if not sum(map(len, best)):
         raise SourceError(
-            f"none of the {len(counts)} keyframes of {source.uri} has a true box; is {folder}/gt.txt of it?"
+            f"none of the {len(counts)} keyframes of {source.uri} has a true box; is {folder}/gt.txt for this video?"
         )
     iou, height = np.concatenate(best), np.concatenate(heights)
     return ProposalRecall(
@@ -78,7 +78,7 @@ def proposal_recall(folder: Path, plan: Plan, *, on_progress: Callable[[int], No
         mean_iou=float(iou.mean()),
         mean_boxes=float(np.mean(counts)),
         most_boxes=max(counts),
-        # a proposer that found nothing in a frame missed all of it
+        # a proposer that found nothing in a frame missed all of its true boxes
         by_proposer={
             n: float((np.concatenate(v) >= LEAST_IOU).sum() / len(iou)) for n, v in sorted(by_proposer.items())
         },
@@ -98,5 +98,5 @@ def _best_iou(truth: Boxes, proposals: Boxes) -> FloatArray:
 
 
 def _kind(proposer: str) -> str:
-    """So that "grid-4" and "grid-2" are both "grid"."""
+    """The kind of a proposer: "grid" for both "grid-4" and "grid-2"."""
     return proposer.rsplit("-", 1)[0] if proposer.rsplit("-", 1)[-1].isdigit() else proposer

@@ -1,7 +1,7 @@
-"""What representatives keep of a frame's patches: class names sought among pictures, by heads that never saw them.
+"""Compares search by representatives with search by all patches, for class names among pictures.
 
-`regionlake lab eval representatives --data DIR`. The embedded model's head was trained on these pictures, so each
-is judged by a head that was trained without it, as `eval everyday` does. Source: Cluster-CLIP; methods.md §4.
+`regionlake lab eval representatives --data DIR`. The embedded model's head was trained on these pictures, so each is
+scored by a head that was trained without it, as in `eval everyday`. Source: Cluster-CLIP; methods.md §4.
 """
 
 from collections.abc import Callable, Sequence
@@ -48,8 +48,11 @@ GLOBAL = "whole frame"
 
 @dataclass(frozen=True, slots=True)
 class RepresentativesEvaluation:
-    """data: COCO or YOLO folders of COCO's classes. threads: of the backbone and of the training. limit: at most so
-    many pictures."""
+    """Settings of the evaluation.
+
+    data: COCO or YOLO folders of COCO's classes. threads: number of threads of the backbone and of the training.
+    limit: maximum number of pictures.
+    """
 
     data: tuple[Path, ...]
     cache_dir: Path
@@ -62,8 +65,11 @@ class RepresentativesEvaluation:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """vectors, bytes: of a picture on average. all, small: mAP@50 over the classes, with pictures that show the class
-    by an object of at most medium size alone; gain: of the latter over the whole frame's."""
+    """The figures of one representation.
+
+    vectors, bytes: means per picture. all: mAP@50 over the classes. small: the same without pictures that show the
+        class by an object larger than medium. gain: `small` minus that of the whole frame.
+    """
 
     method: str
     vectors: float
@@ -75,7 +81,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Scored:
-    """method → float32 (80,), cosine of the nearest vector with each class name; and how many vectors there are."""
+    """For each method: float32 (80,), the cosine of the nearest vector with each class name; and number of vectors."""
 
     scores: dict[str, FloatArray]
     vectors: dict[str, int]
@@ -84,7 +90,7 @@ class _Scored:
 def evaluate_representatives(
     config: RepresentativesEvaluation, *, on_progress: Callable[[str], None] = lambda _: None
 ) -> list[Row]:
-    """Trains a head a fold. Raises SourceError where a folder of `config.data` is none of COCO's."""
+    """Trains one head per fold. Raises SourceError if a folder of `config.data` is not a COCO folder."""
     pictures = [frame for folder in config.data for frame in read_coco_pictures(folder).frames][: config.limit]
     backbone = Backbone(threads=config.threads)
     prompts = everyday_prompts(SentenceEncoder(), nouns=classifier_names())
@@ -141,7 +147,7 @@ def _rows(pictures: Sequence[LabelledFrame], scored: Sequence[_Scored], *, dimen
 
 
 def _precisions(scores: FloatArray, relevant: NDArray[np.bool_], *, judged: NDArray[np.bool_]) -> list[float]:
-    """AP@50 of every class of which something is relevant, among the pictures that are judged for it."""
+    """AP@50 of every class with a relevant picture, among the pictures that are judged for it."""
     values = []
     for column in np.flatnonzero(relevant.any(axis=0)):
         rows = np.flatnonzero(judged[:, column])

@@ -1,8 +1,8 @@
-"""Sub-region search measured: a word and a box ask for the other frames in which such a thing stands there.
+"""Measures sub-region search: a class name and a box query for other frames that show the class at that place.
 
 Source: methods of sub-region search, methods.md §1.5. A query is a class name and a true box of one indexed frame;
-relevant are the other indexed frames with a true box at IoU ≥ 0.5 of it. Queries with nothing relevant, or with
-more than 40 % of the frames, are dropped.
+relevant are the other indexed frames with a true box at IoU ≥ 0.5 with it. Queries with no relevant frame, or with
+more than 40 % of the frames relevant, are dropped.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -42,12 +42,12 @@ IndexArray = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class SubregionEvaluation:
-    """text: the class of all boxes. every: of how many frames one is indexed.
+    """text: the class of all boxes. every: every n-th frame is indexed.
 
-    queries: at most so many, drawn by `seed`.
+    queries: maximum number of queries, drawn by `seed`.
     weights: shares of the semantic distance that are tried.
-    shifts, scales: errors of the query's box that are tried: a shift in any direction, in its own width and height;
-        a factor of its area.
+    shifts, scales: errors of the query box that are tried: a shift in any direction, as a share of its width and
+        height; a factor of its area.
     """
 
     text: str = "person"
@@ -63,7 +63,7 @@ class SubregionEvaluation:
 class SubregionRow:
     """The figures of one ranking, as means over the queries.
 
-    ranking: None for the semantic distance alone. recall: at each k of RECALL_AT, of min(k, relevant).
+    ranking: None for the semantic distance alone. recall: recall at each k of RECALL_AT, out of min(k, relevant).
     """
 
     candidates: str
@@ -74,7 +74,7 @@ class SubregionRow:
 
 @dataclass(frozen=True, slots=True)
 class SubregionTable:
-    """noise: error of the query's box → recall@10 with the default ranking."""
+    """The figures of all rankings. noise: error of the query box → recall@10 with the default ranking."""
 
     video: str
     frames: int
@@ -84,7 +84,7 @@ class SubregionTable:
 
 
 def plans(evaluation: SubregionEvaluation, *, frame_rate: float, base: Plan) -> dict[str, Plan]:
-    """Name of the candidates → the plan that makes them: every n-th frame is kept, whatever it shows."""
+    """Name of the candidates → the plan that makes them: keyframes are every n-th frame, whatever it shows."""
     dense = with_every_nth_frame(base, every=evaluation.every, frame_rate=frame_rate)
     refine = replace(base.proposals.refine, limit=4 * 4 + 8 * 8)
     grid = ProposalConfig.of(GridConfig(cells=(4, 8)), refine=refine)
@@ -101,7 +101,7 @@ def evaluate_subregion(
 ) -> SubregionTable:
     """Measures every ranking on the video of a folder in MOT Challenge format.
 
-    lakes: folder that keeps what is ingested, so that measuring again takes seconds.
+    lakes: folder that keeps the ingested lakes, so that measuring again takes seconds.
     """
     sequence = read_sequence(folder)
     text = encoder.encode_texts([evaluation.text])[0]
@@ -133,7 +133,7 @@ def evaluate_subregion(
 
 
 def _with_errors(boxes: Boxes, evaluation: SubregionEvaluation) -> Iterator[tuple[str, Boxes]]:
-    """The queries' boxes moved and resized; what leaves the frame is cut off."""
+    """Yields the query boxes shifted or resized, clipped to the frame."""
     size = boxes.xyxy[:, 2:] - boxes.xyxy[:, :2]
     angle = np.random.default_rng(evaluation.seed).uniform(0, 2 * np.pi, len(boxes))
     direction = np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -147,7 +147,7 @@ def _with_errors(boxes: Boxes, evaluation: SubregionEvaluation) -> Iterator[tupl
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Queries:
-    """boxes: (Q, 4). own: intp (Q,), number of the frame that each box is of. relevant: bool (Q, F)."""
+    """boxes: (Q, 4). own: intp (Q,), number of the frame of each box. relevant: bool (Q, F)."""
 
     boxes: Boxes
     own: IndexArray
@@ -155,7 +155,7 @@ class Queries:
 
     @classmethod
     def drawn(cls, sequence: MotSequence, pts: NDArray[np.int64], evaluation: SubregionEvaluation) -> "Queries":
-        """pts: int64 (F,), of the indexed frames, in the order of time."""
+        """Draws queries from the true boxes. pts: int64 (F,), PTS of the indexed frames in the order of time."""
         shown = [sequence.boxes[p] for p in pts.tolist()]
         boxes = Boxes.concat(shown)
         own = np.repeat(np.arange(len(shown)), [len(b) for b in shown])
@@ -172,7 +172,7 @@ class Queries:
 
 
 class _Candidates:
-    """What may be found, with its distance from the text. frame: intp (N,), number of its frame by time."""
+    """Regions or frames with their distances from the text. frame: intp (N,), number of each one's frame by time."""
 
     def __init__(self, semantic: FloatArray, boxes: FloatArray, frame: IndexArray) -> None:
         self._semantic, self._boxes, self._frame = semantic, boxes, frame
@@ -197,7 +197,7 @@ class _Candidates:
     def measured(self, queries: Queries, boxes: Boxes, rankings: Sequence[Ranking | None]) -> NDArray[np.float64]:
         """float64 (rankings, recalls + 1): recall at each k, then the reciprocal rank of the first relevant frame.
 
-        boxes: what is asked with, one a query.
+        boxes: the query boxes, one per query.
         """
         sums = np.zeros((len(rankings), len(RECALL_AT) + 1))
         columns = tuple(self._boxes.T)
@@ -219,10 +219,10 @@ class _Candidates:
 
 
 def _figures(distance: FloatArray, frame: IndexArray, relevant: NDArray[np.bool_]) -> list[float]:
-    """Of one query: recall at each k of RECALL_AT, and the reciprocal rank."""
+    """The figures of one query: recall at each k of RECALL_AT, and the reciprocal rank."""
     best = np.full(len(relevant), np.inf, np.float32)
     np.minimum.at(best, frame, distance)
-    # frames at the same distance: any order but that of time, in which neighbours look alike
+    # frames at the same distance are shuffled, as in the order of time neighbours look alike
     order = np.lexsort((np.random.default_rng(0).permutation(len(best)), best))
     found = relevant[order] & np.isfinite(best[order])
     recall = [recall_at(found, relevant=int(relevant.sum()), k=k) for k in RECALL_AT]
@@ -230,5 +230,5 @@ def _figures(distance: FloatArray, frame: IndexArray, relevant: NDArray[np.bool_
 
 
 def _by_time(pts: NDArray[np.int64]) -> IndexArray:
-    """Number of each frame in the order of time; all are of one source."""
+    """The number of each frame in the order of time; all frames are from one source."""
     return np.searchsorted(np.sort(pts), pts)

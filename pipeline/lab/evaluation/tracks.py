@@ -1,4 +1,4 @@
-"""Tracks against the identities of a video's ground truth: who is followed, and for how long under one name."""
+"""Compares tracks with the identities in a video's ground truth: who is followed, and how long on one track."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,19 +20,20 @@ from schemas.boxes import Boxes
 from schemas.errors import SourceError
 
 LEAST_IOU = 0.5
-_EVERYWHERE = 100.0  # sides: all of the frame is in reach
+_EVERYWHERE = 100.0  # sides of a box: the whole frame is within reach
 
 
 @dataclass(frozen=True, slots=True)
 class TrackScore:
     """How well the tracks of a lake follow the people of one video; only keyframes are looked at.
 
-    recall: share of true boxes that a tracked region covers at IoU >= 0.5, one region a box. switches: how often a
-    person goes on under another track than before (CLEAR MOT; Bernardin and Stiefelhagen, 2008). fragments: how often
-    one is lost and found again. identity_recall: share of true boxes that lie on the one track chosen for their
-    person, each track for one person (IDR; Ristani et al., 2016). people: identities seen. tracks: that touch one.
+    recall: share of true boxes that a tracked region matches at IoU >= 0.5, one region per box. switches: how often a
+    person continues on another track than before (CLEAR MOT; Bernardin and Stiefelhagen, 2008). fragments: how often
+    a person is lost and found again. identity_recall: share of true boxes on the one track chosen for their person,
+    each track for one person (IDR; Ristani et al., 2016). people: number of identities seen. tracks: number of tracks
+    that match a person.
 
-    Regions of other things are no mistake here: proposals know no people, so there is no precision.
+    Regions of other objects are not mistakes here, as proposals have no classes; so there is no precision.
     """
 
     video: str
@@ -48,7 +49,7 @@ class TrackScore:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackedFrame:
-    """One keyframe: true boxes with who stands in each, and regions with the track of each."""
+    """One keyframe: true boxes with their identities, and regions with their tracks."""
 
     truth: Boxes
     people: NDArray[np.int64]
@@ -59,11 +60,11 @@ class TrackedFrame:
 def evaluate_tracks(
     folder: Path, plan: Plan, *, lake: Path, on_progress: Callable[[Progress], None] = lambda _: None
 ) -> dict[str, TrackScore]:
-    """Ingests the video in `folder` (MOT Challenge format) into `lake` and scores the tracks that are there then.
+    """Ingests the video in `folder` (MOT Challenge format) into `lake` and scores its tracks.
 
-    Beside them the same regions tracked by position alone and by appearance alone; and by both, without the links of
-    carried masks, where the plan has those.
-    Raises SourceError where the folder holds no such data, or the video cannot be read.
+    The same regions are also tracked by position alone, by appearance alone and, if the plan carries masks, by both
+    without the links of carried masks.
+    Raises SourceError if the folder holds no such data, or the video cannot be read.
     """
     sequence = read_sequence(folder)
     report = ingest([sequence.source.uri], str(lake), plan, on_progress=on_progress)
@@ -94,7 +95,7 @@ def evaluate_tracks(
 
 
 def stored_score(lake: Lake, sequence: MotSequence) -> TrackScore:
-    """The tracks in a lake against the ground truth of a video that it holds."""
+    """Scores the tracks in a lake by the ground truth of a video that it holds."""
     own = sql.equals("source_id", sequence.source.id)
     where = sql.all_of(own, "track IS NOT NULL")
     rows = lake.read("regions", columns=["pts", "x0", "y0", "x1", "y1", "track"], where=where)
@@ -107,7 +108,7 @@ def stored_score(lake: Lake, sequence: MotSequence) -> TrackScore:
 
 
 def tracked_score(lake: Lake, sequence: MotSequence, config: TrackConfig) -> TrackScore:
-    """The same for the tracks that `config` would have made of the regions in a lake, as if there were no cuts."""
+    """Scores the tracks that `config` would have made of the regions in a lake, as if there were no cuts."""
     tracker = Tracker(config)
     found = {}
     for _, frames in frames_of_regions(lake, [sequence.source.id]):
@@ -124,10 +125,10 @@ def _score(sequence: MotSequence, found: Mapping[int, tuple[Boxes, tuple[str, ..
 
 
 def score_frames(video: str, frames: Sequence[TrackedFrame]) -> TrackScore:
-    """Frames in order of time. Of several regions that fit a person, that of their last track is taken, then by IoU."""
-    import motmetrics  # pandas with it: a second, for this function alone
+    """frames: in order of time. Of several regions that match a person, that on their last track wins, then by IoU."""
+    import motmetrics  # takes a second, as it imports pandas; only needed here
 
-    number: dict[str, int] = {}  # motmetrics knows tracks by numbers
+    number: dict[str, int] = {}  # motmetrics identifies tracks by numbers
     followed: set[str] = set()
     events = motmetrics.MOTAccumulator(auto_id=True)
     for frame in frames:

@@ -1,1 +1,1 @@
-"""Fully annotated pictures, of real objects or of rendered shapes, so that search for small things can be measured."""
+"""Generates fully annotated pictures of real objects or of rendered shapes, to measure search for small objects."""

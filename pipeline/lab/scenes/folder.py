@@ -1,4 +1,4 @@
-"""Writes generated pictures as COCO folders: training, test, and test pictures of small or large objects alone."""
+"""Writes generated pictures as COCO folders: training, test, and tests with only small or only large objects."""
 
 import json
 from collections.abc import Callable
@@ -16,8 +16,11 @@ from schemas import require
 
 @dataclass(frozen=True, slots=True)
 class GenerateConfig:
-    """train, test: pictures of either; the test pictures are made three times: mixed, small alone, large alone.
-    test_share: of the ingredients, kept for test."""
+    """How many pictures are generated.
+
+    train, test: numbers of pictures; test pictures are made three times: mixed sizes, only small, only large objects.
+    test_share: share of the ingredients that is used for test.
+    """
 
     train: int = 600
     test: int = 200
@@ -47,10 +50,10 @@ def generate(
     *,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[GeneratedPart]:
-    """Writes `out`/train, test, test-small and test-large. What training pictures are made of is in no test picture.
-    The same ingredients, config and versions give the same files.
+    """Writes `out`/train, test, test-small and test-large. Training and test pictures share no ingredients.
 
-    on_progress: called with (pictures written, pictures in all).
+    The same ingredients, config and versions give the same files.
+    on_progress: called with (pictures written, total number of pictures).
     """
     training, test = ingredients.dealt(test_share=config.test_share, seed=config.seed)
     parts = (
@@ -62,7 +65,7 @@ def generate(
     total, done = sum(count for _, _, count, _ in parts), 0
     written = []
     for name, part, count, scene in parts:
-        document = _Document(part, config, scene)  # first: it raises where there is no renderer
+        document = _Document(part, config, scene)  # before any file is written, as it raises if there is no renderer
         (out / name / "images").mkdir(parents=True, exist_ok=True)
         for index in range(count):
             rng = np.random.default_rng([config.seed, *name.encode(), index])
@@ -78,7 +81,7 @@ def generate(
 
 
 class _Document:
-    """COCO's `instances` of one part as it grows."""
+    """COCO's `instances` of one part, to which pictures are added."""
 
     def __init__(self, ingredients: Ingredients, config: GenerateConfig, scene: SceneConfig) -> None:
         self._images: list[dict[str, object]] = []

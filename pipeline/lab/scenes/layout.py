@@ -1,7 +1,7 @@
-"""How many objects a picture holds, of how many classes, how large, and what of them may be hidden.
+"""Decides how many objects a picture has, of how many classes, how large they are, and how much may be hidden.
 
-After CLEVR-DS (DetailCLIP, section 4.2 and appendix A.2): 1 to 50 objects a picture, 1 to 3 of them large, sizes
-controlled, everything annotated.
+This follows CLEVR-DS (DetailCLIP, section 4.2 and appendix A.2): 1 to 50 objects per picture, 1 to 3 of them large,
+sizes controlled, everything annotated.
 """
 
 from collections.abc import Sequence
@@ -14,18 +14,19 @@ from numpy.typing import NDArray
 from schemas import require
 
 Sizes = Literal["mixed", "small", "large"]
-TRIES = 40  # places sought for an object before it is omitted
+TRIES = 40  # places that are tried for an object before it is omitted
 
 
 @dataclass(frozen=True, slots=True)
 class SceneConfig:
-    """What a picture holds; ranges include both ends.
+    """The contents of a picture; ranges include both ends.
 
-    objects, classes: how many, drawn so that every power of two is as likely. Objects beyond the classes repeat some.
-    large: how many of the objects are large where sizes are mixed. sizes: "small" and "large" draw one kind alone;
-    of large ones there are never more than `large`.
-    small_side, large_side: an object's longer side, as a share of the picture's shorter one.
-    least_visible: share of an object that no other may hide.
+    objects, classes: their numbers, drawn so that every power of two is equally likely. If there are more objects than
+        classes, classes are repeated.
+    large: number of large objects if sizes are mixed. sizes: "small" and "large" draw only one kind; there are never
+        more large objects than `large`.
+    small_side, large_side: an object's longer side, as a share of the picture's shorter side.
+    least_visible: minimum share of an object that stays visible.
     """
 
     width_px: int = 512
@@ -54,13 +55,13 @@ class SceneConfig:
         require.at_least(64, width_px=self.width_px, height_px=self.height_px)
 
     def draw_side_px(self, *, large: bool, rng: np.random.Generator) -> int:
-        """An object's longer side, at least 1."""
+        """Draws an object's longer side, in pixels, at least 1."""
         side = self.large_side if large else self.small_side
         return max(1, round(rng.uniform(*side) * min(self.width_px, self.height_px)))
 
 
 def draw_numbers(config: SceneConfig, rng: np.random.Generator) -> tuple[int, int]:
-    """How many objects a picture holds, and how many of them are large."""
+    """Draws the number of objects in a picture, and how many of them are large."""
     objects = _log_uniform(config.objects, rng)
     large = int(rng.integers(config.large[0], config.large[1] + 1))
     if config.sizes == "large":
@@ -78,9 +79,9 @@ def draw_kinds(
     for_large: Sequence[int],
     rng: np.random.Generator,
 ) -> list[int]:
-    """The classes of `objects` objects, those of the large ones first.
+    """Draws the classes of `objects` objects, those of the large ones first.
 
-    kinds: all classes. for_large: those of which an object may be large.
+    kinds: all classes. for_large: classes of which an object may be large.
     """
     first = [for_large[i] for i in rng.integers(len(for_large), size=large)] if large else []
     others = [kind for kind in kinds if kind not in first]
@@ -90,9 +91,9 @@ def draw_kinds(
 
 
 class Stage:
-    """Which object every pixel shows, as objects come one by one, and whether one more may come.
+    """Records which object every pixel shows, and decides whether one more object may be added.
 
-    owner: int16 (H, W), the number of the object, −1 for none.
+    owner: int16 (H, W), the index of the object, −1 for none.
     """
 
     def __init__(self, config: SceneConfig) -> None:
@@ -101,10 +102,10 @@ class Stage:
         self._least_visible = config.least_visible
 
     def may_take(self, box: tuple[slice, slice], shown: NDArray[np.bool_], whole_px: int) -> bool:
-        """Whether enough of it, and of all others, stays visible.
+        """Whether enough of the object and of all others would stay visible.
 
-        box: rows and columns around it. shown: bool, of the box, where it hides what was there.
-        whole_px: all of it, hidden parts too.
+        box: rows and columns around the object. shown: bool, pixels of the box that the object covers.
+        whole_px: area of the object, including hidden parts.
         """
         if shown.sum() < self._least_visible * whole_px or not shown.any():
             return False
@@ -116,12 +117,12 @@ class Stage:
         return bool((before - hidden >= least)[hidden > 0].all())
 
     def take(self, box: tuple[slice, slice], shown: NDArray[np.bool_], whole_px: int) -> None:
-        """One more object, of the next number."""
+        """Adds an object with the next index."""
         self.owner[box][shown] = len(self._whole_px)
         self._whole_px.append(whole_px)
 
     def masks(self) -> list[tuple[NDArray[np.bool_], float]]:
-        """bool (H, W) of what is visible of each object, and its share of the object."""
+        """For each object: its visible pixels, bool (H, W), and their share of the object."""
         masks = [self.owner == i for i in range(len(self._whole_px))]
         return [(mask, float(mask.sum() / whole)) for mask, whole in zip(masks, self._whole_px, strict=True)]
 

@@ -1,4 +1,4 @@
-"""A generated picture with all that is known of it, and what such pictures can be made of."""
+"""A generated picture with its annotations, and the interface of the ingredients of such pictures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +13,11 @@ from schemas.frames import ImageArray
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where pixels came from. picture: file name. annotation: its id in that folder, 0 for a background.
-    licence, url: as the folder gives them for the picture, "" where it gives none."""
+    """Where pixels come from.
+
+    picture: file name. annotation: id in the folder of the picture, 0 for a background. licence, url: as in the folder,
+        "" if it has none.
+    """
 
     picture: str
     annotation: int
@@ -24,8 +27,11 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Placed:
-    """An object where it stands. mask: bool (H, W) of the picture, what stays visible. visible: share of the object.
-    origin: of its pixels, None where they were rendered."""
+    """An object in a picture.
+
+    mask: bool (H, W), the pixels of the picture in which it is visible. visible: their share of the object. origin:
+        where its pixels come from, None if they were rendered.
+    """
 
     category_id: int
     mask: NDArray[np.bool_]
@@ -34,15 +40,18 @@ class Placed:
     origin: Origin | None = None
 
     def box_px(self) -> tuple[int, int, int, int]:
-        """x, y, width, height of what stays visible, as COCO writes boxes."""
+        """x, y, width and height of the visible part, as in COCO's boxes."""
         rows, cols = np.flatnonzero(self.mask.any(axis=1)), np.flatnonzero(self.mask.any(axis=0))
         return int(cols[0]), int(rows[0]), int(cols[-1] + 1 - cols[0]), int(rows[-1] + 1 - rows[0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """image: uint8 (H, W, 3), RGB. placed: in the order in which they were set; something of each is visible.
-    background: of what lies behind them, None where it was made too."""
+    """A picture with its objects.
+
+    image: uint8 (H, W, 3), RGB. placed: the objects in the order in which they were placed, each partly visible.
+    background: where the background comes from, None if it was generated.
+    """
 
     image: ImageArray
     placed: tuple[Placed, ...]
@@ -50,7 +59,7 @@ class Scene:
 
 
 class Ingredients(Protocol):
-    """What pictures are made of."""
+    """The interface of the ingredients of pictures."""
 
     @property
     def categories(self) -> Mapping[int, str]:
@@ -58,10 +67,10 @@ class Ingredients(Protocol):
 
     @property
     def about(self) -> Mapping[str, object]:
-        """What a reader of the pictures must know of them, for the `info` of their annotations."""
+        """What users of the pictures must know about them, for the `info` of their annotations."""
 
     def dealt(self, *, test_share: float, seed: int) -> tuple[Self, Self]:
-        """Parts for training and for test that have nothing in common."""
+        """Splits the ingredients into parts for training and for test that have nothing in common."""
 
     def make_scene(self, config: SceneConfig, *, rng: np.random.Generator) -> Scene:
-        """A picture; it depends on the ingredients and the two arguments alone."""
+        """Makes a picture, which depends only on the ingredients and the two arguments."""

@@ -1,1 +1,1 @@
-"""Training of the parts of models that are RegionLake's own."""
+"""Trains the parts of models that are RegionLake's own."""

@@ -60,7 +60,7 @@ def test_a_class_path_needs_no_registration(installed: Install) -> None:
 
 def test_a_class_path_that_nobody_here_wrote_is_not_imported(installed: Install) -> None:
     installed("plugged", {"edges.py": EDGES})
-    with pytest.raises(PlanError, match=r"plugged\.edges:EdgesConfig is a class of somebody's own"):
+    with pytest.raises(PlanError, match=r"plugged\.edges:EdgesConfig is a class path"):
         PROPOSERS.resolve("plugged.edges:EdgesConfig", class_paths=False)
     assert "plugged" not in sys.modules
     assert PROPOSERS.resolve("grid", class_paths=False).name == "grid"

@@ -77,7 +77,7 @@ def test_a_plan_that_a_lake_holds_imports_no_class_path(settings: dict[str, obje
     with pytest.raises((RegionLakeError, cattrs.BaseValidationError)) as error:
         converter.structure(settings, Plan)
     said = "".join(traceback.format_exception(error.value))
-    assert f"{PATH} is a class of somebody's own, which is not imported because a lake names it" in said
+    assert f"{PATH} is a class path, which is not imported because a lake names it" in said
     assert "plugged_edges" not in sys.modules
     if use != USE:
         by_name = converter.structure({"proposals": {"use": ["edges", "grid"]}}, Plan)

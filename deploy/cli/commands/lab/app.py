@@ -1,4 +1,4 @@
-"""`regionlake lab`: what trains, generates and evaluates, apart from the commands that use a lake."""
+"""`regionlake lab`: commands that train, generate and evaluate, separate from the commands that use a lake."""
 
 import typer
 
@@ -7,7 +7,7 @@ from deploy.cli.commands.lab.evaluation import app as evaluation
 from deploy.cli.commands.lab.generate import generate
 
 GROUPS = (evaluation.app, train.app)
-MODULES = ("yaml", "motmetrics")  # of the extra regionlake[lab]
+MODULES = ("yaml", "motmetrics")  # installed by the extra regionlake[lab]
 
 app = typer.Typer(name="lab", help="Train, generate and evaluate.", no_args_is_help=True)
 for group in GROUPS:

@@ -1,4 +1,4 @@
-"""`regionlake lab generate`: annotated pictures, made of real objects of local COCO folders or of rendered shapes."""
+"""`regionlake lab generate` makes annotated pictures from objects in local COCO folders, or from rendered shapes."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def generate(
-    out: Annotated[Path, typer.Argument(metavar="DIR", help="Where the folders go.", file_okay=False)],
+    out: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write to.", file_okay=False)],
     objects: Annotated[
         list[Path] | None,
         typer.Option(
             metavar="FOLDER",
-            help="A COCO folder with masks, or a folder of them, to cut objects out of; repeatable.",
+            help="A COCO folder with masks, or a folder of such folders, from which objects are cut out; repeatable.",
             exists=True,
             file_okay=False,
         ),
@@ -26,28 +26,30 @@ def generate(
     shapes: Annotated[
         bool, typer.Option("--shapes", help="Render shapes instead; needs the extra regionlake[shapes].")
     ] = False,
-    train: Annotated[int, typer.Option(min=1, help="Pictures for training.")] = 600,
+    train: Annotated[int, typer.Option(min=1, help="Number of pictures for training.")] = 600,
     test: Annotated[
-        int, typer.Option(min=1, help="Pictures for test, of mixed sizes, small and large ones each.")
+        int, typer.Option(min=1, help="Number of pictures for each test: mixed sizes, small objects, large objects.")
     ] = 200,
     size: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT", help="Size of the pictures, in pixels.")] = "512x512",
-    most_objects: Annotated[int, typer.Option(min=1, help="At most so many objects a picture.")] = 50,
+    most_objects: Annotated[int, typer.Option(min=1, help="Maximum number of objects per picture.")] = 50,
     small: Annotated[
-        tuple[float, float], typer.Option(help="Longer side of small objects, as shares of a picture's shorter side.")
+        tuple[float, float],
+        typer.Option(help="Range of the longer side of small objects, as shares of a picture's shorter side."),
     ] = (0.08, 0.16),
-    large: Annotated[tuple[float, float], typer.Option(help="Longer side of large objects, likewise.")] = (0.35, 0.6),
+    large: Annotated[tuple[float, float], typer.Option(help="The same range for large objects.")] = (0.35, 0.6),
     test_share: Annotated[
-        float, typer.Option(help="Share of FOLDER's pictures, or of the shapes' classes, for test.")
+        float, typer.Option(help="Share of FOLDER's pictures, or of the shapes' classes, that is used for test.")
     ] = 0.4,
-    seed: Annotated[int, typer.Option(min=0, help="Seed: another one gives other pictures.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed; other seeds give other pictures.")] = 0,
 ) -> None:
     """Make annotated pictures of real objects, or of rendered shapes.
 
-    With boxes and masks, as COCO folders:
+    They are written with boxes and masks as COCO folders:
 
-    DIR/train, DIR/test, DIR/test-small and DIR/test-large; training and test share no object and no background.
+    DIR/train, DIR/test, DIR/test-small and DIR/test-large. Training and test share no object and no background.
 
-    With --shapes, pictures of three-dimensional shapes on a floor ("red metal cube"); training and test share no class.
+    With --shapes, pictures show three-dimensional shapes on a floor ("red metal cube"); training and test share no
+    class.
     """
     from pipeline.lab.scenes.folder import GenerateConfig
     from pipeline.lab.scenes.folder import generate as write
@@ -61,7 +63,7 @@ def generate(
         width_px=int(width),
         height_px=int(height),
         objects=(1, most_objects),
-        classes=(1, most_objects) if shapes else SceneConfig().classes,  # of shapes there are classes enough
+        classes=(1, most_objects) if shapes else SceneConfig().classes,  # there are enough classes of shapes
         small_side=small,
         large_side=large,
     )
@@ -76,7 +78,7 @@ def generate(
 
 
 def _ingredients(objects: list[Path], *, shapes: bool) -> "Ingredients":
-    """Raises InvalidValueError unless one of both was asked for, ModelError where there is no renderer."""
+    """Raises InvalidValueError unless exactly one kind was given, ModelError if there is no renderer."""
     from schemas.errors import InvalidValueError
 
     if shapes == bool(objects):

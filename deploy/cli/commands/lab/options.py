@@ -1,4 +1,4 @@
-"""Options that several commands of the lab share, and what follows from them."""
+"""Options that several commands of the lab share, and the folders that they mean."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,29 +13,31 @@ CocoFoldersOption = Annotated[
     typer.Option(
         "--data",
         metavar="FOLDER",
-        help="A COCO or YOLO folder with COCO's 80 classes, or a folder of such; repeatable.",
+        help="A COCO or YOLO folder with COCO's 80 classes, or a folder of such folders; repeatable.",
         exists=True,
         file_okay=False,
     ),
 ]
-ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads of the backbone.")]
+ThreadsOption = Annotated[int, typer.Option(min=1, help="Number of threads of the backbone.")]
 VideosArgument = Annotated[
     list[Path],
     typer.Argument(
-        metavar="FOLDER...", help="Each a video and its gt.txt (MOT Challenge).", exists=True, file_okay=False
+        metavar="FOLDER...", help="Folders with a video and its gt.txt (MOT Challenge).", exists=True, file_okay=False
     ),
 ]
 KeptLakeOption = Annotated[
     Path | None,
-    typer.Option("--lake", metavar="DIR", help="Keep here what is ingested: measuring again then takes seconds."),
+    typer.Option(
+        "--lake", metavar="DIR", help="Keep the ingested lakes in this folder, so that measuring again takes seconds."
+    ),
 ]
 WeightsOption = Annotated[
-    Path, typer.Option("--out", metavar="FILE.safetensors", help="Where the weights go.", dir_okay=False)
+    Path, typer.Option("--out", metavar="FILE.safetensors", help="File of weights to write.", dir_okay=False)
 ]
 
 
 def coco_folders_of(named: Sequence[Path]) -> tuple[Path, ...]:
-    """The folders that --data means."""
+    """The data folders that the values of --data name."""
     from pipeline.lab.datasets.coco_pictures import coco_folders
 
     return tuple(folder for each in named for folder in coco_folders(each))

@@ -1,4 +1,4 @@
-"""`regionlake lab train`: makes the weights that this project trains itself."""
+"""`regionlake lab train`: commands that train the weights of RegionLake's own models."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,7 +10,8 @@ from deploy.cli.options import LakeOption, ModelOption
 from deploy.cli.output import console
 from deploy.cli.progress import shown_count
 
-CodeMethod = Literal["random", "itq", "learnt"]  # as of operators.codes.model, which `--help` must not wait for
+# repeated from operators.codes.model, whose import would slow down `--help`
+CodeMethod = Literal["random", "itq", "learnt"]
 
 app = typer.Typer(name="train", help="Train the parts of models that are RegionLake's own.", no_args_is_help=True)
 
@@ -19,7 +20,7 @@ app = typer.Typer(name="train", help="Train the parts of models that are RegionL
 def everyday(
     data: CocoFoldersOption,
     out: WeightsOption,
-    split: Annotated[str | None, typer.Option(help="Which split, where a folder has several.")] = None,
+    split: Annotated[str | None, typer.Option(help="Name of the split, if a folder has several.")] = None,
     threads: ThreadsOption = 2,
 ) -> None:
     """Train the head of the embedded model."""
@@ -40,27 +41,30 @@ def everyday(
 def detail(
     out: WeightsOption,
     lake: Annotated[
-        str | None, typer.Option(metavar="DIR|s3://…", help="Train from its keyframes, read again from their sources.")
+        str | None,
+        typer.Option(metavar="DIR|s3://…", help="Lake to train from; its keyframes are read again from their sources."),
     ] = None,
     data: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FOLDER", help="Train from all pictures in it; repeatable.", exists=True, file_okay=False),
+        typer.Option(
+            metavar="FOLDER", help="Folder of pictures to train from; repeatable.", exists=True, file_okay=False
+        ),
     ] = None,
     classes: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME,NAME…|FILE", help="What will be searched for.", show_default="the 80 classes of COCO"
+            metavar="NAME,NAME…|FILE", help="Names that people will search for.", show_default="the 80 classes of COCO"
         ),
     ] = None,
     model: ModelOption = None,
-    pictures: Annotated[int, typer.Option(min=2, help="At most so many pictures.")] = 2000,
+    pictures: Annotated[int, typer.Option(min=2, help="Maximum number of pictures.")] = 2000,
     k: Annotated[int, typer.Option(min=1, help="The smallest windows of Complete Cover are 1/k of a side.")] = 4,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the pictures.")] = 10,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything that is drawn.")] = 0,
+    epochs: Annotated[int, typer.Option(min=1, help="Number of passes over the pictures.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random choices.")] = 0,
 ) -> None:
-    """Train what fuses a frame's windows into one vector.
+    """Train the fusion of a frame's windows into one vector.
 
-    After an interruption the same command continues.
+    If it is interrupted, the same command continues the training.
     """
     from operators.detailclip.cover import CoverConfig
     from operators.encoders.catalogue import DEFAULT_MODEL, default_cache_dir
@@ -102,7 +106,7 @@ def detail(
 
 
 def _names(classes: str) -> tuple[str, ...]:
-    """Names from a file, one a line, or between commas; each once."""
+    """Names from a file, one per line, or separated by commas, without duplicates."""
     path = Path(classes)
     lines = path.read_text().splitlines() if path.is_file() else classes.split(",")
     return tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
@@ -114,11 +118,11 @@ def codes(
     out: WeightsOption,
     method: Annotated[
         CodeMethod,
-        typer.Option("--method", "--way", help="How bits are chosen: learnt, or one of two baselines."),
+        typer.Option("--method", "--way", help="How the bits are chosen: learnt, or by one of two baselines."),
     ] = "learnt",
-    regions: Annotated[int, typer.Option(min=1, help="Number of regions to train from, about.")] = 20_000,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over them.")] = 15,
-    seed: Annotated[int, typer.Option(help="Seed of the sample, the start and the order.")] = 0,
+    regions: Annotated[int, typer.Option(min=1, help="Approximate number of regions to train from.")] = 20_000,
+    epochs: Annotated[int, typer.Option(min=1, help="Number of passes over the regions.")] = 15,
+    seed: Annotated[int, typer.Option(help="Seed of the sample, the initial weights and the order.")] = 0,
 ) -> None:
     """Learn 256-bit codes of a lake's regions.
 

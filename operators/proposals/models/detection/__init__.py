@@ -1,1 +1,1 @@
-"""Detectors of `transformers`, of fixed classes and of an open vocabulary: pixels in, boxes with names out."""
+"""Detectors of `transformers` with fixed classes or an open vocabulary: they find boxes with names in pixels."""

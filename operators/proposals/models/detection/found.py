@@ -1,4 +1,4 @@
-"""What a detector finds in a frame, and the batches of frames that it looks at."""
+"""The objects that a detector finds in a frame, and how frames are put into batches."""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ Result = TypeVar("Result")
 class Found:
     """N objects of one frame.
 
-    xyxy: float32 (N, 4), shares of the frame; may reach beyond it.
+    xyxy: float32 (N, 4), shares of the frame; boxes may extend beyond it.
     score: float32 (N,), in [0, 1].
-    name: intp (N,), places in the list of names that the detector was asked for.
+    name: intp (N,), indices into the list of names that the detector looks for.
     """
 
     xyxy: FloatArray
@@ -33,7 +33,7 @@ class Found:
 
     @classmethod
     def of(cls, xyxy: "torch.Tensor", score: "torch.Tensor", name: "torch.Tensor") -> "Found":
-        """From tensors of any device and float type."""
+        """Copies tensors of any device and float type."""
         return cls(
             xyxy.float().cpu().numpy().reshape(-1, 4), score.float().cpu().numpy(), name.cpu().numpy().astype(np.intp)
         )
@@ -45,12 +45,14 @@ class Found:
         return Found(self.xyxy[index], self.score[index], self.name[index])
 
     def best_first(self) -> "Found":
-        """By falling score; ties keep their order."""
+        """The same objects by falling score; ties keep their order."""
         return self.take(np.argsort(-self.score, kind="stable"))
 
     def proposals(self, names: Sequence[str | None], *, proposer: str, limit: int) -> Proposals:
-        """At most `limit`, the best first, cut to the frame. Boxes turned inside out hold nothing and are left out:
-        D-FINE's distances to the sides can cross."""
+        """At most `limit` proposals, the best first, clipped to the frame.
+
+        Inverted boxes are dropped: the distances to the sides that D-FINE predicts can cross.
+        """
         upright = (self.xyxy[:, 0] <= self.xyxy[:, 2]) & (self.xyxy[:, 1] <= self.xyxy[:, 3])
         best = self.take(upright).best_first().take(np.arange(min(limit, int(upright.sum()))))
         return Proposals.of(
@@ -74,12 +76,12 @@ def in_batches(
     size: int,
     device: "torch.device",
 ) -> list[Result]:
-    """One result an image, in their order; `run` sees at most `size` images at once, all of one `alike`.
+    """One result per image, in order; `run` is called with at most `size` images, for which `alike` returns one value.
 
-    Nothing is ever padded to the size of its neighbours: that would let what is found in a frame depend on them.
-    A batch that exceeds the device's memory is halved, and so are those that follow.
+    Images are never padded to the size of others in their batch, as results would then depend on those. If a batch
+    exceeds the memory of the device, it and the batches after it are halved.
     """
-    from operators.runtime.batches import Batches  # torch: plans are read without it
+    from operators.runtime.batches import Batches  # imports torch, without which plans are read
 
     groups: dict[Hashable, list[int]] = {}
     for i, image in enumerate(images):

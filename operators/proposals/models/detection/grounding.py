@@ -1,4 +1,4 @@
-"""Grounding DINO and MM Grounding DINO: a picture and a sentence of phrases in, boxes that match its words out."""
+"""Grounding DINO and MM Grounding DINO find the boxes in a picture that match phrases of a sentence."""
 
 import re
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ from schemas.boxes import Boxes
 from schemas.errors import PlanError
 from schemas.frames import ImageArray
 
-_SAME_OBJECT_IOU = 0.7  # of boxes found by several prompts, which do not know of each other
+_SAME_OBJECT_IOU = 0.7  # IoU from which boxes found by different prompts count as one object
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Prompt:
     """A part of the vocabulary that the model can read at once.
 
-    inputs: what the tokenizer gives, each int64 (1, L).
+    inputs: the output of the tokenizer, each int64 (1, L).
     words: float32 (max_text_len, V), 1 / n where a token is one of the n tokens of a phrase of the whole vocabulary.
     """
 
@@ -30,14 +30,14 @@ class _Prompt:
 
 
 class Grounding:
-    """score: the highest probability of any token, as `transformers` has it.
+    """score: the highest probability of any token, as in `transformers`.
 
-    A box is named after the phrase whose tokens are the most probable in the mean, of those with a token above
-    least_text_score; a box without such a token matches nothing that was asked for, and is left out. `transformers`
-    strings the tokens above that score together, whatever phrases they are of.
+    A box is named after the phrase with the highest mean probability of its tokens, among phrases with a token above
+    least_text_score. A box without such a token matches no phrase and is dropped. `transformers` instead joins all
+    tokens above that score, whatever phrases they belong to.
 
-    A vocabulary longer than the model reads (256 tokens) is split into several prompts, each a forward pass; of boxes
-    that several prompts found at one place the best stays.
+    A vocabulary longer than the model can read (256 tokens) is split into several prompts, each with a forward pass of
+    its own; of boxes that several prompts find at one place, the best is kept.
     """
 
     def __init__(
@@ -72,22 +72,24 @@ class Grounding:
 
 
 def _clean(phrase: str) -> str:
-    """As the model was trained: lower case, without the signs that end a phrase."""
+    """The phrase as the model saw it in training: lower case, without the characters that end a phrase."""
     return " ".join(re.sub(r"[.?]", " ", phrase.lower()).split())
 
 
 def _parts(loaded: LoadedDetector, vocabulary: Sequence[str], *, longest: int) -> list[list[tuple[int, str]]]:
-    """The vocabulary, phrases with their places, in as few parts as fit the model."""
+    """Splits the vocabulary into as few parts as fit the model; each phrase comes with its index."""
     parts: list[list[tuple[int, str]]] = []
     used = longest
     for place, phrase in enumerate(vocabulary):
         text = _clean(phrase)
-        tokens = len(loaded.tokenizer(text, add_special_tokens=False)["input_ids"]) + 1  # and the dot
+        tokens = len(loaded.tokenizer(text, add_special_tokens=False)["input_ids"]) + 1  # with the dot
         if not text or tokens + 2 > longest:
-            raise PlanError(f"{phrase!r} is no phrase for {loaded.name}: it reads 1 to {longest - 3} tokens of it")
+            raise PlanError(
+                f"{phrase!r} is not a phrase for {loaded.name}, which reads 1 to {longest - 3} tokens per phrase"
+            )
         if used + tokens > longest:
             parts.append([])
-            used = 2  # that begin and end a sentence
+            used = 2  # tokens that begin and end a sentence
         parts[-1].append((place, text))
         used += tokens
     return parts

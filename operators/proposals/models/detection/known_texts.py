@@ -1,4 +1,4 @@
-"""Grounding DINO reads its prompts once: its forward pass would put the same words through BERT for every batch."""
+"""Caches the text encoding of Grounding DINO, which would otherwise run BERT on the same words for every batch."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from transformers.modeling_outputs import BaseModelOutput
 
 
 class KnownTexts(nn.Module):
-    """In place of a model's text backbone: answers from memory what it was asked before.
+    """Replaces the text backbone of a model, and remembers its output for every prompt.
 
-    All rows of a batch hold one prompt, and it goes through the backbone by itself: what it gives does not depend on
-    how many pictures share a batch, and equals the backbone's own answer to one row bit for bit.
+    All rows of a batch hold one prompt, which goes through the backbone as a single row. So the output does not depend
+    on the number of pictures in a batch, and equals the backbone's own output for one row bit for bit.
     """
 
     def __init__(self, backbone: nn.Module) -> None:
@@ -28,7 +28,7 @@ class KnownTexts(nn.Module):
         *,
         return_dict: bool = True,
     ) -> BaseModelOutput | tuple[torch.Tensor]:
-        """input_ids: int64 (N, L), equal rows; the others as the backbone takes them. Returns float (N, L, D)."""
+        """input_ids: int64 (N, L), equal rows; the others are the backbone's arguments. Returns float (N, L, D)."""
         key = tuple(input_ids[0].tolist())
         if key not in self._known:
             one = (input_ids[:1], attention_mask[:1], token_type_ids[:1], position_ids[:1])
@@ -38,6 +38,6 @@ class KnownTexts(nn.Module):
 
 
 def know_texts(model: Any) -> None:
-    """model: GroundingDinoForObjectDetection, or that of MM Grounding DINO; it looks at one prompt a batch from now."""
+    """Installs the cache in a (MM)GroundingDinoForObjectDetection; all rows of a batch must then have one prompt."""
     if not isinstance(model.model.text_backbone, KnownTexts):
         model.model.text_backbone = KnownTexts(model.model.text_backbone)

@@ -1,4 +1,4 @@
-"""A detector's checkpoint of `transformers`, loaded as its user would: from a folder, the cache or the hub."""
+"""Loads a detector of `transformers` from a folder, the hub's cache or the hub."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # plans are read without torch
 class Family:
     """How a model type of `transformers` is used.
 
-    processor: its image processor that needs no torchvision. text: whether it reads words.
+    processor: name of its image processor that does not need torchvision. text: whether the model reads words.
     """
 
     processor: str
@@ -36,7 +36,7 @@ class Family:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedDetector:
-    """kind: its model type. model, processor, tokenizer: of `transformers`; tokenizer: None where it reads no words."""
+    """kind: the model type. model, processor, tokenizer: of `transformers`; tokenizer: None if the model has none."""
 
     name: str
     kind: str
@@ -48,7 +48,7 @@ class LoadedDetector:
 
     @property
     def proposer(self) -> str:
-        """What its regions are said to be proposed by, e.g. "rt-detr"."""
+        """The name of the proposer that is stored with its regions, e.g. "rt-detr"."""
         return self.kind.replace("_", "-")
 
     def proposals(
@@ -60,17 +60,17 @@ class LoadedDetector:
         batch: int,
         limit: int,
     ) -> list[Proposals]:
-        """What `detect` finds in each keyframe, at most `limit`; it sees `batch` frames of one input size at once.
+        """What `detect` finds in each keyframe, at most `limit`; it gets up to `batch` frames of one input size.
 
-        names: of what `Found.name` counts.
+        names: the list of names into which `Found.name` is an index.
         """
         images = [keyframe.image for keyframe in keyframes]
         found = in_batches(images, detect, alike=self.pixels.size_of, size=batch, device=self.device)
         return [each.proposals(names, proposer=self.proposer, limit=limit) for each in found]
 
 
-def give_memory_back() -> None:
-    """To the device, of models that nobody holds any more."""
+def free_device_memory() -> None:
+    """Releases the device memory of models that are no longer referenced."""
     import torch
 
     if torch.cuda.is_available():
@@ -85,10 +85,11 @@ def load_detector(
     architecture: Literal["AutoModelForObjectDetection", "AutoModelForZeroShotObjectDetection"],
     families: Mapping[str, Family],
 ) -> LoadedDetector:
-    """In float32, on the GPU where there is one: bfloat16 knows 256 steps between 0.5 and 1, so boxes would lie on a
-    grid of 1/256 of the frame.
+    """Loads a detector in float32, on the GPU if there is one.
 
-    setting: of the plan, that names the model; example: a model that fits it. Both are for the errors.
+    In bfloat16, which has 128 steps between 0.5 and 1, boxes would be rounded to a grid of 1/256 of the frame.
+
+    setting: the setting of the plan that names the model; example: a model that fits it. Both are used in errors.
     Raises ModelError with the reason.
     """
     if not name:
@@ -110,7 +111,7 @@ def load_detector(
         pixels = FramePixels(processor, resize=family.resize, device=device)
     tokenizer = None
     if family.text:
-        # transformers makes a tokenizer of nothing where there are no files: one that knows no word
+        # without files transformers makes a tokenizer that knows no word
         if not any((folder / file).is_file() for file in ("tokenizer.json", "vocab.json", "vocab.txt")):
             raise ModelError(f"{name} holds no tokenizer: fetch it again, with tokenizer.json or its vocabulary")
         with describing_model_errors(name, "its tokenizer"):

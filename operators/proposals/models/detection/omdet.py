@@ -1,4 +1,4 @@
-"""OmDet-Turbo: phrases are classes beside a task in words; both are encoded once."""
+"""OmDet-Turbo finds phrases as classes, given a task in words; both are encoded once."""
 
 from collections.abc import Sequence
 
@@ -12,16 +12,16 @@ from schemas.boxes import Boxes
 from schemas.errors import PlanError
 from schemas.frames import ImageArray
 
-_TOKENS = 77  # a phrase or a task, as the model's processor pads and cuts them
-_MAX_IOU = 0.5  # of two boxes of one name; the processor's default
+_TOKENS = 77  # length of a phrase or a task, to which the model's processor pads or truncates
+_MAX_IOU = 0.5  # between two boxes of one name; the processor's default
 
 
 class OmDet:
-    """score: of a box as one of the phrases; as many pairs of box and phrase as the model has queries, the best, are
-    looked at, and boxes of one phrase that overlap are dropped, as `transformers` does.
+    """score: how well a box fits its phrase.
 
-    The task is "Detect …, …." with all phrases; what of it goes beyond 77 tokens is not read, as the model's own
-    processor cuts it.
+    As in `transformers`, the best pairs of box and phrase are examined, as many as the model has queries, and
+    overlapping boxes of one phrase are dropped. The task is "Detect …, …." with all phrases, truncated to 77 tokens as
+    by the model's own processor.
     """
 
     def __init__(self, loaded: LoadedDetector, vocabulary: Sequence[str], *, least_score: float) -> None:
@@ -39,12 +39,14 @@ class OmDet:
             kept = score[i] > self._least_score
             box, name = pair[i][kept] // phrases, pair[i][kept] % phrases
             each = Found.of(corners(boxes[i][box]), score[i][kept], name)
-            found.append(without_doubles(each.best_first()))
+            found.append(without_duplicates(each.best_first()))
         return found
 
     def raw(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits (N, queries, V) and boxes (N, queries, 4), centre and size in shares of the input: the model's own
-        forward pass, but for the text that is encoded already."""
+        """The model's own forward pass, except that the text is already encoded.
+
+        Returns logits (N, queries, V) and boxes (N, queries, 4), centre and size in shares of the input.
+        """
         model, count = self._loaded.model, len(pixels)
         encoded = model.encoder(
             model.vision_backbone(pixels), output_attentions=False, output_hidden_states=False, return_dict=True
@@ -61,22 +63,24 @@ class OmDet:
         return decoded.decoder_classes[-1], decoded.decoder_coords[-1]
 
 
-def without_doubles(found: Found) -> Found:
-    """found: the best first. Of boxes of one name that overlap too much the first stays."""
+def without_duplicates(found: Found) -> Found:
+    """found: the best first. Of boxes of one name that overlap too much, the first is kept."""
     kept = [np.zeros(0, np.intp)]
     for name in np.unique(found.name):
         own = np.flatnonzero(found.name == name)
-        # boxes reach half a frame beyond it at most: shrunk into it, overlaps stay what they are
+        # boxes extend at most half a frame beyond the frame: they are shrunk into it, which keeps their IoU
         kept.append(own[nms(Boxes.clipped((found.xyxy[own] + 0.5) / 2), max_iou=_MAX_IOU)])
     return found.take(np.sort(np.concatenate(kept)))
 
 
 @torch.inference_mode()
 def _encode(loaded: LoadedDetector, vocabulary: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Of the phrases (V, 1, D), of the task (tokens, 1, D), and which of its tokens count (1, tokens)."""
+    """Features of the phrases (V, 1, D), of the task (tokens, 1, D), and which of its tokens count (1, tokens)."""
     for phrase, tokens in zip(vocabulary, loaded.tokenizer(list(vocabulary))["input_ids"], strict=True):
         if len(tokens) > _TOKENS:
-            raise PlanError(f"{phrase!r} is no phrase for {loaded.name}: it reads {_TOKENS - 2} tokens of it")
+            raise PlanError(
+                f"{phrase!r} is not a phrase for {loaded.name}, which reads {_TOKENS - 2} tokens per phrase"
+            )
     phrases, task = (
         loaded.tokenizer(texts, padding="max_length", max_length=_TOKENS, truncation=True, return_tensors="pt").to(
             loaded.device

@@ -1,4 +1,4 @@
-"""OWLv2 and OWL-ViT: every phrase is a query, whose vector is made once; every patch of a frame answers all of them."""
+"""OWLv2 and OWL-ViT: every phrase is a query, encoded once, which is compared with every patch of a frame."""
 
 from collections.abc import Sequence
 
@@ -10,11 +10,11 @@ from operators.proposals.models.detection.loading import LoadedDetector
 from schemas.errors import PlanError
 from schemas.frames import ImageArray
 
-_PHRASES = 256  # that the text model encodes at once
+_PHRASES = 256  # phrases that the text model encodes at once
 
 
 class Owl:
-    """score: of the query that fits a patch best, as `transformers` has it; name: that query."""
+    """score: that of the query that fits a patch best, as in `transformers`; name: that query."""
 
     def __init__(self, loaded: LoadedDetector, vocabulary: Sequence[str], *, least_score: float) -> None:
         self._loaded = loaded
@@ -34,8 +34,10 @@ class Owl:
         return found
 
     def raw(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits (N, patches, V) and boxes (N, patches, 4), centre and size in shares of the input: the model's own
-        forward pass, but for the text that is encoded already."""
+        """The model's own forward pass, except that the text is already encoded.
+
+        Returns logits (N, patches, V) and boxes (N, patches, 4), centre and size in shares of the input.
+        """
         model, count = self._loaded.model, len(pixels)
         feature_map, _ = model.image_embedder(pixel_values=pixels)
         features = feature_map.flatten(1, 2)
@@ -43,7 +45,7 @@ class Owl:
         return logits, model.box_predictor(features, feature_map)
 
     def _stretch(self, image: ImageArray) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-        """From shares of the input to shares of the frame: OWLv2 pads frames to squares, OWL-ViT stretches them."""
+        """Factors from shares of the input to shares of the frame: OWLv2 pads frames to squares, OWL-ViT stretches."""
         height, width, _ = image.shape
         side = max(height, width) if self._loaded.pixels.resize == "padded square" else None
         return np.array([side / width, side / height] * 2 if side else [1] * 4, np.float32)
@@ -51,11 +53,13 @@ class Owl:
 
 @torch.inference_mode()
 def _encode(loaded: LoadedDetector, vocabulary: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Queries (1, V, D) and which of them count (1, V), as the model's forward pass makes them of tokens."""
+    """Queries (1, V, D) and which of them count (1, V), made of tokens as in the model's forward pass."""
     longest = int(loaded.model.config.text_config.max_position_embeddings)
     for phrase, tokens in zip(vocabulary, loaded.tokenizer(list(vocabulary))["input_ids"], strict=True):
         if len(tokens) > longest:
-            raise PlanError(f"{phrase!r} is no phrase for {loaded.name}: it reads {longest - 2} tokens of it")
+            raise PlanError(
+                f"{phrase!r} is not a phrase for {loaded.name}, which reads {longest - 2} tokens per phrase"
+            )
     tokens = loaded.tokenizer(list(vocabulary), padding="max_length", max_length=longest, return_tensors="pt").to(
         loaded.device
     )

@@ -1,12 +1,11 @@
-"""Frames as a detector wants its pixels: resized as the checkpoint's own image processor would, in torch, where the
-model runs."""
+"""Prepares frames for a detector: resizes them like the checkpoint's own image processor, in torch, on the device."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812  # the name everyone knows it by
+import torch.nn.functional as F  # noqa: N812  # its usual name
 from transformers.image_transforms import get_size_with_aspect_ratio
 from transformers.image_utils import get_image_size_for_max_height_width
 
@@ -18,18 +17,18 @@ Resize = Literal["pillow", "interpolated", "padded square"]  # see FramePixels
 
 
 class FramePixels:
-    """Frames in, `pixel_values` out: float32 (N, 3, H, W) on one device.
+    """Makes `pixel_values` of frames: float32 (N, 3, H, W) on one device.
 
-    processor: of `transformers`, the one that is made for the model, without torchvision; only its settings are read.
-    resize: how it resizes.
+    processor: the model's image processor in `transformers`, without torchvision; only its settings are read.
+    resize: how the processor resizes.
         "pillow": to a size, or within longest and shortest sides, with Pillow's antialiased filters, on 8 bits.
-        "interpolated": the same sizes, by bilinear interpolation without antialiasing, on floats (RF-DETR).
-        "padded square": padded with black at the right and the bottom to a square, blurred as much as it will shrink,
-            then interpolated (OWLv2).
+        "interpolated": to the same sizes, by bilinear interpolation without antialiasing, on floats (RF-DETR).
+        "padded square": padded with black at the right and the bottom to a square, blurred in proportion to how much it
+            shrinks, then interpolated (OWLv2).
 
-    Equal to the processor's own pixels within 2 levels of 255, which Pillow rounds; "padded square" within 0.01, but
-    for the outermost pixels of a frame that is enlarged: SciPy mirrors it there, torch repeats its last pixel.
-    Raises ModelError for settings that do not tell how a frame is resized.
+    Values differ from the processor's own by at most 2 levels of 255, which Pillow rounds; with "padded square" by at
+    most 0.01, except for the outermost pixels of an enlarged frame, where SciPy mirrors and torch repeats the last
+    pixel. Raises ModelError for settings that do not determine how a frame is resized.
     """
 
     def __init__(self, processor: Any, *, resize: Resize, device: torch.device) -> None:
@@ -42,7 +41,7 @@ class FramePixels:
             name: getattr(processor, name)
             for name in ("resample", "do_rescale", "rescale_factor", "do_normalize", "image_mean", "image_std")
         }
-        self._size_px(1, 1)  # refuses sizes that nobody knows
+        self._size_px(1, 1)  # raises for an unknown form of size
         self._config = PixelConfig.of(settings, side_px=1)
         self._pillow = Pixels(self._config, device=device, dtype=torch.float32)
 
@@ -57,7 +56,7 @@ class FramePixels:
                 return height, width
             case {"shortest_edge": shortest, "longest_edge": longest}:
                 height, width = get_size_with_aspect_ratio((height_px, width_px), shortest, longest)
-                return max(1, height), max(1, width)  # of a frame one pixel high nothing would be left
+                return max(1, height), max(1, width)  # a frame one pixel high would vanish
             case {"max_height": highest, "max_width": widest}:
                 height, width = get_image_size_for_max_height_width((height_px, width_px), highest, widest)
                 return max(1, height), max(1, width)
@@ -66,7 +65,7 @@ class FramePixels:
         )
 
     def __call__(self, images: Sequence[ImageArray]) -> torch.Tensor:
-        """images: uint8 (H, W, 3) RGB, of any sizes with one size_of."""
+        """images: uint8 (H, W, 3) RGB, for which `size_of` returns one size."""
         ((height, width),) = {self.size_of(image) for image in images}
         if self.resize == "pillow":
             frames = self._pillow.frames(images)
@@ -86,8 +85,10 @@ class FramePixels:
 
 
 def _blurred(levels: torch.Tensor, shrink: float, *, across: bool = False) -> torch.Tensor:
-    """A Gaussian along one axis (down, or across) with sigma = (shrink − 1) / 2, cut at four sigmas, mirrored at the
-    border: what scikit-image does before it shrinks a picture."""
+    """Blurs along one axis (down, or across) as scikit-image does before it shrinks a picture.
+
+    The filter is a Gaussian with sigma = (shrink − 1) / 2, truncated at four sigmas, mirrored at the border.
+    """
     sigma = (shrink - 1) / 2
     radius = int(4 * sigma + 0.5)
     if sigma <= 0 or radius == 0:

@@ -1,1 +1,1 @@
-"""Every way of search measured on a data set: ingested, asked and judged as a user would."""
+"""Measures methods of search on a data set, which is ingested and searched as a user would."""

@@ -1,4 +1,4 @@
-"""In which other frames such a thing stands at that place: a word and a true box of one frame (methods.md §1.5)."""
+"""Questions by a class name and a true box: which other frames show the class at that place (methods.md §1.5)."""
 
 import numpy as np
 
@@ -10,26 +10,29 @@ from schemas.boxes import Boxes
 from schemas.query import Query
 
 LEAST_IOU = 0.5
-MOST_RELEVANT = 0.4  # of the frames; such a place says nothing
+MOST_RELEVANT = 0.4  # share of the frames; a place with more answers is not informative
 
 
 def box_questions(gallery: Gallery, classes: tuple[ClassName, ...], *, most: int, seed: int) -> list[Question]:
-    """At most so many, drawn by the seed, of the true boxes that some, and at most 40 %, of the other frames have at
-    IoU ≥ 0.5, of the same class."""
+    """At most `most` questions, drawn by the seed.
+
+    A true box gives a question if at least one and at most 40 % of the other frames have a box of the same class at
+    IoU ≥ 0.5.
+    """
     counted = [frame.objects.counted for frame in gallery.frames]
     frame_of = np.repeat(np.arange(len(gallery)), [int(c.sum()) for c in counted])
     boxes = Boxes.concat([f.objects.boxes[c] for f, c in zip(gallery.frames, counted, strict=True)])
     labels = np.concatenate([f.objects.labels[c] for f, c in zip(gallery.frames, counted, strict=True)])
 
-    def question(asked: int) -> Question | None:
-        own, label = int(frame_of[asked]), int(labels[asked])
-        fits = (boxes.iou(boxes[asked : asked + 1])[:, 0] >= LEAST_IOU) & (labels == label) & (frame_of != own)
+    def question(box: int) -> Question | None:
+        own, label = int(frame_of[box]), int(labels[box])
+        fits = (boxes.iou(boxes[box : box + 1])[:, 0] >= LEAST_IOU) & (labels == label) & (frame_of != own)
         answers = np.unique(frame_of[fits])
         if not 0 < len(answers) <= MOST_RELEVANT * len(gallery):
             return None
         judged = np.full(len(gallery), IRRELEVANT, np.int8)
         judged[answers], judged[own] = RELEVANT, UNJUDGED
-        x0, y0, x1, y1 = boxes.xyxy[asked].tolist()
+        x0, y0, x1, y1 = boxes.xyxy[box].tolist()
         places = {number: boxes[fits & (frame_of == number)] for number in answers.tolist()}
         query = Query(text=classes[label].name, box=(x0, y0, x1, y1), not_frames=(gallery.frame_id(own),))
         return Question(query, ALL, judged, places)

@@ -1,4 +1,4 @@
-"""Which picture a sentence was written for."""
+"""Questions by caption: which picture a caption describes."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from schemas.query import Query
 
 
 def caption_questions(gallery: Gallery, *, most: int, seed: int) -> list[Question]:
-    """At most so many, drawn by the seed; a caption's own picture is its only answer."""
+    """At most `most` questions, drawn by the seed; the only answer to a caption is its own picture."""
 
     def question(item: tuple[int, str]) -> Question:
         number, text = item

@@ -1,7 +1,7 @@
-"""Which frames show a class: the questions of Cluster-CLIP and DetailCLIP, over all objects, small ones and rare ones.
+"""Questions by class: which frames show it, as in Cluster-CLIP and DetailCLIP, for all, small and rare objects.
 
-A frame that shows the class only by objects that do not count (crowds, difficult ones, ones of another size), or for
-which nobody looked, is left out of the ranking: it is neither an answer nor a mistake.
+A frame is excluded from the ranking, as neither an answer nor a mistake, if it shows the class only by objects that do
+not count (crowds, difficult ones, ones of another size), or if it is not known whether it shows the class.
 """
 
 from dataclasses import dataclass
@@ -21,30 +21,30 @@ SIZES = {"small": (0.0, 32.0**2), "small to medium": (0.0, 96.0**2), "large": (9
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Shown:
-    """Objects of one class that count, in one frame: the area of the largest, in px², and where they are."""
+    """The objects of one class in one frame that count: the area of the largest, in px², and their boxes."""
 
     largest_px: float
     boxes: Boxes
 
 
 def class_questions(gallery: Gallery, classes: tuple[ClassName, ...]) -> list[Question]:
-    """A question a class that some frame shows, for all objects, then for each size; the rare classes once more."""
+    """One question for each class that some frame shows: for all objects, then for each size, then for rare classes."""
     judged, shown = _judged(gallery, len(classes))
-    asked = [number for number in range(len(classes)) if (judged[number] == RELEVANT).any()]
-    questions = [_question(classes[n], ALL, judged[n], shown[n]) for n in asked]
+    queried = [number for number in range(len(classes)) if (judged[number] == RELEVANT).any()]
+    questions = [_question(classes[n], ALL, judged[n], shown[n]) for n in queried]
     for size, (low, high) in SIZES.items():
-        for n in asked:
+        for n in queried:
             fits = {frame: s for frame, s in shown[n].items() if low <= s.largest_px < high}
             if fits:
                 others = judged[n].copy()
                 others[[frame for frame in shown[n] if frame not in fits]] = UNJUDGED
                 questions.append(_question(classes[n], size, others, fits))
-    rare = _rare(classes, asked, judged)
+    rare = _rare(classes, queried, judged)
     return questions + [_question(classes[n], RARE, judged[n], shown[n]) for n in rare]
 
 
 def judged_for(gallery: Gallery, classes: int) -> tuple[JudgementArray, list[dict[int, Boxes]]]:
-    """int8 (classes, F), and of every class: number of a frame that shows it → its boxes there."""
+    """Judgements, int8 (classes, F), and for every class: number of a frame that shows it → its boxes there."""
     judged, shown = _judged(gallery, classes)
     return judged, [{frame: s.boxes for frame, s in of_class.items()} for of_class in shown]
 
@@ -56,7 +56,7 @@ def _judged(gallery: Gallery, classes: int) -> tuple[JudgementArray, list[dict[i
         if frame.absent is not None:
             judged[:, number] = UNJUDGED
             judged[sorted(frame.absent), number] = IRRELEVANT
-        judged[frame.objects.labels, number] = UNJUDGED  # unless one of them counts
+        judged[frame.objects.labels, number] = UNJUDGED  # replaced below if one of them counts
         for label in np.unique(frame.objects.labels[frame.objects.counted]).tolist():
             judged[label, number] = RELEVANT
             shown[label][number] = _of_class(frame, label)
@@ -73,9 +73,9 @@ def _question(name: ClassName, subset: str, judged: JudgementArray, shown: dict[
     return Question(Query(text=name.name), subset, judged, {frame: s.boxes for frame, s in shown.items()})
 
 
-def _rare(classes: tuple[ClassName, ...], asked: list[int], judged: JudgementArray) -> list[int]:
-    """As the data set says; where it says nothing, the third of the classes that the fewest frames show."""
+def _rare(classes: tuple[ClassName, ...], queried: list[int], judged: JudgementArray) -> list[int]:
+    """The rare classes of the data set; without frequencies, the third of the classes that the fewest frames show."""
     if any(name.frequency is not None for name in classes):
-        return [n for n in asked if classes[n].frequency == "rare"]
-    by_count = sorted(asked, key=lambda n: (int((judged[n] == RELEVANT).sum()), n))
-    return sorted(by_count[: len(asked) // 3])
+        return [n for n in queried if classes[n].frequency == "rare"]
+    by_count = sorted(queried, key=lambda n: (int((judged[n] == RELEVANT).sum()), n))
+    return sorted(by_count[: len(queried) // 3])

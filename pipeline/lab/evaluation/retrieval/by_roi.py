@@ -1,7 +1,7 @@
-"""In which other frames the thing in a box of one frame is seen again: queries by a picture and a region of it (RIS).
+"""Questions by a region of a frame (RIS): which other frames show the same object.
 
-In a video it is the same individual, by the identities of its ground truth; among pictures the same class, for nobody
-says which individuals they show.
+In a video it is the same individual, by the identities of the ground truth; among pictures, whose individuals are not
+known, an object of the same class.
 """
 
 from pathlib import Path
@@ -18,13 +18,14 @@ from pipeline.lab.evaluation.retrieval.question import IRRELEVANT, RELEVANT, UNJ
 from schemas.boxes import Boxes
 from schemas.query import Query
 
-LEAST_AREA = 0.01  # of the frame: less is hardly a patch of any model
+LEAST_AREA = 0.01  # share of the frame; less is hardly a patch of any model
 
 
 def roi_questions(gallery: Gallery, dataset: Dataset, *, pictures: Path, most: int, seed: int) -> list[Question]:
-    """At most so many, drawn by the seed, of the objects that some, and at most 40 %, of the other frames show again.
+    """At most `most` questions, drawn by the seed.
 
-    pictures: folder for the frames of a video that are asked with, as PNG.
+    An object gives a question if at least one and at most 40 % of the other frames show it again.
+    pictures: folder to which the query frames of a video are written as PNG.
     """
     judged_of, shown = judged_for(gallery, len(dataset.classes))
     where = _whereabouts(gallery)
@@ -54,7 +55,7 @@ def roi_questions(gallery: Gallery, dataset: Dataset, *, pictures: Path, most: i
 
 
 def _whereabouts(gallery: Gallery) -> dict[int, dict[int, Boxes]]:
-    """Identity → number of a frame that shows it → its box there."""
+    """For each identity: number of a frame that shows it → its box there."""
     where: dict[int, dict[int, Boxes]] = {}
     for number, frame in enumerate(gallery.frames):
         objects = frame.objects
@@ -64,7 +65,7 @@ def _whereabouts(gallery: Gallery) -> dict[int, dict[int, Boxes]]:
 
 
 class _Pictures:
-    """Number of a frame → a file with its picture; those of a video are written when they are asked for."""
+    """Maps the number of a frame to a file with its picture; frames of a video are written when they are needed."""
 
     def __init__(self, gallery: Gallery, dataset: Dataset, *, folder: Path) -> None:
         self._frames = gallery.frames

@@ -1,4 +1,4 @@
-"""Methods of search that are compared: how frames are ranked, in a lake made by which settings of the plan."""
+"""Parses the methods of search to compare: how frames are ranked, and the plan settings of their lakes."""
 
 from dataclasses import dataclass, replace
 from typing import cast, get_args
@@ -7,7 +7,7 @@ from pipeline.lab.evaluation.plans import GRID_SETTINGS
 from schemas.errors import QueryError
 from schemas.query import Geometry, MethodName, Normalisation, Ranking, WeightedMethod
 
-# What a method needs of the plan; a setting that is given by the user comes later and wins.
+# Settings of the plan that a method needs; settings that the user gives are applied later and win.
 _NEEDS: dict[str, tuple[str, ...]] = {
     "grid": GRID_SETTINGS,
     "patches": ("patches=true",),
@@ -16,15 +16,16 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "representatives": ("representatives.method=kmeans",),
     "representatives-global": ("representatives.method=kmeans",),
 }
-_GRID = "grid"  # "regions" in a lake of cells
+_GRID = "grid"  # the method "regions" in a lake whose regions are cells of a grid
 _RANKING = "ranking."
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedMethod:
-    """label: as it was written. methods, ranking: of every query. settings: of its lake alone, `key.path=value`.
+    """label: the method as the user wrote it. methods, ranking: used for every query. settings: settings of its own
+    lake, `key.path=value`.
 
-    needs: settings that it cannot do without; methods without settings of their own share a lake that has all those.
+    needs: settings that it requires; methods without settings of their own share a lake with all of these.
     """
 
     label: str
@@ -35,16 +36,16 @@ class ComparedMethod:
 
 
 def method_names() -> tuple[str, ...]:
-    """What may be asked for by name."""
+    """The names of all methods."""
     return (*get_args(MethodName), _GRID)
 
 
 def parse_methods(text: str) -> tuple[ComparedMethod, ...]:
     """`global,regions,grid` → three methods; `global+regions*0.5` fuses two, the second with half the weight.
 
-    After a colon come settings of the plan, or of the ranking, separated by semicolons:
+    A colon is followed by settings of the plan, or of the ranking, separated by semicolons:
     `representatives:representatives.count=10;representatives.method=kmeans`, `regions:ranking.semantic_weight=1`.
-    Raises QueryError for a name or a setting of the ranking that is not known, and for one method twice.
+    Raises QueryError for an unknown name or setting of the ranking, and for a repeated method.
     """
     methods = tuple(_parse(part) for part in _split(text))
     labels = [method.label for method in methods]
@@ -61,14 +62,14 @@ def _parse(text: str) -> ComparedMethod:
     for name_and_weight in names.split("+"):
         name, _, weight = name_and_weight.partition("*")
         if name not in method_names():
-            raise QueryError(f"{name!r} is no method of search; there are {', '.join(method_names())}")
+            raise QueryError(f"{name!r} is not a method of search; known are {', '.join(method_names())}")
         method = cast(MethodName, "regions" if name == _GRID else name)
         terms.append(WeightedMethod(method, _number("weight", weight) if weight else 1.0))
         needs += _NEEDS.get(name, ())
         grid |= name == _GRID
     given = [setting.strip() for setting in rest.split(";") if setting.strip()]
     settings = [setting for setting in given if not setting.startswith(_RANKING)]
-    if grid:  # a lake of its own: its regions are no proposals
+    if grid:  # a lake of its own, as its regions are not proposals
         settings, needs = [*needs, *settings], []
     ranking = _ranking([setting.removeprefix(_RANKING) for setting in given if setting.startswith(_RANKING)])
     return ComparedMethod(text, tuple(terms), ranking, tuple(settings), tuple(needs))
@@ -98,7 +99,7 @@ def _number(name: str, text: str) -> float:
 
 
 def _split(text: str) -> list[str]:
-    """At commas outside of brackets: settings may hold lists."""
+    """Splits at commas outside of brackets, as settings may contain lists."""
     parts, depth = [""], 0
     for letter in text:
         depth += (letter == "[") - (letter == "]")

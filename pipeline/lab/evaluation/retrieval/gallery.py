@@ -1,4 +1,4 @@
-"""The frames that can be found: those of a data set that a lake has indexed."""
+"""The frames that searches can find: those of a data set that are keyframes in a lake."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,8 @@ Key = tuple[str, int]  # id of the source, PTS
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gallery:
-    """frames: each once, in the data set's order. index: source and PTS → number of the frame. copies: left out."""
+    """frames: in the data set's order, without copies. index: source and PTS → number of the frame. copies: their
+    number."""
 
     frames: tuple[LabelledFrame, ...]
     index: Mapping[Key, int]
@@ -31,8 +32,8 @@ class Gallery:
     def of(cls, dataset: Dataset, ids: Mapping[Path, str], lake: Lake) -> "Gallery":
         """The frames of `dataset` that `lake` holds. ids: file → id of its source.
 
-        Of pictures with the same bytes, which are one source, the first counts. Raises LakeError where a picture is not
-        in the lake; of a video, frames that are none of its keyframes are not meant to be.
+        Of pictures with the same bytes, which are one source, only the first counts. Frames of a video that are not
+        keyframes are omitted. Raises LakeError if a picture is not in the lake.
         """
         rows = lake.read("frames", columns=["source_id", "pts"])
         stored = set(zip(rows["source_id"].to_pylist(), rows["pts"].to_pylist(), strict=True))
@@ -44,7 +45,7 @@ class Gallery:
             if key not in stored and frame.pts is not None:
                 continue
             if key not in stored:
-                raise LakeError(f"{frame.path} is not in {lake.uri}; delete that folder to ingest it anew")
+                raise LakeError(f"{frame.path} is not in {lake.uri}; delete that folder to ingest the data set again")
             if key in index:
                 copies += 1
                 continue
@@ -58,16 +59,16 @@ class Gallery:
         return len(self.frames)
 
     def frame_id(self, number: int) -> str:
-        """The id in the lake of the frame with that number."""
+        """The id of a frame in the lake."""
         return self._ids[number]
 
     def number(self, hit: Hit) -> int | None:
-        """Of the frame that was hit; None where it is none of these."""
+        """The number of the frame of a hit; None if it is not in the gallery."""
         return self.index.get((hit.source_id, hit.pts))
 
 
 def source_ids(dataset: Dataset) -> dict[Path, str]:
-    """File → id of its source, which follows from its bytes alone."""
+    """File → id of its source, which depends only on its bytes."""
     if dataset.video is not None:
         return {Path(dataset.video.uri): dataset.video.id}
     return {path: probe(str(path), uri=str(path)).id for path in dataset.files}

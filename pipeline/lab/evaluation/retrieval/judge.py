@@ -1,4 +1,4 @@
-"""What a search returned against what it should have."""
+"""Judges the hits of a search by the answers of its question."""
 
 from collections.abc import Sequence
 
@@ -16,21 +16,23 @@ from pipeline.lab.evaluation.retrieval.question import RELEVANT, UNJUDGED, Quest
 from schemas.boxes import Boxes
 from schemas.query import Hit
 
-# Measures of each task, the first of which decides between two methods.
+# Measures of each task; methods are compared by the first.
 MEASURES: dict[Task, tuple[str, ...]] = {
     "classes": ("mAP@50", "R@10", "Recall@1", "Recall@3", "Recall@5", "MRR", "IoU"),
     "captions": ("R@10", "R@1", "R@5", "MRR"),
     "boxes": ("R@10", "R@1", "R@5", "R@50", "MRR", "IoU"),
     "rois": ("R@10", "R@1", "R@5", "mAP@50", "MRR", "IoU"),
 }
-_LOCALISED = 10  # of so many first hits
+_LOCALISED = 10  # number of first hits for which the IoU is measured
 
 
 def judge(hits: Sequence[Hit], question: Question, gallery: Gallery, *, task: Task) -> dict[str, float]:
-    """Each measure of the task. `IoU` is the mean over the relevant ones of the first ten hits, of each returned box
-    with the best true one, and missing where none of them is relevant.
+    """The value of each measure of the task.
 
-    hits: all that were found, best first; unjudged frames do not take a rank.
+    `IoU` is that of the returned box with the best true one, as a mean over relevant hits among the first ten; it is
+    missing if none of them is relevant.
+
+    hits: all hits, best first; unjudged frames do not take a rank.
     """
     numbered = [(number, hit) for hit in hits if (number := gallery.number(hit)) is not None]
     numbered = [(number, hit) for number, hit in numbered if question.judged[number] != UNJUDGED]

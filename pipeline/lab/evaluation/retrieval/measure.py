@@ -1,4 +1,4 @@
-"""Methods of search asked and judged: every question of a task through the real searcher, then the bootstrap."""
+"""Measures methods of search: runs every question of a task through the real searcher, judges hits, and bootstraps."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,12 +27,12 @@ from schemas import require
 from schemas.errors import QueryError
 from schemas.query import Query, SearchResult
 
-Measured = list[dict[str, float]]  # one a question: measure → value
+Measured = list[dict[str, float]]  # one per question: measure → value
 
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """queries: at most so many of each task, drawn by `seed`; classes are all asked for. seed: of the bootstrap too."""
+    """queries: maximum number per task, drawn by `seed`; classes are all used. seed: used for the bootstrap, too."""
 
     queries: int = 200
     seed: int = 0
@@ -42,7 +42,7 @@ class Draw:
 
 
 def parse_tasks(text: str) -> tuple[Task, ...]:
-    """`classes,captions` → those tasks. Raises QueryError for one that is not known."""
+    """`classes,captions` → these tasks. Raises QueryError for an unknown task."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names or not set(names) <= set(MEASURES):
         raise QueryError(f"tasks are some of {', '.join(MEASURES)}, got {text!r}")
@@ -50,7 +50,7 @@ def parse_tasks(text: str) -> tuple[Task, ...]:
 
 
 def tasks_of(dataset: Dataset) -> tuple[Task, ...]:
-    """What is asked of a data set by default: places and individuals of a video, classes and captions of pictures."""
+    """The default tasks of a data set: boxes and individuals of a video, classes and captions of pictures."""
     if dataset.video is not None:
         return ("boxes", "rois")
     captions: tuple[Task, ...] = ("captions",) if any(frame.captions for frame in dataset.frames) else ()
@@ -60,7 +60,7 @@ def tasks_of(dataset: Dataset) -> tuple[Task, ...]:
 def measure(
     prepared: Prepared, draw: Draw, *, tasks: Sequence[Task], on_progress: Callable[[str], None] = lambda _: None
 ) -> RetrievalTable:
-    """Asks every question of every task in every method.
+    """Runs every question of every task by every method.
 
     Raises QueryError for a task that the data set has no questions for, DecodeError for a picture that cannot be read.
     """
@@ -76,10 +76,10 @@ def measure(
                 for each in methods:
                     label = each.method.label
                     try:
-                        judged[label], ms[label] = _asked(
+                        judged[label], ms[label] = _answered(
                             each, questions, prepared.gallery, encoders, task=task, on_progress=on_progress
                         )
-                    except QueryError as error:  # a method that cannot answer these does not fail the others
+                    except QueryError as error:  # a method that cannot answer does not stop the others
                         unanswered[label] = str(error)
                 rows = _rows(task, questions, judged, seed=draw.seed)
                 counts = {s: sum(q.subset == s for q in questions) for s in dict.fromkeys(q.subset for q in questions)}
@@ -115,7 +115,7 @@ def _questions(task: Task, prepared: Prepared, draw: Draw, *, pictures: Path) ->
     return questions
 
 
-def _asked(
+def _answered(
     each: PreparedMethod,
     questions: Sequence[Question],
     gallery: Gallery,
@@ -124,14 +124,14 @@ def _asked(
     task: Task,
     on_progress: Callable[[str], None],
 ) -> tuple[Measured, float]:
-    """What every question got, and the median time of a search in milliseconds."""
+    """The measures of every question by one method, and the median time of a search in milliseconds."""
     judged: Measured = []
-    answers: dict[Query, SearchResult] = {}  # a class is asked for once, and judged for each size
+    answers: dict[Query, SearchResult] = {}  # a class is searched for once, and judged for each size
     searcher = Searcher(each.lake, encoders[each.plan.model], regions=each.plan.regions)
     try:
         for number, question in enumerate(questions, start=1):
             on_progress(f"{task}: {each.method.label}, question {number} of {len(questions)}")
-            # all frames: unjudged ones take no rank, and MRR has no end
+            # all frames are returned, as unjudged ones take no rank and MRR has no limit
             ranking = each.method.ranking
             query = replace(
                 question.query,
@@ -164,6 +164,6 @@ def _rows(task: Task, questions: Sequence[Question], judged: Mapping[str, Measur
 
 
 def _estimates(values: Measured, task: Task, *, seed: int) -> dict[str, Estimate]:
-    """A measure that no question gives is left out."""
+    """The estimate of each measure; a measure without a value for any question is omitted."""
     by_name = {name: [each[name] for each in values if name in each] for name in MEASURES[task]}
     return {name: bootstrapped(of, seed=seed) for name, of in by_name.items() if of}

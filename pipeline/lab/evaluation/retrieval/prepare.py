@@ -1,4 +1,4 @@
-"""Lakes in which methods of search are measured, ingested from a data set by the real pipeline."""
+"""Makes the lakes in which methods of search are measured: ingests a data set by the real pipeline."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from schemas.ids import digest
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedMethod:
-    """A method with its lake. plan: that made it."""
+    """A method with its lake. plan: the plan that made the lake."""
 
     method: ComparedMethod
     plan: Plan
@@ -27,7 +27,7 @@ class PreparedMethod:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """gallery: the frames that every method can find."""
+    """A data set with the lakes of all methods. gallery: the frames that every method can find."""
 
     dataset: Dataset
     gallery: Gallery
@@ -46,10 +46,10 @@ def prepare(
 ) -> Prepared:
     """Ingests the data set for every method; methods with the same plan share a lake.
 
-    every: of how many frames of a video one is indexed.
-    plan_of: settings that a method cannot do without, and its own → the plan; the user's settings come between them.
-    lakes: folder that keeps them, so that measuring again, or going on after a stop, takes only what is missing.
-    Raises SourceError where a file of the data set cannot be ingested, LakeError where the lakes of two methods hold
+    every: every n-th frame of a video is indexed.
+    plan_of: (settings that a method needs, settings of its own) → the plan; the user's settings are applied between.
+    lakes: folder that keeps the lakes, so that a repeated or resumed measurement ingests only what is missing.
+    Raises SourceError if a file of the data set cannot be ingested, LakeError if the lakes of two methods hold
     different frames.
     """
     ids = source_ids(dataset)

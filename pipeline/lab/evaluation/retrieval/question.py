@@ -1,4 +1,4 @@
-"""One question to a lake, and which frames are the right answer to it."""
+"""A query to a lake with the frames that are right answers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ RELEVANT, IRRELEVANT, UNJUDGED = 1, 0, -1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Question:
-    """query: without the way of ranking. subset: the row of the table that it counts for.
+    """query: the query without methods and ranking. subset: the row of the table in which it counts.
 
-    judged: int8 (F,), for every frame of the gallery: RELEVANT, IRRELEVANT, or UNJUDGED, which leaves it out of the
-        ranking: nothing is known of it, or it is the query's own frame.
-    places: number of a relevant frame → true boxes there; empty where the answer is a frame and no place in it.
+    judged: int8 (F,), for every frame of the gallery: RELEVANT, IRRELEVANT, or UNJUDGED. Unjudged frames, whose answer
+        is not known or which are the query's own, are excluded from the ranking.
+    places: number of a relevant frame → true boxes there; empty if answers are whole frames.
     """
 
     query: Query
@@ -37,14 +37,14 @@ class Question:
 
     @property
     def relevant(self) -> int:
-        """How many frames answer it."""
+        """The number of frames that are right answers."""
         return int((self.judged == RELEVANT).sum())
 
 
 def drawn(items: Sequence[T], make: Callable[[T], Question | None], *, most: int, seed: int) -> list[Question]:
-    """At most so many questions, in the order of the items that they are made of, always the same under a seed.
+    """At most `most` questions, in the order of their items; the same seed gives the same questions.
 
-    make: an item → its question, None where it gives none; not called for more items than needed, because finding the
+    make: an item → its question, or None if it gives none. It is not called for more items than needed, as finding the
     answers takes time.
     """
     made: dict[int, Question] = {}

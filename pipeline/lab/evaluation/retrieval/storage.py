@@ -1,4 +1,4 @@
-"""What a method of search keeps of a frame in the lake."""
+"""The size of what a method of search stores for a frame in the lake."""
 
 from collections.abc import Sequence
 from typing import get_args
@@ -23,7 +23,7 @@ _COLUMNS: dict[str, tuple[tuple[TableName, str], ...]] = {
 def bytes_a_frame(lake: Lake, methods: Sequence[WeightedMethod]) -> float:
     """Mean size of the vectors and codes that these methods of ranking read, without ids, boxes and thumbnails.
 
-    A column that two of them read counts once. What re-rankers take from the first search is that one's.
+    A column that several methods read counts once. What re-rankers take from the first search counts for that search.
     """
     columns = dict.fromkeys(column for each in methods for column in _COLUMNS.get(each.name, ()))
     total = 0

@@ -1,4 +1,4 @@
-"""The figures of the methods of search, task by task."""
+"""The figures of methods of search, task by task."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,10 @@ from pipeline.lab.evaluation.retrieval.question import Task
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one method reaches on one subset of a task's questions.
+    """The figures of one method on one subset of a task's questions.
 
-    measures: name → mean over the questions. gain: of the task's first measure over the first method that answered,
-    question by question; None for that method itself.
+    measures: name → mean over the questions. gain: the task's first measure minus that of the first method that
+    answered, question by question; None for that method itself.
     """
 
     method: str
@@ -22,7 +22,8 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class TaskTable:
-    """questions: subset → how many. ms: method → median time of a search. unanswered: method → why it has no row."""
+    """questions: subset → number of questions. ms: method → median time of a search. unanswered: method → why it has no
+    row."""
 
     task: Task
     questions: dict[str, int]
@@ -33,9 +34,9 @@ class TaskTable:
 
 @dataclass(frozen=True, slots=True)
 class RetrievalTable:
-    """frames: that can be found. copies: pictures left out because another has the same bytes.
+    """frames: number of frames that can be found. copies: number of pictures omitted as another has the same bytes.
 
-    plans: method → hash of its plan. bytes_a_frame: method → what its vectors or codes take in the lake.
+    plans: method → hash of its plan. bytes_a_frame: method → mean size of its vectors or codes in the lake.
     """
 
     dataset: str

@@ -1,1 +1,1 @@
-"""Objects cut out of real pictures along their masks, and set on plain and real backgrounds."""
+"""Generates pictures from objects cut out of real pictures along their masks, on plain and real backgrounds."""

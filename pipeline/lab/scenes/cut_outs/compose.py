@@ -1,6 +1,6 @@
-"""Pictures of cut-outs: real objects set on a background, large ones behind, small ones before them.
+"""Composes pictures of cut-outs: real objects on a background, small ones in front of large ones.
 
-Real objects take the place of the rendered shapes of CLEVR-DS, so that a model knows their names.
+Real objects replace the rendered shapes of CLEVR-DS, so that models know their names.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,9 +28,9 @@ _LICENCE_NOTE = (
 class CutOutScenes:
     """Pictures made of `material`; training and test share no object and no background.
 
-    folders: names of those that it was cut out of.
-    real_backgrounds: share of pictures set on a part of a photograph; the others stand on a plain colour with a little
-    shading and noise.
+    folders: names of the folders that objects were cut out of.
+    real_backgrounds: share of pictures whose background is part of a photograph; the others have a plain colour with a
+        little shading and noise.
     """
 
     material: Material
@@ -85,7 +85,7 @@ class CutOutScenes:
 
 
 def _drawn(material: Material, config: SceneConfig, rng: np.random.Generator) -> list[tuple[CutOut, bool]]:
-    """The objects of a picture and whether each is large, large ones first."""
+    """Draws the objects of a picture, large ones first, with whether each is large."""
     objects, large = draw_numbers(config, rng)
     by_class = _by_class(material.cut_outs)
     least_px = config.large_side[0] * min(config.width_px, config.height_px) / _MOST_ENLARGED
@@ -105,7 +105,7 @@ def _by_class(cut_outs: Iterable[CutOut]) -> dict[int, list[CutOut]]:
 
 
 def _resized(cut_out: CutOut, side_px: int, *, mirrored: bool) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Pixels float32 (H, W, 3) and opacity float32 (H, W) in [0, 1], the longer side at `side_px`."""
+    """Pixels float32 (H, W, 3) and opacity float32 (H, W) in [0, 1], with a longer side of `side_px`."""
     height, width = cut_out.mask.shape
     scale = side_px / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -120,7 +120,7 @@ def _resized(cut_out: CutOut, side_px: int, *, mirrored: bool) -> tuple[NDArray[
 def _place(
     solid: NDArray[np.bool_], stage: Stage, config: SceneConfig, rng: np.random.Generator
 ) -> tuple[slice, slice] | None:
-    """Rows and columns where the object hides no other beyond what is allowed; None where no place was found."""
+    """Rows and columns where the object hides no other more than allowed; None if no place was found."""
     height, width = solid.shape
     if height > config.height_px or width > config.width_px or not solid.any():
         return None
@@ -146,7 +146,7 @@ def _plain(config: SceneConfig, rng: np.random.Generator) -> ImageArray:
 
 
 def _spread(image: ImageArray, config: SceneConfig, rng: np.random.Generator) -> ImageArray:
-    """A part of the picture in the wanted shape, as large as it has room for, at the wanted size."""
+    """The largest part of the picture with the required aspect ratio, resized to the required size."""
     height, width, _ = image.shape
     scale = min(height / config.height_px, width / config.width_px)
     rows, cols = int(config.height_px * scale), int(config.width_px * scale)

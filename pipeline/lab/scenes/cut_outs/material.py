@@ -1,4 +1,4 @@
-"""Objects cut out of the pictures of a COCO folder along their masks, and empty parts of those pictures."""
+"""Cuts objects out of the pictures of a COCO folder along their masks, and finds empty parts of these pictures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,12 +17,12 @@ from schemas.errors import SourceError
 from schemas.frames import ImageArray
 from schemas.ids import digest
 
-_GRID = 40  # cells a side, in which empty rectangles are sought
+_GRID = 40  # cells per side, of which empty rectangles consist
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CutOut:
-    """An object and nothing else.
+    """An object without its surroundings.
 
     image: uint8 (H, W, 3), RGB, the object's box. mask: bool (H, W). category_id: of the folder's JSON.
     """
@@ -40,7 +40,7 @@ class CutOut:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Backdrop:
-    """A part of a picture on which nothing is annotated. image: uint8 (H, W, 3), RGB."""
+    """A part of a picture without annotated objects. image: uint8 (H, W, 3), RGB."""
 
     image: ImageArray
     origin: Origin
@@ -48,23 +48,23 @@ class Backdrop:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Material:
-    """What pictures are made of, in the order of file names and annotation ids."""
+    """The parts that pictures are made of, in the order of file names and annotation ids."""
 
     cut_outs: tuple[CutOut, ...]
     backdrops: tuple[Backdrop, ...]
 
     @property
     def categories(self) -> dict[int, str]:
-        """Of the cut-outs, by id."""
+        """The names of the cut-outs' categories, by id."""
         return dict(sorted({c.category_id: c.category for c in self.cut_outs}.items()))
 
 
 def read_material(folders: Sequence[Path], *, least_side_px: int = 32, least_backdrop_px: int = 160) -> Material:
-    """All objects but crowds whose box is at least `least_side_px` a side and a fifth of it object; and
-    backgrounds at least `least_backdrop_px` a side, at most one a picture.
+    """Objects, except crowds, with sides of at least `least_side_px` that fill at least a fifth of their box; and
+    backgrounds with sides of at least `least_backdrop_px`, at most one per picture.
 
-    folders: of COCO. A picture that stands in several is used once. Raises SourceError, naming file and entry, for what
-    is broken or missing, and where no folder has masks.
+    folders: COCO folders. A picture in several of them is used once. Raises SourceError, with the file and entry, for
+    anything broken or missing, and if no folder has masks.
     """
     cut_outs: list[CutOut] = []
     backdrops: list[Backdrop] = []
@@ -82,7 +82,7 @@ def read_material(folders: Sequence[Path], *, least_side_px: int = 32, least_bac
                 url = picture.values.get("flickr_url") or picture.values.get("coco_url") or ""
                 origin = Origin(path.name, 0, str(document.licences.get(licence, licence)), str(url))
                 of_picture = annotations[picture.integer("id")]
-                found, empty = _taken_apart(
+                found, empty = _cut_apart(
                     read_picture(str(path)), of_picture, names, origin, least_side_px, least_backdrop_px
                 )
                 cut_outs += found
@@ -95,9 +95,9 @@ def read_material(folders: Sequence[Path], *, least_side_px: int = 32, least_bac
 
 
 def dealt(material: Material, *, test_share: float, seed: int) -> tuple[Material, Material]:
-    """Training and test parts that share no picture: all that was cut out of one goes to the same part.
+    """Splits material into training and test: everything cut out of one picture is in the same part.
 
-    test_share: of the pictures, in (0, 1), as a hash of the file name and the seed falls.
+    test_share: share of the pictures, in (0, 1), chosen by a hash of the file name and the seed.
     """
 
     def to_test(origin: Origin) -> bool:
@@ -111,19 +111,19 @@ def dealt(material: Material, *, test_share: float, seed: int) -> tuple[Material
         for test in (False, True)
     )
     if not all(part.cut_outs for part in parts):
-        raise SourceError("too few pictures to part objects into training and test; give more folders")
+        raise SourceError("too few pictures to split objects into training and test; give more folders")
     return parts[0], parts[1]
 
 
 def folders_with_masks(folder: Path) -> list[Path]:
-    """The folder itself where it is one of COCO's, or those directly under it. Raises SourceError where none is."""
+    """The folder itself if it is a COCO folder, else its COCO subfolders. Raises SourceError if there is none."""
     found = [path for path in (folder, *sorted(folder.iterdir())) if has_instances(path)]
     if not found:
         raise SourceError(f"{folder} holds no instances_*.json: objects are cut out along the masks in it")
     return found[:1] if found[0] == folder else found
 
 
-def _taken_apart(
+def _cut_apart(
     image: ImageArray,
     annotations: Sequence[Entry],
     names: Mapping[int, str],
@@ -132,11 +132,11 @@ def _taken_apart(
     least_backdrop_px: int,
 ) -> tuple[list[CutOut], list[Backdrop]]:
     height, width, _ = image.shape
-    taken = np.zeros((height, width), bool)
+    occupied = np.zeros((height, width), bool)
     found: list[CutOut] = []
     for entry in annotations:
         x, y, w, h = entry.box()
-        taken[int(y) : int(np.ceil(y + h)), int(x) : int(np.ceil(x + w))] = True
+        occupied[int(y) : int(np.ceil(y + h)), int(x) : int(np.ceil(x + w))] = True
         outline = mask_of(entry, width_px=width, height_px=height)
         if entry.integer("iscrowd", default=0) or outline is None or not outline.area_px:
             continue
@@ -151,23 +151,23 @@ def _taken_apart(
             raise entry.error(f"category_id {category} is none of the {len(names)} categories")
         source = replace(origin, annotation=entry.integer("id"))
         found.append(CutOut(image[box].copy(), cut.copy(), category, names[category], source))
-    x0, y0, x1, y1 = _largest_empty(taken)
+    x0, y0, x1, y1 = _largest_empty(occupied)
     if min(x1 - x0, y1 - y0) < least_backdrop_px:
         return found, []
     return found, [Backdrop(image[y0:y1, x0:x1].copy(), origin)]
 
 
-def _largest_empty(taken: NDArray[np.bool_]) -> tuple[int, int, int, int]:
-    """The largest rectangle that is nowhere taken, to whole cells of a grid: x0, y0, x1, y1 in pixels."""
-    height, width = taken.shape
+def _largest_empty(occupied: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """The largest rectangle of grid cells without an object: x0, y0, x1, y1 in pixels."""
+    height, width = occupied.shape
     rows = np.linspace(0, height, _GRID + 1).astype(int)
     cols = np.linspace(0, width, _GRID + 1).astype(int)
     sums = np.zeros((height + 1, width + 1), np.int64)
-    sums[1:, 1:] = taken.cumsum(axis=0).cumsum(axis=1)
+    sums[1:, 1:] = occupied.cumsum(axis=0).cumsum(axis=1)
     cells = sums[np.ix_(rows, cols)]
     free = np.diff(np.diff(cells, axis=0), axis=1) == 0
     best, area = (0, 0, 0, 0), 0
-    run = np.zeros(_GRID, np.int64)  # free cells above, this row included
+    run = np.zeros(_GRID, np.int64)  # number of free cells above, including this row
     for row in range(_GRID):
         run = np.where(free[row], run + 1, 0)
         for left in range(_GRID):

@@ -1,1 +1,1 @@
-"""Three-dimensional shapes of known colour and finish, rendered on a floor."""
+"""Generates pictures of three-dimensional shapes with known colour and finish, rendered on a floor."""

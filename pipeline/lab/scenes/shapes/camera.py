@@ -1,4 +1,4 @@
-"""A camera that looks down on a floor: where points of the world come to lie in its picture, and back."""
+"""A camera that looks down on a floor: projects points of the world to pixels, and pixels to the floor."""
 
 from dataclasses import dataclass
 
@@ -8,14 +8,16 @@ from numpy.typing import NDArray
 from schemas import require
 from schemas.errors import InvalidValueError
 
-FIELD_OF_VIEW_DEG = 32.0  # of the picture's longer side, so that no shape of picture reaches the horizon
+FIELD_OF_VIEW_DEG = 32.0  # along the picture's longer side, so that no aspect ratio shows the horizon
 DISTANCE = 10.0  # from the origin
 
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """Looks at the origin of the floor z = 0, from −y and above. elevation_deg: of its place above the floor, enough to
-    see nothing but floor."""
+    """A camera that looks at the origin of the floor z = 0 from −y and above.
+
+    elevation_deg: its angle above the floor, large enough that only floor is visible.
+    """
 
     width_px: int
     height_px: int
@@ -26,17 +28,17 @@ class Camera:
 
     @property
     def place(self) -> NDArray[np.float64]:
-        """float64 (3,)."""
+        """The position of the camera, float64 (3,)."""
         angle = np.radians(self.elevation_deg)
         return DISTANCE * np.array([0.0, -np.cos(angle), np.sin(angle)])
 
     def project(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """points: float64 (…, 3). Returns x and y in pixels, float64 (…, 2), from the upper left corner."""
+        """Projects points, float64 (…, 3), to x and y in pixels from the upper left corner, float64 (…, 2)."""
         seen = (points - self.place) @ self._axes().T
         return self._centre_px + self._focal_px * seen[..., :2] / seen[..., 2:]
 
     def on_floor(self, x_px: float, y_px: float) -> NDArray[np.float64]:
-        """The point of the floor that is seen there, float64 (3,)."""
+        """The point of the floor that is seen at a pixel, float64 (3,)."""
         seen = np.array([*(np.array([x_px, y_px]) - self._centre_px) / self._focal_px, 1.0])
         ray = seen @ self._axes()
         if ray[2] > -1e-3:
@@ -53,7 +55,7 @@ class Camera:
         return np.array([self.width_px, self.height_px]) / 2
 
     def _axes(self) -> NDArray[np.float64]:
-        """Right, down and forward, float64 (3, 3)."""
+        """The directions right, down and forward, float64 (3, 3)."""
         angle = np.radians(self.elevation_deg)
         c, s = np.cos(angle), np.sin(angle)
         return np.array([[1.0, 0.0, 0.0], [0.0, -s, -c], [0.0, c, -s]])

@@ -1,4 +1,4 @@
-"""What rendered shapes are called: every shape in every colour and finish is a class, "red metal cube"."""
+"""Names the classes of rendered shapes: every shape in every colour and finish is a class, e.g. "red metal cube"."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -11,7 +11,7 @@ from pipeline.lab.scenes.shapes.solids import SOLIDS
 
 Finish = Literal["rubber", "metal"]
 
-# The colours of CLEVR (Johnson et al. 2017) in sRGB, the dark ones lighter: its lamps are brighter.
+# The colours of CLEVR (Johnson et al. 2017) in sRGB; dark ones are lighter here, as CLEVR's lamps are brighter.
 COLOURS: Final = MappingProxyType(
     {
         "gray": (120, 120, 120),
@@ -28,7 +28,7 @@ COLOURS: Final = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class ShapeClass:
-    """shape: of SOLIDS. colour: of COLOURS. finish: rubber is matt, metal mirrors what is around it, blurred."""
+    """shape: a key of SOLIDS. colour: a key of COLOURS. finish: rubber is matt, metal has blurred reflections."""
 
     shape: str
     colour: str
@@ -40,7 +40,7 @@ class ShapeClass:
 
 
 def all_shape_classes() -> dict[int, ShapeClass]:
-    """By id, from 1 on; the same in every part of every set."""
+    """All classes by id, from 1 on; the ids are the same in every part of every set."""
     found = product(SOLIDS, COLOURS, get_args(Finish))
     return {i: ShapeClass(*each) for i, each in enumerate(found, start=1)}
 
@@ -48,10 +48,11 @@ def all_shape_classes() -> dict[int, ShapeClass]:
 def dealt_classes(
     classes: dict[int, ShapeClass], *, test_share: float, seed: int
 ) -> tuple[dict[int, ShapeClass], dict[int, ShapeClass]]:
-    """Classes for training and for test, of each shape as many: what differs is the combination, so that every shape,
-    colour and finish is in both, as in CLEVR's test of compositional generalisation (CoGenT).
+    """Splits classes into training and test, with the same number of test classes for each shape.
 
-    test_share: of the combinations of a shape, at least one and never all.
+    The parts differ in combinations: every shape, colour and finish is in both, as in CLEVR's test of compositional
+    generalisation (CoGenT).
+    test_share: share of the combinations of each shape, at least one and never all.
     """
     rng = np.random.default_rng([*b"shapes", seed])
     of_shape: dict[str, list[int]] = {}

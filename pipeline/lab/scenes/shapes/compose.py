@@ -1,4 +1,4 @@
-"""Pictures of shapes on a floor, whose masks the renderer itself sees."""
+"""Composes pictures of shapes on a floor, with masks by the rays of the renderer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,14 +15,14 @@ from pipeline.lab.scenes.shapes.table import Table
 from schemas import require
 from schemas.errors import InvalidValueError
 
-_ELEVATION_DEG = (32.0, 48.0)  # of the camera
+_ELEVATION_DEG = (32.0, 48.0)  # of the camera, range
 
 
 @dataclass(frozen=True, slots=True)
 class ShapeScenes:
     """Pictures of rendered shapes; training and test share no class, but all shapes, colours and finishes.
 
-    classes: by id. samples: light paths a pixel, a square number; noise that is left is smoothed away.
+    classes: by id. samples: light paths per pixel, a square number; remaining noise is smoothed.
     """
 
     classes: Mapping[int, ShapeClass] = field(default_factory=all_shape_classes)

@@ -1,4 +1,4 @@
-"""Triangle meshes of outlines: turned on a lathe, cut out of a plate, put together."""
+"""Makes triangle meshes from outlines: turned on a lathe, cut out of a plate, or joined."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,15 +9,17 @@ from numpy.typing import NDArray
 from schemas.errors import InvalidValueError
 
 Points = Sequence[tuple[float, float]]
-_AROUND = 40  # steps of a full turn
+_AROUND = 40  # steps in a full turn
 _CREASE = np.cos(np.radians(40))  # faces that meet at a sharper angle have an edge between them
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TriangleMesh:
-    """vertices: float64 (F, 3, 3), the corners of every triangle, counter-clockwise seen from outside; z is up.
-    normals: float64 (F, 3, 3), unit length, as light shall see the surface at each corner: round where it is to look
-    round."""
+    """Triangles with normals.
+
+    vertices: float64 (F, 3, 3), the corners of every triangle, counter-clockwise seen from outside; z is up.
+    normals: float64 (F, 3, 3), unit length, for shading at each corner: smooth where the surface is to look round.
+    """
 
     vertices: NDArray[np.float64]
     normals: NDArray[np.float64]
@@ -31,14 +33,14 @@ class TriangleMesh:
     def moved(
         self, offset: Sequence[float] | NDArray[np.float64], *, scale: float = 1.0, turn: float = 0.0
     ) -> "TriangleMesh":
-        """Turned about the upright axis by radians, scaled, then moved."""
+        """The mesh turned about the upright axis by `turn` radians, scaled, then moved by `offset`."""
         c, s = np.cos(turn), np.sin(turn)
         rotation = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
         return TriangleMesh(self.vertices @ rotation.T * scale + np.asarray(offset), self.normals @ rotation.T)
 
 
 def on_the_floor(triangles: NDArray[np.float64]) -> TriangleMesh:
-    """triangles: float64 (F, 3, 3). Returns them with normals, at z >= 0 above the origin, the longest side 1."""
+    """A mesh of triangles, float64 (F, 3, 3), moved to z >= 0 above the origin and scaled to a longest side of 1."""
     triangles = triangles[_crosses(triangles)[1] > 1e-9]
     low, high = triangles.min(axis=(0, 1)), triangles.max(axis=(0, 1))
     base = np.array([(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, low[2]])
@@ -49,7 +51,7 @@ def on_the_floor(triangles: NDArray[np.float64]) -> TriangleMesh:
 def lathe(
     profile: Points, *, closed: bool = False, turn: float = 2 * np.pi, steps: int = _AROUND
 ) -> NDArray[np.float64]:
-    """A profile turned about the upright axis. Returns triangles, float64 (F, 3, 3).
+    """Turns a profile about the upright axis. Returns triangles, float64 (F, 3, 3).
 
     profile: (radius, height), upwards along the outside; a closed one counter-clockwise. turn: radians.
     """
@@ -68,7 +70,7 @@ def lathe(
 
 
 def plate(outline: Points, *, thick: float, seen_from: tuple[float, float]) -> NDArray[np.float64]:
-    """An upright plate of an outline. Returns triangles, float64 (F, 3, 3).
+    """Makes an upright plate from an outline. Returns triangles, float64 (F, 3, 3).
 
     outline: (x, z), counter-clockwise seen from the front (−y). seen_from: a point from which all of it is seen.
     """
@@ -90,7 +92,7 @@ def plate(outline: Points, *, thick: float, seen_from: tuple[float, float]) -> N
 
 
 def box(low: Sequence[float], high: Sequence[float]) -> NDArray[np.float64]:
-    """Triangles, float64 (12, 3, 3)."""
+    """The triangles of a box, float64 (12, 3, 3)."""
     (x0, y0, z0), (x1, y1, z1) = low, high
     middle = ((x0 + x1) / 2, (z0 + z1) / 2)
     made = plate([(x0, z0), (x1, z0), (x1, z1), (x0, z1)], thick=y1 - y0, seen_from=middle)
@@ -99,7 +101,7 @@ def box(low: Sequence[float], high: Sequence[float]) -> NDArray[np.float64]:
 
 
 def rounded(points: Points, *, steps: int = 5) -> list[tuple[float, float]]:
-    """A smooth line through the points (Catmull-Rom), which keeps its ends."""
+    """A smooth line through the points (Catmull-Rom) with the same ends."""
     p = np.array([points[0], *points, points[-1]])
     t = np.linspace(0, 1, steps, endpoint=False)[:, None]
     parts = [
@@ -110,13 +112,13 @@ def rounded(points: Points, *, steps: int = 5) -> list[tuple[float, float]]:
 
 
 def _crosses(triangles: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Outward directions (F, 3), twice the area long, and that length (F,)."""
+    """Outward directions (F, 3) whose length is twice the area, and this length (F,)."""
     crosses = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
     return crosses, np.linalg.norm(crosses, axis=1)
 
 
 def _normals(triangles: NDArray[np.float64]) -> NDArray[np.float64]:
-    """At each corner the mean over the faces that meet there without an edge, by area."""
+    """The normal at each corner: the mean over the faces that meet there without an edge, weighted by area."""
     crosses, areas = _crosses(triangles)
     units = crosses / areas[:, None]
     _, where = np.unique(np.round(triangles.reshape(-1, 3), 6), axis=0, return_inverse=True)

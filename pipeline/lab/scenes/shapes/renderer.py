@@ -1,7 +1,7 @@
-"""Rendering by Mitsuba 3 (https://mitsuba-renderer.org, BSD-3-Clause), the extra `regionlake[shapes]`, on CPUs alone.
+"""Renders shapes by Mitsuba 3 (https://mitsuba-renderer.org, BSD-3-Clause), the extra `regionlake[shapes]`, on CPUs.
 
-Its scalar variant: the vectorised ones need LLVM of a version that it likes. It is as deterministic as it is plain:
-the same scene gives the same pixels, however many threads share the blocks of the picture.
+Its scalar variant is used, as the vectorised ones need particular versions of LLVM. It is deterministic: the same scene
+gives the same pixels, however many threads share the blocks of the picture.
 """
 
 import importlib
@@ -17,15 +17,15 @@ from pipeline.lab.scenes.shapes.camera import FIELD_OF_VIEW_DEG, Camera
 from pipeline.lab.scenes.shapes.meshes import TriangleMesh
 from schemas.errors import ModelError
 
-_BOUNCES = 3  # light, floor or neighbour, metal
+_BOUNCES = 3  # light → floor or neighbour → metal
 _SKY = (16, 32)  # rows and columns of the sky that lights the scene
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Solid:
-    """A mesh where it stands, of one material.
+    """A mesh in its place, made of one material.
 
-    reflectance: float64 (3,), linear RGB in [0, 1]. metal: whether it mirrors, blurred, or scatters.
+    reflectance: float64 (3,), linear RGB in [0, 1]. metal: whether it has blurred reflections or scatters light.
     """
 
     mesh: TriangleMesh
@@ -35,11 +35,11 @@ class Solid:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Alone:
-    """What the camera would see of one solid with nothing in the way.
+    """What the camera would see of one solid if nothing were in front of it.
 
-    box: rows and columns around it, within the picture.
-    distance: float32 (h, w), from the camera at the centre of each pixel of the box; infinite beside it.
-    normals: float32 (h, w, 3), of its surface there.
+    box: rows and columns around the solid, within the picture.
+    distance: float32 (h, w), distance from the camera at the centre of each pixel; infinite outside the solid.
+    normals: float32 (h, w, 3), normals of its surface at these points.
     """
 
     box: tuple[slice, slice]
@@ -61,12 +61,12 @@ def _mitsuba() -> Any:
 
 
 def renderer_version() -> str:
-    """Of the renderer, "mitsuba 3.9.1". Raises ModelError where it is not installed."""
+    """The version of the renderer, e.g. "mitsuba 3.9.1". Raises ModelError if it is not installed."""
     return f"mitsuba {_mitsuba().__version__}"
 
 
 def seen_alone(camera: Camera, mesh: TriangleMesh) -> Alone | None:
-    """One ray through the centre of each pixel; None where no ray hits."""
+    """Casts one ray through the centre of each pixel; returns None if no ray hits the mesh."""
     mi = _mitsuba()
     xy = camera.project(mesh.vertices)
     x0, y0 = np.floor(xy.min(axis=(0, 1))).astype(int).clip(0)
@@ -103,10 +103,10 @@ def render(
     samples: int,
     seed: int,
 ) -> NDArray[np.float32]:
-    """The picture, float32 (H, W, 3), linear RGB; a white floor in the open is about 1.
+    """Renders the picture, float32 (H, W, 3), linear RGB; a white floor without shadow is about 1.
 
-    floor: float64 (3,), its reflectance. light_deg: direction that the light comes from, about the upright axis.
-    samples: light paths a pixel; a square number, as they are spread over the pixel.
+    floor: float64 (3,), its reflectance. light_deg: direction of the light about the upright axis.
+    samples: light paths per pixel; a square number, as they form a grid in the pixel.
     """
     mi = _mitsuba()
     upright = mi.ScalarTransform4f().rotate([0, 0, 1], light_deg) @ mi.ScalarTransform4f().rotate([1, 0, 0], 90)
@@ -129,7 +129,7 @@ def render(
 
 
 def _sky() -> NDArray[np.float32]:
-    """A studio: pale all around, brighter above, with a large lamp on one side and a weaker one opposite."""
+    """A studio's light: pale all around, brighter above, with a large lamp on one side and a weaker one opposite."""
     rows, columns = _SKY
     sky = np.empty((rows, columns, 3), np.float32)
     sky[:] = np.linspace(0.55, 0.35, rows)[:, None, None]
@@ -151,7 +151,7 @@ def _sensor(camera: Camera, *, film: dict[str, int], sampler: dict[str, object])
             "width": camera.width_px,
             "height": camera.height_px,
             "pixel_format": "rgb",
-            "rfilter": {"type": "box"},  # no pixel gathers light from another block: sums do not depend on threads
+            "rfilter": {"type": "box"},  # pixels gather no light from other blocks, so sums do not depend on threads
             **film,
         },
         "sampler": sampler,

@@ -1,4 +1,4 @@
-"""The shapes that can be rendered, by the name that a class has of them."""
+"""The shapes that can be rendered, by the names that classes use."""
 
 from collections.abc import Callable
 from functools import cache
@@ -15,7 +15,7 @@ Triangles = NDArray[np.float64]
 
 @cache
 def solid(name: str) -> TriangleMesh:
-    """The shape, standing on z = 0 above the origin, its longest side 1."""
+    """The shape with this name, on z = 0 above the origin, with a longest side of 1."""
     return on_the_floor(SOLIDS[name]())
 
 
@@ -104,9 +104,9 @@ def _arch() -> Triangles:
     angles = np.linspace(0, np.pi, 17)
     outer = [(float(np.cos(a)), float(np.sin(a)) + 0.5) for a in angles]
     inner = [(0.55 * x, 0.55 * (z - 0.5) + 0.5) for x, z in outer]
-    pieces = [(a, b, c, d) for a, b, c, d in zip(inner, outer, outer[1:], inner[1:], strict=False)]
+    quads = [(a, b, c, d) for a, b, c, d in zip(inner, outer, outer[1:], inner[1:], strict=False)]
     feet = [box((x, -0.35, 0.0), (x + 0.45, 0.35, 0.5)) for x in (-1.0, 0.55)]
-    blocks = [plate(p, thick=0.7, seen_from=(sum(x for x, _ in p) / 4, sum(z for _, z in p) / 4)) for p in pieces]
+    blocks = [plate(p, thick=0.7, seen_from=(sum(x for x, _ in p) / 4, sum(z for _, z in p) / 4)) for p in quads]
     return np.concatenate([*feet, *blocks])
 
 
@@ -137,7 +137,7 @@ def _goblet() -> Triangles:
 def _mug() -> Triangles:
     body = lathe([(0, 0), (0.38, 0), (0.38, 0.9), (0.33, 0.9), (0.33, 0.1), (0, 0.1)])
     half = lathe(_circle(12, radius=0.06, centre=(0.25, 0.0)), closed=True, turn=np.pi, steps=16)
-    # the half ring bulges along y: it is laid on its side, then pushed against the body
+    # the half ring bulges along y: it is turned on its side, then moved to the body
     handle = np.stack([half[..., 1] + 0.36, half[..., 2], half[..., 0] + 0.46], axis=-1)
     return np.concatenate([body, handle])
 

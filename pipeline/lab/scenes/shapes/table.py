@@ -1,4 +1,4 @@
-"""Where shapes stand on the floor, so that each is as large in the picture as it shall be, and seen well enough."""
+"""Places shapes on the floor, so that each has the required size in the picture and is visible enough."""
 
 from dataclasses import dataclass
 
@@ -13,15 +13,15 @@ from pipeline.lab.scenes.shapes.meshes import TriangleMesh
 from pipeline.lab.scenes.shapes.renderer import Alone, Solid, seen_alone
 from pipeline.lab.scenes.shapes.solids import solid
 
-_TURNED = np.radians(55)  # at most, away from the camera: a star seen from its edge is none
-_METAL = 0.05  # paler by so much: it shows the dark around it too
+_TURNED = np.radians(55)  # maximum turn away from the camera: a star seen from its edge is not recognisable
+_METAL = 0.05  # how much paler it is, as it also reflects dark surroundings
 _MARGIN_PX = 2  # between an object and the border
-_FITS = 3  # rounds in which size and place settle: perspective makes both depend on each other
+_FITS = 3  # iterations for size and place, which depend on each other by perspective
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Standing:
-    """An object on the floor. radius: of the circle around its foot, which no other may enter."""
+    """An object on the floor. radius: radius of the circle around its foot that no other object may enter."""
 
     kind: int
     large: bool
@@ -32,7 +32,7 @@ class Standing:
 
 
 class Table:
-    """Objects that stand on the floor, none in another, and what the camera sees of each."""
+    """Objects on the floor that do not intersect, and what the camera sees of each."""
 
     def __init__(self, camera: Camera, config: SceneConfig) -> None:
         self.stage = Stage(config)
@@ -42,7 +42,7 @@ class Table:
         self._nearest = np.full((config.height_px, config.width_px), np.inf, np.float32)
 
     def set_down(self, kind: int, shape: ShapeClass, *, large: bool, rng: np.random.Generator) -> None:
-        """Where there is room for it; nowhere if none is found."""
+        """Places an object where there is room for it; omits it if no place is found."""
         side_px = self._config.draw_side_px(large=large, rng=rng)
         mesh = solid(shape.shape).moved((0, 0, 0), turn=float(rng.uniform(-_TURNED, _TURNED)))
         for _ in range(TRIES):
@@ -65,7 +65,7 @@ class Table:
                 return
 
     def guide(self) -> NDArray[np.float32]:
-        """float32 (H, W, 3), the same where the same surface is seen from the same side: material and direction."""
+        """float32 (H, W, 3), from material and direction: equal at pixels of one surface seen from one side."""
         guide = np.zeros((*self.stage.owner.shape, 3), np.float32)
         guide[:] = (0.0, 0.0, 1.0)
         for i, each in enumerate(self.standing):
@@ -75,14 +75,14 @@ class Table:
         return guide
 
     def _within(self, mesh: TriangleMesh) -> bool:
-        """Whether it touches no border."""
+        """Whether the mesh is within the picture and touches no border."""
         xy = self._camera.project(mesh.vertices)
         return bool((xy >= 1).all() and (xy <= (self._config.width_px - 1, self._config.height_px - 1)).all())
 
     def _fitted(self, mesh: TriangleMesh, side_px: int, rng: np.random.Generator) -> tuple[float, NDArray[np.float64]]:
-        """Scale and place on the floor for a longer side of `side_px` anywhere within the picture."""
+        """Scale and place on the floor for a longer side of `side_px` at a random place in the picture."""
         size_px = np.array([self._config.width_px, self._config.height_px])
-        share = rng.random(2)  # of the way that its box could be moved
+        share = rng.random(2)  # shares of the distances by which its box could be moved
         scale, foot = 1.0, size_px / 2
         for _ in range(_FITS):
             place = self._camera.on_floor(*foot)

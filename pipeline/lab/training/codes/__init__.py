@@ -1,1 +1,1 @@
-"""Training of 256-bit codes."""
+"""Trains 256-bit codes of regions."""

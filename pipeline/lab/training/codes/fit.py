@@ -1,7 +1,7 @@
-"""Learns the 256 bits of region codes without labels; survives a kill, and gives the same weights after it.
+"""Learns the 256 bits of region codes without labels; a run that was killed resumes and gives the same weights.
 
-Source: Search Anything, section 2.2 (`tanh(W x + b)`), whose loss is not given; the losses here are those that learnt
-hashes share: HashNet (Cao et al., ICCV 2017) raises the slope of the tanh while it learns.
+Source: Search Anything, section 2.2 (`tanh(W x + b)`), which does not state its loss. The losses here are common to
+learnt hashes: HashNet (Cao et al., ICCV 2017) raises the slope of the tanh during training.
 """
 
 import math
@@ -29,19 +29,21 @@ class CodeTraining:
     """Loss = neighbours + quantisation × Q + balance × B + decorrelation × D, over batches of rows, with
     h = tanh(slope · (W x + b)).
 
-    neighbours: cross entropy of who is near whom, by a softmax over the batch of the cosines of x and of h, each
-        divided by the temperature; `about_mean` is the share of it in which x is seen from its mean, in the components.
+    neighbours: cross entropy between the neighbourhoods of x and of h, each a softmax over the batch of cosines divided
+        by the temperature; `about_mean` is the share of it in which x is centred on its mean, in the components.
         Q: mean of (|h| − 1)². B: mean over bits of their squared mean.
     D: mean over bits of the sum of squared products with the others.
-    steepest: the slope at the end; it grows from 1, and h comes to be the bits themselves.
-    components: W sees so many principal components of x. itq_rounds: of the rotation with which it starts.
+    steepest: the slope at the end; it grows from 1, so that h approaches the bits themselves.
+    components: number of principal components of x that W reads. itq_rounds: rounds of ITQ for the initial rotation.
 
-    Seen from their mean, regions are distinguished by class better than by the cosines of x (mAP .34 and .30, of
-    regions of the training pictures in three folds), because what all have in common says nothing; ITQ sees them so.
-    By the cosines of x alone, learnt codes kept more neighbours than ITQ's and distinguished classes no better.
+    Centred on their mean, regions are distinguished by class better than by the cosines of x (mAP .34 and .30, for
+    regions of the training pictures in three folds), as what all have in common carries no information; ITQ centres
+    them, too. With the cosines of x alone, learnt codes preserved more neighbours than ITQ's and distinguished classes
+    no better.
 
-    Few small steps are enough, and more are too many: of regions kept out of training (5,822 trained on, 2,900 asked),
-    the mAP of the 50 nearest was about .71 after 15 epochs at 1e-3 and .70 after 40 at 3e-3, of classes .29 and .27.
+    A few small steps are enough, and more are worse: for regions held out of training (5,822 in training, 2,900
+    queries), the mAP of the 50 nearest was about .71 after 15 epochs at 1e-3 and .70 after 40 at 3e-3, that of classes
+    .29 and .27.
     """
 
     epochs: int = 15
@@ -68,7 +70,7 @@ class CodeTraining:
 
 @dataclass(frozen=True, slots=True)
 class CodeEpoch:
-    """Means over one epoch's batches: of the loss, and of each of its parts before they are weighted."""
+    """Means over one epoch's batches of the loss, and of each of its parts before they are weighted."""
 
     loss: float
     neighbours: float
@@ -79,7 +81,7 @@ class CodeEpoch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LearntCodes:
-    """What training gives. epochs: the learning curve, in order."""
+    """The result of training. epochs: the learning curve, in order."""
 
     projection: Projection
     epochs: tuple[CodeEpoch, ...]
@@ -93,12 +95,12 @@ def train_codes(
     checkpoint: Path | None = None,
     on_epoch: Callable[[int, CodeEpoch], None] = lambda _number, _epoch: None,
 ) -> LearntCodes:
-    """features: float32 (N, D), x of regions, of unit length, D >= 256. Starts from ITQ of them.
+    """Trains codes, starting from ITQ. features: float32 (N, D), x of regions, of unit length, D >= 256.
 
-    checkpoint: a file that is written after every epoch; where it is there, training goes on from it, to the same
-    weights, bit for bit, as without a kill. Deterministic under the seed for one version of torch; on one thread.
-    on_epoch: called with (number from 1, its losses) after each.
-    Raises ModelError where the checkpoint is of other features or another config.
+    checkpoint: a file that is written after every epoch; if it exists, training resumes from it, to the same weights,
+        bit for bit, as without an interruption. Deterministic under the seed for one version of torch; on one thread.
+    on_epoch: called with (number from 1, its losses) after each epoch.
+    Raises ModelError if the checkpoint belongs to other features or another config.
     """
     require_features(features)
     run = _Run(features, config)
@@ -114,7 +116,7 @@ def train_codes(
 
 
 class _Run:
-    """The state of a training between two epochs."""
+    """The state of a training run between two epochs."""
 
     def __init__(self, features: VectorArray, config: CodeTraining) -> None:
         self._config = config
@@ -123,24 +125,24 @@ class _Run:
         self._mean = self._x.double().mean(dim=0)
         centred = self._x.double() - self._mean
         _, vectors = torch.linalg.eigh(centred.T @ centred)
-        self._components = vectors[:, -max(config.components, CODE_BITS) :]  # of all there are, where there are fewer
+        self._components = vectors[:, -max(config.components, CODE_BITS) :]  # all, if there are fewer
         projected = centred @ self._components
         start = torch.from_numpy(itq(projected.float().numpy(), seed=config.seed, rounds=config.itq_rounds).weight)
         self._z = projected.float()
         self._centred = torch.nn.functional.normalize(self._z, dim=1)
         self._weight = torch.nn.Parameter(
             start / (self._z @ start.T).std()
-        )  # a slope of 1 squashes as much as it bends
+        )  # unit deviation: tanh at slope 1 is neither linear nor saturated
         self._bias = torch.nn.Parameter(torch.zeros(CODE_BITS))
         self._optimiser = torch.optim.Adam([self._weight, self._bias], lr=config.learning_rate)
         self._draw = torch.Generator().manual_seed(config.seed)
 
     def epoch(self) -> None:
-        """One pass over all rows, in an order drawn anew."""
+        """One pass over all rows, in a new random order."""
         config, count = self._config, len(self._x)
         batches = list(torch.split(torch.randperm(count, generator=self._draw), config.batch))
         if len(batches) > 1 and len(batches[-1]) < 2:
-            batches.pop()  # a row alone has no neighbours
+            batches.pop()  # a single row has no neighbours
         totals = torch.zeros(5, dtype=torch.float64)
         for number, rows in enumerate(batches):
             done = (len(self.epochs) + number / len(batches)) / config.epochs
@@ -155,13 +157,13 @@ class _Run:
         self.epochs.append(CodeEpoch(*(totals / len(batches)).tolist()))
 
     def projection(self) -> Projection:
-        """The hash of x itself: the principal components and the mean are folded into weight and bias."""
+        """The projection of x itself: principal components and mean are folded into weight and bias."""
         weight = self._weight.detach().double() @ self._components.T
         bias = self._bias.detach().double() - weight @ self._mean
         return Projection(weight.float().numpy(), bias.float().numpy())
 
     def keep(self, path: Path, key: str) -> None:
-        """A kill leaves this epoch's file or the last one's."""
+        """Saves the state atomically: a kill leaves the file of this epoch or of the previous one."""
         state = {
             "key": key,
             "weight": self._weight.detach(),
@@ -177,11 +179,11 @@ class _Run:
         try:
             state = torch.load(path, weights_only=True)
             found = state["key"]
-        except Exception as error:  # torch raises whatever its unpickler meets
+        except Exception as error:  # torch can raise any error of its unpickler
             why = type(error).__name__
-            raise ModelError(f"{path} is no checkpoint of codes ({why}); remove it to begin anew") from error
+            raise ModelError(f"{path} is not a checkpoint of codes ({why}); remove it to start over") from error
         if found != key:
-            raise ModelError(f"{path} is a checkpoint of other features or settings; remove it to begin anew")
+            raise ModelError(f"{path} is a checkpoint of other features or settings; remove it to start over")
         with torch.no_grad():
             self._weight.copy_(state["weight"])
             self._bias.copy_(state["bias"])
@@ -206,6 +208,6 @@ class _Run:
 
 
 def _key(features: VectorArray, config: CodeTraining) -> str:
-    """What a checkpoint is of: the rows, the settings and the version of torch."""
+    """The key of a checkpoint: a hash of the rows, the settings and the version of torch."""
     rows = np.ascontiguousarray(features, np.float32).tobytes()
     return digest("codes", torch.__version__, repr(config), rows)

@@ -1,4 +1,4 @@
-"""Codes without gradient descent, learnt from the data: iterative quantisation (ITQ).
+"""Learns codes from the data without gradient descent: iterative quantisation (ITQ).
 
 Source: Gong and Lazebnik, "Iterative Quantization", CVPR 2011.
 """
@@ -14,12 +14,12 @@ from schemas.errors import InvalidValueError
 from schemas.vectors import VectorArray
 
 
-@one_torch_thread()  # NumPy's threads wait for each other in every small product: 60 s on two busy cores, 2 s here
+@one_torch_thread()  # each small product would wait for all threads: 60 s on two busy cores, 2 s here
 def itq(features: VectorArray, *, seed: int, rounds: int = 50) -> Projection:
-    """The first 256 principal components of `features`, float32 (N, D), rotated to lie near the corners of a cube.
+    """The first 256 principal components of `features`, float32 (N, D), rotated towards the corners of a cube.
 
-    rounds: each takes the signs of all rows, then the rotation that brings the rows nearest to them (the orthogonal
-    Procrustes problem); the loss never grows. Needs D >= 256.
+    rounds: each computes the signs of all rows, then the rotation that moves the rows nearest to their signs (the
+    orthogonal Procrustes problem); the loss never grows. Needs D >= 256.
     """
     require_features(features)
     if features.shape[1] < CODE_BITS:
@@ -39,6 +39,6 @@ def itq(features: VectorArray, *, seed: int, rounds: int = 50) -> Projection:
 
 
 def quantisation_loss(features: VectorArray, projection: Projection) -> float:
-    """Mean squared distance of the projected rows to their signs: what ITQ makes small."""
+    """Mean squared distance of the projected rows from their signs, which ITQ minimises."""
     values = features.astype(np.float64) @ projection.weight.T.astype(np.float64) + projection.bias
     return float(np.mean((values - np.where(values > 0, 1.0, -1.0)) ** 2))

@@ -1,7 +1,8 @@
-"""A code model from the regions of a lake: their features are made again from what the lake keeps of each frame.
+"""Trains a code model from the regions of a lake; features are computed again from the thumbnails and masks in it.
 
-The stored vectors are of boxes, and the code of a region is of what lies under its mask (`f_M ⊕ f_I`), which is not
-stored: 3 kB a region that nothing else reads. The thumbnails and masks are there, though the sources may be gone.
+The stored vectors are those of boxes, whereas the code of a region is made from the features under its mask
+(`f_M ⊕ f_I`). These are not stored: they would take 3 kB per region and be read by nothing else. Thumbnails and masks
+are always in the lake, even if the sources no longer exist.
 """
 
 import json
@@ -32,16 +33,16 @@ from schemas.frames import ImageArray
 from schemas.regions import Proposals
 from schemas.vectors import VectorArray
 
-LEAST_REGIONS = 512  # of fewer, 256 bits learn the sample by heart
+LEAST_REGIONS = 512  # 256 bits would overfit to fewer regions
 _FRAMES_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
 class CodesFromLake:
-    """out: the file of the code model. method: how its bits are chosen; "random" and "itq" are there to compare with.
+    """out: the file of the code model. method: how its bits are chosen; "random" and "itq" are baselines.
 
-    regions: about so many are looked at, of frames drawn at random under the seed of `training`.
-    regions_per_frame: the largest of each, as in a plan.
+    regions: approximate number of regions to train from, in frames drawn at random by the seed of `training`.
+    regions_per_frame: number of the largest regions of each frame to use, as in a plan.
     """
 
     out: Path
@@ -54,7 +55,7 @@ class CodesFromLake:
 
 @dataclass(frozen=True, slots=True)
 class CodesReport:
-    """fingerprint: of the model written. epochs: the learning curve; none for a method without epochs."""
+    """fingerprint: that of the written model. epochs: the learning curve; empty for a method without epochs."""
 
     out: Path
     fingerprint: str
@@ -71,11 +72,11 @@ def train_lake_codes(
     on_frames: Callable[[int, int], None] = lambda _done, _total: None,
     on_epoch: Callable[[int, CodeEpoch], None] = lambda _number, _epoch: None,
 ) -> CodesReport:
-    """Writes `config.out`, and what it was made of, with the learning curve, to a `.json` beside it.
+    """Writes `config.out`, and its origin and learning curve to a `.json` next to it.
 
-    While it learns, `config.out` + ".checkpoint" holds its state: run again after a kill, it goes on to the same bits.
+    During training `config.out` + ".checkpoint" holds the state: a run after a kill continues, to the same bits.
     The same lake, config and versions give the same file, byte for byte.
-    on_frames: called with (frames seen, frames in all). Raises LakeError where the lake has too few regions.
+    on_frames: called with (frames read, total number of frames). Raises LakeError if the lake has too few regions.
     """
     start = time.perf_counter()
     opened = Lake.open(lake)
@@ -117,7 +118,7 @@ def train_lake_codes(
 
 
 def _drawn(lake: Lake, config: CodesFromLake) -> list[str]:
-    """Ids of frames that together have about `config.regions` regions, in the order in which they were drawn."""
+    """Ids of random frames that together have about `config.regions` regions, in the order in which they were drawn."""
     counts = lake.read("regions", columns=["frame"])["frame"].combine_chunks().value_counts()
     per_frame = dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
     ids = sorted(per_frame)
@@ -132,7 +133,7 @@ def _drawn(lake: Lake, config: CodesFromLake) -> list[str]:
 
 
 def _frames(lake: Lake, ids: list[str], config: CodesFromLake) -> Iterator[tuple[ImageArray, Proposals]]:
-    """The thumbnail of each frame, and its largest regions, in the order of the ids."""
+    """Yields the thumbnail of each frame and its largest regions, in the order of the ids."""
     frames = lake.read("frames", columns=["id", "thumbnail"], where=sql.is_in("id", ids))
     jpegs = dict(zip(frames["id"].to_pylist(), frames["thumbnail"].to_pylist(), strict=True))
     columns = ["id", "frame", "x0", "y0", "x1", "y1", "mask", "mask_area"]
@@ -158,7 +159,7 @@ def _regions(rows: pa.Table, image: ImageArray, config: CodesFromLake) -> Propos
 
 
 def _origin(config: CodesFromLake, report: CodesReport) -> dict[str, object]:
-    """What the model was made of; nothing in it changes from run to run."""
+    """What the model was made of, without anything that changes from run to run."""
     return {
         "fingerprint": report.fingerprint,
         "way": config.method,

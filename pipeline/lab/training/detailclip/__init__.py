@@ -1,1 +1,1 @@
-"""Training of DetailCLIP's fusion."""
+"""Trains DetailCLIP's fusion."""

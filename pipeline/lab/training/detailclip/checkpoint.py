@@ -1,4 +1,4 @@
-"""Where a training run stands, in one file: what it needs to go on as if it had never stopped."""
+"""Saves the state of a training run in one file, from which it resumes as if it had never stopped."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,8 +11,11 @@ from schemas.errors import InvalidValueError
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """A point of the learning curve. loss: mean over the training pictures during the epoch; held_out_loss: mean over
-    the others after it, None where there are none."""
+    """A point of the learning curve.
+
+    loss: mean over the training pictures during the epoch. held_out_loss: mean over held-out pictures after the epoch,
+        None if there are none.
+    """
 
     number: int
     learning_rate: float
@@ -28,7 +31,7 @@ def save_checkpoint(
     optimiser: torch.optim.Optimizer,
     curve: list[Epoch],
 ) -> None:
-    """Writes the file whole or not at all. fingerprint: of all that the run depends on."""
+    """Writes the file atomically. fingerprint: hash of everything on which the run depends."""
     state = {
         "fingerprint": fingerprint,
         "modules": modules.state_dict(),
@@ -42,9 +45,9 @@ def save_checkpoint(
 def load_checkpoint(
     path: Path, *, fingerprint: str, modules: torch.nn.Module, optimiser: torch.optim.Optimizer
 ) -> list[Epoch]:
-    """Puts modules and optimiser where the run stood and returns its curve, empty where there is no file.
+    """Restores modules and optimiser and returns the learning curve, which is empty if there is no file.
 
-    Raises InvalidValueError where the file is of another run, or no checkpoint.
+    Raises InvalidValueError if the file belongs to another run or is not a checkpoint.
     """
     if not path.exists():
         return []
@@ -52,10 +55,10 @@ def load_checkpoint(
         state = torch.load(path, weights_only=True)
         if state["fingerprint"] != fingerprint:
             raise InvalidValueError(
-                f"{path} is of a run with other pictures, classes or settings: delete it, or write to another file"
+                f"{path} belongs to a run with other pictures, classes or settings: delete it, or write to another file"
             )
         modules.load_state_dict(state["modules"])
         optimiser.load_state_dict(state["optimiser"])
         return [Epoch(**epoch) for epoch in state["curve"]]
     except (OSError, RuntimeError, KeyError, TypeError, EOFError) as error:
-        raise InvalidValueError(f"{path} is no checkpoint, delete it: {error}") from error
+        raise InvalidValueError(f"{path} is not a checkpoint, delete it: {error}") from error

@@ -1,4 +1,4 @@
-"""Vectors of windows kept on disk, one file a picture: encoding takes most of the time of a training."""
+"""Caches vectors of windows on disk, one file per picture, as encoding takes most of the time of a training."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +12,9 @@ from schemas.ids import digest
 
 
 class CoverCache:
-    """Under `folder`, by what vectors depend on: the model, the windows, and a key that stands for the picture.
+    """A cache below `folder`, by what vectors depend on: the model, the windows, and a key of the picture.
 
-    What is there stays there after a kill; the folder can be deleted, and is filled again.
+    Entries survive a kill. The folder can be deleted; it is then filled again.
     """
 
     def __init__(self, folder: Path, cover: CoverVectors) -> None:
@@ -26,7 +26,7 @@ class CoverCache:
         return self._path(key).exists()
 
     def __getitem__(self, key: str) -> Covered:
-        """Raises KeyError for a picture that is not there."""
+        """The vectors of a picture. Raises KeyError for a picture that is not in the cache."""
         try:
             with np.load(self._path(key)) as file:
                 return Covered(file["windows"].astype(np.float32), file["whole"])
@@ -34,8 +34,8 @@ class CoverCache:
             raise KeyError(key) from None
 
     def add(self, keys: Sequence[str], images: Sequence[ImageArray]) -> None:
-        """Encodes these pictures and keeps their vectors; windows as float16, half the room of a rounding error that
-        no cosine shows."""
+        """Encodes pictures and stores their vectors; windows as float16, which halves the size and changes no cosine
+        noticeably."""
         for key, covered in zip(keys, self._cover(images), strict=True):
             with atomic_write(self._path(key)) as made:
                 np.savez(made, windows=covered.windows.astype(np.float16), whole=covered.whole)

@@ -1,4 +1,4 @@
-"""Trains a fusion on vectors of pictures and of class names, without a label; goes on after a kill, bit for bit."""
+"""Trains a fusion on vectors of pictures and class names, without labels; a killed run resumes, bit for bit."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812  # the name everyone knows it by
+import torch.nn.functional as F  # noqa: N812  # its usual name
 
 from operators.detailclip.cover import Covered
 from operators.detailclip.fusion import Fusion, FusionShape
@@ -19,26 +19,26 @@ from schemas.errors import InvalidValueError
 from schemas.ids import digest
 from schemas.vectors import VectorArray
 
-_MIXED_FROM = 5  # pictures at most
-_LAST_RATE = 0.02  # of the highest
+_MIXED_FROM = 5  # maximum number of pictures from which a mixed picture is made
+_LAST_RATE = 0.02  # final learning rate, as a share of the highest
 
 
 @dataclass(frozen=True, slots=True)
 class DetailFitConfig:
-    """AdamW with a linear warm-up, batches of 30 and gradients clipped, as in the paper; then the rate falls in a
-    straight line.
+    """AdamW with a linear warm-up, batches of 30 and clipped gradients, as in the paper; then the rate falls linearly.
 
-    mixed: share of the pictures of a batch that are put together from windows of up to five pictures: some hundreds
-    of pictures then teach what else takes thousands. blended: share of windows that are mixed with another one,
-    noise: length of what is drawn and added to all of them: more windows than were ever seen, and the loss follows
-    from the windows whatever they are. held_out: share of the pictures that the loss is only watched on.
-    scale: of the cosines that are to be reached; the higher, the more the best pictures of a text count.
-    ridge: of the query proxies with which training begins: the higher, the less of a name's cosine they reach, and the
-    less two names that are much alike disturb each other.
+    mixed: share of the pictures of a batch that are made from windows of up to five pictures, so that some hundreds of
+        pictures suffice instead of thousands.
+    blended, noise: share of windows that are blended with another one, and length of the random vector that is added to
+        every window. They give new windows, whose loss is well-defined, as it depends only on the windows themselves.
+    held_out: share of the pictures that are not trained on and only used to report the loss.
+    scale: factor of the target cosines; the higher, the more the best pictures of a text count.
+    ridge: regularisation of the query proxies with which training starts: the higher, the less of a name's cosine they
+        reach, and the less similar names disturb each other.
 
-    Few small steps are enough, because the proxies are near already. Chosen on generated pictures of seed 0: the share
+    A few small steps are enough, as the proxies are already close. Chosen on generated pictures of seed 0: the share
     of the gap to multi-vector search that is closed in mAP@50, Recall@1, 3 and 5 was 94/89/99/110 % at the start and
-    99/100/103/104 % after six epochs; a ridge of 1 began with 78/79/95/112 %.
+    99/100/103/104 % after six epochs; with a ridge of 1 it was 78/79/95/112 % at the start.
     """
 
     epochs: int = 10
@@ -76,11 +76,12 @@ def fit_fusion(
     checkpoint: Path | None = None,
     on_epoch: Callable[[Epoch], None] = lambda _epoch: None,
 ) -> tuple[Fusion, list[Epoch]]:
-    """texts: float32 (T, D), of the class names. Returns the fusion and its learning curve.
+    """Trains a fusion; returns it with its learning curve. texts: float32 (T, D), vectors of the class names.
 
-    checkpoint: a file written after every epoch. One that is there already is gone on from, to what an uninterrupted
-    run gives, bit for bit: one thread, and every epoch draws from a generator of its own. Raises InvalidValueError
-    where it is of other pictures, texts or settings. on_epoch: called with every epoch that this call trains.
+    checkpoint: a file that is written after every epoch. If it exists, training resumes from it, to the same bits as an
+        uninterrupted run: it uses one thread, and every epoch has a random generator of its own. Raises
+        InvalidValueError if the file belongs to other pictures, texts or settings.
+    on_epoch: called with every epoch that this call trains.
     """
     data = _Pictures.of(pictures)
     if texts.ndim != 2 or not len(texts) or texts.shape[1] != data.whole.shape[1]:
@@ -111,7 +112,7 @@ def fit_fusion(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pictures:
-    """windows: float32 (N, P, D), zero where a picture has fewer; present: bool (N, P). whole: float32 (N, D)."""
+    """windows: float32 (N, P, D), zero if a picture has fewer; present: bool (N, P). whole: float32 (N, D)."""
 
     windows: torch.Tensor
     present: torch.Tensor
@@ -137,17 +138,17 @@ class _Pictures:
         return _Pictures(self.windows[rows], self.present[rows], self.whole[rows])
 
     def mixed(self, count: int, draw: torch.Generator) -> "_Pictures":
-        """So many pictures, each window place filled from one of up to five pictures; the first gives the whole."""
+        """`count` pictures, each window of which is from one of up to five pictures; the whole is that of the first."""
         places = self.present.shape[1]
         sources = torch.randint(len(self), (count, _MIXED_FROM), generator=draw)
         several = torch.randint(1, _MIXED_FROM + 1, (count, 1), generator=draw)
         row = sources.gather(1, (torch.rand(count, places, generator=draw) * several).long())
-        row[:, 0] = sources[:, 0]  # the largest window goes with the whole; and none is left without a window
+        row[:, 0] = sources[:, 0]  # the largest window belongs to the whole, and every picture has a window
         place = torch.arange(places)
         return _Pictures(self.windows[row, place], self.present[row, place], self.whole[sources[:, 0]])
 
     def thinned(self, places: int, draw: torch.Generator) -> "_Pictures":
-        """At most so many windows of each, drawn: a few wide pictures would make every batch as wide as they are."""
+        """At most `places` random windows of each picture, as a few wide pictures would make every batch as wide."""
         if self.present.shape[1] <= places:
             return self
         order = (self.present + torch.rand(self.present.shape, generator=draw)).argsort(dim=1, descending=True)
@@ -155,7 +156,7 @@ class _Pictures:
         return _Pictures(self.windows[row, kept], self.present[row, kept], self.whole)
 
     def drawn_about(self, batch: "_Pictures", config: DetailFitConfig, draw: torch.Generator) -> "_Pictures":
-        """The batch with some of its windows blended with windows of any picture, and noise on all of them."""
+        """The batch with some windows blended with windows of random pictures, and with noise added to all of them."""
         count, places, dimension = batch.windows.shape
         picture = torch.randint(len(self), (count, places), generator=draw)
         place = torch.randint(int(self.present.sum(dim=1).min()), (count, places), generator=draw)
@@ -182,7 +183,7 @@ class _Run:
             )
         self.fusion.start_from(training.windows, texts, present=training.present, ridge=config.ridge)
         self.scale = torch.nn.Parameter(torch.tensor(config.scale).log())
-        # one module, so that a checkpoint holds all that is learnt
+        # one module, so that a checkpoint holds all parameters
         self.modules = torch.nn.Module()
         self.modules.add_module("fusion", self.fusion)
         self.modules.register_parameter("log_scale", self.scale)
@@ -197,7 +198,7 @@ class _Run:
         self._places = int(training.present.sum(dim=1).median())
 
     def epoch(self, number: int) -> float:
-        """One pass over the training pictures; the mean loss. number: from 1."""
+        """Makes one pass over the training pictures; returns the mean loss. number: counts from 1."""
         config, draw = self._config, _generator(self._config.seed, number)
         batches = torch.split(torch.randperm(len(self._training), generator=draw), config.batch)
         total = 0.0

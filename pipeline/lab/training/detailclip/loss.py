@@ -1,10 +1,10 @@
-"""The query-proxy loss: the fused vector is to answer every class name as the best window does.
+"""The query-proxy loss: the cosine of the fused vector with a class name should equal that of the best window.
 
 Source: DetailCLIP, section 3.4.2, equation 7 and listing 1.
 """
 
 import torch
-import torch.nn.functional as F  # noqa: N812  # the name everyone knows it by
+import torch.nn.functional as F  # noqa: N812  # its usual name
 
 
 def query_proxy_loss(
@@ -13,9 +13,9 @@ def query_proxy_loss(
     """`D[sim(v, w), sim(w, u_max)]`. found: cosines of fused vectors and texts; wanted: `proxy_similarities`; (T, B).
 
     The paper leaves D open. Here it is the Kullback-Leibler divergence from the wanted to the found distribution, once
-    over the pictures of the batch for each text, which is what retrieval orders, and once over the texts for each
-    picture. Cosines become logits by a scale; that of the found ones is learnt: a unit vector cannot be as near to
-    many unlike texts as each of its windows is to its own. Returns a scalar, at least 0.
+    over the pictures of the batch for each text, as retrieval orders them, and once over the texts for each picture.
+    Cosines become logits by a scale. That of found cosines is learnt, as a unit vector cannot be as near to many
+    different texts as each of its windows is to its own. Returns a scalar, at least 0.
     """
     parts = [
         F.kl_div(

@@ -1,6 +1,6 @@
 """Trains the fusion of details from the frames of a lake or from folders of pictures: `regionlake lab train detail`.
 
-No label is looked at: pictures, and a list of names that people will search for.
+It uses no labels, only pictures and a list of names that people will search for.
 """
 
 import csv
@@ -27,15 +27,16 @@ from schemas.frames import ImageArray
 from schemas.ids import digest
 
 _AT_ONCE = 4  # pictures encoded together
-_READ_TIMEOUT_S = 60.0  # without progress, after which a decoder is killed
+_READ_TIMEOUT_S = 60.0  # a decoder without progress for so long is killed
 
 
 @dataclass(frozen=True, slots=True)
 class TrainDetailConfig:
     """lake, folders: where pictures come from: the keyframes of a lake, read again from its sources, and all pictures
-    under these folders. pictures: at most so many, drawn by a hash of their contents.
-    classes: names that will be searched for. cache_dir: where encoded windows are kept.
-    out: the file to write; its curve goes to `.csv` beside it, and a checkpoint to `.checkpoint` while it trains.
+        below these folders. pictures: their maximum number, chosen by a hash of their contents.
+    classes: names that people will search for. cache_dir: folder in which encoded windows are kept.
+    out: the file to write; its learning curve is written to `.csv` next to it, and a checkpoint to `.checkpoint` during
+        training.
     """
 
     out: Path
@@ -58,7 +59,7 @@ class TrainDetailConfig:
 
 @dataclass(frozen=True, slots=True)
 class TrainDetailReport:
-    """What was trained from. revision: of the file. loss, held_out_loss: of the last epoch."""
+    """Inputs and results of a training. revision: that of the file. loss, held_out_loss: those of the last epoch."""
 
     out: Path
     revision: str
@@ -76,12 +77,12 @@ def train_detail(
     on_picture: Callable[[int, int], None] = lambda _done, _total: None,
     on_epoch: Callable[[Epoch], None] = lambda _epoch: None,
 ) -> TrainDetailReport:
-    """Writes the fusion. Killed, the same call goes on with the pictures and the epochs that are left, and writes the
-    same bytes.
+    """Trains and writes the fusion. After a kill, the same call continues with the remaining pictures and epochs, and
+    writes the same bytes.
 
-    on_picture: called with (pictures that are encoded, pictures in all), first with those that were already.
+    on_picture: called with (encoded pictures, total number of pictures), first with those that were encoded before.
     on_epoch: called with every epoch that is trained.
-    Raises SourceError where no picture is found or one cannot be read, ModelError and LakeError before.
+    Raises SourceError if no picture is found or one cannot be read; ModelError and LakeError before that.
     """
     started = time.perf_counter()
     lake = None if config.lake is None else Lake.open(config.lake)
@@ -127,7 +128,7 @@ class _Frame:
 
 
 def _of_folders(folders: Sequence[Path]) -> dict[str, _Frame]:
-    """Pictures by a hash of their bytes: a copy counts once."""
+    """Pictures by a hash of their bytes, so that copies count once."""
     paths = sorted(
         p for folder in folders for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()
     )
@@ -135,7 +136,7 @@ def _of_folders(folders: Sequence[Path]) -> dict[str, _Frame]:
 
 
 def _of_lake(lake: Lake) -> dict[str, _Frame]:
-    """Keyframes by their ids, which follow from the bytes of the source."""
+    """Keyframes by their ids, which depend on the bytes of the source."""
     rows = lake.read("frames", columns=["id", "source_id", "source", "pts"]).to_pylist()
     return {row["id"]: _Frame(row["source"], row["source_id"], row["pts"]) for row in rows}
 
@@ -155,7 +156,7 @@ def _encode(frames: dict[str, _Frame], cache: CoverCache, on_picture: Callable[[
 
 
 def _read(frames: dict[str, _Frame]) -> Iterator[tuple[str, ImageArray]]:
-    """Keys and pictures: files one by one, frames source by source in their order."""
+    """Yields keys and pictures: files one by one, then frames, source by source in order."""
     for key, frame in frames.items():
         if not frame.source_id:
             yield key, read_picture(frame.uri)

@@ -1,1 +1,1 @@
-"""Training of the embedded model's head."""
+"""Trains the head of the embedded model."""

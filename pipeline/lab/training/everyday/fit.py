@@ -1,10 +1,10 @@
-"""Fits a head to views and prompts: both linear maps, by gradient descent on cached features."""
+"""Fits the two linear maps of a head to views and prompts, by gradient descent on cached features."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812  # the name everyone knows it by
+import torch.nn.functional as F  # noqa: N812  # its usual name
 
 from operators.encoders.everyday.backbone import Backbone
 from operators.encoders.everyday.head import Head, layer_norm
@@ -20,8 +20,8 @@ _WARM_UP_STEPS = 20
 
 @dataclass(frozen=True, slots=True)
 class FitConfig:
-    """Loss = choice among classes + sigmoid of every pair (backgrounds match nothing) + `distillation` ×
-    divergence from the ImageNet classifier over its class names. conse_share: a of the finished head."""
+    """Loss = softmax over classes + sigmoid of every pair (backgrounds match no class) + `distillation` × divergence
+    from the ImageNet classifier over its class names. conse_share: the share a of ConSE in the finished head."""
 
     epochs: int = 15
     batch: int = 512
@@ -38,10 +38,10 @@ class FitConfig:
 
 @one_torch_thread()
 def fit_head(views: Views, prompts: Prompts, backbone: Backbone, *, config: FitConfig) -> Head:
-    """A head for the classes that occur in `views`; prompts of other classes are not looked at.
+    """Fits a head for the classes that occur in `views`; prompts of other classes are ignored.
 
-    Deterministic under `config.seed` for one version of torch. Runs on one thread: sums then have one order, and
-    on two busy cores the second thread only waited (400 s of CPU against 40 s).
+    Deterministic under `config.seed` for one version of torch. It runs on one thread, so that sums have one order; on
+    two busy cores a second thread only waited (400 s of CPU instead of 40 s).
     """
     if not (views.labels >= 0).any():
         raise InvalidValueError("no view shows an object: a head needs labelled boxes")
@@ -56,7 +56,7 @@ def fit_head(views: Views, prompts: Prompts, backbone: Backbone, *, config: FitC
 
     image = _linear(features.shape[1], draw)
     text = _linear(sentences.shape[1], draw)
-    with torch.no_grad():  # words start where MiniLM put them: nouns without boxes keep their neighbours
+    with torch.no_grad():  # texts start at MiniLM's vectors, so that nouns without boxes keep their neighbours
         text.weight.copy_(torch.eye(_DIMENSION))
         text.bias.zero_()
     # logarithms of three scales, and the offset of the sigmoid
@@ -106,7 +106,7 @@ def fit_head(views: Views, prompts: Prompts, backbone: Backbone, *, config: FitC
 
 
 def _classifier_likelihood(views: Views, backbone: Backbone) -> torch.Tensor:
-    """float32 (N, K): what the ImageNet classifier makes of every view."""
+    """float32 (N, K): the probabilities that the ImageNet classifier gives every view."""
     weight, bias = backbone.classifier
     logits = torch.from_numpy(views.features) @ torch.from_numpy(weight).T
     return F.softmax(logits + torch.from_numpy(bias), dim=1)

@@ -1,4 +1,4 @@
-"""What people may type for a class: the sentences a head is trained to match with pictures of it."""
+"""Makes the prompts of a class: sentences that people may type, which a head is trained to match with its pictures."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ TEMPLATES: tuple[str, ...] = (
 class Prompts:
     """Sentence vectors, float32 (…, 384).
 
-    classes: of every prompt of every COCO class; labels: intp, the class of each.
-    nouns: of the K names of the ImageNet classifier, plain; noun_photos: the same as "a photo of a …".
+    classes: vectors of every prompt of every COCO class; labels: intp, the class of each.
+    nouns: vectors of the K plain names of the ImageNet classifier; noun_photos: of the same names as "a photo of a …".
     """
 
     classes: VectorArray
@@ -36,7 +36,7 @@ class Prompts:
 
 
 def everyday_prompts(sentences: Callable[[Sequence[str]], VectorArray], *, nouns: tuple[str, ...]) -> Prompts:
-    """Prompts from the classes' names and synonyms under every template, and from the classifier's names."""
+    """Makes prompts from the names and synonyms of classes in every template, and from the classifier's names."""
     texts, labels = [], []
     for label, name in enumerate(COCO_CLASSES):
         for word in (name, *SYNONYMS.get(name, ())):

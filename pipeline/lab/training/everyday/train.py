@@ -22,8 +22,8 @@ from schemas.errors import InvalidValueError
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """data: COCO or YOLO folders of COCO's classes. split: which, where they have several. out: the file of weights to
-    write. cache_dir: where views are kept. threads: of the backbone; the weights do not depend on it."""
+    """data: COCO or YOLO folders of COCO's classes. split: needed if they have several. out: the file of weights to
+    write. cache_dir: folder in which views are kept. threads: threads of the backbone; weights do not depend on it."""
 
     data: tuple[Path, ...]
     cache_dir: Path
@@ -40,7 +40,7 @@ class TrainConfig:
 
 @dataclass(frozen=True, slots=True)
 class TrainReport:
-    """What was trained from. revision: of the weights, as on the model card."""
+    """The inputs and results of a training. revision: that of the weights, as on the model card."""
 
     pictures: int
     objects: int
@@ -51,9 +51,9 @@ class TrainReport:
 
 
 def train_everyday(config: TrainConfig, *, on_progress: Callable[[int, int], None] | None = None) -> TrainReport:
-    """Writes the weights to `config.out`, and what they were made of to a `.json` beside it.
+    """Writes the weights to `config.out`, and what they were made of to a `.json` next to it.
 
-    on_progress: called with (pictures seen, pictures in all).
+    on_progress: called with (processed pictures, total number of pictures).
 
     The same folders, config and versions give the same file, byte for byte.
     """
@@ -86,7 +86,7 @@ def train_everyday(config: TrainConfig, *, on_progress: Callable[[int, int], Non
 
 
 def _origin(config: TrainConfig, datasets: Sequence[Dataset], report: TrainReport) -> dict[str, object]:
-    """What the weights were made of, written beside them; nothing in it changes from run to run."""
+    """What the weights were made of, without anything that changes from run to run."""
     packages = ("torch", "onnxruntime", EFFICIENTNET.package, MINILM.package)
     return {
         "model": "everyday",

@@ -1,4 +1,4 @@
-"""Views of labelled pictures as backbone features: what a head is trained on, computed once."""
+"""Makes views of labelled pictures as backbone features, on which a head is trained; they are computed once."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,9 +30,10 @@ class ViewConfig:
     """How a box becomes several training views.
 
     least_side_px: smaller objects are omitted. context: as in RegionVectorsConfig.
-    jittered: further views of a box, each moved by up to `shift` of its side and scaled by a factor of `zoom`,
-    half of them mirrored. backgrounds: boxes a picture that hold at most a quarter of object.
-    maps: whether boxes and backgrounds are seen in the map of the whole picture too.
+    jittered: number of further views of a box, each moved by up to `shift` of its side and scaled by a factor of
+        `zoom`, half of them mirrored.
+    backgrounds: number of boxes per picture at most a quarter of which is covered by an object.
+    maps: whether views of boxes and backgrounds are also made from the map of the whole picture.
     """
 
     least_side_px: float = 24.0
@@ -80,10 +81,10 @@ def training_views(
     cache_dir: Path,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Views:
-    """Every view of every picture. A picture's views depend on the seed and its file name alone.
+    """Every view of every picture. Which views a picture has depends only on the seed and its file name.
 
-    Minutes of work, so kept in `cache_dir` under a hash of all that it depends on.
-    on_progress: called with (pictures done, pictures in all).
+    They take minutes, so they are kept in `cache_dir` under a hash of everything that they depend on.
+    on_progress: called with (processed pictures, total number of pictures).
     """
     name = digest("views", 1, backbone.revision, repr(config), seed, *(_key(p) for p in pictures))
     path = cache_dir / f"{name}.npz"
@@ -127,7 +128,7 @@ def _views_of(
         [labels, np.repeat(labels, config.jittered), np.full(len(backgrounds), BACKGROUND, np.intp)]
     )
     crops, inner = cropped(image, drawn, context=config.context)
-    # the plain views and half of the others a second time or instead, mirrored
+    # half of the jittered boxes and backgrounds are mirrored; the boxes themselves are added once more, mirrored
     mirrored = (np.arange(len(drawn)) >= len(boxes)) & (rng.random(len(drawn)) < 0.5)
     views = [region_features(*_mirror(crops, inner, mirrored), backbone)]
     views.append(
@@ -145,14 +146,14 @@ def _views_of(
 
 
 def _mirror(crops: Sequence[ImageArray], boxes: Boxes, mirrored: NDArray[np.bool_]) -> tuple[list[ImageArray], Boxes]:
-    """Those crops left to right, with the boxes in them."""
+    """The crops and their boxes, with the chosen ones mirrored left to right."""
     xyxy = boxes.xyxy.copy()
     xyxy[mirrored] = np.stack([1 - xyxy[:, 2], xyxy[:, 1], 1 - xyxy[:, 0], xyxy[:, 3]], axis=1)[mirrored]
     return [crop[:, ::-1] if flip else crop for crop, flip in zip(crops, mirrored, strict=True)], Boxes(xyxy)
 
 
 def _jittered(boxes: Boxes, *, config: ViewConfig, rng: np.random.Generator) -> Boxes:
-    """`config.jittered` boxes for each box, in its order."""
+    """`config.jittered` boxes for each box, in the order of the boxes."""
     xyxy = np.repeat(boxes.xyxy, config.jittered, axis=0)
     side = xyxy[:, 2:] - xyxy[:, :2]
     least, most = np.log(config.zoom)
@@ -162,7 +163,7 @@ def _jittered(boxes: Boxes, *, config: ViewConfig, rng: np.random.Generator) -> 
 
 
 def _backgrounds(objects: Boxes, *, config: ViewConfig, rng: np.random.Generator) -> Boxes:
-    """Boxes of 0.08 to 0.6 of the frame a side, no more than a quarter of which is any one object."""
+    """Boxes with sides of 0.08 to 0.6 of the frame, no more than a quarter of which is covered by any one object."""
     side = np.exp(rng.uniform(np.log(0.08), np.log(0.6), (40 * config.backgrounds, 2)))
     corner = rng.uniform(0, 1 - side)
     drawn = Boxes.clipped(np.concatenate([corner, corner + side], axis=1))

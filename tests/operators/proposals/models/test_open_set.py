@@ -25,7 +25,7 @@ from operators.proposals.frame_proposer import FrameProposer
 from operators.proposals.models.coco_classes import COCO_CLASSES
 from operators.proposals.models.detection.found import Found
 from operators.proposals.models.detection.grounding import Grounding
-from operators.proposals.models.detection.omdet import OmDet, without_doubles
+from operators.proposals.models.detection.omdet import OmDet, without_duplicates
 from operators.proposals.models.detection.owl import Owl
 from operators.proposals.models.open_set import FAMILIES, OpenSet, OpenSetConfig, model_for
 from operators.runtime.torch_threads import one_torch_thread
@@ -228,7 +228,7 @@ def test_every_phrase_is_the_tokens_of_its_own_words(open_set_of: Callable[[str]
 def test_a_phrase_that_the_model_cannot_read_is_refused(kind: str, open_set_of: Callable[[str], OpenSet]) -> None:
     loaded = open_set_of(kind)._loaded
     for phrases in [("dog", "a " * 90), (".?",)][: 2 if kind in GROUNDING else 1]:
-        with pytest.raises(PlanError, match=f"{re.escape(repr(phrases[-1]))} is no phrase for"):
+        with pytest.raises(PlanError, match=f"{re.escape(repr(phrases[-1]))} is not a phrase for"):
             model_for(OpenSetConfig(), loaded, phrases)
 
 
@@ -318,7 +318,7 @@ def nms_by_class(boxes: torch.Tensor, scores: torch.Tensor, labels: torch.Tensor
 def test_of_one_name_the_best_of_boxes_that_overlap_stays() -> None:
     xyxy = np.array([[0, 0, 1, 1], [0, 0, 1, 0.9], [0, 0, 1, 0.9], [-0.4, 0, 0.5, 1], [-0.5, 0, 0.5, 1]], np.float32)
     found = Found(xyxy, np.linspace(0.9, 0.5, 5, dtype=np.float32), np.array([0, 0, 1, 2, 2], np.intp))
-    assert without_doubles(found).score.tolist() == pytest.approx([0.9, 0.7, 0.6])
+    assert without_duplicates(found).score.tolist() == pytest.approx([0.9, 0.7, 0.6])
 
 
 @pytest.mark.parametrize("kind", [*OWL, "omdet-turbo"])
@@ -391,7 +391,7 @@ def test_a_plan_names_the_vocabulary_and_the_least_score() -> None:
     [
         ({"vocabulary": ("dog", " ")}, "an empty phrase"),
         ({"vocabulary": ("dog", "dog ")}, "'dog' twice"),
-        ({"vocabulary": ("dog",), "vocabulary_file": "x.txt"}, "answer the same question"),
+        ({"vocabulary": ("dog",), "vocabulary_file": "x.txt"}, "are both given"),
         ({"vocabulary_file": "/there/is/none.txt"}, "cannot be read"),
         ({"least_score": 1.5}, "least_score"),
         ({"least_text_score": -0.1}, "least_text_score"),

@@ -84,7 +84,7 @@ def test_folders_are_found_by_what_they_hold(json_folder: Path, tmp_path: Path) 
 
 def test_a_folder_that_is_none_and_a_missing_picture_are_named(json_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "clips").mkdir()
-    with pytest.raises(SourceError, match="is no COCO folder"):
+    with pytest.raises(SourceError, match="is not a COCO folder"):
         read_coco_pictures(tmp_path / "clips")
     (json_folder / "images" / "a.png").unlink()
     with pytest.raises(SourceError, match=r"images\[0\] names a\.png, which is in none of"):

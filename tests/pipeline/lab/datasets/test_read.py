@@ -14,11 +14,11 @@ from schemas.errors import InvalidValueError, SourceError
 
 
 def test_a_folder_that_is_none_hears_what_was_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="is no data set") as error:
+    with pytest.raises(SourceError, match="is not a data set") as error:
         read_dataset(tmp_path)
     for layout in ("COCO: instances_", "LVIS: lvis_", "PASCAL VOC: Annotations", "YOLO: images/", "MOT Challenge: gt"):
         assert layout in str(error.value)
-    with pytest.raises(SourceError, match="is no folder"):
+    with pytest.raises(SourceError, match="is not a folder"):
         read_dataset(tmp_path / "nowhere")
 
 

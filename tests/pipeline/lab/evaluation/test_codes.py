@@ -57,7 +57,7 @@ def test_regions_of_the_same_picture_are_no_answer() -> None:
 def test_folders_without_marks_are_refused() -> None:
     bare = regions(3, 30)
     bare.label[:] = None
-    with pytest.raises(SourceError, match="no object is marked"):
+    with pytest.raises(SourceError, match="no object is annotated"):
         compared(regions(0, 600), bare, training=QUICK, on_progress=lambda _: None)
 
 

@@ -54,5 +54,5 @@ def test_average_precision_of_all_and_of_small_objects() -> None:
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="no COCO folder"):
+    with pytest.raises(SourceError, match="not a COCO folder"):
         evaluate_representatives(RepresentativesEvaluation((tmp_path,), tmp_path))

@@ -1,1 +1,1 @@
-"""Commands that measure: one file for each thing that is measured."""
+"""Commands that measure, one file for each subject."""

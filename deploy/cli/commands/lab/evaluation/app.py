@@ -1,4 +1,4 @@
-"""`regionlake lab eval`: the figures of pipeline/lab/README.md, each made again by one command from local folders."""
+"""`regionlake lab eval`: each command reproduces figures of pipeline/lab/README.md from local folders."""
 
 import typer
 

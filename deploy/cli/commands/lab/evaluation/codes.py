@@ -50,8 +50,8 @@ def show(table: "CodesTable") -> None:
         printed.add_row(row.name, *estimates, f"{row.share:.1%}")
     out = console()
     out.print(
-        f"{table.pictures} pictures; bits from {table.trained:,} regions, asked of {table.tested:,} others with "
-        f"{table.objects:,} objects",
+        f"{table.pictures} pictures; codes trained on {table.trained:,} regions and tested on {table.tested:,} others "
+        f"with {table.objects:,} objects",
         soft_wrap=True,
     )
     out.print(printed)

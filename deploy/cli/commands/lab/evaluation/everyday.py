@@ -23,7 +23,7 @@ def everyday(
         typer.Option(
             metavar="FOLDER",
             help="Folder of the videos pets09-s2l1 and tud-stadtmitte.",
-            show_default="the first --data",
+            show_default="the first --data folder",
             exists=True,
             file_okay=False,
         ),
@@ -33,7 +33,7 @@ def everyday(
 ) -> None:
     """Measure the embedded model.
 
-    Every picture is scored by a head that was trained without it.
+    Each picture is scored by a head that was trained without it.
     """
     from operators.encoders.catalogue import default_cache_dir
     from pipeline.lab.evaluation.everyday import EverydayEvaluation, evaluate_everyday

@@ -22,7 +22,7 @@ def masks(
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Measure masks that need no weights.
+    """Measure masks that are made without weights.
 
     Segments of whole pictures, and GrabCut in true boxes, are compared with simpler masks.
     """

@@ -14,14 +14,16 @@ from deploy.cli.progress import shown_steps
 
 def representatives(
     data: CocoFoldersOption,
-    folds: Annotated[int, typer.Option(min=2, help="Number of heads, each trained without its part.")] = 5,
+    folds: Annotated[
+        int, typer.Option(min=2, help="Number of folds, each with a head trained without its pictures.")
+    ] = 5,
     threads: ThreadsOption = 2,
-    limit: Annotated[int | None, typer.Option(min=2, help="At most so many pictures.")] = None,
+    limit: Annotated[int | None, typer.Option(min=2, help="Maximum number of pictures.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure search among patches and representatives.
 
-    Class names are sought among pictures, by heads that were trained without these pictures.
+    Pictures are searched by class names, with heads that were trained without these pictures.
     """
     from operators.encoders.catalogue import default_cache_dir
     from pipeline.lab.evaluation.representatives import RepresentativesEvaluation, evaluate_representatives
@@ -34,7 +36,7 @@ def representatives(
     if as_json:
         print_json({"representatives": [asdict(row) for row in rows]})
         return
-    printed = figures("what stands for a picture", "vectors", "bytes", "mAP@50", "small to medium", "Δ")
+    printed = figures("representation", "vectors", "bytes", "mAP@50", "small to medium", "Δ")
     for row in rows:
         size = (f"{row.vectors:.0f}", f"{row.bytes:,.0f}")
         printed.add_row(row.method, *size, str(row.all), str(row.small), dash(row.gain))

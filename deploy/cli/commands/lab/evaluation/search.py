@@ -1,4 +1,4 @@
-"""`regionlake lab eval search`: methods of search compared on a data set, with confidence intervals."""
+"""`regionlake lab eval search` compares methods of search on a data set, with confidence intervals."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pipeline.plan.plan import Plan
 
 LayoutName = Literal["coco", "lvis", "voc", "yolo", "mot"]
-_NO_FIGURE = ("lake", "engine", "as_json")  # options that change none
+_NO_FIGURE = ("lake", "engine", "as_json")  # options that change no figure
 
 
 def search(
@@ -33,33 +33,35 @@ def search(
         str,
         typer.Option(
             metavar="METHOD[,METHOD…]",
-            help="Methods of search by name; A+B*0.5 fuses two; NAME:KEY=VALUE;… has settings of the plan, or "
-            "ranking.KEY, of its own; grid is regions in cells.",
+            help="Methods of search by name. A+B*0.5 fuses two. NAME:KEY=VALUE;… gives a method its own settings of "
+            "the plan, or of ranking.KEY. grid searches regions that are cells of a grid.",
         ),
     ] = "global,regions,grid",
     tasks: Annotated[
         str | None,
         typer.Option(
             metavar="TASK[,TASK…]",
-            help="What to ask for: classes, captions, boxes, rois.",
-            show_default="boxes,rois of a video, else classes,captions",
+            help="Kinds of queries: classes, captions, boxes, rois.",
+            show_default="boxes,rois for a video, else classes,captions",
         ),
     ] = None,
-    layout: Annotated[LayoutName | None, typer.Option(help="How the folder is laid out, where several fit.")] = None,
-    split: Annotated[str | None, typer.Option(help="Which split, where the folder has several.")] = None,
-    every: Annotated[int, typer.Option(min=1, help="Of a video, index every n-th frame.")] = 5,
-    queries: Annotated[int, typer.Option(min=1, help="At most so many questions a task; of classes, all.")] = 200,
-    seed: Annotated[int, typer.Option(help="Seed of the questions and of the bootstrap.")] = 0,
+    layout: Annotated[LayoutName | None, typer.Option(help="Layout of the folder, if several fit.")] = None,
+    split: Annotated[str | None, typer.Option(help="Name of the split, if the folder has several.")] = None,
+    every: Annotated[int, typer.Option(min=1, help="Index every n-th frame of a video.")] = 5,
+    queries: Annotated[
+        int, typer.Option(min=1, help="Maximum number of queries per task; classes are all used.")
+    ] = 200,
+    seed: Annotated[int, typer.Option(help="Seed of the choice of queries and of the bootstrap.")] = 0,
     plan: PlanOption = None,
     model: ModelOption = None,
     settings: SetOption = None,
-    engine: Annotated[Literal["local", "ray"], typer.Option(help="What ingests.")] = "local",
+    engine: Annotated[Literal["local", "ray"], typer.Option(help="Engine that ingests.")] = "local",
     lake: KeptLakeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure methods of search on a data set.
 
-    It is ingested, and its classes, captions, boxes or regions are asked for and judged.
+    It is ingested and searched for its classes, captions, boxes or regions, and the results are judged.
     """
     from pipeline.lab.datasets.read import read_dataset
     from pipeline.lab.evaluation.retrieval.compared_methods import parse_methods
@@ -70,7 +72,7 @@ def search(
         return chosen_plan(plan, model=model, proposer=None, settings=[*needed, *(settings or []), *own])
 
     compared = parse_methods(methods)
-    asked = parse_tasks(tasks) if tasks else None
+    chosen = parse_tasks(tasks) if tasks else None
     read = read_dataset(dataset, layout=layout, split=split)
     with lake_folder(lake) as lakes:
         with shown_progress() as on_ingest:
@@ -78,7 +80,7 @@ def search(
                 read, compared, every=every, plan_of=plan_of, lakes=lakes, engine=engine, on_progress=on_ingest
             )
         with shown_steps() as on_question:
-            table = measure(prepared, Draw(queries, seed), tasks=asked or tasks_of(read), on_progress=on_question)
+            table = measure(prepared, Draw(queries, seed), tasks=chosen or tasks_of(read), on_progress=on_question)
     line = command_line(context, without=_NO_FIGURE)
     if as_json:
         print_json({"command": line, **asdict(table)})
@@ -89,7 +91,7 @@ def search(
 def _print(table: "RetrievalTable", line: str) -> None:
     out = console()
     out.print(line, soft_wrap=True)
-    copies = f", {table.copies} copies left out" if table.copies else ""
+    copies = f", {table.copies} copies omitted" if table.copies else ""
     out.print(f"{table.dataset} ({table.layout}): {table.frames} frames{copies}; {table.model}; 95 % intervals")
     for task in table.tasks:
         out.print()
@@ -106,7 +108,7 @@ def _rendered(task: "TaskTable") -> "Table":
     names = list(dict.fromkeys(name for row in task.rows for name in row.measures))
     first = names[0] if names else ""
     printed = Table(task.task, "method", "n", *names, f"Δ {first}", box=None, pad_edge=False)
-    printed.columns[1].overflow = "fold"  # a method is copied from here into the next command
+    printed.columns[1].overflow = "fold"  # never truncated: people copy methods into the next command
     subset = ""
     for row in task.rows:
         values = [_value(row.measures.get(name), whole=name == first) for name in names]
@@ -124,8 +126,8 @@ def _rendered(task: "TaskTable") -> "Table":
 def _costs(table: "RetrievalTable") -> "Table":
     from rich.table import Table
 
-    asked = [f"ms, {task.task}" for task in table.tasks]
-    printed = Table("method", "bytes a frame", *asked, "plan", box=None, pad_edge=False)
+    times = [f"ms, {task.task}" for task in table.tasks]
+    printed = Table("method", "bytes a frame", *times, "plan", box=None, pad_edge=False)
     for method, plan in table.plans.items():
         took = [f"{task.ms[method]:.0f}" if method in task.ms else "–" for task in table.tasks]
         printed.add_row(method, f"{table.bytes_a_frame[method]:,.0f}", *took, plan)
@@ -133,7 +135,7 @@ def _costs(table: "RetrievalTable") -> "Table":
 
 
 def _value(estimate: "Estimate | None", *, whole: bool) -> str:
-    """`.512 [.447, .580]`, or `.512 ±.067` where there is no room for it, which is half the interval's width."""
+    """`.512 [.447, .580]`, or, where space is short, `.512 ±.067` with half the width of the interval."""
     if estimate is None:
         return "–"
     if whole or estimate.low is None or estimate.high is None:

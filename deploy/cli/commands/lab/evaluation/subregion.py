@@ -21,15 +21,15 @@ def subregion(
         Path, typer.Argument(help="A video and its gt.txt (MOT Challenge).", exists=True, file_okay=False)
     ],
     every: Annotated[int, typer.Option(min=1, help="Index every n-th frame.")] = 5,
-    text: Annotated[str, typer.Option(help="What the true boxes show.")] = "person",
-    queries: Annotated[int, typer.Option(min=1, help="At most so many true boxes are queries.")] = 200,
+    text: Annotated[str, typer.Option(help="Name of what the true boxes show.")] = "person",
+    queries: Annotated[int, typer.Option(min=1, help="Maximum number of true boxes used as queries.")] = 200,
     lake: KeptLakeOption = None,
-    best: Annotated[int, typer.Option(min=1, help="How many rankings of each kind to print.")] = 5,
+    best: Annotated[int, typer.Option(min=1, help="Number of rankings of each kind to print.")] = 5,
     as_json: JsonOption = False,
 ) -> None:
     """Measure search by words and a box on a video.
 
-    Every geometry, normalisation and weight is tried, beside searches without a box.
+    Every geometry, normalisation and weight is compared with searches without a box.
     """
     from operators.encoders.catalogue import DEFAULT_MODEL, load_encoder
     from pipeline.lab.evaluation.subregion import SubregionEvaluation, evaluate_subregion
@@ -46,7 +46,7 @@ def subregion(
 
 
 def show(table: "SubregionTable", *, best: int) -> None:
-    """best: so many rankings of each kind of candidates, by R@10; and the default ranking."""
+    """Prints the best rankings of each kind of candidates by R@10, and the default ranking. best: their number."""
     from pipeline.lab.evaluation.subregion import DEFAULT, RECALL_AT
 
     printed = figures("candidates", "geometry", "norm", "weight", *(f"R@{k}" for k in RECALL_AT), "MRR")

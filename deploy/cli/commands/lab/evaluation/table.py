@@ -1,4 +1,4 @@
-"""Tables of figures, which look alike in every command."""
+"""Tables of figures, which have the same style in every command."""
 
 from typing import TYPE_CHECKING
 
@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 def figures(first: str, *columns: str) -> "Table":
-    """An empty table: names on the left, figures on the right."""
+    """An empty table with left-aligned names and right-aligned figures."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
@@ -18,10 +18,10 @@ def figures(first: str, *columns: str) -> "Table":
 
 
 def share(value: float | None) -> str:
-    """`0.512`; a dash where nothing is known."""
+    """`0.512`; a dash for None."""
     return "–" if value is None else f"{value:.3f}"
 
 
 def dash(value: object) -> str:
-    """As it is printed; a dash for None."""
+    """The value as text; a dash for None."""
     return "–" if value is None else str(value)

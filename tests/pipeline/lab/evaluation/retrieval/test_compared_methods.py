@@ -41,7 +41,7 @@ def test_the_grid_is_regions_in_a_lake_of_cells() -> None:
     [
         ("", "at least one"),
         ("global,global", "once"),
-        ("colour", "'colour' is no method of search; there are .*grid"),
+        ("colour", "'colour' is not a method of search; known are .*grid"),
         ("global*heavy", "weight must be a number, got 'heavy'"),
         ("regions:ranking.colour=1", "none of semantic_weight"),
         ("regions:ranking.geometry=round", "geometry=iou"),

@@ -111,5 +111,5 @@ def test_answers_are_judged_by_the_frame_that_was_found(tmp_path: Path) -> None:
     further = tmp_path / "further.png"
     Image.fromarray(np.zeros((200, 200, 3), np.uint8)).save(further)
     larger = replace(dataset, frames=(*frames, replace(frames[1], path=further)))
-    with pytest.raises(LakeError, match=r"further\.png is not in .*ingest it anew"):
+    with pytest.raises(LakeError, match=r"further\.png is not in .*ingest the data set again"):
         Gallery.of(larger, source_ids(larger), prepared.methods[0].lake)

@@ -88,7 +88,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="of other features or settings"):
         train_codes(x + np.float32(1e-3), replace(SMALL, epochs=1), checkpoint=checkpoint)
     checkpoint.write_bytes(b"half a file")
-    with pytest.raises(ModelError, match="is no checkpoint of codes"):
+    with pytest.raises(ModelError, match="is not a checkpoint of codes"):
         train_codes(x, SMALL, checkpoint=checkpoint)
 
 

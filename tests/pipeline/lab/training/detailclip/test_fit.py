@@ -121,7 +121,7 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidValueError, match="other pictures, classes or settings"):
         fit_fusion(pictures(9), TEXTS, TINY, checkpoint=checkpoint)
     checkpoint.write_bytes(checkpoint.read_bytes()[:100])
-    with pytest.raises(InvalidValueError, match="is no checkpoint"):
+    with pytest.raises(InvalidValueError, match="is not a checkpoint"):
         fit_fusion(pictures(8), TEXTS, TINY, checkpoint=checkpoint)
 
 
