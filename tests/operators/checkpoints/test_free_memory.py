@@ -1,4 +1,4 @@
-"""Catches a limit that is not seen (a container's), and caches taken for memory in use."""
+"""Catches a container's memory limit that is ignored, and caches that are counted as memory in use."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Catches models of one's own that are imported because a lake names them, or that lakes know by another name."""
+"""Catches users' models that are imported because a lake names them, or that lakes store under another name."""
 
 import sys
 from collections.abc import Callable, Iterator

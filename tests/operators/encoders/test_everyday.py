@@ -1,4 +1,4 @@
-"""The embedded model. Catches: vectors that depend on what shares the call (engines would write other rows), a map
+"""The embedded model. Catches: vectors that depend on others in the call (engines would write other rows), a map
 that does not cover its frame, and loading torch for it."""
 
 import itertools

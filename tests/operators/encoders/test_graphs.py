@@ -1,5 +1,5 @@
-"""The shipped ONNX graphs. Catches: a graph that is not what its script draws, vectors that are no longer those of
-older lakes, and weights of another release read at places that hold something else."""
+"""The shipped ONNX graphs. Catches: a graph that differs from the output of its script, vectors that differ from those
+in older lakes, and weights of another release that are read at the wrong offsets."""
 
 import warnings
 from collections.abc import Sequence

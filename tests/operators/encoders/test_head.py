@@ -1,5 +1,5 @@
-"""The head of the embedded model. Catches a mix whose dot product is not the weighted mean it claims to be, and
-weights files that load as something else than what was saved."""
+"""The head of the embedded model. Catches joined vectors whose dot product is not the weighted mean of both parts, and
+weights that differ after saving and loading."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
-"""The table of known checkpoints against the architectures it names: catches a figure that was mistyped.
+"""Compares the table of known checkpoints with the architectures it names, to catch mistyped figures.
 
-Each model is made on torch's meta device, which holds shapes and no numbers, from `transformers`' defaults and
-the sizes of its paper.
+Each model is made on torch's meta device, which has shapes but no values, from `transformers`' defaults and the
+sizes in its paper.
 """
 
 import pytest

@@ -1,4 +1,4 @@
-"""Catches maps that distort a frame, and thin pictures that ask for gigabytes."""
+"""Catches maps that distort a frame, and thin pictures that need gigabytes."""
 
 import numpy as np
 import pytest

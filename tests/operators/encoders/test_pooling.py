@@ -1,4 +1,4 @@
-"""Means of cells under boxes and masks. Catches what takes the wrong cells, or a wrong share of those at its border."""
+"""Means of cells under boxes and masks. Catches wrong cells, and wrong weights of the cells at a border."""
 
 import numpy as np
 from hypothesis import given

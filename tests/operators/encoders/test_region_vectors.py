@@ -1,4 +1,4 @@
-"""Vectors of regions. Catches vectors given to another box or frame, and regions that depend on their neighbours."""
+"""Vectors of regions. Catches vectors assigned to the wrong box or frame, and vectors that depend on other regions."""
 
 import numpy as np
 import pytest

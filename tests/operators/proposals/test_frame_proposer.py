@@ -1,5 +1,5 @@
-"""Catches proposers that are named and do not run, frames that one of them cannot take, and models that stay in a
-device's memory after a run."""
+"""Catches proposers that are named but do not run, frames that one of them cannot process, and models that remain in
+the memory of a device after a run."""
 
 import gc
 import weakref

@@ -1,4 +1,4 @@
-"""Catches boxes said twice, proposers crowded out, and results that depend on the order of what came in."""
+"""Catches duplicate boxes, proposers without any box in the limit, and results that depend on the order of input."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Files that others read: catches one that is there in part, or that an error has taken away."""
+"""Catches files that others can read while they are incomplete, and files that an error removes."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Catches items that are lost or run twice when memory runs out, and a batch that does not find its size again."""
+"""Catches items that are lost or repeated when memory runs out, and batches that do not grow again afterwards."""
 
 from collections.abc import Callable
 

@@ -1,5 +1,5 @@
-"""Threads of NumPy's products. Catches threads that go on spinning beside a model (they took a tenth of the embedded
-model's time), and a setting that stays behind."""
+"""Threads of NumPy's products. Catches threads that keep spinning while a model runs (they took a tenth of the embedded
+model's time), and a setting that is not restored."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from operators.runtime.blas_threads import one_blas_thread
 
 
 def blas_threads() -> list[int]:
-    """Of the library that NumPy brought."""
+    """The number of threads of each BLAS library that NumPy ships."""
     assert np.ones((2, 2)).dot(np.ones((2, 2))).sum() == 8  # loaded
     return [library["num_threads"] for library in threadpool_info() if "numpy.libs" in library["filepath"]]
 

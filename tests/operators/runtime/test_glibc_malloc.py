@@ -1,4 +1,4 @@
-"""Catches a follower that grows as each of its threads keeps what it once needed, and models that wait for pages."""
+"""Catches a follower that grows because each of its threads keeps freed memory, and models that wait for pages."""
 
 import platform
 import subprocess

@@ -1,5 +1,5 @@
-"""Catches plugins that are imported before anybody names them, names that hide what is built in, and errors that do not
-say which package to mend."""
+"""Catches plugins that are imported before they are named, names that hide built-in ones, and errors that do not say
+which package to repair."""
 
 import sys
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Catches identities that follow the layout of a class, and two configs that make other rows and are taken for one."""
+"""Catches identities that depend on the layout of a class, and configs that share one but make different rows."""
 
 from collections.abc import Mapping
 from dataclasses import field, fields, make_dataclass

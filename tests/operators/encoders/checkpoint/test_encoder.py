@@ -1,7 +1,7 @@
 """Checkpoints against transformers' own forward pass, and against formulas written here.
 
-Catches a tower that takes another path than the model, patches that are not what the pooling makes of them, words that
-are tokenised otherwise, pictures that are distorted, and vectors that depend on their neighbours.
+Catches a tower that computes something else than the model, patches that are not projected like the pooled vector, text
+that is tokenised differently, pictures that are distorted, and vectors that depend on others in the batch.
 """
 
 from functools import partial

@@ -1,4 +1,4 @@
-"""Catches checkpoints that load although they are broken, and reasons that do not say what to do."""
+"""Catches broken checkpoints that load nevertheless, and errors that do not say what to do."""
 
 import io
 import json

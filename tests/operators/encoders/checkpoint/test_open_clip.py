@@ -1,7 +1,7 @@
 """CLIP's ResNets, and CLIP by OpenAI's names, against formulas written here over the bare weights.
 
-Catches a block wired otherwise, a pool that attends otherwise, positions that move at the trained size, weights that
-get another's name, activations that are taken for granted, and files that run code when they are read.
+Catches wrong connections in a block, wrong attention in the pool, positions that change at the trained size, weights
+with the wrong name, a wrong activation, and files that run code when they are read.
 """
 
 import json
@@ -330,7 +330,7 @@ def test_openais_own_file_is_read_without_running_it(
     card = model_card(str(tmp_path / "RN50.pt"))
     assert (card.space.dimension, card.input_px, card.patch_px, card.licence) == (24, 64, 32, "not stated")
     encoder = loaded(tmp_path / "RN50.pt")
-    # a file of OpenAI's tells neither mean nor deviation, which are CLIP's
+    # OpenAI's files state neither mean nor deviation, which are CLIP's
     assert torch.equal(encoder._tower.whole(PIXELS), loaded(folder)._tower.whole(PIXELS))
     np.testing.assert_array_equal(encoder.encode_texts(["a dog"]), loaded(folder).encode_texts(["a dog"]))
 

@@ -1,4 +1,4 @@
-"""Catches words that reach a model in another wording than it was asked for, or than it was trained on."""
+"""Catches text that reaches a model in another wording than the user or the model's training requires."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,5 @@
-"""Cuts of pictures at a model's size, against Pillow crop by crop. Catches crops given to another picture or place, a
-filter that is not stretched or not cut off at the crop's border, and a way for GPUs that gives other pixels."""
+"""Cuts of pictures at a model's size, against Pillow crop by crop. Catches crops from the wrong picture or place, a
+filter that is not stretched or not truncated at the crop's border, and an implementation for GPUs with other pixels."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Catches things that move and are not found, that are found as one with their neighbour, and noise that is."""
+"""Catches moving objects that are not found or are merged with a neighbour, and noise that is found."""
 
 import numpy as np
 import pytest

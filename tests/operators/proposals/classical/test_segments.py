@@ -1,4 +1,4 @@
-"""Catches masks that cross, leave the frame or change from run to run, and segments that are no objects."""
+"""Catches masks that intersect, leave the frame or change from run to run, and segments that match no object."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""Catches boxes that differ from run to run, and pictures of odd sizes that end a worker."""
+"""Catches boxes that differ from run to run, and pictures of unusual sizes that crash a worker."""
 
 import cv2
 import numpy as np

@@ -1,10 +1,10 @@
 """Automatic masks against transformers' own filter of masks and formulas written here.
 
-Weights are random, so that masks are arbitrary and thresholds are lowered to let some through: these tests show what
-is done with a segmenter's answers, and say nothing of how good the answers of a trained one are.
+Weights are random, so masks are arbitrary, and thresholds are lowered to let some through. These tests show how the
+output of a segmenter is processed, and not how good that of a trained one is.
 
-Catches points of a wide frame that are asked in a square, masks kept by another frame's size, and filters that let
-empty masks through or end on a frame that nothing is found in.
+Catches points of a wide frame that are spread over a square, masks that are measured in another frame's size, and
+filters that keep empty masks or fail on a frame without masks.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Detectors of fixed classes against transformers' own forward pass and post-processing, with small random weights.
 
-Catches weights that are not the checkpoint's, scores, classes and boxes that are picked otherwise, results that depend
-on the neighbours of a frame, and models that are missing or wrong and are told of too late.
+Catches weights that are not the checkpoint's, scores, classes and boxes that are selected differently, results that
+depend on other frames in the batch, and missing or wrong models that are reported too late.
 """
 
 import json

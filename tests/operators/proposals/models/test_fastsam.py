@@ -1,7 +1,7 @@
 """FastSAM's results as proposals, through a module with the interface of `ultralytics`, which is not installed here.
 
-Catches masks and boxes of another frame, colours in the wrong order, and a package of another licence that is imported
-without being asked for. The network itself is not run.
+Catches masks and boxes of another frame, colours in the wrong order, and a package with another licence that is
+imported although it was not chosen. The network itself is not run.
 """
 
 import sys

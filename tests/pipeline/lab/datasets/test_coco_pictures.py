@@ -1,5 +1,5 @@
-"""Pictures of COCO's 80 classes, from COCO and YOLO folders. Catches labels off by COCO's gaps, crowds taken as
-objects, and another data set's classes taken for COCO's."""
+"""Pictures of COCO's 80 classes, from COCO and YOLO folders. Catches labels shifted by COCO's gaps, crowds read as
+objects, and classes of another data set read as COCO's."""
 
 import json
 from pathlib import Path

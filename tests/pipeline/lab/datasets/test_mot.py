@@ -1,4 +1,4 @@
-"""Catches true boxes that are read at the wrong frame, in the wrong place, or not refused when they are missing."""
+"""Catches true boxes that are read for the wrong frame or in the wrong place, and missing ones without an error."""
 
 from collections.abc import Callable
 from fractions import Fraction

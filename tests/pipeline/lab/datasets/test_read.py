@@ -1,4 +1,4 @@
-"""Which layout a folder has. Catches a layout that is guessed where two fit, and a refusal that does not say why."""
+"""The layout of a folder. Catches a layout that is guessed although two fit, and an error that does not say why."""
 
 import json
 from pathlib import Path

@@ -1,5 +1,5 @@
-"""PASCAL VOC folders. Catches boxes off by the pixel from which VOC counts, difficult objects taken for others, masks
-of the wrong object, and broken XML that is read as if it were whole."""
+"""PASCAL VOC folders. Catches boxes shifted by the pixel from which VOC counts, difficult objects without their flag,
+masks of the wrong object, and broken XML that is read without an error."""
 
 from pathlib import Path
 

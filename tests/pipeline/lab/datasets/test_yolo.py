@@ -1,5 +1,5 @@
 """YOLO folders. Catches boxes in another convention, outlines read as boxes, names in another order, and broken lines
-that are read as if they were whole."""
+that are read without an error."""
 
 from pathlib import Path
 

@@ -1,5 +1,5 @@
-"""Catches figures of codes that flatter: neighbours in the same picture, labels that are trained on, shares of another
-float ranking than the one that re-ranks."""
+"""Catches figures of codes that are too good: neighbours in the same picture, labels that are trained on, shares of
+another float ranking than the one that re-ranks."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The shipped weights, on videos that no training saw. Catches weights, preprocessing or pooling that broke."""
+"""The shipped weights, on videos that were not used in training. Catches broken weights, preprocessing or pooling."""
 
 from pathlib import Path
 

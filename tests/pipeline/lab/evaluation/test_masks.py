@@ -1,4 +1,4 @@
-"""Catches masks that no longer find COCO's objects better than simple ones do, and figures that flatter."""
+"""Catches masks that no longer match COCO's objects better than simple ones do, and figures that are too good."""
 
 import json
 import shutil

@@ -1,5 +1,5 @@
-"""Measures of a ranking against scikit-learn and pycocotools, and by hand. Catches measures that depend on the order of
-input, count what cannot be found, or reach beyond k; and intervals that do not hold what they promise."""
+"""Measures of a ranking against scikit-learn, pycocotools and values computed by hand. Catches measures that depend on
+the order of input, count items that cannot be found or items beyond k; and intervals with the wrong coverage."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Catches proposals that no longer find people in real videos, and figures of recall that flatter."""
+"""Catches proposals that no longer find people in real videos, and figures of recall that are too good."""
 
 import random
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""Catches mAP@50 of small objects that counts pictures with a large one, and figures that are of other pictures."""
+"""Catches mAP@50 of small objects that counts pictures with a large one, and figures of the wrong pictures."""
 
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def test_average_precision_of_all_and_of_small_objects() -> None:
     # class 1 is shown by picture 1 alone, which stands second of five equal scores of 0
     assert whole.all.value == pytest.approx((average_precision_score(truth, [v for v, _ in values]) + 1 / 2) / 2)
     assert dense.all.value == pytest.approx((average_precision_score(truth, [d for _, d in values]) + 1 / 2) / 2)
-    # small ones: pictures 0 and 3 show a large one and are left out; of 1, 2 and 4, the second is relevant
+    # small ones: pictures 0 and 3 show a large one and are omitted; of 1, 2 and 4, the second is relevant
     assert whole.small.value == pytest.approx((1 / 2 + 1 / 2) / 2)
     assert dense.small.value == pytest.approx((1 + 1 / 2) / 2)
     assert dense.gain is not None

@@ -1,4 +1,4 @@
-"""The harness of sub-region search: catches truth read at the wrong frame, and figures that flatter."""
+"""The evaluation of sub-region search. Catches truth read for the wrong frame, and figures that are too good."""
 
 from pathlib import Path
 from typing import get_args

@@ -1,4 +1,5 @@
-"""Counts of switches and fragments, by hand: catches a score that flatters tracks; and real videos, as a floor."""
+"""Counts of switches and fragments against values by hand, and lower bounds on real videos. Catches scores that are too
+good, and tracks that got worse."""
 
 from pathlib import Path
 

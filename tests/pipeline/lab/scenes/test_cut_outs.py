@@ -1,5 +1,5 @@
-"""Pictures of cut-outs. Catches masks that are not what is seen, boxes around hidden parts, an object of the training
-part among those of the test, sizes out of their range, and pictures that change from run to run."""
+"""Pictures of cut-outs. Catches masks that differ from the visible object, boxes around hidden parts, an object that is
+in both training and test, sizes outside their range, and pictures that change from run to run."""
 
 import json
 from collections.abc import Callable

@@ -1,5 +1,5 @@
-"""What is drawn for a picture and what may be hidden. Catches an object that vanishes behind another, a share counted
-against what was visible before instead of the whole object, and classes beyond those asked for."""
+"""The contents of a picture and how much may be hidden. Catches an object that vanishes behind another, a visible share
+that is not relative to the whole object, and more classes than requested."""
 
 import numpy as np
 from hypothesis import given, settings

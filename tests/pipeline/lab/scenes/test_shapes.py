@@ -1,6 +1,6 @@
-"""Rendered shapes. Catches masks that are not what the renderer shows, a camera of the layout that is not the
-renderer's, sizes out of their range, shapes that stand in each other, a class of the training part in the test part,
-and pictures that change from run to run or with the number of threads."""
+"""Rendered shapes. Catches masks that differ from the rendered picture, a camera that differs from the renderer's,
+sizes outside their range, shapes that intersect, a class that is in both training and test, and pictures that change
+from run to run or with the number of threads."""
 
 import json
 from collections.abc import Callable, Iterator

@@ -1,5 +1,5 @@
-"""Catches results that end up with another frame, frames that are mixed with others of another size, and a device that
-runs out of memory for good."""
+"""Catches results that are assigned to the wrong frame, batches with frames of several sizes, and a device that does
+not recover after it ran out of memory."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Small galleries with objects where a test wants them."""
+"""Makes small galleries with objects at given places."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Names of methods. Catches a method that is measured in another lake, or by another ranking, than its name says."""
+"""Names of methods. Catches a method that is measured in another lake or by another ranking than its name says."""
 
 import pytest
 

@@ -1,5 +1,5 @@
-"""Hits against right answers. Catches ranks that unjudged or foreign frames take up, and boxes compared with those of
-another frame."""
+"""Hits against right answers. Catches unjudged or unknown frames that take a rank, and boxes that are compared with
+those of another frame."""
 
 import numpy as np
 import pytest

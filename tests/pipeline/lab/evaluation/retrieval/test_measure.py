@@ -1,5 +1,5 @@
-"""The whole method from a folder to figures, by the command. Catches frames that are judged by another frame's truth,
-lakes that are ingested again, and a printed command that makes other figures."""
+"""The whole measurement from a folder to figures, by the command. Catches frames that are judged by another frame's
+truth, lakes that are ingested again, and a printed command that gives other figures."""
 
 import json
 import shlex

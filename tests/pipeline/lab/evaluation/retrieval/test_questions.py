@@ -1,5 +1,5 @@
-"""What counts as a right answer. Catches crowds and unknown pictures that count as mistakes, the query's own frame that
-counts as found, sizes of the wrong object, and places that nobody can miss."""
+"""Right answers to questions. Catches crowds and unknown pictures that count as mistakes, the query's own frame counted
+as found, sizes of the wrong object, and places that nearly every frame matches."""
 
 from pathlib import Path
 

@@ -1,5 +1,5 @@
-"""Learning codes. Catches a training that a kill changes, that follows a checkpoint of something else, that learns
-nothing, and parts of the loss that pull nowhere."""
+"""Learning codes. Catches a training that a kill changes, that resumes from another run's checkpoint or learns nothing,
+and parts of the loss without effect."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,5 +1,5 @@
-"""Random projections and ITQ. Catches bits that do not follow the angle, a rotation that is none, rounds that make the
-loss grow, and results that change from run to run."""
+"""Random projections and ITQ. Catches bits whose differences do not depend on the angle, a matrix that is not a
+rotation, rounds in which the loss grows, and results that change from run to run."""
 
 from functools import partial
 from itertools import pairwise

@@ -1,5 +1,5 @@
-"""Codes learnt from a lake. Catches a training that a kill changes, that looks at other regions than a plan would code,
-and a lake that is too small and is learnt by heart."""
+"""Codes learnt from a lake. Catches a training that a kill changes, that uses other regions than a plan would encode,
+and a lake that is too small and would be overfitted."""
 
 import json
 from dataclasses import replace

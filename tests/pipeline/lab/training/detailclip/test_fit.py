@@ -1,5 +1,5 @@
-"""Training of the fusion. Catches a loss that is not the paper's, a run that ends elsewhere after a kill, a checkpoint
-of another run taken for this one's, and padding that changes vectors."""
+"""Training of the fusion. Catches a loss that is not the paper's, a run with other results after a kill, a checkpoint
+of another run that is accepted, and padding that changes vectors."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,5 +1,5 @@
-"""Training of the fusion from folders and lakes, and what an ingest and a search make of its file. Catches a run that
-encodes again what it has, files that change from run to run, and fused vectors that are not those of the file."""
+"""Training of the fusion from folders and lakes, and its use in an ingest and a search. Catches a run that encodes
+pictures again, files that change from run to run, and fused vectors that do not come from the file."""
 
 from pathlib import Path
 

@@ -1,5 +1,4 @@
-"""Fitting a head. Catches training that is not repeatable, learns nothing, or looks at words it was told to
-leave out."""
+"""Fitting a head. Catches training that is not repeatable, learns nothing, or uses names that are excluded."""
 
 from dataclasses import replace
 

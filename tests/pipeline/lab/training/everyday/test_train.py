@@ -1,4 +1,4 @@
-"""Training from folders to weights. Catches weights that the same folders do not give again, byte for byte."""
+"""Training from folders to weights. Catches weights that are not reproduced from the same folders, byte for byte."""
 
 import json
 from collections.abc import Sequence
