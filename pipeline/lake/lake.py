@@ -251,9 +251,8 @@ def _create(uri: str, names: Sequence[TableName], space: VectorSpace) -> None:
     if names:
         database = _connect(uri)
         for name in names:
-            database.create_table(
-                name, schema=schema_of(name, space), exist_ok=True
-            )  # exist_ok: two processes may create a lake at once
+            # exist_ok: two processes may create a lake at once
+            database.create_table(name, schema=schema_of(name, space), exist_ok=True)
 
 
 def _connect(uri: str) -> "lancedb.DBConnection":
