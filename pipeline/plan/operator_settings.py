@@ -37,9 +37,8 @@ def register_operators(converter: cattrs.Converter, *, class_paths: bool) -> Non
 
     def structure_named_plan(value: object, kind: type) -> Plan:
         if isinstance(value, Mapping) and is_class_path(str(value.get("model"))):
-            ENCODERS.resolve(
-                str(value["model"]), class_paths=False
-            )  # raises here: a model has no table of settings to resolve
+            # raises here: a model has no table of settings to resolve
+            ENCODERS.resolve(str(value["model"]), class_paths=False)
         made: Plan = structure_plan(value, kind)
         return made
 

@@ -16,9 +16,8 @@ _SECRET_NAMES = frozenset(
 _AZURE_NAMES = frozenset("sv ss srt sp se st spr sr sip si sdd skoid sktid skt ske sks skv saoid suoid scid".split())
 _WITH_QUERY = frozenset("http https rtsp rtsps rtmp rtmps rtp udp tcp srt".split())
 _BOX_AT_ACCOUNT = frozenset("abfs abfss az wasb wasbs".split())  # the part before @ is not a user there
-_INNER_USER = re.compile(
-    r"((?::|%3a)(?:/|%2f){2})(?:(?!%2f)[^/?#&;])*(?:@|%40)", re.IGNORECASE
-)  # the user in a URL within a URL
+# the user in a URL within a URL
+_INNER_USER = re.compile(r"((?::|%3a)(?:/|%2f){2})(?:(?!%2f)[^/?#&;])*(?:@|%40)", re.IGNORECASE)
 _URL = re.compile(r"[a-z][a-z0-9+]*://[^\s'\"<>]+", re.IGNORECASE)
 _CHAIN = re.compile(r"::(?=[a-z0-9+]+://)", re.IGNORECASE)
 

@@ -131,9 +131,8 @@ def _number(version: Mapping[str, Any]) -> int:
 
 def _made(version: Mapping[str, Any]) -> datetime:
     made: datetime = version["timestamp"]
-    return made.replace(fold=1).astimezone(
-        UTC
-    )  # naive local time: fold=1 takes the later of the hours that autumn repeats
+    # naive local time: fold=1 takes the later of the hours that autumn repeats
+    return made.replace(fold=1).astimezone(UTC)
 
 
 def _is_due(data: Any, tier: Tier, many: int) -> bool:
