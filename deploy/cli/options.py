@@ -9,6 +9,7 @@ import typer
 from deploy.cli.values import parse_bytes, parse_duration
 
 if TYPE_CHECKING:
+    from operators.encoders.region_vectors import RegionVectorsConfig
     from pipeline.lake.upkeep.config import UpkeepConfig
     from pipeline.plan.plan import Plan
 
@@ -85,9 +86,17 @@ def chosen_upkeep(
 
 
 def chosen_plan(
-    file: Path | None, *, model: str | None, proposer: list[str] | None, settings: list[str] | None
+    file: Path | None,
+    *,
+    model: str | None,
+    proposer: list[str] | None,
+    settings: list[str] | None,
+    regions: "RegionVectorsConfig | None" = None,
 ) -> "Plan":
-    """The default plan, changed by the file, then by --set, then by the flags that have a name of their own."""
+    """The default plan, changed by the file, then by --set, then by the flags that have a name of their own.
+
+    regions: stands in for the default of these settings.
+    """
     from pipeline.plan.plan_file import load_plan
 
     overrides = list(settings or [])
@@ -95,4 +104,4 @@ def chosen_plan(
         overrides.append(f"model={json.dumps(model)}")
     if proposer:
         overrides.append(f"proposals.use={json.dumps(proposer)}")
-    return load_plan(file, overrides=overrides)
+    return load_plan(file, overrides=overrides, regions=regions)

@@ -1,6 +1,5 @@
 """The table `plans` of a lake: the plans that made its rows, and the error for a run with another plan."""
 
-from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -26,11 +25,6 @@ def plans_table(plan: StoredPlan, hashes: Iterable[str], *, written_at: datetime
     """Rows of `plans` for a plan, one for each of these hashes of it."""
     row = {"settings": plan.settings, "toml": plan.toml, "version": plan.version, "written_at": written_at}
     return pa.Table.from_pylist([{"id": each, **row} for each in hashes], schema=plans_schema())
-
-
-def plans_in_use(lake: Lake) -> list[tuple[str, int]]:
-    """(plan hash, number of its sources) for each plan, most sources first."""
-    return Counter(lake.read("sources", columns=["plan"])["plan"].to_pylist()).most_common()
 
 
 def plan_conflict(lake: Lake, uri: str, *, here: StoredPlan, there: str) -> PlanConflictError:

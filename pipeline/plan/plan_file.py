@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Literal, get_args, get_origin
@@ -10,20 +11,24 @@ import cattrs
 import tomli_w
 from cattrs.v import format_exception
 
+from operators.encoders.region_vectors import RegionVectorsConfig
 from pipeline.plan.operator_settings import register_operators
 from pipeline.plan.plan import Plan
 from schemas.errors import PlanError, RegionLakeError
 
 
-def load_plan(path: Path | None = None, *, overrides: Sequence[str] = ()) -> Plan:
+def load_plan(
+    path: Path | None = None, *, overrides: Sequence[str] = (), regions: RegionVectorsConfig | None = None
+) -> Plan:
     """The default plan, changed by a TOML file and then by `key.path=value` overrides (values as in TOML).
 
+    regions: stands in for the default of these settings.
     Raises PlanError naming the key that is unknown or has a wrong value.
     """
-    settings: dict[str, object] = {}
+    settings: dict[str, object] = {} if regions is None else {"regions": asdict(regions)}
     if path is not None:
         try:
-            settings = tomllib.loads(path.read_text())
+            _merge(settings, tomllib.loads(path.read_text()))
         except (OSError, tomllib.TOMLDecodeError) as error:
             raise PlanError(f"plan {path} cannot be read: {error}") from error
     for override in overrides:

@@ -42,7 +42,7 @@ class Searcher:
 
     encoder: makes the query's vector, and determines the column of vectors that it is compared with; None if all
         queries are by boxes alone.
-    regions: how a part of a picture becomes a vector; best as the lake's own regions were made.
+    regions: how a part of a picture becomes a vector; None for the way in which the lake's regions became theirs.
     proposers: only candidates of these ("frame" is the whole frame); None for all.
     threads: number of threads that score; None for one a core.
     max_age_s: how old the columns in memory may be before the lake is checked for changes: a check costs four
@@ -58,7 +58,7 @@ class Searcher:
         lake: Lake,
         encoder: Encoder | None = None,
         *,
-        regions: RegionVectorsConfig = RegionVectorsConfig(),  # noqa: B008  # frozen
+        regions: RegionVectorsConfig | None = None,
         proposers: frozenset[str] | None = None,
         threads: int | None = None,
         max_age_s: float = 0.0,

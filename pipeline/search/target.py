@@ -35,10 +35,10 @@ class Target:
 class TargetMaker:
     """Makes targets with a model. lake: holds the keyframe of a query by `frame`.
 
-    regions: how a part of a picture becomes a vector; best as the lake's own regions were made.
+    regions: how a part of a picture becomes a vector; None for the way in which the lake's regions became theirs.
     """
 
-    def __init__(self, encoder: Encoder | None, *, lake: Lake, regions: RegionVectorsConfig) -> None:
+    def __init__(self, encoder: Encoder | None, *, lake: Lake, regions: RegionVectorsConfig | None = None) -> None:
         self._lake = lake
         self._encoder = encoder
         self._regions = regions
@@ -68,7 +68,7 @@ class TargetMaker:
                 region = prompted_region(shown, query.prompts, encoder)
                 x0, y0, x1, y1 = region.box.xyxy[0].tolist()
                 roi, mask = (x0, y0, x1, y1), region.mask
-                of_picture = region_vector(shown.image, region, encoder, like=self._regions)
+                of_picture = region_vector(shown.image, region, encoder, like=self._region_settings())
             elif roi is not None:
                 of_picture = self._of_roi(shown.image, roi)
             else:
@@ -88,8 +88,18 @@ class TargetMaker:
 
     def _of_roi(self, picture: ImageArray, roi: BoxTuple) -> VectorArray:
         # as the stored regions were made: a query by a region's own box is at distance 0 from it
-        ((vector,),) = RegionVectors(self._regions, self._need())([picture], [Boxes(np.array([roi], np.float32))])
+        ((vector,),) = RegionVectors(self._region_settings(), self._need())(
+            [picture], [Boxes(np.array([roi], np.float32))]
+        )
         return np.asarray(vector, np.float32)
+
+    def _region_settings(self) -> RegionVectorsConfig:
+        """They are read by the first query with a part of a picture, and kept once the lake has a plan."""
+        if self._regions is None:
+            from pipeline.lake.plans_in_use import region_settings_in_use  # its TOML is not for every search
+
+            self._regions = region_settings_in_use(self._lake)
+        return self._regions or RegionVectorsConfig()
 
     def _need(self) -> Encoder:
         if self._encoder is None:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from operators.encoders.encoder import Encoder
-from operators.encoders.region_vectors import RegionVectorsConfig
 from pipeline.lake.lake import Lake
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from pipeline.search.candidates import Candidates
@@ -31,7 +30,7 @@ def with_targets(watches: Sequence[Watch], lake: Lake, encoder: Encoder | None) 
             f"new rows of {lake.uri} have vectors of {lake.space}; those of {encoder.space.model} are filled in later: "
             "watch without --model"
         )
-    target_of = TargetMaker(encoder, lake=lake, regions=RegionVectorsConfig())
+    target_of = TargetMaker(encoder, lake=lake)
     return [(watch, target_of(watch.query)) for watch in watches]
 
 

@@ -21,6 +21,7 @@ from deploy.cli.output import EXIT_FAILED, Json, console, print_json, results_on
 from deploy.wording import reason
 
 if TYPE_CHECKING:
+    from operators.encoders.region_vectors import RegionVectorsConfig
     from pipeline.ingest.progress import IngestReport, Progress
     from pipeline.plan.plan import Plan
 
@@ -74,7 +75,8 @@ def ingest(
     The lake is created if it does not exist. Sources that it already holds are skipped: after an
     interruption, the same command continues where it stopped.
     """
-    made = chosen_plan(plan, model=model, proposer=proposer, settings=settings)
+    regions = _region_settings(lake) if reembed else None
+    made = chosen_plan(plan, model=model, proposer=proposer, settings=settings, regions=regions)
     names = sources or []
     if follow or feeds:
         if replace or reembed or not (names or feeds):
@@ -116,6 +118,13 @@ def _backfill(names: list[str], lake: str, plan: "Plan", *, engine: Engine, repl
         _print_report(report)
     if not report.ok:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _region_settings(lake: str) -> "RegionVectorsConfig | None":
+    from pipeline.lake.lake import Lake
+    from pipeline.lake.plans_in_use import region_settings_in_use
+
+    return region_settings_in_use(Lake.open(lake))
 
 
 def _reembed(names: list[str], lake: str, plan: "Plan", *, engine: Engine, as_json: bool) -> None:

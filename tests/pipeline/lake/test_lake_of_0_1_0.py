@@ -11,6 +11,7 @@ from pipeline.ingest.run import ingest
 from pipeline.lake.audit.check import check
 from pipeline.lake.lake import Lake
 from pipeline.lake.plans import read_plans
+from pipeline.lake.plans_in_use import region_settings_in_use
 from pipeline.plan.legacy_hash import is_legacy
 from pipeline.plan.plan import Plan
 from pipeline.plan.plan_file import load_plan
@@ -39,6 +40,7 @@ def test_it_opens_passes_its_audit_and_is_searched_and_nothing_is_written(old: P
     lake = Lake.open("lake")
     assert check(lake).ok
     assert read_plans(lake) == {}
+    assert region_settings_in_use(lake) is None
     encoder = load_encoder("everyday")
     result = Searcher(lake, encoder).search(Query(text="a test card", box=(0.0, 0.0, 0.5, 0.5), k=3))
     assert [hit.place.box for hit in result.hits] == [(0.0, 0.0, 0.5, 0.5)] * 3

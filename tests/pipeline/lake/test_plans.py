@@ -6,7 +6,8 @@ import pytest
 
 from pipeline.lake.audit.check import check
 from pipeline.lake.lake import Lake
-from pipeline.lake.plans import plans_in_use, read_plans
+from pipeline.lake.plans import read_plans
+from pipeline.lake.plans_in_use import plans_in_use
 from pipeline.lake.writing.committer import Committer
 from pipeline.plan.plan import Plan
 from pipeline.plan.plan_file import load_plan
