@@ -13,7 +13,7 @@ it names, as the others have no effect. A config with a method `counted` counts 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import Field, fields, is_dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from operators.checkpoints.files import find_checkpoint, fingerprint, is_checkpoint
 from schemas.errors import InvalidValueError
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 Setting: TypeAlias = "bool | int | float | str | Sequence[Setting] | Mapping[str, Setting] | None"
 Metadata = dict[str, object]
 
-_ROWS, _WEIGHTS, _NEUTRAL, _STORED_AS = (f"regionlake.{key}" for key in ("rows", "weights", "neutral", "stored_as"))
+_ROWS, _WEIGHTS, _FILE, _NEUTRAL, _STORED_AS = (
+    f"regionlake.{key}" for key in ("rows", "weights", "file", "neutral", "stored_as")
+)
 
 
 @runtime_checkable
@@ -61,6 +63,16 @@ def checkpoint_weights(name: str) -> Setting:
 def weights(fingerprint: Callable[[str], Setting] = checkpoint_weights) -> Metadata:
     """Marks a setting that names a model: the contents of its files count, not their place; "" means no model."""
     return {_WEIGHTS: fingerprint}
+
+
+def read_when_made() -> Metadata:
+    """For a setting that names a file which the config reads when it is created: rows depend on the content alone."""
+    return {_FILE: True, **no_rows()}
+
+
+def opens_files(field: "Field[Any]") -> bool:
+    """Whether a setting names a model or another file, so that its value must not come from a lake."""
+    return _WEIGHTS in field.metadata or _FILE in field.metadata
 
 
 def neutral(value: object) -> Metadata:
@@ -103,7 +115,7 @@ def identity(config: "DataclassInstance", *, name: str = "") -> dict[str, Settin
 def _settings(config: "DataclassInstance", name: str) -> Iterator[tuple[str, Setting]]:
     if isinstance(config, CountsByName):
         for key, value in config.counted().items():
-            yield from _values(_dotted(name, key), value)
+            yield from _values(dotted(name, key), value)
         return
     in_use = config.fields_in_use() if isinstance(config, CountsByUse) else None
     for each in fields(config):
@@ -120,7 +132,7 @@ def _settings(config: "DataclassInstance", name: str) -> Iterator[tuple[str, Set
 
 def _key(each: "Field[object]", name: str) -> str:
     stored = str(each.metadata.get(_STORED_AS, each.name))
-    return stored.removeprefix("/") if stored.startswith("/") else _dotted(name, stored)
+    return stored.removeprefix("/") if stored.startswith("/") else dotted(name, stored)
 
 
 def _values(key: str, value: object) -> Iterator[tuple[str, Setting]]:
@@ -128,7 +140,7 @@ def _values(key: str, value: object) -> Iterator[tuple[str, Setting]]:
         yield from _settings(value, key)
     elif isinstance(value, Mapping):
         for below, each in value.items():
-            yield from _values(_dotted(key, str(below)), each)
+            yield from _values(dotted(key, str(below)), each)
     else:
         yield key, _setting(key, value)
 
@@ -145,7 +157,7 @@ def _setting(key: str, value: object) -> Setting:
     )
 
 
-def _dotted(name: str, key: str) -> str:
+def dotted(name: str, key: str) -> str:
     """The name of a setting below another, as in TOML: a part with dots is quoted."""
     bare = key.isascii() and key.replace("-", "").replace("_", "").isalnum()
     below = key if bare else json.dumps(key)

@@ -1,6 +1,6 @@
 """Settings of operators in a plan's TOML: each operator has a table under its name, in the table of its kind."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, fields, make_dataclass
 from typing import Any
 
@@ -68,7 +68,7 @@ def _structure(
     if not isinstance(value, Mapping):
         raise PlanError(f"{value!r} is not a table")
     own = [each for each in fields(shape) if each.name != "settings"]
-    names = [name for name in chosen if isinstance(name, str)] if isinstance(chosen, Sequence) else []
+    names = [name for name in chosen if isinstance(name, str)] if isinstance(chosen, Iterable) else []
     kinds = [registry.resolve(name, class_paths=class_paths) for name in names if name not in registry.built_in]
     tables = {settings_key(kind.name): kind for kind in kinds}
     for key in value.keys() - {each.name for each in own} - tables.keys():

@@ -9,7 +9,7 @@ from operators.proposals.models.coco_classes import COCO_CLASSES
 from operators.proposals.models.detection.found import Found
 from operators.proposals.models.detection.loading import Family, LoadedDetector, free_device_memory, load_detector
 from operators.proposals.proposer import Proposer
-from operators.runtime.settings import no_rows, weights
+from operators.runtime.settings import no_rows, read_when_made, weights
 from schemas import require
 from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray, Keyframe
@@ -45,7 +45,7 @@ class OpenSetConfig:
 
     model: str = field(default="", metadata=weights())
     vocabulary: tuple[str, ...] = ()
-    vocabulary_file: str | None = field(default=None, metadata=no_rows())  # its phrases count as the vocabulary
+    vocabulary_file: str | None = field(default=None, metadata=read_when_made())  # its phrases count as the vocabulary
     least_score: float | None = None
     least_text_score: float = 0.25
     limit: int = 64
