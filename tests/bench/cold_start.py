@@ -1,10 +1,10 @@
-"""What a command takes from a cold start, beside importing LanceDB in the same run.
+"""Time and memory of commands from a cold start, compared with importing LanceDB in the same run.
 
     python -m tests.bench.cold_start [--rounds 9] [--regions 1400]
 
-Each command runs in a process of its own, files in the page cache, the commands taking turns, so that a busy machine is
-busy for all. Wall time: median of the rounds. Memory: the most that one process held. "new user" has a home without
-caches.
+Each command runs in a process of its own, with its files in the page cache. The commands take turns, so that a busy
+machine is busy for all of them. Wall time: median of the rounds. Memory: peak of one process. "new user" has a home
+without caches.
 """
 
 import argparse
@@ -37,7 +37,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        # elsewhere: a process that is started counts what its parent held as its own
+        # in another process: a child inherits the peak memory of its parent
         preparing = multiprocessing.get_context("spawn").Process(target=_prepare, args=(folder, options.regions))
         preparing.start()
         preparing.join()
@@ -45,13 +45,13 @@ def main() -> None:
         for number in range(options.rounds + 1):
             for name, arguments, home in _commands(folder, number):
                 run = _run(arguments, home=home)
-                if number:  # the first brings files into memory
+                if number:  # the first round reads the files into memory
                     runs.setdefault(name, []).append(run)
     _print(runs, rounds=options.rounds)
 
 
 def _prepare(folder: Path, regions: int) -> None:
-    """Leaves a lake and a picture in the folder."""
+    """Writes a lake and a picture into the folder."""
     import numpy as np
     from PIL import Image
 
@@ -64,7 +64,7 @@ def _prepare(folder: Path, regions: int) -> None:
 
 
 def _commands(folder: Path, number: int) -> list[tuple[str, list[str], Path]]:
-    """Name, arguments of Python, and home of each."""
+    """Name, arguments of Python, and home folder of each command."""
     regionlake, lake = ["-m", "deploy.cli.main"], ["--lake", str(folder / "lake")]
     home, new = Path.home(), folder / f"home-{number}"
     new.mkdir()
@@ -81,7 +81,7 @@ def _commands(folder: Path, number: int) -> list[tuple[str, list[str], Path]]:
 
 
 def _run(arguments: Sequence[str], *, home: Path) -> Run:
-    """Raises RuntimeError where the command fails."""
+    """Runs a command once. Raises RuntimeError if it fails."""
     started = time.perf_counter()
     nowhere = [(os.POSIX_SPAWN_OPEN, out, os.devnull, os.O_WRONLY, 0) for out in (1, 2)]
     child = os.posix_spawn(

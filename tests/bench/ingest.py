@@ -1,16 +1,16 @@
-"""Frames a second of the reader stage, beside decoding alone and beside PySceneDetect, in the same run.
+"""Frames a second of the reader stage, compared with decoding alone and with PySceneDetect in the same run.
 
     python tests/bench/ingest.py CLIP... [--runs 5] [--long 20]
 
-Each clip is read in these ways in turn, `--runs` times over, each time in a process of its own:
+Each clip is read by these methods in turn, `--runs` times, each time in a process of its own:
     reader         SegmentReader: decode, shots, keyframes
     +background    the same, and the background of each keyframe (SegmentReader's default)
-    decode         the same PyAV reader, nothing looked at
+    decode         the same PyAV reader, frames not used
     detect         what scenedetect.detect() does with the same detector, OpenCV backend (its default)
     detect pyav    the same, PyAV backend
 
-Printed are medians of frames a second and of CPU time a frame, and ratios of both. Other work on the
-machine disturbs CPU time less; where every core is busy, both ratios agree. Then the peak memory of
+It prints medians of frames a second and of CPU time a frame, and the ratios of both. Other work on the
+machine disturbs CPU time less; if every core is busy, both ratios agree. Then it prints the peak memory of
 the reader for each clip once, and for the clip repeated `--long` / 4 and `--long` times.
 """
 
@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def prepare_reader(path: str, *, background: bool) -> Callable[[], int]:
-    """Like the others: imports and opens what is not timed; returns what is, which counts its frames."""
+    """Imports and opens without timing, like the others; returns the timed function, which counts its frames."""
     from operators.motion.background import BackgroundConfig
     from operators.readers.probe import probe
     from pipeline.reading.keyframe_stream import ReadConfig
@@ -84,7 +84,7 @@ WAYS: dict[str, Callable[[str], Callable[[], int]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of one run in a fresh process."""
+    """The cost of one run in a fresh process."""
 
     frames_per_s: float
     cpu_ms: float  # a frame
@@ -123,7 +123,7 @@ def machine() -> str:
 
 
 def repeat(path: str, times: int, folder: Path) -> str:
-    """The clip `times` over in one file, its packets copied."""
+    """Writes the clip `times` times into one file by copying its packets."""
     target = folder / f"{times}{Path(path).suffix}"
     command = ["ffmpeg", "-v", "error", "-y", "-stream_loop", str(times - 1), "-i", path, "-c", "copy", "-an"]
     subprocess.run([*command, str(target)], check=True, stdin=subprocess.DEVNULL)
@@ -131,7 +131,7 @@ def repeat(path: str, times: int, folder: Path) -> str:
 
 
 def row(name: str, values: dict[str, float], *, faster: bool) -> str:
-    """Values, then: reader and +background to decode, reader to the better of both detect."""
+    """The values, then the ratios of reader and +background to decode, and of reader to the better detect."""
     best = max if faster else min
     detect = best(values["detect"], values["detect pyav"])
     pairs = [
@@ -170,7 +170,7 @@ def main() -> None:
         cpu = {way: statistics.median(c.cpu_ms for c in runs) for way, runs in ways.items()}
         print(row(Path(clip).name[:21], cpu, faster=False))
     if options.long:
-        some = max(1, options.long // 4)  # windows of a short clip never fill: growth shows after that
+        some = max(1, options.long // 4)  # a short clip does not fill the windows: growth shows only afterwards
         print(f"\npeak memory, MiB, with background: once, {some} times over, {options.long} times over")
         with tempfile.TemporaryDirectory() as folder:
             for clip in options.clips:

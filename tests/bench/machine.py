@@ -1,4 +1,4 @@
-"""What a bench ran on."""
+"""Describes the machine on which a benchmark ran."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Regions as vectors: what each mode costs and how well it tells things apart.
+"""Regions as vectors: what each mode costs and how well it distinguishes objects.
 
     python tests/bench/region_vectors.py --data DATA/coco-mini DATA/coco-tiny DATA/coco128 --videos DATA
 

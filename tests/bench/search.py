@@ -1,11 +1,11 @@
-"""Latency of search beside LanceDB's own flat scan with prefilter, over the same synthetic lake in the same run.
+"""Latency of search, compared with LanceDB's flat scan with prefilter over the same synthetic lake in the same run.
 
     python -m tests.bench.search [--regions 500000] [--dimension 512] [--rounds 9]
 
-LanceDB finds the nearest region vectors, with the box as a prefilter; it knows no geometry and no frames.
-The searcher ranks all that passes the box by both, finds each frame's best box, and its shot. The load is
-what a process pays once. Medians of rounds, the two taking turns, so that a busy machine is busy for both;
-CPU is of all threads together.
+LanceDB finds the nearest region vectors, with the box as a prefilter, without geometry or frames. The searcher
+ranks everything that overlaps the box by meaning and geometry, and finds each frame's best box and its shot. A process
+loads the lake once. Medians of rounds, in which both take turns, so that a busy machine is busy for both; CPU time is
+that of all threads.
 """
 
 import argparse
@@ -38,7 +38,7 @@ from tests.pipeline.search.drawn import DrawnEncoder
 REGIONS_A_FRAME = 64
 FRAMES_A_SEGMENT = 500
 PLAN = "bench"
-# (x0, y0, x1, y1): a small one and one that most regions overlap
+# (x0, y0, x1, y1): a small box, and one that most regions overlap
 BOXES = {"small box": (0.1, 0.1, 0.16, 0.2), "large box": (0.2, 0.2, 0.8, 0.8)}
 
 
@@ -97,7 +97,7 @@ def bench(lake: Lake, *, rounds: int) -> None:
 
 
 def _bench_refresh(lake: Lake, searcher: Searcher) -> None:
-    """What a search pays for a commit of one segment since the last."""
+    """The cost of a search after one more segment was committed."""
     with Committer(lake, plan=stored(), fold_shots=fold_shots) as committer:
         commits, refreshes = [], []
         for number in range(5):
@@ -114,7 +114,7 @@ def _bench_refresh(lake: Lake, searcher: Searcher) -> None:
 
 
 def _medians(runs: list[Callable[[], object]], *, rounds: int) -> list[tuple[float, float]]:
-    """Seconds on the wall and of CPU of each, taking turns; the first round is not counted."""
+    """Wall and CPU seconds of each, in turn; the first round is not counted."""
     times: list[list[tuple[float, float]]] = [[] for _ in runs]
     for _ in range(rounds + 1):
         for run, taken in zip(runs, times, strict=True):
@@ -154,7 +154,7 @@ def source(number: int, *, frames: int) -> Source:
 
 
 def segment_rows(source: Source, space: VectorSpace, *, seed: int) -> SegmentRows:
-    """All of a source as one segment: a keyframe a tick, random boxes and vectors."""
+    """The rows of a source as one segment: a keyframe at each tick, with random boxes and vectors."""
     rng = np.random.default_rng(seed)
     frames = source.span.stop
     regions = frames * REGIONS_A_FRAME
@@ -201,7 +201,7 @@ def segment_rows(source: Source, space: VectorSpace, *, seed: int) -> SegmentRow
 
 
 def _filled(columns: dict[str, object], schema: pa.Schema) -> pa.Table:
-    """A table of the schema; of what is not among the columns, nothing is known."""
+    """A table of the schema, with nulls in columns that are not given."""
     count = len(columns["id"])  # type: ignore[arg-type]
     unknown = {field.name: pa.nulls(count, field.type) for field in schema if field.name not in columns}
     return pa.table(columns | unknown, schema=schema)

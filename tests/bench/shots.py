@@ -3,15 +3,15 @@
     python -m tests.bench.shots DATA [--rounds 5]
 
 Two videos, read with each detector at its defaults:
-    testvideo   DATA/shot-clips/testvideo.mp4. Its still pictures make the transitions plain: the frames that
-                differ from the one before (by 1 of 255 or more) are these.
-    montage     40 pieces of five real clips of DATA, in an order by chance, joined by hard cuts, dissolves and
-                fades through black in the shares 2 : 1 : 1. The clips themselves hold no cut.
+    testvideo   DATA/shot-clips/testvideo.mp4. It shows still pictures, so its transitions are the frames that
+                    differ from the one before (by 1 of 255 or more).
+    montage     40 parts of five real clips of DATA, in random order, joined by hard cuts, dissolves and fades
+                    through black in the ratio 2 : 1 : 1. The clips themselves contain no cut.
 
-A transition is found by a cut in it or at most two frames beside it; further cuts in it, and cuts elsewhere, are
+A transition is found by a cut in it, or at most two frames from it; further cuts in it, and cuts elsewhere, are
 false. Speed is that of the reader stage without background on testvideo, in frames a second and in CPU time a frame
-(which other work on the machine disturbs less): medians over the rounds, each of which runs all detectors in turn,
-and of the ratios to "content" in the same round, more being better.
+(which other work on the machine disturbs less): medians of the rounds, each of which runs all detectors in turn, and
+medians of the ratios to "content" in the same round; higher is better.
 """
 
 import argparse
@@ -61,7 +61,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """found: transitions with a cut. false: cuts that found none."""
+    """found: transitions with a cut. false: cuts without a transition."""
 
     transitions: int
     found: int
@@ -87,7 +87,7 @@ def score(truth: Sequence[Transition], cuts: Sequence[int]) -> Score:
 
 
 def read(path: Path, detector: str) -> tuple[list[int], Cost]:
-    """Numbers of the first frames of all shots but the first; what it took."""
+    """The numbers of the first frames of all shots but the first, and the cost."""
     source = probe(str(path), uri=str(path))
     config = ReadConfig(ShotConfig(detector), background=None)
     begun, cpu = time.perf_counter(), time.process_time()
@@ -126,7 +126,7 @@ def montage(data: Path, target: Path) -> list[Transition]:
 
 def _join(clips: Sequence[list[Picture]], chance: random.Random, truth: list[Transition]) -> Iterator[Picture]:
     """The montage's frames; adds its transitions to `truth`."""
-    count, last, tail = 0, -1, list[Picture]()  # tail: what is left of the piece before, for a dissolve
+    count, last, tail = 0, -1, list[Picture]()  # tail: the end of the part before, for a dissolve
     for piece in range(PIECES):
         last = chance.choice([i for i in range(len(clips)) if i != last])
         frames = clips[last]

@@ -1,5 +1,5 @@
-"""The bench of models runs, on small models. Catches a stage that calls its model by another name than the bench
-watches, whose bare time would then be nothing, and inputs that get lost between watching and measuring."""
+"""The benchmark of models on small models. Catches a stage that calls its model by a name that the benchmark does not
+record, whose bare time would then be zero, and inputs that are lost between recording and measuring."""
 
 from collections.abc import Callable
 from pathlib import Path

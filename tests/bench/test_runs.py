@@ -1,4 +1,4 @@
-"""The benches of the README on something small: catches one that no longer runs, which nobody would notice."""
+"""The benchmarks of the README on small inputs: catches one that no longer runs, which nobody would notice."""
 
 import subprocess
 import sys

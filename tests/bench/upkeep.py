@@ -2,10 +2,10 @@
 
     python -m tests.bench.upkeep [--commits 500] [--keyframes 4] [--regions 24] [--dimension 512]
 
-Both lakes get the same commits by turns, one each; after every fifth, each is searched by text and box by a searcher
-that follows it. Upkeep runs in a thread beside its committer, every second, old versions kept for two; the other
-lake's committer joins nothing. In between, recordings end and new ones begin; upkeep weighs them and removes none, so
-that all lakes hold the same. The last row is a lake whose committer joins fragments itself, in the way of its commits.
+Both lakes get the same commits alternately, one each; after every fifth, each is searched by text and box by a searcher
+that follows it. One lake has upkeep every second in a thread of its committer, with old versions kept for two seconds;
+the committer of the other joins nothing. Meanwhile recordings end and new ones begin; upkeep measures them and removes
+none, so that all lakes are equal. The last row is a lake whose committer joins fragments itself, between commits.
 """
 
 import argparse
@@ -68,7 +68,7 @@ def main() -> None:
             every_s=1.0,
             keep_versions=timedelta(seconds=2),
             join_after_s=2.0,
-            max_bytes_per_feed=10**12,  # more than there will be
+            max_bytes_per_feed=10**12,  # more than the lake will have
         )
         upkeep = Upkeep(kept_up.committer, limit)
         upkeep.start()
@@ -107,7 +107,7 @@ def run(contenders: list[Contender], *, commits: int, keyframes: int, regions: i
 
 
 def segment_rows(template: SegmentRows, number: int, keyframes: int) -> tuple[SegmentRows, Source | None]:
-    """The template's rows as those of another second of a feed; the recording's source where it ends with them."""
+    """The rows of the template as another second of a feed, and the recording's source if it ends with them."""
     feed, turn = number % FEEDS, number // FEEDS
     recording, place = divmod(turn, RECORDING)
     source = recording_of(feed, recording, length=(place + 1) * keyframes)
@@ -168,7 +168,7 @@ def report_upkeep(upkeep: Upkeep, lake: Lake) -> None:
 
 def finish(each: Contender) -> None:
     each.searcher.close()
-    each.committer.joins_fragments = False  # nobody measures what closing would join
+    each.committer.joins_fragments = False  # closing would join fragments, which is not measured
     each.committer.close()
     verdict = "; ".join(check(each.lake).problems) or "sound"
     print(f"{each.name}: {verdict}, {each.lake.count('segments'):,} rows in the ledger")

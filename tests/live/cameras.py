@@ -1,4 +1,4 @@
-"""Cameras for tests: GStreamer's RTSP server over real clips, MPEG-TS over UDP by ffmpeg; both can be made to fail."""
+"""Cameras for tests, which can fail: GStreamer's RTSP server with real clips, and ffmpeg's MPEG-TS over UDP."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from tests.clips import ffmpeg
 from tests.live.bound import bound
 from tests.live.faults.network import Network
 
-SYSTEM_PYTHON = "/usr/bin/python3"  # the binding to GStreamer is Debian's
+SYSTEM_PYTHON = "/usr/bin/python3"  # only Debian's Python has the binding to GStreamer
 _SERVER = Path(__file__).parent / "rtsp_server.py"
 
 
@@ -27,7 +27,7 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
 
 
 def film(path: Path, clip: Path, *, loops: int = 0, size: str | None = None) -> Path:
-    """A clip as a camera would send it: H.264, 10 frames a second, a sync point each second, shown loops + 1 times."""
+    """Encodes a clip like a camera: H.264, 10 frames a second, a sync point each second, played loops + 1 times."""
     scale = [] if size is None else ["-vf", f"scale={size}"]
     once = path.with_suffix(".once.mp4")
     x264 = "-c:v libx264 -preset veryfast -tune zerolatency -g 10 -r 10 -pix_fmt yuv420p -an".split()
@@ -40,7 +40,7 @@ def film(path: Path, clip: Path, *, loops: int = 0, size: str | None = None) -> 
 class RtspServer:
     """Serves every NAME.mp4 of a folder as `url(NAME)`, to each client from its beginning, in real time.
 
-    place: the network that it is in, that of the machine without one.
+    place: the network of the server; None for that of the machine.
     """
 
     def __init__(self, folder: Path, place: Network | None = None) -> None:
@@ -62,7 +62,7 @@ class RtspServer:
         assert self._process.stdout.readline() == "ready\n"
 
     def send(self, number: signal.Signals) -> None:
-        """SIGSTOP leaves its connections half-open; SIGCONT lets it go on."""
+        """SIGSTOP leaves its connections half-open; after SIGCONT it continues."""
         assert self._process is not None
         self._process.send_signal(number)
 
@@ -75,7 +75,7 @@ class RtspServer:
 
 @contextmanager
 def rtsp_server(folder: Path, place: Network | None = None) -> Iterator[RtspServer]:
-    """Fails the test, clearly, where Debian's packages for it are missing."""
+    """Runs the server; fails the test with a clear message if its Debian packages are missing."""
     if (
         not Path(SYSTEM_PYTHON).exists()
         or subprocess.run(

@@ -1,4 +1,4 @@
-"""The follower as people run it: `regionlake ingest --follow` in a process of its own, and what it says of itself."""
+"""`regionlake ingest --follow` in a process of its own, and the status that it writes."""
 
 import json
 import os
@@ -19,12 +19,12 @@ from pipeline.live.status.state_folder import StateFolder
 from tests.live.bound import bound
 from tests.signals import default_signals
 
-# one cheap vector a region, few regions: the tests are about feeds
+# few regions with cheap vectors: the tests are about feeds
 SMALL_PLAN = ("proposals.use=['grid']", "regions.mode=pool", "read.background.ahead_s=1.0", "live.stalled_s=5.0")
 
 
 class FollowerProcess:
-    """Started at once; `extra` are further arguments of the command, `environment` is added to that of this process."""
+    """The running follower. extra: further arguments of the command. environment: added to that of this process."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class FollowerProcess:
             )
 
     def status(self) -> FollowStatus | None:
-        """As this process last wrote it; None before the first time."""
+        """The last status that this process wrote; None before the first one."""
         state = StateFolder.of(str(self.lake))
         if not state.status.exists():
             return None
@@ -59,7 +59,7 @@ class FollowerProcess:
         return status if status.pid == self.process.pid else None
 
     def wait(self, true: Callable[[FollowStatus], bool], *, most_s: float = 90.0) -> FollowStatus:
-        """Until that is true of its status. Raises AssertionError after most_s, or when the process is gone."""
+        """Waits until this is true of its status. Raises AssertionError after most_s, or if the process has ended."""
         until = time.monotonic() + most_s
         while True:
             status = self.status()
@@ -73,7 +73,7 @@ class FollowerProcess:
         return Path(self._log.name).read_text()[-3000:]
 
     def end(self, *, most_s: float = 120.0) -> dict[str, Any]:
-        """Ctrl-C, as a terminal sends it to the whole group; the object that it prints."""
+        """Sends Ctrl-C to the whole group, as a terminal does; returns the object that the command prints."""
         os.killpg(self.process.pid, signal.SIGINT)
         output, _ = self.process.communicate(timeout=most_s)
         self._log.close()
@@ -82,13 +82,13 @@ class FollowerProcess:
         return answer
 
     def kill(self) -> None:
-        """SIGKILL, and what it leaves behind."""
+        """Sends SIGKILL, and cleans up the remaining processes."""
         self.process.kill()
         self.process.communicate()
         self._log.close()
 
-    def descendants(self, told_by: str) -> list[int]:
-        """Processes below it whose command line holds this."""
+    def descendants(self, sign: str) -> list[int]:
+        """Descendants of the follower whose command line contains `sign`."""
         parents: dict[int, int] = {}
         lines: dict[int, str] = {}
         for entry in Path("/proc").iterdir():
@@ -107,18 +107,18 @@ class FollowerProcess:
                     return True
             return False
 
-        return sorted(pid for pid, line in lines.items() if told_by in line and below(pid))
+        return sorted(pid for pid, line in lines.items() if sign in line and below(pid))
 
 
 def require_accounts(status: dict[str, Any]) -> None:
-    """Every frame that a feed received is in one of the counts."""
+    """Asserts that every frame that a feed received is in one of the counts."""
     for feed in status["feeds"]:
         counted = feed["kept"] + feed["not_selected"] + feed["shed"] + feed["undecided"] + feed["waiting"]
         assert feed["received"] == counted + sum(feed["lost"].values()), feed
 
 
 def validate_rows(lake: Path) -> dict[str, int]:
-    """Nothing is doubled and nothing half there; the frames of the ledger: decoded, and lost by name."""
+    """Asserts that no row is doubled or incomplete; returns the frames of the ledger: decoded, and lost by reason."""
     opened = Lake.open(str(lake))
     report = check(opened)
     assert report.ok, report.problems

@@ -1,4 +1,4 @@
-"""GStreamer's RTSP server, for the system's Python with its binding.
+"""GStreamer's RTSP server, run by the system's Python, which has its binding.
 
 /usr/bin/python3 rtsp_server.py HOST PORT FOLDER prints "ready", and serves each FOLDER/NAME.mp4 (H.264) in real time,
 from its beginning to every client, as rtsp://HOST:PORT/NAME until killed.

@@ -1,12 +1,12 @@
-"""Many feeds at once, in real time, for a long time, on the machine at hand.
+"""An endurance test: many feeds at once, in real time, on this machine.
 
     python -m tests.live.soak --data DATA --feeds 16 --minutes 15 [--engine ray] [--set KEY=VALUE]
 
-Feeds of 768×576 at 10 frames a second, from the clips of DATA, by GStreamer's RTSP server; the default plan and the
-embedded model. Printed are: frames sent by the clock against those received; where they went; how long it took from a
-frame's moment until a search finds it, as the follower counts it and as a searcher in this process sees it; memory of
-the follower with its decoders (resident, each shared page counted once: PSS), in thirds of the time; files and bytes
-of the lake.
+GStreamer's RTSP server sends clips of DATA as feeds of 768×576 at 10 frames a second, which are ingested with the
+default plan and the embedded model. It prints the frames sent by the clock and those received; what happened to them;
+the time from a frame's moment until a search finds it, measured by the follower and by a searcher in this process; the
+memory of the follower with its decoders (PSS: resident, each shared page counted once), by thirds of the time; and the
+files and bytes of the lake.
 """
 
 import argparse
@@ -34,7 +34,7 @@ _SAMPLE_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """memory_bytes: of the follower and all below it. newest_s: age of the newest keyframe that a search finds."""
+    """memory_bytes: of the follower and its descendants. newest_s: age of the newest keyframe that a search finds."""
 
     memory_bytes: int
     lake_files: int
@@ -44,7 +44,7 @@ class Sample:
 
 @dataclass(slots=True)
 class Soak:
-    """What was seen. live_s: feed-seconds during which feeds were live."""
+    """The measurements. live_s: the sum of the seconds during which each feed was live."""
 
     last: FollowStatus
     seconds: float
@@ -66,8 +66,8 @@ class Soak:
         found = self.last.findable
         if found.timed:
             shares = zip(BUCKETS_S, found.within, strict=True)
-            told = ", ".join(f"{within / found.timed:.1%} within {s:g} s" for s, within in shares if s >= 5)
-            yield f"from frame to findable: mean {found.sum_s / found.timed:.1f} s, {told}"
+            within = ", ".join(f"{within / found.timed:.1%} within {s:g} s" for s, within in shares if s >= 5)
+            yield f"from frame to findable: mean {found.sum_s / found.timed:.1f} s, {within}"
         if found.p95_s is not None:
             yield f"of the last minute: p50 {found.p50_s:.1f} s, p95 {found.p95_s:.1f} s"
         ages = [sample.newest_s for sample in self.samples if sample.newest_s is not None]
@@ -85,7 +85,7 @@ class Soak:
 def soak(
     data: Path, *, feeds: int, minutes: float, engine: str = "local", settings: Sequence[str] = ()
 ) -> tuple[Soak, dict[str, int]]:
-    """Runs it; the ledger's sums beside it."""
+    """Runs the test; returns its measurements and the sums of the ledger."""
     clips = [data / "pets09-s2l1" / "vtest.avi", data / "tud-stadtmitte" / "TUD-Stadtmitte.mp4"]
     clips.append(data / "street-clips" / "car-detection.mp4")
     with tempfile.TemporaryDirectory(prefix="soak-") as scratch:
@@ -93,7 +93,7 @@ def soak(
         films = folder / "films"
         films.mkdir()
         for n, clip in enumerate(clips):
-            # PETS lasts 80 s at this rate, and the others some seconds: long enough for the whole time
+            # PETS lasts 80 s at this rate, and the others some seconds; the loops last for the whole time
             film(films / f"clip{n}.mp4", clip, loops=int(minutes * 60 / (60 if n == 0 else 3)) + 1, size="768:576")
         with rtsp_server(films) as server:
             listed = folder / "feeds.toml"
@@ -114,7 +114,7 @@ def soak(
                     found = searcher.search(Query(box=(0.0, 0.0, 1.0, 1.0), k=20_000)).hits
                     times = [hit.time.timestamp() for hit in found if hit.time is not None]
                     newest = time.time() - max(times) if times else None
-                except LakeError:  # not made yet
+                except LakeError:  # the lake does not exist yet
                     pass
                 samples.append(_sample(follower, lake, newest))
             last = follower.wait(lambda s: bool(s.feeds))
@@ -125,7 +125,7 @@ def soak(
 
 
 def _clip_of(feed: int) -> int:
-    """Most cameras never cut: three of four show PETS, from its beginning as of when they were opened."""
+    """The clip of a camera. Most cameras never cut: three of four show PETS, from its beginning when opened."""
     return 0 if feed % 4 else 1 + feed // 4 % 2
 
 

@@ -1,4 +1,4 @@
-"""A fault from which a feed does not come back, or after which frames are missing: a short form of faults.py."""
+"""Catches faults from which a feed does not recover, or which lose frames; a short run of tests/live/faults."""
 
 from pathlib import Path
 

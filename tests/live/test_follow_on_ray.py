@@ -1,4 +1,4 @@
-"""Actors of feeds, models and the committer that die: what is not replaced, or comes twice."""
+"""Catches actors of feeds, models and the committer that are not replaced when they die, and rows that come twice."""
 
 import os
 import signal

@@ -1,5 +1,5 @@
-"""A file that is still being written: frames of it that are missed, taken twice, or given a time at which they were not
-made, whoever dies meanwhile; and a file that does not grow and nobody is told."""
+"""A file that is still being written. Catches frames that are missed, ingested twice, or given a wrong time, whichever
+process dies meanwhile; and a file that has stopped growing without a report."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ from tests.live.follower import FollowerProcess, require_accounts, validate_rows
 
 @contextmanager
 def recorder(clip: Path, target: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Writes the clip as MPEG-TS in real time, as a recorder does."""
+    """Writes the clip as MPEG-TS in real time, like a recorder."""
     tool = shutil.which("ffmpeg") or pytest.fail("ffmpeg is not installed; apt-get install ffmpeg")
     options = "-c copy -f mpegts -flush_packets 1 -y".split()
     command = [tool, "-v", "error", "-re", "-i", str(clip), *options, str(target)]
@@ -40,7 +40,7 @@ def pts_of(path: Path) -> list[int]:
 
 @pytest.fixture(scope="module")
 def clip(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of 25 s."""
+    """A clip of 25 s."""
     folder = tmp_path_factory.mktemp("films")
     return film(folder / "street.mp4", data_dir / "tud-stadtmitte" / "TUD-Stadtmitte.mp4", loops=2, size="320:240")
 
@@ -62,20 +62,20 @@ def test_every_frame_of_a_growing_file_is_taken_once_whoever_dies(clip: Path, tm
         ended = growing.stat().st_mtime
         status = follower.wait(lambda s: s.feeds[0].state == "stalled" and not s.feeds[0].waiting)
         assert status.feeds[0].last_error == "nothing was added to the file for 5 s"
-        told = follower.end()
-    require_accounts(told)
-    assert sum(told["feeds"][0]["lost"].values()) == 0
+        reported = follower.end()
+        require_accounts(reported)
+        assert sum(reported["feeds"][0]["lost"].values()) == 0
     validate_rows(lake)
     segments = Lake.open(str(lake)).read("segments").to_pylist()
     every = pts_of(growing)
-    taken = Counter(
+    ingested = Counter(
         pts for row in segments if row["state"] == "done" for pts in every if row["start"] <= pts < row["stop"]
     )
-    # what was at the models when the follower was killed is in no row; the ledger has the stretch
+    # frames that the models held when the follower was killed have no row; the ledger has their span
     gone = {pts for row in segments if row["state"] == "failed" for pts in every if row["start"] <= pts < row["stop"]}
-    assert set(taken.values()) == {1}
-    assert set(taken) == set(every) - gone
+    assert set(ingested.values()) == {1}
+    assert set(ingested) == set(every) - gone
     assert len(gone) < 30
-    assert sum(row["frames_decoded"] for row in segments) == len(taken)
+    assert sum(row["frames_decoded"] for row in segments) == len(ingested)
     for row in Lake.open(str(lake)).read("frames", columns=["pts", "time"]).to_pylist():
         assert row["time"].timestamp() == pytest.approx(ended - (every[-1] - row["pts"]) / 90_000, abs=2)

@@ -1,4 +1,4 @@
-"""Many feeds at once that lose frames without a word: a short form of tests/live/soak.py."""
+"""Catches many feeds at once that lose frames without counting them: a short run of tests/live/soak.py."""
 
 from pathlib import Path
 

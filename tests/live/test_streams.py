@@ -1,5 +1,5 @@
-"""HLS and MPEG-TS over TCP as people follow them: streams that are not opened, not opened anew when their server was
-away, or whose frames come twice."""
+"""HLS and MPEG-TS over TCP. Catches streams that are not opened, or not opened again after their server was away, and
+frames that come twice."""
 
 import os
 import shutil
@@ -47,19 +47,19 @@ def test_a_playlist_and_a_tcp_stream_are_followed_and_opened_anew_and_nothing_co
             follower.wait(lambda s: len(s.findable.keyframes) == 2 and min(s.findable.keyframes.values()) >= 2)
             for decoder in follower.descendants(
                 "feed_child"
-            ):  # the playlist gives its newest piece again, and ffmpeg is gone
+            ):  # the playlist repeats its newest segment, and ffmpeg has ended
                 os.kill(decoder, signal.SIGKILL)
             follower.wait(lambda s: any(feed.restarts and feed.state == "live" for feed in s.feeds))
         follower.wait(lambda s: all(feed.state != "live" for feed in s.feeds))
         received = {feed.name: feed.received for feed in follower.wait(lambda _: True).feeds}
         with web_server(folder, web), sender(*serving):
             follower.wait(lambda s: all(feed.received >= received[feed.name] + 30 for feed in s.feeds))
-            told = follower.end()
-    require_accounts(told)
+            reported = follower.end()
+            require_accounts(reported)
     validate_rows(lake)
     rows = Lake.open(str(lake)).read("sources").to_pylist()
     for name in (playlist, listening):
         recordings = sorted((row["start"], row["stop"]) for row in rows if feed_name(row["source"]) == name)
         assert len(recordings) >= 2
-        if name == playlist:  # its PTS went on
+        if name == playlist:  # its PTS continued
             assert all(before[1] <= after[0] for before, after in pairwise(recordings)), recordings

@@ -1,4 +1,4 @@
-"""A web server of this machine, which serves the files of a folder."""
+"""A local web server for the files of a folder."""
 
 import functools
 import http.server

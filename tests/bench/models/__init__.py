@@ -1,1 +1,1 @@
-"""Models inside the pipeline beside the bare models."""
+"""Models inside the pipeline, compared with the bare models."""

@@ -1,18 +1,18 @@
-"""Pictures a second of each model inside the pipeline, beside the bare model called in a loop, in the same run.
+"""Pictures a second of each model inside the pipeline, compared with the bare model in a loop in the same run.
 
     python -m tests.bench.models [--only everyday] [--frames 4] [--regions 64] [--rounds 3] [--layers 12] [--compile]
 
-A packet of keyframes with their regions goes through the stage that holds the model (EmbedStage, ProposeStage): pixels
-in, finished rows or proposals out; preprocessing, pooling, projection, thumbnails and tables count as inside. What the
-model itself was given on that way is kept. The bare model then gets the same, and nothing else is done: in batches of
-the size that was fastest for it in a trial before, shape by shape, and, as a trial may mislead, in those that the stage
-made; the better of both counts. All take turns; printed are the medians of pictures a second (every crop, frame and map
-that the model saw is a picture, and so is every prompt that a mask decoder answered) and bare time over stage time, by
-the clock and by CPU time, which other work on the machine disturbs less. 1 is a pipeline that costs nothing.
+A packet of keyframes with their regions passes through the stage that holds the model (EmbedStage, ProposeStage), from
+pixels to finished rows or proposals, including preprocessing, pooling, projection, thumbnails and tables. The inputs of
+the model are recorded. Then the bare model gets the same inputs: in batches of the size that was fastest in an earlier
+trial, for each shape, and, as a trial may mislead, in the batches of the stage; the better of both counts. All take
+turns. Printed are the medians of pictures a second (every crop, frame and map that the model received is a picture,
+and so is every prompt that a mask decoder answered), and the ratio of bare time to stage time, by the clock and by CPU
+time, which other work on the machine disturbs less. A ratio of 1 means that the pipeline costs nothing.
 
 Checkpoints have random weights and the shapes of the real ones, written to a folder that is deleted at the end.
-On a GPU three columns more: the batch that the pipeline found, how busy the GPU was in the stage's rounds (the share of
-time in which any kernel ran, by nvidia-smi), and the most memory that was in use.
+On a GPU there are three more columns: the batch size that the pipeline chose, the use of the GPU in the stage's rounds
+(the share of time in which any kernel ran, by nvidia-smi), and the peak memory.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def machine() -> str:
 
 
 def measure(entry: Entry, args: argparse.Namespace, folder: Path) -> str:
-    """The entry's line of the table."""
+    """Measures an entry, and returns its line of the table."""
     on_gpu = torch.cuda.is_available()
     if entry.write is not None:
         torch.manual_seed(0)
@@ -69,7 +69,7 @@ def measure(entry: Entry, args: argparse.Namespace, folder: Path) -> str:
     if isinstance(stage, ProposeStage):
         packets = [FramePacket(packet.head, packet.keyframes) for packet in packets]
     with torch.inference_mode():
-        stage(packets)  # whatever is made on first use, and the batch that memory allows
+        stage(packets)  # initialises the model, and finds the batch size that memory allows
         own = list(recorded(stage, packets, entry.calls(stage)))
         sizes, most = (GPU_SIZES, 1024) if on_gpu else (CPU_SIZES, 32)
         best = [with_best_batch(part, sizes=sizes, most=most) for part in own]
@@ -101,9 +101,9 @@ def measure(entry: Entry, args: argparse.Namespace, folder: Path) -> str:
 
 
 def compiled_row(parts: Sequence[Part], *, rounds: int) -> str:
-    """The part with the most pictures by torch.compile, against itself, in turns."""
+    """The largest part with torch.compile, compared in turns with the same part without it."""
     part = max(parts, key=len)
-    rows = max(1, len(part) // part.batch) * part.batch  # no rest
+    rows = max(1, len(part) // part.batch) * part.batch  # whole batches
     eager = replace(part, inputs=taken(part.inputs, slice(rows)))
     made = replace(eager, model=torch.compile(part.model))
     wait_s, _ = timed(replace(made, inputs=taken(part.inputs, slice(part.batch))).run)

@@ -17,7 +17,7 @@ from tests.checkpoints import (
     write_tokenizer,
 )
 
-SMALL_TEXT = TEXT | {"hidden_size": 64, "num_hidden_layers": 1}  # no text is read here
+SMALL_TEXT = TEXT | {"hidden_size": 64, "num_hidden_layers": 1}  # no text is encoded here
 BASE = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12, "image_size": 224}
 
 
@@ -29,7 +29,7 @@ def clip_b32(folder: Path, layers: int) -> None:
 
 
 def clip_rn50(folder: Path, _layers: int) -> None:
-    """As open_clip keeps it."""
+    """A ResNet in the layout of open_clip."""
     sizes = {"layers": [3, 4, 6, 3], "width": 64, "image_size": 224}
     tower = ClipResNet(blocks=sizes["layers"], width=64, heads=32, side_px=224, dimension=1024)
     torch.nn.init.normal_(tower.attnpool.positional_embedding)
@@ -49,7 +49,7 @@ def metaclip2_b32(folder: Path, layers: int) -> None:
 
 
 def siglip_b16(folder: Path, layers: int) -> None:
-    """SigLIP2 of a fixed size is this very architecture."""
+    """SigLIP, which is also the architecture of SigLIP2 of a fixed size."""
     vision = BASE | {"patch_size": 16, "num_hidden_layers": layers}
     t.SiglipModel(t.SiglipConfig(vision_config=vision, text_config=SMALL_TEXT)).save_pretrained(folder)
     write_tokenizer(folder)
@@ -78,7 +78,7 @@ def dinov3_s16(folder: Path, layers: int) -> None:
 
 
 def ijepa_h14(folder: Path, layers: int) -> None:
-    """Of the 32 layers of the real one as many as are asked for."""
+    """The real model has 32 layers; this one has the given number."""
     huge = {"hidden_size": 1280, "intermediate_size": 5120, "num_attention_heads": 16, "image_size": 224}
     t.IJepaModel(t.IJepaConfig(**huge, patch_size=14, num_hidden_layers=layers)).save_pretrained(folder)
     _write_pixels(folder)

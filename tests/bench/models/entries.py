@@ -1,8 +1,8 @@
-"""The models that are measured: how each is made, planned for, and called.
+"""The models that are measured: how each is written, planned and called.
 
-Not among them are proposers that have no model (moving, selective-search, grid, complete-cover, segments), what is one
-architecture under two names (SigLIP2 of a fixed size is SigLIP's, open_clip's ViTs are read into `CLIPModel`), and what
-needs a package that is not installed (EdgeTAM, OmDet-Turbo, FastSAM).
+It omits proposers without a model (moving, selective-search, grid, complete-cover, segments), second names of an
+architecture (SigLIP2 of a fixed size is SigLIP, open_clip's ViTs are read into `CLIPModel`), and models that need a
+package that is not installed (EdgeTAM, OmDet-Turbo, FastSAM).
 """
 
 from collections.abc import Callable, Sequence
@@ -28,8 +28,12 @@ VOCABULARY = ("a dog", "a red car", "a kite")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """write: the checkpoint of so many layers into a folder, where there is one. plan: with that folder. stage: what
-    holds the model. calls: of the model, on the stage. frames: at most, of models that take seconds for one."""
+    """A model to measure.
+
+    write: writes a checkpoint with a number of layers into a folder, if the model has one.
+    plan: the plan with that folder. stage: makes the stage with the model. calls: the calls of the model in the stage.
+    frames: the largest number of frames, for models that need seconds for each.
+    """
 
     name: str
     write: Write | None
@@ -60,7 +64,7 @@ def open_set(name: str, write: Write, calls: Callable[[Any], Sequence[Call]]) ->
 
 def masks(name: str, write: Write) -> Entry:
     def plan(folder: str) -> Plan:
-        # random weights are sure of nothing, and stable nowhere: every mask is measured, and none is coded
+        # masks of random weights score low and are unstable: at IoU 0 each is tested for stability, and none is encoded
         config = AutomaticMasksConfig(model=folder, points_per_side=4, least_predicted_iou=0.0)
         return Plan(proposals=ProposalConfig.of(config))
 
@@ -68,19 +72,19 @@ def masks(name: str, write: Write) -> Entry:
 
 
 def _everyday(stage: Any) -> Sequence[Call]:
-    """Alone the model has every core for each pass: the bare one is that, whatever the stage makes of its cores."""
+    """The bare model uses every core for each pass, however the stage divides them."""
     backbone = stage._encoder._backbone
     return [Call(backbone, "_wide", backbone._wide), Call(backbone, "_narrow", backbone._wide)]
 
 
 def _towers(stage: Any) -> Sequence[Call]:
-    """I-JEPA's vectors are made of its cells: what `whole` is given, `cells` is given by it."""
+    """Calls of an encoder. I-JEPA's vectors are made of its cells: `whole` passes its input to `cells`."""
     tower = stage._encoder._tower
     return [Call(tower, name) for name in ("whole", "cells") if name == "cells" or not isinstance(tower, IJepaTower)]
 
 
 def _owl(stage: Any) -> Sequence[Call]:
-    """With the text encoded beforehand, in the bare model as well."""
+    """Calls of OWL, with the text encoded beforehand in the bare model as well."""
     return [Call(_proposer(stage)._detect, "raw")]
 
 

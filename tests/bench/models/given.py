@@ -1,4 +1,4 @@
-"""What a model was given, and the bare model that is given the same."""
+"""Records the inputs of a model, and runs the bare model on them."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,7 +13,7 @@ Given = Any  # arguments of one call: tuples, lists and dicts of arrays and tens
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Where a stage calls its model: `owner.name(…)`. bare: what is measured with the same arguments; by default it."""
+    """A call of a model in a stage, `owner.name(…)`. bare: the function to measure instead, if it is another."""
 
     owner: Any
     name: str
@@ -22,19 +22,19 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Inputs of one shape, together, and the model that takes them in batches."""
+    """Inputs of one shape, and the model that receives them in batches."""
 
     model: Callable[..., Any]
     inputs: Given
-    batch: int  # with which it is the fastest
-    own: int  # the stage's
+    batch: int  # the fastest size
+    own: int  # the batches of the stage
 
     def __len__(self) -> int:
         return len(next(leaves(self.inputs)))
 
     @property
     def shape(self) -> str:
-        """Of one picture: of the first thing that the model is given."""
+        """The shape of one picture, which is that of the first input."""
         return "×".join(map(str, next(leaves(self.inputs)).shape[1:]))
 
     def run(self) -> None:
@@ -45,19 +45,19 @@ class Part:
 
 @dataclass(slots=True)
 class Recorder:
-    """The model with copies of all that it was given."""
+    """Calls the model and keeps copies of its inputs."""
 
     model: Callable[..., Any]
     calls: list[Given] = field(default_factory=list)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         copies = changed((args, kwargs), lambda leaf: leaf.copy() if isinstance(leaf, np.ndarray) else leaf.clone())
-        self.calls.append(copies)  # at once, whatever thread asks
+        self.calls.append(copies)  # called from several threads
         return self.model(*args, **kwargs)
 
 
 def recorded(stage: Callable[[Any], object], packets: Sequence[Any], calls: Sequence[Call]) -> Iterator[Part]:
-    """Each bare model with its inputs, shape by shape, and the largest batch of them."""
+    """Each bare model with its inputs, for each shape, and their largest batch."""
     recorders = [Recorder(getattr(call.owner, call.name)) for call in calls]
     for call, recorder in zip(calls, recorders, strict=True):
         setattr(call.owner, call.name, recorder)
@@ -74,7 +74,7 @@ def recorded(stage: Callable[[Any], object], packets: Sequence[Any], calls: Sequ
 
 
 def leaves(given: Given) -> Iterator[Any]:
-    """The arrays and tensors, in their order."""
+    """The arrays and tensors in the arguments, in order."""
     match given:
         case np.ndarray() | torch.Tensor():
             yield given
@@ -85,7 +85,7 @@ def leaves(given: Given) -> Iterator[Any]:
 
 
 def changed(given: Given, change: Callable[[Any], Any]) -> Given:
-    """The same with another leaf in the place of each."""
+    """The same arguments, with each array or tensor replaced."""
     match given:
         case np.ndarray() | torch.Tensor():
             return change(given)
@@ -101,7 +101,7 @@ def taken(given: Given, rows: slice) -> Given:
 
 
 def together(batches: Sequence[Given]) -> Given:
-    """One batch of all of them."""
+    """All arguments as one batch."""
     columns: Iterable[tuple[Any, ...]] = zip(*map(leaves, batches), strict=True)
     joined = iter(
         [np.concatenate(column) if isinstance(column[0], np.ndarray) else torch.cat(column) for column in columns]

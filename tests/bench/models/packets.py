@@ -1,4 +1,4 @@
-"""Keyframes and regions as the pipeline's stages get them."""
+"""Keyframes and regions as the stages of the pipeline receive them."""
 
 from fractions import Fraction
 

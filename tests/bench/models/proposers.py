@@ -10,18 +10,20 @@ from tests import detectors, segmenters
 
 
 def rt_detr(folder: Path, _layers: int) -> None:
-    t.RTDetrForObjectDetection(t.RTDetrConfig()).save_pretrained(folder)  # by default of the size of R50
+    t.RTDetrForObjectDetection(t.RTDetrConfig()).save_pretrained(folder)  # the default has the size of R50
     _write_pixels(folder, detectors.PIXELS["rt_detr"], side_px=640)
 
 
 def d_fine(folder: Path, _layers: int) -> None:
-    t.DFineForObjectDetection(t.DFineConfig()).save_pretrained(folder)  # by default of the size of L
+    t.DFineForObjectDetection(t.DFineConfig()).save_pretrained(folder)  # the default has the size of L
     _write_pixels(folder, detectors.PIXELS["d_fine"], side_px=640)
 
 
 def rf_detr(folder: Path, _layers: int) -> None:
     config = t.RfDetrConfig()
-    config.backbone_config.image_size = 560  # of the base model; at the default's 518 its windows leave a rest
+    config.backbone_config.image_size = (
+        560  # the size of the base model; the default of 518 is not a multiple of its windows
+    )
     t.RfDetrForObjectDetection(config).save_pretrained(folder)
     _write_pixels(folder, detectors.PIXELS["rf_detr"], side_px=560)
 
@@ -48,7 +50,7 @@ def owlvit_b32(folder: Path, layers: int) -> None:
 
 
 def sam2_tiny(folder: Path, _layers: int) -> None:
-    t.Sam2Model(t.Sam2Config()).save_pretrained(folder)  # by default of the size of SAM 2.1 tiny
+    t.Sam2Model(t.Sam2Config()).save_pretrained(folder)  # the default has the size of SAM 2.1 tiny
     settings = segmenters.PIXELS | {"image_processor_type": "Sam2ImageProcessor"}
     _write_pixels(folder, settings, side_px=1024)
 

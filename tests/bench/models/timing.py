@@ -1,4 +1,4 @@
-"""Time of the wall clock and of the processor, and what a GPU did meanwhile."""
+"""Wall time and CPU time, and the use of a GPU meanwhile."""
 
 import shutil
 import subprocess
@@ -13,7 +13,7 @@ from tests.bench.models.given import Part, taken
 
 
 def timed(run: Callable[[], object]) -> tuple[float, float]:
-    """Seconds by the clock, and of CPU time."""
+    """Seconds of wall time and of CPU time."""
     synchronise()
     started, cpu = time.perf_counter(), time.process_time()
     run()
@@ -27,13 +27,13 @@ def synchronise() -> None:
 
 
 def with_best_batch(part: Part, *, sizes: Sequence[int], most: int) -> Part:
-    """In batches of the size with the most pictures a second, of two tries each on `most` of the inputs."""
+    """The part with the batch size of most pictures a second, in two trials each with `most` of the inputs."""
     rates = {}
     for size in sizes:
         if size > len(part):
             break
         some = replace(part, inputs=taken(part.inputs, slice(max(size, most // size * size))), batch=size)
-        some = replace(some, inputs=taken(some.inputs, slice(len(some) // size * size)))  # no rest
+        some = replace(some, inputs=taken(some.inputs, slice(len(some) // size * size)))  # whole batches
         replace(some, inputs=taken(some.inputs, slice(size))).run()
         rates[size] = max(len(some) / timed(some.run)[0] for _ in range(2))
     return replace(part, batch=max(rates, key=lambda size: rates[size]))
@@ -41,7 +41,7 @@ def with_best_batch(part: Part, *, sizes: Sequence[int], most: int) -> Part:
 
 @contextmanager
 def watched_gpu() -> Iterator[list[tuple[float, float]]]:
-    """Samples of use in per cent and of memory in MiB, every 100 ms."""
+    """Samples the use in per cent and the memory in MiB, every 100 ms."""
     samples: list[tuple[float, float]] = []
     if not torch.cuda.is_available() or shutil.which("nvidia-smi") is None:
         yield samples

@@ -1,1 +1,1 @@
-"""Faults at random against feeds that are followed: `python -m tests.live.faults`."""
+"""Random faults while feeds are followed: `python -m tests.live.faults`."""

@@ -1,14 +1,14 @@
-"""Faults at random, one after the other, against feeds that are followed; afterwards every feed must be live again and
-every frame accounted for.
+"""Random faults while feeds are followed. After each fault every feed must become live again, and at the end every
+frame must be accounted for.
 
     python -m tests.live.faults --data DATA --faults 50 [--engine ray] [--seed 0] [--only "decoder killed"]
 
-Two RTSP cameras in a network of their own, one over UDP through a relay, a lake on a small disk (a tmpfs), a clock
-of the follower's own, and a watch with a webhook beside it. What the machine does not allow (namespaces and mounts are
-root's) is left out, and said so. After each fault the feeds must be live again within two minutes, rows be committed,
-and every hit of the watch be delivered or given up. At the end: frames received = keyframes + not selected + shed +
-lost by name, feed by feed, exactly but for the second before a kill of the follower; the lake is audited, no hit is
-told twice.
+The test has two RTSP cameras in a network namespace, one camera over UDP through a relay, a lake on a small disk (a
+tmpfs), a clock for the follower alone, and a watch with a webhook. Faults that the machine does not allow (namespaces
+and mounts need root) are skipped, and this is printed. After each fault the feeds must be live again within two
+minutes, rows must be committed, and every hit of the watch must be delivered or given up. At the end, frames received =
+keyframes + not selected + shed + lost by reason, for each feed, exactly but for the second before a kill of the
+follower; the lake is audited, and no hit may be reported twice.
 """
 
 import argparse
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", action="append", default=[])
     args = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C: what was mounted and started is ended
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # like Ctrl-C, so that mounts and processes are cleaned up
     with fault_run(args.data, engine=args.engine, seed=args.seed) as run:
         inflict(run, args.faults, only=args.only, say=lambda line: print(line, flush=True))
         for line in run.report():

@@ -1,4 +1,4 @@
-"""What faults are tried on: feeds, a follower that brings them into a lake, and a watch beside it."""
+"""The system under test: feeds, a follower that ingests them into a lake, a watch, and the faults."""
 
 import os
 import random
@@ -21,15 +21,17 @@ from tests.live.faults.wall_clock import WallClock
 from tests.live.faults.watched import WatchProcess, Webhook
 from tests.live.follower import FollowerProcess
 
-_DISK_BYTES = 768 * 2**20  # what fifty faults leave in the lake, and the versions that it keeps for five minutes
+_DISK_BYTES = (
+    768 * 2**20
+)  # room for the rows of fifty faults, and for the versions that the lake keeps for five minutes
 _RELAYED = "relayed"
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """folder: for what is on no small disk. disk: where the lake is, a file system of its own if `small`.
-    network: of the server, None where that is the machine's. clock: of the follower, None where that is the machine's.
-    pace: times this a fault lasts as long as it should.
+    """folder: for everything but the lake. disk: where the lake is, a file system of its own if `small`.
+    network: that of the server; None for the machine's. clock: that of the follower; None for the machine's.
+    pace: factor for the duration of faults.
     """
 
     folder: Path
@@ -45,7 +47,7 @@ class Surroundings:
 
 
 class FaultRun:
-    """The follower, its feeds and the watch; each fault is a method that returns when it is over."""
+    """The follower, its feeds and the watch. Each fault is a method, which returns when the fault is over."""
 
     def __init__(self, around: Surroundings) -> None:
         self._around = around
@@ -74,7 +76,7 @@ class FaultRun:
         self._camera.enter_context(udp_camera(self._around.relay.port, size=size))
 
     def all(self) -> dict[str, Callable[[], None]]:
-        """Every fault by its name, of those that this machine allows."""
+        """The faults that this machine allows, by name."""
         found: dict[str, Callable[[], None]] = {
             "server killed": self.server_killed,
             "server stopped": self.server_stopped,
@@ -118,7 +120,7 @@ class FaultRun:
         self._around.server.send(signal.SIGCONT)
 
     def packets_lost(self) -> None:
-        """Of UDP, which loses them, and of TCP, which sends them again."""
+        """Loses packets of UDP, and of TCP, which sends them again."""
         self._around.relay.loss = 0.2
         if self._around.network is not None:
             self._around.network.lose(0.2)
@@ -133,28 +135,28 @@ class FaultRun:
         self._around.relay.late_s = 0.0
 
     def half_open(self) -> None:
-        """Nothing comes any more, and no side is told."""
+        """Drops all packets, without an error on either side."""
         assert self._around.network is not None
         self._around.network.lose(1.0)
         self._pause(3, 20)
         self._around.network.heal()
 
     def congested(self) -> None:
-        """Less goes through than the cameras send."""
+        """Limits the bandwidth to less than the cameras send."""
         assert self._around.network is not None
         self._around.network.congest(100_000)
         self._pause(3, 15)
         self._around.network.heal()
 
     def clock_stepped(self) -> None:
-        """By minutes, to and fro, and at last to where it was."""
+        """Changes the clock by minutes in both directions, and finally back."""
         assert self._around.clock is not None
         for ahead_s in (self._chance.choice([-1, 1]) * self._chance.randrange(60, 600), 0):
             self._around.clock.set(ahead_s)
             self._pause(3, 6)
 
     def webhook_down(self) -> None:
-        """Away, or answering with an error; at times for longer than a hit is kept."""
+        """Stops the webhook or lets it answer with an error, sometimes for longer than a hit is kept."""
         if self._chance.random() < 0.5:
             self.webhook.down()
         else:
@@ -201,7 +203,7 @@ class FaultRun:
 
     def disk_full(self) -> None:
         filler = self.lake.parent / "filler"
-        # without a buffer: closing one would fail again
+        # without a buffer, as closing one would fail again
         with filler.open("wb", buffering=0) as file, suppress(OSError):
             while True:
                 file.write(b"\0" * 2**16)
@@ -227,7 +229,7 @@ class FaultRun:
         self.follower.wait(lambda s: s.sink.commits > commits and s.sink.error is None, most_s=120)
 
     def begin(self) -> None:
-        """Once there is a lake: the watch."""
+        """Waits until there is a lake, and starts the watch."""
         self.recover()
         self.watch = WatchProcess(self.lake, self._around.folder, self.webhook)
         self.watch.settled()
@@ -238,7 +240,7 @@ class FaultRun:
         self._camera.close()
 
     def gone(self) -> None:
-        """Whatever happened."""
+        """Ends all processes, whatever happened."""
         if self.follower.process.poll() is None:
             os.killpg(self.follower.process.pid, signal.SIGKILL)
         if self.watch is not None:
@@ -247,7 +249,7 @@ class FaultRun:
         self._camera.close()
 
     def report(self) -> Iterator[str]:
-        """What was tried, and where every frame and every hit went. Raises AssertionError where one is missing."""
+        """Yields the faults, and what happened to every frame and hit. Raises AssertionError if one is missing."""
         yield f"{'fault':<40} times"
         yield from (f"{name:<40} {count:>5}" for name, count in sorted(self.faults.items()))
         yield from self.account.report(self.lake)
@@ -257,7 +259,7 @@ class FaultRun:
 
 @contextmanager
 def fault_run(data: Path, *, engine: str, seed: int, pace: float = 1.0) -> Iterator[FaultRun]:
-    """Everything that runs, until the end of the block, as far as this machine allows."""
+    """Starts everything that this machine allows, and ends it after the block."""
     chance = random.Random(seed)
     with ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="faults-")))
@@ -269,14 +271,14 @@ def fault_run(data: Path, *, engine: str, seed: int, pace: float = 1.0) -> Itera
         if small:
             opened.callback(subprocess.run, ["umount", "-l", str(disk)], check=False)
         else:
-            print("no right to mount a disk of its own: its fault is left out")
+            print("no right to mount a disk: its fault is skipped")
         film(films / "gate.mp4", data / "pets09-s2l1" / "vtest.avi", loops=20, size="384:288")
         film(films / "street.mp4", data / "tud-stadtmitte" / "TUD-Stadtmitte.mp4", loops=200, size="320:240")
         place = opened.enter_context(network())
         server = opened.enter_context(rtsp_server(films, place))
         relay = Relay(chance)
         opened.callback(relay.close)
-        clock = _wall_clock(folder) if engine == "local" else None  # Ray's own processes would have two clocks
+        clock = _wall_clock(folder) if engine == "local" else None  # processes of Ray would use two clocks
         run = FaultRun(Surroundings(folder, disk, small, server, place, relay, clock, engine, chance, pace))
         opened.callback(run.gone)
         yield run
@@ -286,5 +288,5 @@ def _wall_clock(folder: Path) -> WallClock | None:
     try:
         return WallClock(folder)
     except OSError as error:
-        print(f"{error}; its fault is left out")
+        print(f"{error}; its fault is skipped")
         return None

@@ -1,4 +1,4 @@
-"""Faults one after the other, and what must be true after each."""
+"""Runs faults one after the other, and checks what must be true after each."""
 
 import random
 import time
@@ -8,7 +8,7 @@ from tests.live.faults.fault_run import FaultRun
 
 
 def inflict(run: FaultRun, faults: int, *, only: Sequence[str] = (), say: Callable[[str], object] = print) -> None:
-    """So many faults at random, and the recovery from each; then an orderly end."""
+    """Inflicts the given number of random faults, waits for the recovery from each, and ends in order."""
     chance = random.Random(faults)
     known = run.all()
     run.begin()

@@ -1,4 +1,4 @@
-"""A network of its own for a server, whose packets can be lost or vanish: a namespace behind a pair of veth."""
+"""A network namespace for a server, behind a pair of veth devices, whose packets can be lost or delayed."""
 
 import random
 import shutil
@@ -11,13 +11,13 @@ from pathlib import Path
 from tests.live.bound import bound
 
 _TOOLS = ("ip", "nft", "nsenter", "setpriv", "tc", "unshare")
-_BITS_PER_PICTURE = 100_000  # of the clips here, at most
+_BITS_PER_PICTURE = 100_000  # the highest rate of the clips
 
 
 class Network:
-    """The machine reaches it at `host`. All of it is gone when its holder dies, which dies with us.
+    """The machine reaches it at `host`. It vanishes when its holder process dies, which ends with this process.
 
-    Raises OSError where namespaces are not allowed, or a tool is missing.
+    Raises OSError if namespaces are not allowed, or a tool is missing.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Network:
             raise
 
     def lose(self, share: float) -> None:
-        """Of the packets of each direction, at random; with 1.0 all vanish, and no connection is told."""
+        """Loses this share of the packets in each direction, at random; with 1.0 all are lost, without errors."""
         rule = f"numgen random mod 1000 < {round(share * 1000)} drop" if share < 1 else "drop"
         for chain, hook in (("in", "input"), ("out", "output")):
             for part in (
@@ -58,7 +58,7 @@ class Network:
                 _run(*self.command, "nft", part)
 
     def congest(self, bits_per_s: int) -> None:
-        """What is sent beyond that waits up to two seconds, and is lost then."""
+        """Limits the bandwidth; packets beyond it wait for up to two seconds, and are then lost."""
         shape = f"tc qdisc add dev eth0 root tbf rate {bits_per_s} burst {_BITS_PER_PICTURE // 8} latency 2s"
         _run(*self.command, *shape.split())
 
@@ -79,11 +79,11 @@ def _run(*command: str) -> None:
 
 @contextmanager
 def network() -> Iterator[Network | None]:
-    """None where this machine does not allow it, which is printed."""
+    """Yields None, and prints the reason, if this machine does not allow it."""
     try:
         made = Network()
     except OSError as error:
-        print(f"no network of its own: {error}; its faults are left out")
+        print(f"no network namespace: {error}; its faults are skipped")
         yield None
         return
     try:

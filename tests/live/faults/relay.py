@@ -1,4 +1,4 @@
-"""Between a camera that sends UDP and who watches it: packets can be lost there, come late, or become noise."""
+"""A relay between a UDP camera and its receiver, which can lose packets, delay them, or turn them into noise."""
 
 import random
 import socket
@@ -11,9 +11,9 @@ from tests.live.cameras import free_port
 
 
 class Relay:
-    """Hands on what comes to `port` to `outlet`, but for a share of it, late, or as noise.
+    """Forwards packets from `port` to `outlet`, with losses, delays or noise.
 
-    loss: share of the packets. late_s: at most, at random; none overtakes another.
+    loss: share of the packets. late_s: the longest delay, which is random; packets keep their order.
     """
 
     def __init__(self, chance: random.Random) -> None:

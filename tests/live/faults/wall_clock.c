@@ -1,5 +1,5 @@
-/* Shifts the clock on the wall of a process by the seconds that a shared file of eight bytes holds. Preloaded.
- * Debian's libfaketime would do, did its clock_nanosleep not refuse what Python's time.sleep asks of it. */
+/* A preloaded library that shifts the wall clock of a process by the seconds in a shared file of eight bytes.
+ * Debian's libfaketime cannot be used: its clock_nanosleep refuses the call of Python's time.sleep. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-"""A clock on the wall that can be set while a process runs, without setting that of the machine."""
+"""A wall clock for some processes that can be set while they run, without changing that of the machine."""
 
 import shutil
 import subprocess
@@ -8,9 +8,9 @@ _SHIM = Path(__file__).with_name("wall_clock.c")
 
 
 class WallClock:
-    """Of the processes that are started with `environment`; time that only goes on is left as it is.
+    """The wall clock of processes that are started with `environment`; their monotonic clock is not changed.
 
-    Raises OSError where there is no C compiler.
+    Raises OSError if there is no C compiler.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -27,6 +27,6 @@ class WallClock:
         self.environment = {"LD_PRELOAD": str(library), "WALL_CLOCK_SHIFT": str(self._shift)}
 
     def set(self, ahead_s: int) -> None:
-        """Of the machine's clock, from now on."""
+        """Sets the difference to the machine's clock, from now on."""
         with self._shift.open("r+b" if self._shift.exists() else "wb") as file:
             file.write(ahead_s.to_bytes(8, "little", signed=True))

@@ -1,4 +1,4 @@
-"""A watch beside a follower, and the webhook that it tells, which can be away."""
+"""A watch of the lake, and its webhook, which can be stopped."""
 
 import http.server
 import json
@@ -16,7 +16,7 @@ from tests.signals import default_signals
 
 
 class Webhook:
-    """Takes hits at `url` while it is up. answers: the status that it gives."""
+    """Receives hits at `url` while it runs. answers: the HTTP status of its answers."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -52,7 +52,7 @@ class Webhook:
 
 
 class WatchProcess:
-    """`regionlake watch` for whatever is seen anywhere, with a webhook. Hits older than `give_up_s` are given up."""
+    """`regionlake watch` for every new keyframe, with a webhook. Hits older than `give_up_s` are given up."""
 
     give_up_s: ClassVar[float] = 10.0
 
@@ -79,7 +79,7 @@ class WatchProcess:
         return Counter(letter["hit"]["id"] for letter in _lines(self._letters))
 
     def settled(self, *, most_s: float = 60.0) -> None:
-        """Until there is a new hit, and all were delivered or given up."""
+        """Waits until there is a new hit, and all were delivered or given up."""
         before, until = len(self.hits), time.monotonic() + most_s
         while len(hits := self.hits) <= before or set(hits) != {*self._webhook.taken, *self.given_up}:
             assert self.process.poll() is None, f"the watch ended; {self.log()}"
@@ -87,19 +87,19 @@ class WatchProcess:
             time.sleep(0.2)
 
     def end(self) -> str:
-        """Asks it to end, and looks whether each hit was told once. A line about it."""
+        """Ends the watch, and checks that each hit was reported once. Returns a line about it."""
         self.process.terminate()
         assert self.process.wait(60) in (0, 130, 143), self.log()
         self._log.close()
         taken, given_up, hits = self._webhook.taken, self.given_up, self.hits
         assert set(hits.values()) <= {1}, hits.most_common(3)
-        told = taken + given_up
-        assert set(told.values()) <= {1}, told.most_common(3)
-        # the last may wait: it is sent when the watch is started again
-        assert set(told) <= set(hits)
+        reported = taken + given_up
+        assert set(reported.values()) <= {1}, reported.most_common(3)
+        # the last hit may wait: it is sent when the watch is started again
+        assert set(reported) <= set(hits)
         return (
-            f"watch: {len(hits)} hits, each once; {len(taken)} taken by the webhook, {len(given_up)} given up, "
-            f"{len(hits) - len(told)} kept for the next start"
+            f"watch: {len(hits)} hits, each once; {len(taken)} received by the webhook, {len(given_up)} given up, "
+            f"{len(hits) - len(reported)} kept for the next start"
         )
 
     def kill(self) -> None:
