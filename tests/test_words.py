@@ -1,10 +1,11 @@
-"""The check of words: catches one that finds nothing, or that takes code for prose."""
+"""The words of the product. Catches private words in what people read, and a check that finds nothing or takes code for
+prose."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.words import find_words, read_rules
+from tests.words import ROOT, find_words, product, read_rules
 
 SOURCE = '''"""What a feed told."""
 
@@ -37,3 +38,13 @@ def test_words_are_found_with_their_lines(
     (tmp_path / name).write_text(text)
     found = [(line, word) for line, word, _ in find_words(tmp_path / name, read_rules())]
     assert sorted(found) == expected
+
+
+def test_the_product_has_none_of_these_words() -> None:
+    rules = read_rules()
+    found = [
+        f"{path.relative_to(ROOT)}:{line}: {word} → {rule.instead}"
+        for path in product()
+        for line, word, rule in find_words(path, rules)
+    ]
+    assert not found, "\n".join(found)

@@ -61,7 +61,7 @@ def test_it_goes_on_where_0_1_0_was_stopped_and_keeps_the_plan_from_then_on(old:
     assert states == {"complete": 4, "quarantined": 1}
     assert set(read_plans(lake)) == {stored.legacy_hash}  # a source keeps the hash under which it was begun
     assert read_plans(lake)[stored.legacy_hash or ""].toml == stored.toml
-    # what 0.1.0 wrote is still there as it was: nothing was written anew to migrate it
+    # the files of 0.1.0 are unchanged: nothing was rewritten to migrate them
     assert before.items() <= files_of(old / "lake").items()
 
 

@@ -14,8 +14,10 @@ PIECES = 4
 
 
 def write(folder: str, opened: Connection | None = None) -> None:
-    """Commits all that is still to be done, by segments; fragments joined often, by the writer and beside it. Tells
-    `opened` when it begins."""
+    """Commits the remaining segments, while fragments are often joined, by the writer and in a thread.
+
+    opened: a message is sent to it when the commits begin.
+    """
     lake = Lake.create_or_open(folder, SPACE)
     with Committer(lake, plan=stored(), fold_shots=fold_shots) as writer:
         if opened is not None:

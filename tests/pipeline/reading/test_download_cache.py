@@ -26,7 +26,7 @@ def put(address: str, content: bytes) -> None:
 
 
 class Web(http.server.ThreadingHTTPServer):
-    """Serves a folder, counts what was fetched, and tells of each file what `tells` names."""
+    """Serves a folder, counts the requests, and sends the headers that `tells` names."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(("127.0.0.1", 0), partial(WebHandler, directory=folder))
@@ -90,7 +90,7 @@ def test_http_files_are_fetched_once(web: Web, tmp_path: Path) -> None:
     [
         ({"ETag"}, b"B.MP4", 0),
         ({"Last-Modified"}, b"B.MP4", 3600),
-        ({"Last-Modified"}, b"longer", 0),  # within the second that Last-Modified can tell
+        ({"Last-Modified"}, b"longer", 0),  # within one second, the resolution of Last-Modified
         ({"ETag", "Last-Modified"}, b"B.MP4", 0),
     ],
 )

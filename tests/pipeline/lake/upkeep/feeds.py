@@ -33,14 +33,14 @@ class Recording(World):
         )
 
     def announced(self) -> Source:
-        """As it is known while it goes on: longer than it becomes."""
+        """The source as registered while it is recorded, which is longer than the recording becomes."""
         return replace(self.source, span=Span(0, 10 * self.length))
 
     def rows_at(self, segment: Segment) -> SegmentRows:
         return self.rows(Segment(self.announced(), segment.span, segment.id), patches=True)
 
     def record(self, writer: Committer, *, pieces: int = 10, lost: tuple[int, ...] = ()) -> None:
-        """Commits it piece by piece, and ends it. lost: numbers of the pieces that failed."""
+        """Commits it in `pieces` segments, and completes it. lost: numbers of the segments that failed."""
         for number, segment in enumerate(self.segments(pieces)):
             if number in lost:
                 gone = Segment(self.announced(), segment.span, segment.id)

@@ -109,7 +109,7 @@ def test_a_file_is_as_old_as_its_ingest(open_writer: OpenWriter) -> None:
         assert (
             Upkeep(writer, UpkeepConfig(max_age=timedelta(hours=1)), time=SimulatedTime(later)).run_pass().removed == 1
         )
-        assert writer.register(filmed_long_ago.source) == [filmed_long_ago.source.span]  # it can be ingested anew
+        assert writer.register(filmed_long_ago.source) == [filmed_long_ago.source.span]  # it can be ingested again
 
 
 def test_of_a_pinned_recording_the_pinned_shots_stay_whole(lake: Lake, open_writer: OpenWriter) -> None:
@@ -122,7 +122,7 @@ def test_of_a_pinned_recording_the_pinned_shots_stay_whole(lake: Lake, open_writ
         assert check(lake).problems == ()
         again = Upkeep(writer, TWO_HOURS, time=noon()).run_pass()
         assert (again.removed, again.trimmed) == (0, 0)
-        # what is gone is not asked for again
+        # the removed spans count as done, and are not requested again
         assert writer.done_spans(PINNED.source.id) == [Span(0, 30), Span(30, 40), Span(50, 60), Span(60, 100)]
     kept = lake.read("frames", where=f"source_id = '{PINNED.source.id}'").sort_by("pts")
     assert kept.equals(before.sort_by("pts"))  # thumbnails too

@@ -141,7 +141,7 @@ def test_a_step_that_fails_is_told_and_the_others_go_on(
 def test_fragments_that_are_changed_meanwhile_are_left_to_the_next_pass(
     lake: Lake, open_writer: OpenWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As large ones are, which are joined while commits go on."""
+    """Fragments are treated like large ones, which are joined while commits continue."""
     monkeypatch.setattr("pipeline.lake.upkeep.compaction._AT_ONCE_BYTES", 0)
     with open_writer() as writer:
         Recording(0).record(writer)

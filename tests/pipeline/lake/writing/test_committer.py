@@ -140,7 +140,7 @@ def test_a_failure_is_kept_until_it_is_made_good(state: str, lake: Lake, open_wr
     with open_writer() as writer:
         writer.register(WORLD.source)
         writer.commit([WORLD.rows(first)])
-        for _ in range(2):  # told twice, noted once
+        for _ in range(2):  # reported twice, recorded once
             writer.fail(second, state=state, error="a broken stream")  # type: ignore[arg-type]
         writer.fail(first, state=state, error="too late")  # type: ignore[arg-type]
     rows = {row["id"]: (row["state"], row["error"]) for row in lake.read("segments").to_pylist()}
@@ -201,7 +201,9 @@ def test_shots_that_cannot_be_folded_cost_their_source_alone(lake: Lake) -> None
     assert state_of(lake) == ["open"]
     with Committer(lake, plan=stored(), fold_shots=broken) as writer:  # it opens again
         assert writer.register(World(1).source) != []
-    with Committer(lake, plan=stored(), fold_shots=fold_shots) as writer:  # mended: what was left open is finished
+    with Committer(
+        lake, plan=stored(), fold_shots=fold_shots
+    ) as writer:  # the cause is repaired: the source that was not complete is completed
         assert writer.register(WORLD.source) == []
     assert "complete" in state_of(lake)
     assert check(lake).problems == ()
@@ -296,8 +298,8 @@ def test_a_path_that_never_gave_rows_takes_other_bytes(before: str, lake: Lake, 
     assert set(lake.read("segments")["state"].to_pylist()) == {"done"}
 
 
-def test_two_sources_of_one_path_are_named_and_mended(lake: Lake, open_writer: OpenWriter) -> None:
-    """As lakes of before have them."""
+def test_two_sources_of_one_path_are_named_and_repaired(lake: Lake, open_writer: OpenWriter) -> None:
+    """Lakes of earlier versions may have such sources."""
     with open_writer() as writer:
         for world in (World(1), WORLD):
             writer.commit([world.rows(s) for s in world.segments()])

@@ -19,7 +19,7 @@ MANY_STEPS = 12  # more than a commit has changes of tables
 
 
 class Stepped:
-    """Runs a commit in a thread that goes on by one change of a table at a time."""
+    """Runs a commit in a thread that advances by one change of a table at a time."""
 
     def __init__(self, writer: Committer, commit: Callable[[], object]) -> None:
         self._go, self._stands = Event(), Event()
@@ -70,7 +70,7 @@ class WriterSteps(SimulatedTime):
 
 
 class SteppingLake(Lake):
-    """A reader during whose work the writer goes on: by a step with every `every`-th look at a table."""
+    """A reader during whose reads the writer advances: by one step at every `every`-th access to a table."""
 
     stepped: Stepped
     every: int

@@ -42,7 +42,7 @@ def tracks(lake: Lake) -> dict[str, str | None]:
 def test_tracks_do_not_depend_on_segments_nor_on_their_order(lake: Lake, other: Lake) -> None:
     whole, cut = fill(lake, 1), fill(other, 5, backwards=True)
     found = tracks(whole)
-    assert len(set(found.values())) < len(found) / 2, "some go on"
+    assert len(set(found.values())) < len(found) / 2, "some tracks continue"
     assert compare(whole, cut) == ()
     assert check(cut).problems == ()
 
