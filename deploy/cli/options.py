@@ -95,7 +95,7 @@ def chosen_plan(
 ) -> "Plan":
     """The default plan, changed by the file, then by --set, then by the flags that have a name of their own.
 
-    regions: stands in for the default of these settings.
+    regions: replaces the default of the settings of region vectors.
     """
     from pipeline.plan.plan_file import load_plan
 

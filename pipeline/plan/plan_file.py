@@ -22,7 +22,7 @@ def load_plan(
 ) -> Plan:
     """The default plan, changed by a TOML file and then by `key.path=value` overrides (values as in TOML).
 
-    regions: stands in for the default of these settings.
+    regions: replaces the default of the settings of region vectors.
     Raises PlanError naming the key that is unknown or has a wrong value.
     """
     settings: dict[str, object] = {} if regions is None else {"regions": asdict(regions)}

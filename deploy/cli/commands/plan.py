@@ -101,7 +101,7 @@ def _print_plan(stored: "StoredPlan", sources: int, read: "LakePlan") -> None:
 
 
 def _options(omitted: Mapping[str, object]) -> list[str]:
-    """The options of `regionlake ingest` that set them."""
+    """The options of `regionlake ingest` that set the omitted settings."""
     options: list[str] = []
     for key, value in omitted.items():
         if key == "model":
