@@ -286,7 +286,7 @@ def test_two_watchers_do_not_share_a_state(lake: Lake, tmp_path: Path) -> None:
 
 def test_watches_that_cannot_begin_are_refused(lake: Lake, tmp_path: Path) -> None:
     state = WatchState(tmp_path / "watch.sqlite")
-    with pytest.raises(PlanError, match="names of their own"):
+    with pytest.raises(PlanError, match="different names"):
         watcher(lake, tmp_path, (CAR, CAR), state=state)
     watcher(lake, tmp_path, (CAR,), state=state)
     watcher(lake, tmp_path, (replace(CAR, threshold=0.1),), since="start", state=state)

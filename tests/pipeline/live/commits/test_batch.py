@@ -102,7 +102,7 @@ def test_a_batch_of_another_release_is_set_aside_and_named(tmp_path: Path, caplo
         archive.writestr("batch.json", json.dumps({"version": 99}))
     spool = Spool(tmp_path)
     assert not len(spool)
-    assert "of version 99, this release reads 1" in caplog.text
+    assert "has version 99, this release reads 1" in caplog.text
     spool.append(full_batch())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["000000000004.unreadable", "000000000005.zip"]
 
