@@ -31,10 +31,10 @@ def test_entries_come_by_name_in_the_order_of_the_file(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("[doors", "cannot be read"),
-        ("[windows.north]\nwidth = 2", r"has windows; it should hold \[doors.NAME\] tables alone"),
+        ("[windows.north]\nwidth = 2", r"has windows; it should contain \[doors.NAME\] tables only"),
         ("[doors.north]\nheight = 2", "height"),
         ("[doors.north]\nwidth = 'wide'", "doors.*north"),
-        ("doors = 3", "has doors = 3; it should hold"),
+        ("doors = 3", "has doors = 3; it should contain"),
         ("doors.north = 3", "doors.*north"),
     ],
 )
