@@ -9,7 +9,7 @@ TemplateOption = Annotated[
     list[str] | None,
     typer.Option(
         metavar="TEMPLATE",
-        help="Put TEXT into this sentence at {}; repeatable. By default the sentences of the model.",
+        help="Put TEXT into this sentence at {}; several are averaged. By default the sentences of the model.",
         show_default=False,
     ),
 ]
