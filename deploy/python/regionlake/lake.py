@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from pipeline.lake.audit.check import CheckReport
     from pipeline.lake.audit.lake_status import LakeStatus
+    from pipeline.plan.plan import Plan
     from schemas.tables import TableName
 
 P = ParamSpec("P")
@@ -111,6 +112,27 @@ class Lake:
         from pipeline.lake.audit.check import check
 
         return check(self._lake)
+
+    @property
+    def plan(self) -> "Plan":
+        """The plan of most of its sources, with which `ingest` adds more of them.
+
+        Class paths, and models and other files that a lake names, are omitted; see `regionlake plan --lake`.
+        Raises LakeError if the lake stores no plan: it has no sources, or RegionLake 0.1.0 ingested them.
+
+        >>> lake.plan.model
+        'everyday'
+        """
+        from pipeline.lake.plans import read_plans
+        from pipeline.lake.plans_in_use import plans_in_use
+        from pipeline.plan.lake_plan import read_lake_plan
+        from schemas.errors import LakeError
+
+        stored = read_plans(self._lake)
+        for hash, _ in plans_in_use(self._lake):
+            if hash in stored:
+                return read_lake_plan(stored[hash].toml).plan
+        raise LakeError(f"the lake {self.uri} stores no plan: it has no sources, or RegionLake 0.1.0 ingested them")
 
     @property
     def uri(self) -> str:
