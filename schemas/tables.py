@@ -68,7 +68,7 @@ def sources_schema() -> pa.Schema:
             pa.field("source", pa.string(), nullable=False),
             pa.field("kind", pa.string()),
             pa.field("plan", pa.string(), nullable=False),
-            pa.field("state", pa.string(), nullable=False),  # open, complete, quarantined
+            pa.field("state", pa.string(), nullable=False),  # open, complete, quarantined, removing
             pa.field("error", pa.string()),
             pa.field("time_base_num", pa.int64()),
             pa.field("time_base_den", pa.int64()),
@@ -100,7 +100,8 @@ def segments_schema() -> pa.Schema:
             pa.field("plan", pa.string(), nullable=False),
             pa.field("start", pa.int64(), nullable=False),
             pa.field("stop", pa.int64(), nullable=False),
-            pa.field("state", pa.string(), nullable=False),  # writing, done, failed, quarantined
+            # writing, done, failed, quarantined, removing, removed
+            pa.field("state", pa.string(), nullable=False),
             pa.field("error", pa.string()),
             pa.field("frames_decoded", pa.int64(), nullable=False),
             pa.field("near_duplicates", pa.int64(), nullable=False),
@@ -194,12 +195,9 @@ def plans_schema() -> pa.Schema:
     """One row per plan that made rows of the lake, written before the first of those rows."""
     return _versioned(
         [
-            pa.field(
-                "id", pa.string(), nullable=False
-            ),  # its hash, as in the column `plan` of `sources` and `segments`
-            pa.field(
-                "settings", pa.string(), nullable=False
-            ),  # JSON of the settings that rows depend on; the hash is computed from it
+            pa.field("id", pa.string(), nullable=False),  # its hash, as in `plan` of `sources` and `segments`
+            # JSON of the settings that rows depend on; the hash is computed from it
+            pa.field("settings", pa.string(), nullable=False),
             pa.field("toml", pa.string(), nullable=False),  # the plan's file
             pa.field("version", pa.string(), nullable=False),  # of the RegionLake that wrote the row
             pa.field("written_at", _TIME, nullable=False),

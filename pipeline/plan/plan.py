@@ -64,10 +64,10 @@ def _model_weights(name: str) -> Setting:
 class Plan:
     """All settings of an ingest. `hash` covers those that determine rows, and not `run` and `live`.
 
-    model: name of a model card (`regionlake models`).
+    model: a name from `regionlake models`, a checkpoint by folder or hub id, or a class path.
     patches: whether the dense grid of patch vectors of each keyframe is stored as well.
     detail: how the details of a keyframe are fused into one vector, for searches by `detail`.
-    representatives: how the patches of a keyframe are reduced to a few vectors, for searches by `parts`.
+    representatives: how the patches of a keyframe are reduced to a few vectors, for searches by `representatives`.
     """
 
     model: str = field(default="everyday", metadata=weights(_model_weights))

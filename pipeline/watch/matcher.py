@@ -28,7 +28,7 @@ def with_targets(watches: Sequence[Watch], lake: Lake, encoder: Encoder | None) 
     if encoder is not None and lake.column_of(encoder.space) != "vector":
         raise ModelError(
             f"new rows of {lake.uri} have vectors of {lake.space}; those of {encoder.space.model} are filled in later: "
-            "watch without --model"
+            "watch with the model of the lake"
         )
     target_of = TargetMaker(encoder, lake=lake)
     return [(watch, target_of(watch.query)) for watch in watches]

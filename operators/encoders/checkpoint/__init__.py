@@ -1,0 +1,1 @@
+"""Encoders that run a checkpoint: those of `transformers`, open_clip and OpenAI, each family in its own way."""

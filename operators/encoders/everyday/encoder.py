@@ -25,7 +25,6 @@ from schemas.frames import ImageArray
 from schemas.vectors import FeatureMap, VectorArray, VectorSpace
 
 WEIGHTS = Path(__file__).parent / "weights" / "head.safetensors"
-EVERYDAY_CARD = Path(__file__).parent / "MODEL_CARD.md"
 DIMENSION = 768
 INPUT_PX = 224
 MAP_SHORT_SIDE_PX = 448
