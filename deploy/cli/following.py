@@ -55,9 +55,8 @@ def follow(
     lines = Throttle()
     latest: FollowStatus | None = None
     if "REGIONLAKE_LOG" not in os.environ:
-        logging.getLogger("pipeline.live").setLevel(
-            logging.INFO
-        )  # the log of a service says what happened to its feeds
+        # the log of a service says what happened to its feeds
+        logging.getLogger("pipeline.live").setLevel(logging.INFO)
 
     def on_status(status: "FollowStatus") -> None:
         nonlocal latest
@@ -90,9 +89,8 @@ def _engine(name: Literal["local", "ray"], lake: str, plan: "Plan", upkeep: "Upk
     if name == "local":
         share_heaps()  # like open_committer_with_upkeep, and before models start threads of their own
         return LocalLiveEngine(plan, make_writer)
-    from pipeline.live.engines.live_ray_engine import (
-        RayLiveEngine,  # importing Ray takes a second, which local runs save
-    )
+    # importing Ray takes a second, which local runs save
+    from pipeline.live.engines.live_ray_engine import RayLiveEngine
 
     return RayLiveEngine(plan, make_writer, on_this_node=folder is not None)
 

@@ -64,9 +64,8 @@ def ingest(
 def _engine(name: EngineName, plan: Plan, lake: str) -> Engine:
     if name == "local":
         return LocalEngine(plan, partial(open_committer, lake, plan))
-    from pipeline.ingest.engines.ray_engine import (
-        RayEngine,  # importing Ray takes a second, which local runs need not wait for
-    )
+    # importing Ray takes a second, which local runs need not wait for
+    from pipeline.ingest.engines.ray_engine import RayEngine
 
     return RayEngine(plan, partial(open_committer, lake, plan), on_this_node=local_folder(lake) is not None)
 

@@ -141,9 +141,8 @@ def _run(
 
 def _outcomes(works: Sequence[ReembedWork], plan: Plan, engine: EngineName) -> Iterator[NewVectors | Failure]:
     if engine == "ray":
-        from pipeline.reembed.ray_engine import (
-            run_on_ray,  # importing Ray takes a second, which local runs need not wait for
-        )
+        # importing Ray takes a second, which local runs need not wait for
+        from pipeline.reembed.ray_engine import run_on_ray
 
         yield from run_on_ray(works, plan)
         return

@@ -72,9 +72,8 @@ def watch(
         title, watches = _slug(queries.stem), read_watches(queries)
     else:
         if "image" in query_fields:
-            query_fields["image"] = str(
-                Path(query_fields["image"]).absolute()
-            )  # found wherever the watch is started again
+            # found wherever the watch is started again
+            query_fields["image"] = str(Path(query_fields["image"]).absolute())
         query = Query(**query_fields)
         title = name or _slug(query.text or Path(query_fields.get("image", "")).stem or query.frame or "box")
         watches = [_watch(title, query, threshold, cooldown_s=cooldown)]
