@@ -1,7 +1,6 @@
 """Finds a model by its name, and loads it."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from operators.checkpoints.files import is_checkpoint
 from operators.encoders.card import ModelCard
@@ -84,11 +83,6 @@ def load_encoder(
     if config is None:
         return load_checkpoint(name, threads=threads, templates=templates)
     return config.build(threads=threads, templates=templates)
-
-
-def default_cache_dir() -> Path:
-    """`~/.cache/regionlake`. Its files can be deleted; they are made again when they are needed."""
-    return Path.home() / ".cache" / "regionlake"
 
 
 def _registered(name: str, *, class_paths: bool) -> EncoderConfig | None:

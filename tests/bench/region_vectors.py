@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from operators.encoders.catalogue import default_cache_dir
+from deploy.cli.commands.lab.options import default_cache_dir
 from operators.encoders.everyday.backbone import Backbone
 from operators.encoders.everyday.encoder import EverydayEncoder
 from operators.encoders.everyday.names import classifier_names

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 def models(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Describe these: names, folders, files, hub ids or package.module:Class.", show_default=False),
+        typer.Argument(
+            help="Describe these: names, folders, files, hub ids or package.module:Class.", show_default=False
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

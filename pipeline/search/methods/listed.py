@@ -7,9 +7,9 @@ from pipeline.search.boxed_vectors import BoxedVectors
 from pipeline.search.candidates import Candidates
 from pipeline.search.frame_scores import FrameScores
 from pipeline.search.memory.listed_vectors import ListColumn, ListedVectors
-from pipeline.search.memory.stored_grids import no_patches, require_space
 from pipeline.search.methods.boxed import require_meaning, scores_of
 from pipeline.search.methods.method import RankingRequest, SearchState
+from pipeline.search.methods.stored_grids import no_patches, require_space
 from schemas.boxes import FloatArray
 from schemas.errors import QueryError
 from schemas.patches import cell_boxes

@@ -15,8 +15,8 @@ from operators.patch_matching.region_match import RegionMatch, match_region
 from operators.patch_matching.voting import votes
 from pipeline.lake import sql
 from pipeline.search.frame_scores import FrameScores
-from pipeline.search.memory.stored_grids import no_patches, read_grids, require_space
 from pipeline.search.methods.method import RankingRequest, SearchState
+from pipeline.search.methods.stored_grids import no_patches, read_grids, require_space
 from schemas.boxes import Boxes, FloatArray
 from schemas.errors import QueryError
 from schemas.patches import PatchGrid

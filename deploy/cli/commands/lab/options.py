@@ -36,6 +36,11 @@ WeightsOption = Annotated[
 ]
 
 
+def default_cache_dir() -> Path:
+    """`~/.cache/regionlake`. Its files can be deleted; they are made again when they are needed."""
+    return Path.home() / ".cache" / "regionlake"
+
+
 def coco_folders_of(named: Sequence[Path]) -> tuple[Path, ...]:
     """The data folders that the values of --data name."""
     from pipeline.lab.datasets.coco_pictures import coco_folders

@@ -5,7 +5,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from deploy.cli.commands.lab.options import CocoFoldersOption, ThreadsOption, WeightsOption, coco_folders_of
+from deploy.cli.commands.lab.options import (
+    CocoFoldersOption,
+    ThreadsOption,
+    WeightsOption,
+    coco_folders_of,
+    default_cache_dir,
+)
 from deploy.cli.options import LakeOption, ModelOption
 from deploy.cli.output import console
 from deploy.cli.progress import shown_count
@@ -24,7 +30,6 @@ def everyday(
     threads: ThreadsOption = 2,
 ) -> None:
     """Train the head of the embedded model."""
-    from operators.encoders.catalogue import default_cache_dir
     from pipeline.lab.training.everyday.train import TrainConfig, train_everyday
 
     folders = coco_folders_of(data)
@@ -67,7 +72,7 @@ def detail(
     If it is interrupted, the same command continues the training.
     """
     from operators.detailclip.cover import CoverConfig
-    from operators.encoders.catalogue import DEFAULT_MODEL, default_cache_dir
+    from operators.encoders.catalogue import DEFAULT_MODEL
     from operators.proposals.models.coco_classes import COCO_CLASSES
     from pipeline.lab.training.detailclip.fit import DetailFitConfig
     from pipeline.lab.training.detailclip.train import TrainDetailConfig, train_detail

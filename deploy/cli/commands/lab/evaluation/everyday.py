@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deploy.cli.commands.lab.evaluation.table import figures, share
-from deploy.cli.commands.lab.options import CocoFoldersOption, ThreadsOption, coco_folders_of
+from deploy.cli.commands.lab.options import CocoFoldersOption, ThreadsOption, coco_folders_of, default_cache_dir
 from deploy.cli.options import JsonOption
 from deploy.cli.output import console, print_json
 from deploy.cli.progress import shown_steps
@@ -35,7 +35,6 @@ def everyday(
 
     Each picture is scored by a head that was trained without it.
     """
-    from operators.encoders.catalogue import default_cache_dir
     from pipeline.lab.evaluation.everyday import EverydayEvaluation, evaluate_everyday
 
     config = EverydayEvaluation(coco_folders_of(data), videos or data[0], default_cache_dir(), threads=threads)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from deploy.cli.commands.lab.evaluation.table import dash, figures
-from deploy.cli.commands.lab.options import CocoFoldersOption, ThreadsOption, coco_folders_of
+from deploy.cli.commands.lab.options import CocoFoldersOption, ThreadsOption, coco_folders_of, default_cache_dir
 from deploy.cli.options import JsonOption
 from deploy.cli.output import console, print_json
 from deploy.cli.progress import shown_steps
@@ -25,7 +25,6 @@ def representatives(
 
     Pictures are searched by class names, with heads that were trained without these pictures.
     """
-    from operators.encoders.catalogue import default_cache_dir
     from pipeline.lab.evaluation.representatives import RepresentativesEvaluation, evaluate_representatives
 
     config = RepresentativesEvaluation(
