@@ -18,6 +18,7 @@ VIDEO_SUFFIXES = frozenset(
     ".mp4 .m4v .mov .mkv .webm .avi .ts .m2ts .mts .mpg .mpeg .wmv .flv .3gp .ogv .mxf .h264 .h265 .hevc".split()
 )
 MEDIA_SUFFIXES = PICTURE_SUFFIXES | VIDEO_SUFFIXES
+NO_MEDIA = "contains no video or picture"  # of the failure of an empty folder, by which a follower recognises it
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def find_sources(names: Sequence[str]) -> Iterator[Location | Failure]:
         try:
             found = _find_remote(name) if is_remote(name) else _find_local(name)
             if not found:
-                raise SourceError(f"{name}: contains no video or picture; RegionLake looks for {_suffixes()}")
+                raise SourceError(f"{name}: {NO_MEDIA}; RegionLake looks for {_suffixes()}")
         except Exception as error:  # fsspec's backends raise their own errors (botocore: no credentials)
             yield Failure(public_uri(name), public_reason(error, name))
             continue

@@ -14,7 +14,7 @@ from pipeline.live.feeds.feed_status import FeedState, FeedStatus
 from pipeline.plan.plan import Plan
 from pipeline.reading.reader_process import ReaderProcess
 from pipeline.reading.segments import split_source
-from pipeline.reading.sources import Failure, Location, find_sources
+from pipeline.reading.sources import NO_MEDIA, Failure, Location, find_sources
 from pipeline.runtime.threads import REAL_THREADS, Threads
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.clock import Span
@@ -30,7 +30,8 @@ class FolderFeed:
     """Ingests files below a folder as `regionlake ingest` does, each once it has not changed for `settle_s`.
 
     register: registers a source in the lake; returns the spans that are still to be read, and raises PlanConflictError.
-    refuse: records a file that cannot be read. Both are called in a thread of this feed, and wait for the lake.
+    refuse: records a file that cannot be read. Both are called in a thread of this feed, and wait for the lake; where
+        they raise LakeError, the file is looked at again.
     Files are read only as fast as the models process them, so that nothing is shed.
     """
 
@@ -143,7 +144,7 @@ class FolderFeed:
         self._enter("live" if self._folder.is_dir() else "stalled")
         for location in find_sources([str(self._folder)]):
             if isinstance(location, Failure):
-                if self._folder.is_dir() and "holds no video" in location.error:
+                if self._folder.is_dir() and NO_MEDIA in location.error:
                     continue  # yet
                 self._status = replace(self._status, last_error=location.error)
                 continue
@@ -158,13 +159,14 @@ class FolderFeed:
 
     def _ingest(self, location: Location) -> None:
         try:
-            source = self._reader.probe(location)
+            try:
+                source = self._reader.probe(location)
+            except SourceError as error:
+                if not self._stopped:
+                    self._status = replace(self._status, last_error=str(error))
+                    self._refuse(Failure(location.uri, str(error)))
+                return
             todo = self._register(source)
-        except SourceError as error:
-            if not self._stopped:
-                self._status = replace(self._status, last_error=str(error))
-                self._refuse(Failure(location.uri, str(error)))
-            return
         except PlanConflictError as error:
             self._status = replace(self._status, last_error=str(error))
             return

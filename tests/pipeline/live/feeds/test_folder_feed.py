@@ -1,6 +1,8 @@
-"""Catches a folder whose half-written files are ingested, or files twice, or that ends with a lake out of reach."""
+"""Catches a folder whose half-written files are ingested, or files twice, or that ends with a lake out of reach; and an
+empty folder that is reported as an error."""
 
 import os
+import time
 from pathlib import Path
 
 from pipeline.ingest.packets import FramePacket
@@ -55,5 +57,29 @@ def test_a_file_is_taken_once_when_it_is_at_rest_and_again_when_the_lake_is_back
     os.utime(folder / "bad.mp4", (1, 1))  # as good as another file: it is looked at again
     wait_until(lambda: len(refused) == 2)
     assert len(registered) == 1
+    feed.stop()
+    wait_until(lambda: feed.ended)
+
+
+def test_an_empty_folder_has_no_error_and_a_refusal_is_repeated_when_the_lake_is_back(tmp_path: Path) -> None:
+    folder = tmp_path / "dropped"
+    folder.mkdir()
+    away = [LakeError("the disk is full")]
+    refused: list[Failure] = []
+
+    def refuse(failure: Failure) -> None:
+        if away:
+            raise away.pop()
+        refused.append(failure)
+
+    feed = FolderFeed("yard", folder, Plan(), register=lambda source: [source.span], refuse=refuse, settle_s=0.0)
+    wait_until(lambda: feed.status().state == "live")
+    time.sleep(0.2)  # it has looked
+    assert feed.status().last_error is None
+
+    (folder / "bad.mp4").write_text("no video")
+    wait_until(lambda: bool(refused))
+    assert not away
+    assert feed.status().state == "live"
     feed.stop()
     wait_until(lambda: feed.ended)
