@@ -14,7 +14,7 @@ class ProposerConfig(Protocol):
     """The settings of a proposer: a frozen dataclass with a default for every field, which a plan can write as TOML.
 
     name: lower-case letters, digits and hyphens. It names the table of settings in a plan, `[proposals.open_set]` for
-        "open-set", and is stored with the regions.
+        "open-set". Regions state their `Proposals.proposer`, which may say more: "grid-2".
     makes_masks: whether regions have masks.
 
     A field with the metadata `weights()` names a model: on Ray the proposer then requests a share of a GPU, and the
