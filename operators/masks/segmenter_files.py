@@ -51,8 +51,3 @@ def find_segmenter(name: str) -> tuple[Path, Family]:
     if family is None:
         raise ModelError(f"{name} is a {model_type} model and takes no prompts; known are {', '.join(FAMILIES)}")
     return folder, family
-
-
-def segmenter_kind(name: str) -> str:
-    """The kind of a segmenter: "sam2", "sam3", "edgetam" or "sam". Raises ModelError as `find_segmenter` does."""
-    return find_segmenter(name)[1].kind

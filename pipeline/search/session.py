@@ -22,7 +22,8 @@ class SearchSession:
         self._searcher: Searcher | None = None
 
     def search(self, query: Query) -> SearchResult:
-        """Answers a query as Searcher.search does. `took_ms` excludes loading the model.
+        """Answers a query as Searcher.search does. `took_ms` excludes loading the model, but for what the model itself
+        loads with its first picture.
 
         Raises ModelError where the model cannot be loaded, or the lake has no vectors of it.
         """

@@ -91,9 +91,8 @@ class Detector:
 
         with torch.inference_mode():
             outputs = self._loaded.model(pixel_values=self._loaded.pixels(images))
-            more = (
-                {"top_k": outputs.logits.shape[1]} if self._loaded.kind == "rf_detr" else {}
-            )  # as in its own processor
+            # as in its own processor
+            more = {"top_k": outputs.logits.shape[1]} if self._loaded.kind == "rf_detr" else {}
             results = self._loaded.processor.post_process_object_detection(
                 outputs, threshold=self.config.least_score, **more
             )

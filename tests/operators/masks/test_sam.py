@@ -23,7 +23,7 @@ from PIL import Image
 from operators.masks import sam
 from operators.masks.rle import decode_mask
 from operators.masks.sam import Embedding, PromptedMasks, Segmenter, load_segmenter
-from operators.masks.segmenter_files import segmenter_kind
+from operators.masks.segmenter_files import find_segmenter
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError, ModelError
 from tests.segmenters import KINDS, PADDED_PIXELS, PIXELS, SIDE_PX, Segmenters
@@ -228,7 +228,7 @@ def test_no_frames_and_no_prompts_give_no_masks(segmenter: Get) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_segmenter_is_called_after_its_family(kind: str, segmenters: Segmenters, segmenter: Get) -> None:
     expected = kind.removesuffix("_video").removesuffix("_tracker")
-    assert segmenter(kind).kind == segmenter_kind(str(segmenters(kind))) == expected
+    assert segmenter(kind).kind == find_segmenter(str(segmenters(kind)))[1].kind == expected
     assert isinstance(segmenter(kind).embed([WIDE]), Embedding)
 
 
@@ -240,7 +240,7 @@ def test_what_is_no_segmenter_is_refused_with_the_reason(tmp_path: Path, segment
     t.Dinov2Config().save_pretrained(tmp_path)
     (tmp_path / "model.safetensors").touch()
     with pytest.raises(ModelError, match=r"is a dinov2 model and takes no prompts; known are sam, sam2, "):
-        segmenter_kind(str(tmp_path))
+        find_segmenter(str(tmp_path))
     t.Sam2Config().save_pretrained(tmp_path)
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(ModelError, match=r"has no model.safetensors"):
@@ -257,4 +257,4 @@ def test_an_encoder_of_a_package_that_is_not_here_is_named(tmp_path: Path, segme
     (tmp_path / "config.json").write_text(json.dumps(config))
     (tmp_path / "model.safetensors").touch()
     with pytest.raises(ModelError, match=r"needs a package that is not installed: .*timm"):
-        segmenter_kind(str(tmp_path))
+        find_segmenter(str(tmp_path))
