@@ -179,6 +179,8 @@ def title(query: Query) -> str:
     wanted = [f"“{query.text}”"] if query.text else []
     if query.picture is not None:
         wanted.append(f"what {Path(query.picture).name if isinstance(query.picture, str) else 'a picture'} shows")
+    elif query.frame is not None:
+        wanted.append("what a keyframe shows")
     what = " and ".join(wanted) or "anything"
     what += f" without {', '.join(f'“{text}”' for text in query.not_text)}" if query.not_text else ""
     where = f" at {', '.join(f'{side:g}' for side in query.box)}" if query.box else ""
