@@ -34,6 +34,11 @@ class SegmentRows:
     regions: pa.Table
     patches: pa.Table | None
 
+    @property
+    def nbytes(self) -> int:
+        """Size in memory; patches take most of it where there are any, some 0.4 MB per keyframe."""
+        return sum(table.nbytes for table in (self.frames, self.regions, self.patches) if table is not None)
+
 
 def thumbnail(image: ImageArray, config: ThumbnailConfig) -> bytes:
     """JPEG of a keyframe. image: uint8 (H, W, 3) RGB."""

@@ -188,7 +188,7 @@ class _Run:
         self._on_progress(self._progress())
 
     def _commit_is_due(self) -> bool:
-        waiting = sum(r.frames.nbytes + r.regions.nbytes for r in self._pending)
+        waiting = sum(rows.nbytes for rows in self._pending)
         return bool(self._pending) and (
             len(self._pending) >= SEGMENTS_PER_COMMIT
             or waiting >= COMMIT_BYTES

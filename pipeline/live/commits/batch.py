@@ -49,7 +49,7 @@ class Batch:
 
     @property
     def nbytes(self) -> int:
-        return sum(rows.frames.nbytes + rows.regions.nbytes for rows in self.rows)
+        return sum(rows.nbytes for rows in self.rows)
 
     @property
     def segments(self) -> list[tuple[Segment, int]]:
