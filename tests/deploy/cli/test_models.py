@@ -13,7 +13,7 @@ def test_models_lists_the_default_and_what_else_loads(called: Run) -> None:
     done = called("models")
     assert "everyday" in done.stdout
     assert "siglip2" in done.stdout
-    assert "checkpoints, not shipped" in done.stdout
+    assert "checkpoints that are not included" in done.stdout
     assert "timm/resnet50x64_clip.openai" in done.stdout
     assert max(len(line) for line in done.stdout.splitlines()) <= 160
 

@@ -128,7 +128,7 @@ def test_the_status_of_a_lake_tells_of_its_feeds(called: Run, lake: Path) -> Non
 
 def test_a_status_of_another_version_is_refused_by_its_name(folder: StateFolder) -> None:
     folder.status.write_text("{}")
-    with pytest.raises(LakeError, match="of another version"):
+    with pytest.raises(LakeError, match="another version of regionlake"):
         folder.read_status()
 
 

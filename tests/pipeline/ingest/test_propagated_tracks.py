@@ -164,7 +164,7 @@ def test_a_model_without_memory_is_refused_before_anything_is_made(
     plan: Plan, segmenters: Segmenters, tmp_path: Path
 ) -> None:
     plan = replace(plan, tracks=TrackConfig(propagation=PropagationConfig(str(segmenters("sam2")))))
-    with pytest.raises(ModelError, match="has no memory to carry masks with"):
+    with pytest.raises(ModelError, match="has no memory to propagate masks with"):
         ingest(["nowhere.mp4"], str(tmp_path / "lake"), plan)
     assert not (tmp_path / "lake").exists()
 
@@ -184,7 +184,7 @@ def test_an_actor_refuses_a_model_at_once_and_says_when_it_has_lost_what_it_foll
     with ray_session():
         import ray
 
-        with pytest.raises(ModelError, match="has no memory to carry masks with"):
+        with pytest.raises(ModelError, match="has no memory to propagate masks with"):
             ActorLinker(PropagationConfig(str(segmenters("sam2"))), cpus=0.25, gpus=0.0)
         linker = ActorLinker(config, cpus=0.25, gpus=0.0)
         assert linker(frames[0]) == []
