@@ -32,12 +32,11 @@ from schemas.sources import Segment, SegmentReport, Source
 from schemas.tables import frames_schema, regions_schema
 from schemas.vectors import VectorSpace, normalise
 from tests.bench.machine import processor
-from tests.pipeline.lake.synthetic import fold_shots, stored
+from tests.pipeline.lake.synthetic import PLAN, fold_shots, stored
 from tests.pipeline.search.drawn import DrawnEncoder
 
 REGIONS_A_FRAME = 64
 FRAMES_A_SEGMENT = 500
-PLAN = "bench"
 # (x0, y0, x1, y1): a small box, and one that most regions overlap
 BOXES = {"small box": (0.1, 0.1, 0.16, 0.2), "large box": (0.2, 0.2, 0.8, 0.8)}
 

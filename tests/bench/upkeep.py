@@ -32,8 +32,7 @@ from schemas.query import Query
 from schemas.sources import Segment, SegmentReport, Source, recording_uri
 from schemas.tables import TABLE_NAMES
 from schemas.vectors import VectorSpace
-from tests.bench.search import PLAN
-from tests.pipeline.lake.synthetic import World, fold_shots, stored
+from tests.pipeline.lake.synthetic import PLAN, World, fold_shots, stored
 from tests.pipeline.search.drawn import DrawnEncoder
 
 RECORDING = 50  # commits

@@ -37,7 +37,7 @@ NUMBERS = st.floats(allow_nan=False)
         (lambda: require.not_empty(cells=()), "cells must hold at least one, got none"),
         (lambda: require.not_all_zero(a=0.0, b=0), "one of a, b must differ from 0, got only zeros"),
         (lambda: require.same_length(ids=[1], boxes=[]), "ids, boxes must be of one length, got 1, 0"),
-        (lambda: require.within("0 to 1", share=0.5), "an interval is written as [0, 1) is, got '0 to 1'"),
+        (lambda: require.within("0 to 1", share=0.5), "an interval is written like [0, 1), got '0 to 1'"),
     ],
 )
 def test_message_names_the_setting_what_is_allowed_and_what_came(check, said):

@@ -165,7 +165,7 @@ def test_a_source_that_is_gone_changed_or_moved_is_named_and_the_others_go_on(
     assert not report.ok
     errors = {Path(f.uri).name: f.error for f in report.failed}
     assert errors.keys() == {"3.mp4", "5.mp4"}
-    assert "other bytes" in errors["3.mp4"]
+    assert "has changed since it was ingested" in errors["3.mp4"]
     assert report.keyframes > 0
     found = reembed(lake, other, names=[str(tmp_path / "moved.mp4"), str(tmp_path / "clips" / "4.mp4")])
     assert (found.failed, found.keyframes > 0, found.skipped > 0) == ([], True, True)

@@ -41,7 +41,7 @@ def test_codes_are_shown_beside_float_vectors(shown: Shown) -> None:
     rows = (CodesRow("float vectors", None, estimate, None, 1.0), CodesRow("itq", estimate, gain, estimate, 0.5))
     codes.show(CodesTable(pictures=3, trained=600, tested=240, objects=1200, rows=rows, gain=gain))
     about, header, floats, itq, last = shown()
-    assert about[:5] == ["3", "pictures;", "bits", "from", "600"]
+    assert about[:6] == ["3", "pictures;", "codes", "trained", "on", "600"]
     assert header == ["codes", "neighbours", "classes", "re-ranked", "100", "of", "float"]
     assert floats == ["float", "vectors", "–", ".500", "[.400,", ".600]", "–", "100.0%"]
     assert itq == ["itq", ".500", "[.400,", ".600]", ".010", ".500", "[.400,", ".600]", "50.0%"]
