@@ -147,7 +147,8 @@ def test_an_interrupted_ingest_ends_cleanly_and_continues(regionlake: Run, tmp_p
                 break
             except subprocess.TimeoutExpired:
                 continue  # on a busy machine, press Ctrl-C again
-    assert process.returncode == 130, said
+    # a further Ctrl-C while Python is leaving ends it by the signal, which a shell shows as 130 too
+    assert process.returncode in (130, -signal.SIGINT), said
     assert "interrupted" in said
     # Python reports an interrupt in a finaliser and continues; the next check then ends the run
     assert "Traceback" not in said or "Exception ignored" in said, said
