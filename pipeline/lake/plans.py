@@ -1,15 +1,34 @@
 """The table `plans` of a lake: the plans that made its rows, and the error for a run with another plan."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 import pyarrow as pa
 
 from pipeline.lake.lake import Lake
+from pipeline.lake.plans_in_use import plans_in_use
 from pipeline.plan.legacy_hash import is_legacy
 from pipeline.plan.stored_plan import StoredPlan
-from schemas.errors import PlanConflictError
+from schemas.errors import LakeError, PlanConflictError
 from schemas.tables import plans_schema
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPlans:
+    """The plans of a lake's sources, each with the number of its sources; the plan of most sources first."""
+
+    found: list[tuple[StoredPlan, int]]
+    missing: list[tuple[str, int]]  # hashes of plans that the lake does not store
+
+
+def stored_plans(lake: Lake) -> StoredPlans:
+    """Raises LakeError if the lake stores none of the plans of its sources."""
+    stored, in_use = read_plans(lake), plans_in_use(lake)
+    found = [(stored[hash], sources) for hash, sources in in_use if hash in stored]
+    if not found:
+        raise LakeError(f"the lake {lake.uri} stores no plan: it has no sources, or RegionLake 0.1.0 ingested them")
+    return StoredPlans(found, [(hash, sources) for hash, sources in in_use if hash not in stored])
 
 
 def read_plans(lake: Lake) -> dict[str, StoredPlan]:

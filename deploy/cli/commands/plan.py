@@ -50,19 +50,13 @@ def plan(
 def _print_plans_of(uri: str, *, as_json: bool) -> None:
     """Prints the plans of a lake's sources; the plan of most sources first."""
     from pipeline.lake.lake import Lake
-    from pipeline.lake.plans import read_plans
-    from pipeline.lake.plans_in_use import plans_in_use
+    from pipeline.lake.plans import stored_plans
     from pipeline.plan.lake_plan import read_lake_plan
-    from schemas.errors import LakeError
 
-    lake = Lake.open(uri)
-    stored, in_use = read_plans(lake), plans_in_use(lake)
-    found = [(stored[hash], sources, read_lake_plan(stored[hash].toml)) for hash, sources in in_use if hash in stored]
-    if not found:
-        raise LakeError(f"the lake {uri} stores no plan: it has no sources, or RegionLake 0.1.0 ingested them")
-    for hash, sources in in_use:
-        if hash not in stored:
-            typer.echo(_line(f"the lake does not store plan {hash} of {sources:,} sources"), err=True)
+    plans = stored_plans(Lake.open(uri))
+    found = [(stored, sources, read_lake_plan(stored.toml)) for stored, sources in plans.found]
+    for hash, sources in plans.missing:
+        typer.echo(_line(f"the lake does not store plan {hash} of {sources:,} sources"), err=True)
     if as_json:
         print_json({"lake": uri, "plans": [_plan_json(*each) for each in found]})
         return

@@ -123,16 +123,11 @@ class Lake:
         >>> lake.plan.model
         'everyday'
         """
-        from pipeline.lake.plans import read_plans
-        from pipeline.lake.plans_in_use import plans_in_use
+        from pipeline.lake.plans import stored_plans
         from pipeline.plan.lake_plan import read_lake_plan
-        from schemas.errors import LakeError
 
-        stored = read_plans(self._lake)
-        for hash, _ in plans_in_use(self._lake):
-            if hash in stored:
-                return read_lake_plan(stored[hash].toml).plan
-        raise LakeError(f"the lake {self.uri} stores no plan: it has no sources, or RegionLake 0.1.0 ingested them")
+        plan, _ = stored_plans(self._lake).found[0]
+        return read_lake_plan(plan.toml).plan
 
     @property
     def uri(self) -> str:
