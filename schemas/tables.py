@@ -10,10 +10,12 @@ from schemas.ids import digest
 from schemas.vectors import VectorSpace
 
 # major.minor: a minor version adds tables, or columns that may be null; code of an earlier minor version can read it
-SCHEMA_VERSION = (4, 1)
+SCHEMA_VERSION = (4, 2)
 TableName = Literal["sources", "segments", "shots", "frames", "regions", "patches", "plans"]
 TABLE_NAMES: tuple[TableName, ...] = ("sources", "segments", "shots", "frames", "regions", "patches", "plans")
 ADDED_TABLES: frozenset[TableName] = frozenset({"plans"})  # added after 4.0: an older lake may lack them
+# added after 4.1, each nullable: until a writer adds them, an older lake lacks them, and they read as null
+ADDED_COLUMNS = frozenset({"checksum", "lease", "until"})
 
 _VERSION_KEY = b"regionlake.schema_version"
 _SPACE_KEY = b"regionlake.vector_space"
@@ -29,6 +31,11 @@ _PLACE = [
     pa.field("pts_s", pa.float64(), nullable=False),
     pa.field("time", _TIME),
 ]
+
+# Over the columns that are written once: pipeline/lake/checksums.py. Null in rows of RegionLake 0.2.0 and older.
+_CHECKSUM = pa.field("checksum", pa.string())
+# The number of the lease under which a writer wrote the row (a fencing token); null: written without one.
+_LEASE = pa.field("lease", pa.int64())
 
 # COCO's RLE: {"size": [height_px, width_px], "counts": …} is what pycocotools takes.
 _MASK = pa.struct(
@@ -79,6 +86,8 @@ def sources_schema() -> pa.Schema:
             pa.field("height_px", pa.int32()),
             pa.field("frame_rate", pa.float64()),
             pa.field("codec", pa.string()),
+            _CHECKSUM,
+            _LEASE,
         ]
     )
 
@@ -113,6 +122,8 @@ def segments_schema() -> pa.Schema:
             pa.field("last_pts", pa.int64()),
             pa.field("cut_events", pa.list_(event), nullable=False),
             pa.field("committed_at", _TIME, nullable=False),
+            _CHECKSUM,
+            _LEASE,
         ]
     )
 
@@ -129,6 +140,8 @@ def shots_schema() -> pa.Schema:
             pa.field("start_s", pa.float64(), nullable=False),
             pa.field("stop_s", pa.float64(), nullable=False),
             pa.field("kind", pa.string(), nullable=False),
+            _CHECKSUM,
+            _LEASE,
         ]
     )
 
@@ -151,6 +164,7 @@ def frames_schema(space: VectorSpace) -> pa.Schema:
             _vectors("parts", space, nullable=True),
             pa.field("part_boxes", pa.list_(pa.list_(pa.float32(), 4))),
             pa.field("part_counts", pa.list_(pa.int32())),
+            _LEASE,
         ]
     )
 
@@ -173,6 +187,8 @@ def regions_schema(space: VectorSpace) -> pa.Schema:
             _vector("vector", space),
             # 256 bits of the code model named by the field's metadata
             pa.field("code", pa.list_(pa.uint8(), CODE_BYTES)),
+            pa.field("until", pa.int64()),  # PTS up to which the region is valid, exclusive; null: not known
+            _LEASE,
         ]
     )
 
@@ -187,6 +203,7 @@ def patches_schema(space: VectorSpace) -> pa.Schema:
             pa.field("cols", pa.int32(), nullable=False),
             pa.field("extent", pa.list_(pa.float32(), 4), nullable=False),
             _vectors("vectors", space),
+            _LEASE,
         ]
     )
 
@@ -201,6 +218,7 @@ def plans_schema() -> pa.Schema:
             pa.field("toml", pa.string(), nullable=False),  # the plan's file
             pa.field("version", pa.string(), nullable=False),  # of the RegionLake that wrote the row
             pa.field("written_at", _TIME, nullable=False),
+            _CHECKSUM,
         ]
     )
 
@@ -222,6 +240,32 @@ def schema_of(table: TableName, space: VectorSpace) -> pa.Schema:
             return patches_schema(space)
         case "plans":
             return plans_schema()
+
+
+def missing_columns(schema: pa.Schema, table: TableName, space: VectorSpace) -> list[pa.Field]:
+    """The columns that were added to `table` after a lake with this schema was made, in order."""
+    return [f for f in schema_of(table, space) if f.name in ADDED_COLUMNS and f.name not in schema.names]
+
+
+def with_added_columns(rows: pa.Table, table: TableName, space: VectorSpace) -> pa.Table:
+    """Rows of an older minor version in the schema of today: the columns that were added since are null.
+
+    Rows with other differences are returned with these.
+    """
+    missing = missing_columns(rows.schema, table, space)
+    for field in missing:
+        rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
+    return rows.replace_schema_metadata(schema_of(table, space).metadata) if missing else rows
+
+
+def version_metadata() -> dict[str, str]:
+    """What a schema of this version has in its metadata."""
+    return {_VERSION_KEY.decode(): "{}.{}".format(*SCHEMA_VERSION)}
+
+
+def is_current(schema: pa.Schema) -> bool:
+    """Whether a table has the version of this code."""
+    return (schema.metadata or {}).get(_VERSION_KEY) == version_metadata()[_VERSION_KEY.decode()].encode()
 
 
 def vector_space(schema: pa.Schema, column: str = "vector") -> VectorSpace:
@@ -264,4 +308,4 @@ def require_version(schema: pa.Schema, *, lake: str, writing: bool = False) -> N
 
 
 def _versioned(fields: list[pa.Field]) -> pa.Schema:
-    return pa.schema(fields, metadata={_VERSION_KEY: "{}.{}".format(*SCHEMA_VERSION).encode()})
+    return pa.schema(fields, metadata=version_metadata())

@@ -1,6 +1,6 @@
 """Converts keyframes, regions and vectors to Arrow rows, in the schemas of the lake."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -15,7 +15,7 @@ from schemas.ids import frame_id, region_ids
 from schemas.patches import PatchGrid
 from schemas.regions import Proposals
 from schemas.sources import Segment, SegmentReport, Source
-from schemas.tables import CODE_BYTES, frames_schema, patches_schema, regions_schema
+from schemas.tables import ADDED_COLUMNS, CODE_BYTES, frames_schema, patches_schema, regions_schema
 from schemas.vectors import VectorArray, VectorSpace
 
 
@@ -95,7 +95,7 @@ def frame_rows(
         boxes = [pa.FixedSizeListArray.from_arrays(pa.array(p.boxes.xyxy.reshape(-1)), 4) for p in parts]
         columns["part_boxes"] = _lists(boxes, counts, schema.field("part_boxes"))
         columns["part_counts"] = _lists([pa.array(p.counts) for p in parts], counts, schema.field("part_counts"))
-    return pa.table(columns, schema=schema)
+    return _table(columns, schema)
 
 
 def region_rows(
@@ -134,7 +134,7 @@ def region_rows(
         "vector": _vectors(np.concatenate([*vectors, np.zeros((0, space.dimension), np.float32)]), space),
         "code": _codes(codes, count=len(together)),
     }
-    return pa.table(columns, schema=regions_schema(space))
+    return _table(columns, regions_schema(space))
 
 
 def patch_rows(
@@ -155,7 +155,14 @@ def patch_rows(
         "extent": [list(grid.extent) for grid in grids],
         "vectors": _lists(vectors, [len(grid) for grid in grids], schema.field("vectors")),
     }
-    return pa.table(columns, schema=schema)
+    return _table(columns, schema)
+
+
+def _table(columns: Mapping[str, Sequence[object]], schema: pa.Schema) -> pa.Table:
+    """A table of the schema; the columns that the writer of the lake fills are null."""
+    count = len(columns["source_id"])
+    filled_later = {f.name: pa.nulls(count, f.type) for f in schema if f.name in ADDED_COLUMNS}
+    return pa.table({**columns, **filled_later}, schema=schema)
 
 
 def _place(source: Source, keyframes: Sequence[Keyframe], counts: Sequence[int]) -> dict[str, list[object]]:

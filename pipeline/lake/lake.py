@@ -24,10 +24,14 @@ from schemas.tables import (
     ADDED_TABLES,
     TABLE_NAMES,
     TableName,
+    is_current,
+    missing_columns,
     require_version,
     schema_of,
     vector_space,
     vector_spaces,
+    version_metadata,
+    with_added_columns,
 )
 from schemas.vectors import VectorSpace
 
@@ -118,11 +122,22 @@ class Lake:
         lake.space.require_same(space, lake=uri)
         return lake
 
-    def add_missing_tables(self) -> None:
-        """Creates the tables that were added after the lake was created."""
-        missing = [name for name in TABLE_NAMES if name not in self.names]
-        with lake_errors(f"adding {', '.join(missing)} to the lake {self.uri}"):
-            _create(self.uri, missing, self.space)
+    def migrate(self) -> None:
+        """Adds the tables and columns that were added after the lake was created; call it with the writer's lock.
+
+        No row is rewritten. Afterwards older releases read the lake, and refuse to write it.
+        Raises LakeError for a lake of a newer release, or if the storage fails.
+        """
+        for name in self.names:
+            require_version(self.dataset(name).schema, lake=f"table {name} of the lake {self.uri}", writing=True)
+        with lake_errors(f"adding tables and columns to the lake {self.uri}"):
+            _create(self.uri, [name for name in TABLE_NAMES if name not in self.names], self.space)
+            for name in self.names:
+                missing = missing_columns(self.dataset(name).schema, name, self.space)
+                if missing:
+                    self.table(name).add_columns(missing)
+                if not is_current(self.dataset(name).schema):
+                    self.dataset(name).update_schema_metadata({**version_metadata()})
 
     @property
     def folder(self) -> Path | None:
@@ -186,14 +201,19 @@ class Lake:
             return int(self._datasets[name].latest_version)
 
     def read(self, name: TableName, *, columns: list[str] | None = None, where: str | None = None) -> pa.Table:
-        """Rows of a table, with all columns by default; empty for a table that was added after the lake was created.
+        """Rows of a table, with all columns by default.
 
+        A table or column that was added after the lake was created, and that no writer has added yet, is empty or null.
         where: a condition in Lance's SQL.
         """
         if name in ADDED_TABLES and name not in self.names:
             return self.schema(name).empty_table().select(columns or self.schema(name).names)
         with lake_errors(f"reading table {name} of {self.uri}"):
-            return self.dataset(name).to_table(columns=columns, filter=where)
+            dataset = self.dataset(name)
+            missing = {field.name for field in missing_columns(dataset.schema, name, self.space)}
+            stored = columns if columns is None else [column for column in columns if column not in missing]
+            rows = with_added_columns(dataset.to_table(columns=stored, filter=where), name, self.space)
+            return rows if columns is None else rows.select(columns)
 
     def snapshot(self, *, patience_s: float = 5.0) -> dict[TableName, lance.LanceDataset]:
         """Datasets of all tables as they were at one moment, without an unfinished commit.

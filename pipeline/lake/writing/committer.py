@@ -28,7 +28,7 @@ from pipeline.lake.writing.ledger_state import LedgerState
 from pipeline.lake.writing.lock import WriterLock
 from pipeline.lake.writing.tracks import NewTracker
 from pipeline.lake.writing.upkeep_changes import UpkeepChanges
-from pipeline.lake.writing.validate_rows import validate_rows
+from pipeline.lake.writing.validate_rows import of_today, validate_rows
 from pipeline.plan.stored_plan import StoredPlan
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.clock import Span
@@ -78,6 +78,7 @@ class Committer:
         self._unsound: frozenset[str] | None = None  # None: not audited yet; only --replace needs it
         self._commits = 0  # since small fragments were last looked for
         try:
+            lake.migrate()
             with self._state.reading():
                 pass
         except BaseException:
@@ -150,7 +151,7 @@ class Committer:
         their segment, or the storage fails; the next call or the next opening then restores the lake as it was before.
         """
         with self._state.reading():
-            new = new_segments(rows, self._entry, plan=self.plan)
+            new = new_segments([of_today(item, lake=self.lake) for item in rows], self._entry, plan=self.plan)
             for item in new:
                 validate_rows(item, lake=self.lake)
             if new:
@@ -251,7 +252,6 @@ class Committer:
         """Writes the plan under those hashes that are its own and missing in the lake. Call it within a change."""
         own = {each for each in hashes if self._plan is not None and self._plan.is_of(each)}
         if self._kept is None and own:
-            self.lake.add_missing_tables()
             self._kept = set(self.lake.read("plans", columns=["id"])["id"].to_pylist())
         if self._kept is not None and own - self._kept:
             rows = plans_table(self.plan, sorted(own - self._kept), written_at=self._state.time.utc())

@@ -1,12 +1,24 @@
 """Checks rows before they are written to the lake."""
 
+from dataclasses import replace
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.lake.lake import Lake
 from schemas.errors import LakeError
-from schemas.tables import TableName
+from schemas.tables import TableName, with_added_columns
+
+
+def of_today(item: SegmentRows, *, lake: Lake) -> SegmentRows:
+    """Rows that an older release left for the lake, in the schemas of this one."""
+    return replace(
+        item,
+        frames=with_added_columns(item.frames, "frames", lake.space),
+        regions=with_added_columns(item.regions, "regions", lake.space),
+        patches=None if item.patches is None else with_added_columns(item.patches, "patches", lake.space),
+    )
 
 
 def validate_rows(item: SegmentRows, *, lake: Lake) -> None:
