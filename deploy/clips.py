@@ -22,6 +22,7 @@ from schemas.query import Hit, SearchResult
 from schemas.sources import Source
 
 AROUND_S = 2.0
+_NAME_BYTES = 200  # file systems allow 255 in a name; rank, time and suffix need up to 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ def export_clips(result: SearchResult, *, lake: Lake, folder: Path) -> Iterator[
         if hit.source_id not in videos:
             continue
         name = re.sub(r"[^\w.-]", "_", Path(hit.source).stem)
+        name = name.encode()[:_NAME_BYTES].decode(errors="ignore")
         path = folder / f"{hit.rank:02}_{name}_{clock_time(hit.pts_s).replace(':', '-')}.mp4"
         start_s, stop_s = clip_span(hit)
         if hit.source not in found:

@@ -1,12 +1,18 @@
 """Every error that RegionLake raises on purpose. Its message says what was wrong, what was given, and what to do."""
 
+from schemas.file_names import printable
+
 
 class RegionLakeError(Exception):
     """Base of all errors raised on purpose; catch this to catch them all.
 
     Each subclass also derives from the builtin that fits, takes one message, and keeps it as its
-    only argument, so that it survives pickling between worker processes.
+    only argument, so that it survives pickling between worker processes. Bytes of a quoted name
+    that are not UTF-8 are escaped, so that every message can be stored and printed.
     """
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class InvalidValueError(RegionLakeError, ValueError):

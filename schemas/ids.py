@@ -13,7 +13,7 @@ def digest(*parts: str | int | bytes) -> str:
     """32 hexadecimal digits (128 bits) of the parts; lengths are hashed, so `("ab", "c") != ("a", "bc")`."""
     h = hashlib.blake2b(digest_size=16)
     for part in parts:
-        data = part if isinstance(part, bytes) else str(part).encode()
+        data = part if isinstance(part, bytes) else str(part).encode(errors="surrogatepass")
         h.update(len(data).to_bytes(8, "little"))
         h.update(data)
     return h.hexdigest()

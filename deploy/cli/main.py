@@ -6,6 +6,7 @@ Subcommands import what they need when they run: `regionlake --help` must not wa
 import os
 import sys
 from importlib.metadata import version
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -85,6 +86,8 @@ def _common(
 
 def main() -> None:
     """Entry point: errors of RegionLake are printed as one line, any other error with its traceback."""
+    if isinstance(sys.stdout, TextIOWrapper):  # a name that is not UTF-8 is printed escaped, which is valid JSON too
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="regionlake")
     except QueryError as error:

@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal, Protocol
 
 import av.error
@@ -100,7 +101,8 @@ class DecordReader:
         """Opens the file with decord. Returns why decord cannot be used; "" if it can."""
         decord.logging.set_level(decord.logging.QUIET)  # `reason` has what it would print
         try:
-            frames: _Frames = decord.VideoReader(self._path, num_threads=self._threads)
+            with Path(self._path).open("rb") as file:  # by its descriptor: decord takes no name that is not UTF-8
+                frames: _Frames = decord.VideoReader(f"/proc/self/fd/{file.fileno()}", num_threads=self._threads)
             if len(frames) != len(self._times):
                 return f"decord counts {len(frames)} frames, but there are {len(self._times)} packets"
             starts = frames.get_frame_timestamp(list(range(len(frames))))[:, 0].astype(np.float64)

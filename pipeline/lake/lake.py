@@ -20,6 +20,7 @@ from pipeline.lake.writing.lock import writer_of
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.clock import Span
 from schemas.errors import LakeError, ModelError, RegionLakeError
+from schemas.file_names import printable
 from schemas.tables import (
     ADDED_TABLES,
     TABLE_NAMES,
@@ -88,6 +89,7 @@ class Lake:
 
         Raises LakeError if there is none, if it was created only in part, or if another version wrote it.
         """
+        _require_utf8(uri)
         folder = local_folder(uri)
         if folder is not None and not folder.is_dir():
             raise LakeError(f"no lake at {uri}; make one with: regionlake ingest SOURCE --lake {uri}")
@@ -111,6 +113,7 @@ class Lake:
 
         Raises LakeError if it cannot be created or opened, ModelError if its vectors are of another space.
         """
+        _require_utf8(uri)
         folder = local_folder(uri)
         with lake_errors(f"making the lake {uri}"):
             if folder is not None:
@@ -241,6 +244,14 @@ class Lake:
 
     def __repr__(self) -> str:
         return f"Lake({self.uri!r}, {self.space.model}@{self.space.revision})"
+
+
+def _require_utf8(uri: str) -> None:
+    """Raises LakeError where the path of the lake is not UTF-8: LanceDB takes no other."""
+    folder = local_folder(uri)
+    path = uri if folder is None else str(folder.absolute())
+    if printable(path) != path:
+        raise LakeError(f"the path {path} of the lake is not UTF-8, which LanceDB needs; give the lake another path")
 
 
 def _is_torn(datasets: dict[TableName, lance.LanceDataset]) -> bool:

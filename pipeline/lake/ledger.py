@@ -12,6 +12,7 @@ from pipeline.lake import sql
 from pipeline.lake.lake import Lake
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.clock import Clock, Span
+from schemas.file_names import printable
 from schemas.ids import shot_id
 from schemas.shots import CutEvent, Shot
 from schemas.sources import Segment, Source
@@ -122,7 +123,7 @@ def sources_table(sources: Iterable[tuple[Source, str, SourceState]]) -> pa.Tabl
 
 def quarantined_source_table(*, source_id: str, uri: str, plan: str, error: str) -> pa.Table:
     """The row of `sources` for an input that could not be read."""
-    row = {"id": source_id, "source": uri, "plan": plan, "state": "quarantined", "error": error}
+    row = {"id": source_id, "source": uri, "plan": plan, "state": "quarantined", "error": printable(error)}
     return pa.Table.from_pylist([row], schema=sources_schema())
 
 
@@ -158,7 +159,7 @@ def failed_table(
     time: TimeSource = REAL_TIME,
 ) -> pa.Table:
     """The row of the ledger for a segment without rows. lost: frames of a feed that were received and then lost."""
-    row = _segment_row(segment, plan=plan, state=state, now=time.utc()) | {"error": error, "lost": lost}
+    row = _segment_row(segment, plan=plan, state=state, now=time.utc()) | {"error": printable(error), "lost": lost}
     return pa.Table.from_pylist([row], schema=segments_schema())
 
 

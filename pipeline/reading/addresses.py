@@ -3,6 +3,8 @@
 import re
 from urllib.parse import unquote
 
+from schemas.file_names import path_of_uri, printable, uri_of_path
+
 # Parameters of a URL's query, in small letters without - and _, that are credentials or parts of a signature.
 _SECRET_PARTS = (
     *("token", "signature", "credential", "secret", "password", "passwd", "passphrase", "apikey", "accesskey"),
@@ -23,7 +25,8 @@ _CHAIN = re.compile(r"::(?=[a-z0-9+]+://)", re.IGNORECASE)
 
 
 def is_remote(name: str) -> bool:
-    return "://" in name
+    """Whether a name is a URL, of any scheme but `file:` on this machine, and not a path."""
+    return "://" in path_of_uri(name)
 
 
 def is_http(address: str) -> bool:
@@ -31,16 +34,16 @@ def is_http(address: str) -> bool:
 
 
 def public_uri(address: str) -> str:
-    """An address without its credentials.
+    """An address without its credentials, which can be stored: a path that is not UTF-8 becomes a `file:` URI.
 
     For `http(s)://` and streams, the user, the fragment (which no server sees) and the parameters of the query that
     are known to contain credentials or signatures are omitted; the other parameters distinguish files. For `s3://` and
     the like only the user is omitted: `?` and `#` are characters of a key.
     """
     if not is_remote(address):
-        return address
+        return uri_of_path(address) if address.startswith("/") else printable(address)
     # without urlsplit, which raises on malformed addresses; these must be shown too
-    return "::".join(_public_link(link) for link in _CHAIN.split(address))  # zip://a.mp4::https://host/a.zip
+    return "::".join(_public_link(link) for link in _CHAIN.split(printable(address)))  # zip://a.mp4::https://host/a.zip
 
 
 def _public_link(link: str) -> str:
@@ -70,4 +73,6 @@ def _public_query(query: str) -> str:
 def public_reason(error: BaseException, address: str) -> str:
     """The error's message without the credentials of this address, or of any other that the message quotes."""
     text = (str(error) or type(error).__name__).replace(address, public_uri(address))
-    return _URL.sub(lambda url: public_uri(url[0]), text)  # of a redirection, or ours in a library's spelling
+    return _URL.sub(
+        lambda url: public_uri(url[0]), printable(text)
+    )  # of a redirection, or ours in a library's spelling

@@ -16,6 +16,7 @@ from fsspec.callbacks import Callback
 from pipeline.reading.addresses import is_http, is_remote, public_reason
 from pipeline.reading.sources import Location
 from schemas.errors import SourceError
+from schemas.file_names import path_of_uri
 
 CACHE_LIMIT_BYTES = 20 * 2**30
 
@@ -38,7 +39,7 @@ def local_file(location: Location, *, on_progress: Callable[[], None], cache_dir
     Raises SourceError.
     """
     if not is_remote(location.address):
-        yield Path(location.address)
+        yield Path(path_of_uri(location.address))
         return
     folder = cache_dir or Path(tempfile.gettempdir()) / f"regionlake-{os.getuid()}"
     with ExitStack() as held:

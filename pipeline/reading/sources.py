@@ -12,6 +12,7 @@ import fsspec
 from operators.readers.picture import PICTURE_SUFFIXES
 from pipeline.reading.addresses import is_http, is_remote, public_reason, public_uri
 from schemas.errors import SourceError
+from schemas.file_names import path_of_uri, printable, uri_of_path
 
 # A folder is searched for these suffixes; a file that is named directly is opened whatever its suffix.
 VIDEO_SUFFIXES = frozenset(
@@ -23,7 +24,7 @@ NO_MEDIA = "contains no video or picture"  # of the failure of an empty folder, 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """One file: `address` opens it (and may contain credentials), `uri` is stored and shown.
+    """One file: `address` opens it (and may contain credentials), `uri` is stored and shown (schemas/file_names.py).
 
     search: id of the call of `find_sources` that found it; a download without a version is reused only within it.
     """
@@ -50,7 +51,7 @@ def find_sources(names: Sequence[str]) -> Iterator[Location | Failure]:
     search = uuid.uuid4().hex
     for name in names:
         try:
-            found = _find_remote(name) if is_remote(name) else _find_local(name)
+            found = _find_remote(name) if is_remote(name) else _find_local(path_of_uri(name))
             if not found:
                 raise SourceError(f"{name}: {NO_MEDIA}; RegionLake looks for {_suffixes()}")
         except Exception as error:  # fsspec's backends raise their own errors (botocore: no credentials)
@@ -84,7 +85,7 @@ def _find_local(name: str) -> list[Location | Failure]:
         if not files:
             raise SourceError(f"{name}: no file matches")
     absolute = [str(p.absolute()) for p in files]
-    return [*failures, *(Location(p, p) for p in absolute)]
+    return [*failures, *(Location(uri_of_path(p), p) for p in absolute)]
 
 
 def _media_below(folder: Path, failures: list[Failure]) -> Iterator[Path]:
@@ -94,7 +95,8 @@ def _media_below(folder: Path, failures: list[Failure]) -> Iterator[Path]:
     """
 
     def note(error: OSError) -> None:
-        failures.append(Failure(str(Path(error.filename).absolute()), f"{error.filename}: {error.strerror}"))
+        where = str(Path(error.filename).absolute())
+        failures.append(Failure(uri_of_path(where), printable(f"{error.filename}: {error.strerror}")))
 
     listed: set[Path] = set()
     for where, folders, names in os.walk(folder, onerror=note, followlinks=True):

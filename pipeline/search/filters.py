@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.search.memory.lake_cache import NO_TIME, LakeCache
+from schemas.file_names import path_of_uri
 from schemas.query import BoxTuple, Moment, Query
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -38,10 +39,8 @@ def _clock_of(columns: LakeCache, moment: Moment) -> tuple[NDArray[Any], float]:
 
 
 def source_matches(uri: str, pattern: str) -> bool:
-    """Whether a glob matches the whole URI; a pattern without wildcards need only be part of it."""
-    if any(sign in pattern for sign in "*?["):
-        return fnmatchcase(uri, pattern)
-    return pattern in uri
+    """Whether the pattern is a part of the URI or path, or is a glob that matches the whole of it."""
+    return any(pattern in name or fnmatchcase(name, pattern) for name in {uri, path_of_uri(uri)})
 
 
 def overlapping(columns: tuple[NDArray[np.float32], ...], box: BoxTuple) -> NDArray[np.bool_]:

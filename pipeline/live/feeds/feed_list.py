@@ -12,9 +12,10 @@ import tomli_w
 from operators.readers.stream_address import STREAM_SCHEMES
 from operators.runtime.atomic_write import atomic_write
 from pipeline.plan.named_tables import read_named_tables
-from pipeline.reading.addresses import public_uri
+from pipeline.reading.addresses import is_remote, public_uri
 from pipeline.reading.sources import VIDEO_SUFFIXES
 from schemas.errors import PlanError
+from schemas.file_names import path_of_uri, uri_of_path
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _NO_FEED = (
@@ -27,7 +28,8 @@ _NO_FEED = (
 class FeedEntry:
     """A feed as the file describes it.
 
-    url: the address of a stream, the path of a file that grows, or the path of a folder that a recorder fills;
+    url: the address of a stream, the path of a file that grows, or the path of a folder that a recorder fills (a path
+        that is not UTF-8 is a `file:` URI);
         `${NAME}` is replaced by that variable of the environment.
     credentials: a file that holds `user:password`, for an address without them.
     paused: the feed stays in the list, and is not connected to.
@@ -41,11 +43,12 @@ class FeedEntry:
     def is_file(self) -> bool:
         """Whether this is a file that grows. The name decides, because the file may not exist yet: it ends like that of
         a video; a folder with such a name is written with a slash at the end."""
-        return "://" not in self.url and Path(self.url).suffix.lower() in VIDEO_SUFFIXES and self.url[-1] != "/"
+        path = path_of_uri(self.url)
+        return not is_remote(path) and Path(path).suffix.lower() in VIDEO_SUFFIXES and path[-1] != "/"
 
     @property
     def is_folder(self) -> bool:
-        return "://" not in self.url and not self.is_file
+        return not is_remote(self.url) and not self.is_file
 
     def address(self) -> str:
         """The address that opens the feed.
@@ -60,8 +63,8 @@ class FeedEntry:
             return quote(os.environ[match[1]], safe="")
 
         address = _VARIABLE.sub(value, self.url)
-        if "://" not in address:
-            address = str(Path(address).expanduser())
+        if not is_remote(address):
+            address = str(Path(path_of_uri(address)).expanduser())
         elif not is_stream(address):
             raise PlanError(f"{public_uri(address)} {_NO_FEED}")
         if self.credentials is None:
@@ -85,9 +88,10 @@ def entry_of(name: str) -> FeedEntry:
     """The entry of a stream, a folder or a file that grows, as a user names it. Raises PlanError for anything else."""
     if is_stream(name):
         return FeedEntry(name)
-    path = Path(name).expanduser().absolute()
-    entry = FeedEntry(f"{path}/" if path.is_dir() and FeedEntry(str(path)).is_file else str(path))
-    if "://" in name or not (path.is_dir() or entry.is_file):
+    path = Path(path_of_uri(name)).expanduser().absolute()
+    url = uri_of_path(str(path))
+    entry = FeedEntry(f"{url}/" if path.is_dir() and FeedEntry(url).is_file else url)
+    if is_remote(name) or not (path.is_dir() or entry.is_file):
         raise PlanError(f"{public_uri(name)} {_NO_FEED}")
     return entry
 

@@ -11,6 +11,7 @@ from pipeline.live.feeds.feed_list import FeedEntry
 from pipeline.live.feeds.feed_starter import FeedStarter
 from pipeline.live.feeds.feed_status import FeedStatus
 from schemas.errors import LakeError, PlanError
+from schemas.file_names import path_of_uri
 
 ListFeeds = Callable[[], Mapping[str, FeedEntry]]
 
@@ -61,7 +62,7 @@ class FeedRoster:
         for name, entry in listed.items():
             self._follow(name, entry)
         self.folders = {
-            str(Path(each.handle.status().uri).absolute()): name
+            str(Path(path_of_uri(each.handle.status().uri)).absolute()): name
             for name, each in self._feeds.items()
             if each.handle is not None and each.entry.is_folder
         }

@@ -12,6 +12,7 @@ from pipeline.live.account.losses import Received
 from pipeline.live.feeds.feed_buffer import FeedItem
 from pipeline.live.feeds.feed_status import FeedState, FeedStatus
 from pipeline.plan.plan import Plan
+from pipeline.reading.addresses import public_uri
 from pipeline.reading.reader_process import ReaderProcess
 from pipeline.reading.segments import split_source
 from pipeline.reading.sources import NO_MEDIA, Failure, Location, find_sources
@@ -58,7 +59,7 @@ class FolderFeed:
         self._time = time
         self._news = threading.Condition()
         self._items: deque[FeedItem] = deque()
-        self._status = FeedStatus(name, str(folder), "connecting", time.utc())
+        self._status = FeedStatus(name, public_uri(str(folder)), "connecting", time.utc())
         self._ingested: dict[str, tuple[int, int]] = {}  # path → size, mtime in ns, when its ingest began
         self._kept = 0  # keyframes of the segment that is being read
         self._wanted = True  # not paused

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pipeline.live.commits.batch import Batch
 from pipeline.live.status.follow_status import FindableStatus
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
+from schemas.file_names import path_of_uri
 from schemas.sources import Source, feed_name
 
 BUCKETS_S = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0)
@@ -72,7 +73,8 @@ def _feed_of(source: Source, folders: Mapping[str, str]) -> str | None:
     """The feed of a source; None for a file from a folder that is no longer followed."""
     if source.kind == "feed":
         return feed_name(source.uri)
-    return next((name for folder, name in folders.items() if source.uri.startswith(f"{folder}/")), None)
+    path = path_of_uri(source.uri)
+    return next((name for folder, name in folders.items() if path.startswith(f"{folder}/")), None)
 
 
 def _quantile(ascending: Sequence[float], share: float) -> float | None:

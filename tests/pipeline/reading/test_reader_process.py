@@ -19,6 +19,7 @@ from pipeline.reading.reader_child import Alive, ProbeRequest, serve
 from pipeline.reading.reader_process import ReaderProcess
 from pipeline.reading.sources import Location
 from schemas.errors import SourceError
+from schemas.file_names import uri_of_path
 from schemas.frames import Keyframe
 from schemas.sources import Segment, SegmentReport, Source
 from tests.integration.clips import make_clip
@@ -47,6 +48,17 @@ def test_the_child_reads_what_this_process_would_read(clip: Location) -> None:
     assert [(k.pts, k.reason, k.image.tobytes()) for k in keyframes] == [
         (k.pts, k.reason, k.image.tobytes()) for k in expected
     ]
+
+
+def test_frames_of_a_stored_source_are_read_again_whatever_its_name(clip: Location, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9\n.mp4")
+    os.link(clip.address, path)
+    stored = uri_of_path(str(path))
+    with ReaderProcess(ReadConfig(), timeout_s=30) as reader:
+        source = reader.probe(clip)
+        [(image,)] = reader.frames(Location(stored, stored), source.id, [source.span.start])
+        [(same,)] = reader.frames(clip, source.id, [source.span.start])
+    assert image.tobytes() == same.tobytes()
 
 
 def test_a_killed_child_is_replaced_and_its_packets_come_again_with_their_numbers(clip: Location) -> None:

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from pipeline.ingest.packets import FramePacket
+from pipeline.live.feeds.feed_list import entry_of
 from pipeline.live.feeds.folder_feed import FolderFeed
 from pipeline.plan.plan import Plan
 from pipeline.reading.sources import Failure
@@ -83,3 +84,30 @@ def test_an_empty_folder_has_no_error_and_a_refusal_is_repeated_when_the_lake_is
     assert feed.status().state == "live"
     feed.stop()
     wait_until(lambda: feed.ended)
+
+
+def test_files_of_any_name_are_taken_from_a_folder_of_any_name(clips: Clips, tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"dropp\xe9d")
+    folder.mkdir()
+    for name in (b"caf\xe9.mp4", b"a\nb.mp4"):
+        os.link(clips("plain.mp4"), folder / os.fsdecode(name))
+    (folder / os.fsdecode(b"bad\xff.mp4")).write_text("no video")
+    registered: list[str] = []
+    refused: list[Failure] = []
+
+    def register(source: Source) -> list[Span]:
+        registered.append(source.uri)
+        return []
+
+    entry = entry_of(str(folder))
+    feed = FolderFeed(
+        entry.shown, Path(entry.address()), Plan(), register=register, refuse=refused.append, settle_s=0.0
+    )
+    wait_until(lambda: len(registered) == 2 and len(refused) == 1)
+    feed.stop()
+    wait_until(lambda: feed.ended)
+    shown = f"file://{tmp_path}/dropp%E9d"
+    assert (feed.name, feed.status().uri) == (shown, shown)
+    assert registered == [f"{shown}/a%0Ab.mp4", f"{shown}/caf%E9.mp4"]
+    assert refused[0].uri == f"{shown}/bad%FF.mp4"
+    refused[0].error.encode()
