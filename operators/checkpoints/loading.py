@@ -20,11 +20,15 @@ def checkpoint_folder(name: str) -> Path:
 
 
 def read_config(folder: Path) -> Any:
-    """The configuration of a checkpoint of `transformers`. Raises ModelError if it cannot be read."""
-    from transformers import AutoConfig
+    """The configuration of a checkpoint of `transformers`. Raises ModelError if it cannot be read, or needs code that
+    lies beside it: no code of a checkpoint is ever run."""
+    from transformers import CONFIG_MAPPING, AutoConfig, PretrainedConfig
 
     with describing_model_errors(str(folder), "its config.json"):
-        return AutoConfig.from_pretrained(folder, local_files_only=True)
+        stated, _ = PretrainedConfig.get_config_dict(folder, local_files_only=True)
+        if stated.get("model_type") not in CONFIG_MAPPING and stated.get("auto_map"):
+            raise ModelError("it needs code of its own, which RegionLake never runs; name a model of another type")
+        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
 def device_and_dtype() -> "tuple[torch.device, torch.dtype]":
@@ -47,7 +51,12 @@ def load_weights(architecture: Any, folder: Path, *, name: str, dtype: "torch.dt
     require_memory(find_checkpoint(str(folder)), name, device=device, bytes_each=dtype.itemsize)
     with describing_model_errors(name, "its weights"), quiet_progress_bars():
         model, report = architecture.from_pretrained(
-            folder, local_files_only=True, dtype=dtype, output_loading_info=True, use_safetensors=True
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            dtype=dtype,
+            output_loading_info=True,
+            use_safetensors=True,
         )
     if report["missing_keys"]:
         missing = ", ".join(sorted(report["missing_keys"])[:3])

@@ -70,8 +70,13 @@ def read_when_made() -> Metadata:
     return {_FILE: True, **no_rows()}
 
 
+def consent() -> Metadata:
+    """Marks a setting by which a user consents to run what is in a file: a lake cannot give it, no row depends on it."""
+    return {_FILE: True, **no_rows()}
+
+
 def opens_files(field: "Field[Any]") -> bool:
-    """Whether a setting names a model or another file, so that its value must not come from a lake."""
+    """Whether a setting names a model or another file, or trusts one, so that its value must not come from a lake."""
     return _WEIGHTS in field.metadata or _FILE in field.metadata
 
 

@@ -15,12 +15,12 @@ def load_tokenizer(files: CheckpointFiles, name: str) -> Any:
 
     if files.layout == "transformers":
         with describing_model_errors(name, "its tokenizer"):
-            return AutoTokenizer.from_pretrained(files.path, local_files_only=True)
+            return AutoTokenizer.from_pretrained(files.path, local_files_only=True, trust_remote_code=False)
     folder = files.folder
     if not (folder / "tokenizer.json").is_file() and not (folder / "merges.txt").is_file():
         raise ModelError(f"{name} has no tokenizer: {_ADVICE}")
     with describing_model_errors(name, "its tokenizer"):
-        return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+        return CLIPTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
 def require_tokenizer(files: CheckpointFiles, name: str, *, trained: int, end: int | None) -> None:

@@ -13,7 +13,7 @@ from operators.masks.rle import encode_masks
 from operators.proposals.models.detection.found import in_batches
 from operators.proposals.models.detection.loading import free_device_memory
 from operators.proposals.proposer import Proposer
-from operators.runtime.settings import no_rows, weights
+from operators.runtime.settings import consent, no_rows, weights
 from schemas import require
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError, ModelError
@@ -23,8 +23,8 @@ from schemas.regions import Proposals
 
 @dataclass(frozen=True, slots=True)
 class FastSamConfig:
-    """model: FastSAM's weights, a file such as FastSAM-s.pt. It is a pickle: code in it runs when it is loaded.
-
+    """model: FastSAM's weights, a file such as FastSAM-s.pt.
+    execute_pickle: consent to load it. It is a pickle, and `ultralytics` runs the code that is in it.
     input_px: longer side of the model's input.
     least_score: regions with this score or a lower one are dropped.
     max_iou: of two boxes with a higher IoU, only the better is kept.
@@ -36,6 +36,7 @@ class FastSamConfig:
     makes_masks: ClassVar[bool] = True
 
     model: str = field(default="", metadata=weights())
+    execute_pickle: bool = field(default=False, metadata=consent())
     input_px: int = 1024
     least_score: float = 0.4
     max_iou: float = 0.9
@@ -70,6 +71,11 @@ class FastSam:
         if not path.is_file():
             raise ModelError(
                 f"there is no file {config.model}: fetch FastSAM's weights first (proposals.fastsam.model)"
+            )
+        if not config.execute_pickle:
+            raise ModelError(
+                f"{config.model} is a pickle, and ultralytics runs the code that is in it: set "
+                "proposals.fastsam.execute_pickle=true if you trust whoever made it"
             )
         try:
             package: Any = importlib.import_module("ultralytics")

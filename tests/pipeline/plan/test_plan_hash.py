@@ -68,6 +68,7 @@ def test_every_setting_counts_but_those_known_not_to() -> None:
         "proposals.detector.batch",
         "proposals.open_set.batch",
         "proposals.fastsam.batch",
+        "proposals.fastsam.execute_pickle",
         # of what is off
         "proposals.box_masks.sam.model",
         "proposals.box_masks.sam.boxes_per_batch",

@@ -107,7 +107,9 @@ def load_detector(
     model = load_weights(getattr(transformers, architecture), folder, name=name, dtype=torch.float32).to(device)
     family = families[kind]
     with describing_model_errors(name, "its image processor"):
-        processor = getattr(transformers, family.processor).from_pretrained(folder, local_files_only=True)
+        processor = getattr(transformers, family.processor).from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
         pixels = FramePixels(processor, resize=family.resize, device=device)
     tokenizer = None
     if family.text:
@@ -115,7 +117,9 @@ def load_detector(
         if not any((folder / file).is_file() for file in ("tokenizer.json", "vocab.json", "vocab.txt")):
             raise ModelError(f"{name} holds no tokenizer: fetch it again, with tokenizer.json or its vocabulary")
         with describing_model_errors(name, "its tokenizer"):
-            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
         known, trained = len(tokenizer), int(model.config.text_config.vocab_size)
         if known > trained:
             raise ModelError(

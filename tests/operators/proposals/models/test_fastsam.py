@@ -81,7 +81,7 @@ def frame(height: int, width: int, **rectangles: tuple[int, int, int, int]) -> K
 @pytest.mark.usefixtures("package")
 def test_each_region_has_its_box_score_and_mask(weights: Path) -> None:
     keyframe = frame(40, 80, red=(0, 0, 20, 10), blue=(40, 20, 80, 40))
-    (found,) = FastSam(FastSamConfig(model=str(weights)))([keyframe])
+    (found,) = FastSam(FastSamConfig(model=str(weights), execute_pickle=True))([keyframe])
     assert found.proposer == ("fastsam", "fastsam")
     assert found.label == (None, None)
     np.testing.assert_allclose(found.score, [0.7, 0.5])  # red is the last channel of BGR, blue the first
@@ -93,7 +93,9 @@ def test_each_region_has_its_box_score_and_mask(weights: Path) -> None:
 
 @pytest.mark.usefixtures("package")
 def test_frames_of_several_sizes_are_not_padded_to_each_other(weights: Path) -> None:
-    propose = FastSam(FastSamConfig(model=str(weights), batch=2, limit=1, least_score=0.25, input_px=640))
+    propose = FastSam(
+        FastSamConfig(model=str(weights), execute_pickle=True, batch=2, limit=1, least_score=0.25, input_px=640)
+    )
     frames = [frame(40, 80, green=(i, 0, i + 8, 8)) for i in range(3)] + [frame(1, 1), frame(40, 80)]
     found = propose(frames)
     assert [len(each) for each in found] == [1, 1, 1, 0, 0]
@@ -109,7 +111,7 @@ def test_without_the_package_the_extra_and_its_licence_are_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "ultralytics", None)
     with pytest.raises(ModelError, match=r"AGPL-3\.0: pip install 'regionlake\[fastsam\]'"):
-        FrameProposer(ProposalConfig.of(FastSamConfig(model=str(weights))))
+        FrameProposer(ProposalConfig.of(FastSamConfig(model=str(weights), execute_pickle=True)))
 
 
 @pytest.mark.usefixtures("package")
@@ -120,7 +122,13 @@ def test_weights_that_are_not_there_or_not_readable_are_told_before_any_frame(tm
         FastSam(FastSamConfig(model="FastSAM-x.pt"))
     (tmp_path / "broken.pt").write_bytes(b"")
     with pytest.raises(ModelError, match=r"broken\.pt cannot be read as FastSAM's weights: Ran out of input"):
-        FastSam(FastSamConfig(model=str(tmp_path / "broken.pt")))
+        FastSam(FastSamConfig(model=str(tmp_path / "broken.pt"), execute_pickle=True))
+
+
+@pytest.mark.usefixtures("package")
+def test_a_pickle_is_not_loaded_without_consent(weights: Path) -> None:
+    with pytest.raises(ModelError, match=r"is a pickle.*proposals\.fastsam\.execute_pickle=true"):
+        FastSam(FastSamConfig(model=str(weights)))
 
 
 def test_it_is_no_default_and_not_imported_unless_it_is_chosen() -> None:
