@@ -71,7 +71,7 @@ def read_when_made() -> Metadata:
 
 
 def consent() -> Metadata:
-    """Marks a setting by which a user consents to run what is in a file: a lake cannot give it, no row depends on it."""
+    """Marks a setting by which a user consents to run what is in a file: no lake can give it, no row depends on it."""
     return {_FILE: True, **no_rows()}
 
 
