@@ -11,9 +11,10 @@ from pipeline.lake.upkeep.compaction import VersionsForgotten, compaction_steps,
 from pipeline.lake.upkeep.config import UpkeepConfig
 from pipeline.lake.upkeep.indexes import INDEXED, refresh_index
 from pipeline.lake.upkeep.pins import Pins
-from pipeline.lake.upkeep.retention import Recording, expired, recordings_of, shots_of, split_by_pins
+from pipeline.lake.upkeep.retention import Recording, Trim, expired, recordings_of, shots_of, split_by_pins
 from pipeline.lake.upkeep.upkeep_status import PassReport, TableUpkeep, UpkeepStatus
 from pipeline.lake.writing.committer import Committer
+from pipeline.lake.writing.upkeep_changes import Removal
 from pipeline.runtime.threads import REAL_THREADS, RunningThread, Threads
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.errors import LakeError
@@ -185,19 +186,28 @@ class Upkeep:
             self._remove(going[at : at + self.config.remove_at_once], done)
 
     def _remove(self, going: list[Recording], done: _Pass) -> None:
-        pins = self._pins.read()  # in each step: something may have been pinned since the last one
-        pinned = [r.id for r in going if r.id in {pin.source_id for pin in pins}]
-        whole, parts = split_by_pins(going, pins, shots_of(self._lake, pinned))
-        if whole:
-            self._changes.remove_sources([recording.id for recording in whole])
-        for trim in parts:
-            self._changes.keep_only({trim.recording.id: trim.kept})
-        bytes_gone = sum(recording.bytes for recording in whole)
-        done.removed += len(whole)
-        done.trimmed += len(parts)
+        whole, parts = self._split(going)
+        marked = [*whole, *(part.recording for part in parts)]
+        if not marked:
+            return
+
+        def choose() -> Removal:
+            whole, parts = self._split(marked)
+            return Removal(tuple(r.id for r in whole), {part.recording.id: part.kept for part in parts})
+
+        removed = self._changes.remove_unless_pinned([recording.id for recording in marked], choose)
+        bytes_gone = sum(recording.bytes for recording in marked if recording.id in removed.whole)
+        done.removed += len(removed.whole)
+        done.trimmed += len(removed.kept)
         done.removed_bytes += bytes_gone
-        self._removed += len(whole)
+        self._removed += len(removed.whole)
         self._removed_bytes += bytes_gone
+
+    def _split(self, going: list[Recording]) -> tuple[list[Recording], list[Trim]]:
+        """Divides recordings by the pins as they are now into those to remove as a whole, and those to cut."""
+        pins = self._pins.read()
+        pinned = {pin.source_id for pin in pins}
+        return split_by_pins(going, pins, shots_of(self._lake, [r.id for r in going if r.id in pinned]))
 
     def _join_ledger(self, done: _Pass) -> Iterator[str]:
         many = [name for name, rows in self._changes.ledger_rows().items() if rows >= _JOINABLE_ROWS]

@@ -4,8 +4,10 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+from pipeline.lake import sql
 from pipeline.lake.lake import Lake
 from pipeline.lake.ledger import load_entries, load_segments, sources_table
+from pipeline.lake.upkeep.pins import Pins
 from pipeline.lake.writing import removal
 from pipeline.lake.writing.ledger_index import LedgerIndex
 from pipeline.lake.writing.table_writer import TableWriter
@@ -105,8 +107,13 @@ class LedgerState:
         self._finish()
 
     def _end_removals(self) -> None:
-        """Finishes interrupted removals of sources and of parts of them."""
+        """Finishes interrupted removals of sources and of parts of them.
+
+        A source that was pinned before its deletion began is not removed.
+        """
         removing = [name for name, entry in self.sources.items() if entry.state == "removing"]
+        spared = self._unmark_pinned(removing)
+        removing = [name for name in removing if name not in spared]
         removal.finish_removals(self.tables, removing)
         for name in removing:
             del self.sources[name]
@@ -114,6 +121,23 @@ class LedgerState:
         removal.finish_trims(self.tables, trimmed)
         for source_id, name, _ in trimmed:
             self.sources[source_id].segments[name].state = "removed"
+
+    def _unmark_pinned(self, removing: Sequence[str]) -> list[str]:
+        """Takes the mark of pinned sources back; returns their ids.
+
+        Deletion has not begun where the ledger has rows.
+        """
+        begun = {name for name in removing if not self.sources[name].segments}
+        pinned = {pin.source_id for pin in Pins(self.lake).read()} if removing else set()
+        spared = [name for name in removing if name in pinned - begun]
+        if spared:
+            where = sql.is_in("source_id", spared)
+            complete = set(self.lake.read("shots", columns=["source_id"], where=where)["source_id"].to_pylist())
+            for name in spared:
+                entry = self.sources[name]
+                entry.state = "quarantined" if entry.source is None else "complete" if name in complete else "open"
+            removal.unmark(self.tables, {name: self.sources[name].state for name in spared})
+        return spared
 
     def _undo_commits(self) -> None:
         torn = self.sources.stretches("writing")

@@ -1,7 +1,9 @@
 """Removes sources, or parts of them, from every table, so that the next writer can finish what a killed one began.
 
-A source to remove is first marked `removing` in `sources`; a part of one in `segments`. From then on it is not found
-by searches. Its own row is deleted, or becomes `removed`, last.
+A source to remove is first marked `removing` in `sources`. From then on it is not found by searches. The mark can be
+taken back until the deletion begins: with the rows of the ledger, which are deleted first, in one change. A part of a
+source is deleted from the moment that its rows in `segments` are `removing`. The row of the source is deleted, or those
+of the part become `removed`, last.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake
+from pipeline.lake.ledger import SourceState
 from pipeline.lake.writing.ledger_rows import CountRows, Row, joined_rows, trimmed_rows
 from pipeline.lake.writing.table_writer import TableWriter
 from schemas.clock import Span
@@ -22,25 +25,35 @@ _AT_ONCE = 200
 Stretch = tuple[str, str, Span]  # a part of a source: source id, id of its row in `segments`, span
 
 
-def remove_sources(tables: TableWriter, source_ids: Sequence[str]) -> None:
-    """Removes these sources and all their rows."""
+def mark(tables: TableWriter, source_ids: Sequence[str]) -> None:
+    """Marks sources as `removing`."""
     tables.update("sources", sql.is_in("id", source_ids), state="removing")
-    finish_removals(tables, source_ids)
+
+
+def unmark(tables: TableWriter, states: Mapping[str, SourceState]) -> None:
+    """Takes the mark back. states: of each source before it was marked, by id."""
+    for state in sorted(set(states.values())):
+        names = [name for name, before in states.items() if before == state]
+        tables.update("sources", sql.is_in("id", names), state=state)
 
 
 def finish_removals(tables: TableWriter, source_ids: Sequence[str]) -> None:
     """Deletes the rows of sources that are marked `removing`."""
-    for name in ("segments", "shots", *ROW_TABLES):
+    for name in ("segments", "shots", *ROW_TABLES):  # first the ledger: pins are too late once its rows are gone
         tables.delete(name, "source_id", source_ids)
     tables.delete("sources", "id", source_ids)
 
 
 def keep_only(lake: Lake, tables: TableWriter, kept: Mapping[str, Sequence[Span]]) -> None:
-    """Removes the rows of each of these sources outside its spans, which begin and end with shots."""
+    """Removes the rows of each of these sources outside its spans, which begin and end with shots.
+
+    The sources are complete and marked `removing`; the mark is taken back with the first row that goes.
+    """
     new: list[Row] = []
     for source_id, rows in _rows_of(lake, list(kept)).items():
         new += trimmed_rows(rows, sorted(kept[source_id]), count=_counter(lake, source_id))
     _replace_ledger(tables, new)
+    unmark(tables, dict.fromkeys(kept, "complete"))
     going = [(r["source_id"], r["id"], Span(r["start"], r["stop"])) for r in new if r["state"] == "removing"]
     finish_trims(tables, going)
 

@@ -1,12 +1,25 @@
 """The changes that upkeep makes in a lake, one after the other with the commits."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from pipeline.lake.upkeep.compaction import MANY_FRAGMENTS, Compaction, compact
 from pipeline.lake.writing import removal
 from pipeline.lake.writing.ledger_state import LedgerState
 from schemas.clock import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What to remove of some sources, by id.
+
+    whole: sources to remove with all their rows. kept: sources to cut, with the spans that stay, which begin and end
+    with shots. The rest of a cut source becomes `removed` in the ledger, so that it is not ingested again.
+    """
+
+    whole: tuple[str, ...] = ()
+    kept: Mapping[str, Sequence[Span]] = field(default_factory=dict)
 
 
 class UpkeepChanges:
@@ -21,21 +34,34 @@ class UpkeepChanges:
         self.turn: threading.RLock = state.turn
 
     def remove_sources(self, source_ids: Sequence[str]) -> None:
-        """Removes these sources from the lake, so that they can be ingested again."""
+        """Removes these sources from the lake, pinned or not, so that they can be ingested again."""
         with self._state.change() as sources:
-            removal.remove_sources(self._state.tables, source_ids)
+            removal.mark(self._state.tables, source_ids)
+            removal.finish_removals(self._state.tables, source_ids)
             for source_id in source_ids:
                 sources.pop(source_id, None)
 
-    def keep_only(self, kept: Mapping[str, Sequence[Span]]) -> None:
-        """Removes the rows of each of these complete sources, by id, outside its spans, which begin and end with shots.
+    def remove_unless_pinned(self, source_ids: Sequence[str], choose: Callable[[], Removal]) -> Removal:
+        """Marks these sources as `removing`, then removes what `choose` returns, and takes the other marks back.
 
-        The rest becomes `removed` in the ledger, so that it is not ingested again.
+        choose: reads the pins. Whoever pins a source writes the pin and reads the mark after that: so `choose`, which
+        is called after the marks were written, sees the pin, or whoever pins sees the mark.
+        Returns what was removed; sources that are cut are complete.
         """
         with self._state.change() as sources:
-            kept = {name: kept[name] for name in sources.complete(kept)}
+            source_ids = [name for name in source_ids if name in sources]
+            removal.mark(self._state.tables, source_ids)
+            chosen = choose()
+            whole = [name for name in chosen.whole if name in source_ids]
+            kept = {name: chosen.kept[name] for name in sources.complete(chosen.kept) if name in source_ids}
+            spared = {name: sources[name].state for name in source_ids if name not in whole and name not in kept}
+            removal.unmark(self._state.tables, spared)
             removal.keep_only(self._state.lake, self._state.tables, kept)
             self._state.reload(list(kept))
+            removal.finish_removals(self._state.tables, whole)
+            for source_id in whole:
+                del sources[source_id]
+            return Removal(tuple(whole), kept)
 
     def ledger_rows(self) -> dict[str, int]:
         """Number of rows in the ledger of each complete recording of a feed."""
