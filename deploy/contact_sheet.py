@@ -15,6 +15,7 @@ from schemas.errors import RegionLakeError
 from schemas.masks import Mask
 from schemas.query import BoxTuple, Hit, Query, SearchResult
 from schemas.sources import feed_name, recording_began
+from schemas.visible_text import visible
 
 Colour = tuple[int, int, int]
 HIT: Colour = (255, 176, 0)
@@ -185,7 +186,7 @@ def title(query: Query) -> str:
     what += f" without {', '.join(f'“{text}”' for text in query.not_text)}" if query.not_text else ""
     where = f" at {', '.join(f'{side:g}' for side in query.box)}" if query.box else ""
     then = f", then “{query.then}” within {query.within_s:g} s" if query.then else ""
-    return what + where + then
+    return visible(what + where + then)
 
 
 def caption(hit: Hit, *, name: str) -> str:
@@ -210,7 +211,7 @@ def measures(hit: Hit) -> str:
         if value is not None
     ]
     of = f" ({', '.join(parts)})" if parts else ""  # re-ranked and fused hits have neither
-    return f"distance {hit.distance:.3f}{of} · {hit.place.label or hit.place.proposer}"
+    return f"distance {hit.distance:.3f}{of} · {visible(hit.place.label or hit.place.proposer)}"
 
 
 def _columns(tiles: int) -> int:

@@ -11,6 +11,7 @@ from rich.text import Text
 from deploy.wording import lasted, short_count, short_size
 from pipeline.live.feeds.feed_status import FEED_STATES, FeedState, FeedStatus
 from pipeline.live.status.follow_status import FollowStatus
+from schemas.visible_text import visible
 
 _STYLES: dict[FeedState, str] = {
     "live": "green",
@@ -52,7 +53,7 @@ def feed_line(feed: FeedStatus, *, keyframes: int, reported_at: datetime) -> str
     behind = f"{_behind(feed)} behind, " if _behind(feed) else ""
     error = f"; last error: {_one_line(feed.last_error)}" if feed.last_error else ""
     return (
-        f"{feed.name}: {feed.state} for {lasted((reported_at - feed.since).total_seconds())}, "
+        f"{visible(feed.name)}: {feed.state} for {lasted((reported_at - feed.since).total_seconds())}, "
         f"{feed.frames_per_s:.1f} frames/s, {behind}{feed.received:,} received, {keyframes:,} keyframes, "
         f"{feed.shed:,} shed, {sum(feed.lost.values()):,} lost, {sum(feed.restarts.values()):,} restarts{error}"
     )
@@ -105,7 +106,7 @@ def _table(feeds: Sequence[FeedStatus], keyframes: Mapping[str, int], *, reporte
         table.add_column("last error", no_wrap=True, overflow="ellipsis", ratio=1)
     for feed in feeds:
         table.add_row(
-            Text(_middle_out(feed.name, max(12, width // 6))),
+            Text(_middle_out(visible(feed.name), max(12, width // 6))),
             state_text(feed.state),
             lasted((reported_at - feed.since).total_seconds()),
             f"{feed.frames_per_s:.1f}",
@@ -126,7 +127,7 @@ def _behind(feed: FeedStatus) -> str:
 
 
 def _one_line(error: str) -> str:
-    return " ".join(error.split())
+    return visible(" ".join(error.split()))
 
 
 def _middle_out(name: str, most: int) -> str:
@@ -158,7 +159,7 @@ def _trouble_lines(feeds: Sequence[FeedStatus], *, errors: bool, most: int) -> l
     most: lines; losses share one line if there is no room for more.
     """
     lines = [
-        Text(f"{feed.name}: {_one_line(feed.last_error)}", style=_STYLES[feed.state])
+        Text(f"{visible(feed.name)}: {_one_line(feed.last_error)}", style=_STYLES[feed.state])
         for feed in sorted(feeds, key=lambda feed: feed.name)
         if errors and feed.last_error and feed.state not in _WELL
     ]

@@ -1,6 +1,5 @@
 """The log on standard error: one line for each record, `key=value` or JSON, with the fields of `extra=`."""
 
-import json
 import logging
 import re
 import sys
@@ -9,6 +8,7 @@ from collections.abc import Mapping
 from typing import TextIO
 
 from schemas.errors import InvalidValueError
+from schemas.visible_text import visible, visible_json
 
 _OF_EVERY_RECORD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}  # all others come from `extra=`
 _USER_IN_URL = re.compile(r"(\w://)[^/\s]*@")  # also in quoted errors: a log is read by many
@@ -33,7 +33,7 @@ class JsonLines(logging.Formatter):
     """Writes each record as one JSON object; `exception` is its traceback, if any."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return _without_users(json.dumps(_fields(self, record), ensure_ascii=False, default=str))
+        return _without_users(visible_json(_fields(self, record), default=str))
 
 
 class KeyValueLines(logging.Formatter):
@@ -44,7 +44,7 @@ class KeyValueLines(logging.Formatter):
         fields = _fields(self, record)
         trace = fields.pop("exception", None)
         line = " ".join(f"{key}={_quoted(value)}" for key, value in fields.items())
-        return _without_users(line if trace is None else f"{line}\n{trace}")
+        return _without_users(line if trace is None else f"{line}\n{visible(str(trace), lines=True)}")
 
 
 def _fields(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str, object]:
@@ -65,7 +65,7 @@ def _fields(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str
 
 def _quoted(value: object) -> str:
     text = str(value)
-    return text if _BARE.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+    return text if _BARE.fullmatch(text) and visible(text) == text else visible_json(text)
 
 
 def _without_users(text: str) -> str:

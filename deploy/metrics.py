@@ -14,6 +14,7 @@ from pipeline.live.status.follow_status import FindableStatus, FollowStatus, Sin
 from pipeline.live.status.search_latency import BUCKETS_S
 from schemas.errors import InvalidValueError
 
+LOOPBACK = "127.0.0.1"
 Count = tuple[str, str]  # its name, and its reason or an empty string
 
 _COUNTS = {
@@ -26,11 +27,12 @@ _COUNTS = {
 _WITH_REASON = ("frames_lost", "restarts")
 
 
-def serve_metrics(port: int, latest: Callable[[], FollowStatus | None], *, host: str = "0.0.0.0") -> "MetricsServer":
+def serve_metrics(port: int, latest: Callable[[], FollowStatus | None], *, host: str = LOOPBACK) -> "MetricsServer":
     """Serves `http://host:port/metrics` from its own threads until it is closed. Labels contain only names of feeds.
 
     port: 0 takes any free one. latest: returns the last status, at every scrape; None before the first one.
-    Raises InvalidValueError if the port is taken or not allowed.
+    host: the address to listen on; names of feeds are read by whoever reaches it, so it is loopback unless chosen.
+    Raises InvalidValueError if the port is taken or not allowed, or the address is none of this machine.
     """
     registry = CollectorRegistry()
     registry.register(FollowCollector(latest))
@@ -39,7 +41,9 @@ def serve_metrics(port: int, latest: Callable[[], FollowStatus | None], *, host:
     try:
         return MetricsServer(port, registry, host=host)
     except (OSError, OverflowError) as error:
-        raise InvalidValueError(f"metrics cannot be served at {host}:{port}: {error}; take another port") from None
+        raise InvalidValueError(
+            f"metrics cannot be served at {host}:{port}: {error}; choose another port or host"
+        ) from None
 
 
 class MetricsServer:

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePath
 
+from schemas.visible_text import visible
+
 
 def clock_time(seconds: float) -> str:
     """`8.24` → `0:08.24`, `3725.5` → `1:02:05.50`, `-0.04` → `-0:00.04`."""
@@ -21,16 +23,16 @@ def is_picture(uri: str) -> bool:
 
 
 def short_names(uris: Sequence[str]) -> dict[str, str]:
-    """URI → its last part if no other URI has the same, else the whole URI."""
+    """URI → its last part if no other URI has the same, else the whole URI, to be shown in one line."""
     distinct = set(uris)
     names = {uri: PurePath(uri).name or uri for uri in distinct}
     times_used = Counter(names.values())
-    return {uri: name if times_used[name] == 1 else uri for uri, name in names.items()}
+    return {uri: visible(name if times_used[name] == 1 else uri) for uri, name in names.items()}
 
 
 def reason(source: str, error: str) -> str:
-    """The error, preceded by its source unless it already names it."""
-    return error if source in error else f"{source}: {error}"
+    """The error in one line, preceded by its source unless it already names it."""
+    return visible(error if source in error else f"{source}: {error}")
 
 
 def lasted(seconds: float) -> str:

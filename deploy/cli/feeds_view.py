@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from rich.console import Console
 from rich.live import Live
 
-from deploy.cli.output import print_json
+from deploy.cli.output import print_json, screen
 from deploy.feeds_table import feed_line, feeds_screen, follower_line
 from deploy.wording import lasted
 from pipeline.live.status.follow_status import FollowStatus
@@ -23,7 +23,7 @@ _LATE_S = 2.0  # once the status is this old, its process is looked up
 
 def show_feeds(folder: StateFolder) -> None:
     """Shows the feeds until Ctrl-C. Raises LakeError if no feeds were ever followed into the lake."""
-    console = Console(highlight=False, markup=False)
+    console = screen()
     try:
         if console.is_terminal and not console.is_dumb_terminal:
             _show_table(folder, console)

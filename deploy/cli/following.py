@@ -30,12 +30,13 @@ def follow(
     engine: Literal["local", "ray"],
     upkeep: "UpkeepConfig",
     metrics_port: int | None,
+    metrics_host: str,
     as_json: bool,
 ) -> None:
     """Follows feeds until Ctrl-C or SIGTERM, and commits what was received by then; a second signal ends it at once.
 
     names: addresses of streams, folders, and files that grow. feeds: a file of feeds, read again whenever it changes.
-    upkeep: runs in the same process as the commits. metrics_port: serves metrics to Prometheus there.
+    upkeep: runs in the same process as the commits. metrics_port, metrics_host: metrics are served there.
     """
     from deploy.cli.progress import Throttle
     from deploy.metrics import serve_metrics
@@ -67,7 +68,7 @@ def follow(
         except OSError as error:  # a full disk must not end a follower, which waits until there is room again
             lines(f"the status cannot be written to {state.status}: {error.strerror or error}")
 
-    metrics = nullcontext() if metrics_port is None else serve_metrics(metrics_port, lambda: latest)
+    metrics = nullcontext() if metrics_port is None else serve_metrics(metrics_port, lambda: latest, host=metrics_host)
     ending = "ending: the frames received so far are being committed"
     with results_only(), metrics, ended_by_signal(ending) as ended, _engine(engine, lake, plan, upkeep) as running:
         typer.echo(f"following {len(listed())} feeds into {lake}; Ctrl-C ends it", err=True)

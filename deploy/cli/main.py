@@ -5,8 +5,8 @@ Subcommands import what they need when they run: `regionlake --help` must not wa
 
 import os
 import sys
+import traceback
 from importlib.metadata import version
-from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -26,10 +26,11 @@ from deploy.cli.commands import (
 )
 from deploy.cli.commands.lab import app as lab
 from deploy.cli.commands.lab.generate import generate
-from deploy.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
+from deploy.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, visible_output
 from deploy.cli.query_options import with_flags
 from deploy.logs import configure_logs
 from schemas.errors import InvalidValueError, ModelError, PlanError, QueryError, RegionLakeError
+from schemas.visible_text import visible
 
 USAGE_ERRORS = (InvalidValueError, ModelError, PlanError)
 INTERRUPTED = "regionlake: interrupted; an ingest continues from its last commit when it is run again"
@@ -86,8 +87,11 @@ def _common(
 
 def main() -> None:
     """Entry point: errors of RegionLake are printed as one line, any other error with its traceback."""
-    if isinstance(sys.stdout, TextIOWrapper):  # a name that is not UTF-8 is printed escaped, which is valid JSON too
-        sys.stdout.reconfigure(errors="backslashreplace")
+    with visible_output():
+        _main()
+
+
+def _main() -> None:
     try:
         app(prog_name="regionlake")
     except QueryError as error:
@@ -106,10 +110,13 @@ def main() -> None:
         if leaving.code == EXIT_INTERRUPTED:
             print(INTERRUPTED, file=sys.stderr)
         raise
+    except Exception:
+        traceback.print_exc()  # here, where names in it are shown without control characters
+        sys.exit(EXIT_FAILED)
 
 
 def _leave(message: str, code: int) -> None:
-    print(message, file=sys.stderr)
+    print(visible(message), file=sys.stderr)
     sys.exit(code)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from deploy.cli.output import console
+
 if TYPE_CHECKING:
     from pipeline.ingest.progress import Progress
 
@@ -19,11 +21,10 @@ def shown_progress() -> Iterator[Callable[["Progress"], None]]:
         lines = Throttle()
         yield lambda progress: lines(progress_text(progress))
         return
-    from rich.console import Console
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bar
 
-    with Bar(TextColumn("{task.description}"), BarColumn(), console=Console(stderr=True), transient=True) as bar:
+    with Bar(TextColumn("{task.description}"), BarColumn(), console=console(stderr=True), transient=True) as bar:
         task = bar.add_task("starting", total=None)
 
         def show(progress: "Progress") -> None:
@@ -52,12 +53,11 @@ def shown_count(unit: str) -> Iterator[Callable[[int, int], None]]:
         lines = Throttle()
         yield lambda done, total: lines(f"{done:,} of {total:,} {unit}")
         return
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
     columns = (TextColumn(unit), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Bar(*columns, console=console(stderr=True), transient=True) as bar:
         task = bar.add_task(unit, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
@@ -68,9 +68,8 @@ def shown_steps() -> Iterator[Callable[[str], None]]:
     if not sys.stderr.isatty():
         yield _Steps()
         return
-    from rich.console import Console
 
-    with Console(stderr=True).status("starting") as status:
+    with console(stderr=True).status("starting") as status:
         yield status.update
 
 

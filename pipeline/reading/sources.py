@@ -89,15 +89,26 @@ def _find_local(name: str) -> list[Location | Failure]:
 
 
 def _media_below(folder: Path, failures: list[Failure]) -> Iterator[Path]:
-    """Everything with the suffix of a video or picture, also in linked folders; the probe reports what is not a file.
+    """Everything with the suffix of a video or picture; the probe reports what is not a file.
 
-    Folders that cannot be listed are added to `failures`.
+    A link is followed if it stays in the folder. Links that lead out of it (whoever fills the folder may not be allowed
+    to read their files), and folders that cannot be listed, are added to `failures`.
     """
 
     def note(error: OSError) -> None:
         where = str(Path(error.filename).absolute())
         failures.append(Failure(uri_of_path(where), printable(f"{error.filename}: {error.strerror}")))
 
+    def stays(path: Path) -> bool:
+        if not path.is_symlink() or path.resolve().is_relative_to(root):
+            return True
+        uri = str(path.absolute())
+        failures.append(
+            Failure(uri, f"{uri} is a link that leads out of {folder}: it is not followed; name its target")
+        )
+        return False
+
+    root = folder.resolve()
     listed: set[Path] = set()
     for where, folders, names in os.walk(folder, onerror=note, followlinks=True):
         here = Path(where)
@@ -105,7 +116,8 @@ def _media_below(folder: Path, failures: list[Failure]) -> Iterator[Path]:
             folders.clear()
             continue
         listed.add(here.resolve())
-        yield from (here / name for name in names if Path(name).suffix.lower() in MEDIA_SUFFIXES)
+        folders[:] = [name for name in folders if stays(here / name)]
+        yield from (here / n for n in names if Path(n).suffix.lower() in MEDIA_SUFFIXES and stays(here / n))
 
 
 def _find_remote(name: str) -> list[Location | Failure]:

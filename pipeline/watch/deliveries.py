@@ -16,6 +16,7 @@ from pipeline.watch.json_lines import JsonLines
 from pipeline.watch.watch_state import KeptHit, WatchState
 from pipeline.watch.webhook import Attempt, Webhook
 from schemas.errors import WatchError
+from schemas.visible_text import visible_json
 
 _log = logging.getLogger(__name__)
 PAUSES = BackoffConfig(first_s=0.5, longest_s=60.0)
@@ -179,7 +180,7 @@ class Deliveries:
             "error": error,
             "hit": json.loads(hit.line),
         }
-        return _Outcome(hit, json.dumps(letter, ensure_ascii=False), given_up=True)
+        return _Outcome(hit, visible_json(letter), given_up=True)
 
     def _write_down(self) -> None:
         """Records the outcome of the last hit, if it is not recorded yet. A call after a WatchError does the rest."""

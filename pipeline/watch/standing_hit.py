@@ -1,6 +1,5 @@
 """A hit of a watch, as it is written and sent."""
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -8,6 +7,7 @@ from pipeline.watch.watch import Watch
 from schemas.ids import digest
 from schemas.query import Hit
 from schemas.query_json import hit_json
+from schemas.visible_text import visible_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,4 +29,4 @@ class StandingHit:
         """JSON: the id, the watch, when it was found, and a hit as `regionlake search --json` prints it, unranked."""
         found_at = self.found_at.astimezone(UTC).isoformat(timespec="milliseconds")
         own = {"id": self.id, "watch": self.watch.name, "found_at": found_at}
-        return json.dumps(own | hit_json(self.hit) | {"rank": None}, ensure_ascii=False)
+        return visible_json(own | hit_json(self.hit) | {"rank": None})

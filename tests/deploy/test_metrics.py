@@ -5,6 +5,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -57,7 +58,7 @@ def follower() -> _Follower:
 
 @pytest.fixture
 def server(follower: _Follower) -> Iterator[MetricsServer]:
-    with serve_metrics(0, lambda: follower.status, host="127.0.0.1") as server:
+    with serve_metrics(0, lambda: follower.status) as server:
         yield server
 
 
@@ -145,5 +146,18 @@ def test_a_port_that_is_taken_is_refused_with_what_to_do() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(InvalidValueError, match=f"{port}: .*take another port"):
+        with pytest.raises(InvalidValueError, match=f"{port}: .*choose another port"):
             serve_metrics(port, lambda: None, host="127.0.0.1")
+
+
+def test_metrics_are_served_on_loopback_unless_another_address_is_chosen() -> None:
+    def listens_on(port: int) -> set[str]:
+        state = {line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines() if " 0A " in line}
+        return {each.partition(":")[0] for each in state if each.endswith(f":{port:04X}")}
+
+    with serve_metrics(0, lambda: None) as server:
+        assert listens_on(server.port) == {"0100007F"}
+    with serve_metrics(0, lambda: None, host="0.0.0.0") as server:
+        assert listens_on(server.port) == {"00000000"}
+    with pytest.raises(InvalidValueError, match=r"203\.0\.113\.7:0: .*choose another port or host"):
+        serve_metrics(0, lambda: None, host="203.0.113.7")

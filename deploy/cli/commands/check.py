@@ -6,6 +6,7 @@ import typer
 
 from deploy.cli.options import JsonOption, LakeOption
 from deploy.cli.output import EXIT_FAILED, console, print_json
+from schemas.visible_text import visible
 
 
 def check(
@@ -33,9 +34,9 @@ def check(
     else:
         out = console()
         for problem in report.problems:
-            out.print(f"problem: {problem}", soft_wrap=True)
+            out.print(visible(f"problem: {problem}"), soft_wrap=True)
         for difference in differences:
-            out.print(f"difference: {difference}", soft_wrap=True)
+            out.print(visible(f"difference: {difference}"), soft_wrap=True)
         rows = ", ".join(f"{count:,} {table}" for table, count in report.rows.items())
         equal = "" if not against else f"; equal to {against}" if not differences else f"; differs from {against}"
         out.print(

@@ -7,6 +7,7 @@ import typer
 
 from deploy.cli.options import JsonOption
 from deploy.cli.output import console, print_json
+from schemas.visible_text import visible
 
 app = typer.Typer(name="feeds", help="Add, remove, pause and list the feeds of a file.", no_args_is_help=True)
 
@@ -82,5 +83,5 @@ def list_feeds(feeds: FileOption, as_json: JsonOption = False) -> None:
 
     table = Table("feed", "url", "", box=None, pad_edge=False)
     for name, entry in sorted(entries.items()):
-        table.add_row(name, entry.shown, "paused" if entry.paused else "")
+        table.add_row(visible(name), visible(entry.shown), "paused" if entry.paused else "")
     console().print(table)

@@ -68,6 +68,12 @@ def ingest(
     metrics_port: Annotated[
         int | None, typer.Option(help="Serve metrics of the feeds to Prometheus at this port.")
     ] = None,
+    metrics_host: Annotated[
+        str | None,
+        typer.Option(
+            help="Address at which metrics are served: 0.0.0.0 for all of this machine.", show_default="127.0.0.1"
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Add videos and pictures to a lake, or follow feeds.
@@ -84,12 +90,25 @@ def ingest(
         from deploy.cli.following import follow as run_follower
 
         upkeep = chosen_upkeep(max_age=max_age, max_bytes_per_feed=max_bytes_per_feed)
-        run_follower(names, feeds, lake, made, engine=engine, upkeep=upkeep, metrics_port=metrics_port, as_json=as_json)
+        if metrics_host is not None and metrics_port is None:
+            raise typer.BadParameter("needs --metrics-port", param_hint="--metrics-host")
+        run_follower(
+            names,
+            feeds,
+            lake,
+            made,
+            engine=engine,
+            upkeep=upkeep,
+            metrics_port=metrics_port,
+            metrics_host=metrics_host or "127.0.0.1",
+            as_json=as_json,
+        )
         return
     if max_age or max_bytes_per_feed:
         raise typer.BadParameter("needs --follow; without it, run: regionlake upkeep", param_hint="--max-age")
-    if metrics_port is not None:
-        raise typer.BadParameter("needs --follow or --feeds", param_hint="--metrics-port")
+    if metrics_port is not None or metrics_host is not None:
+        hint = "--metrics-host" if metrics_port is None else "--metrics-port"
+        raise typer.BadParameter("needs --follow or --feeds", param_hint=hint)
     if reembed:
         if replace or proposer:
             raise typer.BadParameter("uses the regions of the lake: omit --replace and --proposer")

@@ -10,6 +10,7 @@ from deploy.cli.output import EXIT_FAILED, Json, console, print_json
 from deploy.cli.values import parse_moment
 from deploy.wording import clock_time
 from schemas.sources import feed_name
+from schemas.visible_text import visible
 
 if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
@@ -81,7 +82,7 @@ def unpin(
     else:
         console().print(f"{removed} unpinned")
         for name in unknown:
-            console().print(f"no pin: {name}", soft_wrap=True)
+            console().print(visible(f"no pin: {name}"), soft_wrap=True)
     if unknown:
         raise typer.Exit(EXIT_FAILED)
 
@@ -136,5 +137,5 @@ def _print(lake: "Lake", pins: "tuple[Pin, ...]") -> None:
             ends = ["all of it", ""]
         else:
             ends = [clock_time(clock.seconds(pts)) for pts in (each.span.start, each.span.stop)]
-        table.add_row(each.id, each.source, *ends, f"{each.pinned_at:%Y-%m-%d %H:%M:%S}Z")
+        table.add_row(each.id, visible(each.source), *ends, f"{each.pinned_at:%Y-%m-%d %H:%M:%S}Z")
     console().print(table)

@@ -1,6 +1,5 @@
 """`regionlake plan`: prints every setting of an ingest as TOML, which can be edited and given to --plan."""
 
-import json
 import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +8,7 @@ import typer
 
 from deploy.cli.options import JsonOption, ModelOption, PlanOption, ProposerOption, SetOption, chosen_plan
 from deploy.cli.output import Json, print_json
+from schemas.visible_text import visible, visible_json
 
 if TYPE_CHECKING:
     from pipeline.plan.lake_plan import LakePlan
@@ -56,7 +56,7 @@ def _print_plans_of(uri: str, *, as_json: bool) -> None:
     plans = stored_plans(Lake.open(uri))
     found = [(stored, sources, read_lake_plan(stored.toml)) for stored, sources in plans.found]
     for hash, sources in plans.missing:
-        typer.echo(_line(f"the lake does not store plan {hash} of {sources:,} sources"), err=True)
+        typer.echo(visible(f"the lake does not store plan {hash} of {sources:,} sources"), err=True)
     if as_json:
         print_json({"lake": uri, "plans": [_plan_json(*each) for each in found]})
         return
@@ -85,12 +85,12 @@ def _print_plan(stored: "StoredPlan", sources: int, read: "LakePlan") -> None:
     from pipeline.plan.plan_file import plan_toml
 
     day = "" if stored.written_at is None else f", {stored.written_at:%Y-%m-%d}"
-    typer.echo("# " + _line(f"plan {stored.hash}, RegionLake {stored.version}{day}, {sources:,} sources"))
+    typer.echo("# " + visible(f"plan {stored.hash}, RegionLake {stored.version}{day}, {sources:,} sources"))
     if read.omitted:
         typer.echo(
             "# omitted, because a lake may name any class or file; if you trust them, add to `regionlake ingest`:"
         )
-        typer.echo("# " + _line(shlex.join(_options(read.omitted))))
+        typer.echo("# " + visible(shlex.join(_options(read.omitted))))
     typer.echo(plan_toml(read.plan, for_rows=True), nl=False)
 
 
@@ -103,10 +103,5 @@ def _options(omitted: Mapping[str, object]) -> list[str]:
         elif key == "proposals.use" and isinstance(value, list):
             options += [word for name in value for word in ("--proposer", str(name))]
         else:
-            options += ["--set", f"{key}={json.dumps(value, ensure_ascii=False, default=str)}"]
+            options += ["--set", f"{key}={visible_json(value, default=str)}"]
     return options
-
-
-def _line(text: str) -> str:
-    """The text without line breaks and control characters: a line break would end the comment of TOML."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

@@ -12,6 +12,7 @@ from deploy.cli.without_pandas import import_arrow_without_pandas
 from deploy.wording import clock_time, is_picture, short_names
 from schemas.query import Query, SearchResult
 from schemas.query_json import result_json
+from schemas.visible_text import visible
 
 if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
@@ -110,8 +111,8 @@ def _print_table(result: SearchResult) -> None:
             if hit.shot_s is None or is_picture(hit.source)
             else f"{clock_time(hit.shot_s[0])} to {clock_time(hit.shot_s[1])}",
             " ".join(f"{side:.2f}" for side in hit.place.box),
-            hit.place.proposer,
-            *((getattr(hit.place, name) or "–")[: _SHOWN[name]] for name in known),
+            visible(hit.place.proposer),
+            *(visible(getattr(hit.place, name) or "–")[: _SHOWN[name]] for name in known),
         )
     out = console()
     if result.hits:

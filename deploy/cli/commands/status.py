@@ -11,6 +11,7 @@ from deploy.cli.options import JsonOption, LakeOption
 from deploy.cli.output import console, print_json
 from deploy.cli.without_pandas import import_arrow_without_pandas
 from deploy.wording import clock_time, lasted, reason, short_count, short_size
+from schemas.visible_text import visible
 
 if TYPE_CHECKING:
     from pipeline.lake.audit.lake_status import LakeStatus, RecordedFeed
@@ -78,7 +79,7 @@ def _print(found: "LakeStatus") -> None:
         out.print(f"vectors of a keyframe: {', '.join(f'{name} {short_size(size)}' for name, size in held.items())}")
     if found.disk_bytes is not None:
         out.print(f"on disk, old versions included: {short_size(found.disk_bytes)}")
-    out.print(f"being written by: {found.writer}" if found.writer else "nobody is writing it")
+    out.print(visible(f"being written by: {found.writer}") if found.writer else "nobody is writing it")
     for refusal in found.refusals:
         where = "" if refusal.span_s is None else " [{} to {}]".format(*map(clock_time, refusal.span_s))
         out.print(f"{refusal.state}{where}: {reason(refusal.source, refusal.error)}", soft_wrap=True)
@@ -120,7 +121,8 @@ def _print_feeds(recorded: "Sequence[RecordedFeed]", followed: "FollowStatus | N
         else:
             state = state_text(feed.state).append(f" for {lasted((now - feed.since).total_seconds())}", style="default")
         counts = (held.recordings, held.keyframes, held.shed, sum(held.lost.values())) if held else (0, 0, 0, 0)
-        table.add_row(Text(name), state, *map(short_count, counts), held.first[:19].replace("T", " ") if held else "–")
+        since = held.first[:19].replace("T", " ") if held else "–"
+        table.add_row(Text(visible(name)), state, *map(short_count, counts), visible(since))
     out.print(table)
     if gone is not None:
         out.print(gone, soft_wrap=True)
@@ -130,7 +132,8 @@ def _print_feeds(recorded: "Sequence[RecordedFeed]", followed: "FollowStatus | N
         )
     for each in recorded:
         for why, frames in each.lost.items():
-            out.print(f"{each.name} lost {f'{frames:,}' if frames else 'some'} frames: {why}", soft_wrap=True)
+            lost = f"{frames:,}" if frames else "some"
+            out.print(visible(f"{each.name} lost {lost} frames: {why}"), soft_wrap=True)
 
 
 def _space(space: "VectorSpace") -> str:

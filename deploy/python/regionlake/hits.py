@@ -1,6 +1,5 @@
 """The result of a search: hits that notebooks show, and that convert to tables, pictures and clips."""
 
-import json
 from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, overload
 
 from schemas.query import BoxTuple, Hit, Query, SearchResult
 from schemas.query_json import result_json
+from schemas.visible_text import visible_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +64,7 @@ class Hits(Sequence[Hit]):
 
     def to_json(self) -> str:
         """The object that `regionlake search --json` prints."""
-        return json.dumps(result_json(self._result), ensure_ascii=False)
+        return visible_json(result_json(self._result))
 
     def sheet(self, path: str | PathLike[str]) -> Path:
         """Draws every hit on its frame into one picture, whose suffix names the format; returns its path.

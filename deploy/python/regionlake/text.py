@@ -2,6 +2,7 @@
 
 from deploy.wording import clock_time, is_picture, short_names
 from schemas.query import Hit, SearchResult
+from schemas.visible_text import visible
 
 
 def hits_text(result: SearchResult) -> str:
@@ -22,4 +23,4 @@ def summary(result: SearchResult) -> str:
 def _cells(hit: Hit, name: str) -> tuple[str, ...]:
     box = " ".join(f"{side:.2f}" for side in hit.place.box)
     at = "–" if is_picture(hit.source) else clock_time(hit.pts_s)
-    return str(hit.rank), f"{hit.distance:.3f}", name, at, box, hit.place.label or hit.place.proposer
+    return str(hit.rank), f"{hit.distance:.3f}", name, at, box, visible(hit.place.label or hit.place.proposer)

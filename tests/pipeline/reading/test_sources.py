@@ -95,13 +95,13 @@ def test_a_backend_that_fails_in_its_own_way_costs_its_own_input(
 
 
 def test_nothing_in_a_folder_is_passed_over_in_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder, elsewhere = tmp_path / "folder", tmp_path / "elsewhere"
+    folder = tmp_path / "folder"
     (folder / "locked").mkdir(parents=True)
-    elsewhere.mkdir()
-    (elsewhere / "linked.mp4").write_bytes(b"")
-    (folder / "link").symlink_to(elsewhere)
+    (folder / ".kept").mkdir()
+    (folder / ".kept" / "linked.mp4").write_bytes(b"")
+    (folder / "link").symlink_to(folder / ".kept")
     (folder / "circle").symlink_to(folder)
-    (folder / "dangling.mp4").symlink_to(tmp_path / "gone.mp4")
+    (folder / "dangling.mp4").symlink_to(folder / "gone.mp4")
     os.mkfifo(folder / "pipe.mp4")
     scandir = os.scandir
 
@@ -114,4 +114,29 @@ def test_nothing_in_a_folder_is_passed_over_in_silence(tmp_path: Path, monkeypat
     found = list(find_sources([str(folder)]))
     assert [f.uri for f in found if isinstance(f, Failure)] == [str(folder / "locked")]
     names = [f.uri for f in found if isinstance(f, Location)]
-    assert names == [str(folder / "dangling.mp4"), str(folder / "link" / "linked.mp4"), str(folder / "pipe.mp4")]
+    either = {str(folder / each / "linked.mp4") for each in (".kept", "link")}
+    assert len(either & {*names}) == 1, "a linked folder is listed once, under the name that comes first"
+    assert {*names} - either == {str(folder / "dangling.mp4"), str(folder / "pipe.mp4")}
+
+
+def test_a_link_that_leads_out_of_a_folder_is_named_and_not_followed(tmp_path: Path) -> None:
+    folder, private = tmp_path / "dropped", tmp_path / "private"
+    (folder / "deep").mkdir(parents=True)
+    private.mkdir()
+    (private / "secret.mp4").write_bytes(b"secret")
+    (folder / "own.mp4").write_bytes(b"")
+    (folder / "again.mp4").symlink_to("own.mp4")
+    (folder / "deep" / "up.mp4").symlink_to("../own.mp4")
+    (folder / "out.mp4").symlink_to(private / "secret.mp4")
+    (folder / "hop.mp4").symlink_to("out.mp4")
+    (folder / "folder").symlink_to(private)
+    (folder / "notes.txt").symlink_to(private / "secret.mp4")  # no media: nobody asked for it
+    found = list(find_sources([str(folder)]))
+    names = [str(folder / name) for name in ("again.mp4", "deep/up.mp4", "own.mp4")]
+    assert [f.uri for f in found if isinstance(f, Location)] == names
+    failures = [f for f in found if isinstance(f, Failure)]
+    assert sorted(f.uri for f in failures) == [str(folder / name) for name in ("folder", "hop.mp4", "out.mp4")]
+    assert all("leads out of" in f.error and "name its target" in f.error for f in failures)
+    assert uris(folder / "out.mp4") == [str(folder / "out.mp4")]  # named by the user
+    (tmp_path / "to dropped").symlink_to(folder)
+    assert len(uris(tmp_path / "to dropped")) == 3  # the folder itself may be named by a link
