@@ -45,6 +45,7 @@ class _Task:
     go: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     ready: Callable[[], object] = lambda: True
     until_s: float | None = None
+    fault: BaseException | None = None
     ended: bool = False
     error: BaseException | None = None
 
@@ -107,6 +108,7 @@ class Simulation:
             task.go.acquire()
             self._current.task = task
             try:
+                self._strike(task)
                 run()
             except BaseException as error:
                 task.error = error
@@ -116,6 +118,18 @@ class Simulation:
         threading.Thread(target=in_turn, name=name, daemon=True).start()
         return SimulatedThread(self, task)
 
+    # -- faults ----------------------------------------------------------------------------------
+
+    @property
+    def running(self) -> list[str]:
+        """The names of the threads that have not ended, without the first one."""
+        return [task.name for task in self._tasks[1:] if not task.ended]
+
+    def kill(self, name: str, error: BaseException) -> None:
+        """Raises `error` in the thread of that name, where it waits; it gets its turn at once or soon."""
+        [task] = [task for task in self._tasks if task.name == name and not task.ended]
+        task.fault = error
+
     def _wait(self, ready: Callable[[], object], timeout_s: float | None) -> None:
         task: _Task = self._current.task
         task.ready, task.until_s = ready, None if timeout_s is None else self._now_s + timeout_s
@@ -123,10 +137,16 @@ class Simulation:
         if chosen is not task:
             chosen.go.release()
             task.go.acquire()
+        self._strike(task)
+
+    def _strike(self, task: _Task) -> None:
+        fault, task.fault = task.fault, None
+        if fault is not None:
+            raise fault
 
     def _next(self) -> _Task:
         going = [task for task in self._tasks if not task.ended]
-        can = [task for task in going if task.ready()]
+        can = [task for task in going if task.fault is not None or task.ready()]
         if not can:
             deadlines = [task.until_s for task in going if task.until_s is not None]
             assert deadlines, f"each waits for another: {', '.join(task.name for task in going)}"

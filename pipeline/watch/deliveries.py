@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.runtime.backoff import Backoff, BackoffConfig
-from pipeline.runtime.threads import REAL_THREADS, RunningThread, Threads
+from pipeline.runtime.threads import REAL_THREADS, SupervisedThread, Threads
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from pipeline.watch.json_lines import JsonLines
 from pipeline.watch.watch_state import KeptHit, WatchState
@@ -85,10 +85,12 @@ class Deliveries:
         self._outcome: _Outcome | None = None
         self._backoff = Backoff(pauses, choose=choose)
         self._not_before = 0.0  # monotonic
-        self._thread: RunningThread | None = None
+        self._thread: SupervisedThread | None = None
 
     def start(self) -> None:
-        self._thread = self._threads.start("webhook", self._run)
+        self._thread = SupervisedThread(
+            "webhook", self._run, choose=self._choose, time=self._time, threads=self._threads
+        )
 
     def nudge(self) -> None:
         """Wakes the thread, because there may be something to send."""
@@ -99,6 +101,9 @@ class Deliveries:
     def status(self) -> DeliveryStatus:
         with self._news:
             delivered, given_up, error = self._delivered, self._given_up, self._error
+        thread = None if self._thread is None else self._thread.status()
+        if thread is not None and thread.state in ("backing off", "failed"):
+            error = f"the thread that sends hits died: {thread.error}"
         return DeliveryStatus(delivered, given_up, self._state.unsent(), error)
 
     def stop(self) -> None:
@@ -107,6 +112,7 @@ class Deliveries:
             self._stopped = True
             self._news.notify_all()
         if self._thread is not None:
+            self._thread.end()
             self._thread.join(_JOIN_S)
         self._webhook.close()
         if self._thread is not None:

@@ -15,7 +15,7 @@ from pipeline.lake.upkeep.retention import Recording, Trim, expired, recordings_
 from pipeline.lake.upkeep.upkeep_status import PassReport, TableUpkeep, UpkeepStatus
 from pipeline.lake.writing.committer import Committer
 from pipeline.lake.writing.upkeep_changes import Removal
-from pipeline.runtime.threads import REAL_THREADS, RunningThread, Threads
+from pipeline.runtime.threads import REAL_THREADS, SupervisedThread, Threads
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.errors import LakeError
 from schemas.tables import TableName
@@ -83,12 +83,12 @@ class Upkeep:
         self._stepping = threading.Lock()
         self._news = threading.Condition()
         self._closing = False
-        self._thread: RunningThread | None = None
+        self._thread: SupervisedThread | None = None
 
     def start(self) -> None:
         """Steps in a thread of its own until `close()`, or until the committer is closed."""
         self._committer.before_close = self.close
-        self._thread = self._threads.start("upkeep", self._run)
+        self._thread = SupervisedThread("upkeep", self._run, noted=self._died, time=self._time, threads=self._threads)
 
     def close(self) -> None:
         """Ends after the current step. The committer stays open."""
@@ -97,6 +97,7 @@ class Upkeep:
             self._news.notify_all()
         self._committer.joins_fragments = True
         if self._thread is not None:
+            self._thread.end()
             self._thread.join()
             self._thread.check()
 
@@ -141,6 +142,11 @@ class Upkeep:
             self._last,
             self._last_error,
         )
+
+    def _died(self, error: str) -> None:
+        self._steps = None  # the next pass begins anew
+        self._failed_passes += 1
+        self._last_error = f"the thread of upkeep died and is started again: {error}"
 
     def _run(self) -> None:
         while not self._closing:

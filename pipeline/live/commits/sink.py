@@ -14,12 +14,13 @@ from pipeline.live.commits.batch import Batch
 from pipeline.live.commits.spool import Spool
 from pipeline.live.status.follow_status import SinkStatus
 from pipeline.runtime.backoff import Backoff, BackoffConfig
-from pipeline.runtime.threads import REAL_THREADS, Threads
+from pipeline.runtime.threads import REAL_THREADS, SupervisedThread, Threads, ThreadStatus
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.errors import LakeError
 from schemas.sources import Segment, Source, feed_name
 
 Answer = TypeVar("Answer")
+_PAUSES = BackoffConfig(longest_s=10.0)
 _log = logging.getLogger(__name__)
 
 
@@ -59,7 +60,7 @@ class Sink:
     While the spool cannot be written either, they stay in memory: from a size on (`SinkStatus.bytes`) the follower
     gives no more work to the models.
     on_commit: called with each batch that was committed, in that thread.
-    If that thread has ended, every method raises its error, because nothing is committed any more.
+    If that thread dies it is started again, and the lake counts as out of reach until its next commit.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Sink:
     ) -> None:
         self._writer = writer
         self._spool = spool
-        self._waits = Backoff(backoff or BackoffConfig(longest_s=10.0), choose=choose)
+        self._waits = Backoff(backoff or _PAUSES, choose=choose)
         self._on_commit = on_commit
         self._time = time
         self._waiting: deque[Batch] = deque()
@@ -85,7 +86,13 @@ class Sink:
         self._error: str | None = None
         self._commits = self._keyframes = 0
         self._spooled = len(spool)
-        self._thread = threads.start("sink", self._run)
+        self._thread = SupervisedThread(
+            "sink", self._run, pauses=backoff or _PAUSES, noted=self._died, choose=choose, time=time, threads=threads
+        )
+
+    @property
+    def thread(self) -> ThreadStatus:
+        return self._thread.status()
 
     @property
     def spooled_before(self) -> list[tuple[Segment, int]]:
@@ -94,7 +101,6 @@ class Sink:
 
     def put(self, batch: Batch) -> None:
         with self._news:
-            self._thread.check()
             self._waiting.append(batch)
             self._news.notify_all()
 
@@ -110,14 +116,12 @@ class Sink:
         if asked.error is not None:
             raise asked.error
         if not asked.answer:
-            self._thread.join()
-            self._thread.check()
             raise LakeError("the follower is being stopped")
         return asked.answer[0]
 
     def status(self) -> SinkStatus:
+        self._thread.status()  # starts it again where it could not do so itself
         with self._news:
-            self._thread.check()
             waiting = sum(batch.nbytes for batch in self._waiting)
             return SinkStatus(len(self._waiting), waiting, self._spooled, self._commits, self._keyframes, self._error)
 
@@ -126,16 +130,22 @@ class Sink:
         with self._news:
             self._closing = True
             self._news.notify_all()
+        self._thread.end()
         self._thread.join()
         self._thread.check()
 
     def _run(self) -> None:
         try:
+            self._spooled = len(self._spool)  # a thread before this one may have died before it had counted
             self._commit_all()
         finally:
             with self._news:
-                self._ended = True
+                self._ended = self._closing  # else it is started again
                 self._news.notify_all()
+
+    def _died(self, error: str) -> None:
+        with self._news:
+            self._error = f"the thread that commits died: {error}"
 
     def _commit_all(self) -> None:
         while self._has_work():
@@ -163,9 +173,11 @@ class Sink:
 
     def _answer_all(self) -> None:
         while self._questions:
-            question = self._questions.popleft()
-            question.put_to(self._writer)
+            question = self._questions[0]
+            if not question.answered:
+                question.put_to(self._writer)
             with self._news:
+                self._questions.popleft()  # only now: whoever asked would wait for ever if this thread died before
                 self._news.notify_all()
 
     def _has_work(self) -> bool:

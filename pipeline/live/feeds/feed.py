@@ -15,10 +15,10 @@ from pipeline.live.account.feed_account import FeedAccount
 from pipeline.live.account.losses import Received, RecordingEnded
 from pipeline.live.feeds.feed_buffer import FeedBuffer, FeedItem
 from pipeline.live.feeds.feed_child import FollowRequest, Heartbeat, StreamEnded
-from pipeline.live.feeds.feed_status import FeedState, FeedStatus
+from pipeline.live.feeds.feed_status import THREAD_DIED, FeedState, FeedStatus
 from pipeline.reading.child import Child
 from pipeline.runtime.backoff import Backoff
-from pipeline.runtime.threads import REAL_THREADS, RunningThread, Threads
+from pipeline.runtime.threads import REAL_THREADS, SupervisedThread, Threads, described
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.sources import Source
 
@@ -66,7 +66,7 @@ class Feed:
         self._wanted = True  # not paused
         self._stopped = False
         self._child: Child | None = None
-        self._thread: RunningThread | None = None
+        self._thread: SupervisedThread | None = None
 
     @property
     def recordings(self) -> tuple[Source, ...]:
@@ -74,7 +74,15 @@ class Feed:
         return tuple(self._recordings)
 
     def start(self) -> None:
-        self._thread = self._threads.start(f"feed {self.name}", self._supervise)
+        self._thread = SupervisedThread(
+            f"feed {self.name}",
+            self._supervise,
+            pauses=self._request.live.backoff,
+            noted=self._died,
+            choose=self._choose,
+            time=self._time,
+            threads=self._threads,
+        )
 
     @property
     def pid(self) -> int | None:
@@ -102,6 +110,8 @@ class Feed:
             if self._child is not None:
                 self._child.ask_to_end()
             self._news.notify_all()
+        if self._thread is not None:
+            self._thread.end()
 
     @property
     def ended(self) -> bool:
@@ -129,11 +139,10 @@ class Feed:
             return item
 
     def status(self) -> FeedStatus:
+        thread = None if self._thread is None else self._thread.status()
         with self._lock:
-            ended_by = None if self._thread is None else self._thread.error
-            if ended_by is not None:
-                self._enter("failed", error=f"its supervisor ended: {type(ended_by).__name__}: {ended_by}")
-            return self._account.with_counts(self._status, shed=self._buffer.shed, waiting=self._buffer.keyframes)
+            status = self._status if thread is None else self._status.of_thread(thread)
+            return self._account.with_counts(status, shed=self._buffer.shed, waiting=self._buffer.keyframes)
 
     def received(self) -> tuple[Received, ...]:
         """What was received of each recording whose end was not polled yet; nothing for a file, which is read again."""
@@ -142,7 +151,15 @@ class Feed:
 
     # -- the thread ------------------------------------------------------------------------------
 
+    def _died(self, error: str) -> None:
+        with self._lock:
+            self._account.restarted(THREAD_DIED)
+            self._status = replace(self._status, last_error=f"{THREAD_DIED}: {error}")
+            if self._child is not None:
+                self._child.kill()  # nobody reads from it until the next thread closes it
+
     def _supervise(self) -> None:
+        self._end_child(StreamEnded(THREAD_DIED))  # that of a thread before this one
         waits = Backoff(self._request.live.backoff, choose=self._choose)
         while True:
             with self._news:
@@ -184,44 +201,54 @@ class Feed:
 
     def _follow_once(self) -> StreamEnded:
         """Runs one child from its start to its end; returns how it ended."""
-        live = self._request.live
         with self._lock:
             if self._stopped or not self._wanted:
                 return StreamEnded("stopped")
             child = self._child = Child(CHILD_CODE)
-        ended = StreamEnded("")
-        deadline_s = _START_S + live.stream.open_timeout_s
         try:
-            child.connection.send(replace(self._request, recordings=tuple(self._recordings)))
-            while True:
-                self._await_room()
-                if not self._answered(child, deadline_s):
-                    with self._lock:
-                        self._enter("stalled")
-                    ended = StreamEnded(f"no frame for {deadline_s:g} s: the decoder was killed")
-                    break
-                message = child.connection.recv()
-                if isinstance(message, StreamEnded):
-                    ended = message
-                    break
-                self._take_note(message)
-                deadline_s = live.stalled_s
+            ended = self._messages(child)
         except (EOFError, OSError):
-            pass
-        except Exception as error:  # a supervisor that ends would never connect again
+            ended = StreamEnded("")
+        except Exception as error:  # nobody foresaw it: another decoder may send better messages
             _log.exception("feed %s: a message of its decoder cannot be processed", self.name)
-            ended = StreamEnded(f"{type(error).__name__}: {error}")
-        with self._lock:
-            self._child = None
+            ended = StreamEnded(described(error))
+        return self._end_child(ended)
+
+    def _messages(self, child: Child) -> StreamEnded:
+        """Takes the messages of a child to the last one. Raises EOFError or OSError where it dies."""
+        live = self._request.live
+        deadline_s = _START_S + live.stream.open_timeout_s
+        child.connection.send(replace(self._request, recordings=tuple(self._recordings)))
+        while True:
+            self._await_room()
+            if not self._answered(child, deadline_s):
+                with self._lock:
+                    self._enter("stalled")
+                return StreamEnded(f"no frame for {deadline_s:g} s: the decoder was killed")
+            message = child.connection.recv()
+            if isinstance(message, StreamEnded):
+                return message
+            self._take_note(message)
+            deadline_s = live.stalled_s
+
+    def _end_child(self, ended: StreamEnded) -> StreamEnded:
+        """Kills the child, if there is one, and accounts for the frames that it took with it; returns how it ended.
+
+        It may be called again after it was interrupted.
+        """
+        child = self._child
+        if child is None:
+            return ended
         child.kill()
         ended = ended if ended.reason else StreamEnded(f"the decoder died ({child.exit_reason()})")
-        child.close()
         with self._news:
             if self._stopped or not self._wanted:
                 ended = replace(ended, reason="stopped" if self._stopped else "paused")
             for item in self._account.process_ended(ended.reason):
                 self._put(item)
+            self._child = None
             self._news.notify_all()
+        child.close()
         return ended
 
     def _await_room(self) -> None:

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
+from pipeline.runtime.threads import ThreadStatus
+
+THREAD_DIED = "the feed's thread died"
 FeedState = Literal["connecting", "live", "stalled", "backing off", "paused", "failed"]
 FEED_STATES: tuple[FeedState, ...] = ("connecting", "live", "stalled", "backing off", "paused", "failed")
 
@@ -37,6 +40,17 @@ class FeedStatus:
     lost: dict[str, int] = field(default_factory=dict)
     restarts: dict[str, int] = field(default_factory=dict)
     last_error: str | None = None
+
+    def of_thread(self, thread: ThreadStatus) -> "FeedStatus":
+        """The status where this thread serves the feed: what a thread that does not run reported last is not true."""
+        if thread.state not in ("backing off", "failed"):
+            return self
+        return replace(self, state=thread.state, since=thread.since, last_error=f"{THREAD_DIED}: {thread.error}")
+
+    def restarted(self, reason: str, error: str) -> "FeedStatus":
+        """The status after a restart by that reason."""
+        restarts = dict(Counter(self.restarts) + Counter({reason: 1}))
+        return replace(self, restarts=restarts, last_error=f"{reason}: {error}")
 
     def broken_off(self, reason: str) -> "FeedStatus":
         """The status after a fault by which every frame that the models had not taken is lost; the feed reconnects."""

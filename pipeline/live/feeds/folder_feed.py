@@ -1,22 +1,23 @@
 """A folder into which a recorder drops files: each is ingested once it is finished, when feeds leave models idle."""
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.ingest.packets import FramePacket, SegmentFailure, Work
 from pipeline.live.account.losses import Received
 from pipeline.live.feeds.feed_buffer import FeedItem
-from pipeline.live.feeds.feed_status import FeedState, FeedStatus
+from pipeline.live.feeds.feed_status import THREAD_DIED, FeedState, FeedStatus
 from pipeline.plan.plan import Plan
 from pipeline.reading.addresses import public_uri
 from pipeline.reading.reader_process import ReaderProcess
 from pipeline.reading.segments import split_source
 from pipeline.reading.sources import NO_MEDIA, Failure, Location, find_sources
-from pipeline.runtime.threads import REAL_THREADS, Threads
+from pipeline.runtime.backoff import Backoff, BackoffConfig
+from pipeline.runtime.threads import REAL_THREADS, SupervisedThread, Threads, described
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.clock import Span
 from schemas.errors import LakeError, PlanConflictError, SourceError
@@ -25,6 +26,9 @@ from schemas.sources import SegmentReport, Source
 _LOOK_S = 2.0
 _WAITING_PACKETS = 2
 _PACKET_KEYFRAMES = 2
+_TROUBLED = BackoffConfig(first_s=4.0, longest_s=300.0)
+_Mark = tuple[int, int]  # size in bytes, mtime in ns
+_log = logging.getLogger(__name__)
 
 
 class FolderFeed:
@@ -60,11 +64,15 @@ class FolderFeed:
         self._news = threading.Condition()
         self._items: deque[FeedItem] = deque()
         self._status = FeedStatus(name, public_uri(str(folder)), "connecting", time.utc())
-        self._ingested: dict[str, tuple[int, int]] = {}  # path → size, mtime in ns, when its ingest began
+        self._ingested: dict[str, _Mark] = {}  # by path, as it was when its ingest began
+        self._troubled: dict[str, _Trouble] = {}  # by path
+        self._at: str | None = None  # the path that is being ingested
         self._kept = 0  # keyframes of the segment that is being read
         self._wanted = True  # not paused
         self._stopped = False
-        self._thread = threads.start(f"folder {name}", self._run)
+        self._thread = SupervisedThread(
+            f"folder {name}", self._run, pauses=plan.live.backoff, noted=self._died, time=time, threads=threads
+        )
 
     @property
     def ready(self) -> bool:
@@ -74,26 +82,27 @@ class FolderFeed:
         with self._news:
             item = self._items.popleft() if self._items else None
             self._news.notify_all()
-        if isinstance(item, FramePacket):
-            self._kept += len(item.keyframes)
-            if isinstance(item.head.end, SegmentReport):  # only the end of a segment says how many frames it had
-                status, frames = self._status, item.head.end.frames_decoded
-                self._status = replace(
-                    status,
-                    received=status.received + frames,
-                    kept=status.kept + self._kept,
-                    not_selected=status.not_selected + frames - self._kept,
-                )
-            if item.head.end is not None:
-                self._kept = 0
+            if isinstance(item, FramePacket):
+                self._count(item)
         return item
 
+    def _count(self, packet: FramePacket) -> None:
+        self._kept += len(packet.keyframes)
+        if isinstance(packet.head.end, SegmentReport):  # only the end of a segment says how many frames it had
+            status, frames = self._status, packet.head.end.frames_decoded
+            self._status = replace(
+                status,
+                received=status.received + frames,
+                kept=status.kept + self._kept,
+                not_selected=status.not_selected + frames - self._kept,
+            )
+        if packet.head.end is not None:
+            self._kept = 0
+
     def status(self) -> FeedStatus:
-        error = self._thread.error
-        if error is not None:
-            self._enter("failed")
-            self._status = replace(self._status, last_error=f"its thread ended: {type(error).__name__}: {error}")
-        return self._status
+        thread = self._thread.status()
+        with self._news:
+            return self._status.of_thread(thread)
 
     def received(self) -> tuple[Received, ...]:
         """Nothing, because files are read again and no frame can be lost."""
@@ -102,7 +111,6 @@ class FolderFeed:
     def pause(self) -> None:
         """Pauses after the segment that is being read."""
         self._change(wanted=False)
-        self._enter("paused")
 
     def resume(self) -> None:
         self._change(wanted=True)
@@ -110,6 +118,7 @@ class FolderFeed:
     def stop(self) -> None:
         """Stops reading; the next run reads the files that were not read completely."""
         self._change(wanted=True, stopped=True)
+        self._thread.end()
         self._reader.stop()
 
     @property
@@ -122,12 +131,23 @@ class FolderFeed:
             self._stopped = self._stopped or stopped
             if self._stopped:
                 self._items.clear()
+            elif not wanted:
+                self._enter("paused")
             self._news.notify_all()
 
+    # -- the thread ------------------------------------------------------------------------------
+
+    def _died(self, error: str) -> None:
+        with self._news:
+            self._status = self._status.restarted(THREAD_DIED, error)
+
     def _run(self) -> None:
+        if self._at is not None:  # a thread before this one died of it: the others come first
+            self._put_off(self._at)
         with self._reader:
             while not self._stopped:
-                for location in self._finished():
+                for location, mark in self._finished():
+                    self._ingested[location.uri] = mark
                     self._ingest(location)
                     if self._stopped:
                         return
@@ -139,50 +159,79 @@ class FolderFeed:
         with self._news:
             self._time.wait_for(self._news, lambda: self._wanted or self._stopped)
 
-    def _finished(self) -> list[Location]:
-        """Files that are new or changed, and have not changed for `settle_s`."""
+    def _finished(self) -> list[tuple[Location, _Mark]]:
+        """Files that are new or changed, and have not changed for `settle_s`, each as it is now."""
         found = []
-        self._enter("live" if self._folder.is_dir() else "stalled")
+        with self._news:
+            if self._wanted:
+                self._enter("live" if self._folder.is_dir() else "stalled")
         for location in find_sources([str(self._folder)]):
             if isinstance(location, Failure):
                 if self._folder.is_dir() and NO_MEDIA in location.error:
                     continue  # yet
-                self._status = replace(self._status, last_error=location.error)
+                self._note(location.error)
                 continue
-            with suppress(FileNotFoundError):
+            try:
                 about = Path(location.address).stat()
-                now = about.st_size, about.st_mtime_ns
-                rested_s = self._time.utc().timestamp() - about.st_mtime
-                if self._ingested.get(location.uri) != now and rested_s >= self._settle_s:
-                    self._ingested[location.uri] = now
-                    found.append(location)
+            except FileNotFoundError:
+                continue  # since it was listed
+            except OSError as error:  # a link to itself; a folder that may not be entered
+                self._note(f"{location.uri}: {error.strerror or error}")
+                continue
+            now = about.st_size, about.st_mtime_ns
+            rested_s = self._time.utc().timestamp() - about.st_mtime
+            if self._ingested.get(location.uri) != now and rested_s >= self._settle_s and self._due(location.uri):
+                found.append((location, now))
         return found
 
     def _ingest(self, location: Location) -> None:
+        self._at = location.uri
         try:
-            try:
-                source = self._reader.probe(location)
-            except SourceError as error:
-                if not self._stopped:
-                    self._status = replace(self._status, last_error=str(error))
-                    self._refuse(Failure(location.uri, str(error)))
-                return
+            self._ingest_whole(location)
+        except LakeError as error:  # the lake is out of reach: the next look tries again
+            self._note(str(error))
+            del self._ingested[location.uri]
+        except Exception as error:  # nobody foresaw it: the other files of the folder do not wait for this one
+            if not self._stopped:
+                _log.exception("feed %s: %s cannot be ingested, and is tried again", self.name, location.uri)
+                self._note(f"{location.uri}: {described(error)}")
+                self._put_off(location.uri)
+        else:
+            self._troubled.pop(location.uri, None)
+        self._at = None
+
+    def _ingest_whole(self, location: Location) -> None:
+        try:
+            source = self._reader.probe(location)
+        except SourceError as error:
+            if not self._stopped:
+                self._note(str(error))
+                self._refuse(Failure(location.uri, str(error)))
+            return
+        try:
             todo = self._register(source)
         except PlanConflictError as error:
-            self._status = replace(self._status, last_error=str(error))
-            return
-        except LakeError as error:  # the lake is out of reach: the next look tries again
-            self._status = replace(self._status, last_error=str(error))
-            del self._ingested[location.uri]
+            self._note(str(error))
             return
         run = self._plan.run
         for segment in split_source(source, segment_s=run.segment_s, plan_hash=self._plan_hash, todo=todo):
             self._await_wanted()
             for packet in _in_small(self._reader.read(Work(segment, location)), most=_PACKET_KEYFRAMES):
                 if isinstance(packet.head.end, SegmentFailure):
-                    self._status = replace(self._status, last_error=packet.head.end.error)
+                    self._note(packet.head.end.error)
                 if not self._put(packet):
                     return
+
+    def _put_off(self, uri: str) -> None:
+        """Lets a file be tried again after a pause that grows each time."""
+        trouble = self._troubled.setdefault(uri, _Trouble(Backoff(_TROUBLED)))
+        trouble.until_s = self._time.monotonic_s() + trouble.pauses(lasted_s=0.0)
+        self._ingested.pop(uri, None)
+        self._at = None
+
+    def _due(self, uri: str) -> bool:
+        trouble = self._troubled.get(uri)
+        return trouble is None or self._time.monotonic_s() >= trouble.until_s
 
     def _put(self, packet: FramePacket) -> bool:
         """Adds a packet, once there is room; returns False if the feed was stopped instead."""
@@ -193,9 +242,21 @@ class FolderFeed:
             self._items.append(packet)
             return True
 
+    def _note(self, error: str) -> None:
+        with self._news:
+            self._status = replace(self._status, last_error=error)
+
     def _enter(self, state: FeedState) -> None:
         if state != self._status.state:
             self._status = replace(self._status, state=state, since=self._time.utc())
+
+
+@dataclass(slots=True)
+class _Trouble:
+    """A file whose ingest failed as nobody foresaw. until_s: monotonic; it is not tried before."""
+
+    pauses: Backoff
+    until_s: float = 0.0
 
 
 def _in_small(packets: Iterable[FramePacket], *, most: int) -> Iterator[FramePacket]:

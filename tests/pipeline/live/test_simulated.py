@@ -117,6 +117,42 @@ def test_whatever_the_order_of_threads_batches_come_once_and_in_order_after_an_o
     assert not list(tmp_path.iterdir())
 
 
+class Panic(BaseException):
+    """As of a library in Rust: no Exception."""
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_sink_whose_thread_is_killed_again_and_again_commits_each_batch_once_and_in_order(
+    tmp_path: Path, seed: int
+) -> None:
+    simulation = Simulation(seed)
+    writer = Outage(simulation, None, from_s=45, to_s=135)
+    chance = random.Random(seed)
+    states: list[str] = []
+
+    def run() -> None:
+        sink = Sink(writer, Spool(tmp_path), choose=chance.random, time=simulation, threads=simulation)
+
+        def kill() -> None:
+            for _ in range(8):
+                simulation.sleep(chance.uniform(0, 25))
+                simulation.kill("sink", Panic("killed"))
+                simulation.sleep(0.001)
+                states.append(sink.thread.state)
+                if sink.thread.state != "running":
+                    assert sink.status().error == "the thread that commits died: Panic: killed"
+
+        killer = simulation.start("killer", kill)
+        follow(simulation, sink, every_s=10.0)
+        killer.join()
+        assert sink.thread.restarts == 8
+
+    simulation.run(run)
+    assert [start for _, start in writer.committed] == [segment.span.start for segment in GATE.segments(20)]
+    assert set(states) == {"backing off"}
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_seed_gives_the_same_run_again_and_another_gives_another(tmp_path: Path) -> None:
     first, again, other = (outage(tmp_path / str(run), seed) for run, seed in enumerate((1, 1, 2)))
     assert first[1] == again[1]
