@@ -13,6 +13,7 @@ from operators.shots.cuts import fold_shots
 from operators.tracking.links import Linker
 from operators.tracking.tracker import Tracker
 from pipeline.ingest.arrow_rows import SegmentRows
+from pipeline.ingest.completion_of import completion_of
 from pipeline.ingest.engines.engine import Engine
 from pipeline.ingest.engines.local_engine import LocalEngine
 from pipeline.ingest.packets import SegmentFailure, StageName, Work
@@ -86,6 +87,7 @@ def open_committer(lake: str, plan: Plan, *, linker: Linker | None = None) -> Co
         fold_shots=partial(fold_shots, config=plan.read.shots),
         new_tracker=partial(Tracker, plan.tracks),
         linker=linker,
+        completion_of=completion_of,
     )
     if plan.codes.model:
         try:

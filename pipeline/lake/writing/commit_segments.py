@@ -8,36 +8,29 @@ import pyarrow as pa
 from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.lake.ledger import LedgerEntry, SourceEntry, done_table
 from pipeline.lake.writing.ledger_state import LedgerState
-from pipeline.plan.stored_plan import StoredPlan
 from schemas.clock import Span
-from schemas.errors import LakeError
+from schemas.errors import RefusedError
 from schemas.sources import Segment, Source
 
 
-def new_segments(
-    rows: Sequence[SegmentRows], entry_of: Callable[[Source], SourceEntry], *, plan: StoredPlan
-) -> list[SegmentRows]:
+def new_segments(rows: Sequence[SegmentRows], entry_of: Callable[[Source, str], SourceEntry]) -> list[SegmentRows]:
     """The segments that are not in the lake yet, with the plan hash under which the lake has their source.
 
-    Raises LakeError if spans overlap in part, or the plans differ.
+    entry_of: (source, plan hash of its rows) → its entry; raises RefusedError where the lake has it under another plan.
+    Raises RefusedError if spans overlap in part.
     """
     new: list[SegmentRows] = []
     settled: dict[str, list[Span]] = {}
     for item in rows:
         segment = item.segment
-        entry = entry_of(segment.source)
-        if not (plan.is_of(item.plan) and plan.is_of(entry.plan)):
-            raise LakeError(
-                f"rows of {segment.source.uri} were made by plan {item.plan}, the lake has it under "
-                f"{entry.plan}; ingest it with one plan"
-            )
+        entry = entry_of(segment.source, item.plan)
         spans = settled.setdefault(segment.source.id, entry.settled())
         left = segment.span.minus(spans)
         if left == [segment.span]:
             new.append(replace(item, plan=entry.plan))
             spans.append(segment.span)
         elif left:
-            raise LakeError(
+            raise RefusedError(
                 f"segment [{segment.span.start}, {segment.span.stop}) of {segment.source.uri} is in the lake in "
                 "part; cut segments from the spans that register() returns"
             )
