@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
+from tests.powerloss.calls.log import read_log
 from tests.powerloss.calls.shim import build
 from tests.powerloss.calls.victims import Victims
 from tests.powerloss.failing_commit import ALLOCATIONS, CALLS, FailingWork, Failure, commit, spool
-from tests.powerloss.power_cuts import PowerCuts
+from tests.powerloss.power_cuts import power_cuts, record_workload
 from tests.progress import Progress
 
 Case = Callable[[], Iterable[str]]
@@ -24,8 +25,10 @@ _ALLOCATIONS = 400  # of the 100,000 of a commit
 def _cuts(victims: Victims, folder: Path, scratch: Path) -> dict[str, Case]:
     log = folder / "recorded" / "log"
     if not log.exists():
-        PowerCuts.record(victims, log.parent)
-    return {str(point): partial(point.verify, scratch) for point in PowerCuts.of_log(log).points}
+        record_workload(victims, log.parent)
+    done = read_log(log)
+    cuts = power_cuts(log.parent / "root", done, after=range(len(done)))
+    return {str(cut): partial(cut.verify, scratch) for cut in cuts}
 
 
 def _calls(victims: Victims, scratch: Path, failures: Iterable[Failure], *, at_most: int) -> dict[str, Case]:

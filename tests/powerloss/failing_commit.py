@@ -84,6 +84,9 @@ class FailingWork:
             yield f"the process ended by signal {ended.signal}: {ended.error}"
             return
         succeeded = bool(ended.result) and (again or not ended.result[0])
+        raised = ended.result[0] if ended.result else ""
+        if failure.error == errno.ENOSPC and work is commit and raised and "free space" not in raised:
+            yield f"the error does not say what to do: {raised}"
         yield from (self._spooled if work is spool else self._committed)(succeeded)
 
     def _run(self, work: Work, failure: Failure, number: int, *, again: bool) -> Ended:

@@ -12,6 +12,7 @@ from pipeline.lake.upkeep.config import UpkeepConfig
 from pipeline.lake.upkeep.pins import Pins
 from pipeline.lake.upkeep.upkeep import Upkeep
 from pipeline.lake.writing.committer import Committer
+from pipeline.lake.writing.upkeep_changes import Removal
 from pipeline.live.commits.batch import Batch
 from pipeline.live.commits.sink import Sink
 from pipeline.live.commits.spool import Spool
@@ -25,7 +26,7 @@ from tests.waiting import wait_until
 WORLDS = [World(number, length=60, step=15, regions=2) for number in range(8)]
 PIECES = 2
 LAST = WORLDS[-1]  # committed after the power cut
-_REMOVED, _TRIMMED = WORLDS[0], WORLDS[1]
+_REMOVED, _TRIMMED, _SPARED = WORLDS[0], WORLDS[1], WORLDS[5]
 _KEPT = Span(30, 60)  # of the trimmed source: its second shot
 
 
@@ -72,13 +73,13 @@ def work(shim: Shim, root: str, log: str) -> None:
         promise("failed", [failing.id])
         _spool(writer, uri, promise)
         commit(writer, [rows for world in WORLDS[5:7] for rows in rows_of(world)])
-        pins = Pins(lake).add([(_TRIMMED.source.id, _TRIMMED.source.uri, _KEPT)])
-        promise("pinned", [pin.id for pin in pins])
-        promise("removing", [segment.id for segment in _REMOVED.segments(PIECES)])
-        writer.upkeep.remove_sources([_REMOVED.source.id])
+        places = [(_TRIMMED.source.id, _TRIMMED.source.uri, _KEPT), (_SPARED.source.id, _SPARED.source.uri, None)]
+        promise("pinned", [pin.id for pin in Pins(lake).add(places)])
+        promise("removing", [s.id for w in (_REMOVED, _TRIMMED) for s in w.segments(PIECES) if s.id not in _kept()])
+        marked = [world.source.id for world in (_REMOVED, _TRIMMED, _SPARED)]
+        chosen = Removal((_REMOVED.source.id,), {_TRIMMED.source.id: [_KEPT]})
+        writer.upkeep.remove_unless_pinned(marked, lambda: chosen)
         promise("removed", [_REMOVED.source.id])
-        promise("removing", [segment.id for segment in _TRIMMED.segments(PIECES) if segment.span != _KEPT])
-        writer.upkeep.keep_only({_TRIMMED.source.id: [_KEPT]})
         config = UpkeepConfig(many_fragments=2, index_rows=1, keep_versions=timedelta(0))
         errors = Upkeep(writer, config).run_pass().errors
         assert not errors, errors
@@ -104,6 +105,10 @@ def _spool(writer: SwitchedCommitter, uri: str, promise: Callable[[str, list[str
 
 def _spooled(sink: Sink, count: int) -> bool:
     return sink.status().spooled == count
+
+
+def _kept() -> list[str]:
+    return [segment.id for segment in _TRIMMED.segments(PIECES) if segment.span == _KEPT]
 
 
 def _ids(rows: Iterable[SegmentRows]) -> list[str]:
