@@ -66,6 +66,15 @@ KeepVersionsOption = Annotated[
     ),
 ]
 
+FetchOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fetch",
+        metavar="HOST|s3://BUCKET",
+        help="Also fetch sources that the lake names from there; by default only files are opened. Repeatable.",
+    ),
+]
+
 
 def chosen_upkeep(
     *, max_age: str | None, max_bytes_per_feed: str | None, keep_versions: str | None = None
