@@ -1,4 +1,5 @@
-"""Writes the rows of segments so that a kill at any moment leaves all of them or none, after the next recovery."""
+"""Writes the rows of segments so that a kill or a power cut at any moment leaves all of them or none, after the next
+recovery."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ from pipeline.lake.writing.ledger_state import LedgerState
 from schemas.clock import Span
 from schemas.errors import RefusedError
 from schemas.sources import Segment, Source
+from schemas.tables import TableName
 
 
 def new_segments(rows: Sequence[SegmentRows], entry_of: Callable[[Source, str], SourceEntry]) -> list[SegmentRows]:
@@ -41,12 +43,14 @@ def write_segments(state: LedgerState, new: Sequence[SegmentRows]) -> None:
     """Writes the rows of new segments, whose sources must be known. Call it within a change of the state."""
     tables = state.tables
     forget_failures(state, (item.segment for item in new))
-    tables.append("segments", done_table(new, state="writing", time=state.time))
-    tables.append("frames", pa.concat_tables([item.frames for item in new]))
-    tables.append("regions", pa.concat_tables([item.regions for item in new]))
+    rows: dict[TableName, pa.Table] = {
+        "frames": pa.concat_tables([item.frames for item in new]),
+        "regions": pa.concat_tables([item.regions for item in new]),
+    }
     patches = [item.patches for item in new if item.patches is not None]
     if patches:
-        tables.append("patches", pa.concat_tables(patches))
+        rows["patches"] = pa.concat_tables(patches)
+    tables.append_in_turn([{"segments": done_table(new, state="writing", time=state.time)}, rows])
     tables.upsert("segments", done_table(new, state="done", time=state.time))
     for item in new:
         report = item.report

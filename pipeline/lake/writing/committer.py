@@ -86,6 +86,7 @@ class Committer:
         self._commits = 0  # since small fragments were last looked for
         try:
             lake.migrate()
+            lake.make_durable()  # a writer that was killed may have left a commit that it had not synced
             with self._state.reading():
                 pass
         except BaseException:

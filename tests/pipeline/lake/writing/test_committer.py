@@ -391,7 +391,7 @@ def tear(writer: Committer, monkeypatch: pytest.MonkeyPatch, *, at: int) -> None
 
         return wrapped
 
-    for name in ("append", "upsert", "delete"):
+    for name in ("_add", "upsert", "delete"):
         monkeypatch.setattr(writer._state.tables, name, stop(getattr(writer._state.tables, name)))
 
 
