@@ -1,6 +1,7 @@
 """Makes the changes of a lake's tables durable: Lance leaves it to the kernel when its files reach the disk."""
 
 import re
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,13 @@ _LARGEST = 2**64 - 1
 class Durability:
     """Syncs what was added to tables in a folder, without listing their folders.
 
-    On a bucket nothing is done: what a PUT has written is durable. Every method raises OSError.
+    On a bucket nothing is done: what a PUT has written is durable. Thread-safe; every method raises OSError.
     folder: of the lake; None for a bucket.
     """
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
+        self._lock = threading.Lock()
         self._version: dict[str, int] = {}  # newest synced version of each table
         self._files: dict[str, frozenset[Path]] = {}  # data, deletions and indexes of that version
         self._folders: set[Path] = set()  # whose names are durable
@@ -36,8 +38,11 @@ class Durability:
 
         tables: names with their newest versions.
         """
-        if self._folder is None:
-            return
+        if self._folder is not None:
+            with self._lock:
+                self._sync_tables(tables)
+
+    def _sync_tables(self, tables: Iterable[tuple[str, lance.LanceDataset]]) -> None:
         done: list[tuple[str, int, frozenset[Path]]] = []
         new: list[Path] = []
         for name, dataset in tables:

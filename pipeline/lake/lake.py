@@ -83,7 +83,6 @@ class Lake:
         self._tables: dict[TableName, LanceTable] = {}
         self._opening = threading.Lock()
         self.durability = Durability(self.folder)
-        self._syncing = threading.Lock()
         self.space: VectorSpace = vector_space(datasets["regions"].schema)
 
     @classmethod
@@ -150,7 +149,7 @@ class Lake:
 
         What was synced before is not synced again. Raises LakeError if the storage fails.
         """
-        with lake_errors(f"syncing {', '.join(names) or 'the tables'} of {self.uri}"), self._syncing:
+        with lake_errors(f"syncing {', '.join(names) or 'the tables'} of {self.uri}"):
             self.durability.sync((name, self.dataset(name)) for name in names or self.names)
 
     @property

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import lance
 import pyarrow as pa
+from lance.dataset import MergeInsertBuilder
 from lance.fragment import write_fragments
 
 from pipeline.lake import sql
@@ -70,11 +71,11 @@ class TableWriter:
         with lake_errors(f"replacing rows of {name} of {self._lake.uri}"):
             self._merge(name, rows, self._by_id(name).when_not_matched_by_source_delete(where))
 
-    def _by_id(self, name: TableName) -> "lance.dataset.MergeInsertBuilder":
+    def _by_id(self, name: TableName) -> MergeInsertBuilder:
         merge = self._lake.dataset(name).merge_insert("id")
         return merge.when_matched_update_all().when_not_matched_insert_all()
 
-    def _merge(self, name: TableName, rows: pa.Table, merge: "lance.dataset.MergeInsertBuilder") -> None:
+    def _merge(self, name: TableName, rows: pa.Table, merge: MergeInsertBuilder) -> None:
         transaction, _ = merge.execute_uncommitted(rows)
         self._sync_data([(name, transaction)])
         lance.LanceDataset.commit(self._lake.dataset(name), transaction)
