@@ -8,6 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from deploy.held_wording import held_note
 from deploy.wording import lasted, short_count, short_size
 from pipeline.live.feeds.feed_status import FEED_STATES, FeedState, FeedStatus
 from pipeline.live.status.follow_status import FollowStatus
@@ -150,7 +151,8 @@ def _sink_lines(status: FollowStatus) -> list[Text]:
     if sink.spooled:
         waits.stylize("yellow")
     waits.append(f" · process {status.pid} for {lasted((status.at - status.started).total_seconds())}")
-    return [*lines, held, waits]
+    held_back = [Text(held_note(each), style="bold red") for each in status.held[:3]]
+    return [*lines, *held_back, held, waits]
 
 
 def _trouble_lines(feeds: Sequence[FeedStatus], *, errors: bool, most: int) -> list[Text]:

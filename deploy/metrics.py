@@ -88,6 +88,7 @@ class FollowCollector(Collector):
         yield from self._counters(status)
         yield from _gauges(status)
         yield from _sink(status.sink)
+        yield from _upkeep(status)
         yield _findable(status.findable)
 
     def describe(self) -> list[Metric]:
@@ -158,6 +159,16 @@ def _sink(sink: SinkStatus) -> Iterator[Metric]:
     yield _gauge("sink_spooled_batches", "Batches that wait on disk.", sink.spooled)
     yield CounterMetricFamily("regionlake_sink_commits", "Batches committed to the lake.", value=sink.commits)
     yield CounterMetricFamily("regionlake_sink_keyframes", "Keyframes committed to the lake.", value=sink.keyframes)
+
+
+def _upkeep(status: FollowStatus) -> Iterator[Metric]:
+    held = {"recordings": "Recordings that upkeep holds back until they are released.", "bytes": "Their size."}
+    for name, text in held.items():
+        family = GaugeMetricFamily(f"regionlake_upkeep_held_{name}", text, labels=["feed", "reason"])
+        for each in status.held:
+            family.add_metric([each.feed, each.reason], each.recordings if name == "recordings" else each.bytes)
+        yield family
+    yield _gauge("upkeep_clock_ahead_seconds", "How far the clock jumped ahead, or back.", status.clock_ahead_s or 0.0)
 
 
 def _findable(findable: FindableStatus) -> Metric:

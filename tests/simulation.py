@@ -17,12 +17,23 @@ class SimulatedTime:
     def __init__(self, began: datetime = BEGAN) -> None:
         self._began = began
         self._now_s = 0.0
+        self.reboots = 0
+
+    def set_clock(self, by: timedelta) -> None:
+        """Sets the wall clock ahead, or back; no time passes."""
+        self._began += by
 
     def utc(self) -> datetime:
         return self._began + timedelta(seconds=self._now_s)
 
     def monotonic_s(self) -> float:
         return self._now_s
+
+    def since_boot_s(self) -> float:
+        return self._now_s
+
+    def boot(self) -> str:
+        return f"boot {self.reboots}"
 
     def sleep(self, seconds: float) -> None:
         self._now_s += seconds
@@ -63,9 +74,14 @@ class Simulation:
         self._chance = random.Random(seed)
         self._began = began
         self._now_s = 0.0
+        self.reboots = 0
         self._tasks: list[_Task] = []
         self._current = threading.local()
         self.trace: list[tuple[float, str]] = []
+
+    def set_clock(self, by: timedelta) -> None:
+        """Sets the wall clock ahead, or back; no time passes."""
+        self._began += by
 
     def run(self, main: Callable[[], T]) -> T:
         """Runs `main` as the first of the threads, and returns its result."""
@@ -84,6 +100,12 @@ class Simulation:
 
     def monotonic_s(self) -> float:
         return self._now_s
+
+    def since_boot_s(self) -> float:
+        return self._now_s
+
+    def boot(self) -> str:
+        return f"boot {self.reboots}"
 
     def sleep(self, seconds: float) -> None:
         self._wait(lambda: False, seconds)

@@ -12,6 +12,7 @@ import typer
 
 from deploy.cli.interrupt import ended_by_signal
 from deploy.cli.output import console, print_json, results_only
+from deploy.held_wording import held_note
 
 if TYPE_CHECKING:
     from pipeline.lake.upkeep.config import UpkeepConfig
@@ -40,6 +41,7 @@ def follow(
     """
     from deploy.cli.progress import Throttle
     from deploy.metrics import serve_metrics
+    from pipeline.lake.upkeep.upkeep_folder import UpkeepFolder
     from pipeline.live.follow import Follower
     from pipeline.live.status.follow_status import FollowStatus
     from pipeline.live.status.state_folder import StateFolder, follow_json
@@ -51,6 +53,25 @@ def follow(
         from pipeline.live.feeds.feed_list import FeedList
 
         return named if feeds is None else {**named, **FeedList(feeds).read()}
+
+    folder = UpkeepFolder(state.path)
+    followed = folder.followed()
+
+    def listed_and_noted() -> "Mapping[str, FeedEntry]":
+        """Notes which feeds are in the file, as upkeep keeps the newest recording of all but those that left it."""
+        nonlocal followed
+        entries = listed()
+        changed = followed.with_folders({folder_of(each): name for name, each in entries.items() if each.is_folder})
+        if feeds is not None:
+            of_file = entries.keys() - named.keys()
+            changed = changed.with_file(str(feeds.absolute()), of_file, others=named)
+        if changed != followed:
+            try:
+                folder.write_followed(changed)
+                followed = changed
+            except OSError as error:  # it is tried again in a second
+                lines(f"the list of followed feeds cannot be written to {folder.path}: {error.strerror or error}")
+        return entries
 
     listed()  # raises for an unreadable file before anything is opened
     lines = Throttle()
@@ -72,7 +93,7 @@ def follow(
     ending = "ending: the frames received so far are being committed"
     with results_only(), metrics, ended_by_signal(ending) as ended, _engine(engine, lake, plan, upkeep) as running:
         typer.echo(f"following {len(listed())} feeds into {lake}; Ctrl-C ends it", err=True)
-        status = Follower(running, plan, listed, state=state, on_status=on_status).run(ended.is_set)
+        status = Follower(running, plan, listed_and_noted, state=state, on_status=on_status).run(ended.is_set)
     if as_json:
         print_json(follow_json(status))
     else:
@@ -94,6 +115,11 @@ def _engine(name: Literal["local", "ray"], lake: str, plan: "Plan", upkeep: "Upk
     from pipeline.live.engines.live_ray_engine import RayLiveEngine
 
     return RayLiveEngine(plan, make_writer, on_this_node=folder is not None)
+
+
+def folder_of(entry: "FeedEntry") -> str:
+    """The absolute path of a followed folder, as the sources in it begin with it."""
+    return str(Path(entry.url).expanduser().absolute())
 
 
 def _named(names: Sequence[str]) -> "dict[str, FeedEntry]":
@@ -118,6 +144,7 @@ def status_line(status: "FollowStatus") -> str:
         troubles.append(f"the lake is out of reach, {status.sink.spooled} batches wait on disk: {status.sink.error}")
     if status.list_error:
         troubles.append(status.list_error)
+    troubles += map(held_note, status.held)
     return " · ".join([line, *troubles[:3]])
 
 

@@ -1,6 +1,7 @@
 """Options that several subcommands share, so that they read and work the same everywhere."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,7 +44,7 @@ MaxAgeOption = Annotated[
     typer.Option(
         "--max-age",
         metavar="30d|12h",
-        help="Remove recordings that ended, and files that were ingested, longer ago than this.",
+        help="Remove recordings that ended, and files that were ingested, longer ago than this; the newest stays.",
         show_default=False,
     ),
 ]
@@ -56,6 +57,15 @@ MaxBytesOption = Annotated[
         show_default=False,
     ),
 ]
+RemoveShareOption = Annotated[
+    float | None,
+    typer.Option(
+        "--remove-share",
+        metavar="0.5",
+        help="Hold back what a pass would remove of a feed if it is more than this share of it; 1: nothing.",
+        show_default="0.5",
+    ),
+]
 KeepVersionsOption = Annotated[
     str | None,
     typer.Option(
@@ -66,24 +76,19 @@ KeepVersionsOption = Annotated[
     ),
 ]
 
-FetchOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--fetch",
-        metavar="HOST|s3://BUCKET",
-        help="Also fetch sources that the lake names from there; by default only files are opened. Repeatable.",
-    ),
-]
-
 
 def chosen_upkeep(
-    *, max_age: str | None, max_bytes_per_feed: str | None, keep_versions: str | None = None
+    *,
+    max_age: str | None,
+    max_bytes_per_feed: str | None,
+    remove_share: float | None = None,
+    keep_versions: str | None = None,
 ) -> "UpkeepConfig":
     """The settings of upkeep that these options give."""
     from pipeline.lake.upkeep.compaction import KEEP_VERSIONS
     from pipeline.lake.upkeep.config import UpkeepConfig
 
-    return UpkeepConfig(
+    config = UpkeepConfig(
         max_age=None if max_age is None else parse_duration(max_age, option="--max-age"),
         max_bytes_per_feed=(
             None if max_bytes_per_feed is None else parse_bytes(max_bytes_per_feed, option="--max-bytes-per-feed")
@@ -92,6 +97,7 @@ def chosen_upkeep(
             KEEP_VERSIONS if keep_versions is None else parse_duration(keep_versions, option="--keep-versions")
         ),
     )
+    return config if remove_share is None else replace(config, remove_share=remove_share)
 
 
 def chosen_plan(

@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
+from pipeline.lake.upkeep.upkeep_folder import LastPass, UpkeepFolder
 from pipeline.live.account.losses import Lost
 from pipeline.live.account.pending_ends import PendingEnds
 from pipeline.live.commits.batch import Batch
@@ -57,6 +59,7 @@ class Follower:
         self._folders: Mapping[str, str] = {}  # of the roster; the sink may commit before there is one
         set_aside_pickles(state)
         self._in_flight = InFlight(state.in_flight)
+        self._last_pass = LastPass(UpkeepFolder(state.path))
         self._sink = Sink(engine.writer, Spool(state.spool), on_commit=self._committed, time=time, threads=threads)
         self._ends = PendingEnds()
         self._batcher = RowBatcher(plan.hash, commit_s=plan.live.commit_s, time=time)
@@ -91,6 +94,7 @@ class Follower:
         return self._report()
 
     def status(self) -> FollowStatus:
+        upkeep = self._last_pass.report()
         return FollowStatus(
             at=self._time.utc(),
             started=self._started,
@@ -99,6 +103,8 @@ class Follower:
             sink=self._sink.status(),
             list_error=self._roster.list_error,
             findable=self._latency.status(),
+            held=() if upkeep is None else tuple(replace(each, ids=()) for each in upkeep.held),
+            clock_ahead_s=None if upkeep is None else upkeep.clock_ahead_s,
         )
 
     def _report(self) -> FollowStatus:

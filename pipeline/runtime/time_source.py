@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Protocol
 
 
@@ -16,6 +17,14 @@ class TimeSource(Protocol):
 
     def monotonic_s(self) -> float:
         """Returns the seconds of a clock that never goes back; its zero is arbitrary."""
+        ...
+
+    def since_boot_s(self) -> float:
+        """Returns the seconds since this machine was started, including those in which it was suspended."""
+        ...
+
+    def boot(self) -> str:
+        """Returns a name of this start of the machine, which differs from those of all others."""
         ...
 
     def sleep(self, seconds: float) -> None: ...
@@ -38,6 +47,12 @@ class RealTime:
 
     def monotonic_s(self) -> float:
         return time.monotonic()
+
+    def since_boot_s(self) -> float:
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    def boot(self) -> str:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)

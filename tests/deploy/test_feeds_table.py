@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from deploy.feeds_table import feed_line, feeds_screen, follower_line
+from pipeline.lake.upkeep.holds import Held
 from pipeline.live.feeds.feed_status import FEED_STATES, FeedState, FeedStatus
 from pipeline.live.status.follow_status import FindableStatus, FollowStatus, SinkStatus
 
@@ -112,7 +113,9 @@ def test_those_in_trouble_come_first_where_not_all_fit_and_the_rest_is_counted()
 def test_a_follower_that_is_gone_a_lake_out_of_reach_and_a_bad_list_stand_above_and_below() -> None:
     status = replace(_status([_feed("gate")]), list_error="feeds.toml cannot be read")
     status = replace(status, sink=replace(status.sink, error="no space left", spooled=7))
+    status = replace(status, held=(Held("gate", "share", 3, 30, 4, 40),))
     lines = [line.rstrip() for line in _lines(status, width=80, gone="the follower is not running")]
+    assert "upkeep holds back 3 of 4 recordings of gate (share); see: regionlake status" in lines
     assert lines[0] == "the follower is not running"
     assert "the list of feeds stays as it was: feeds.toml cannot be read" in lines
     assert "the lake is out of reach, rows wait: no space left" in lines

@@ -11,6 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.metrics import MetricsServer, serve_metrics
+from pipeline.lake.upkeep.holds import Held
 from pipeline.live.feeds.feed_status import FEED_STATES, FeedStatus
 from pipeline.live.status.follow_status import FindableStatus, FollowStatus, SinkStatus
 from pipeline.live.status.search_latency import BUCKETS_S
@@ -133,6 +134,17 @@ def test_a_lake_out_of_reach_and_a_bad_list_can_be_alerted_on(server: MetricsSer
     follower.status = replace(STATUS, sink=replace(STATUS.sink, error="no space left"), list_error="is no TOML")
     samples = _scrape(server)
     assert _of(samples, "sink_in_reach") == _of(samples, "feed_list_readable") == 0
+
+
+def test_what_upkeep_holds_back_can_be_alerted_on(server: MetricsServer, follower: _Follower) -> None:
+    follower.status = STATUS
+    assert not any(name == "regionlake_upkeep_held_recordings" for name, _ in _scrape(server))
+    held = Held("gate", "clock ahead", 3, 30, 4, 40)
+    follower.status = replace(STATUS, held=(held,), clock_ahead_s=60.0)
+    samples = _scrape(server)
+    assert _of(samples, "upkeep_held_recordings", feed="gate", reason="clock ahead") == 3
+    assert _of(samples, "upkeep_held_bytes", feed="gate", reason="clock ahead") == 30
+    assert _of(samples, "upkeep_clock_ahead_seconds") == 60
 
 
 def test_before_the_first_status_there_is_the_process_alone(server: MetricsServer) -> None:

@@ -43,18 +43,19 @@ def status(
     import_arrow_without_pandas()
     from pipeline.lake.audit.lake_status import status as read_status
     from pipeline.lake.lake import Lake
-    from pipeline.lake.upkeep.upkeep_status import read_upkeep_status, upkeep_json
+    from pipeline.lake.upkeep.upkeep_folder import UpkeepFolder
+    from pipeline.lake.upkeep.upkeep_status import upkeep_json
 
     found = read_status(Lake.open(lake))
     followed = folder.read_status() if folder.status.exists() else None
-    upkeep = read_upkeep_status(folder.upkeep)
+    upkeep = UpkeepFolder(folder.path).last_status()
     if as_json:
         follower = followed and follow_json(followed)
         print_json({**asdict(found), "follower": follower, "upkeep": upkeep and upkeep_json(upkeep)})
         return
     _print(found)
     if upkeep is not None:
-        _print_upkeep(upkeep)
+        _print_upkeep(upkeep, lake)
     if found.feeds or followed is not None:
         _print_feeds(found.feeds, followed)
 
@@ -85,11 +86,16 @@ def _print(found: "LakeStatus") -> None:
         out.print(f"{refusal.state}{where}: {reason(refusal.source, refusal.error)}", soft_wrap=True)
 
 
-def _print_upkeep(upkeep: "UpkeepStatus") -> None:
+def _print_upkeep(upkeep: "UpkeepStatus", lake: str) -> None:
+    from deploy.held_wording import held_line
+
     ago = lasted((datetime.now(UTC) - upkeep.at).total_seconds())
     removed = f"{upkeep.removed:,} recordings or files removed ({short_size(upkeep.removed_bytes)})"
     passes = "one pass" if upkeep.passes == 1 else f"{upkeep.passes:,} passes, the last one"
     console().print(f"upkeep: {passes} {ago} ago; {removed}")
+    if upkeep.last is not None:
+        for held in upkeep.last.held:
+            console().print(held_line(held, ahead_s=upkeep.last.clock_ahead_s, lake=lake), soft_wrap=True)
     if upkeep.last_error is not None:
         console().print(f"upkeep failed in {upkeep.failed_passes:,} passes: {upkeep.last_error}", soft_wrap=True)
 

@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deploy.cli.options import JsonOption, KeepVersionsOption, LakeOption, MaxAgeOption, MaxBytesOption, chosen_upkeep
+from deploy.cli.options import (
+    JsonOption,
+    KeepVersionsOption,
+    LakeOption,
+    MaxAgeOption,
+    MaxBytesOption,
+    RemoveShareOption,
+    chosen_upkeep,
+)
 from deploy.cli.output import EXIT_FAILED, Json, console, print_json
 from deploy.cli.values import parse_duration
+from deploy.held_wording import held_line
 from deploy.wording import short_size
 
 if TYPE_CHECKING:
@@ -31,6 +40,16 @@ def upkeep(
     ] = None,
     max_age: MaxAgeOption = None,
     max_bytes_per_feed: MaxBytesOption = None,
+    remove_share: RemoveShareOption = None,
+    release: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FEED", help="Let the next pass remove what the last one held back of a feed; repeatable."
+        ),
+    ] = None,
+    trust_clock: Annotated[
+        bool, typer.Option("--trust-clock", help="Confirm that the clock is right, although it jumped.")
+    ] = False,
     keep_versions: KeepVersionsOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -38,18 +57,53 @@ def upkeep(
 
     Upkeep needs the writer's lock. While feeds are followed, the follower does its own upkeep, and a pass of this
     command is skipped. Pinned shots are kept. If a pass is killed, the next writer of the lake completes it.
+
+    A pass holds back what would be more than half of a feed, and what only a clock that jumped makes too old; the exit
+    code is then 1. --release and --trust-clock also take effect in the next pass of a follower.
     """
     from pipeline.lake.lake import Lake
+    from pipeline.lake.writing.lock import writer_of
 
-    config = chosen_upkeep(max_age=max_age, max_bytes_per_feed=max_bytes_per_feed, keep_versions=keep_versions)
+    config = chosen_upkeep(
+        max_age=max_age,
+        max_bytes_per_feed=max_bytes_per_feed,
+        remove_share=remove_share,
+        keep_versions=keep_versions,
+    )
+    released = bool(release) or trust_clock
+    if released:
+        _release(lake, release or [], trust_clock=trust_clock)
     if every is None:
-        status = _one_pass(Lake.open(lake), config, None, wait_s=10.0)
+        opened = Lake.open(lake)
+        if released and opened.folder is not None and (writer := writer_of(opened.folder)) is not None:
+            typer.echo(f"released: process {writer} writes the lake, and its next pass of upkeep removes it", err=True)
+            return
+        status = _one_pass(opened, config, None, wait_s=10.0)
         assert status.last is not None
         print_json(report_json(status.last)) if as_json else _print(lake, status.last)
-        if status.last.errors:
+        if status.last.errors or status.last.held:
             raise typer.Exit(EXIT_FAILED)
         return
     _serve(lake, config, every_s=parse_duration(every, option="--every").total_seconds(), as_json=as_json)
+
+
+def _release(lake: str, feeds: list[str], *, trust_clock: bool) -> None:
+    """Releases what the last pass held back of these feeds. Raises QueryError if it held nothing of one of them."""
+    from pipeline.lake.upkeep.clock_check import read_clock
+    from pipeline.lake.upkeep.upkeep_folder import Release, UpkeepFolder
+    from pipeline.live.status.state_folder import StateFolder
+    from pipeline.runtime.time_source import REAL_TIME
+    from schemas.errors import QueryError
+
+    folder = UpkeepFolder(StateFolder.of(lake).path)
+    status = folder.last_status()
+    held = status.last.held if status is not None and status.last is not None else ()
+    for feed in feeds:
+        if not any(each.feed == feed for each in held):
+            names = ", ".join(sorted({each.feed for each in held})) or "nothing"
+            raise QueryError(f"the last pass held back nothing of {feed}; it held back: {names}")
+    ids = tuple(name for each in held if each.feed in feeds for name in each.ids)
+    folder.release(Release(ids, read_clock(REAL_TIME) if trust_clock else None))
 
 
 def _serve(lake: str, config: "UpkeepConfig", *, every_s: float, as_json: bool) -> None:
@@ -80,14 +134,21 @@ def _serve(lake: str, config: "UpkeepConfig", *, every_s: float, as_json: bool) 
 
 def _one_pass(lake: "Lake", config: "UpkeepConfig", earlier: "UpkeepStatus | None", *, wait_s: float) -> "UpkeepStatus":
     from pipeline.lake.upkeep.upkeep import Upkeep
+    from pipeline.lake.upkeep.upkeep_folder import UpkeepFolder
     from pipeline.lake.upkeep.upkeep_status import write_upkeep_status
     from pipeline.lake.writing.committer import Committer
     from pipeline.live.status.state_folder import StateFolder
 
-    place = StateFolder.of(lake.uri).upkeep
+    folder = UpkeepFolder(StateFolder.of(lake.uri).path)
     # without a plan: sources whose segments are all done but which are not complete wait for their next ingest
     with Committer(lake, plan=None, fold_shots=_no_shots, wait_s=wait_s) as committer:
-        upkeep = Upkeep(committer, config, earlier=earlier, on_status=lambda status: write_upkeep_status(place, status))
+        upkeep = Upkeep(
+            committer,
+            config,
+            earlier=earlier,
+            folder=folder,
+            on_status=lambda status: write_upkeep_status(folder.status, status),
+        )
         upkeep.run_pass()
         return upkeep.status()
 
@@ -125,6 +186,8 @@ def _print(lake: str, report: "PassReport") -> None:
     out.print(f"{lake}: {removed}{pinned}; {report.joined_rows:,} rows fewer in the ledger; {report.seconds:.1f} s")
     if report.indexed:
         out.print(f"indexes refreshed: {', '.join(report.indexed)}")
+    for held in report.held:
+        out.print(held_line(held, ahead_s=report.clock_ahead_s, lake=lake), soft_wrap=True)
     for error in report.errors:
         out.print(f"failed: {error}", soft_wrap=True)
 

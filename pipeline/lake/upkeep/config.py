@@ -19,10 +19,14 @@ class UpkeepConfig:
         follow the ledger row by row have seen them.
     index_rows: number of rows from which on frames, regions and patches get an index on `source_id`; smaller tables
         are read as fast without.
-    max_age: recordings that ended earlier, and files that were ingested earlier, are removed.
+    max_age: recordings that ended earlier, and files that were ingested earlier, are removed; of each feed the newest
+        stays, unless the feed was removed from the file of feeds.
     max_bytes_per_feed: limit above which the oldest recordings of a feed are removed; its newest recording, and files,
         are never removed by it. Bytes are estimated from counts of rows.
     remove_at_once: number of sources removed in one step, during which commits wait.
+    remove_share: what a pass would remove of a feed is held back if it is more than this share of the feed's recordings
+        or bytes; with 1 nothing is. Files that are in no followed folder count as one feed.
+    clock_tolerance: a wall clock that jumped further since the last pass is not trusted.
     """
 
     every_s: float = 60.0
@@ -33,6 +37,8 @@ class UpkeepConfig:
     max_age: timedelta | None = None
     max_bytes_per_feed: int | None = None
     remove_at_once: int = 16
+    remove_share: float = 0.5
+    clock_tolerance: timedelta = timedelta(minutes=5)
 
     def __post_init__(self) -> None:
         require.above(0, every_s=self.every_s, max_bytes_per_feed=self.max_bytes_per_feed)
@@ -40,4 +46,5 @@ class UpkeepConfig:
         require.at_least(2, many_fragments=self.many_fragments)
         require.at_least(1, index_rows=self.index_rows, remove_at_once=self.remove_at_once)
         require.at_least(timedelta(0), keep_versions=self.keep_versions)
-        require.above(timedelta(0), max_age=self.max_age)
+        require.above(timedelta(0), max_age=self.max_age, clock_tolerance=self.clock_tolerance)
+        require.within("(0, 1]", remove_share=self.remove_share)

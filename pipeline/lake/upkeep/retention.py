@@ -1,8 +1,8 @@
 """Chooses the recordings and files to remove: those that are too old, or the oldest of a feed with too many bytes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
@@ -23,6 +23,7 @@ class Recording:
 
     feed: name of the feed; a file is its own feed. ended: end of the recording; for a file, when it was ingested.
     committed: when its last row of the ledger was written. bytes: estimated size of its rows. state: as in `sources`.
+    folder: name of the followed folder in which a file is; None for recordings, and for files that are in none.
     """
 
     id: str
@@ -32,6 +33,13 @@ class Recording:
     committed: datetime
     bytes: int
     state: str
+    is_file: bool = False
+    folder: str | None = None
+
+    @property
+    def group(self) -> str:
+        """The feed whose share a pass may remove; "files" for files that are in no followed folder."""
+        return self.folder or ("files" if self.is_file else self.feed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +50,26 @@ class Trim:
     kept: tuple[Span, ...]
 
 
-def expired(recordings: Iterable[Recording], config: UpkeepConfig, *, now: datetime) -> list[Recording]:
-    """The recordings beyond the limits, oldest first; open ones are removed by age only."""
+def expired(
+    recordings: Iterable[Recording], config: UpkeepConfig, *, now: datetime, removed_feeds: Collection[str] = ()
+) -> list[Recording]:
+    """The recordings beyond the limits, oldest first; open ones are removed by age only.
+
+    The newest of each feed stays, however old it is, unless the feed was removed from the file of feeds.
+    removed_feeds: names of those.
+    """
     found: dict[str, Recording] = {}
     by_feed: dict[str, list[Recording]] = {}
+    newest: dict[str, Recording] = {}
     for recording in recordings:
         by_feed.setdefault(recording.feed, []).append(recording)
-        if config.max_age is not None and recording.ended < now - config.max_age:
+        if recording.folder is not None or not recording.is_file:
+            newest[recording.group] = max(newest.get(recording.group, recording), recording, key=_age)
+        if config.max_age is not None and recording.ended < _before(now, config.max_age):
             found[recording.id] = recording
+    for feed, recording in newest.items():
+        if feed not in removed_feeds:
+            found.pop(recording.id, None)
     if config.max_bytes_per_feed is not None:
         for of_feed in by_feed.values():
             held = 0
@@ -86,8 +106,8 @@ def split_by_pins(
     return whole, parts
 
 
-def recordings_of(lake: Lake) -> list[Recording]:
-    """Every source that has rows in the ledger."""
+def recordings_of(lake: Lake, *, folders: Mapping[str, str] | None = None) -> list[Recording]:
+    """Every source that has rows in the ledger. folders: path → name of each followed folder of files."""
     columns = ["id", "source", "kind", "state", "time_base_num", "time_base_den", "start_time", "stop"]
     sources = lake.read("sources", columns=columns, where="state <> 'quarantined'").to_pylist()
     counts = _counts(lake)
@@ -100,7 +120,9 @@ def recordings_of(lake: Lake) -> list[Recording]:
             continue
         feed = feed_name(row["source"]) if row["kind"] == "feed" else row["source"]
         size = int(keyframes * frame_bytes + regions * region_bytes)
-        found.append(Recording(row["id"], row["source"], feed, _ended(row, committed), committed, size, row["state"]))
+        ended, is_file = _ended(row, committed), row["kind"] != "feed"
+        folder = _folder(row["source"], folders or {}) if is_file else None
+        found.append(Recording(row["id"], row["source"], feed, ended, committed, size, row["state"], is_file, folder))
     return found
 
 
@@ -110,6 +132,17 @@ def shots_of(lake: Lake, source_ids: Sequence[str]) -> dict[str, list[Span]]:
         where = sql.is_in("source_id", source_ids[at : at + 500])
         found |= spans_by_source(lake.read("shots", columns=["source_id", "start", "stop"], where=where))
     return found
+
+
+def _folder(source: str, folders: Mapping[str, str]) -> str | None:
+    return next((name for path, name in folders.items() if source.startswith(f"{path.rstrip('/')}/")), None)
+
+
+def _before(now: datetime, age: timedelta) -> datetime:
+    try:
+        return now - age
+    except OverflowError:  # older than the calendar: nothing is
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def _ended(row: Mapping[str, Any], committed: datetime) -> datetime:

@@ -2,16 +2,21 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
 
 from pipeline.lake.lake import Lake
+from pipeline.lake.upkeep.clock_check import jump, read_clock
 from pipeline.lake.upkeep.compaction import VersionsForgotten, compaction_steps, forget_versions, fragment_bytes
 from pipeline.lake.upkeep.config import UpkeepConfig
+from pipeline.lake.upkeep.holds import Held, hold_back
 from pipeline.lake.upkeep.indexes import INDEXED, refresh_index
 from pipeline.lake.upkeep.pins import Pins
 from pipeline.lake.upkeep.retention import Recording, Trim, expired, recordings_of, shots_of, split_by_pins
+from pipeline.lake.upkeep.upkeep_folder import FollowedFeeds, Release, UpkeepFolder
 from pipeline.lake.upkeep.upkeep_status import PassReport, TableUpkeep, UpkeepStatus
 from pipeline.lake.writing.committer import Committer
 from pipeline.lake.writing.upkeep_changes import Removal
@@ -38,6 +43,8 @@ class _Pass:
     indexed: list[TableName] = field(default_factory=list)
     forgotten: dict[TableName, VersionsForgotten] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
+    clock_ahead: timedelta | None = None
 
 
 class Upkeep:
@@ -47,6 +54,8 @@ class Upkeep:
     fragments, one step for sources that are removed. A step that a kill interrupts is undone or finished when the lake
     is next opened. A step that fails is recorded; the other kinds of steps still run, and the next pass tries again.
     earlier: status of an earlier upkeep, whose counts are continued.
+    folder: where the last pass is recorded, and where other processes leave what upkeep must know; None for a lake of
+        which nothing is known.
     on_status: called when a pass has ended, in the thread that does the steps.
     """
 
@@ -56,6 +65,7 @@ class Upkeep:
         config: UpkeepConfig | None = None,
         *,
         earlier: UpkeepStatus | None = None,
+        folder: UpkeepFolder | None = None,
         on_status: Callable[[UpkeepStatus], None] = lambda _: None,
         time: TimeSource = REAL_TIME,
         threads: Threads = REAL_THREADS,
@@ -80,6 +90,9 @@ class Upkeep:
             self._started, self._last, self._last_error = earlier.started, earlier.last, earlier.last_error
             self._passes, self._failed_passes = earlier.passes, earlier.failed_passes
             self._removed, self._removed_bytes = earlier.removed, earlier.removed_bytes
+        self._folder = folder
+        last = folder.last_status() if folder is not None else None
+        self._clock = last.clock if last is not None else None
         self._stepping = threading.Lock()
         self._news = threading.Condition()
         self._closing = False
@@ -141,10 +154,11 @@ class Upkeep:
             self._removed_bytes,
             self._last,
             self._last_error,
+            self._clock,
         )
 
     def _died(self, error: str) -> None:
-        self._steps = None  # the next pass begins from its first step
+        self._steps = None  # the next pass begins anew
         self._failed_passes += 1
         self._last_error = f"the thread of upkeep died and is started again: {error}"
 
@@ -186,10 +200,47 @@ class Upkeep:
         if self.config.max_age is None and self.config.max_bytes_per_feed is None:
             return
         yield "looking for what is too old or too much"
-        going = expired(recordings_of(self._lake), self.config, now=self._time.utc())
+        going = self._choose(done)
         for at in range(0, len(going), self.config.remove_at_once):
             yield f"removing {len(going) - at} recordings"
             self._remove(going[at : at + self.config.remove_at_once], done)
+
+    def _choose(self, done: _Pass) -> list[Recording]:
+        """What to remove now; what may be chosen by mistake is held back."""
+        clock = read_clock(self._time)
+        followed = self._folder.followed() if self._folder is not None else FollowedFeeds()
+        releases = self._folder.releases() if self._folder is not None else {}
+        recordings = recordings_of(self._lake, folders=followed.folders)
+        confirmed = [each.clock for each in releases.values() if each.clock is not None]
+        self._clock = max(confirmed, key=lambda each: each.since_boot_s, default=self._clock)
+        ahead = jump(clock, self._clock, tolerance=self.config.clock_tolerance) if self._clock is not None else None
+        if ahead is None:
+            self._clock = clock
+        limits = partial(expired, recordings, self.config, removed_feeds=followed.removed)
+        whole, parts = self._split(limits(now=clock.utc))
+        going = sorted([*whole, *(part.recording for part in parts)], key=lambda each: (each.ended, each.id))
+        doubtful: set[str] = set()
+        if ahead is not None:
+            # a clock that is ahead makes recordings older; one that is behind leads to an order that is wrong
+            sure = {each.id for each in limits(now=clock.utc - ahead)} if ahead > timedelta(0) else set()
+            doubtful = {each.id for each in going if each.id not in sure}
+        allowed, done.held = hold_back(
+            going,
+            recordings,
+            share=self.config.remove_share,
+            doubtful=doubtful,
+            clock="clock ahead" if ahead is not None and ahead > timedelta(0) else "clock behind",
+            released={name for each in releases.values() for name in each.ids},
+        )
+        done.clock_ahead = ahead
+        self._drop_releases(releases, {each.id for each in recordings})
+        return allowed
+
+    def _drop_releases(self, releases: Mapping[Path, Release], held: set[str]) -> None:
+        """Deletes the releases whose sources have gone."""
+        for path, release in releases.items():
+            if not held & set(release.ids):
+                path.unlink(missing_ok=True)
 
     def _remove(self, going: list[Recording], done: _Pass) -> None:
         whole, parts = self._split(going)
@@ -264,6 +315,8 @@ class Upkeep:
             indexed=tuple(done.indexed),
             put_off=done.put_off,
             errors=tuple(done.errors),
+            held=tuple(done.held),
+            clock_ahead_s=_seconds(done.clock_ahead),
         )
         self._passes += 1
         if done.errors:
@@ -276,6 +329,10 @@ class Upkeep:
             held = self._lake.dataset(name).get_fragments()
             sizes[name] = len(held), sum(map(fragment_bytes, held))
         return sizes
+
+
+def _seconds(time: timedelta | None) -> float | None:
+    return None if time is None else time.total_seconds()
 
 
 def _table(name: TableName, done: _Pass, after: tuple[int, int]) -> TableUpkeep:

@@ -4,9 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import cattrs
 import cattrs.preconf.json
 
 from operators.runtime.atomic_write import atomic_write
+from pipeline.lake.upkeep.clock_check import ClockReading
+from pipeline.lake.upkeep.holds import Held
+from schemas.errors import LakeError
 from schemas.tables import TableName
 
 _converter = cattrs.preconf.json.make_converter()
@@ -35,7 +39,9 @@ class PassReport:
     joined_rows: number by which the ledger's rows decreased. removed, trimmed: recordings and files that were removed
     as a whole, and those of which pinned shots were kept. removed_bytes: their estimated size. indexed: tables whose
     index was refreshed. put_off: fragments that were changed while they were being joined, and are joined later.
-    errors: why steps failed; the next pass tries again.
+    errors: why steps failed; the next pass tries again. held: what was not removed, and waits until it is released.
+    clock_ahead_s: how far the wall clock jumped ahead (negative: back) since the last pass whose clock was right; None
+    if it did not.
     """
 
     began: datetime
@@ -48,6 +54,8 @@ class PassReport:
     indexed: tuple[TableName, ...]
     put_off: int
     errors: tuple[str, ...]
+    held: tuple[Held, ...] = ()
+    clock_ahead_s: float | None = None
 
     @property
     def seconds(self) -> float:
@@ -60,6 +68,7 @@ class UpkeepStatus:
 
     at: UTC. doing: the current step, None between passes. last: the pass that ended last.
     passes, failed_passes, removed, removed_bytes: since this upkeep began. last_error: of any pass, with its time.
+    clock: of the last pass whose clock was right.
     """
 
     at: datetime
@@ -71,6 +80,7 @@ class UpkeepStatus:
     removed_bytes: int
     last: PassReport | None
     last_error: str | None
+    clock: ClockReading | None = None
 
 
 def write_upkeep_status(path: Path, status: UpkeepStatus) -> None:
@@ -86,8 +96,10 @@ def upkeep_json(status: UpkeepStatus) -> dict[str, object]:
 
 
 def read_upkeep_status(path: Path) -> UpkeepStatus | None:
-    """Reads a status; None if no upkeep has written one."""
+    """Reads a status; None if no upkeep has written one. Raises LakeError if the file is damaged."""
     try:
         return _converter.loads(path.read_text(), UpkeepStatus)
     except FileNotFoundError:
         return None
+    except (OSError, ValueError, cattrs.BaseValidationError) as error:
+        raise LakeError(f"{path} is damaged, or another version of regionlake wrote it: {error}") from None

@@ -5,6 +5,7 @@ from operators.tracking.links import Linker
 from pipeline.ingest.run import open_committer
 from pipeline.lake.upkeep.config import UpkeepConfig
 from pipeline.lake.upkeep.upkeep import Upkeep
+from pipeline.lake.upkeep.upkeep_folder import UpkeepFolder
 from pipeline.lake.upkeep.upkeep_status import write_upkeep_status
 from pipeline.lake.writing.committer import Committer
 from pipeline.live.status.state_folder import StateFolder
@@ -17,9 +18,11 @@ def open_committer_with_upkeep(
     """Opens a committer with upkeep, which ends with the committer and writes its status to the state folder."""
     share_heaps()
     committer = open_committer(lake, plan, linker=linker)
-    place = StateFolder.of(lake).upkeep
+    folder = UpkeepFolder(StateFolder.of(lake).path)
     try:
-        Upkeep(committer, config, on_status=lambda status: write_upkeep_status(place, status)).start()
+        Upkeep(
+            committer, config, folder=folder, on_status=lambda status: write_upkeep_status(folder.status, status)
+        ).start()
     except BaseException:
         committer.close()
         raise

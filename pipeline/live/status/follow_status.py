@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from pipeline.lake.upkeep.holds import Held
 from pipeline.live.feeds.feed_status import FeedStatus
 
 
@@ -39,7 +40,7 @@ class FindableStatus:
 @dataclass(frozen=True, slots=True)
 class FollowStatus:
     """at, started: UTC. pid: the follower's. list_error: why the list of feeds could not be read; the feeds of the last
-    list are kept."""
+    list are kept. held, clock_ahead_s: of the last pass of upkeep, see PassReport; without ids."""
 
     at: datetime
     started: datetime
@@ -48,3 +49,5 @@ class FollowStatus:
     sink: SinkStatus
     list_error: str | None = None
     findable: FindableStatus = field(default_factory=FindableStatus)
+    held: tuple[Held, ...] = ()
+    clock_ahead_s: float | None = None

@@ -6,6 +6,7 @@ A change that lasts less than a second shows in the restart that it led to.
 
 import logging
 
+from pipeline.lake.upkeep.holds import HoldReason, held_text
 from pipeline.live.feeds.feed_status import FeedStatus
 from pipeline.live.status.follow_status import FollowStatus
 
@@ -18,6 +19,7 @@ class StatusLog:
     def __init__(self) -> None:
         self._feeds: dict[str, FeedStatus] = {}
         self._list_error: str | None = None
+        self._held: set[tuple[str, HoldReason]] = set()
 
     def report(self, status: FollowStatus) -> None:
         feeds = {feed.name: feed for feed in status.feeds}
@@ -30,7 +32,17 @@ class StatusLog:
                 _log.warning("the list of feeds can be read again")
             else:
                 _log.warning("the list of feeds stays as it was", extra={"error": status.list_error})
+        self._report_held(status)
         self._feeds, self._list_error = feeds, status.list_error
+
+    def _report_held(self, status: FollowStatus) -> None:
+        for each in status.held:
+            if (each.feed, each.reason) not in self._held:
+                fields = {
+                    "feed": each.feed, "reason": each.reason, "recordings": each.recordings, "bytes": each.bytes
+                }  # fmt: skip
+                _log.error("upkeep: %s", held_text(each, ahead_s=status.clock_ahead_s), extra=fields)
+        self._held = {(each.feed, each.reason) for each in status.held}
 
     def _report_feed(self, before: FeedStatus | None, feed: FeedStatus) -> None:
         known = before.restarts if before is not None else {}

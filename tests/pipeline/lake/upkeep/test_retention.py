@@ -33,7 +33,7 @@ from tests.simulation import SimulatedTime
 
 NOON = DAY + timedelta(hours=12)
 OLD, PINNED, NEW = Recording(0, hour=1), Recording(1, hour=2), Recording(2, hour=11)
-TWO_HOURS = UpkeepConfig(max_age=timedelta(hours=2), many_fragments=4, join_after_s=0)
+TWO_HOURS = UpkeepConfig(max_age=timedelta(hours=2), many_fragments=4, join_after_s=0, remove_share=1)
 
 
 def noon() -> SimulatedTime:
@@ -104,11 +104,10 @@ def test_a_file_is_as_old_as_its_ingest(open_writer: OpenWriter) -> None:
     filmed_long_ago = World(0, timed=True)
     with open_writer() as writer:
         writer.commit([filmed_long_ago.rows(filmed_long_ago.segments()[0])])
-        assert Upkeep(writer, UpkeepConfig(max_age=timedelta(hours=1))).run_pass().removed == 0
+        limits = UpkeepConfig(max_age=timedelta(hours=1), remove_share=1)
+        assert Upkeep(writer, limits).run_pass().removed == 0
         later = datetime.now(NOON.tzinfo) + timedelta(hours=2)
-        assert (
-            Upkeep(writer, UpkeepConfig(max_age=timedelta(hours=1)), time=SimulatedTime(later)).run_pass().removed == 1
-        )
+        assert Upkeep(writer, limits, time=SimulatedTime(later)).run_pass().removed == 1
         assert writer.register(filmed_long_ago.source) == [filmed_long_ago.source.span]  # it can be ingested again
 
 
@@ -188,7 +187,7 @@ def tear(writer: Committer, monkeypatch: pytest.MonkeyPatch, *, at: int) -> None
 def test_a_pass_that_is_killed_at_any_change_is_ended_by_the_next_writer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limits = UpkeepConfig(max_age=timedelta(hours=2), join_after_s=0)
+    limits = UpkeepConfig(max_age=timedelta(hours=2), join_after_s=0, remove_share=1)
     clean = Lake.create_or_open(str(tmp_path / "clean"), SPACE)
     with Committer(clean, plan=stored(), fold_shots=fold_shots) as writer:
         for recording in (OLD, PINNED, NEW):

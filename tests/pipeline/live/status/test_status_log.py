@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from pipeline.lake.upkeep.holds import Held
 from pipeline.live.feeds.feed_status import FeedStatus
 from pipeline.live.status.follow_status import FollowStatus, SinkStatus
 from pipeline.live.status.status_log import StatusLog
@@ -71,3 +72,11 @@ def test_a_list_that_cannot_be_read_is_logged_once_and_when_it_can_again(caplog:
     bad = _status(list_error="feeds.toml cannot be read")
     logged = _logged(caplog, [_status(), bad, bad, _status()])
     assert logged == [("WARNING", {"error": "feeds.toml cannot be read"}), ("WARNING", {})]
+
+
+def test_what_upkeep_holds_back_is_logged_once_by_feed_and_reason(caplog: pytest.LogCaptureFixture) -> None:
+    share = replace(_status(), held=(Held("gate", "share", 3, 30, 4, 40),))
+    both = replace(share, held=(*share.held, Held("gate", "clock ahead", 1, 10, 4, 40)), clock_ahead_s=86400.0)
+    logged = _logged(caplog, [share, share, both, _status(), share])
+    assert logged == [("ERROR", {"feed": "gate", "reason": reason}) for reason in ("share", "clock ahead", "share")]
+    assert "the clock jumped 1 day, 0:00:00 ahead, and 1 of 4 recordings" in caplog.text
