@@ -145,7 +145,7 @@ class SupervisedThread:
         return None if self.alive else self._thread.error
 
     def end(self) -> None:
-        """Cuts a pause short, and lets the thread stay dead if it dies again. Its owner tells `run` to return."""
+        """Cuts a pause short, and lets the thread stay dead if it dies again. Its owner lets `run` return."""
         with self._news:
             self._ending = True
             self._news.notify_all()
@@ -202,7 +202,7 @@ class SupervisedThread:
             self._enter("running")
 
     def _note(self, error: BaseException, *, last: bool) -> None:
-        """Records a death. last: it is not started again. The lock is free while the owner is told."""
+        """Records a death. last: it is not started again. The lock is free while the owner is called."""
         reason = described(error)
         with self._news:
             again = self._status.error == reason
