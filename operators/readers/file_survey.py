@@ -13,6 +13,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from operators.readers.container import open_video
+from operators.readers.limits import DEFAULT_LIMITS, ReadLimits
 from schemas.clock import Span
 from schemas.errors import SourceError
 from schemas.ids import digest
@@ -60,7 +61,12 @@ class Survey:
 
 
 def survey(
-    path: Path, ingested_spans: Callable[[str], Sequence[Span]], *, gap_s: float, on_progress: Callable[[], bool]
+    path: Path,
+    ingested_spans: Callable[[str], Sequence[Span]],
+    *,
+    gap_s: float,
+    on_progress: Callable[[], bool],
+    limits: ReadLimits = DEFAULT_LIMITS,
 ) -> Survey:
     """Reads the whole file without decoding it.
 
@@ -76,7 +82,7 @@ def survey(
     skip = from_span = from_stretch = count = 0
     begun = beyond = False  # whether the first ingested picture, and the last one, have been passed
     stretches: list[tuple[int, int]] = []
-    container, stream = open_video(str(path))
+    container, stream = open_video(str(path), limits)
     with container:
         base = stream.time_base or Fraction(1)
         for packet in _readable(container, stream):

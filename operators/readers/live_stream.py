@@ -15,9 +15,11 @@ import av.error
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 
+from operators.readers.container import analysis_options, decoding_options
 from operators.readers.decoded_frame import DecodedFrame, Pixels
 from operators.readers.file_survey import Coverage, WrittenTimes, survey
 from operators.readers.growing_file import FileMark, GrowingFile
+from operators.readers.limits import DEFAULT_LIMITS, ReadLimits
 from operators.readers.stream_address import is_address, options_of, reason_of
 from schemas import require
 from schemas.clock import Span
@@ -92,6 +94,7 @@ class LiveStream:
         skip, in the order of the feed. In a stream, only frames that arrive in the first seconds are skipped.
     quiet_s: for growing files only: time without new data after which the file ends.
     on_wait: for growing files only: called now and then; the file ends at once if it returns True.
+    limits: of pixels and streams. Larger frames are not decoded.
     damaged: number of frames so far that had no time or could not be restored by the decoder; they are skipped.
     identity: identity of the growing file (see `Survey`); "" for a stream.
 
@@ -106,6 +109,7 @@ class LiveStream:
         ingested_spans: Callable[[str], Sequence[Span]] = lambda _: (),
         quiet_s: float = 10.0,
         on_wait: Callable[[], bool] = lambda: False,
+        limits: ReadLimits = DEFAULT_LIMITS,
     ) -> None:
         self._config = config
         self._on_wait = on_wait
@@ -121,14 +125,21 @@ class LiveStream:
             self._ingested = Coverage(ingested_spans(""))
         else:
             path = Path(address)
-            known = survey(path, ingested_spans, gap_s=config.gap_s, on_progress=on_wait)
+            known = survey(path, ingested_spans, gap_s=config.gap_s, on_progress=on_wait, limits=limits)
             self.identity, self._skip, self._ingested = known.identity, known.skip, Coverage(known.ingested)
             self._written = WrittenTimes(known, gap_s=config.gap_s)
             opened = self._file = GrowingFile(path, quiet_s=quiet_s, on_wait=on_wait)
             timeout = None  # a growing file may be quiet for longer
         options = options_of(address, transport=config.transport, read_timeout_s=config.read_timeout_s)
         try:
-            self._container: InputContainer = av.open(opened, mode="r", options=options, timeout=timeout)
+            self._container: InputContainer = av.open(
+                opened,
+                mode="r",
+                options=options,
+                timeout=timeout,
+                stream_options=analysis_options(limits),
+                metadata_errors="backslashreplace",
+            )
         except (av.error.FFmpegError, OSError) as error:
             raise SourceError(f"cannot be opened: {reason_of(error, address)}") from None
         if self._file is None:
@@ -138,6 +149,14 @@ class LiveStream:
             self._container.close()
             raise SourceError("contains no video that this FFmpeg can decode")
         self._stream = videos[0]
+        codec = self._stream.codec_context
+        try:
+            limits.require_streams("the stream", len(self._container.streams))
+            limits.require_size("the stream", codec.width, codec.height)
+        except SourceError:
+            self._container.close()
+            raise
+        codec.options = decoding_options(limits)
         self._stream.codec_context.thread_count = (
             1  # each further thread adds a frame of delay, and there are many feeds
         )

@@ -1,48 +1,73 @@
 """Reads still pictures: JPEG, PNG, WebP, BMP and TIFF, recognised by their bytes, not by their names."""
 
 import io
+import struct
+from contextlib import suppress
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import (
+    BmpImagePlugin,
+    Image,
+    ImageOps,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
 
+from operators.readers.limits import DEFAULT_LIMITS, ReadLimits
+from operators.readers.media_file import Media, MediaFile, opened
 from schemas.errors import DecodeError, SourceError
 from schemas.frames import ImageArray
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+# imported before a sandbox forbids to open files; each registers its format with Pillow
+_PLUGINS = (BmpImagePlugin, JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin)
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})  # for searching folders
 _SWAPS_AXES = (5, 6, 7, 8)  # values of the EXIF tag Orientation
 _ORIENTATION_TAG = 0x0112
+# what Pillow raises for damaged files
+_DAMAGED = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, struct.error)
 
 
-def picture_header(path: str) -> tuple[str, int, int] | None:
+def picture_header(media: Media, limits: ReadLimits = DEFAULT_LIMITS) -> tuple[str, int, int] | None:
     """(format, width, height) as shown, e.g. ("jpeg", 640, 480); None if the file is not a picture.
 
-    Raises SourceError for a picture so large that it may be a decompression bomb.
+    Raises SourceError for a picture that exceeds the limits, or whose header is damaged.
     """
-    try:
-        with Image.open(path, formats=_FORMATS) as picture:
-            width, height = picture.size
-            if picture.getexif().get(_ORIENTATION_TAG) in _SWAPS_AXES:
-                width, height = height, width
-            return (picture.format or "").lower(), width, height
-    except UnidentifiedImageError:
-        return None
-    except Image.DecompressionBombError as error:
-        raise SourceError(f"{path} is refused: {error}") from None
+    with opened(media) as file:
+        try:
+            with _picture(file, limits) as picture:
+                width, height = picture.size
+                if picture.getexif().get(_ORIENTATION_TAG) in _SWAPS_AXES:
+                    width, height = height, width
+                return (picture.format or "").lower(), width, height
+        except UnidentifiedImageError:
+            return None
+        except _DAMAGED as error:
+            if isinstance(error, SourceError):
+                raise
+            raise SourceError(f"{file.shown} cannot be read as a picture: {error}") from None
 
 
-def read_picture(path: str, *, max_side_px: int | None = None) -> ImageArray:
+def read_picture(media: Media, *, max_side_px: int | None = None, limits: ReadLimits = DEFAULT_LIMITS) -> ImageArray:
     """uint8 (H, W, 3), RGB, EXIF orientation applied, scaled down where a side is longer than `max_side_px`.
 
     Transparent pixels are blended with white. Of several pictures in one file, the first is read.
-    Raises DecodeError when the pixels cannot be read.
+    Raises SourceError for a file that cannot be opened or exceeds the limits, DecodeError when its pixels cannot be
+    read.
     """
-    try:
-        with Image.open(path, formats=_FORMATS) as picture:
-            shown = ImageOps.exif_transpose(picture)
-            rgb = _to_rgb(shown)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DecodeError(f"{path} cannot be decoded: {error}") from None
+    with opened(media) as file:
+        try:
+            with _picture(file, limits) as picture:
+                shown = ImageOps.exif_transpose(picture)
+                rgb = _to_rgb(shown)
+        except _DAMAGED as error:
+            if isinstance(error, SourceError):
+                raise
+            raise DecodeError(f"{file.shown} cannot be decoded: {error}") from None
     if max_side_px is not None and max(rgb.size) > max_side_px:
         rgb.thumbnail((max_side_px, max_side_px), Image.Resampling.BOX)
     return np.array(rgb)
@@ -52,6 +77,32 @@ def decode_thumbnail(jpeg: bytes) -> ImageArray:
     """Decodes a JPEG that this project wrote. Returns uint8 (H, W, 3), RGB."""
     with Image.open(io.BytesIO(jpeg), formats=("JPEG",)) as picture:
         return np.array(picture.convert("RGB"))
+
+
+def _picture(file: MediaFile, limits: ReadLimits) -> Image.Image:
+    """The picture in a file, not decoded yet. Raises SourceError where it has too many pixels."""
+    picture = _recognised(io.BufferedReader(file.view()), file.shown)
+    try:
+        limits.require_size(file.shown, *picture.size)
+    except SourceError:
+        picture.close()
+        raise
+    return picture
+
+
+def _recognised(file: io.BufferedReader, name: str) -> Image.Image:
+    """`Image.open` without Pillow's own limit of pixels, which only a change of the whole process could raise.
+
+    Raises UnidentifiedImageError.
+    """
+    prefix = file.read(16)
+    for kind in _FORMATS:
+        factory, accept = Image.OPEN[kind]
+        if accept is not None and accept(prefix) is True:
+            file.seek(0)
+            with suppress(SyntaxError, IndexError, TypeError, struct.error):  # as in Image.open: the next may fit
+                return factory(file, "")
+    raise UnidentifiedImageError(f"{name} is no picture")
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:

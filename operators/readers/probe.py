@@ -1,11 +1,12 @@
 """Determines what a file is: a video or a picture, its clock, its span, and where decoding can start."""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
-from pathlib import Path
+from pathlib import PurePath
 from typing import TypeVar
 
 import av.error
@@ -15,7 +16,9 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from operators.readers.container import PresentationTimes, open_video, require_file
+from operators.readers.container import PresentationTimes, open_video, refused_size
+from operators.readers.limits import DEFAULT_LIMITS, ReadLimits
+from operators.readers.media_file import Media, MediaFile, opened
 from operators.readers.orientation import Orientation
 from operators.readers.picture import picture_header
 from schemas.clock import Clock, Span
@@ -30,9 +33,14 @@ _Item = TypeVar("_Item")
 
 
 def probe(
-    path: str, *, uri: str, start_time: datetime | None = None, on_progress: Callable[[], None] = lambda: None
+    media: Media,
+    *,
+    uri: str,
+    start_time: datetime | None = None,
+    on_progress: Callable[[], None] = lambda: None,
+    limits: ReadLimits = DEFAULT_LIMITS,
 ) -> Source:
-    """Describes the file at `path`. Reads the whole file once, and decodes one frame.
+    """Describes a file. Reads the whole file once, and decodes one frame.
 
     uri: the name under which the file is known.
     start_time: UTC of the first frame; by default, the container's own recording time is used.
@@ -41,15 +49,22 @@ def probe(
     A video that breaks off keeps the span that it announces. Its last segment then fails with the reason, and the
     segments before it are read.
 
-    Raises SourceError with the reason when the file is neither a readable video nor a readable picture.
+    Raises SourceError with the reason when the file is neither a readable video nor a readable picture, or exceeds the
+    limits.
     """
-    require_file(path)
-    picture = picture_header(path)
+    with opened(media) as file:
+        return _probe(file, uri, start_time, on_progress, limits)
+
+
+def _probe(
+    file: MediaFile, uri: str, start_time: datetime | None, on_progress: Callable[[], None], limits: ReadLimits
+) -> Source:
+    picture = picture_header(file, limits)
     if picture is not None:
         codec, width_px, height_px = picture
         return Source(
             uri=uri,
-            id=_content_id(path, on_progress),
+            id=_content_id(file, on_progress),
             kind="picture",
             clock=Clock(Fraction(1), start_time),
             span=Span(0, 1),
@@ -59,36 +74,44 @@ def probe(
             frame_rate=0.0,
             codec=codec,
         )
-    container, stream = open_video(path)
+    container, stream = open_video(file, limits)
     with container:
-        return _probe_video(path, uri, start_time, container, stream, on_progress)
+        return _probe_video(file, uri, start_time, container, stream, on_progress, limits)
 
 
 def _probe_video(
-    path: str,
+    file: MediaFile,
     uri: str,
     start_time: datetime | None,
     container: InputContainer,
     stream: VideoStream,
     on_progress: Callable[[], None],
+    limits: ReadLimits,
 ) -> Source:
+    path = file.shown
     time_base = stream.time_base
     if time_base is None:
         raise SourceError(f"{path} has no time base")
     times = PresentationTimes(container, stream)
     rate = stream.guessed_rate or stream.average_rate
-    first = _first_frame(path, container, stream, on_progress)
+    try:
+        first = _first_frame(path, container, stream, on_progress)
+    except SourceError:
+        limits.require_size(path, *(refused_size(file, limits) or (0, 0)))
+        raise
+    limits.require_size(path, first.width, first.height)
     first_pts = times.of(first)
     if first_pts is None:
         raise SourceError(
             f"{path} has no timestamps (a bare {stream.codec_context.name} stream?); wrap it: "
-            f"ffmpeg -r RATE -i {Path(path).name} -c copy out.mp4"
+            f"ffmpeg -r RATE -i {PurePath(path).name} -c copy out.mp4"
         )
     if times.counted:
-        scan = _scan_frames(path, on_progress)
+        scan = _scan_frames(file, on_progress, limits)
     else:
-        scan = _scan_packets(path, first_pts, time_base, rate, on_progress)
-    stop = max(scan.stop, _announced_stop(path, container, stream, scan))
+        scan = _scan_packets(file, first_pts, time_base, rate, on_progress, limits)
+    stop = max(scan.stop, _announced_stop(file, container, stream, scan))
+    limits.require_length(path, scan.shown, (stop - first_pts) * time_base)
     orientation = Orientation.of(first)
     width_px, height_px = orientation.size(first.width, first.height)
     begun = start_time or _creation_time(container, stream)
@@ -96,7 +119,7 @@ def _probe_video(
     assert offset is not None
     return Source(
         uri=uri,
-        id=_content_id(path, on_progress),
+        id=_content_id(file, on_progress),
         kind="video",
         clock=Clock(time_base, None if begun is None else begun - (offset - datetime.fromtimestamp(0, UTC))),
         span=Span(first_pts, stop),
@@ -138,10 +161,15 @@ class _Scan:
 
 
 def _scan_packets(
-    path: str, first_pts: int, time_base: Fraction, rate: Fraction | None, on_progress: Callable[[], None]
+    file: MediaFile,
+    first_pts: int,
+    time_base: Fraction,
+    rate: Fraction | None,
+    on_progress: Callable[[], None],
+    limits: ReadLimits,
 ) -> _Scan:
     """Scans the packets without decoding them."""
-    container, stream = open_video(path)
+    container, stream = open_video(file, limits)
     step = int(_SYNC_STEP_S / time_base)
     sync = [first_pts]
     last, duration, shown, end_s = first_pts, 0, 0, Fraction(0)
@@ -152,6 +180,7 @@ def _scan_packets(
             if packet.stream_index != stream.index or packet.is_discard:
                 continue
             shown += 1
+            limits.require_frames(file.shown, shown)
             if packet.pts is None or packet.pts < first_pts:
                 continue
             if packet.is_keyframe and not packet.is_corrupt and packet.pts >= sync[-1] + step:
@@ -173,9 +202,9 @@ def _packets(container: InputContainer) -> Iterator["Packet[Stream]"]:
         return
 
 
-def _scan_frames(path: str, on_progress: Callable[[], None]) -> _Scan:
+def _scan_frames(file: MediaFile, on_progress: Callable[[], None], limits: ReadLimits) -> _Scan:
     """Scans a video by decoding it, if its packets have no presentation times; only its beginning is a sync point."""
-    container, stream = open_video(path)
+    container, stream = open_video(file, limits)
     times = PresentationTimes(container, stream)
     shown: list[int] = []
     with container:
@@ -184,6 +213,7 @@ def _scan_frames(path: str, on_progress: Callable[[], None]) -> _Scan:
                 time = times.of(frame)
                 if time is not None and not frame.is_corrupt:
                     shown.append(time)
+                    limits.require_frames(file.shown, len(shown))
         except av.error.FFmpegError:
             pass  # occurs again, and is reported with its position, when the segment is read
     stop = max(shown) + 1
@@ -197,12 +227,12 @@ def _with_progress(items: Iterable[_Item], on_progress: Callable[[], None]) -> I
         yield item
 
 
-def _announced_stop(path: str, container: InputContainer, stream: VideoStream, scan: _Scan) -> int:
+def _announced_stop(file: MediaFile, container: InputContainer, stream: VideoStream, scan: _Scan) -> int:
     """The PTS at which a file that breaks off would have ended; 0 if nothing is missing or the end is unknown."""
     start = stream.start_time or 0
     match container.format.name.split(",")[0]:
         case "mov":
-            size = Path(path).stat().st_size
+            size = file.size_bytes
             broken = any(entry.pos + entry.size > size for entry in stream.index_entries)
             return start + (stream.duration or 0) if broken else 0
         case "avi":  # one tick per frame, including frames dropped by the camera
@@ -228,11 +258,12 @@ def _creation_time(container: InputContainer, stream: VideoStream) -> datetime |
     return time.astimezone(UTC) if time.year >= 1990 else None
 
 
-def _content_id(path: str, on_progress: Callable[[], None]) -> str:
+def _content_id(file: MediaFile, on_progress: Callable[[], None]) -> str:
     """A hash of all bytes, 32 hexadecimal digits: the same file in another folder is the same source."""
     content = hashlib.blake2b(digest_size=16)
-    with Path(path).open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            content.update(block)
-            on_progress()
+    at = 0
+    while block := os.pread(file.descriptor, _BLOCK_BYTES, at):
+        content.update(block)
+        at += len(block)
+        on_progress()
     return content.hexdigest()

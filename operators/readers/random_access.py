@@ -2,7 +2,6 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal, Protocol
 
 import av.error
@@ -11,6 +10,8 @@ import decord
 import numpy as np
 
 from operators.readers.container import PresentationTimes, open_video
+from operators.readers.limits import DEFAULT_LIMITS, ReadLimits
+from operators.readers.media_file import Media, opened
 from operators.readers.video import VideoReader
 from schemas.errors import DecodeError, InvalidValueError
 from schemas.frames import ImageArray
@@ -19,6 +20,9 @@ from schemas.sources import Source
 # Mean difference of one frame between decord and PyAV, in levels of 255: 0 where both seek correctly; above 3
 # for 10-bit video, which decord converts differently; above 5 where decord finds another frame.
 _SAME_PICTURE = 2.0
+# PyAV's FFmpeg must have recognised one of them: decord's own (4.1) takes some files for playlists, and opens what they
+# name
+_DECORD_FORMATS = frozenset({"mov", "mp4", "matroska"})
 
 
 class _Frames(Protocol):
@@ -33,8 +37,8 @@ class DecordReader:
     """Full-size frames by PTS, through decord if its frames are correct, else through PyAV.
 
     Decord finds frames by their number, and returns the wrong ones in transport streams, with edit lists,
-    B-frames in AVI and intra refresh. Before it is used, its times are therefore compared with those of
-    all packets, and one frame from the middle of the file with PyAV's.
+    B-frames in AVI and intra refresh. It is used for MP4, MOV and Matroska alone, after its times were compared with
+    those of all packets, and one frame from the middle of the file with PyAV's.
 
     backend: "decord" or "pyav". reason: why decord is not used; empty if it is.
     threads: number of threads of the decoder.
@@ -42,14 +46,15 @@ class DecordReader:
     Raises SourceError when the file cannot be opened, InvalidValueError for a picture.
     """
 
-    def __init__(self, path: str, source: Source, *, threads: int = 1) -> None:
+    def __init__(self, media: Media, source: Source, *, threads: int = 1, limits: ReadLimits = DEFAULT_LIMITS) -> None:
         if source.kind != "video":
             raise InvalidValueError(f"{source.uri} is a {source.kind}; read it with read_picture")
-        self._path = path
+        self._media = media
+        self._limits = limits
         self._source = source
         self._threads = threads
         self._frames: _Frames | None = None
-        self._times, self.reason = _shown_times(path, source)
+        self._times, self.reason = _shown_times(media, source, limits)
         if not self.reason:
             self.reason = self._try_decord()
         self.backend: Literal["decord", "pyav"] = "pyav" if self.reason else "decord"
@@ -79,7 +84,7 @@ class DecordReader:
     def _by_pyav(self, pts: Sequence[int], *, max_side_px: int | None = None) -> list[ImageArray]:
         remaining = sorted(set(pts))
         found: dict[int, ImageArray] = {}
-        with VideoReader(self._path, self._source, threads=self._threads) as reader:
+        with VideoReader(self._media, self._source, threads=self._threads, limits=self._limits) as reader:
             while remaining:
                 for frame in reader.frames(remaining[0]):
                     if frame.pts == remaining[0]:
@@ -101,8 +106,8 @@ class DecordReader:
         """Opens the file with decord. Returns why decord cannot be used; "" if it can."""
         decord.logging.set_level(decord.logging.QUIET)  # `reason` has what it would print
         try:
-            with Path(self._path).open("rb") as file:  # by its descriptor: decord takes no name that is not UTF-8
-                frames: _Frames = decord.VideoReader(f"/proc/self/fd/{file.fileno()}", num_threads=self._threads)
+            with opened(self._media) as file:  # by its descriptor: decord takes no name that is not UTF-8
+                frames: _Frames = decord.VideoReader(file.path, num_threads=self._threads)
             if len(frames) != len(self._times):
                 return f"decord counts {len(frames)} frames, but there are {len(self._times)} packets"
             starts = frames.get_frame_timestamp(list(range(len(frames))))[:, 0].astype(np.float64)
@@ -123,11 +128,13 @@ class DecordReader:
         return ""
 
 
-def _shown_times(path: str, source: Source) -> tuple[list[int], str]:
-    """PTS of all frames, ascending, from the packets; and the reason why the packets do not give them, or ""."""
-    container, stream = open_video(path)
+def _shown_times(media: Media, source: Source, limits: ReadLimits) -> tuple[list[int], str]:
+    """PTS of all frames, ascending, from the packets; and the reason why decord cannot be used with them, or ""."""
+    container, stream = open_video(media, limits)
     times: list[int] = []
     with container:
+        if not _DECORD_FORMATS.intersection(container.format.name.split(",")):
+            return [], f"PyAV takes it for {container.format.name}"
         if PresentationTimes(container, stream).counted:
             return [], "its packets have no presentation times"
         try:

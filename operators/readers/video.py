@@ -8,6 +8,8 @@ from av.codec.codec import Capabilities
 
 from operators.readers.container import PresentationTimes, open_video
 from operators.readers.decoded_frame import DecodedFrame, Pixels
+from operators.readers.limits import DEFAULT_LIMITS, ReadLimits
+from operators.readers.media_file import Media
 from schemas.errors import DecodeError
 from schemas.sources import Source
 
@@ -17,14 +19,15 @@ class VideoReader:
 
     threads: number of threads of the decoder; with 0, FFmpeg chooses by the number of cores.
 
-    Raises SourceError when the file cannot be opened.
+    Raises SourceError when the file cannot be opened or exceeds the limits.
     """
 
-    def __init__(self, path: str, source: Source, *, threads: int = 0) -> None:
-        self._path = path
+    def __init__(self, media: Media, source: Source, *, threads: int = 0, limits: ReadLimits = DEFAULT_LIMITS) -> None:
+        self._media = media
         self._source = source
         self._threads = threads
-        self._container, self._stream = open_video(path)
+        self._limits = limits
+        self._container, self._stream = open_video(media, limits)
         self._stream.codec_context.thread_count = threads
         self._pixels = Pixels(width_px=source.width_px, height_px=source.height_px)
         self._used = False
@@ -83,7 +86,7 @@ class VideoReader:
     def _from_beginning(self) -> Iterator[DecodedFrame]:
         if self._used:  # seeking to 0 does not reach the first frame in every format; reopening the file does
             self._container.close()
-            self._container, self._stream = open_video(self._path)
+            self._container, self._stream = open_video(self._media, self._limits)
             self._stream.codec_context.thread_count = self._threads
         self._used = True
         yield from self._decode(tolerate_before=self._source.span.start)

@@ -84,7 +84,7 @@ def _omit_files(table: Table, config: type, name: str, omitted: dict[str, object
         value, key = table.get(each.name), dotted(name, each.name)
         if opens_files(each):
             if table.pop(each.name, ""):
-                omitted[key] = value
+                omitted |= _flat(key, value)
             continue
         tables = [below for below in (value if isinstance(value, list) else [value]) if isinstance(below, dict)]
         for kind in _configs(types[each.name]):

@@ -51,13 +51,16 @@ def structure_plan(settings: Mapping[str, object], *, class_paths: bool) -> Plan
 def plan_toml(plan: Plan, *, for_rows: bool = False) -> str:
     """The plan as the content of a TOML file.
 
-    for_rows: omits settings that no row depends on: how the work is distributed, and proposers that are not used.
+    for_rows: omits settings that no row depends on: how work is distributed, what files may be at most, and
+        proposers that are not used.
     """
     content = _without_none(_converter(class_paths=True).unstructure(plan))
     if for_rows:
         del content["run"], content["live"]
-        proposals, in_use = content["proposals"], plan.proposals.counted()
+        read, proposals, in_use = content["read"], content["proposals"], plan.proposals.counted()
+        assert isinstance(read, dict)
         assert isinstance(proposals, dict)
+        del read["limits"]
         content["proposals"] = {key: value for key, value in proposals.items() if key in in_use}
     return tomli_w.dumps(content)
 

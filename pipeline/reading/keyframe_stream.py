@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from operators.keyframes.selector import KeyframeConfig, KeyframeSelector
 from operators.motion.background import BackgroundConfig, WindowBackground
 from operators.readers.decoded_frame import DecodedFrame
-from operators.runtime.settings import no_rows
+from operators.readers.limits import ReadLimits
+from operators.runtime.settings import consent, no_rows
 from operators.shots.config import ShotConfig
 from schemas.clock import Span
 from schemas.frames import ImageArray, Keyframe, KeyframeReason
@@ -22,6 +23,7 @@ class ReadConfig:
     background: None computes no motion of keyframes.
     max_side_px: keyframes with a longer side are scaled down to it; None keeps their size.
     decode_threads: of one reader; 0 lets FFmpeg choose by the number of cores. It does not change any result.
+    limits: what a file may be at most, and what decoding it may use. No lake can raise them.
     """
 
     shots: ShotConfig = field(default_factory=ShotConfig)
@@ -29,6 +31,7 @@ class ReadConfig:
     background: BackgroundConfig | None = field(default_factory=BackgroundConfig)
     max_side_px: int | None = 1920
     decode_threads: int = field(default=0, metadata=no_rows())
+    limits: ReadLimits = field(default_factory=ReadLimits, metadata=consent())
 
 
 class StartedTooLateError(Exception):

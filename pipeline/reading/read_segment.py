@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 
 from operators.readers.decoded_frame import DecodedFrame
+from operators.readers.media_file import Media
 from operators.readers.picture import read_picture
 from operators.readers.read_ahead import read_ahead
 from operators.readers.video import VideoReader
@@ -28,21 +29,28 @@ class SegmentReader:
         self._config = config
 
     def __call__(
-        self, segment: Segment, path: str, *, on_progress: Callable[[int], None] | None = None
+        self, segment: Segment, media: Media, *, on_progress: Callable[[int], None] | None = None
     ) -> Iterator[Keyframe | SegmentReport]:
         """Keyframes, then one SegmentReport.
 
-        path: where the bytes of the segment's source can be read on this machine.
+        media: the file of the segment's source on this machine.
         on_progress: called after every 32 frames with the number decoded so far, including those around the span.
 
         Raises SourceError when the file cannot be opened, DecodeError where it is damaged, or ends
         before the segment does.
         """
         if segment.source.kind == "picture":
-            yield Keyframe(0, read_picture(path, max_side_px=self._config.max_side_px), None, "picture")
+            yield Keyframe(
+                0,
+                read_picture(media, max_side_px=self._config.max_side_px, limits=self._config.limits),
+                None,
+                "picture",
+            )
             yield SegmentReport(1, 0, 0, 0, ())
             return
-        with VideoReader(path, segment.source, threads=self._config.decode_threads) as reader:
+        with VideoReader(
+            media, segment.source, threads=self._config.decode_threads, limits=self._config.limits
+        ) as reader:
             yield from self._read_video(segment, reader, on_progress or (lambda _: None))
 
     def _read_video(

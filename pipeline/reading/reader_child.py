@@ -85,9 +85,9 @@ def serve(connection: Connection, config: ReadConfig) -> None:
         try:
             if isinstance(request, ProbeRequest):
                 with local_file(request.location, on_progress=alive) as path:
-                    connection.send(probe(str(path), uri=request.location.uri, on_progress=alive))
+                    connection.send(probe(str(path), uri=request.location.uri, on_progress=alive, limits=config.limits))
             elif isinstance(request, FramesRequest):
-                for images in _frames(request, max_side_px=config.max_side_px, alive=alive):
+                for images in _frames(request, config, alive=alive):
                     connection.send(FramesPacket(images))
             else:
                 for packet in _packets(reader, request.work, connection):
@@ -128,21 +128,22 @@ def _packets(reader: SegmentReader, work: Work, connection: Connection) -> Itera
 
 
 def _frames(
-    request: FramesRequest, *, max_side_px: int | None, alive: Callable[[], None]
+    request: FramesRequest, config: ReadConfig, *, alive: Callable[[], None]
 ) -> Iterator[tuple[ImageArray, ...]]:
     from operators.readers.random_access import DecordReader  # imported here: nothing else needs decord
 
     with local_file(request.location, on_progress=alive) as path:
-        source = probe(str(path), uri=request.location.uri, on_progress=alive)
+        max_side_px, limits = config.max_side_px, config.limits
+        source = probe(str(path), uri=request.location.uri, on_progress=alive, limits=limits)
         if source.id != request.source_id:
             raise SourceError(
                 f"{source.uri} has changed since it was ingested; ingest it again with --replace, or put the old "
                 "file back"
             )
         if source.kind == "picture":
-            yield (read_picture(str(path), max_side_px=max_side_px),)
+            yield (read_picture(str(path), max_side_px=max_side_px, limits=limits),)
             return
-        reader = DecordReader(str(path), source)
+        reader = DecordReader(str(path), source, limits=limits)
         alive()
         frame_bytes = 3 * source.width_px * source.height_px
         size = max(1, min(PACKET_FRAMES, PACKET_BYTES // frame_bytes))

@@ -123,6 +123,7 @@ def _follow(request: FollowRequest, connection: Connection, stop: threading.Even
         ingested_spans=request.ingested_spans,
         quiet_s=request.live.stalled_s,
         on_wait=on_wait,
+        limits=request.read.limits,
     )
     with stream:
         recorder = Recorder(

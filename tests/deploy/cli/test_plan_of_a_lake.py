@@ -25,6 +25,8 @@ model = "os:system"
 detector = "marked:Config"
 [read.shots.marked]
 least_step = 5.0
+[read.limits]
+frame_px = 1_000_000_000_000
 [proposals]
 use = ["grid", "marked:Config", "os:system", "open-set"]
 [proposals.grid]
@@ -94,6 +96,7 @@ def test_nothing_that_a_lake_names_is_imported_or_opened(tmp_path: Path, hostile
         "model": "os:system",
         "read.shots.detector": "marked:Config",
         "read.shots.marked.least_step": 5.0,
+        "read.limits.frame_px": 10**12,
         "proposals.use": ["grid", "marked:Config", "os:system", "open-set"],
         "proposals.marked.threshold": 0.75,
         'proposals.marked.deep."a\\nb"': "c\nmodel = 'os:system'",

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from operators.masks.config import MaskConfig
 from operators.proposals.catalogue import PROPOSERS
 from operators.proposals.config import ProposalConfig
+from operators.readers.limits import ReadLimits
 from operators.runtime.registry import settings_key
 from operators.runtime.settings import identity
 from operators.shots.catalogue import SHOT_DETECTORS
@@ -63,6 +64,7 @@ def test_every_setting_counts_but_those_known_not_to() -> None:
     uncounted = {name for name, path in leaves(EVERYTHING) if changed(EVERYTHING, path).hash == counted}
     assert uncounted == {
         "read.decode_threads",
+        *(f"read.limits.{each.name}" for each in fields(ReadLimits)),
         "proposals.masks.points_per_batch",
         "proposals.masks.frames_per_batch",
         "proposals.detector.batch",
