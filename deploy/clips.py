@@ -1,7 +1,7 @@
 """Cuts a clip around each hit: its shot, at most two seconds to either side, encoded again as H.264."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import takewhile
@@ -16,6 +16,7 @@ from operators.readers.probe import probe
 from operators.readers.video import VideoReader
 from pipeline.lake.lake import Lake
 from pipeline.reading.download_cache import local_path
+from pipeline.reading.fetch_rule import FetchRule, allow
 from pipeline.reading.sources import Location
 from schemas.errors import RegionLakeError, SourceError
 from schemas.query import Hit, SearchResult
@@ -33,8 +34,11 @@ class Video:
     source: Source
 
 
-def export_clips(result: SearchResult, *, lake: Lake, folder: Path) -> Iterator[Path]:
+def export_clips(result: SearchResult, *, lake: Lake, folder: Path, fetch: Sequence[str] = ()) -> Iterator[Path]:
     """Writes `RANK_NAME_TIME.mp4` for every hit in a video and yields the paths; a picture has no clip.
+
+    fetch: hosts and buckets from which sources may be fetched. Names of sources are data of the lake, which may be
+        somebody else's: otherwise only files of this machine are opened.
 
     Raises SourceError when a source is gone or can no longer be decoded, and RegionLakeError when the folder cannot be
     made.
@@ -43,18 +47,19 @@ def export_clips(result: SearchResult, *, lake: Lake, folder: Path) -> Iterator[
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RegionLakeError(f"the folder of clips {folder} cannot be made: {error}") from error
+    rule = FetchRule(of_lake=True, allowed=allow(fetch))
     rows = lake.read("sources", columns=["id", "kind"])
     videos = {id for id, kind in zip(*(rows[c].to_pylist() for c in ("id", "kind")), strict=True) if kind == "video"}
     found: dict[str, Video] = {}  # a probe reads the whole file, and many hits may be in one
     for hit in result.hits:
         if hit.source_id not in videos:
             continue
-        name = re.sub(r"[^\w.-]", "_", Path(hit.source).stem)
+        name = re.sub(r"[^\w.-]", "_", Path(hit.source).stem)[:80]  # a file system takes 255 bytes
         name = name.encode()[:_NAME_BYTES].decode(errors="ignore")
         path = folder / f"{hit.rank:02}_{name}_{clock_time(hit.pts_s).replace(':', '-')}.mp4"
         start_s, stop_s = clip_span(hit)
         if hit.source not in found:
-            found[hit.source] = find_video(hit.source)
+            found[hit.source] = find_video(hit.source, rule)
         cut_clip(found[hit.source], path, start_s=start_s, stop_s=stop_s)
         yield path
 
@@ -65,9 +70,12 @@ def clip_span(hit: Hit, *, around_s: float = AROUND_S) -> tuple[float, float]:
     return (start, stop) if hit.shot_s is None else (max(start, hit.shot_s[0]), min(stop, hit.shot_s[1]))
 
 
-def find_video(uri: str) -> Video:
-    """Fetches a remote source and probes it. Raises SourceError if it is gone or is not a video that can be read."""
-    file = str(local_path(Location(uri, uri), on_progress=lambda: None))
+def find_video(uri: str, rule: FetchRule) -> Video:
+    """Fetches a remote source, if the rule allows it, and probes it.
+
+    Raises SourceError if it may not be fetched, is gone, or is not a video that can be read.
+    """
+    file = str(local_path(Location(uri, uri, fetch=rule), on_progress=lambda: None))
     return Video(file, probe(file, uri=uri))
 
 

@@ -43,7 +43,11 @@ class LakeError(RegionLakeError, RuntimeError):
     """A lake is missing, locked, of another version, or fails its audit."""
 
 
-class PlanConflictError(LakeError):
+class RefusedError(LakeError):
+    """Rows that a lake will never accept: trying again does not help, unlike where the lake is out of reach."""
+
+
+class PlanConflictError(RefusedError):
     """A source is in the lake under another plan, or its file has changed since then; the rows must not be mixed."""
 
 

@@ -76,6 +76,15 @@ KeepVersionsOption = Annotated[
     ),
 ]
 
+FetchOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fetch",
+        metavar="HOST|s3://BUCKET",
+        help="Also fetch sources that the lake names from there; by default only files are opened. Repeatable.",
+    ),
+]
+
 
 def chosen_upkeep(
     *,

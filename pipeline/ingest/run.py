@@ -13,6 +13,7 @@ from operators.shots.cuts import fold_shots
 from operators.tracking.links import Linker
 from operators.tracking.tracker import Tracker
 from pipeline.ingest.arrow_rows import SegmentRows
+from pipeline.ingest.completion_of import completion_of
 from pipeline.ingest.engines.engine import Engine
 from pipeline.ingest.engines.local_engine import LocalEngine
 from pipeline.ingest.packets import SegmentFailure, StageName, Work
@@ -24,6 +25,7 @@ from pipeline.lake.local_folder import local_folder
 from pipeline.lake.writing.committer import Committer
 from pipeline.plan.plan import Plan
 from pipeline.plan.stored_plan import StoredPlan
+from pipeline.reading.fetch_rule import FetchRule, allow
 from pipeline.reading.segments import split_source
 from pipeline.reading.sources import Failure, Location, find_sources
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
@@ -45,6 +47,7 @@ def ingest(
     *,
     engine: EngineName = "local",
     replace: bool = False,
+    fetch: Sequence[str] = (),
     on_progress: Callable[[Progress], None] = lambda _: None,
     time: TimeSource = REAL_TIME,
 ) -> IngestReport:
@@ -53,12 +56,14 @@ def ingest(
     Segments that the lake already holds under the same plan are skipped. A source that cannot be read is
     quarantined with its reason, and the others are still ingested.
     replace: removes the rows that another plan made of the same source, and reads it again.
+    fetch: hosts with private addresses to which a server may redirect a download.
     Raises PlanError, ModelError, LakeError before any file is read.
     """
+    rule = FetchRule(allowed=allow(fetch), download=plan.run.download)
     # workers of Ray have a working directory of their own
     folder = local_folder(lake)
     with _engine(engine, plan, lake if folder is None else str(folder.resolve())) as runner:
-        return _Run(runner, plan, replace=replace, on_progress=on_progress, time=time).ingest(names)
+        return _Run(runner, plan, replace=replace, on_progress=on_progress, time=time).ingest(names, rule)
 
 
 def _engine(name: EngineName, plan: Plan, lake: str) -> Engine:
@@ -86,6 +91,7 @@ def open_committer(lake: str, plan: Plan, *, linker: Linker | None = None) -> Co
         fold_shots=partial(fold_shots, config=plan.read.shots),
         new_tracker=partial(Tracker, plan.tracks),
         linker=linker,
+        completion_of=completion_of,
     )
     if plan.codes.model:
         try:
@@ -119,8 +125,8 @@ class _Run:
         self._backlog = 0
         self._source_ids: set[str] = set()  # of this run: a copy of a file has the same id
 
-    def ingest(self, names: Sequence[str]) -> IngestReport:
-        found = find_sources(names)
+    def ingest(self, names: Sequence[str], rule: FetchRule) -> IngestReport:
+        found = find_sources(names, fetch=rule)
         while chunk := list(islice(found, SOURCES_AT_ONCE)):
             works = list(self._works(chunk))
             self._backlog = len(works)

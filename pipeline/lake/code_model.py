@@ -1,8 +1,11 @@
 """The code model of a lake: stored beside its tables, because searches by codes need it."""
 
+from pathlib import Path
+
 import fsspec
 
 from operators.codes.model import CodeModel
+from operators.runtime.file_sync import sync_files
 from pipeline.lake.lake import Lake, lake_errors
 from schemas.errors import LakeError, QueryError
 from schemas.tables import CODE_MODEL_KEY, code_model_fingerprint
@@ -24,10 +27,13 @@ def keep_code_model(lake: Lake, model: CodeModel) -> None:
         if not filesystem.exists(path):
             filesystem.pipe_file(path + ".part", model.to_bytes())
             filesystem.mv(path + ".part", path)
+            if lake.folder is not None:
+                sync_files([Path(path)])
         if held != model.fingerprint:
             lake.table("regions").update_field_metadata(
                 {"path": "code", "metadata": {CODE_MODEL_KEY: model.fingerprint}}
             )
+            lake.make_durable("regions")
 
 
 def load_code_model(lake: Lake) -> CodeModel:

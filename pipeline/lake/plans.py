@@ -1,5 +1,6 @@
 """The table `plans` of a lake: the plans that made its rows, and the error for a run with another plan."""
 
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -56,6 +57,12 @@ def plan_conflict(lake: Lake, uri: str, *, here: StoredPlan, there: str) -> Plan
     else:
         why = f"the lake does not contain the plan {there}, so the settings cannot be compared (regionlake check)"
     return PlanConflictError(
-        f"{uri} is in the lake {lake.uri} under another plan: {why}; pass --replace to ingest it again, use the "
-        f"lake's settings (regionlake plan --lake {lake.uri}), or use another lake"
+        f"{uri} is in the lake {lake.uri} under another plan: {why}; to ingest it again, run "
+        f"{replace_command(uri, lake.uri)} with the settings of this run, or use the lake's settings "
+        f"(regionlake plan --lake {lake.uri}), or another lake"
     )
+
+
+def replace_command(uri: str, lake: str) -> str:
+    """The command that ingests a source again, which a follower cannot do by itself."""
+    return f"`regionlake ingest --replace {shlex.quote(uri)} --lake {shlex.quote(lake)}`"

@@ -1,27 +1,26 @@
 """A TOML file of named tables, `[KIND.NAME]`, as typed entries."""
 
-import tomllib
 from pathlib import Path
 from typing import TypeVar
 
 import cattrs
 
+from pipeline.plan.toml_file import read_toml
 from schemas.errors import PlanError
 
 _Entry = TypeVar("_Entry")
 
 
-def read_named_tables(path: Path, kind: str, entry: type[_Entry], *, converter: cattrs.Converter) -> dict[str, _Entry]:
-    """Entries by name, in the order of the file; empty where the file has no such table.
+def read_named_tables(
+    path: Path, kind: str, entry: type[_Entry], *, converter: cattrs.Converter, pipes: bool = True
+) -> dict[str, _Entry]:
+    """Entries by name, in the order of the file; empty where the file has no such table. pipes: see `read_toml`.
 
     Raises PlanError where the file cannot be read, contains anything else, or an entry does not fit its type.
     """
-    try:
-        content = tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise PlanError(f"{path} cannot be read: {error}") from None
+    content = read_toml(path, pipes=pipes)
     tables = content.get(kind, {})
-    others = sorted(set(content) - {kind}) if isinstance(tables, dict) else [f"{kind} = {tables!r}"]
+    others = sorted(set(content) - {kind}) if isinstance(tables, dict) else [f"{kind} = {str(tables)[:80]}"]
     if others:
         raise PlanError(f"{path} has {', '.join(others)}; it should contain [{kind}.NAME] tables only")
     try:

@@ -12,6 +12,7 @@ from operators.runtime.settings import Setting, identity, no_rows, weights
 from operators.tracking.tracker import TrackConfig
 from pipeline.live.live_config import LiveConfig
 from pipeline.plan.plan_hash import plan_hash
+from pipeline.reading.fetch_rule import DownloadConfig
 from pipeline.reading.keyframe_stream import ReadConfig
 from schemas import require
 from schemas.errors import PlanError
@@ -38,6 +39,7 @@ class RunConfig:
     read_timeout_s: a decoder without progress for this long is killed.
     readers, proposers, embedders: Ray actors of each stage; 0 computes the number from the cluster's CPUs, and from its
         GPUs for stages that hold models.
+    download: the limits of files that are fetched.
     compile: runs checkpoints on a GPU through torch.compile; the first batches wait for it. The embedded model, and
         any model on a CPU, are not compiled.
     """
@@ -47,6 +49,7 @@ class RunConfig:
     readers: int = 0
     proposers: int = 0
     embedders: int = 0
+    download: DownloadConfig = field(default_factory=DownloadConfig)
     compile: bool = False
 
     def __post_init__(self) -> None:

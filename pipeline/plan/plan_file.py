@@ -14,6 +14,7 @@ from cattrs.v import format_exception
 from operators.encoders.region_vectors import RegionVectorsConfig
 from pipeline.plan.operator_settings import register_operators
 from pipeline.plan.plan import Plan
+from pipeline.plan.toml_file import read_toml
 from schemas.errors import PlanError, RegionLakeError
 
 
@@ -27,10 +28,7 @@ def load_plan(
     """
     settings: dict[str, object] = {} if regions is None else {"regions": asdict(regions)}
     if path is not None:
-        try:
-            _merge(settings, tomllib.loads(path.read_text()))
-        except (OSError, tomllib.TOMLDecodeError) as error:
-            raise PlanError(f"plan {path} cannot be read: {error}") from error
+        _merge(settings, read_toml(path))
     for override in overrides:
         _merge(settings, _parse_override(override))
     return structure_plan(settings, class_paths=True)

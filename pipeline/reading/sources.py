@@ -11,6 +11,7 @@ import fsspec
 
 from operators.readers.picture import PICTURE_SUFFIXES
 from pipeline.reading.addresses import is_http, is_remote, public_reason, public_uri
+from pipeline.reading.fetch_rule import FetchRule
 from schemas.errors import SourceError
 from schemas.file_names import path_of_uri, printable, uri_of_path
 
@@ -27,11 +28,13 @@ class Location:
     """One file: `address` opens it (and may contain credentials), `uri` is stored and shown (schemas/file_names.py).
 
     search: id of the call of `find_sources` that found it; a download without a version is reused only within it.
+    fetch: whether and how much may be downloaded.
     """
 
     uri: str
     address: str
     search: str = field(default="", compare=False)
+    fetch: FetchRule = field(default_factory=FetchRule, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +45,11 @@ class Failure:
     error: str
 
 
-def find_sources(names: Sequence[str]) -> Iterator[Location | Failure]:
+def find_sources(names: Sequence[str], *, fetch: FetchRule | None = None) -> Iterator[Location | Failure]:
     """The files that names refer to: files, folders with all subfolders, globs, `http(s)://` and `s3://` URLs.
 
     Each file is found once. A name without any file becomes a Failure, so that the others are still ingested.
+    fetch: the rule of their downloads.
     """
     address_of: dict[str, str] = {}
     search = uuid.uuid4().hex
@@ -64,7 +68,7 @@ def find_sources(names: Sequence[str]) -> Iterator[Location | Failure]:
             known = address_of.get(location.uri)
             if known is None:
                 address_of[location.uri] = location.address
-                yield replace(location, search=search)
+                yield replace(location, search=search, fetch=fetch or FetchRule())
             elif known != location.address:
                 yield Failure(
                     location.uri,

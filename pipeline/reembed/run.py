@@ -1,7 +1,7 @@
 """Re-embedding: adds vectors of another model to a lake, by reading only its keyframes again."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 from pipeline.ingest.run import EngineName
@@ -9,6 +9,7 @@ from pipeline.lake import sql
 from pipeline.lake.lake import Lake
 from pipeline.lake.writing.extra_vector_column import ExtraVectorColumn, NewVectors
 from pipeline.plan.plan import Plan
+from pipeline.reading.fetch_rule import FetchRule, allow
 from pipeline.reading.reader_process import ReaderProcess
 from pipeline.reading.sources import Failure, Location, find_sources
 from pipeline.reembed.stage import ReembedStage, ReembedWork
@@ -44,6 +45,7 @@ def reembed(
     plan: Plan,
     *,
     names: Sequence[str] = (),
+    fetch: Sequence[str] = (),
     engine: EngineName = "local",
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> ReembedReport:
@@ -52,6 +54,8 @@ def reembed(
     Only the stored keyframes of each source are read again, by their time; keyframes with a vector in the column are
     skipped, so that the same call continues after an interruption. A source is read from where it was ingested; a
     source that has moved, or whose address needs credentials, must be given in `names`.
+    fetch: hosts and buckets from which sources may be fetched that the lake names; otherwise only files are opened, as
+        a lake may name any address.
     on_progress: called with (keyframes done, total keyframes to embed).
     Raises PlanError where the lake was ingested with the same model, ModelError and LakeError before any file is read.
     """
@@ -62,7 +66,9 @@ def reembed(
     start = perf_counter()
     with ExtraVectorColumn(opened, space) as column:
         report = ReembedReport(column.column)
-        places = None if not names else _named(names, opened, plan, report)
+        rule = FetchRule(allowed=allow(fetch), download=plan.run.download)
+        places = None if not names else _named(names, rule, opened, plan, report)
+        rule = replace(rule, of_lake=True)
         ids = None if places is None else list(places)
         if ids == []:
             return report
@@ -70,7 +76,10 @@ def reembed(
         everything = opened.count("frames", where=None if ids is None else sql.is_in("source_id", ids))
         report.skipped = everything - total
         works = [
-            ReembedWork(frames, Location(frames.uri, frames.uri) if places is None else places[frames.source_id])
+            ReembedWork(
+                frames,
+                Location(frames.uri, frames.uri, fetch=rule) if places is None else places[frames.source_id],
+            )
             for frames in column.unseen(ids)
         ]
         _run(works, plan, engine, column, report, lambda done: on_progress(done, total))
@@ -78,12 +87,12 @@ def reembed(
     return report
 
 
-def _named(names: Sequence[str], lake: Lake, plan: Plan, report: ReembedReport) -> dict[str, Location]:
+def _named(names: Sequence[str], rule: FetchRule, lake: Lake, plan: Plan, report: ReembedReport) -> dict[str, Location]:
     """The locations of the sources that `names` refer to, by source id; sources not in the lake become failures."""
     held = set(lake.read("sources", columns=["id"])["id"].to_pylist())
     places: dict[str, Location] = {}
     with ReaderProcess(plan.read, timeout_s=plan.run.read_timeout_s) as reader:
-        for found in find_sources(names):
+        for found in find_sources(names, fetch=rule):
             if isinstance(found, Failure):
                 report.failed.append(found)
                 continue

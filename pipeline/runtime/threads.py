@@ -202,7 +202,7 @@ class SupervisedThread:
             self._enter("running")
 
     def _note(self, error: BaseException, *, last: bool) -> None:
-        """Records a death. last: it is not started again. The lock is free while the owner is called."""
+        """Records a death. last: it is not started again. The lock is free while `noted` is called."""
         reason = described(error)
         with self._news:
             again = self._status.error == reason

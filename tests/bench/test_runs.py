@@ -13,8 +13,9 @@ from tests.conftest import ROOT
     [
         (["tests.bench.search", "--regions", "2000", "--dimension", "32", "--rounds", "1"], "text + small box, raw"),
         (["tests.bench.upkeep", "--commits", "12", "--regions", "2", "--dimension", "8"], "upkeep: sound, 12 rows"),
+        (["tests.bench.durability", "--commits", "3", "--regions", "2", "--dimension", "8"], "as an unsynced one"),
     ],
-    ids=["search", "upkeep"],
+    ids=["search", "upkeep", "durability"],
 )
 def test_it_runs_and_prints_its_table(bench: list[str], said: str) -> None:
     command = [sys.executable, "-m", *bench]

@@ -15,11 +15,13 @@ from deploy.clips import clip_span, cut_clip, export_clips, find_video
 from operators.readers.probe import probe
 from pipeline.lake.lake import Lake
 from pipeline.lake.writing.committer import Committer
+from pipeline.reading.fetch_rule import FetchRule
 from schemas.errors import RegionLakeError, SourceError
 from schemas.query import Hit, Query, SearchResult
 from schemas.sources import Source
 from tests.integration.clips import make_clip
 from tests.pipeline.lake.synthetic import SPACE, World, fold_shots, stored
+from tests.web import Web, serving
 
 
 def times_of(path: Path) -> list[Fraction]:
@@ -49,7 +51,7 @@ def test_a_clip_is_the_shot_but_at_most_two_seconds_around_the_hit(
 
 def test_a_clip_has_the_frames_of_its_span_at_their_times(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "source.mp4", seed=1)
-    cut_clip(find_video(str(source)), tmp_path / "clip.mp4", start_s=0.5, stop_s=2.0)
+    cut_clip(find_video(str(source), FetchRule(of_lake=True)), tmp_path / "clip.mp4", start_s=0.5, stop_s=2.0)
     expected = [t - Fraction(1, 2) for t in times_of(source) if 0.5 <= t < 2]
     assert times_of(tmp_path / "clip.mp4") == expected
     assert len(expected) == 18  # 1.5 s at 12 frames/s
@@ -57,7 +59,7 @@ def test_a_clip_has_the_frames_of_its_span_at_their_times(tmp_path: Path) -> Non
 
 def test_a_clip_shows_what_the_source_shows(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "source.mp4", seed=2)
-    cut_clip(find_video(str(source)), tmp_path / "clip.mp4", start_s=1.0, stop_s=1.5)
+    cut_clip(find_video(str(source), FetchRule(of_lake=True)), tmp_path / "clip.mp4", start_s=1.0, stop_s=1.5)
     with av.open(str(source)) as a, av.open(str(tmp_path / "clip.mp4")) as b:
         shown = [f.to_ndarray(format="rgb24") for f in a.decode(video=0)][12:18]
         cut = [f.to_ndarray(format="rgb24") for f in b.decode(video=0)]
@@ -69,7 +71,7 @@ def test_a_turned_recording_gives_an_upright_clip(tmp_path: Path) -> None:
     source, turned = make_clip(tmp_path / "source.mp4", seed=3), tmp_path / "turned.mp4"
     turn = ["-c", "copy", "-metadata:s:v:0", "rotate=90"]  # for FFmpeg before 6; newer ones have -display_rotation
     subprocess.run(["ffmpeg", "-v", "error", "-i", str(source), *turn, str(turned)], check=True)
-    cut_clip(find_video(str(turned)), tmp_path / "clip.mp4", start_s=0, stop_s=1)
+    cut_clip(find_video(str(turned), FetchRule(of_lake=True)), tmp_path / "clip.mp4", start_s=0, stop_s=1)
     with av.open(str(turned)) as container:
         assert next(container.decode(video=0)).rotation, "the recording is not turned; this test would show nothing"
     with av.open(str(tmp_path / "clip.mp4")) as container:
@@ -81,7 +83,7 @@ def test_a_turned_recording_gives_an_upright_clip(tmp_path: Path) -> None:
 
 def test_a_source_that_is_gone_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"gone\.mp4"):
-        find_video(str(tmp_path / "gone.mp4"))
+        find_video(str(tmp_path / "gone.mp4"), FetchRule(of_lake=True))
 
 
 def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
@@ -115,3 +117,38 @@ def test_a_source_of_many_hits_is_probed_once(
     assert [path.name[:4] for path in paths] == ["01_a", "02_b", "03_a", "04_b"]
     assert probed == [str(clip) for clip in clips]
     assert all(times_of(path) for path in paths)
+
+
+def lake_of(folder: Path, uri: str) -> Lake:
+    """A lake with one video, which somebody else made."""
+    lake = Lake.create_or_open(str(folder), SPACE)
+    with Committer(lake, plan=stored(), fold_shots=fold_shots) as committer:
+        committer.register(replace(World(0).source, id="source", uri=uri))
+    return lake
+
+
+def test_an_address_that_only_the_lake_names_is_not_asked(
+    tmp_path: Path, make_hit: Callable[..., Hit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "web").mkdir()
+    make_clip(tmp_path / "web" / "clip.mp4", seed=6, seconds=2)
+    with serving(Web(tmp_path / "web")) as web:
+        hit = replace(make_hit(source=f"{web.url}/clip.mp4"), pts_s=1.0, shot_s=None)
+        lake = lake_of(tmp_path / "lake", hit.source)
+        result = SearchResult(Query(box=(0, 0, 1, 1)), took_ms=1, exact=True, candidates=1, hits=(hit,))
+        for allowed in ((), ("localhost",), ("s3://127.0.0.1",)):
+            with pytest.raises(SourceError, match=r"the lake names it.*--fetch 127\.0\.0\.1"):
+                list(export_clips(result, lake=lake, folder=tmp_path / "cut", fetch=allowed))
+        assert web.asked == []
+        [path] = export_clips(result, lake=lake, folder=tmp_path / "cut", fetch=("127.0.0.1",))
+    assert times_of(path)
+    assert (tmp_path / "cache" / "regionlake" / "downloads").is_dir()
+
+
+def test_the_name_of_a_clip_fits_a_file_system(tmp_path: Path, make_hit: Callable[..., Hit]) -> None:
+    source = make_clip(tmp_path / f"{'x' * 240}.mp4", seed=6, seconds=2)
+    hit = replace(make_hit(source=str(source)), pts_s=1.0, shot_s=None)
+    result = SearchResult(Query(box=(0, 0, 1, 1)), took_ms=1, exact=True, candidates=1, hits=(hit,))
+    lake = lake_of(tmp_path / "lake", str(source))
+    assert [times_of(path) != [] for path in export_clips(result, lake=lake, folder=tmp_path / "cut")] == [True]

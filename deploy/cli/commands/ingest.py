@@ -1,11 +1,13 @@
 """`regionlake ingest`: turns files, folders, globs and URLs into rows of a lake."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from deploy.cli.options import (
+    FetchOption,
     JsonOption,
     LakeOption,
     MaxAgeOption,
@@ -76,6 +78,7 @@ def ingest(
             help="Address at which metrics are served: 0.0.0.0 for all of this machine.", show_default="127.0.0.1"
         ),
     ] = None,
+    fetch: FetchOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Add videos and pictures to a lake, or follow feeds.
@@ -114,14 +117,16 @@ def ingest(
     if reembed:
         if replace or proposer:
             raise typer.BadParameter("uses the regions of the lake: omit --replace and --proposer")
-        _reembed(names, lake, made, engine=engine, as_json=as_json)
+        _reembed(names, lake, made, engine=engine, fetch=fetch or (), as_json=as_json)
     else:
         if not names:
             raise typer.BadParameter("name at least one file, folder, glob or URL", param_hint="SOURCES")
-        _backfill(names, lake, made, engine=engine, replace=replace, as_json=as_json)
+        _backfill(names, lake, made, engine=engine, replace=replace, fetch=fetch or (), as_json=as_json)
 
 
-def _backfill(names: list[str], lake: str, plan: "Plan", *, engine: Engine, replace: bool, as_json: bool) -> None:
+def _backfill(
+    names: list[str], lake: str, plan: "Plan", *, engine: Engine, replace: bool, fetch: Sequence[str], as_json: bool
+) -> None:
     from deploy.cli.interrupt import interruptible
     from deploy.cli.progress import shown_progress
     from pipeline.ingest.run import ingest as run
@@ -132,7 +137,7 @@ def _backfill(names: list[str], lake: str, plan: "Plan", *, engine: Engine, repl
             check()
             show(progress)
 
-        report = run(names, lake, plan, engine=engine, replace=replace, on_progress=on_progress)
+        report = run(names, lake, plan, engine=engine, replace=replace, fetch=fetch, on_progress=on_progress)
     if as_json:
         print_json(ingest_json(report))
     else:
@@ -148,7 +153,7 @@ def _region_settings(lake: str) -> "RegionVectorsConfig | None":
     return region_settings_in_use(Lake.open(lake))
 
 
-def _reembed(names: list[str], lake: str, plan: "Plan", *, engine: Engine, as_json: bool) -> None:
+def _reembed(names: list[str], lake: str, plan: "Plan", *, engine: Engine, fetch: Sequence[str], as_json: bool) -> None:
     from deploy.cli.interrupt import interruptible
     from deploy.cli.progress import shown_count
     from pipeline.reembed.run import reembed
@@ -159,7 +164,7 @@ def _reembed(names: list[str], lake: str, plan: "Plan", *, engine: Engine, as_js
             check()
             show(done, total)
 
-        report = reembed(lake, plan, names=names, engine=engine, on_progress=on_progress)
+        report = reembed(lake, plan, names=names, fetch=fetch, engine=engine, on_progress=on_progress)
     if as_json:
         print_json(
             {

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from deploy.cli.options import JsonOption, LakeOption
+from deploy.cli.options import FetchOption, JsonOption, LakeOption
 from deploy.cli.output import console, print_json
 from deploy.cli.query_options import QueryFields, takes_query
 from deploy.cli.search_options import ClipsOption, ModelOption, SheetOption, TemplateOption
@@ -30,10 +30,13 @@ def search(
     as_json: JsonOption = False,
     sheet: SheetOption = None,
     clips: ClipsOption = None,
+    fetch: FetchOption = None,
 ) -> None:
     """Find frames by what they show (TEXT, --image) and where (--box)."""
     if sheet and sheet.suffix.lower() not in PICTURE_SUFFIXES:
         raise typer.BadParameter(f"{sheet} must end in one of {' '.join(PICTURE_SUFFIXES)}", param_hint="--sheet")
+    if fetch and not clips:
+        raise typer.BadParameter("needs --clips", param_hint="--fetch")
     query = Query(**query_fields)
     import_arrow_without_pandas()
     from pipeline.lake.lake import Lake
@@ -52,7 +55,7 @@ def search(
     if clips:
         from deploy.clips import export_clips
 
-        for path in export_clips(result, lake=opened, folder=clips):
+        for path in export_clips(result, lake=opened, folder=clips, fetch=fetch or ()):
             typer.echo(f"clip: {path}", err=True)
 
 

@@ -77,15 +77,18 @@ class Hits(Sequence[Hit]):
         write_contact_sheet(self._result, lake=self._lake, path=Path(path))
         return Path(path)
 
-    def clips(self, folder: str | PathLike[str]) -> list[Path]:
+    def clips(self, folder: str | PathLike[str], *, fetch: Sequence[str] = ()) -> list[Path]:
         """Writes an MP4 for every hit in a video, its shot at most two seconds to either side; returns their paths.
+
+        fetch: hosts and `s3://bucket`s from which sources may be fetched; by default only files of this machine are
+        opened, because a lake may name any address.
 
         >>> [path.suffix for path in lake.search("a bicycle", k=1).clips("clips")]
         ['.mp4']
         """
         from deploy.clips import export_clips
 
-        return list(export_clips(self._result, lake=self._lake, folder=Path(folder)))
+        return list(export_clips(self._result, lake=self._lake, folder=Path(folder), fetch=fetch))
 
     def __repr__(self) -> str:
         from regionlake.text import hits_text

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from lance.optimize import Compaction as LanceCompaction
-from lance.optimize import CompactionOptions
+from lance.optimize import CompactionOptions, RewriteResult
 
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.runtime.time_source import REAL_TIME
@@ -111,6 +111,7 @@ def forget_versions(lake: Lake, name: TableName, *, keep: timedelta, now: dateti
         replaced = [_number(version) for version, next_one in pairwise(versions) if _made(next_one) <= latest]
         if not replaced:
             return VersionsForgotten(0, 0)
+        lake.make_durable(name)  # what is deleted is replaced by what is on the disk
         found = data.cleanup_old_versions(versions=replaced)
     return VersionsForgotten(found.old_versions, found.bytes_removed)
 
@@ -161,17 +162,25 @@ def _compact_once(lake: Lake, name: TableName, tier: Tier, turn: Turn) -> bool:
         if not tasks:
             return False
         if sum(sum(file.file_size_bytes or 0 for file in f.files) for f in tasks[0].fragments) < _AT_ONCE_BYTES:
-            LanceCompaction.commit(data, [tasks[0].execute(data)])
+            _replace(lake, name, data, tasks[0].execute(data))
             return True
     rewritten = tasks[0].execute(data)
+    lake.durability.sync_data([(name, rewritten.new_fragments)])  # most of it, without holding `turn`
     with turn:
         try:
-            LanceCompaction.commit(data, [rewritten])
+            _replace(lake, name, data, rewritten)
         except OSError as error:
             if "commit conflict" not in str(error):
                 raise
             return False
     return True
+
+
+def _replace(lake: Lake, name: TableName, data: Any, rewritten: RewriteResult) -> None:
+    """Commits new fragments in place of the old ones, whose files stay until their version is forgotten."""
+    lake.durability.sync_data([(name, rewritten.new_fragments)])
+    LanceCompaction.commit(data, [rewritten])
+    lake.make_durable(name)
 
 
 def _row_bytes(data: Any) -> float:

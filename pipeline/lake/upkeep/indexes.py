@@ -26,9 +26,11 @@ def refresh_index(lake: Lake, name: TableName, *, rows: int) -> bool:
             from lancedb.index import BTree
 
             table.create_index(_COLUMN, config=BTree())
+            lake.make_durable(name)
             return True
         stats = table.index_stats(index.name)
         if stats is not None and stats.num_unindexed_rows <= _STALE * count:
             return False
         table.to_lance().optimize.optimize_indices(index_names=[index.name])
+        lake.make_durable(name)
         return True

@@ -114,6 +114,7 @@ class Pins:
         if rows:
             with lake_errors(f"pinning in {self._lake.uri}"):
                 self._table().add(pa.Table.from_pylist(rows, schema=_SCHEMA))
+                self._make_durable()
 
     def fates(self, pins: Sequence[Pin], *, removed_before: Mapping[str, Sequence[Span]] | None = None) -> "Fates":
         """What became of places, whose pins were written before.
@@ -151,6 +152,7 @@ class Pins:
         if held:
             with lake_errors(f"unpinning in {self._lake.uri}"):
                 self._table().delete(sql.is_in("id", sorted(held)))
+                self._make_durable()
         return len(held)
 
     def _removed(self, pins: Sequence[Pin]) -> Mapping[str, list[Span]]:
@@ -158,6 +160,11 @@ class Pins:
         ids = sorted({pin.source_id for pin in pins})
         where = sql.all_of(sql.is_in("source_id", ids), "state IN ('removing', 'removed')")
         return spans_by_source(self._lake.read("segments", columns=["source_id", "start", "stop"], where=where))
+
+    def _make_durable(self) -> None:
+        table = open_dataset(self._lake.uri, _TABLE)
+        if table is not None:
+            self._lake.durability.sync([(_TABLE, table)])
 
     def _table(self) -> "Table":
         """The table for changes, created at the first call."""

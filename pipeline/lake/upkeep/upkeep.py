@@ -158,7 +158,7 @@ class Upkeep:
         )
 
     def _died(self, error: str) -> None:
-        self._steps = None  # the next pass begins again
+        self._steps = None  # the next pass begins from its first step
         self._failed_passes += 1
         self._last_error = f"the thread of upkeep died and is started again: {error}"
 

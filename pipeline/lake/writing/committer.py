@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Literal, Self
 
+import pyarrow as pa
+
 from operators.tracking.links import Linker
 from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.lake.audit.check import check
@@ -19,10 +21,11 @@ from pipeline.lake.ledger import (
     failed_table,
     quarantined_source_table,
 )
-from pipeline.lake.plans import plan_conflict, plans_table
+from pipeline.lake.plans import plan_conflict, plans_table, replace_command
 from pipeline.lake.upkeep.compaction import MANY_FRAGMENTS
 from pipeline.lake.writing.commit_segments import forget_failures, new_segments, write_segments
 from pipeline.lake.writing.completion import Completion
+from pipeline.lake.writing.completions import CompletionOf, Completions
 from pipeline.lake.writing.fold_shots import FoldShots
 from pipeline.lake.writing.ledger_state import LedgerState
 from pipeline.lake.writing.lock import WriterLock
@@ -32,7 +35,7 @@ from pipeline.lake.writing.validate_rows import of_today, validate_rows
 from pipeline.plan.stored_plan import StoredPlan
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.clock import Span
-from schemas.errors import LakeError, PlanConflictError
+from schemas.errors import LakeError, PlanConflictError, RefusedError
 from schemas.ids import digest
 from schemas.sources import Segment, Source
 
@@ -46,6 +49,8 @@ class Committer:
 
     plan: None for a writer that adds no rows, such as upkeep. A source that 0.1.0 began under this plan keeps its hash.
     fold_shots, new_tracker, linker: see Completion; the linker is closed with the committer.
+    completion_of: completes sources of another plan; None where that plan cannot be followed, and they stay open. By
+        default, they are completed as those of `plan`.
     wait_s: how long to wait for another writer to end.
     upkeep: changes of the lake besides commits.
     before_close: called by `close()` first.
@@ -61,6 +66,7 @@ class Committer:
         fold_shots: FoldShots,
         new_tracker: NewTracker | None = None,
         linker: Linker | None = None,
+        completion_of: CompletionOf | None = None,
         wait_s: float = 10.0,
         time: TimeSource = REAL_TIME,
     ) -> None:
@@ -70,7 +76,8 @@ class Committer:
         self._linker = linker
         # a bucket has no lock: users must make sure that it has one writer
         self._lock = WriterLock(lake.folder, wait_s=wait_s) if lake.folder is not None else None
-        self._completion = Completion(fold_shots, new_tracker=new_tracker, linker=linker)
+        own = Completion(fold_shots, new_tracker=new_tracker, linker=linker)
+        self._completions = Completions(own, completion_of, plan=plan, lake=lake)
         self._state = LedgerState(lake, finish=self._complete_of_this_plan, time=time)
         self.upkeep = UpkeepChanges(self._state)
         self.joins_fragments = True
@@ -79,6 +86,7 @@ class Committer:
         self._commits = 0  # since small fragments were last looked for
         try:
             lake.migrate()
+            lake.make_durable()  # a writer that was killed may have left a commit that it had not synced
             with self._state.reading():
                 pass
         except BaseException:
@@ -142,16 +150,19 @@ class Committer:
             entry = known.get(source_id)
             return entry.settled() if entry is not None else []
 
-    def commit(self, rows: Sequence[SegmentRows]) -> int:
+    def commit(self, rows: Sequence[SegmentRows], *, plan: StoredPlan | None = None) -> int:
         """Adds segments to the lake in one commit; returns how many were new.
 
         Segments whose span is done already are skipped, even if it was cut differently. Sources that are now
         covered get their shots and become complete.
-        Raises PlanConflictError as `register` does, LakeError if a span is done only in part, rows do not belong to
-        their segment, or the storage fails; the next call or the next opening then restores the lake as it was before.
+        plan: of the rows, where it is not this writer's: an earlier follower made them, and they were not committed.
+        Raises RefusedError if the lake has a source under another plan than its rows (PlanConflictError), a span is
+        done only in part, or rows do not belong to their segment; LakeError if the storage fails. The next call or the
+        next opening then restores the lake as it was before.
         """
+        self._completions.learn(plan)
         with self._state.reading():
-            new = new_segments([of_today(item, lake=self.lake) for item in rows], self._entry, plan=self.plan)
+            new = new_segments([of_today(item, lake=self.lake) for item in rows], self._entry)
             for item in new:
                 validate_rows(item, lake=self.lake)
             if new:
@@ -159,21 +170,31 @@ class Committer:
                     self._write_registered(item.plan for item in new)
                     write_segments(self._state, new)
                 self._commits += 1
-            self._completion.complete(self._state, {item.segment.source.id for item in new})
+            self._completions.complete(self._state, {item.segment.source.id for item in new})
             if self._commits >= MANY_FRAGMENTS and self.joins_fragments:
                 # every commit opens all fragments of the ledger: 50 ms of CPU each at first, 150 ms after 400 commits
                 self._join_fragments()
             return len(new)
 
-    def fail(self, segment: Segment, *, state: Literal["failed", "quarantined"], error: str, lost: int = 0) -> None:
+    def fail(
+        self,
+        segment: Segment,
+        *,
+        state: Literal["failed", "quarantined"],
+        error: str,
+        lost: int = 0,
+        plan: StoredPlan | None = None,
+    ) -> None:
         """Records that a segment failed, and why. A segment that is done stays done.
 
         lost: frames of a feed that had been received. The recording of a killed follower may be of another plan.
+        plan: under which a source that the lake does not know was recorded, where it is not this writer's.
         """
+        self._completions.learn(plan)
         with self._state.reading() as known:
             entry = known.get(segment.source.id)
             if entry is None or entry.source is None:
-                entry = self._entry(segment.source)
+                entry = self._entry(segment.source, self.plan.hash if plan is None else plan.hash)
             if segment.id in entry.segments and entry.segments[segment.id].state == "done":
                 return
             with self._state.change():
@@ -209,7 +230,7 @@ class Committer:
             entry = known.get(source.id)
             if entry is not None and entry.state == "open" and entry.segments:
                 known[source.id] = replace(entry, source=source, stored=False)
-                self._completion.complete(self._state, [source.id])
+                self._completions.complete(self._state, [source.id])
 
     def open_recordings(self, besides: Sequence[Source] = ()) -> list[SourceEntry]:
         """The recordings that are not complete, and those of `besides` that are not in the lake.
@@ -249,14 +270,17 @@ class Committer:
         self._state.write_registered()
 
     def _keep_plan(self, hashes: Iterable[str]) -> None:
-        """Writes the plan under those hashes that are its own and missing in the lake. Call it within a change."""
-        own = {each for each in hashes if self._plan is not None and self._plan.is_of(each)}
-        if self._kept is None and own:
+        """Writes the plans with those hashes that are known here and missing in the lake. Call it within a change."""
+        wanted = set(hashes)
+        if self._kept is None and wanted:
             self._kept = set(self.lake.read("plans", columns=["id"])["id"].to_pylist())
-        if self._kept is not None and own - self._kept:
-            rows = plans_table(self.plan, sorted(own - self._kept), written_at=self._state.time.utc())
-            self._state.tables.upsert("plans", rows)
-            self._kept |= own
+        missing = wanted - (self._kept or set())
+        known = {each: plan for each in missing if (plan := self._completions.plan_of(each)) is not None}
+        if self._kept is not None and known:
+            now = self._state.time.utc()
+            rows = [plans_table(plan, [each], written_at=now) for each, plan in sorted(known.items())]
+            self._state.tables.upsert("plans", pa.concat_tables(rows))
+            self._kept |= known.keys()
 
     def _clear_place(self, source: Source, *, replace: bool) -> None:
         """Removes rows of other bytes at the URI of `source`: the old file is gone, and clips would show the new one.
@@ -269,8 +293,9 @@ class Committer:
                 continue
             if old.spans("done") and not replace:
                 raise PlanConflictError(
-                    f"{source.uri} has changed since it was ingested into {self.lake.uri}; pass --replace to ingest "
-                    "the new file and remove the rows of the old one, or give the new file another name"
+                    f"{source.uri} has changed since it was ingested into {self.lake.uri}; to ingest the new file and "
+                    f"remove the rows of the old one, run {replace_command(source.uri, self.lake.uri)}, or give the "
+                    "new file another name"
                 )
             if old.segments or old.state != "quarantined":  # else `forget_quarantined` deletes its one row
                 self._remove(name)
@@ -280,12 +305,35 @@ class Committer:
         if self._unsound is not None:
             self._unsound -= {source_id}
 
-    def _entry(self, source: Source) -> SourceEntry:
-        """The entry of a source, which is registered here if it was registered with a committer that died."""
+    def _entry(self, source: Source, plan: str) -> SourceEntry:
+        """The entry of a source, which is registered here if it was registered with a committer that died.
+
+        plan: hash under which its rows were made. Raises RefusedError if the lake has rows of it under another plan, or
+        if the plan is not known.
+        """
+        made_by = self._completions.plan_of(plan)
+        if made_by is None:
+            raise RefusedError(
+                f"rows of {source.uri} were made by the plan {plan}, which the lake {self.lake.uri} does not store; "
+                "follow a feed with the settings of that plan, then try them again"
+            )
         entry = self._state.sources.get(source.id)
-        if entry is None or entry.source is None or not self._made(entry):
-            self.register(source)
+        if entry is None or entry.source is None or not made_by.is_of(entry.plan):
+            if made_by is self._plan:
+                self.register(source)
+            else:
+                self._register_under(made_by, source, entry)
         return self._state.sources[source.id]
+
+    def _register_under(self, plan: StoredPlan, source: Source, entry: SourceEntry | None) -> None:
+        """Registers a source under a plan that is not this writer's."""
+        self._clear_place(source, replace=False)
+        if entry is not None and entry.spans("done"):
+            raise plan_conflict(self.lake, source.uri, here=plan, there=entry.plan)
+        segments = {} if entry is None else entry.segments
+        self._state.sources[source.id] = SourceEntry(source.uri, plan.hash, "open", source, segments, stored=False)
+        with self._state.change():
+            self._state.forget_quarantined({source.uri})
 
     def _unsound_sources(self) -> frozenset[str]:
         """Ids of the sources that fail the audit, which is run at the first call."""
@@ -300,4 +348,4 @@ class Committer:
     def _complete_of_this_plan(self) -> None:
         """Completes the covered sources of this plan, whose settings determine the shots; not those of other plans."""
         own = [name for name, entry in self._state.sources.items() if self._made(entry)]
-        self._completion.complete(self._state, own)
+        self._completions.complete(self._state, own)

@@ -113,6 +113,7 @@ class ExtraVectorColumn:
             rows = pa.table({"id": ids, self.column: column}, schema=pa.schema([("id", pa.string()), self._field]))
             with lake_errors(f"filling {self.column} of {name} of {self._lake.uri}"):
                 self._lake.table(name).merge_insert("id").when_matched_update_all().execute(rows)
+                self._lake.make_durable(name)  # before a frame says that its regions are filled
 
     def _with_regions(self, source_id: str, frames: list[dict[str, object]]) -> UnseenFrames:
         span = Span(int(str(frames[0]["pts"])), int(str(frames[-1]["pts"])) + 1)

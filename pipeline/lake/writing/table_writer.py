@@ -1,8 +1,15 @@
-"""Writes to the lake's tables: appends are counted, and all other writes may be repeated."""
+"""Writes to the lake's tables: appends are counted, all other writes may be repeated, and each is durable.
 
-from collections.abc import Sequence
+The files of a change are synced before Lance's manifest names them, and the manifest before a method returns. A power
+cut therefore leaves at most a newest manifest that is torn, of a change that nobody was told had happened.
+"""
 
+from collections.abc import Iterable, Mapping, Sequence
+
+import lance
 import pyarrow as pa
+from lance.dataset import MergeInsertBuilder
+from lance.fragment import write_fragments
 
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake, lake_errors
@@ -18,43 +25,85 @@ class TableWriter:
 
     def append(self, name: TableName, rows: pa.Table) -> None:
         """Adds rows, and checks that the table grew by that many."""
-        if rows.num_rows == 0:
-            return
-        with lake_errors(f"writing {rows.num_rows} rows to {name} of {self._lake.uri}"):
-            table = self._lake.table(name)
-            before = table.count_rows()
-            table.add(rows)
-            after = table.count_rows()
-        if after - before != rows.num_rows:
-            raise LakeError(
-                f"{name} of {self._lake.uri} grew by {after - before} rows where {rows.num_rows} were written; "
-                "is another writer at work? run: regionlake check"
-            )
+        self.append_in_turn([{name: rows}])
+
+    def append_in_turn(self, steps: Sequence[Mapping[TableName, pa.Table]]) -> None:
+        """Adds rows to several tables, and checks that each grew by as many: the rows of a step are added to the lake
+        once those of the step before are durable, so that a power cut leaves no later step without an earlier one."""
+        kept = [{name: rows for name, rows in step.items() if rows.num_rows} for step in steps]
+        counts = ", ".join(f"{rows.num_rows} rows to {name}" for step in kept for name, rows in step.items())
+        with lake_errors(f"writing {counts} of {self._lake.uri}"):
+            staged = [{name: self._stage(name, rows) for name, rows in step.items()} for step in kept]
+            self._sync_data((name, one) for step in staged for name, one in step.items())
+            for rows_of, step in zip(kept, staged, strict=True):
+                for name, transaction in step.items():
+                    self._add(name, transaction, rows_of[name].num_rows)
+                if step:
+                    self._lake.make_durable(*step)
 
     def upsert(self, name: TableName, rows: pa.Table) -> None:
         """Writes rows; a row with the id of an existing row replaces it."""
         with lake_errors(f"updating {name} of {self._lake.uri}"):
-            table = self._lake.table(name)
-            table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all().execute(rows)
+            self._merge(name, rows, self._by_id(name))
 
     def delete(self, name: TableName, column: str, values: Sequence[str]) -> None:
         """Removes the rows in which a column has one of these values."""
         with lake_errors(f"deleting from {name} of {self._lake.uri}"):
             for at in range(0, len(values), 500):
                 self._lake.table(name).delete(sql.is_in(column, values[at : at + 500]))
+            if values:
+                self._lake.make_durable(name)
 
     def delete_where(self, name: TableName, where: str) -> None:
         """Removes the rows that match. where: a condition in LanceDB's SQL."""
         with lake_errors(f"deleting from {name} of {self._lake.uri}"):
             self._lake.table(name).delete(where)
+            self._lake.make_durable(name)
 
     def update(self, name: TableName, where: str, *, state: str) -> None:
         """Sets the state of the rows that match."""
         with lake_errors(f"updating {name} of {self._lake.uri}"):
             self._lake.table(name).update(where=where, values={"state": state})
+            self._lake.make_durable(name)
 
     def replace(self, name: TableName, rows: pa.Table, where: str) -> None:
         """Upserts rows and removes all other rows that match `where`, in one change."""
         with lake_errors(f"replacing rows of {name} of {self._lake.uri}"):
-            merge = self._lake.table(name).merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
-            merge.when_not_matched_by_source_delete(where).execute(rows)
+            self._merge(name, rows, self._by_id(name).when_not_matched_by_source_delete(where))
+
+    def _by_id(self, name: TableName) -> MergeInsertBuilder:
+        merge = self._lake.dataset(name).merge_insert("id")
+        return merge.when_matched_update_all().when_not_matched_insert_all()
+
+    def _merge(self, name: TableName, rows: pa.Table, merge: MergeInsertBuilder) -> None:
+        transaction, _ = merge.execute_uncommitted(rows)
+        self._sync_data([(name, transaction)])
+        lance.LanceDataset.commit(self._lake.dataset(name), transaction)
+        self._lake.make_durable(name)
+
+    def _stage(self, name: TableName, rows: pa.Table) -> lance.Transaction:
+        """Writes the files of new rows, which no reader finds yet."""
+        return write_fragments(rows, self._lake.dataset(name), mode="append", return_transaction=True)
+
+    def _sync_data(self, staged: Iterable[tuple[TableName, lance.Transaction]]) -> None:
+        self._lake.durability.sync_data((name, _new_fragments(transaction)) for name, transaction in staged)
+
+    def _add(self, name: TableName, transaction: lance.Transaction, count: int) -> None:
+        table = self._lake.dataset(name)
+        before = table.count_rows()
+        after = lance.LanceDataset.commit(table, transaction).count_rows()
+        if after - before != count:
+            raise LakeError(
+                f"{name} of {self._lake.uri} grew by {after - before} rows where {count} were written; "
+                "is another writer at work? run: regionlake check"
+            )
+
+
+def _new_fragments(transaction: lance.Transaction) -> list[lance.FragmentMetadata]:
+    """The fragments that an append or a merge adds or changes."""
+    operation = transaction.operation
+    if isinstance(operation, lance.LanceOperation.Append):
+        return list(operation.fragments)
+    if isinstance(operation, lance.LanceOperation.Update):
+        return [*operation.updated_fragments, *operation.new_fragments]
+    raise TypeError(f"expected an append or an update, got {operation!r}")

@@ -180,4 +180,6 @@ def _write(lake: Lake, row_ids: RowIds, tracks: Sequence[str]) -> None:
         fragments.append(updated)
         fields.update(modified)
     update = lance.LanceOperation.Update(updated_fragments=fragments, fields_modified=sorted(fields))
+    lake.durability.sync_data([("regions", fragments)])
     lance.LanceDataset.commit(dataset, update, read_version=dataset.version)
+    lake.make_durable("regions")

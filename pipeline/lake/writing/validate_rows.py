@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.lake.lake import Lake
-from schemas.errors import LakeError
+from schemas.errors import RefusedError
 from schemas.tables import TableName, with_added_columns
 
 
@@ -22,7 +22,7 @@ def of_today(item: SegmentRows, *, lake: Lake) -> SegmentRows:
 
 
 def validate_rows(item: SegmentRows, *, lake: Lake) -> None:
-    """Raises LakeError unless the rows fit their tables, their segment, and each other."""
+    """Raises RefusedError unless the rows fit their tables, their segment, and each other."""
     segment, span = item.segment, item.segment.span
     where = f"rows of [{span.start}, {span.stop}) of {segment.source.uri}"
     parts: dict[TableName, pa.Table | None] = {
@@ -34,16 +34,16 @@ def validate_rows(item: SegmentRows, *, lake: Lake) -> None:
         if table is None:
             continue
         if not table.schema.equals(lake.schema(name)):
-            raise LakeError(f"{where}: {name} has schema {table.schema}, the lake has {lake.schema(name)}")
+            raise RefusedError(f"{where}: {name} has schema {table.schema}, the lake has {lake.schema(name)}")
         if table.num_rows == 0:
             continue
         pts = pc.min_max(table["pts"]).as_py()
         if pts["min"] not in span or pts["max"] not in span:
-            raise LakeError(f"{where}: {name} has PTS {pts['min']} to {pts['max']}, outside the segment")
+            raise RefusedError(f"{where}: {name} has PTS {pts['min']} to {pts['max']}, outside the segment")
         if pc.unique(table["source_id"]).to_pylist() != [segment.source.id]:
-            raise LakeError(f"{where}: {name} has rows of other sources")
+            raise RefusedError(f"{where}: {name} has rows of other sources")
         key = "frame" if name == "patches" else "id"
         if pc.count_distinct(table[key]).as_py() != table.num_rows:
-            raise LakeError(f"{where}: {name} has the same {key} twice")
+            raise RefusedError(f"{where}: {name} has the same {key} twice")
         if name != "frames" and not pc.all(pc.is_in(table["frame"], value_set=item.frames["id"])).as_py():
-            raise LakeError(f"{where}: {name} has rows of frames that are not among the segment's")
+            raise RefusedError(f"{where}: {name} has rows of frames that are not among the segment's")

@@ -2,8 +2,11 @@
 
 import os
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 
 import cattrs
@@ -11,12 +14,15 @@ import tomli_w
 
 from operators.readers.stream_address import STREAM_SCHEMES
 from operators.runtime.atomic_write import atomic_write
+from operators.runtime.file_lock import file_lock
 from pipeline.plan.named_tables import read_named_tables
 from pipeline.reading.addresses import is_remote, public_uri
 from pipeline.reading.sources import VIDEO_SUFFIXES
 from schemas.errors import PlanError
 from schemas.file_names import path_of_uri, uri_of_path
+from schemas.sources import feed_name
 
+T = TypeVar("T")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _NO_FEED = (
     "cannot be followed; give an rtsp://, rtmp://, udp://, tcp://, srt:// or http(s)://….m3u8 address, a folder into "
@@ -64,13 +70,16 @@ class FeedEntry:
 
         address = _VARIABLE.sub(value, self.url)
         if not is_remote(address):
-            address = str(Path(path_of_uri(address)).expanduser())
+            address = str(_expanded(path_of_uri(address)))
         elif not is_stream(address):
             raise PlanError(f"{public_uri(address)} {_NO_FEED}")
         if self.credentials is None:
             return address
+        held = _expanded(self.credentials)
         try:
-            user, colon, password = Path(self.credentials).expanduser().read_text().strip().partition(":")
+            if held.exists() and not held.is_file():  # a pipe or a device would block the follower
+                raise PlanError(f"the credentials of {self.shown} cannot be read: {held} is no regular file")
+            user, colon, password = held.read_text(encoding="utf-8").strip().partition(":")
         except (OSError, UnicodeDecodeError) as error:
             raise PlanError(f"the credentials of {self.shown} cannot be read: {error}") from None
         scheme, slashes, rest = address.partition("://")
@@ -83,12 +92,30 @@ class FeedEntry:
         """The address without its secrets."""
         return public_uri(self.url)
 
+    def check(self) -> None:
+        """Raises PlanError where this can never be followed, whatever the environment and the credentials are."""
+        for path in (self.url, self.credentials or "/"):
+            if not path or "\0" in path:
+                raise PlanError(f"{path!r} {_NO_FEED}")
+            if not is_remote(path):
+                _expanded(path_of_uri(path))
+        if is_remote(self.url) and "${" not in self.url and not is_stream(self.url):
+            raise PlanError(f"{self.shown} {_NO_FEED}")
+
+
+def _expanded(path: str) -> Path:
+    """The path with `~` and `~user` replaced. Raises PlanError where there is no such user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise PlanError(f"{path}: the home folder of {Path(path).parts[0]} is not known") from None
+
 
 def entry_of(name: str) -> FeedEntry:
     """The entry of a stream, a folder or a file that grows, as a user names it. Raises PlanError for anything else."""
     if is_stream(name):
         return FeedEntry(name)
-    path = Path(path_of_uri(name)).expanduser().absolute()
+    path = _expanded(path_of_uri(name)).absolute()
     url = uri_of_path(str(path))
     entry = FeedEntry(f"{url}/" if path.is_dir() and FeedEntry(url).is_file else url)
     if is_remote(name) or not (path.is_dir() or entry.is_file):
@@ -105,35 +132,65 @@ def is_stream(name: str) -> bool:
 
 
 class FeedList:
-    """The file `path` with its `[feeds.NAME]` tables. Every change replaces the whole file."""
+    """The file `path` with its `[feeds.NAME]` tables.
+
+    Every change replaces the whole file atomically, and processes change it one after the other. Where the path is a
+    link, the file that it points to is replaced.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def read(self) -> dict[str, FeedEntry]:
-        """The feeds by name. Raises PlanError where the file cannot be read, or has a key that no feed has."""
-        return read_named_tables(self.path, "feeds", FeedEntry, converter=_converter)
+        """The feeds by name. Raises PlanError where the file cannot be read, has a key that no feed has, or names
+        anything that can never be followed: such a file is a mistake as a whole."""
+        feeds = self._read()
+        for name, entry in feeds.items():
+            if not name.isprintable() or not name or feed_name(name) != name:
+                raise PlanError(f"{self.path}: {name!r} cannot be the name of a feed")
+            try:
+                entry.check()
+            except PlanError as error:
+                raise PlanError(f"{self.path}: feeds.{name}: {error}") from None
+        return feeds
 
     def add(self, name: str, entry: FeedEntry) -> None:
         """Adds a feed. Raises PlanError where the name exists, or has characters that no name may have."""
         if not re.fullmatch(r"[\w.-]+", name):
             raise PlanError(f"a feed's name consists of letters, digits and . _ -, got {name!r}")
-        feeds = self.read() if self.path.exists() else {}
-        if name in feeds:
-            raise PlanError(f"{self.path} has a feed {name} already; remove it first, or choose another name")
-        self._write({**feeds, name: entry})
+        entry.check()
+        with self._changing():
+            feeds = self._read() if self.path.exists() else {}
+            if name in feeds:
+                raise PlanError(f"{self.path} has a feed {name} already; remove it first, or choose another name")
+            self._write({**feeds, name: entry})
 
     def remove(self, name: str) -> None:
-        feeds = self._with(name)
-        del feeds[name]
-        self._write(feeds)
+        with self._changing():
+            feeds = self._with(name)
+            del feeds[name]
+            self._write(feeds)
 
     def set_paused(self, name: str, paused: bool) -> None:
-        feeds = self._with(name)
-        self._write({**feeds, name: replace(feeds[name], paused=paused)})
+        with self._changing():
+            feeds = self._with(name)
+            self._write({**feeds, name: replace(feeds[name], paused=paused)})
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """No other process changes the file during the block. Raises PlanError where it cannot be changed."""
+        try:
+            with file_lock(self.path.resolve()):
+                yield
+        except (OSError, RuntimeError) as error:  # RuntimeError: a link to itself
+            raise PlanError(f"{self.path} cannot be changed: {error}") from None
+
+    def _read(self) -> dict[str, FeedEntry]:
+        """The feeds by name, with those that can never be followed, which may then be removed."""
+        return read_named_tables(self.path, "feeds", FeedEntry, converter=_converter, pipes=False)
 
     def _with(self, name: str) -> dict[str, FeedEntry]:
-        feeds = self.read()
+        feeds = self._read()
         if name not in feeds:
             known = ", ".join(sorted(feeds)) or "none"
             raise PlanError(f"{self.path} has no feed {name}; it has {known}")
@@ -144,11 +201,23 @@ class FeedList:
             name: {k: v for k, v in _converter.unstructure(entry).items() if v not in (None, False)}
             for name, entry in feeds.items()
         }
-        mode = self.path.stat().st_mode & 0o777 if self.path.exists() else 0o600  # addresses may hold passwords
-        with atomic_write(self.path) as path:
+        target = self.path.resolve()
+        mode = target.stat().st_mode & 0o777 if target.exists() else 0o600  # addresses may hold passwords
+        with atomic_write(target) as path:
             path.touch(mode=mode)
             path.chmod(mode)
-            path.write_text(tomli_w.dumps({"feeds": tables}))
+            path.write_text(tomli_w.dumps({"feeds": tables}), encoding="utf-8")
+
+
+def _exactly(kind: type[T]) -> Callable[[object, object], T]:
+    def structure(value: object, _: object) -> T:
+        if not isinstance(value, kind):
+            raise TypeError(f"expected {kind.__name__}, got {type(value).__name__}")
+        return value
+
+    return structure
 
 
 _converter = cattrs.Converter(forbid_extra_keys=True)
+_converter.register_structure_hook(str, _exactly(str))  # cattrs would follow `url = 3`, and take "no" for true
+_converter.register_structure_hook(bool, _exactly(bool))

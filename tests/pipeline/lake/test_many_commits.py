@@ -1,7 +1,10 @@
 """Catches commits that become slower, or a writer that needs more memory, with every earlier commit."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import lance
 import lancedb
 import pytest
 
@@ -30,14 +33,20 @@ def test_small_fragments_are_joined_while_a_long_ingest_goes_on(tmp_path: Path) 
 def test_what_a_lake_keeps_of_versions_that_are_gone_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sessions: list[lancedb.Session] = []
-    connect = lancedb.connect
+    held_by: list[Callable[[], int]] = []
+    connect, new_session = lancedb.connect, lance.Session  # type: ignore[attr-defined]
 
     def connect_seen(uri: str, *, session: lancedb.Session) -> lancedb.DBConnection:
-        sessions.append(session)
+        held_by.append(lambda: session.size_bytes)
         return connect(uri, session=session)
 
+    def session_seen(**sizes: int) -> Any:
+        session: Any = new_session(**sizes)  # type: ignore[arg-type]
+        held_by.append(session.size_bytes)
+        return session
+
     monkeypatch.setattr(lancedb, "connect", connect_seen)
+    monkeypatch.setattr(lance, "Session", session_seen)
     monkeypatch.setattr(lake_module, "CACHE_BYTES", 2**18)  # instead of hundreds of commits
     lake = Lake.create_or_open(str(tmp_path / "lake"), SPACE)
     held = []
@@ -45,6 +54,6 @@ def test_what_a_lake_keeps_of_versions_that_are_gone_is_bounded(
         world = World(0, length=20, step=1, regions=1)
         for segment in world.segments(20):
             committer.commit([world.rows(segment)])
-            held.append(max(session.size_bytes for session in sessions))
+            held.append(max(bytes_held() for bytes_held in held_by))
     assert max(held) > 2**17  # it was filled
     assert max(held) < 2**18 * 1.5

@@ -1,14 +1,10 @@
 """Catches a download that is made twice, that is stale, or that is deleted while somebody reads it."""
 
-import hashlib
-import http.server
 import os
 import pickle
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 
 import fsspec
@@ -17,50 +13,20 @@ import pytest
 from pipeline.reading import download_cache
 from pipeline.reading.addresses import public_uri
 from pipeline.reading.download_cache import local_file, local_path
+from pipeline.reading.fetch_rule import DownloadConfig, FetchRule
 from pipeline.reading.sources import Location, find_sources
 from schemas.errors import SourceError
+from tests.web import Web, serving
 
 
 def put(address: str, content: bytes) -> None:
     fsspec.filesystem("memory").pipe(address, content)
 
 
-class Web(http.server.ThreadingHTTPServer):
-    """Serves a folder, counts the requests, and sends the headers that `tells` names."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(("127.0.0.1", 0), partial(WebHandler, directory=folder))
-        self.url = f"http://127.0.0.1:{self.server_port}"
-        self.fetched: list[str] = []
-        self.tells = {"Last-Modified"}
-
-
-class WebHandler(http.server.SimpleHTTPRequestHandler):
-    server: Web
-
-    def do_GET(self) -> None:
-        self.server.fetched.append(self.path)
-        super().do_GET()
-
-    def send_header(self, keyword: str, value: str) -> None:
-        if keyword == "Last-Modified":
-            if "ETag" in self.server.tells:
-                super().send_header(
-                    "ETag", hashlib.sha256(Path(self.translate_path(self.path)).read_bytes()).hexdigest()
-                )
-            if "Last-Modified" not in self.server.tells:
-                return
-        super().send_header(keyword, value)
-
-    def log_message(self, *_: object) -> None: ...
-
-
 @pytest.fixture
 def web(folder: Path) -> Iterator[Web]:
-    with Web(folder) as web:
-        threading.Thread(target=web.serve_forever, daemon=True).start()
+    with serving(Web(folder)) as web:
         yield web
-        web.shutdown()
 
 
 @pytest.fixture
@@ -218,3 +184,31 @@ def test_fetchers_that_share_a_cache_do_not_fail_each_other(tmp_path: Path, smal
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(fetch_all, range(4)))  # raises what any of them met
+
+
+def test_a_cache_that_others_could_have_filled_is_refused(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    put(f"{bucket}/a.mp4", b"a")
+    with local_file(located(f"{bucket}/a.mp4"), on_progress=lambda: None) as path:
+        assert path.parent == tmp_path / "regionlake" / "downloads"
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    path.parent.chmod(0o777)
+    with pytest.raises(SourceError, match=r"can be written by others.*chmod go-w"):
+        local_path(located(f"{bucket}/a.mp4"), on_progress=lambda: None)
+    path.parent.chmod(0o700)
+    if os.geteuid() == 0:
+        os.chown(path.parent, 12345, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: path.parent.stat().st_uid + 1)
+    with pytest.raises(SourceError, match="belongs to the user"):
+        local_path(located(f"{bucket}/a.mp4"), on_progress=lambda: None)
+
+
+def test_a_file_of_a_store_that_is_too_large_is_refused(bucket: str, tmp_path: Path) -> None:
+    put(f"{bucket}/a.mp4", b"a" * 11)
+    rule = FetchRule(download=DownloadConfig(max_bytes=10))
+    location = Location(f"{bucket}/a.mp4", f"{bucket}/a.mp4", fetch=rule)
+    with pytest.raises(SourceError, match="11 bytes, and at most 10"):
+        local_path(location, on_progress=lambda: None, cache_dir=tmp_path / "cache")

@@ -23,6 +23,7 @@ from schemas.query import Query
 from schemas.tables import TableName
 from tests.checkpoints import Checkpoints
 from tests.integration.clips import make_clip
+from tests.web import Web, serving
 
 PLAN = Plan(
     proposals=ProposalConfig(use=("grid",)), regions=RegionVectorsConfig(mode="pool"), run=RunConfig(segment_s=1)
@@ -171,6 +172,21 @@ def test_a_source_that_is_gone_changed_or_moved_is_named_and_the_others_go_on(
     assert (found.failed, found.keyframes > 0, found.skipped > 0) == ([], True, True)
     nowhere = reembed(lake, other, names=[str(make_clip(tmp_path / "new.mp4", seed=1, seconds=1))])
     assert "ingest it first" in nowhere.failed[0].error
+
+
+def test_an_address_that_only_the_lake_names_is_not_asked(
+    folder: Path, other: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    lake = str(tmp_path / "lake")
+    with serving(Web(folder)) as web:
+        assert ingest([f"{web.url}/3.mp4"], lake, PLAN).ok  # named by the user
+        web.asked.clear()
+        report = reembed(lake, other)
+        assert "--fetch 127.0.0.1" in report.failed[0].error
+        assert (web.asked, report.keyframes) == ([], 0)
+        assert reembed(lake, other, fetch=["127.0.0.1"]).ok
+        assert web.asked
 
 
 def test_the_lakes_own_model_a_missing_one_and_a_second_writer_are_refused(lake: str, other: Plan) -> None:

@@ -18,6 +18,7 @@ from pipeline.lab.training.detailclip.checkpoint import Epoch
 from pipeline.lab.training.detailclip.cover_cache import CoverCache
 from pipeline.lab.training.detailclip.fit import DetailFitConfig, fit_fusion
 from pipeline.lake.lake import Lake
+from pipeline.reading.fetch_rule import FetchRule
 from pipeline.reading.keyframe_stream import ReadConfig
 from pipeline.reading.reader_process import ReaderProcess
 from pipeline.reading.sources import Location
@@ -169,7 +170,9 @@ def _read(frames: dict[str, _Frame]) -> Iterator[tuple[str, ImageArray]]:
         for (source_id, uri), group in groupby(of_sources, key=lambda row: row[:2]):
             rows = list(group)
             keys = iter([key for *_, key in rows])
-            for images in reader.frames(Location(uri, uri), source_id, [pts for _, _, pts, _ in rows]):
+            for images in reader.frames(
+                Location(uri, uri, fetch=FetchRule(of_lake=True)), source_id, [pts for _, _, pts, _ in rows]
+            ):
                 for image in images:
                     yield next(keys), image
 

@@ -17,7 +17,7 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.ledger import done_table
 from pipeline.lake.writing.committer import Committer
 from schemas.clock import Span
-from schemas.errors import LakeError, PlanConflictError
+from schemas.errors import LakeError, PlanConflictError, RefusedError
 from schemas.shots import Shot
 from schemas.sources import Segment, Source
 from schemas.tables import TABLE_NAMES, TableName
@@ -247,6 +247,45 @@ def test_a_recording_that_a_killed_follower_left_open_is_completed_under_its_own
     assert check(lake).problems == ()
 
 
+def test_rows_of_an_earlier_plan_are_committed_under_it(lake: Lake, open_writer: OpenWriter) -> None:
+    begun, unknown, gone = Recording(0), Recording(1, hour=1), Recording(2, hour=2)
+    first, *rest = begun.segments(4)
+    with open_writer() as writer:
+        writer.commit([begun.rows_at(first)])
+    lake.table("plans").delete("true")  # as where its follower was killed before it wrote the plan
+    with open_writer("plan-b") as writer:
+        for _ in range(2):  # as often as it takes
+            writer.commit([begun.rows_at(each) for each in rest], plan=stored())
+            writer.commit([unknown.rows_at(each) for each in unknown.segments(2)], plan=stored())
+            lost = gone.segments(1)[0]
+            writer.fail(lost, state="failed", error="the decoder died", lost=3, plan=stored())
+            for each in (begun, unknown, gone):
+                writer.end(each.source)
+    assert {row["plan"] for row in lake.read("sources").to_pylist()} == {PLAN}
+    assert {row["plan"] for row in lake.read("segments").to_pylist()} == {PLAN}
+    assert lake.read("plans")["id"].to_pylist() == [PLAN]
+    assert set(lake.read("sources")["state"].to_pylist()) == {"complete"}
+    assert check(lake).problems == ()
+
+
+def test_what_no_retry_can_mend_is_refused_and_not_taken_for_a_lake_out_of_reach(
+    lake: Lake, open_writer: OpenWriter
+) -> None:
+    whole = [WORLD.rows(each) for each in WORLD.segments(2)]
+    with open_writer() as writer:
+        writer.commit(whole)
+    later = World(0, plan=OTHER_PLAN)
+    with open_writer() as writer:
+        with pytest.raises(PlanConflictError, match="under another plan"):
+            writer.commit([later.rows(each) for each in later.segments(3)], plan=stored(OTHER_PLAN))
+        with pytest.raises(RefusedError, match="does not store"):
+            writer.commit([World(3, plan="plan-x").rows(each) for each in World(3).segments()])
+        foreign = replace(World(4).rows(World(4).segments()[0]), frames=whole[0].frames)
+        with pytest.raises(RefusedError, match="rows of other sources"):
+            writer.commit([foreign])
+    assert check(lake).problems == ()
+
+
 class Overwritten(World):
     """Other bytes at the path of WORLD."""
 
@@ -352,7 +391,7 @@ def tear(writer: Committer, monkeypatch: pytest.MonkeyPatch, *, at: int) -> None
 
         return wrapped
 
-    for name in ("append", "upsert", "delete"):
+    for name in ("_add", "upsert", "delete"):
         monkeypatch.setattr(writer._state.tables, name, stop(getattr(writer._state.tables, name)))
 
 

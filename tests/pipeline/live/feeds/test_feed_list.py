@@ -1,9 +1,17 @@
-"""Catches passwords that leak into names or errors, and files of feeds that are misread."""
+"""Catches passwords that leak into names or errors, files of feeds that are misread, and feeds that are lost when
+several processes change the file."""
 
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from operators.runtime.file_lock import file_lock
 from pipeline.live.feeds.feed_list import FeedEntry, FeedList, entry_of, is_stream
 from schemas.errors import PlanError
 
@@ -101,3 +109,111 @@ def test_a_file_that_may_hold_passwords_is_its_owners_and_stays_as_it_was_made(t
     feeds.path.chmod(0o640)
     feeds.set_paused("gate", True)
     assert feeds.path.stat().st_mode & 0o777 == 0o640
+
+
+def test_feeds_that_several_processes_add_at_once_are_all_kept(tmp_path: Path) -> None:
+    path = tmp_path / "cameras.toml"
+    path.write_text("[feeds.first]\nurl = 'rtsp://10.0.0.1/x'\n")
+    code = """if True:
+        import sys
+        from pathlib import Path
+        from pipeline.live.feeds.feed_list import FeedEntry, FeedList
+        process, path = sys.argv[1:]
+        sys.stdin.read()  # until all are ready
+        for n in range(10):
+            FeedList(Path(path)).add(f"{process}-{n}", FeedEntry("rtsp://10.0.0.2/x"))
+    """
+    command = [sys.executable, "-c", code]
+    started = [subprocess.Popen([*command, str(n), str(path)], stdin=subprocess.PIPE) for n in range(4)]
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.close()
+    assert [process.wait(60) for process in started] == [0] * 4
+    assert len(FeedList(path).read()) == 41
+    assert {each.name for each in tmp_path.iterdir()} == {"cameras.toml", ".cameras.toml.lock"}
+
+
+def test_a_file_that_does_not_exist_yet_is_made_under_the_lock_and_a_link_to_it_stays_one(tmp_path: Path) -> None:
+    link = tmp_path / "cameras.toml"
+    link.symlink_to(tmp_path / "shared" / "all.toml")
+
+    def add(n: int) -> None:
+        FeedList(link).add(f"gate-{n}", FeedEntry("rtsp://10.0.0.2/x"))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(16)))
+    assert link.is_symlink()
+    assert len(FeedList(link).read()) == 16
+
+
+def test_a_file_that_another_process_is_changing_for_ever_is_refused_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "cameras.toml"
+    monkeypatch.setattr("pipeline.live.feeds.feed_list.file_lock", partial(file_lock, wait_s=0.1))
+    with file_lock(path), pytest.raises(PlanError, match="another process has been changing"):
+        FeedList(path).add("gate", FeedEntry("rtsp://10.0.0.2/x"))
+
+
+def test_where_nothing_can_be_written_the_refusal_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop.toml").symlink_to(tmp_path / "loop.toml")
+    for path in (tmp_path / "file" / "cameras.toml", tmp_path / "loop.toml"):
+        with pytest.raises(PlanError, match="cannot be changed"):
+            FeedList(path).add("gate", FeedEntry("rtsp://10.0.0.2/x"))
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _link_to_itself(path: Path) -> None:
+    path.symlink_to(path)
+
+
+MISTAKES: dict[str, bytes | Callable[[Path], None]] = {
+    "no such user": b"[feeds.gate]\nurl = '~nosuchuser/x'",
+    "credentials of no such user": b"[feeds.gate]\nurl = 'rtsp://x/y'\ncredentials = '~nosuchuser/x'",
+    "no TOML": b"[feeds",
+    "not UTF-8": b"[feeds.caf\xe9]\nurl = 'rtsp://x/y'",
+    "an unknown key": b"[feeds.gate]\nurl = 'rtsp://x/y'\nport = 1",
+    "no address": b"[feeds.gate]\nurl = ''",
+    "an address of another kind": b"[feeds.gate]\nurl = 3",
+    "paused in words": b"[feeds.gate]\nurl = 'rtsp://x/y'\npaused = 'no'",
+    "another scheme": b"[feeds.gate]\nurl = 'foo://x/y'",
+    "a NUL": b'[feeds.gate]\nurl = "a\\u0000b"',
+    "a name with a line break": b'[feeds."a\\nb"]\nurl = "rtsp://x/y"',
+    "a name like a recording's": b'[feeds."gate#2026-05-01T12:00:00.250Z"]\nurl = "rtsp://x/y"',
+    "lists nested too deep": b"feeds = " + b"[" * 100_000,
+    "tables nested too deep": b"feeds = " + b"{a=" * 100_000,
+    "keys nested too deep": b".".join([b"feeds"] * 100_000) + b" = 1",
+    "a value nested deep": b"[feeds.gate]\nurl." + b".".join([b"a"] * 99) + b" = 1",
+    "a number too long": b"feeds = " + b"9" * 5000,
+    "too large": b"#" * 2**21,
+    "a folder": Path.mkdir,
+    "missing": lambda _: None,
+    "a pipe": _pipe,
+    "a link to itself": _link_to_itself,
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_whatever_mistake_is_in_the_file_it_is_one_sentence_that_names_the_file(tmp_path: Path, mistake: str) -> None:
+    path = tmp_path / "cameras.toml"
+    made = MISTAKES[mistake]
+    path.write_bytes(made) if isinstance(made, bytes) else made(path)
+    with pytest.raises(PlanError) as refused:
+        FeedList(path).read()
+    assert str(refused.value).startswith(str(path))
+    assert len(str(refused.value)) < 600
+
+
+def test_a_feed_that_can_never_be_followed_can_be_removed_from_the_file(tmp_path: Path) -> None:
+    feeds = FeedList(tmp_path / "cameras.toml")
+    feeds.path.write_text("[feeds.gate]\nurl = '~nosuchuser/x'\n[feeds.yard]\nurl = 'rtsp://x/y'")
+    feeds.remove("gate")
+    assert list(feeds.read()) == ["yard"]
+    with pytest.raises(PlanError, match="nosuchuser"):
+        feeds.add("gate", FeedEntry("~nosuchuser/x"))
+    with pytest.raises(PlanError, match="nosuchuser"):
+        entry_of("~nosuchuser/x")

@@ -1,0 +1,107 @@
+"""Makes the changes of a lake's tables durable: Lance leaves it to the kernel when its files reach the disk."""
+
+import re
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import lance
+
+from operators.runtime.file_sync import sync_files, sync_folder
+
+_TRANSACTION = re.compile(rb"\d+-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.txn")
+_LARGEST = 2**64 - 1
+
+
+class Durability:
+    """Syncs what was added to tables in a folder, without listing their folders.
+
+    On a bucket nothing is done: what a PUT has written is durable. Thread-safe; every method raises OSError.
+    folder: of the lake; None for a bucket.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._version: dict[str, int] = {}  # newest synced version of each table
+        self._files: dict[str, frozenset[Path]] = {}  # data, deletions and indexes of that version
+        self._folders: set[Path] = set()  # whose names are durable
+
+    def sync_data(self, staged: Iterable[tuple[str, Iterable[lance.FragmentMetadata]]]) -> None:
+        """Syncs the files of fragments that no manifest names yet. staged: with the names of their tables."""
+        if self._folder is not None:
+            self._sync([path for name, some in staged for path in _files_of(self._place(name), some)])
+
+    def sync(self, tables: Iterable[tuple[str, lance.LanceDataset]]) -> None:
+        """Syncs what each table's version at hand refers to and has not been synced before.
+
+        tables: names with their newest versions.
+        """
+        if self._folder is not None:
+            with self._lock:
+                self._sync_tables(tables)
+
+    def _sync_tables(self, tables: Iterable[tuple[str, lance.LanceDataset]]) -> None:
+        done: list[tuple[str, int, frozenset[Path]]] = []
+        new: list[Path] = []
+        for name, dataset in tables:
+            if self._version.get(name) == dataset.version:
+                continue
+            files = frozenset(_referenced(self._place(name), dataset))
+            new += files - self._files.get(name, frozenset())
+            new += self._manifests(name, dataset.version)
+            done.append((name, dataset.version, files))
+        self._sync(new)
+        for name, version, files in done:
+            self._version[name], self._files[name] = version, files
+
+    def _manifests(self, name: str, version: int) -> Iterator[Path]:
+        """The manifests since the last sync, with their transactions."""
+        for number in range(self._version.get(name, version - 1) + 1, version + 1):
+            path = manifest_path(self._place(name), number)
+            try:
+                transaction = transaction_of(path.read_bytes())
+            except FileNotFoundError:  # an old version, forgotten meanwhile
+                continue
+            yield path
+            if transaction is not None:
+                yield self._place(name) / "_transactions" / transaction
+
+    def _sync(self, files: list[Path]) -> None:
+        sync_files(files)
+        new = {folder for path in files for folder in path.parents} - self._folders
+        for folder in new:  # the folder of the deletions may have been made just now
+            if self._folder in (folder, *folder.parents):
+                sync_folder(folder.parent)
+        self._folders |= new
+
+    def _place(self, name: str) -> Path:
+        assert self._folder is not None
+        return self._folder / f"{name}.lance"
+
+
+def manifest_path(table: Path, version: int) -> Path:
+    """The manifest of a version: Lance counts down, so that a listing begins with the newest."""
+    return table / "_versions" / f"{_LARGEST - version:020}.manifest"
+
+
+def transaction_of(manifest: bytes) -> str | None:
+    """The name of the transaction's file that a manifest records; None if it has none."""
+    found = _TRANSACTION.findall(manifest)
+    return found[-1].decode() if found else None
+
+
+def _referenced(table: Path, dataset: lance.LanceDataset) -> Iterator[Path]:
+    yield from _files_of(table, (fragment.metadata for fragment in dataset.get_fragments()))
+    for index in dataset.describe_indices():
+        for segment in index.segments:
+            folder = table / "_indices" / str(segment.uuid)
+            yield from folder.iterdir() if folder.is_dir() else ()
+
+
+def _files_of(table: Path, fragments: Iterable[Any]) -> Iterator[Path]:
+    for fragment in fragments:
+        yield from (table / "data" / file.path for file in fragment.files)
+        if fragment.deletion_file is not None:
+            yield table / fragment.deletion_file.path(fragment.id)
