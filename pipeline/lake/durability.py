@@ -34,7 +34,7 @@ class Durability:
             self._sync([path for name, some in staged for path in _files_of(self._place(name), some)])
 
     def sync(self, tables: Iterable[tuple[str, lance.LanceDataset]]) -> None:
-        """Syncs what each table's version at hand refers to and has not been synced before.
+        """Syncs what the given version of each table refers to and has not been synced before.
 
         tables: names with their newest versions.
         """

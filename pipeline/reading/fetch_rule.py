@@ -1,4 +1,4 @@
-"""Which addresses may be fetched, and how much from them: by whom they were named, and where they lead."""
+"""Which addresses may be fetched, and how much from them: that depends on who named them, and where they lead."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class DownloadConfig:
 
 @dataclass(frozen=True, slots=True)
 class FetchRule:
-    """Which hosts and buckets may be asked for a source.
+    """Which hosts and buckets may be contacted for a source.
 
     of_lake: a lake names the source, not the user. A lake may be somebody else's, and may name any address, also one
         that only this machine reaches; then only what `allowed` names is asked, redirections included.

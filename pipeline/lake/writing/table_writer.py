@@ -1,7 +1,7 @@
 """Writes to the lake's tables: appends are counted, all other writes may be repeated, and each is durable.
 
 The files of a change are synced before Lance's manifest names them, and the manifest before a method returns. A power
-cut therefore leaves at most a newest manifest that is torn, of a change that nobody was told had happened.
+cut therefore leaves at most a newest manifest that is torn, of a change that nothing has confirmed.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
