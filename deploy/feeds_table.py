@@ -74,8 +74,17 @@ def _lines_above(status: FollowStatus, *, gone: str | None) -> list[Text]:
     lines = [] if gone is None else [Text(gone, style="bold red")]
     rate = sum(feed.frames_per_s for feed in status.feeds)
     lines.append(Text(f"{len(status.feeds)} feeds, {rate:,.0f} frames/s: ").append_text(_states(status.feeds)))
+    return lines + troubles(status)
+
+
+def troubles(status: FollowStatus) -> list[Text]:
+    """What is wrong with the follower itself: its list of feeds, and threads that died."""
+    lines = []
     if status.list_error is not None:
         lines.append(Text(f"the list of feeds stays as it was: {_one_line(status.list_error)}", style="yellow"))
+    for thread in status.dead:
+        died = f"the thread {thread.name} died and is {thread.state}: {_one_line(thread.error or '')}"
+        lines.append(Text(died, style="bold red"))
     return lines
 
 

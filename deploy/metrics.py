@@ -1,17 +1,21 @@
 """The metrics that Prometheus reads from a follower: its status, and how soon keyframes can be found."""
 
+import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Self
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, start_http_server
+from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import ThreadingWSGIServer
 from prometheus_client.registry import Collector
 
 from pipeline.live.feeds.feed_status import FEED_STATES, FeedStatus
 from pipeline.live.status.follow_status import FindableStatus, FollowStatus, SinkStatus
 from pipeline.live.status.search_latency import BUCKETS_S
+from pipeline.runtime.threads import SupervisedThread, ThreadStatus
 from schemas.errors import InvalidValueError
 
 LOOPBACK = "127.0.0.1"
@@ -47,13 +51,23 @@ def serve_metrics(port: int, latest: Callable[[], FollowStatus | None], *, host:
 
 
 class MetricsServer:
-    """Listens on `port` until it is closed; a context manager."""
+    """Listens on `port` until it is closed; a context manager. Its thread is started again when it dies."""
 
     def __init__(self, port: int, registry: CollectorRegistry, *, host: str) -> None:
-        self._server, self._thread = start_http_server(port, addr=host, registry=registry)
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        kind = type("Server", (ThreadingWSGIServer,), {"address_family": family})
+        self._server: WSGIServer = make_server(
+            str(address[0]), port, make_wsgi_app(registry), kind, handler_class=_Handler
+        )
         self.port = int(self._server.server_port)
+        self._thread = SupervisedThread("metrics", self._server.serve_forever)
+
+    @property
+    def thread(self) -> ThreadStatus:
+        return self._thread.status()
 
     def close(self) -> None:
+        self._thread.end()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -63,6 +77,12 @@ class MetricsServer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class _Handler(WSGIRequestHandler):
+    """Logs no request."""
+
+    def log_message(self, *_: object) -> None: ...
 
 
 class FollowCollector(Collector):
@@ -89,6 +109,7 @@ class FollowCollector(Collector):
         yield from _gauges(status)
         yield from _sink(status.sink)
         yield from _upkeep(status)
+        yield from _threads(status)
         yield _findable(status.findable)
 
     def describe(self) -> list[Metric]:
@@ -169,6 +190,21 @@ def _upkeep(status: FollowStatus) -> Iterator[Metric]:
             family.add_metric([each.feed, each.reason], each.recordings if name == "recordings" else each.bytes)
         yield family
     yield _gauge("upkeep_clock_ahead_seconds", "How far the clock jumped ahead, or back.", status.clock_ahead_s or 0.0)
+
+
+def _threads(status: FollowStatus) -> Iterator[Metric]:
+    running = GaugeMetricFamily(
+        "regionlake_thread_running",
+        "Whether a thread of the follower runs, and not waits to be restarted.",
+        labels=["thread"],
+    )
+    restarts = CounterMetricFamily(
+        "regionlake_thread_restarts", "Number of times that a thread died and was started again.", labels=["thread"]
+    )
+    for thread in status.threads:
+        running.add_metric([thread.name], float(thread.state == "running"))
+        restarts.add_metric([thread.name], thread.restarts)
+    yield from (running, restarts)
 
 
 def _findable(findable: FindableStatus) -> Metric:

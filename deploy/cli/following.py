@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pipeline.live.feeds.feed_list import FeedEntry
     from pipeline.live.status.follow_status import FollowStatus
     from pipeline.plan.plan import Plan
+    from pipeline.runtime.threads import ThreadStatus
 
 
 def follow(
@@ -73,7 +74,7 @@ def follow(
                 lines(f"the list of followed feeds cannot be written to {folder.path}: {error.strerror or error}")
         return entries
 
-    listed()  # raises for an unreadable file before anything is opened
+    first = listed()  # raises for an unreadable file before anything is opened
     lines = Throttle()
     latest: FollowStatus | None = None
     if "REGIONLAKE_LOG" not in os.environ:
@@ -83,17 +84,31 @@ def follow(
     def on_status(status: "FollowStatus") -> None:
         nonlocal latest
         latest = status
-        lines(status_line(status))
+        line = status_line(status)
         try:
             state.write_status(status)
         except OSError as error:  # a full disk must not end a follower, which waits until there is room again
-            lines(f"the status cannot be written to {state.status}: {error.strerror or error}")
+            line = f"the status cannot be written to {state.status}: {error.strerror or error}"
+        with suppress(OSError):  # the terminal is gone
+            lines(line)
 
-    metrics = nullcontext() if metrics_port is None else serve_metrics(metrics_port, lambda: latest, host=metrics_host)
+    metrics = None if metrics_port is None else serve_metrics(metrics_port, lambda: latest, host=metrics_host)
+
+    def other_threads() -> "tuple[ThreadStatus, ...]":
+        return () if metrics is None else (metrics.thread,)
+
     ending = "ending: the frames received so far are being committed"
-    with results_only(), metrics, ended_by_signal(ending) as ended, _engine(engine, lake, plan, upkeep) as running:
-        typer.echo(f"following {len(listed())} feeds into {lake}; Ctrl-C ends it", err=True)
-        status = Follower(running, plan, listed_and_noted, state=state, on_status=on_status).run(ended.is_set)
+    with (
+        results_only(),
+        metrics or nullcontext(),
+        ended_by_signal(ending) as ended,
+        _engine(engine, lake, plan, upkeep) as running,
+    ):
+        typer.echo(f"following {len(first)} feeds into {lake}; Ctrl-C ends it", err=True)
+        follower = Follower(
+            running, plan, listed_and_noted, state=state, on_status=on_status, other_threads=other_threads
+        )
+        status = follower.run(ended.is_set)
     if as_json:
         print_json(follow_json(status))
     else:
@@ -142,6 +157,7 @@ def status_line(status: "FollowStatus") -> str:
     troubles = [f"{feed.name}: {feed.last_error}" for feed in status.feeds if feed.state != "live" and feed.last_error]
     if status.sink.error:
         troubles.append(f"the lake is out of reach, {status.sink.spooled} batches wait on disk: {status.sink.error}")
+    troubles += [f"the thread {thread.name} died and is {thread.state}: {thread.error}" for thread in status.dead]
     if status.list_error:
         troubles.append(status.list_error)
     troubles += map(held_note, status.held)

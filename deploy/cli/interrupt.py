@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 _SAME_S = 1.0  # a signal that reaches both a process and its group counts once
@@ -59,7 +59,8 @@ def ended_by_signal(message: str) -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         ended.set()
         first_s = time.monotonic()
-        print(message, file=sys.stderr, flush=True)
+        with suppress(Exception):  # a terminal that is gone, or a print that this signal interrupted, ends nothing
+            print(message, file=sys.stderr, flush=True)
 
     for number in before:
         signal.signal(number, end)

@@ -1,40 +1,42 @@
 """Follows feeds until it is stopped: their keyframes go to the models in turn, and into the lake within seconds."""
 
 import os
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 
 from pipeline.lake.upkeep.upkeep_folder import LastPass, UpkeepFolder
-from pipeline.live.account.losses import Lost
-from pipeline.live.account.pending_ends import PendingEnds
 from pipeline.live.commits.batch import Batch
 from pipeline.live.commits.first_release import set_aside_pickles
 from pipeline.live.commits.in_flight import InFlight
-from pipeline.live.commits.row_batcher import RowBatcher
 from pipeline.live.commits.sink import Sink
 from pipeline.live.commits.spool import Spool
-from pipeline.live.engines.live_engine import LiveEngine, Worked
+from pipeline.live.dispatcher import Dispatcher
+from pipeline.live.engines.live_engine import LiveEngine
 from pipeline.live.feeds.feed_roster import FeedRoster, ListFeeds
 from pipeline.live.feeds.feed_starter import FeedStarter
-from pipeline.live.scheduler import KeyframeScheduler
 from pipeline.live.status.follow_status import FollowStatus
 from pipeline.live.status.search_latency import SearchLatency
 from pipeline.live.status.state_folder import StateFolder
 from pipeline.live.status.status_log import StatusLog
 from pipeline.plan.plan import Plan
-from pipeline.runtime.threads import REAL_THREADS, Threads
+from pipeline.runtime.threads import REAL_THREADS, SupervisedThread, Threads, ThreadStatus
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 
-_STEP_S = 0.02
+_LOOK_S = 0.02
 _STATUS_S = 1.0
 _LIST_S = 1.0
-_HELD_BYTES = 256 * 2**20  # rows held in memory while the lake and the spool are out of reach; beyond, frames are shed
+_FIRST_S = 5.0
 
 
 class Follower:
     """Follows the feeds that `list_feeds` returns; it is called every second, so feeds can be added and removed.
 
-    on_commit: called with each batch that was committed. on_status: called about once a second.
+    on_commit: called with each batch that was committed, in the sink's thread. on_status: called about once a second,
+        in a thread that may wait for a disk. other_threads: returns those that the status is to show besides.
+    The thread of `run` does no work but to look after the others: those of the list of feeds, the dispatcher and the
+    status are its own, the sink, the model and each feed have one each. Whichever dies is started again, and the status
+    shows it until it runs.
     """
 
     def __init__(
@@ -46,51 +48,47 @@ class Follower:
         state: StateFolder,
         on_commit: Callable[[Batch], None] = lambda _: None,
         on_status: Callable[[FollowStatus], None] = lambda _: None,
+        other_threads: Callable[[], tuple[ThreadStatus, ...]] = tuple,
         time: TimeSource = REAL_TIME,
         threads: Threads = REAL_THREADS,
     ) -> None:
         self._engine = engine
         self._on_commit = on_commit
         self._on_status = on_status
+        self._other_threads = other_threads
         self._time = time
+        self._thread_maker = threads
         self._started = time.utc()
         self._log = StatusLog()
         self._latency = SearchLatency(time=time)
-        self._folders: Mapping[str, str] = {}  # of the roster; the sink may commit before there is one
         set_aside_pickles(state)
         self._in_flight = InFlight(state.in_flight)
         self._last_pass = LastPass(UpkeepFolder(state.path))
         self._sink = Sink(engine.writer, Spool(state.spool), on_commit=self._committed, time=time, threads=threads)
-        self._ends = PendingEnds()
-        self._batcher = RowBatcher(plan.hash, commit_s=plan.live.commit_s, time=time)
-        self._scheduler = KeyframeScheduler(
-            most=plan.live.group_keyframes, group_s=plan.live.group_s, on_ending=self._ends.add
-        )
         self._roster = FeedRoster(
             list_feeds,
             FeedStarter(engine, plan, self._sink, time=time, threads=threads),
-            on_removed=self._scheduler.forget,
+            on_removed=lambda name: self._dispatcher.forget(name),
             started=self._started,
         )
+        self._dispatcher = Dispatcher(engine, self._sink, self._roster, plan.live, plan_hash=plan.hash, time=time)
+        self._news = threading.Condition()
+        self._ending = self._listed = False
+        self._threads: tuple[SupervisedThread, ...] = ()
 
     def run(self, stop: Callable[[], bool]) -> FollowStatus:
         """Runs until `stop()` is true, which is checked about fifty times a second; then commits what was received."""
         self._close_earlier()
-        listed_s = reported_s = -1e9
+        listing = self._start("list of feeds", self._list)
+        dispatching = self._start("dispatcher", self._dispatcher.run)
+        reporting = self._start("status", self._report_often)
+        self._threads = (listing, dispatching, reporting)
         try:
             while not stop():
-                now_s = self._time.monotonic_s()
-                if now_s - listed_s >= _LIST_S:
-                    self._roster.update()
-                    self._folders = self._roster.folders
-                    listed_s = now_s
-                self._step()
-                if now_s - reported_s >= _STATUS_S:
-                    self._report()
-                    reported_s = now_s
-                self._time.sleep(_STEP_S)
+                self._look_after_threads()
+                self._time.sleep(_LOOK_S)
         finally:
-            self._finish()
+            self._finish(listing, dispatching, reporting)
         return self._report()
 
     def status(self) -> FollowStatus:
@@ -105,7 +103,49 @@ class Follower:
             findable=self._latency.status(),
             held=() if upkeep is None else tuple(replace(each, ids=()) for each in upkeep.held),
             clock_ahead_s=None if upkeep is None else upkeep.clock_ahead_s,
+            threads=(*self._look_after_threads(), *self._engine.threads, *self._other_threads()),
         )
+
+    def _committed(self, batch: Batch) -> None:
+        """Records a commit; the sink calls it in its own thread."""
+        self._in_flight.settle(batch)
+        self._latency.add(batch, folders=self._roster.folders)
+        self._on_commit(batch)
+
+    def _close_earlier(self) -> None:
+        """Completes the recordings that an earlier follower left open, after its batches that wait on disk."""
+        left = self._engine.writer.open_recordings([each.source for each in self._in_flight.earlier])
+        batch = self._in_flight.close_earlier(left, self._sink.spooled_before)
+        if batch:
+            self._sink.put(batch)
+
+    # -- the threads -----------------------------------------------------------------------------
+
+    def _start(self, name: str, run: Callable[[], None]) -> SupervisedThread:
+        return SupervisedThread(name, run, time=self._time, threads=self._thread_maker)
+
+    def _look_after_threads(self) -> tuple[ThreadStatus, ...]:
+        """The states of the threads; those that died so that they could not start themselves again are started."""
+        return (*(thread.status() for thread in self._threads), self._sink.thread)
+
+    def _list(self) -> None:
+        while not self._ending:
+            self._roster.update()
+            with self._news:
+                self._listed = True
+                self._news.notify_all()
+            self._wait(_LIST_S)
+
+    def _report_often(self) -> None:
+        with self._news:  # the first status has feeds, unless one of them waits for the lake
+            self._time.wait_for(self._news, lambda: self._listed or self._ending, _FIRST_S)
+        while not self._ending:
+            self._report()
+            self._wait(_STATUS_S)
+
+    def _wait(self, seconds: float) -> None:
+        with self._news:
+            self._time.wait_for(self._news, lambda: self._ending, seconds)
 
     def _report(self) -> FollowStatus:
         status = self.status()
@@ -115,74 +155,16 @@ class Follower:
         self._in_flight.write()
         return status
 
-    def _committed(self, batch: Batch) -> None:
-        """Records a commit; the sink calls it in its own thread."""
-        self._in_flight.settle(batch)
-        self._latency.add(batch, folders=self._folders)
-        self._on_commit(batch)
-
-    def _close_earlier(self) -> None:
-        """Completes the recordings that an earlier follower left open, after its batches that wait on disk."""
-        left = self._engine.writer.open_recordings([each.source for each in self._in_flight.earlier])
-        self._put(self._in_flight.close_earlier(left, self._sink.spooled_before))
-
-    # -- a step ----------------------------------------------------------------------------------
-
-    def _step(self) -> None:
-        for done in self._engine.worked():
-            self._take(done)
-        if self._sink.status().bytes < _HELD_BYTES:
-            self._hand_out()
-        self._close_recordings()
-        self._roster.dismiss_ended()
-        if self._batcher.due:
-            self._put(self._batcher.take())
-
-    def _take(self, done: Worked) -> None:
-        """Takes over the result of a model."""
-        self._scheduler.learn_rate(sum(len(packet.keyframes) for packet in done.packets), done.seconds)
-        self._ends.returned(done.packets)
-        if done.rows is None:
-            for packet in done.packets:
-                self._ends.add(Lost(packet.head.segment, packet.head.frames_decoded, done.error))
-        for rows in done.rows or ():
-            lost = self._batcher.add(rows)
-            if lost is not None:
-                self._ends.add(lost)
-
-    def _hand_out(self) -> None:
-        """Gives waiting packets to idle models, those of feeds first: files can wait."""
-        feeds, files = self._roster.handles(folders=False), self._roster.handles(folders=True)
-        while self._engine.idle_models:
-            now_s = self._time.monotonic_s()
-            group = self._scheduler.group(feeds, now_s=now_s) or self._scheduler.group(files, now_s=now_s)
-            if not group:
-                return
-            self._ends.handed_out(group)
-            self._engine.work(group)
-
-    def _close_recordings(self) -> None:
-        endings = self._ends.take()
-        if endings:
-            self._put(self._batcher.take())  # a recording ends after its rows
-            self._put(Batch.of(endings))
-
-    def _put(self, batch: Batch) -> None:
-        if batch:
-            self._sink.put(batch)
-
-    # -- the end ---------------------------------------------------------------------------------
-
-    def _finish(self) -> None:
-        self._roster.stop()
-        while self._open():
-            self._step()
-            self._time.sleep(_STEP_S)
-        self._put(self._batcher.take())
+    def _finish(self, listing: SupervisedThread, dispatching: SupervisedThread, reporting: SupervisedThread) -> None:
+        self._roster.stop()  # also those that are still being started
+        self._dispatcher.end()
+        dispatching.end()
+        dispatching.join()
+        self._dispatcher.flush()
         self._sink.close()
-
-    def _open(self) -> bool:
-        """Whether anything that was received has not reached the sink yet."""
-        if self._sink.status().bytes >= _HELD_BYTES:
-            return False  # the models get no more packets then: it would never end
-        return bool(self._ends) or not self._roster.ended
+        with self._news:
+            self._ending = True
+            self._news.notify_all()
+        for thread in (listing, reporting):
+            thread.end()
+            thread.join()

@@ -60,7 +60,12 @@ class KeyframeScheduler:
             if not waiting:
                 break
             name = self._share.next(waiting, now_s=now_s)
-            item = waiting[name].poll()
+            try:
+                item = waiting[name].poll()
+            except Exception:
+                if group:
+                    break  # what was polled goes to the models first; the next call raises
+                raise
             if isinstance(item, FramePacket):
                 keyframes += len(item.keyframes)
                 self._share.give(name, max(_EMPTY_KEYFRAMES, len(item.keyframes)), now_s=now_s)

@@ -106,7 +106,7 @@ def _print_feeds(recorded: "Sequence[RecordedFeed]", followed: "FollowStatus | N
     from rich.text import Text
 
     from deploy.cli.feeds_view import gone_text
-    from deploy.feeds_table import state_text
+    from deploy.feeds_table import state_text, troubles
 
     out, now = console(), datetime.now(UTC)
     in_lake = {feed.name: feed for feed in recorded}
@@ -136,6 +136,8 @@ def _print_feeds(recorded: "Sequence[RecordedFeed]", followed: "FollowStatus | N
         out.print(
             f"followed by process {followed.pid}, which reported {lasted((now - followed.at).total_seconds())} ago"
         )
+        for trouble in troubles(followed):
+            out.print(trouble, soft_wrap=True)
     for each in recorded:
         for why, frames in each.lost.items():
             lost = f"{frames:,}" if frames else "some"

@@ -25,7 +25,7 @@ class PendingEnds:
         for packet in packets:
             name = packet.head.segment.source.id
             self._at_models[name] -= 1
-            if not self._at_models[name]:
+            if self._at_models[name] <= 0:
                 del self._at_models[name]
 
     def add(self, ending: Ending) -> None:

@@ -11,6 +11,7 @@ from pipeline.live.commits.sink import LiveWriter
 from pipeline.live.feeds.feed_buffer import FeedItem
 from pipeline.live.feeds.feed_child import FollowRequest
 from pipeline.live.feeds.feed_status import FeedStatus
+from pipeline.runtime.threads import ThreadStatus
 
 
 class FeedHandle(Protocol):
@@ -78,6 +79,11 @@ class LiveEngine(Protocol):
 
     def worked(self) -> list[Worked]:
         """The groups that were finished since the last call."""
+        ...
+
+    @property
+    def threads(self) -> tuple[ThreadStatus, ...]:
+        """The threads or actors of the models."""
         ...
 
     def __enter__(self) -> Self: ...

@@ -1,18 +1,18 @@
 """Feeds as threads of this process, each with a child that decodes, and one model."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
-from pipeline.ingest.packets import FramePacket, RowPacket
+from pipeline.ingest.packets import FramePacket
 from pipeline.ingest.stages import EmbedStage, ProposeStage
 from pipeline.live.commits.sink import LiveWriter
 from pipeline.live.engines.live_engine import Worked
+from pipeline.live.engines.model_thread import ModelThread
 from pipeline.live.feeds.feed import Feed
 from pipeline.live.feeds.feed_child import FollowRequest
 from pipeline.plan.plan import Plan
-from pipeline.runtime.threads import REAL_THREADS, Threads
+from pipeline.runtime.threads import REAL_THREADS, Threads, ThreadStatus
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 
 
@@ -32,8 +32,7 @@ class LocalLiveEngine:
         self._propose = ProposeStage(plan)
         self._embed = EmbedStage(plan)
         self.writer = make_writer()  # holds the lake's lock: after all that may be refused
-        self._thread = ThreadPoolExecutor(1, "model")
-        self._running: tuple[tuple[FramePacket, ...], float, Future[list[RowPacket]]] | None = None
+        self._model = ModelThread(lambda group: self._embed(self._propose(group)), time=time, threads=threads)
 
     def feed(self, name: str, request: FollowRequest) -> Feed:
         feed = Feed(name, request, time=self._time, threads=self._threads)
@@ -42,27 +41,24 @@ class LocalLiveEngine:
 
     @property
     def idle_models(self) -> int:
-        return int(self._running is None)
+        return int(self._model.idle)
 
     def work(self, packets: Sequence[FramePacket]) -> None:
-        group = tuple(packets)
-        future = self._thread.submit(lambda: self._embed(self._propose(group)))
-        self._running = group, self._time.monotonic_s(), future
+        self._model.work(packets)
 
     def worked(self) -> list[Worked]:
-        if self._running is None or not self._running[2].done():
-            return []
-        (group, began_s, future), self._running = self._running, None
-        seconds, error = self._time.monotonic_s() - began_s, future.exception()
-        if error is not None:
-            return [Worked(group, seconds, None, f"the model failed: {type(error).__name__}: {error}")]
-        return [Worked(group, seconds, tuple(future.result()))]
+        worked = self._model.worked()
+        return [] if worked is None else [worked]
+
+    @property
+    def threads(self) -> tuple[ThreadStatus, ...]:
+        return (self._model.thread,)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._thread.shutdown()
+        self._model.close()
         self._propose.close()
         self._embed.close()
         self.writer.close()

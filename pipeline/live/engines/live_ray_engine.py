@@ -13,11 +13,13 @@ from pipeline.ingest.stages import EmbedStage, ProposeStage
 from pipeline.live.account.losses import Lost, Received, RecordingEnded, close_recording
 from pipeline.live.commits.sink import LiveWriter
 from pipeline.live.engines.live_engine import Worked
+from pipeline.live.engines.supervised_actor import SupervisedActor
 from pipeline.live.feeds.feed import Feed
 from pipeline.live.feeds.feed_buffer import FeedItem
 from pipeline.live.feeds.feed_child import FollowRequest
 from pipeline.live.feeds.feed_status import FeedStatus
 from pipeline.plan.plan import Plan
+from pipeline.runtime.threads import ThreadStatus
 from pipeline.runtime.time_source import REAL_TIME
 from schemas.clock import Span
 from schemas.sources import Segment
@@ -28,7 +30,8 @@ _State = tuple[bool, FeedStatus, tuple[Received, ...], bool]  # the state of a f
 
 
 class RayLiveEngine:
-    """An engine on the running cluster, or on one started here. Every actor that dies is started again."""
+    """An engine on the running cluster, or on one started here. Every actor that dies is started again: models by Ray,
+    and by this engine where Ray gives up; feeds by RemoteFeed."""
 
     def __init__(self, plan: Plan, make_writer: Callable[..., LiveWriter], *, on_this_node: bool) -> None:
         """make_writer, on_this_node: see RayCluster."""
@@ -42,35 +45,47 @@ class RayLiveEngine:
             "max_task_retries": -1,  # rows of the same frames are the same
         }
         actor = ray.remote(_ModelActor).options(**options)
-        self._idle: list[Any] = [actor.remote(plan) for _ in range(sizes.embedders)]
-        self._running: dict[Any, tuple[Any, tuple[FramePacket, ...], float]] = {}  # by reference
+        self._idle = [SupervisedActor(f"model {n + 1}", lambda: actor.remote(plan)) for n in range(sizes.embedders)]
+        self._models = tuple(self._idle)
+        self._running: dict[Any, tuple[SupervisedActor, tuple[FramePacket, ...], float]] = {}  # by reference
 
     def feed(self, name: str, request: FollowRequest) -> "RemoteFeed":
         return RemoteFeed(name, request)
 
     @property
     def idle_models(self) -> int:
-        return len(self._idle)
+        return sum(model.actor() is not None for model in self._idle)
 
     def work(self, packets: Sequence[FramePacket]) -> None:
-        actor = self._idle.pop()
-        self._running[actor.work.remote(tuple(packets))] = actor, tuple(packets), REAL_TIME.monotonic_s()
+        model = next(model for model in self._idle if model.actor() is not None)
+        answer = model.actor().work.remote(tuple(packets))
+        self._running[answer] = model, tuple(packets), REAL_TIME.monotonic_s()
+        self._idle.remove(model)
 
     def worked(self) -> list[Worked]:
         if not self._running:
             return []
         ready, _ = ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
-        finished = []
-        for answer in ready:
-            actor, packets, began_s = self._running.pop(answer)
-            seconds = REAL_TIME.monotonic_s() - began_s
-            self._idle.append(actor)
-            try:
-                finished.append(Worked(packets, seconds, tuple(ray.get(answer))))
-            except ray.exceptions.RayError as error:
-                reason = str(error).strip().splitlines()[-1]
-                finished.append(Worked(packets, seconds, None, f"the model failed: {reason}"))
-        return finished
+        return [self._finish(answer) for answer in ready]
+
+    def _finish(self, answer: Any) -> Worked:
+        model, packets, began_s = self._running[answer]
+        rows, error = None, ""
+        try:
+            rows = tuple(ray.get(answer))
+        except ray.exceptions.RayActorError as died:  # for good: Ray starts others again by itself
+            model.died(died)
+            error = str(died).strip().splitlines()[-1]
+        except Exception as failed:
+            error = str(failed).strip().splitlines()[-1] if str(failed).strip() else type(failed).__name__
+        del self._running[answer]
+        self._idle.append(model)
+        seconds = REAL_TIME.monotonic_s() - began_s
+        return Worked(packets, seconds, rows, f"the model failed: {error}" if error else "")
+
+    @property
+    def threads(self) -> tuple[ThreadStatus, ...]:
+        return tuple(model.status for model in self._models)
 
     def __enter__(self) -> Self:
         return self
@@ -82,15 +97,14 @@ class RayLiveEngine:
 class RemoteFeed:
     """A Feed in an actor, of which one call at a time asks whether an item waits there.
 
-    Frames that an actor had received when it died, and that were not polled, are counted as lost, and its recording is
-    ended; the counts of the next actor, which begin at 0, are added.
+    An actor that dies, or of which a call fails, is ended, and another is made after a pause. Frames that it had
+    received and that were not polled are counted as lost, and its recording is ended; the counts of the next actor,
+    which begin at 0, are added.
     """
 
     def __init__(self, name: str, request: FollowRequest) -> None:
         self.name = name
         self._request = request
-        options = {"num_cpus": 0, "max_restarts": -1, "max_concurrency": 3}
-        self._actor: Any = ray.remote(_FeedActor).options(**options).remote(name, request)
         self._wait_call: Any = None
         self._status = FeedStatus(name, request.uri, "connecting", REAL_TIME.utc())
         self._before = self._status  # counts of the actors before this one
@@ -98,35 +112,53 @@ class RemoteFeed:
         # of each current recording, by id: frames polled, and up to which PTS
         self._polled: dict[str, tuple[int, int]] = {}
         self._left: list[FeedItem] = []
-        self._paused = self._stopping = False
+        self._paused = self._stopping = self._ended = False
         self._waits = False  # whether an item waits in the actor
-        self.ended = False
+        self._actor = SupervisedActor(f"feed {name}", self._make, pauses=request.live.backoff)
+
+    def _make(self) -> Any:
+        options = {"num_cpus": 0, "max_restarts": 0, "max_concurrency": 3}
+        actor: Any = ray.remote(_FeedActor).options(**options).remote(self.name, self._request)
+        if self._paused:
+            actor.pause.remote()
+        return actor
+
+    @property
+    def ended(self) -> bool:
+        return self._ended and not self._left
 
     @property
     def ready(self) -> bool:
         if self._left:
             return True
-        if self.ended or self._waits:
+        if self._ended or self._waits:
             return self._waits
         if self._wait_call is None:
-            self._wait_call = self._actor.wait.remote(_WAIT_S)
+            actor = self._actor.actor()
+            if actor is None:
+                return False
+            self._wait_call = actor.wait.remote(_WAIT_S)
         answered, _ = ray.wait([self._wait_call], timeout=0)
         if answered:
             self._wait_call = None
             try:
-                self._note(*ray.get(answered[0]))
-            except ray.exceptions.RayError:
-                self._died()
+                state = ray.get(answered[0])
+            except Exception as error:
+                self._died(error)
+            else:
+                self._note(*state)
         return self._waits or bool(self._left)
 
     def poll(self) -> FeedItem | None:
         if self._left:
             return self._left.pop(0)
+        if self._actor.current is None:
+            return None
         item: FeedItem | None
         try:
-            item, *state = ray.get(self._actor.poll.remote())
-        except ray.exceptions.RayError:
-            self._died()
+            item, *state = ray.get(self._actor.current.poll.remote())
+        except Exception as error:
+            self._died(error)
             return None
         self._note(*state)
         if isinstance(item, RecordingEnded):
@@ -142,30 +174,37 @@ class RemoteFeed:
         self._polled[segment.source.id] = before + frames, segment.span.stop
 
     def _note(self, waits: bool, status: FeedStatus, received: tuple[Received, ...], ended: bool) -> None:
-        self._waits, self._status, self._received, self.ended = waits, status.after(self._before), received, ended
+        self._waits, self._status, self._received, self._ended = waits, status.after(self._before), received, ended
         if ended:
-            ray.kill(self._actor)
+            self._actor.end()
 
     def status(self) -> FeedStatus:
-        return self._status
+        return self._status.of_thread(self._actor.status, what=FEED_DIED)
 
     def received(self) -> tuple[Received, ...]:
         return self._received
 
     def pause(self) -> None:
         self._paused = True
-        self._actor.pause.remote()
+        if self._actor.current is not None:
+            self._actor.current.pause.remote()
 
     def resume(self) -> None:
         self._paused = False
-        self._actor.resume.remote()
+        if self._actor.current is not None:
+            self._actor.current.resume.remote()
 
     def stop(self) -> None:
         self._stopping = True
-        self._actor.stop.remote()
+        if self._actor.current is None:
+            self._ended = True
+            self._actor.end()
+        else:
+            self._actor.current.stop.remote()
 
-    def _died(self) -> None:
-        self._waits = False
+    def _died(self, error: BaseException) -> None:
+        self._waits, self._wait_call = False, None
+        self._actor.died(error)
         self._before = self._status = self._status.broken_off(FEED_DIED)
         for each in self._received:
             start = each.source.span.start
@@ -177,10 +216,8 @@ class RemoteFeed:
         self._received = ()
         self._polled.clear()
         if self._stopping:
-            self.ended = True
-            ray.kill(self._actor)
-        elif self._paused:
-            self._actor.pause.remote()
+            self._ended = True
+            self._actor.end()
 
 
 class _FeedActor:

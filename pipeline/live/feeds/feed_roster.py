@@ -1,5 +1,7 @@
 """Keeps the feeds that are followed in step with a list: starts, pauses, resumes and stops them."""
 
+import logging
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,9 +12,11 @@ from pipeline.live.engines.live_engine import FeedHandle
 from pipeline.live.feeds.feed_list import FeedEntry
 from pipeline.live.feeds.feed_starter import FeedStarter
 from pipeline.live.feeds.feed_status import FeedStatus
+from pipeline.runtime.threads import described
 from schemas.errors import LakeError, PlanError
 from schemas.file_names import path_of_uri
 
+_log = logging.getLogger(__name__)
 ListFeeds = Callable[[], Mapping[str, FeedEntry]]
 
 
@@ -34,6 +38,7 @@ class FeedRoster:
     a later feed of the same name continues its counts.
     list_error: why the list could not be read; the feeds of the last list are kept. folders: absolute path → name of
     each feed that is a folder of files; replaced and never changed, because other threads read it.
+    Thread-safe. `update` may wait for the file of feeds and for the lake, and keeps nobody else waiting.
     """
 
     def __init__(
@@ -43,6 +48,8 @@ class FeedRoster:
         self._starter = starter
         self._on_removed = on_removed
         self._started = started
+        self._lock = threading.RLock()
+        self._stopped = False
         self._feeds: dict[str, _Followed] = {}
         self._leaving: list[_Followed] = []
         self._counted: dict[str, FeedStatus] = {}  # the counts of removed feeds, by name
@@ -50,11 +57,11 @@ class FeedRoster:
         self.folders: Mapping[str, str] = {}
 
     def update(self) -> None:
-        """Follows the current list."""
+        """Follows the current list. What raises leaves the feeds as they are, and is in `list_error`."""
         try:
             listed = self._list_feeds()
-        except PlanError as error:  # somebody is editing it
-            self.list_error = str(error)
+        except Exception as error:  # somebody is editing it; whatever is wrong with it, feeds continue
+            self.list_error = str(error) if isinstance(error, PlanError) else described(error)
             return
         self.list_error = None
         for name in set(self._feeds) - set(listed):
@@ -69,23 +76,28 @@ class FeedRoster:
 
     def handles(self, *, folders: bool) -> list[FeedHandle]:
         """The feeds that are followed or were removed and not ended yet: folders of files, or all others."""
-        followed = (*self._feeds.values(), *self._leaving)
+        with self._lock:
+            followed = (*self._feeds.values(), *self._leaving)
         return [each.handle for each in followed if each.handle is not None and each.entry.is_folder == folders]
 
     def dismiss_ended(self) -> None:
         """Forgets removed feeds that have ended, and keeps their counts."""
-        for followed in [each for each in self._leaving if each.handle is None or each.handle.ended]:
-            self._leaving.remove(followed)
-            status = followed.status()
-            if status is not None:
-                before = self._counted.get(status.name)
-                self._counted[status.name] = status if before is None else status.after(before)
+        with self._lock:
+            leaving = [each for each in self._leaving if each.handle is None or each.handle.ended]
+            for followed in leaving:
+                self._leaving.remove(followed)
+                status = followed.status()
+                if status is not None:
+                    before = self._counted.get(status.name)
+                    self._counted[status.name] = status if before is None else status.after(before)
 
     def stop(self) -> None:
-        """Asks all feeds to stop; what they received can still be polled."""
-        for followed in self._feeds.values():
-            if followed.handle is not None:
-                followed.handle.stop()
+        """Asks all feeds to stop, those too that are being started; what they received can still be polled."""
+        with self._lock:
+            self._stopped = True
+            handles = [each.handle for each in self._feeds.values() if each.handle is not None]
+        for handle in handles:
+            handle.stop()
 
     @property
     def ended(self) -> bool:
@@ -94,13 +106,16 @@ class FeedRoster:
 
     def statuses(self) -> tuple[FeedStatus, ...]:
         """The status of each feed in the list, in order of names, with the counts of earlier feeds of its name."""
-        return tuple(self._status(name, followed) for name, followed in sorted(self._feeds.items()))
+        with self._lock:
+            return tuple(self._status(name, followed) for name, followed in sorted(self._feeds.items()))
 
     def received(self) -> Iterator[Received]:
         """What was received of each recording that is current, or whose end was not polled."""
-        for followed in (*self._feeds.values(), *self._leaving):
-            if followed.handle is not None:
-                yield from followed.handle.received()
+        with self._lock:
+            followed = (*self._feeds.values(), *self._leaving)
+        for each in followed:
+            if each.handle is not None:
+                yield from each.handle.received()
 
     def _follow(self, name: str, entry: FeedEntry) -> None:
         followed = self._feeds.get(name)
@@ -108,23 +123,33 @@ class FeedRoster:
             self._remove(name)
             followed = None
         if followed is None or followed.handle is None:
-            followed = self._feeds[name] = self._start(name, entry)
+            followed = self._start(name, entry)
         if followed.handle is not None and entry.paused != followed.entry.paused:
             followed.handle.pause() if entry.paused else followed.handle.resume()
         followed.entry = entry
 
     def _start(self, name: str, entry: FeedEntry) -> _Followed:
         try:
-            return _Followed(entry, self._starter.start(name, entry))
+            followed = _Followed(entry, self._starter.start(name, entry))
         except (PlanError, LakeError) as error:  # the next update tries again
-            return _Followed(entry, None, str(error))
+            followed = _Followed(entry, None, str(error))
+        except Exception as error:  # nobody foresaw it: the other feeds do not wait for this one
+            _log.exception("feed %s cannot be started, and is tried again", name, extra={"feed": name})
+            followed = _Followed(entry, None, described(error))
+        with self._lock:
+            self._feeds[name] = followed
+            if self._stopped and followed.handle is not None:
+                followed.handle.stop()
+        return followed
 
     def _remove(self, name: str) -> None:
-        followed = self._feeds.pop(name)
+        with self._lock:
+            followed = self._feeds[name]
+            if followed.handle is not None:
+                followed.handle.stop()
+                self._leaving.append(followed)
+            del self._feeds[name]
         self._on_removed(name)
-        if followed.handle is not None:
-            followed.handle.stop()
-            self._leaving.append(followed)
 
     def _status(self, name: str, followed: _Followed) -> FeedStatus:
         failed = FeedStatus(name, followed.entry.shown, "failed", self._started, last_error=followed.error)

@@ -41,11 +41,13 @@ class FeedStatus:
     restarts: dict[str, int] = field(default_factory=dict)
     last_error: str | None = None
 
-    def of_thread(self, thread: ThreadStatus) -> "FeedStatus":
-        """The status where this thread serves the feed: what a thread that does not run reported last is not true."""
+    def of_thread(self, thread: ThreadStatus, *, what: str = THREAD_DIED) -> "FeedStatus":
+        """The status where this thread serves the feed: what a thread that does not run reported last is not true.
+
+        what: the fault."""
         if thread.state not in ("backing off", "failed"):
             return self
-        return replace(self, state=thread.state, since=thread.since, last_error=f"{THREAD_DIED}: {thread.error}")
+        return replace(self, state=thread.state, since=thread.since, last_error=f"{what}: {thread.error}")
 
     def restarted(self, reason: str, error: str) -> "FeedStatus":
         """The status after a restart by that reason."""

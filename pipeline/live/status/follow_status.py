@@ -5,6 +5,7 @@ from datetime import datetime
 
 from pipeline.lake.upkeep.holds import Held
 from pipeline.live.feeds.feed_status import FeedStatus
+from pipeline.runtime.threads import ThreadStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ class FindableStatus:
 @dataclass(frozen=True, slots=True)
 class FollowStatus:
     """at, started: UTC. pid: the follower's. list_error: why the list of feeds could not be read; the feeds of the last
-    list are kept. held, clock_ahead_s: of the last pass of upkeep, see PassReport; without ids."""
+    list are kept. held, clock_ahead_s: of the last pass of upkeep, see PassReport; without ids. threads: those of the
+    follower besides those of its feeds, whose deaths show in the states of feeds."""
 
     at: datetime
     started: datetime
@@ -51,3 +53,9 @@ class FollowStatus:
     findable: FindableStatus = field(default_factory=FindableStatus)
     held: tuple[Held, ...] = ()
     clock_ahead_s: float | None = None
+    threads: tuple[ThreadStatus, ...] = ()
+
+    @property
+    def dead(self) -> tuple[ThreadStatus, ...]:
+        """The threads that do not run at the moment."""
+        return tuple(thread for thread in self.threads if thread.state in ("backing off", "failed"))
