@@ -20,6 +20,7 @@ from pipeline.live.status.search_latency import SearchLatency
 from pipeline.live.status.state_folder import StateFolder
 from pipeline.live.status.status_log import StatusLog
 from pipeline.plan.plan import Plan
+from pipeline.plan.stored_plan import StoredPlan
 from pipeline.runtime.threads import REAL_THREADS, SupervisedThread, Threads, ThreadStatus
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 
@@ -64,7 +65,8 @@ class Follower:
         set_aside_pickles(state)
         self._in_flight = InFlight(state.in_flight)
         self._last_pass = LastPass(UpkeepFolder(state.path))
-        self._sink = Sink(engine.writer, Spool(state.spool), on_commit=self._committed, time=time, threads=threads)
+        spool = Spool(state.spool, refused=state.refused, plan=StoredPlan.of(plan))
+        self._sink = Sink(engine.writer, spool, on_commit=self._committed, time=time, threads=threads)
         self._roster = FeedRoster(
             list_feeds,
             FeedStarter(engine, plan, self._sink, time=time, threads=threads),

@@ -10,6 +10,7 @@ from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.ingest.engines.engine import LakeWriter
 from pipeline.ingest.engines.remote import call
 from pipeline.lake.ledger import SourceEntry
+from pipeline.plan.stored_plan import StoredPlan
 from schemas.clock import Span
 from schemas.sources import Segment, Source
 
@@ -30,12 +31,20 @@ class ActorWriter:
         spans: list[Span] = self._ask("register", source, replace=replace)
         return spans
 
-    def commit(self, rows: Sequence[SegmentRows]) -> int:
-        new: int = self._ask("commit", rows)
+    def commit(self, rows: Sequence[SegmentRows], *, plan: StoredPlan | None = None) -> int:
+        new: int = self._ask("commit", rows, plan=plan)
         return new
 
-    def fail(self, segment: Segment, *, state: Literal["failed", "quarantined"], error: str, lost: int = 0) -> None:
-        self._ask("fail", segment, state=state, error=error, lost=lost)
+    def fail(
+        self,
+        segment: Segment,
+        *,
+        state: Literal["failed", "quarantined"],
+        error: str,
+        lost: int = 0,
+        plan: StoredPlan | None = None,
+    ) -> None:
+        self._ask("fail", segment, state=state, error=error, lost=lost, plan=plan)
 
     def quarantine(self, uri: str, *, error: str) -> None:
         self._ask("quarantine", uri, error=error)

@@ -185,7 +185,7 @@ class Committer:
         lost: int = 0,
         plan: StoredPlan | None = None,
     ) -> None:
-        """Records that a segment failed, and why. A segment that is done stays done.
+        """Records that a segment failed, and why. What is done stays done.
 
         lost: frames of a feed that had been received. The recording of a killed follower may be of another plan.
         plan: under which a source that the lake does not know was recorded, where it is not this writer's.
@@ -195,7 +195,7 @@ class Committer:
             entry = known.get(segment.source.id)
             if entry is None or entry.source is None:
                 entry = self._entry(segment.source, self.plan.hash if plan is None else plan.hash)
-            if segment.id in entry.segments and entry.segments[segment.id].state == "done":
+            if any(span.intersection(segment.span) for span in entry.settled()):
                 return
             with self._state.change():
                 self._write_registered([entry.plan])

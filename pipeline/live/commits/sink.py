@@ -5,33 +5,27 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, Generic, TypeVar
 
-from pipeline.ingest.engines.engine import LakeWriter
-from pipeline.lake.ledger import SourceEntry
+from pipeline.live.account.losses import Lost
 from pipeline.live.commits.batch import Batch
+from pipeline.live.commits.batch_commits import BatchCommits, LiveWriter, RefusedPart
+from pipeline.live.commits.failures import is_out_of_reach
 from pipeline.live.commits.spool import Spool
 from pipeline.live.status.follow_status import SinkStatus
 from pipeline.runtime.backoff import Backoff, BackoffConfig
-from pipeline.runtime.threads import REAL_THREADS, SupervisedThread, Threads, ThreadStatus
+from pipeline.runtime.threads import REAL_THREADS, SupervisedThread, Threads, ThreadStatus, described
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.errors import LakeError
-from schemas.sources import Segment, Source, feed_name
+from schemas.sources import Segment, feed_name
 
 Answer = TypeVar("Answer")
 _PAUSES = BackoffConfig(longest_s=10.0)
+_LOOK_S = 1.0
 _log = logging.getLogger(__name__)
-
-
-class LiveWriter(LakeWriter, Protocol):
-    """The committer as a follower sees it, in this process or in an actor."""
-
-    def end(self, source: Source) -> None: ...
-
-    def open_recordings(self, besides: Sequence[Source] = ()) -> list[SourceEntry]: ...
-
-    def recordings(self, feed: str) -> list[Source]: ...
 
 
 @dataclass(slots=True)
@@ -57,6 +51,7 @@ class Sink:
     """Commits batches in their order, in a thread of its own.
 
     While the committer raises, batches go to the spool and are retried with growing pauses; none overtakes another.
+    What the lake will never accept goes to a folder beside the spool, so that it holds nothing up (BatchCommits).
     While the spool cannot be written either, they stay in memory: from a size on (`SinkStatus.bytes`) the follower
     gives no more work to the models.
     on_commit: called with each batch that was committed, in that thread.
@@ -75,6 +70,7 @@ class Sink:
         threads: Threads = REAL_THREADS,
     ) -> None:
         self._writer = writer
+        self._batches = BatchCommits(writer)
         self._spool = spool
         self._waits = Backoff(backoff or _PAUSES, choose=choose)
         self._on_commit = on_commit
@@ -84,7 +80,10 @@ class Sink:
         self._news = threading.Condition()
         self._closing = self._ended = False
         self._error: str | None = None
+        self._refusal: str | None = None
         self._commits = self._keyframes = 0
+        self._refused = len(spool.refused)
+        self._looked_s = -_LOOK_S
         self._spooled = len(spool)
         self._thread = SupervisedThread(
             "sink", self._run, pauses=backoff or _PAUSES, noted=self._died, choose=choose, time=time, threads=threads
@@ -122,8 +121,22 @@ class Sink:
     def status(self) -> SinkStatus:
         self._thread.status()  # starts it again where it could not do so itself
         with self._news:
+            now_s = self._time.monotonic_s()
+            if now_s >= self._looked_s + _LOOK_S:
+                self._looked_s = now_s
+                if self._spool.changed:
+                    self._news.notify_all()
             waiting = sum(batch.nbytes for batch in self._waiting)
-            return SinkStatus(len(self._waiting), waiting, self._spooled, self._commits, self._keyframes, self._error)
+            return SinkStatus(
+                batches=len(self._waiting),
+                bytes=waiting,
+                spooled=self._spooled,
+                commits=self._commits,
+                keyframes=self._keyframes,
+                error=self._error,
+                refused=self._refused,
+                refusal=self._refusal if self._refused else None,
+            )
 
     def close(self) -> None:
         """Commits the batches that wait, or spools them while the lake is out of reach."""
@@ -136,12 +149,19 @@ class Sink:
 
     def _run(self) -> None:
         try:
-            self._spooled = len(self._spool)  # a thread before this one may have died before it had counted
+            self._look()  # a thread before this one may have died before it had counted
             self._commit_all()
         finally:
             with self._news:
                 self._ended = self._closing  # else it is started again
                 self._news.notify_all()
+
+    def _look(self) -> None:
+        """Counts what waits on disk and what is refused, both of which a command may have changed."""
+        self._spool.look()
+        refused = len(self._spool.refused)
+        with self._news:
+            self._spooled, self._refused = len(self._spool), refused
 
     def _died(self, error: str) -> None:
         with self._news:
@@ -150,6 +170,8 @@ class Sink:
     def _commit_all(self) -> None:
         while self._has_work():
             self._answer_all()
+            if self._spool.changed:
+                self._look()
             if not self._waiting and not self._spooled:
                 continue
             began_s = self._time.monotonic_s()
@@ -157,7 +179,7 @@ class Sink:
                 if self._spooled:
                     self._spool_waiting()  # after the earlier batches: none overtakes another
                 batch = self._commit_next()
-            except Exception as error:  # a thread that ends would never commit again
+            except BaseException as error:  # panics of Rust too: the batch is tried again, or refused
                 self._note(error)
                 self._keep()
                 with self._news:
@@ -167,9 +189,10 @@ class Sink:
                             _log.error("%d batches are lost: %s", len(self._waiting), self._error, extra=fields)
                         return
                     pause_s = self._waits(lasted_s=self._time.monotonic_s() - began_s)
-                    self._time.wait_for(self._news, lambda: self._closing, pause_s)
+                    self._time.wait_for(self._news, lambda: self._closing or self._spool.changed, pause_s)
             else:
-                self._report(batch)
+                if batch:
+                    self._report(batch)
 
     def _answer_all(self) -> None:
         while self._questions:
@@ -183,38 +206,55 @@ class Sink:
     def _has_work(self) -> bool:
         """Waits for a batch or a question; False when there is none and none will come."""
         with self._news:
-            self._time.wait_for(self._news, lambda: self._waiting or self._spooled or self._questions or self._closing)
-            return bool(self._waiting or self._spooled or self._questions)
+            self._time.wait_for(self._news, lambda: self._work or self._closing)
+            return self._work
+
+    @property
+    def _work(self) -> bool:
+        return bool(self._waiting or self._spooled or self._questions or self._spool.changed)
 
     def _commit_next(self) -> Batch:
-        """Commits and returns the oldest batch, from the spool if there is one."""
+        """Commits the oldest batch, from the spool if there is one; returns what the lake took of it."""
         kept = self._spool.oldest() if self._spooled else None
-        batch = kept[1] if kept else self._waiting[0]
-        if batch.rows:
-            self._writer.commit(list(batch.rows))
-        for lost in batch.lost:
-            self._writer.fail(lost.segment, state=lost.state, error=lost.reason, lost=lost.frames)
-        for ended in batch.ended:
-            self._writer.end(ended.source)
-        if kept:
-            kept[0].unlink()
+        if kept is None and not self._waiting:
+            self._look()  # the files of the spool could not be read, and are set aside
+            return Batch()
+        file, batch = kept or (None, self._waiting[0])
+        following = self._spool.following() if kept else islice(self._waiting, 1, None)
+        refused = self._batches.commit(batch, following=following)
+        if refused:
+            self._refuse(file, refused)
+        if file is not None:
+            self._spool.remove(file)
+        parts = [each.part for each in refused]
+        taken = Batch.joined([part for part in batch.parts if part not in parts]) if refused else batch
         with self._news:
-            if kept:
-                self._spooled -= 1
-            else:
+            if file is None:
                 self._waiting.popleft()
-            self._commits += 1
-            self._keyframes += sum(rows.frames.num_rows for rows in batch.rows)
-            refused, self._error = self._error, None
-        if refused is not None:
+            self._spooled = len(self._spool)
+            self._commits += bool(taken)
+            self._keyframes += sum(rows.frames.num_rows for rows in taken.rows)
+            before, self._error = self._error, None
+        if before is not None:
             _log.warning("the lake is in reach again", extra={"spooled": self._spooled, "waiting": len(self._waiting)})
-        return batch
+        return taken
+
+    def _refuse(self, file: Path | None, refused: Sequence[RefusedPart]) -> None:
+        """Keeps what the lake refuses where it holds nothing up. Raises OSError where it cannot be written."""
+        reason = "; ".join(dict.fromkeys(each.reason for each in refused))
+        batch = Batch.joined([each.part for each in refused])
+        kept = self._spool.refuse(file, batch, reason=reason, at=self._time.utc())
+        self._look()
+        with self._news:
+            self._refusal = reason
+        text = "the lake refuses a batch, which is kept as %s (regionlake spool): %s"
+        _log.error(text, kept, reason, extra={"segments": len(batch.segments), "error": reason})
 
     def _report(self, batch: Batch) -> None:
         _log_ended(batch)
         try:
             self._on_commit(batch)
-        except Exception:  # the batch is in the lake: commits continue
+        except BaseException:  # the batch is in the lake: commits continue
             _log.exception("the callback after a commit failed")
 
     def _keep(self) -> None:
@@ -227,21 +267,35 @@ class Sink:
 
     def _spool_waiting(self) -> None:
         while self._waiting:
-            self._spool.append(self._waiting[0])
+            try:
+                self._spool.append(self._waiting[0])
+            except OSError:
+                raise
+            except Exception as error:  # neither Arrow nor JSON takes it
+                self._lose_rows(described(error))
+                continue
             with self._news:
                 self._waiting.popleft()
-                self._spooled += 1
+                self._spooled = len(self._spool)
 
-    def _note(self, error: Exception) -> None:
+    def _lose_rows(self, reason: str) -> None:
+        """Puts losses in the place of the rows of a batch that cannot be stored: it must not hold up the others."""
+        batch = self._waiting[0]
+        segments = [each.segment.id for each in batch.rows]
+        _log.error("rows of %d segments cannot be stored and are lost: %s", len(segments), reason)
+        lost = [Lost(segment, frames, f"its rows cannot be stored: {reason}") for segment, frames in batch.segments]
+        with self._news:
+            if batch.rows:
+                self._waiting[0] = replace(batch, rows=(), lost=tuple(lost))
+            else:
+                self._waiting.popleft()
+
+    def _note(self, error: BaseException) -> None:
         known = isinstance(error, LakeError | OSError)
-        reason = str(error) if known else f"{type(error).__name__}: {error}"
+        reason = str(error) if known else described(error)
         if self._error is None:
-            _log.warning(
-                "the lake is out of reach, rows wait: %s",
-                reason,
-                extra={"error": reason},
-                exc_info=None if known else error,
-            )
+            text = "the lake is out of reach" if is_out_of_reach(error) else "a commit failed and is tried again"
+            _log.warning("%s, rows wait: %s", text, reason, extra={"error": reason}, exc_info=None if known else error)
         with self._news:
             self._error = reason
 

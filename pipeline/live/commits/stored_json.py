@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from pipeline.live.account.losses import Lost, Received, RecordingEnded
+from pipeline.plan.stored_plan import StoredPlan
 from schemas.clock import Clock, Span
 from schemas.shots import CutEvent
 from schemas.sources import Segment, SegmentReport, Source
@@ -78,6 +79,14 @@ def segment_to_json(segment: Segment) -> Json:
 
 def segment_from_json(stored: Json) -> Segment:
     return Segment(source_from_json(stored["source"]), span_from_json(stored["span"]), stored["id"])
+
+
+def plan_to_json(plan: StoredPlan) -> Json:
+    return {"hash": plan.hash, "settings": plan.settings, "toml": plan.toml, "version": plan.version}
+
+
+def plan_from_json(stored: Json) -> StoredPlan:
+    return StoredPlan(stored["hash"], stored["settings"], toml=stored["toml"], version=stored["version"])
 
 
 def report_to_json(report: SegmentReport) -> Json:

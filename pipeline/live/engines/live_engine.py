@@ -7,7 +7,7 @@ from typing import Protocol, Self
 
 from pipeline.ingest.packets import FramePacket, RowPacket
 from pipeline.live.account.losses import Received
-from pipeline.live.commits.sink import LiveWriter
+from pipeline.live.commits.batch_commits import LiveWriter
 from pipeline.live.feeds.feed_buffer import FeedItem
 from pipeline.live.feeds.feed_child import FollowRequest
 from pipeline.live.feeds.feed_status import FeedStatus

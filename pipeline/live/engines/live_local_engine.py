@@ -6,7 +6,7 @@ from typing import Self
 
 from pipeline.ingest.packets import FramePacket
 from pipeline.ingest.stages import EmbedStage, ProposeStage
-from pipeline.live.commits.sink import LiveWriter
+from pipeline.live.commits.batch_commits import LiveWriter
 from pipeline.live.engines.live_engine import Worked
 from pipeline.live.engines.model_thread import ModelThread
 from pipeline.live.feeds.feed import Feed

@@ -11,7 +11,7 @@ from pipeline.ingest.engines.ray_cluster import RayCluster
 from pipeline.ingest.packets import FramePacket, RowPacket
 from pipeline.ingest.stages import EmbedStage, ProposeStage
 from pipeline.live.account.losses import Lost, Received, RecordingEnded, close_recording
-from pipeline.live.commits.sink import LiveWriter
+from pipeline.live.commits.batch_commits import LiveWriter
 from pipeline.live.engines.live_engine import Worked
 from pipeline.live.engines.supervised_actor import SupervisedActor
 from pipeline.live.feeds.feed import Feed

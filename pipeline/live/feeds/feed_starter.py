@@ -70,6 +70,8 @@ class FeedStarter:
         return tuple(self._sink.ask(lambda writer: writer.recordings(name)))
 
     def _register(self, source: Source) -> list[Span]:
+        if self._sink.status().spooled:  # perhaps of this file, under the plan of an earlier follower
+            raise LakeError("what waits on disk for the lake is committed first")
         return self._sink.ask(lambda writer: writer.register(source, replace=False))
 
     def _refuse(self, failure: Failure) -> None:

@@ -11,7 +11,8 @@ from pipeline.runtime.threads import ThreadStatus
 @dataclass(frozen=True, slots=True)
 class SinkStatus:
     """batches, bytes: waiting in memory. spooled: batches on disk. commits, keyframes: committed since the follower
-    began. error: why the lake is out of reach; None if it is not."""
+    began. error: why commits fail, which are tried again: mostly the lake is out of reach; None if they do not.
+    refused: batches on disk that the lake does not accept. refusal: why not the last of them, if the follower knows."""
 
     batches: int
     bytes: int
@@ -19,6 +20,8 @@ class SinkStatus:
     commits: int
     keyframes: int
     error: str | None
+    refused: int = 0
+    refusal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

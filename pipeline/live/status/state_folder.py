@@ -34,6 +34,11 @@ class StateFolder:
         return self.path / "spool"
 
     @property
+    def refused(self) -> Path:
+        """Batches that the lake does not accept: pipeline/live/commits/refused_batches.py."""
+        return self.path / "refused"
+
+    @property
     def in_flight(self) -> Path:
         """JSON of the counts of frames that are not in the lake yet: pipeline/live/commits/in_flight.py."""
         return self.path / "in-flight.json"

@@ -7,7 +7,6 @@ import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
@@ -20,8 +19,10 @@ from pipeline.lake.upkeep.upkeep import Upkeep
 from pipeline.lake.writing.committer import Committer
 from pipeline.live.account.losses import RecordingEnded
 from pipeline.live.commits.batch import Batch
-from pipeline.live.commits.sink import LiveWriter, Sink
+from pipeline.live.commits.batch_commits import LiveWriter
+from pipeline.live.commits.sink import Sink
 from pipeline.live.commits.spool import Spool
+from pipeline.plan.stored_plan import StoredPlan
 from schemas.clock import Span
 from schemas.errors import LakeError
 from schemas.sources import Segment, Source
@@ -42,10 +43,10 @@ class Outage:
         self.committed: list[tuple[float, int]] = []
         self.refused_s: list[float] = []
 
-    def commit(self, rows: Sequence[SegmentRows]) -> int:
+    def commit(self, rows: Sequence[SegmentRows], *, plan: StoredPlan | None = None) -> int:
         now_s = self._reach()
         self.committed += [(now_s, each.segment.span.start) for each in rows]
-        return len(rows) if self._lake is None else self._lake.commit(rows)
+        return len(rows) if self._lake is None else self._lake.commit(rows, plan=plan)
 
     def end(self, source: Source) -> None:
         self._reach()
@@ -55,7 +56,7 @@ class Outage:
     def register(self, source: Source, *, replace: bool) -> list[Span]:
         raise NotImplementedError
 
-    def fail(self, segment: Segment, *, state: Literal["failed", "quarantined"], error: str, lost: int = 0) -> None:
+    def fail(self, segment: Segment, **_: object) -> None:
         raise NotImplementedError
 
     def quarantine(self, uri: str, *, error: str) -> None:

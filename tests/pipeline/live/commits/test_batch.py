@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.live.account.losses import Lost
-from pipeline.live.commits.batch import Batch, read_batch, write_batch
+from pipeline.live.commits.batch import Batch, Refusal, read_batch, read_contents, write_batch
 from pipeline.live.commits.first_release import set_aside_pickles
 from pipeline.live.commits.in_flight import InFlight
 from pipeline.live.commits.spool import Spool
@@ -29,6 +29,7 @@ from schemas.shots import CutEvent
 from schemas.sources import SegmentReport, Source
 from schemas.tables import frames_schema
 from schemas.vectors import VectorSpace
+from tests.pipeline.lake.synthetic import PLAN, stored
 from tests.pipeline.live.packets import ended, packet, recording
 
 SPACE = VectorSpace("model", "1", 4, "none")
@@ -67,7 +68,7 @@ def same(a: Batch, b: Batch) -> bool:
     ]
     return (
         [plain(rows) for rows in a.rows] == [plain(rows) for rows in b.rows]
-        and (a.lost, a.ended) == (b.lost, b.ended)
+        and (a.lost, a.ended, a.plan) == (b.lost, b.ended, b.plan)
         and all(x is y is None or x.equals(y, check_metadata=True) for x, y in tables)
     )
 
@@ -75,6 +76,13 @@ def same(a: Batch, b: Batch) -> bool:
 def test_a_batch_is_read_as_it_was_written(tmp_path: Path) -> None:
     write_batch(tmp_path / "batch", full_batch())
     assert same(read_batch(tmp_path / "batch"), full_batch())
+    refusal = Refusal(datetime(2026, 5, 1, 12, tzinfo=UTC), "another plan")
+    planned = replace(full_batch(), plan=stored())
+    write_batch(tmp_path / "planned", planned, refusal=refusal)
+    assert same(read_batch(tmp_path / "planned"), planned)
+    contents = read_contents(tmp_path / "planned")
+    assert (contents.segments, contents.plan, contents.refusal) == (tuple(planned.segments), PLAN, refusal)
+    assert contents.ended == (ended(GATE, 40).source,)
     write_batch(tmp_path / "empty", Batch())
     assert not read_batch(tmp_path / "empty")
 
@@ -104,7 +112,10 @@ def test_a_batch_of_another_release_is_set_aside_and_named(tmp_path: Path, caplo
     assert not len(spool)
     assert "has version 99, this release reads 1" in caplog.text
     spool.append(full_batch())
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["000000000004.unreadable", "000000000005.zip"]
+    assert [path.name for path in tmp_path.glob("*.zip")] == ["000000000005.zip"]
+    [aside] = spool.refused.read()
+    assert (aside.name, aside.file.name, aside.contents) == ("000000000004", "000000000004.unreadable", None)
+    assert "has version 99" in aside.reason
 
 
 @settings(max_examples=30, deadline=None)

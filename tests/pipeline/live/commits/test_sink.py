@@ -37,12 +37,14 @@ class Writer:
         self._reach()
         return [] if replace else [source.span]
 
-    def commit(self, rows: Sequence[SegmentRows]) -> int:
+    def commit(self, rows: Sequence[SegmentRows], **_: object) -> int:
         self._reach()
         self.done += [f"rows {each.segment.span.start}" for each in rows]
         return len(rows)
 
-    def fail(self, segment: Segment, *, state: Literal["failed", "quarantined"], error: str, lost: int = 0) -> None:
+    def fail(
+        self, segment: Segment, *, state: Literal["failed", "quarantined"], error: str, lost: int = 0, **_: object
+    ) -> None:
         self._reach()
         self.done.append(f"{state} {segment.span.start}: {lost} by {error}")
 
@@ -180,5 +182,5 @@ def test_what_of_the_spool_cannot_be_read_is_set_aside_and_holds_nothing_up(
     writer = Writer()
     Sink(writer, Spool(tmp_path), backoff=SOON).close()
     assert writer.done == ["rows 10"]
-    assert [path.name for path in tmp_path.iterdir()] == ["000000000000.unreadable"]
+    assert [path.name for path in Spool(tmp_path).refused.folder.iterdir()] == ["000000000000.unreadable"]
     assert "000000000000.unreadable" in caplog.text

@@ -29,7 +29,7 @@ class _Writer:
     def __init__(self) -> None:
         self.refusals = 3
 
-    def commit(self, rows: list[SegmentRows]) -> int:
+    def commit(self, rows: Sequence[SegmentRows], **_: object) -> int:
         return len(rows)
 
     def fail(self, *_: object, **__: object) -> None:
