@@ -17,6 +17,7 @@ from pipeline.live.commits.batch import Batch
 from pipeline.live.commits.sink import Sink
 from pipeline.live.commits.spool import Spool
 from pipeline.live.status.state_folder import StateFolder
+from pipeline.plan.stored_plan import StoredPlan
 from schemas.clock import Span
 from schemas.errors import LakeError
 from tests.pipeline.lake.synthetic import SPACE, World, fold_shots, stored
@@ -35,10 +36,10 @@ class SwitchedCommitter(Committer):
 
     reachable = True
 
-    def commit(self, rows: Sequence[SegmentRows]) -> int:
+    def commit(self, rows: Sequence[SegmentRows], *, plan: StoredPlan | None = None) -> int:
         if not self.reachable:
             raise LakeError("the lake does not answer")
-        return super().commit(rows)
+        return super().commit(rows, plan=plan)
 
 
 def open_writer(lake: Lake) -> SwitchedCommitter:

@@ -1,4 +1,4 @@
-"""Tells apart why a commit failed: the lake is out of reach, it will never accept the rows, or nobody knows."""
+"""Decides why a commit failed: the lake is out of reach, it will never accept the rows, or nobody knows."""
 
 from schemas.errors import LakeError, RefusedError
 
