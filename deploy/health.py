@@ -1,6 +1,5 @@
 """The checks of `regionlake doctor`: one function for each subject, which yields findings with their fixes."""
 
-import logging
 import os
 import shutil
 import sys
@@ -148,15 +147,14 @@ def check_lake(uri: str) -> Iterator[Finding]:
 def check_ray() -> Iterator[Finding]:
     import ray
 
+    from pipeline.ingest.engines.ray_session import ray_session
+
     began = time.perf_counter()
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    try:
+    with ray_session(num_cpus=1):
         process = ray.get(ray.remote(_process).remote(), timeout=60)
         yield Finding(
             "ray", "ok", f"{ray.__version__}: a task ran in process {process} after {time.perf_counter() - began:.1f} s"
         )
-    finally:
-        ray.shutdown()
 
 
 def examine(*, lake: str | None, model: str, with_ray: bool) -> Iterator[Finding]:

@@ -55,6 +55,10 @@ class ModelError(RegionLakeError, ValueError):
     """A model is unknown, cannot be loaded, or does not fit the vectors it is compared with."""
 
 
+class ClusterError(RegionLakeError, ConnectionError):
+    """A cluster of Ray cannot be started or reached, or refuses this process."""
+
+
 class QueryError(RegionLakeError, ValueError):
     """A query is empty or invalid, or the lake cannot answer it."""
 

@@ -1,11 +1,11 @@
 """Metrics for Prometheus: catches counters that decrease, names and labels that change, and text it cannot parse."""
 
+import os
 import socket
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -16,6 +16,7 @@ from pipeline.live.feeds.feed_status import FEED_STATES, FeedStatus
 from pipeline.live.status.follow_status import FindableStatus, FollowStatus, SinkStatus
 from pipeline.live.status.search_latency import BUCKETS_S
 from schemas.errors import InvalidValueError
+from tests.listening import listening
 
 NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 GATE = FeedStatus(
@@ -163,13 +164,9 @@ def test_a_port_that_is_taken_is_refused_with_what_to_do() -> None:
 
 
 def test_metrics_are_served_on_loopback_unless_another_address_is_chosen() -> None:
-    def listens_on(port: int) -> set[str]:
-        state = {line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines() if " 0A " in line}
-        return {each.partition(":")[0] for each in state if each.endswith(f":{port:04X}")}
-
     with serve_metrics(0, lambda: None) as server:
-        assert listens_on(server.port) == {"0100007F"}
+        assert ("127.0.0.1", server.port) in listening({os.getpid()})
     with serve_metrics(0, lambda: None, host="0.0.0.0") as server:
-        assert listens_on(server.port) == {"00000000"}
+        assert ("0.0.0.0", server.port) in listening({os.getpid()})
     with pytest.raises(InvalidValueError, match=r"203\.0\.113\.7:0: .*choose another port or host"):
         serve_metrics(0, lambda: None, host="203.0.113.7")
