@@ -43,6 +43,10 @@ class LakeError(RegionLakeError, RuntimeError):
     """A lake is missing, locked, of another version, or fails its audit."""
 
 
+class LeaseLostError(LakeError):
+    """The writer's lease could not be renewed in time, so another process may be writing the lake."""
+
+
 class RefusedError(LakeError):
     """Rows that a lake will never accept: trying again does not help, unlike where the lake is out of reach."""
 

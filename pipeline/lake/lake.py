@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.lake.durability import Durability
+from pipeline.lake.lease.writer_lease import WriterLease, writer_of
 from pipeline.lake.local_folder import local_folder
 from pipeline.lake.spans import spans_by_source
-from pipeline.lake.writing.lock import writer_of
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.clock import Span
 from schemas.errors import LakeError, ModelError, RegionLakeError
@@ -72,12 +72,14 @@ class Lake:
     """An open lake. Reading needs no lock; writing goes through a Committer.
 
     uri: folder, or s3://bucket/prefix (with credentials from the environment).
-    time: clock of a snapshot's wait. space: the vector space of `frames.vector`, `regions.vector`, `patches.vectors`.
+    time: clock of a snapshot's wait. lease: that of its writer, while this process is it.
+    space: the vector space of `frames.vector`, `regions.vector`, `patches.vectors`.
     """
 
     def __init__(self, uri: str, datasets: dict[TableName, lance.LanceDataset]) -> None:
         self.uri = uri
         self.time: TimeSource = REAL_TIME
+        self.lease: WriterLease | None = None
         self._datasets = datasets
         self._database: lancedb.DBConnection | None = None
         self._tables: dict[TableName, LanceTable] = {}
@@ -142,7 +144,7 @@ class Lake:
                 if missing:
                     self.table(name).add_columns(missing)
                 if not is_current(self.dataset(name).schema):
-                    self.dataset(name).update_schema_metadata({**version_metadata()})
+                    self.writable(name).update_schema_metadata({**version_metadata()})
 
     def make_durable(self, *names: TableName) -> None:
         """Syncs these tables, or all: what they hold at their newest version outlives a power cut after this call.
@@ -177,7 +179,10 @@ class Lake:
         return held
 
     def table(self, name: TableName) -> "LanceTable":
-        """The table at its newest version, for changes; it is shared, so do not check out another version of it."""
+        """The table at its newest version, for changes; it is shared, so do not check out another version of it.
+
+        Raises LeaseLostError where this process was the lake's writer, and another may be by now.
+        """
         with lake_errors(f"opening table {name} of {self.uri}"):
             with self._opening:
                 if name not in self._tables:
@@ -185,7 +190,22 @@ class Lake:
                     self._tables[name] = cast("LanceTable", self._database.open_table(name))
                 table = self._tables[name]
             table.checkout_latest()  # type: ignore[no-untyped-call]
+        self._require_lease()
         return table
+
+    def writable(self, name: TableName) -> lance.LanceDataset:
+        """The table at its newest version, for a change through Lance, whose transaction is made on this version.
+
+        Raises LeaseLostError as `table` does.
+        """
+        dataset = self.dataset(name)
+        self._require_lease()
+        return dataset
+
+    def _require_lease(self) -> None:
+        """Call it after the table was opened: a later holder of the lease lets no change of this version be made."""
+        if self.lease is not None:
+            self.lease.require()
 
     def spaces(self) -> dict[str, VectorSpace]:
         """Spaces of the vector columns of `frames` and `regions`: "vector" first, then those filled later."""
@@ -240,7 +260,7 @@ class Lake:
                 datasets = {name: self.dataset(name) for name in self.names}
                 torn = _is_torn(datasets)
                 # checked before the versions: otherwise the writer might end its commit and exit in between
-                dead = self.folder is not None and writer_of(self.folder) is None
+                dead = torn and writer_of(self.uri) is None
                 # no version changed while the datasets were opened: at one moment all of these were the newest
                 still = all(self.version(name) == datasets[name].version for name in datasets)
             if (still and (dead or not torn)) or self.time.monotonic_s() > deadline:

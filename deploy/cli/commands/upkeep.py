@@ -55,14 +55,14 @@ def upkeep(
 ) -> None:
     """Join small files, and remove recordings beyond an age or size.
 
-    Upkeep needs the writer's lock. While feeds are followed, the follower does its own upkeep, and a pass of this
+    Upkeep needs the lease of the lake. While feeds are followed, the follower does its own upkeep, and a pass of this
     command is skipped. Pinned shots are kept. If a pass is killed, the next writer of the lake completes it.
 
     A pass holds back what would be more than half of a feed, and what only a clock that jumped makes too old; the exit
     code is then 1. --release and --trust-clock also take effect in the next pass of a follower.
     """
     from pipeline.lake.lake import Lake
-    from pipeline.lake.writing.lock import writer_of
+    from pipeline.lake.lease.writer_lease import writer_of
 
     config = chosen_upkeep(
         max_age=max_age,
@@ -75,7 +75,7 @@ def upkeep(
         _release(lake, release or [], trust_clock=trust_clock)
     if every is None:
         opened = Lake.open(lake)
-        if released and opened.folder is not None and (writer := writer_of(opened.folder)) is not None:
+        if released and (writer := writer_of(lake)) is not None:
             typer.echo(f"released: process {writer} writes the lake, and its next pass of upkeep removes it", err=True)
             return
         status = _one_pass(opened, config, None, wait_s=10.0)

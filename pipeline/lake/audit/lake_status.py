@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from pipeline.lake.lake import Lake, lake_errors
-from pipeline.lake.writing.lock import writer_of
+from pipeline.lake.lease.writer_lease import writer_of
 from schemas.sources import feed_name, recording_began
 from schemas.tables import TableName
 from schemas.vectors import VectorSpace
@@ -102,6 +102,7 @@ def status(lake: Lake) -> LakeStatus:
                 Refusal(row["source"], (row["start"] * tick, row["stop"] * tick), row["state"], row["error"] or "")
             )
     spaces = lake.spaces()
+    writer = writer_of(lake.uri)
     return LakeStatus(
         uri=lake.uri,
         spaces=spaces,
@@ -115,7 +116,7 @@ def status(lake: Lake) -> LakeStatus:
         refusals=tuple(refusals),
         feeds=tuple(_feeds(sources, segments)),
         disk_bytes=_disk_bytes(lake),
-        writer=None if lake.folder is None else writer_of(lake.folder),
+        writer=None if writer is None else str(writer),
     )
 
 

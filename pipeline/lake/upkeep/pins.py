@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake, lake_errors, open_dataset
+from pipeline.lake.lease.writer_lease import writer_of
 from pipeline.lake.spans import spans_by_source
-from pipeline.lake.writing.lock import writer_of
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.clock import Span
 from schemas.errors import LakeError
@@ -123,7 +123,7 @@ class Pins:
         now on, these pins are read after that. removed_before: spans that had been removed before, by source id.
         """
         # read first: a writer that opens the lake after this reads the pins before it continues to delete
-        dead = self._lake.folder is not None and writer_of(self._lake.folder) is None
+        dead = writer_of(self._lake.uri) is None
         ids = sorted({pin.source_id for pin in pins})
         rows = self._lake.read("sources", columns=["id", "state"], where=sql.is_in("id", ids)).to_pylist()
         marked = {row["id"] for row in rows if row["state"] == "removing"}

@@ -75,6 +75,7 @@ class Upkeep:
         self._changes = committer.upkeep
         committer.joins_fragments = False
         self._lake = Lake.open(committer.lake.uri)  # its own: two threads must not share a table's version
+        committer.lease.share(self._lake)
         self._pins = Pins(self._lake)
         self._on_status = on_status
         self._time = time

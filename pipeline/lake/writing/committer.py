@@ -15,6 +15,7 @@ from operators.tracking.links import Linker
 from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.lake.audit.check import check
 from pipeline.lake.lake import Lake
+from pipeline.lake.lease.held_lake import HeldLake
 from pipeline.lake.ledger import (
     LedgerEntry,
     SourceEntry,
@@ -28,7 +29,6 @@ from pipeline.lake.writing.completion import Completion
 from pipeline.lake.writing.completions import CompletionOf, Completions
 from pipeline.lake.writing.fold_shots import FoldShots
 from pipeline.lake.writing.ledger_state import LedgerState
-from pipeline.lake.writing.lock import WriterLock
 from pipeline.lake.writing.tracks import NewTracker
 from pipeline.lake.writing.upkeep_changes import UpkeepChanges
 from pipeline.lake.writing.validate_rows import of_today, validate_rows
@@ -41,7 +41,7 @@ from schemas.sources import Segment, Source
 
 
 class Committer:
-    """Writes a lake under one plan. Holds the lake's writer lock from construction to `close()`.
+    """Writes a lake under one plan. Holds the lake's lease from construction to `close()`.
 
     Opening repairs what a killed writer left behind. Every method may be called again with the same arguments,
     by the same or the next committer, when it is not known whether the first call succeeded; and from any thread:
@@ -52,7 +52,7 @@ class Committer:
     completion_of: completes sources of another plan; None where that plan cannot be followed, and they stay open. By
         default, they are completed as those of `plan`.
     wait_s: how long to wait for another writer to end.
-    upkeep: changes of the lake besides commits.
+    upkeep: changes of the lake besides commits. lease: the right to write.
     before_close: called by `close()` first.
     joins_fragments: whether small fragments are joined between commits and at the end; False if an Upkeep does it.
     Raises LakeError if another writer has the lake, or the storage fails.
@@ -74,11 +74,10 @@ class Committer:
         self._plan = plan
         self._kept: set[str] | None = None  # hashes under which the lake has the plan; None: not read yet
         self._linker = linker
-        # a bucket has no lock: users must make sure that it has one writer
-        self._lock = WriterLock(lake.folder, wait_s=wait_s) if lake.folder is not None else None
+        self.lease = HeldLake(lake, wait_s=wait_s, time=time)
         own = Completion(fold_shots, new_tracker=new_tracker, linker=linker)
         self._completions = Completions(own, completion_of, plan=plan, lake=lake)
-        self._state = LedgerState(lake, finish=self._complete_of_this_plan, time=time)
+        self._state = LedgerState(lake, self.lease, finish=self._complete_of_this_plan, time=time)
         self.upkeep = UpkeepChanges(self._state)
         self.joins_fragments = True
         self.before_close: Callable[[], None] | None = None
@@ -115,8 +114,7 @@ class Committer:
                 if self._commits and self._state.sound and self.joins_fragments:
                     self._join_fragments()
             finally:
-                if self._lock is not None:
-                    self._lock.release()
+                self.lease.release()
                 if self._linker is not None:
                     self._linker.close()
 

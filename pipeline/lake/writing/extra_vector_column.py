@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake, lake_errors
+from pipeline.lake.lease.held_lake import HeldLake
 from pipeline.lake.upkeep.compaction import compact
-from pipeline.lake.writing.lock import WriterLock
 from schemas.boxes import Boxes
 from schemas.clock import Span
 from schemas.tables import TableName, further_vector
@@ -48,7 +48,7 @@ class NewVectors:
 
 
 class ExtraVectorColumn:
-    """Fills the column of `space` in `frames` and `regions`. Holds the lake's writer lock until `close()`.
+    """Fills the column of `space` in `frames` and `regions`. Holds the lake's lease until `close()`.
 
     Filled values are kept, and other columns are not written. A frame is done when it has its own vector, which is
     written after those of its regions: after a kill, the same call continues with the remaining frames.
@@ -58,14 +58,14 @@ class ExtraVectorColumn:
     def __init__(self, lake: Lake, space: VectorSpace, *, wait_s: float = 10.0) -> None:
         self._lake = lake
         self._field = further_vector(space)
-        self._lock = WriterLock(lake.folder, wait_s=wait_s) if lake.folder is not None else None
+        self._lease = HeldLake(lake, wait_s=wait_s)
         try:
             for name in _TABLES:
                 if self.column not in lake.dataset(name).schema.names:
                     with lake_errors(f"adding the column {self.column} to {name} of {lake.uri}"):
                         lake.table(name).add_columns(self._field)
         except BaseException:
-            self._release()
+            self._lease.release()
             raise
 
     @property
@@ -83,7 +83,7 @@ class ExtraVectorColumn:
         try:
             compact(self._lake)
         finally:
-            self._release()
+            self._lease.release()
 
     def count_unseen(self, source_ids: Sequence[str] | None = None) -> int:
         """Number of frames without a vector, of these sources or of all."""
@@ -103,6 +103,7 @@ class ExtraVectorColumn:
         """Writes vectors to the rows with these ids; it may be repeated."""
         if not batches:
             return
+        self._lease.hold()
         for name in _TABLES:
             ids = [i for b in batches for i in (b.frame_ids if name == "frames" else b.region_ids)]
             vectors = np.concatenate([b.frames if name == "frames" else b.regions for b in batches])
@@ -136,7 +137,3 @@ class ExtraVectorColumn:
     def _unseen(self, source_ids: Sequence[str] | None) -> str:
         missing = f"{self.column} IS NULL"
         return missing if source_ids is None else sql.all_of(missing, sql.is_in("source_id", source_ids))
-
-    def _release(self) -> None:
-        if self._lock is not None:
-            self._lock.release()

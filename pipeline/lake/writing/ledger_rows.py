@@ -74,7 +74,9 @@ def _cut(row: Row, parts: Sequence[tuple[Span, bool]]) -> list[Row]:
 
 
 def _follows(row: Row, last: Row) -> bool:
-    return bool(row["start"] == last["stop"] and row["state"] == last["state"] and row["plan"] == last["plan"])
+    # a row of frames or regions counts only under the lease of its segment
+    shared = all(row[name] == last[name] for name in ("state", "plan", "lease"))
+    return bool(row["start"] == last["stop"] and shared)
 
 
 def _both(a: Row, b: Row) -> Row:

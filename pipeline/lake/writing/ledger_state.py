@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake
+from pipeline.lake.lease.held_lake import HeldLake
 from pipeline.lake.ledger import load_entries, load_segments, sources_table
 from pipeline.lake.upkeep.pins import Pins
 from pipeline.lake.writing import removal
@@ -19,14 +20,18 @@ class LedgerState:
 
     Code that changes the lake's tables does so within `with state.change():`, code that reads `sources` within
     `with state.reading():`. Both hold `turn`, so that they run one after the other, and both first recover from a
-    failed change: what it wrote in part is undone, and `sources` is read again.
+    failed change: what it wrote in part is undone, and `sources` is read again. So it is after the lease was lost and
+    taken again, because another process may have written the lake meanwhile.
     finish: completes sources that a failed change left covered but open; called at the end of a recovery.
     """
 
-    def __init__(self, lake: Lake, *, finish: Callable[[], None], time: TimeSource = REAL_TIME) -> None:
+    def __init__(
+        self, lake: Lake, lease: HeldLake, *, finish: Callable[[], None], time: TimeSource = REAL_TIME
+    ) -> None:
         self.lake = lake
+        self.lease = lease
         self.time = time
-        self.tables = TableWriter(lake)
+        self.tables = TableWriter(lake, lease)
         self.sources = LedgerIndex()
         self.turn = threading.RLock()
         self._finish = finish
@@ -43,6 +48,8 @@ class LedgerState:
         """Yields the sources as they are in the lake; no other thread changes them during the block."""
         with self.turn:
             if not self._changing:
+                if self.lease.hold():
+                    self._sound = False
                 self._recover()
             yield self.sources
 

@@ -13,15 +13,20 @@ from lance.fragment import write_fragments
 
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake, lake_errors
+from pipeline.lake.lease.held_lake import HeldLake
 from schemas.errors import LakeError
 from schemas.tables import TableName
 
 
 class TableWriter:
-    """Changes the tables of a lake, for its one writer. Every method raises LakeError if the storage fails."""
+    """Changes the tables of a lake, for its one writer. Every method raises LakeError if the storage fails.
 
-    def __init__(self, lake: Lake) -> None:
+    New rows get the number of the writer's lease.
+    """
+
+    def __init__(self, lake: Lake, lease: HeldLake) -> None:
         self._lake = lake
+        self._lease = lease
 
     def append(self, name: TableName, rows: pa.Table) -> None:
         """Adds rows, and checks that the table grew by that many."""
@@ -44,7 +49,7 @@ class TableWriter:
     def upsert(self, name: TableName, rows: pa.Table) -> None:
         """Writes rows; a row with the id of an existing row replaces it."""
         with lake_errors(f"updating {name} of {self._lake.uri}"):
-            self._merge(name, rows, self._by_id(name))
+            self._merge(name, self._numbered(rows), self._by_id(name))
 
     def delete(self, name: TableName, column: str, values: Sequence[str]) -> None:
         """Removes the rows in which a column has one of these values."""
@@ -67,12 +72,12 @@ class TableWriter:
             self._lake.make_durable(name)
 
     def replace(self, name: TableName, rows: pa.Table, where: str) -> None:
-        """Upserts rows and removes all other rows that match `where`, in one change."""
+        """Upserts rows and removes all other rows that match `where`, in one change; rows keep their lease."""
         with lake_errors(f"replacing rows of {name} of {self._lake.uri}"):
             self._merge(name, rows, self._by_id(name).when_not_matched_by_source_delete(where))
 
     def _by_id(self, name: TableName) -> MergeInsertBuilder:
-        merge = self._lake.dataset(name).merge_insert("id")
+        merge = self._lake.writable(name).merge_insert("id")
         return merge.when_matched_update_all().when_not_matched_insert_all()
 
     def _merge(self, name: TableName, rows: pa.Table, merge: MergeInsertBuilder) -> None:
@@ -83,7 +88,7 @@ class TableWriter:
 
     def _stage(self, name: TableName, rows: pa.Table) -> lance.Transaction:
         """Writes the files of new rows, which no reader finds yet."""
-        return write_fragments(rows, self._lake.dataset(name), mode="append", return_transaction=True)
+        return write_fragments(self._numbered(rows), self._lake.writable(name), mode="append", return_transaction=True)
 
     def _sync_data(self, staged: Iterable[tuple[TableName, lance.Transaction]]) -> None:
         self._lake.durability.sync_data((name, _new_fragments(transaction)) for name, transaction in staged)
@@ -97,6 +102,12 @@ class TableWriter:
                 f"{name} of {self._lake.uri} grew by {after - before} rows where {count} were written; "
                 "is another writer at work? run: regionlake check"
             )
+
+    def _numbered(self, rows: pa.Table) -> pa.Table:
+        if "lease" not in rows.schema.names:
+            return rows
+        numbers = pa.array([self._lease.number] * rows.num_rows, pa.int64())
+        return rows.set_column(rows.schema.get_field_index("lease"), rows.schema.field("lease"), numbers)
 
 
 def _new_fragments(transaction: lance.Transaction) -> list[lance.FragmentMetadata]:

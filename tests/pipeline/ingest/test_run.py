@@ -16,7 +16,7 @@ from pipeline.ingest.run import ingest
 from pipeline.ingest.stages import EmbedStage
 from pipeline.lake.audit.check import check
 from pipeline.lake.lake import Lake
-from pipeline.lake.writing.lock import writer_of
+from pipeline.lake.lease.writer_lease import writer_of
 from pipeline.plan.plan import Plan, RunConfig
 from schemas.errors import ModelError
 from tests.integration.clips import make_clip

@@ -12,8 +12,8 @@ from operators.proposals.config import ProposalConfig
 from pipeline.ingest.run import ingest
 from pipeline.lake.audit.check import check
 from pipeline.lake.lake import Lake
+from pipeline.lake.lease.writer_lease import writer_of
 from pipeline.lake.writing.extra_vector_column import ExtraVectorColumn, NewVectors
-from pipeline.lake.writing.lock import writer_of
 from pipeline.plan.plan import Plan, RunConfig
 from pipeline.reembed import run as module
 from pipeline.reembed.run import ReembedReport, reembed

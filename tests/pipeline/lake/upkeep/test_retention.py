@@ -226,6 +226,7 @@ def row(start: int, stop: int, state: str = "done", **values: object) -> dict[st
         "error": None if state == "done" else "gone",
         "cut_events": [{"pts": start, "previous_pts": start - 1, "kind": "cut"}],
         "committed_at": NOON,
+        "lease": 1,
         **counts,
         **ends,
         **values,
@@ -279,3 +280,9 @@ def test_joining_the_ledger_ignores_its_order_and_keeps_its_sums(edges: list[int
     assert (joined["start"], joined["stop"], joined["first_pts"], joined["last_pts"]) == (0, 100, 0, 99)
     assert joined["keyframes"] == joined["frames_decoded"] == 100
     assert joined["cut_events"] == events
+
+
+def test_rows_of_the_ledger_of_two_leases_are_not_joined() -> None:
+    rows = [row(0, 10, lease=1), row(10, 20, lease=1), row(20, 30, lease=2), row(30, 40, lease=2)]
+    joined = joined_rows(rows)
+    assert [(each["start"], each["stop"], each["lease"]) for each in joined] == [(0, 20, 1), (20, 40, 2)]

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from pipeline.lake.lake import Lake
+from pipeline.lake.lease.held_lake import HeldLake
 from pipeline.lake.writing.ledger_state import LedgerState
 from tests.pipeline.lake.conftest import OpenWriter
 from tests.pipeline.lake.synthetic import World
@@ -16,7 +17,7 @@ def _nothing() -> None: ...
 def test_an_error_within_a_change_has_the_next_look_read_the_lake_anew(lake: Lake, open_writer: OpenWriter) -> None:
     with open_writer() as writer:
         writer.register(World(0).source)
-    state = LedgerState(lake, finish=_nothing)
+    state = LedgerState(lake, HeldLake(lake), finish=_nothing)
     with state.reading() as sources:
         assert list(sources) == [World(0).source.id]
 
@@ -35,7 +36,7 @@ def test_an_error_within_a_change_has_the_next_look_read_the_lake_anew(lake: Lak
 
 def test_a_change_within_a_change_ends_with_the_outer_one(lake: Lake) -> None:
     finished: list[bool] = []
-    state = LedgerState(lake, finish=lambda: finished.append(state.sound))
+    state = LedgerState(lake, HeldLake(lake), finish=lambda: finished.append(state.sound))
 
     def fail_after_a_part() -> None:
         with state.change():
@@ -54,7 +55,7 @@ def test_a_change_within_a_change_ends_with_the_outer_one(lake: Lake) -> None:
 
 
 def test_a_thread_waits_until_the_change_of_another_is_over(lake: Lake) -> None:
-    state = LedgerState(lake, finish=_nothing)
+    state = LedgerState(lake, HeldLake(lake), finish=_nothing)
     seen: list[bool] = []
 
     def look() -> None:
