@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from operators.ranking.fusion import IdArray
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake, lake_errors
+from pipeline.lake.lease.row_leases import has_several, leases_of
+from pipeline.lake.spans import SpanIndex
 from pipeline.search.boxed_vectors import BoxedVectors
 from pipeline.search.memory.columns import FragmentKey, fragment_key
 from pipeline.search.memory.lake_cache import ids_of, positions, vectors_of
@@ -19,8 +22,22 @@ from schemas.clock import Span
 from schemas.query import Place
 from schemas.tables import TableName
 
-_FRAME_COLUMNS = ["id", "source_id", "source", "pts", "pts_s", "time", "vector"]
-_REGION_COLUMNS = ["id", "frame", "x0", "y0", "x1", "y1", "proposer", "label", "track", "vector"]
+_FRAME_COLUMNS = ["id", "source_id", "source", "pts", "pts_s", "time", "vector", "lease"]
+_REGION_COLUMNS = [
+    "id",
+    "frame",
+    "source_id",
+    "pts",
+    "lease",
+    "x0",
+    "y0",
+    "x1",
+    "y1",
+    "proposer",
+    "label",
+    "track",
+    "vector",
+]
 _TABLES: tuple[TableName, ...] = ("regions", "frames")
 Spans = Mapping[str, Sequence[Span]]  # by source id
 Fragments = Mapping[TableName, frozenset[FragmentKey]]
@@ -85,6 +102,7 @@ class RowReader:
         regions = self._rows("regions", _REGION_COLUMNS, spans)
         frames = self._rows("frames", _FRAME_COLUMNS, spans)
         frames = frames.filter(_within(frames, spans))
+        regions, frames = self._counted(regions), self._counted(frames)
         if not frames.num_rows:
             return None
         frame_id = ids_of(frames["id"])
@@ -100,10 +118,24 @@ class RowReader:
             BoxedVectors.of_frames(vectors_of(frames["vector"])["vector"], alive=everywhere),
         )
 
+    def _counted(self, rows: pa.Table) -> pa.Table:
+        """Those rows that were written under the lease of their segment."""
+        if not has_several(rows):
+            return rows
+        ids = pc.unique(rows["source_id"])
+        where = sql.all_of("state = 'done'", sql.is_in("source_id", ids.to_pylist()))
+        done = self._lake.read("segments", columns=["source_id", "start", "stop", "lease"], where=where)
+        index = SpanIndex(source=_codes(done, ids), start=_int64(done, "start"), stop=_int64(done, "stop"))
+        segment = index.find(source=_codes(rows, ids), pts=_int64(rows, "pts"))
+        counts = segment >= 0
+        counts[counts] = leases_of(done)[segment[counts]] == leases_of(rows)[counts]
+        return rows.filter(pa.array(counts))
+
     def _rows(self, name: TableName, columns: list[str], spans: Spans) -> pa.Table:
         with lake_errors(f"reading {name} of {self._lake.uri}"):
             dataset = self._lake.dataset(name)
             fragments = [f for f in dataset.get_fragments() if fragment_key(f) not in self._passed[name]]
+            columns = [column for column in columns if column in dataset.schema.names]  # older lakes have no leases
             if not fragments:
                 return dataset.schema.empty_table().select(columns)
             return dataset.scanner(columns=columns, filter=_hulls(spans), fragments=fragments).to_table()
@@ -118,6 +150,15 @@ def _hulls(spans: Spans) -> str:
 def _within(rows: pa.Table, spans: Spans) -> pa.Array:
     places = zip(rows["source_id"].to_pylist(), rows["pts"].to_pylist(), strict=True)
     return pa.array([any(pts in span for span in spans[source]) for source, pts in places], pa.bool_())
+
+
+def _codes(rows: pa.Table, ids: pa.Array) -> NDArray[np.int64]:
+    """The place of each row's source among `ids`."""
+    return np.asarray(pc.index_in(rows["source_id"], value_set=ids).to_numpy(), np.int64)
+
+
+def _int64(rows: pa.Table, column: str) -> NDArray[np.int64]:
+    return np.asarray(rows[column].to_numpy(), np.int64)
 
 
 def _regions(rows: pa.Table, frame: NDArray[np.int64]) -> BoxedVectors:

@@ -18,6 +18,7 @@ _CHECKS: tuple[Callable[[AuditedLake], Iterator[Problem]], ...] = (
     ledger_checks.overlaps,
     ledger_checks.coverage,
     row_checks.rows_outside_done_spans,
+    row_checks.stale_leases,
     row_checks.counts,
     row_checks.lost_frames,
     row_checks.boxes,

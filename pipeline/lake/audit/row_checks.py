@@ -17,6 +17,7 @@ from pipeline.lake.audit.audited_lake import (
     pairs,
     source_column,
 )
+from pipeline.lake.lease.row_leases import NO_LEASE, leases_of
 from schemas.tables import TableName, vector_spaces
 
 _BATCH = 4096
@@ -55,6 +56,27 @@ def rows_outside_done_spans(audited: AuditedLake) -> Iterator[Problem]:
                 f"{name}: {len(some)} rows of {audited.named(source)} (PTS {some.min()} to {some.max()}) lie in no "
                 f"done segment; {REPLACE}",
             )
+
+
+def stale_leases(audited: AuditedLake) -> Iterator[Problem]:
+    """Every row was written under the lease of its segment; others are of a writer that had lost its lease."""
+    done = leases_of(audited.done)
+    for name, placed in audited.placed.items():
+        rows = leases_of(audited.tables[name])
+        stale = np.flatnonzero((placed >= 0) & (rows != done[placed])) if len(done) else np.zeros(0, np.int64)
+        for i in np.unique(placed[stale]).tolist():
+            of_segment = stale[placed[stale] == i]
+            row = audited.done.slice(i, 1).to_pylist()[0]
+            yield (
+                row["source_id"],
+                f"{name}: {len(of_segment)} rows of [{row['start']}, {row['stop']}) of {row['source']} have lease "
+                f"{_shown(rows[of_segment[0]])}, the segment has {_shown(done[i])}: a writer added them after it "
+                f"had lost its lease, and no search finds them; {REPLACE}",
+            )
+
+
+def _shown(lease: int) -> str:
+    return "none" if lease == NO_LEASE else str(lease)
 
 
 def counts(audited: AuditedLake) -> Iterator[Problem]:

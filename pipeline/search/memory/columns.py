@@ -80,7 +80,8 @@ class ColumnStore:
     def _rows(self, dataset: Any, fragments: list[Any]) -> Iterator[Columns]:
         if not fragments:
             return
-        scanner = dataset.scanner(columns=self._read, fragments=fragments, scan_in_order=True)
+        columns = [name for name in self._read if name in dataset.schema.names]  # older lakes lack some
+        scanner = dataset.scanner(columns=columns, fragments=fragments, scan_in_order=True)
         for batch in scanner.to_reader():
             if batch.num_rows:
                 yield self._decode(pa.Table.from_batches([batch]))

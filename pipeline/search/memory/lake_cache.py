@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from operators.ranking.fusion import IdArray
 from pipeline.lake.lake import Lake, lake_errors
+from pipeline.lake.lease.row_leases import leases_of
 from pipeline.lake.spans import SpanIndex
 from pipeline.search.memory.columns import Columns, ColumnStore
 from schemas.query import Place
@@ -27,7 +28,8 @@ class LakeCache:
     proposer int64 (R,) into `proposers`, region_vectors float16 (R, D); `place` has all that a hit shows of a region.
 
     A row is visible when its segment is done by the ledger (rows that a writer is about to commit, or left when it
-    was killed, are not found) and it has a vector in `column`: the lake's own "vector", or one that was filled later.
+    was killed, are not found), under the lease that wrote the row (a writer that had lost its lease left others), and
+    when it has a vector in `column`: the lake's own "vector", or one that was filled later.
     without_vector: number of frames whose segment is done and that have no vector.
     generation: changes with every refresh that found a change; rows may have moved.
     """
@@ -51,16 +53,18 @@ class LakeCache:
                 "pts": (np.int64, ()),
                 "pts_s": (np.float64, ()),
                 "time": (np.int64, ()),
+                "lease": (np.int64, ()),
                 "vector": (np.float16, (dimension,)),
                 "embedded": (np.bool_, ()),
             },
             decode=self._decode_frames,
-            read=["id", "source_id", "source", "pts", "pts_s", "time", column],
+            read=["id", "source_id", "source", "pts", "pts_s", "time", "lease", column],
         )
         self._regions = ColumnStore(
             shapes={
                 "id": ("S32", ()),
                 "frame_id": ("S32", ()),
+                "lease": (np.int64, ()),
                 "x0": (np.float32, ()),
                 "y0": (np.float32, ()),
                 "x1": (np.float32, ()),
@@ -74,7 +78,7 @@ class LakeCache:
                 "embedded": (np.bool_, ()),
             },
             decode=self._decode_regions,
-            read=["id", "frame", "x0", "y0", "x1", "y1", "proposer", "label", "track", "code", column],
+            read=["id", "frame", "lease", "x0", "y0", "x1", "y1", "proposer", "label", "track", "code", column],
         )
         self._frame_of_region = np.zeros(0, np.int64)
         self._shots: tuple[SpanIndex, NDArray[np.float64]] | None = None
@@ -95,15 +99,21 @@ class LakeCache:
         # unset until all is done: after a refresh that failed half-way, the next one must look at everything again
         before, self._versions = self._versions, {}
         with lake_errors(f"loading {self._lake.uri} into memory"):
-            done = self._read_done()
+            done, done_leases = self._read_done()
             moved = self._regions.refresh(self._lake.dataset("regions"))
             moved |= self._frames.refresh(self._lake.dataset("frames"))
             if versions["shots"] != before.get("shots"):
                 self._shots = self._read_shots()
-        start = len(self._frame_of_region) if before and not moved else 0
-        found = positions(self._regions["frame_id"][start:], self._frames["id"], self._frames.alive)
+        segment = done.find(source=self.source, pts=self.pts)
+        stale = segment >= 0
+        stale[stale] = done_leases[segment[stale]] != self._frames["lease"][stale]
+        committed = self._frames.alive & (segment >= 0) & ~stale
+        start = len(self._frame_of_region) if before and not (moved or stale.any()) else 0
+        found = positions(self._regions["frame_id"][start:], self._frames["id"], self._frames.alive & ~stale)
+        of_frame = found >= 0
+        of_frame[of_frame] = self._regions["lease"][start:][of_frame] == self._frames["lease"][found[of_frame]]
+        found[~of_frame] = -1
         self._frame_of_region = np.concatenate([self._frame_of_region[:start], found])
-        committed = self._frames.alive & (done.find(source=self.source, pts=self.pts) >= 0)
         self.visible = committed & self._frames["embedded"]
         self.without_vector = int(committed.sum() - self.visible.sum())
         self._versions = versions
@@ -204,11 +214,14 @@ class LakeCache:
 
     # -- reading ---------------------------------------------------------------------------------
 
-    def _read_done(self) -> SpanIndex:
-        rows = self._lake.read("segments", columns=["source_id", "source", "start", "stop"], where="state = 'done'")
+    def _read_done(self) -> tuple[SpanIndex, NDArray[np.int64]]:
+        """The done segments, and the lease of each."""
+        columns = ["source_id", "source", "start", "stop", "lease"]
+        rows = self._lake.read("segments", columns=columns, where="state = 'done'")
         # the ledger is read whole each time, so its paths are the newest, as a new searcher would show them
         codes = self._codes(rows, renew_uris=True)
-        return SpanIndex(source=codes, start=_int64(rows["start"]), stop=_int64(rows["stop"]))
+        index = SpanIndex(source=codes, start=_int64(rows["start"]), stop=_int64(rows["stop"]))
+        return index, leases_of(rows)
 
     def _read_shots(self) -> tuple[SpanIndex, NDArray[np.float64]]:
         columns = ["source_id", "source", "start", "stop", "start_s", "stop_s"]
@@ -242,6 +255,7 @@ class LakeCache:
             "pts": _int64(rows["pts"]),
             "pts_s": rows["pts_s"].to_numpy(),
             "time": _int64(time),
+            "lease": leases_of(rows),
             **vectors_of(rows[self._column]),
         }
 
@@ -249,6 +263,7 @@ class LakeCache:
         return {
             "id": ids_of(rows["id"]),
             "frame_id": ids_of(rows["frame"]),
+            "lease": leases_of(rows),
             **{name: rows[name].to_numpy() for name in ("x0", "y0", "x1", "y1")},
             "proposer": _numbers(rows["proposer"], self.proposers, self._proposer_codes),
             "label": _numbers(rows["label"], self.labels, self._label_codes),
