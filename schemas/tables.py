@@ -269,11 +269,14 @@ def is_current(schema: pa.Schema) -> bool:
 
 
 def vector_space(schema: pa.Schema, column: str = "vector") -> VectorSpace:
-    """The vector space recorded for a column. Raises LakeError where there is none."""
+    """The vector space recorded for a column. Raises LakeError where there is none, or the record is damaged."""
     metadata = schema.field(column).metadata or {}
     if _SPACE_KEY not in metadata:
         raise LakeError(f"column {column!r} records no vector space; it was not written by RegionLake")
-    return VectorSpace.from_json(metadata[_SPACE_KEY])
+    try:
+        return VectorSpace.from_json(metadata[_SPACE_KEY])
+    except (TypeError, ValueError) as error:
+        raise LakeError(f"the vector space recorded for column {column!r} is damaged: {error}") from error
 
 
 def vector_spaces(schema: pa.Schema) -> dict[str, VectorSpace]:

@@ -36,7 +36,7 @@ class Durability:
     def sync(self, tables: Iterable[tuple[str, lance.LanceDataset]]) -> None:
         """Syncs what the given version of each table refers to and has not been synced before.
 
-        tables: names with their newest versions.
+        tables: names, with the newest version of each.
         """
         if self._folder is not None:
             with self._lock:
@@ -90,6 +90,12 @@ def transaction_of(manifest: bytes) -> str | None:
     """The name of the transaction's file that a manifest records; None if it has none."""
     found = _TRANSACTION.findall(manifest)
     return found[-1].decode() if found else None
+
+
+def files_of_version(lake: Path, name: str, dataset: lance.LanceDataset) -> list[Path]:
+    """The files that a version of a table is read from: its manifest, data, deletions and indexes."""
+    table = lake / f"{name}.lance"
+    return [manifest_path(table, dataset.version), *_referenced(table, dataset)]
 
 
 def _referenced(table: Path, dataset: lance.LanceDataset) -> Iterator[Path]:

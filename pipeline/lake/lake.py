@@ -64,7 +64,10 @@ def lake_errors(doing: str) -> Iterator[None]:
         yield
     except RegionLakeError:
         raise
-    except (OSError, RuntimeError, ValueError) as error:
+    except BaseException as error:
+        # a damaged file makes Lance panic, which is no Exception
+        if not isinstance(error, OSError | RuntimeError | ValueError) and type(error).__name__ != "PanicException":
+            raise
         raise LakeError(f"{doing} failed: {str(error).strip()}; free space or fix the cause, then run again") from error
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 
 from pipeline.lake import sql
+from pipeline.lake.checksums import SegmentChecksum, of_rows, with_ledger_checksums, with_own_checksums
 from pipeline.lake.lake import Lake
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.clock import Clock, Span
@@ -118,19 +119,19 @@ def sources_table(sources: Iterable[tuple[Source, str, SourceState]]) -> pa.Tabl
         }
         for s, plan, state in sources
     ]
-    return pa.Table.from_pylist(rows, schema=sources_schema())
+    return with_own_checksums(pa.Table.from_pylist(rows, schema=sources_schema()))
 
 
 def quarantined_source_table(*, source_id: str, uri: str, plan: str, error: str) -> pa.Table:
     """The row of `sources` for an input that could not be read."""
     row = {"id": source_id, "source": uri, "plan": plan, "state": "quarantined", "error": printable(error)}
-    return pa.Table.from_pylist([row], schema=sources_schema())
+    return with_own_checksums(pa.Table.from_pylist([row], schema=sources_schema()))
 
 
 def done_table(
     commits: Iterable["SegmentRows"], *, state: Literal["writing", "done"], time: TimeSource = REAL_TIME
 ) -> pa.Table:
-    """Rows of the ledger for committed segments, with their counts and cut events."""
+    """Rows of the ledger for committed segments, with counts and cut events; those that are done have checksums."""
     now = time.utc()
     rows = [
         _segment_row(c.segment, plan=c.plan, state=state, now=now)
@@ -143,10 +144,11 @@ def done_table(
             "first_pts": c.report.first_pts,
             "last_pts": c.report.last_pts,
             "cut_events": [{"pts": e.pts, "previous_pts": e.previous_pts, "kind": e.kind} for e in c.report.cut_events],
+            "checksum": str(of_rows(c.frames, c.regions, c.patches)) if state == "done" else None,
         }
         for c in commits
     ]
-    return pa.Table.from_pylist(rows, schema=segments_schema())
+    return with_ledger_checksums(pa.Table.from_pylist(rows, schema=segments_schema()))
 
 
 def failed_table(
@@ -160,7 +162,8 @@ def failed_table(
 ) -> pa.Table:
     """The row of the ledger for a segment without rows. lost: frames of a feed that were received and then lost."""
     row = _segment_row(segment, plan=plan, state=state, now=time.utc()) | {"error": printable(error), "lost": lost}
-    return pa.Table.from_pylist([row], schema=segments_schema())
+    row["checksum"] = str(SegmentChecksum())
+    return with_ledger_checksums(pa.Table.from_pylist([row], schema=segments_schema()))
 
 
 def shots_table(shots: Iterable[tuple[Source, Shot]]) -> pa.Table:
@@ -177,7 +180,7 @@ def shots_table(shots: Iterable[tuple[Source, Shot]]) -> pa.Table:
         }
         for source, shot in shots
     ]
-    return pa.Table.from_pylist(rows, schema=shots_schema())
+    return with_own_checksums(pa.Table.from_pylist(rows, schema=shots_schema()))
 
 
 def _segment_row(segment: Segment, *, plan: str, state: SegmentState, now: datetime) -> dict[str, Any]:

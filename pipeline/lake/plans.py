@@ -7,6 +7,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
+from pipeline.lake.checksums import with_own_checksums
 from pipeline.lake.lake import Lake
 from pipeline.lake.plans_in_use import plans_in_use
 from pipeline.plan.legacy_hash import is_legacy
@@ -44,7 +45,7 @@ def read_plans(lake: Lake) -> dict[str, StoredPlan]:
 def plans_table(plan: StoredPlan, hashes: Iterable[str], *, written_at: datetime) -> pa.Table:
     """Rows of `plans` for a plan, one for each of these hashes of it."""
     row = {"settings": plan.settings, "toml": plan.toml, "version": plan.version, "written_at": written_at}
-    return pa.Table.from_pylist([{"id": each, **row} for each in hashes], schema=plans_schema())
+    return with_own_checksums(pa.Table.from_pylist([{"id": each, **row} for each in hashes], schema=plans_schema()))
 
 
 def plan_conflict(lake: Lake, uri: str, *, here: StoredPlan, there: str) -> PlanConflictError:

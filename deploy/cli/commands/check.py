@@ -30,7 +30,10 @@ def check(
     differences = compare(opened, other) if other else ()
     ok = report.ok and not differences
     if as_json:
-        print_json({"ok": ok, "rows": report.rows, "problems": report.problems, "differences": differences})
+        print_json(
+            {"ok": ok, "rows": report.rows, "problems": report.problems, "differences": differences}
+            | {"segments_without_checksum": report.unsummed}
+        )
     else:
         out = console()
         for problem in report.problems:
@@ -42,5 +45,7 @@ def check(
         out.print(
             f"{lake}: {'sound' if report.ok else f'{len(report.problems)} problems'} ({rows}){equal}", soft_wrap=True
         )
+        if report.unsummed:
+            out.print(f"{report.unsummed:,} segments of older releases have no checksum")
     if not ok:
         raise typer.Exit(EXIT_FAILED)

@@ -40,11 +40,14 @@ class AuditedLake:
         self._uris = dict(pairs(self.tables["sources"], "id", "source"))
         segments = self.tables["segments"]
         self.done = segments.filter(pc.equal(segments["state"], "done"))
-        spans = SpanIndex(source=self.codes(self.done), start=ints(self.done, "start"), stop=ints(self.done, "stop"))
-        self.placed = {
-            name: spans.find(source=self.codes(self.tables[name]), pts=ints(self.tables[name], "pts"))
-            for name in ROW_TABLES
-        }
+        self._spans = SpanIndex(
+            source=self.codes(self.done), start=ints(self.done, "start"), stop=ints(self.done, "stop")
+        )
+        self.placed = {name: self.place(self.tables[name]) for name in ROW_TABLES}
+
+    def place(self, rows: pa.Table) -> NDArray[np.int64]:
+        """For each row of frames, regions or patches the row of `done` whose span contains it, else −1."""
+        return self._spans.find(source=self.codes(rows), pts=ints(rows, "pts"))
 
     def codes(self, table: pa.Table) -> NDArray[np.int64]:
         """Number of each row's source, which `source_id` converts back."""

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pipeline.lake.audit import ledger_checks, row_checks
+from pipeline.lake.audit import checksum_checks, ledger_checks, row_checks
 from pipeline.lake.audit.audited_lake import AuditedLake, Problem
-from pipeline.lake.lake import Lake
+from pipeline.lake.lake import Lake, lake_errors
 from schemas.tables import TableName
 
 _SHOWN = 10  # problems of one kind that are listed: a lost source must not print a line for each of its rows
@@ -13,6 +13,7 @@ _CHECKS: tuple[Callable[[AuditedLake], Iterator[Problem]], ...] = (
     row_checks.duplicates,
     ledger_checks.shared_places,
     ledger_checks.unknown_sources,
+    ledger_checks.known_states,
     ledger_checks.ledger_states,
     ledger_checks.plans,
     ledger_checks.overlaps,
@@ -25,6 +26,8 @@ _CHECKS: tuple[Callable[[AuditedLake], Iterator[Problem]], ...] = (
     ledger_checks.shots,
     row_checks.tracks,
     row_checks.vectors,
+    checksum_checks.segments,
+    checksum_checks.own_rows,
 )
 
 
@@ -33,12 +36,13 @@ class CheckReport:
     """Results of an audit.
 
     rows: number of rows of each table. problems: one sentence each; empty for a sound lake.
-    source_ids: the sources that have problems.
+    source_ids: the sources that have problems. unsummed: number of segments of older releases, without a checksum.
     """
 
     rows: dict[TableName, int]
     problems: tuple[str, ...]
     source_ids: frozenset[str]
+    unsummed: int = 0
 
     @property
     def ok(self) -> bool:
@@ -51,10 +55,11 @@ def check(lake: Lake) -> CheckReport:
     problems: list[str] = []
     source_ids: set[str] = set()
     for find in _CHECKS:
-        found = list(find(audited))
-        source_ids |= {source_id for source_id, _ in found}
+        with lake_errors(f"reading the lake {lake.uri}"):
+            found = list(find(audited))
+        source_ids |= {source_id for source_id, _ in found if source_id}
         problems += [sentence for _, sentence in found[:_SHOWN]]
         if len(found) > _SHOWN:
             problems.append(f"… and {len(found) - _SHOWN} more like the last")
     rows = {name: table.num_rows for name, table in audited.tables.items()}
-    return CheckReport(rows, tuple(problems), frozenset(source_ids))
+    return CheckReport(rows, tuple(problems), frozenset(source_ids), checksum_checks.unsummed(audited))

@@ -1,6 +1,7 @@
 """Checks that the ledger is consistent: `sources`, `segments`, `plans`, and the shots computed from them."""
 
 from collections.abc import Iterator
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
@@ -16,10 +17,12 @@ from pipeline.lake.audit.audited_lake import (
     pairs,
     source_column,
 )
+from pipeline.lake.ledger import SegmentState, SourceState
 from pipeline.lake.spans import spans_by_source
 from pipeline.plan.legacy_hash import is_legacy
 from pipeline.plan.plan_hash import form_hash
 from schemas.clock import Span
+from schemas.tables import TableName
 
 
 def shared_places(audited: AuditedLake) -> Iterator[Problem]:
@@ -48,6 +51,19 @@ def unknown_sources(audited: AuditedLake) -> Iterator[Problem]:
         for one in lost.to_pylist():
             source, count = one["values"], one["counts"]
             yield source, f"{name}: {count} rows are of source {source}, which is not in `sources`; {REPLACE}"
+
+
+def known_states(audited: AuditedLake) -> Iterator[Problem]:
+    """No state is one that is never written."""
+    states: dict[TableName, tuple[str, ...]] = {"sources": get_args(SourceState), "segments": get_args(SegmentState)}
+    for name, known in states.items():
+        table = audited.tables[name]
+        for row in table.filter(pc.invert(pc.is_in(table["state"], value_set=pa.array(known)))).to_pylist():
+            yield (
+                row[source_column(table)],
+                f"{name}: the state of {row['id']} of {row['source']} is {row['state']!r}, expected one of "
+                f"{', '.join(known)}; {REPLACE}",
+            )
 
 
 def ledger_states(audited: AuditedLake) -> Iterator[Problem]:

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from pipeline.lake.checksums import SegmentChecksum
 from schemas.clock import Span
 from schemas.ids import segment_id
 
 Row = Mapping[str, Any]  # of `segments`, with all columns
+ChecksumRows = Callable[[Span], SegmentChecksum]
 CountRows = Callable[[Span], tuple[int, int]]  # keyframes and regions in a span
 
 _JOINED = ("done", "removing", "removed")  # failures keep their own rows, as each has its reason
@@ -26,11 +28,13 @@ def joined_rows(rows: Sequence[Row]) -> list[Row]:
     return [_named(row) for row in joined]
 
 
-def trimmed_rows(rows: Sequence[Row], kept: Sequence[Span], *, count: CountRows) -> list[Row]:
+def trimmed_rows(rows: Sequence[Row], kept: Sequence[Span], *, count: CountRows, checksum: ChecksumRows) -> list[Row]:
     """Rows of one source in which the `kept` spans keep their state and the rest is `removing`.
 
     count: numbers of rows of `frames` and `regions` in a span, which the ledger has for whole segments only. Counts
     that are in no table, such as the number of frames decoded, are divided in proportion to time.
+    checksum: of the rows in a span as they are now. That of a segment is divided so that damage is still found: a part
+    gets what those of the other parts leave of it.
     """
     cut: list[Row] = []
     for row in rows:
@@ -40,7 +44,7 @@ def trimmed_rows(rows: Sequence[Row], kept: Sequence[Span], *, count: CountRows)
             cut.append(row)
             continue
         parts = sorted([(part, True) for part in inside] + [(part, False) for part in span.minus(inside)])
-        cut += _cut(row, parts)
+        cut += _cut(row, parts, checksum=checksum)
     counted = []
     for row in joined_rows(cut):
         if row["state"] == "done":
@@ -50,8 +54,11 @@ def trimmed_rows(rows: Sequence[Row], kept: Sequence[Span], *, count: CountRows)
     return counted
 
 
-def _cut(row: Row, parts: Sequence[tuple[Span, bool]]) -> list[Row]:
+def _cut(row: Row, parts: Sequence[tuple[Span, bool]], *, checksum: ChecksumRows) -> list[Row]:
     """One row for each part of a row's span. parts: (span, whether it is kept), in order."""
+    whole = None if row["checksum"] is None else SegmentChecksum.parse(row["checksum"])
+    sums = {} if whole is None or len(parts) == 1 else {part: checksum(part) for part, _ in parts}
+    surplus = None if whole is None else whole - sum(sums.values(), SegmentChecksum())
     rows: list[Row] = []
     ticks, before = row["stop"] - row["start"], 0
     for part, keep in parts:
@@ -61,6 +68,8 @@ def _cut(row: Row, parts: Sequence[tuple[Span, bool]]) -> list[Row]:
         before = after
         new = {**row, "start": part.start, "stop": part.stop, **shares}
         if keep:
+            # the surplus is 0 unless a row was damaged
+            new["checksum"] = None if surplus is None else str(sums.get(part, SegmentChecksum()) + surplus)
             decoded = None if row["first_pts"] is None else Span(row["first_pts"], row["last_pts"] + 1)
             within = decoded and decoded.intersection(part)
             new["first_pts"] = within and within.start
@@ -68,7 +77,7 @@ def _cut(row: Row, parts: Sequence[tuple[Span, bool]]) -> list[Row]:
             new["cut_events"] = [event for event in row["cut_events"] if event["pts"] in part]
         else:
             new |= {"state": "removing", "error": None, "keyframes": 0, "regions": 0, "cut_events": []}
-            new |= {"first_pts": None, "last_pts": None}
+            new |= {"first_pts": None, "last_pts": None, "checksum": str(SegmentChecksum())}
         rows.append(new)
     return rows
 
@@ -90,7 +99,13 @@ def _both(a: Row, b: Row) -> Row:
         "last_pts": max(lasts, default=None),
         "cut_events": [*a["cut_events"], *b["cut_events"]],
         "committed_at": max(a["committed_at"], b["committed_at"]),
+        "checksum": _sum(a["checksum"], b["checksum"]),
     }
+
+
+def _sum(a: str | None, b: str | None) -> str | None:
+    """The checksum of two rows together; None if one was written without."""
+    return None if a is None or b is None else str(SegmentChecksum.parse(a) + SegmentChecksum.parse(b))
 
 
 def _named(row: Row) -> Row:

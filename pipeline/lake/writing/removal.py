@@ -7,12 +7,14 @@ of the part become `removed`, last.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.lake import sql
+from pipeline.lake.checksums import WRITTEN_ONCE, SegmentChecksum, of_rows, with_ledger_checksums
 from pipeline.lake.lake import Lake
 from pipeline.lake.ledger import SourceState
 from pipeline.lake.writing.ledger_rows import CountRows, Row, joined_rows, trimmed_rows
@@ -51,7 +53,8 @@ def keep_only(lake: Lake, tables: TableWriter, kept: Mapping[str, Sequence[Span]
     """
     new: list[Row] = []
     for source_id, rows in _rows_of(lake, list(kept)).items():
-        new += trimmed_rows(rows, sorted(kept[source_id]), count=_counter(lake, source_id))
+        counted, summed = _counter(lake, source_id), partial(_checksum, lake, source_id)
+        new += trimmed_rows(rows, sorted(kept[source_id]), count=counted, checksum=summed)
     _replace_ledger(tables, new)
     unmark(tables, dict.fromkeys(kept, "complete"))
     going = [(r["source_id"], r["id"], Span(r["start"], r["stop"])) for r in new if r["state"] == "removing"]
@@ -87,7 +90,7 @@ def join_ledger(lake: Lake, tables: TableWriter, source_ids: Sequence[str]) -> i
 def _replace_ledger(tables: TableWriter, rows: Sequence[Row]) -> None:
     """Replaces all rows of the ledger of the sources of `rows` by `rows`."""
     if rows:
-        table = pa.Table.from_pylist([dict(row) for row in rows], schema=segments_schema())
+        table = with_ledger_checksums(pa.Table.from_pylist([dict(row) for row in rows], schema=segments_schema()))
         tables.replace("segments", table, sql.is_in("source_id", sorted({row["source_id"] for row in rows})))
 
 
@@ -108,6 +111,13 @@ def _counter(lake: Lake, source_id: str) -> CountRows:
         return int(np.diff(in_frames)[0]), int(np.diff(in_regions)[0])
 
     return count
+
+
+def _checksum(lake: Lake, source_id: str, span: Span) -> SegmentChecksum:
+    """Of the rows of this source in a span, as they are in the lake."""
+    where = sql.all_of(sql.equals("source_id", source_id), sql.within("pts", span))
+    frames, regions, patches = (lake.read(name, columns=[*WRITTEN_ONCE[name]], where=where) for name in ROW_TABLES)
+    return of_rows(frames, regions, patches)
 
 
 def _places(lake: Lake, name: TableName, source_id: str) -> NDArray[np.int64]:

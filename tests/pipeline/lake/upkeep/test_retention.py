@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.lake.audit.check import check
 from pipeline.lake.audit.compare import compare
+from pipeline.lake.checksums import SegmentChecksum
 from pipeline.lake.lake import Lake
 from pipeline.lake.upkeep import retention
 from pipeline.lake.upkeep.config import UpkeepConfig
@@ -229,8 +230,14 @@ def row(start: int, stop: int, state: str = "done", **values: object) -> dict[st
         "lease": 1,
         **counts,
         **ends,
+        "checksum": str(ticks(Span(start, stop))),
         **values,
     }
+
+
+def ticks(span: Span) -> SegmentChecksum:
+    """The checksum of a span with a row for each tick."""
+    return SegmentChecksum(frames=span.stop - span.start)
 
 
 @given(
@@ -245,7 +252,8 @@ def test_cutting_the_ledger_keeps_its_span_its_sums_and_what_is_pinned(
     rows = [row(a, b, "failed" if n in failed else "done") for n, (a, b) in enumerate(pairwise(ends))]
     spans = sorted({Span(10 * a, min(100, 10 * (a + n))) for a, n in kept})
     spans = [span for n, span in enumerate(spans) if not n or span.start >= max(s.stop for s in spans[:n])]
-    cut = sorted(trimmed_rows(rows, spans, count=lambda span: (span.stop - span.start, 0)), key=lambda r: r["start"])
+    cut = trimmed_rows(rows, spans, count=lambda span: (span.stop - span.start, 0), checksum=ticks)
+    cut = sorted(cut, key=lambda r: r["start"])
     assert [r["start"] for r in cut] == [0, *(r["stop"] for r in cut[:-1])]
     assert cut[-1]["stop"] == 100
     for name in ("frames_decoded", "lost"):
@@ -258,11 +266,12 @@ def test_cutting_the_ledger_keeps_its_span_its_sums_and_what_is_pinned(
             assert r["keyframes"] == r["stop"] - r["start"]
             assert r["first_pts"] >= r["start"]
             assert r["last_pts"] < r["stop"]
+            assert r["checksum"] == str(ticks(Span(r["start"], r["stop"])))
 
 
 def test_a_part_in_which_nothing_was_decoded_says_so() -> None:
     late = row(0, 100, first_pts=60, last_pts=90)
-    cut = trimmed_rows([late], [Span(0, 50), Span(80, 100)], count=lambda _: (0, 0))
+    cut = trimmed_rows([late], [Span(0, 50), Span(80, 100)], count=lambda _: (0, 0), checksum=ticks)
     assert [(r["start"], r["first_pts"], r["last_pts"]) for r in sorted(cut, key=lambda r: r["start"])] == [
         (0, None, None),
         (50, None, None),
