@@ -15,6 +15,7 @@ from deploy.cli.commands import (
     check,
     doctor,
     feeds,
+    forget,
     ingest,
     models,
     pin,
@@ -51,6 +52,7 @@ app.command()(check.check)
 app.command()(upkeep.upkeep)
 app.command()(pin.pin)
 app.command()(pin.unpin)
+app.command()(forget.forget)
 app.command()(plan.plan)
 app.command()(models.models)
 app.command()(doctor.doctor)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from pipeline.lake.lake import Lake
 from pipeline.lake.ledger import SourceEntry, load_cut_events
@@ -34,5 +35,6 @@ def fold_sources(
             except Exception:
                 _log.exception("the shots of %s cannot be computed; it stays open", entry.uri)
                 continue
-        shots[name] = entry.source, found
+        removed = entry.spans("removed")  # a part may be forgotten before the rest has been read
+        shots[name] = entry.source, [replace(s, span=part) for s in found for part in s.span.minus(removed)]
     return shots

@@ -116,27 +116,29 @@ class LedgerState:
     def _end_removals(self) -> None:
         """Finishes interrupted removals of sources and of parts of them.
 
-        A source that was pinned before its deletion began is not removed.
+        A source that was pinned before its deletion began is not removed, nor one of which a part was to be removed.
         """
         removing = [name for name, entry in self.sources.items() if entry.state == "removing"]
-        spared = self._unmark_pinned(removing)
+        spared = self._unmark_spared(removing) if removing else []
         removing = [name for name in removing if name not in spared]
         removal.finish_removals(self.tables, removing)
         for name in removing:
             del self.sources[name]
         trimmed = self.sources.stretches("removing")
-        removal.finish_trims(self.tables, trimmed)
+        removal.finish_trims(self.lake, self.tables, trimmed)
         for source_id, name, _ in trimmed:
             self.sources[source_id].segments[name].state = "removed"
 
-    def _unmark_pinned(self, removing: Sequence[str]) -> list[str]:
-        """Takes the mark of pinned sources back; returns their ids.
+    def _unmark_spared(self, removing: Sequence[str]) -> list[str]:
+        """Takes the mark of sources that stay back; returns their ids.
 
-        Deletion has not begun where the ledger has rows.
+        Deletion has begun once the ledger has no rows of a source.
         """
         begun = {name for name in removing if not self.sources[name].segments}
-        pinned = {pin.source_id for pin in Pins(self.lake).read()} if removing else set()
-        spared = [name for name in removing if name in pinned - begun]
+        where = sql.all_of("state = 'removing'", sql.equals("error", removal.IN_PART))
+        stay = {pin.source_id for pin in Pins(self.lake).read()} - begun
+        stay |= set(self.lake.read("sources", columns=["id"], where=where)["id"].to_pylist())
+        spared = [name for name in removing if name in stay]
         if spared:
             where = sql.is_in("source_id", spared)
             complete = set(self.lake.read("shots", columns=["source_id"], where=where)["source_id"].to_pylist())

@@ -16,27 +16,33 @@ from numpy.typing import NDArray
 from pipeline.lake import sql
 from pipeline.lake.checksums import WRITTEN_ONCE, SegmentChecksum, of_rows, with_ledger_checksums
 from pipeline.lake.lake import Lake
-from pipeline.lake.ledger import SourceState
+from pipeline.lake.ledger import SourceState, failed_table
 from pipeline.lake.writing.ledger_rows import CountRows, Row, joined_rows, trimmed_rows
+from pipeline.lake.writing.shot_cuts import continue_tracks, cut_shots
 from pipeline.lake.writing.table_writer import TableWriter
 from schemas.clock import Span
+from schemas.ids import segment_id
+from schemas.sources import Segment, Source
 from schemas.tables import TableName, segments_schema
 
 ROW_TABLES: tuple[TableName, ...] = ("frames", "regions", "patches")
+IN_PART = "a part of it is being removed"  # `error` of a source that is marked for a removal of a part
 _AT_ONCE = 200
 Stretch = tuple[str, str, Span]  # a part of a source: source id, id of its row in `segments`, span
 
 
-def mark(tables: TableWriter, source_ids: Sequence[str]) -> None:
-    """Marks sources as `removing`."""
-    tables.update("sources", sql.is_in("id", source_ids), state="removing")
+def mark(tables: TableWriter, source_ids: Sequence[str], *, in_part: bool = False) -> None:
+    """Marks sources as `removing`. in_part: whoever opens the lake after a kill takes the mark back."""
+    if source_ids:
+        tables.update("sources", sql.is_in("id", source_ids), state="removing", error=IN_PART if in_part else "")
 
 
 def unmark(tables: TableWriter, states: Mapping[str, SourceState]) -> None:
     """Takes the mark back. states: of each source before it was marked, by id."""
     for state in sorted(set(states.values())):
         names = [name for name, before in states.items() if before == state]
-        tables.update("sources", sql.is_in("id", names), state=state)
+        where = sql.is_in("id", names)
+        tables.update("sources", where, state=state, error="" if state == "quarantined" else None)
 
 
 def finish_removals(tables: TableWriter, source_ids: Sequence[str]) -> None:
@@ -57,16 +63,39 @@ def keep_only(lake: Lake, tables: TableWriter, kept: Mapping[str, Sequence[Span]
         new += trimmed_rows(rows, sorted(kept[source_id]), count=counted, checksum=summed)
     _replace_ledger(tables, new)
     unmark(tables, dict.fromkeys(kept, "complete"))
-    going = [(r["source_id"], r["id"], Span(r["start"], r["stop"])) for r in new if r["state"] == "removing"]
-    finish_trims(tables, going)
+    finish_trims(lake, tables, _going(new))
 
 
-def finish_trims(tables: TableWriter, going: Sequence[Stretch]) -> None:
+def cut_out(
+    lake: Lake, tables: TableWriter, cuts: Mapping[str, tuple[Source, Span]], *, plans: Mapping[str, str]
+) -> None:
+    """Removes the rows of a span of each of these sources; shots are cut at its ends.
+
+    The sources are marked `removing`. plans: of each source, by id. Parts of the span that were never read become
+    `removed` too, so that they are not read later.
+    """
+    new: list[Row] = []
+    for source_id, rows in _rows_of(lake, list(cuts)).items():
+        source, span = cuts[source_id]
+        held = [Span(row["start"], row["stop"]) for row in rows]
+        unread = [_unread(source, part, plan=plans[source_id]) for part in span.minus(held)]
+        ends = Span(min(s.start for s in (*held, span)), max(s.stop for s in (*held, span)))
+        new += trimmed_rows([*rows, *unread], ends.minus([span]), count=_counter(lake, source_id))
+    _replace_ledger(tables, new)
+
+
+def finish_cuts(lake: Lake, tables: TableWriter, source_ids: Sequence[str]) -> None:
+    """Deletes the rows of the parts of these sources that `cut_out` marked."""
+    finish_trims(lake, tables, _going([row for rows in _rows_of(lake, source_ids).values() for row in rows]))
+
+
+def finish_trims(lake: Lake, tables: TableWriter, going: Sequence[Stretch]) -> None:
     """Deletes the rows of parts that are marked `removing`."""
     delete_rows(tables, going)
+    cut_shots(lake, tables, going)
+    continue_tracks(lake, tables, sorted({source_id for source_id, _, _ in going}))
     for at in range(0, len(going), _AT_ONCE):
         part = going[at : at + _AT_ONCE]
-        tables.delete_where("shots", _any_stretch(part, column="start"))
         tables.update("segments", sql.is_in("id", [row for _, row, _ in part]), state="removed")
 
 
@@ -85,6 +114,18 @@ def join_ledger(lake: Lake, tables: TableWriter, source_ids: Sequence[str]) -> i
     changed = [name for name in rows if len(new[name]) < len(rows[name])]
     _replace_ledger(tables, [row for name in changed for row in new[name]])
     return sum(len(rows[name]) - len(new[name]) for name in changed)
+
+
+def _going(rows: Sequence[Row]) -> list[Stretch]:
+    return [(r["source_id"], r["id"], Span(r["start"], r["stop"])) for r in rows if r["state"] == "removing"]
+
+
+def _unread(source: Source, span: Span, *, plan: str) -> Row:
+    """A row for a part of a source that has none yet."""
+    segment = Segment(source, span, segment_id(source.id, plan, span))
+    (row,) = failed_table(segment, plan=plan, state="failed", error="").to_pylist()
+    found: Row = row
+    return found
 
 
 def _replace_ledger(tables: TableWriter, rows: Sequence[Row]) -> None:

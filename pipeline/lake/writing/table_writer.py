@@ -65,10 +65,17 @@ class TableWriter:
             self._lake.table(name).delete(where)
             self._lake.make_durable(name)
 
-    def update(self, name: TableName, where: str, *, state: str) -> None:
-        """Sets the state of the rows that match."""
+    def update(self, name: TableName, where: str, *, state: str, error: str | None = "") -> None:
+        """Sets the state of the rows that match, and the error; "" leaves it as it is."""
         with lake_errors(f"updating {name} of {self._lake.uri}"):
-            self._lake.table(name).update(where=where, values={"state": state})
+            values = {"state": state} if error == "" else {"state": state, "error": error}
+            self._lake.table(name).update(where=where, values=values)
+            self._lake.make_durable(name)
+
+    def set_text(self, name: TableName, where: str, *, column: str, value: str) -> None:
+        """Sets a column of the rows that match."""
+        with lake_errors(f"updating {name} of {self._lake.uri}"):
+            self._lake.table(name).update(where=where, values={column: value})
             self._lake.make_durable(name)
 
     def replace(self, name: TableName, rows: pa.Table, where: str) -> None:

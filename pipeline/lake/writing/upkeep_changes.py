@@ -1,13 +1,14 @@
 """The changes that upkeep makes in a lake, one after the other with the commits."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.lake.upkeep.compaction import MANY_FRAGMENTS, Compaction, compact
 from pipeline.lake.writing import removal
 from pipeline.lake.writing.ledger_state import LedgerState
 from schemas.clock import Span
+from schemas.errors import LakeError
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,32 @@ class UpkeepChanges:
             for source_id in whole:
                 del sources[source_id]
             return Removal(tuple(whole), kept)
+
+    def erase(self, whole: Sequence[str], cuts: Mapping[str, Span], *, pinned: Callable[[], Collection[str]]) -> None:
+        """Removes sources, by id, and a span of others, which becomes `removed` in the ledger.
+
+        pinned: returns ids of pinned sources that must stay, if they are among these; called after all of them were
+        marked (see `remove_unless_pinned`). Raises LakeError if there are any, and nothing is removed.
+        """
+        with self._state.change() as sources:
+            before = {name: sources[name].state for name in (*whole, *cuts) if name in sources}
+            removal.mark(self._state.tables, [name for name in before if name not in cuts])
+            removal.mark(self._state.tables, [name for name in before if name in cuts], in_part=True)
+            late = sorted(sources[name].uri for name in set(pinned()) & before.keys())
+            if late:
+                removal.unmark(self._state.tables, before)
+                raise LakeError(f"{', '.join(late)} was pinned meanwhile; nothing was removed")
+            known = {name: (sources[name].source, span) for name, span in cuts.items() if name in before}
+            plans = {name: sources[name].plan for name in known}
+            spans = {name: (source, span) for name, (source, span) in known.items() if source is not None}
+            removal.cut_out(self._state.lake, self._state.tables, spans, plans=plans)
+            removal.unmark(self._state.tables, {name: before[name] for name in spans})
+            removal.finish_cuts(self._state.lake, self._state.tables, list(spans))
+            self._state.reload(list(spans))
+            going = [name for name in whole if name in before]
+            removal.finish_removals(self._state.tables, going)
+            for name in going:
+                del sources[name]
 
     def ledger_rows(self) -> dict[str, int]:
         """Number of rows in the ledger of each complete recording of a feed."""

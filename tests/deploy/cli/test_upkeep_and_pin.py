@@ -114,6 +114,29 @@ def test_a_feed_is_pinned_by_utc_and_a_shot_by_its_id(called: Run, feeds: Path) 
         assert "Traceback" not in refused.stderr
 
 
+def test_a_span_is_forgotten_after_a_question_and_the_proof_is_printed(called: Run, feeds: Path) -> None:
+    span = ["forget", "--lake", feeds, "gate", "--from", "2026-05-01T01:00:03Z", "--to", "2026-05-01T01:00:06Z"]
+    asked = called(*span)
+    assert (asked.returncode, "for ever?" in asked.stderr) == (1, True), asked.stderr
+    assert Lake.open(str(feeds)).count("frames") == 80
+    done = called(*span, "--yes")
+    assert done.returncode == 0, done.stderr
+    assert f"erased: {GATE[1].source.uri} from 0:03.00 to 0:06.00" in done.stdout
+    assert "searched for 42 ids" in done.stdout
+    assert "nothing was found" in done.stdout
+    assert "out of reach: your own files" in done.stdout
+    lake = Lake.open(str(feeds))
+    assert lake.count("frames") == 80 - 6
+    assert check(lake).problems == ()
+    whole = called("forget", "--lake", feeds, "yard", "--yes", "--json")
+    found = json.loads(whole.stdout)
+    assert (whole.returncode, found["rows"]["frames"], found["found"]) == (0, 20, [])
+    assert called("forget", "--lake", feeds, "yard", "--yes").returncode == 2
+    with Committer(lake, plan=stored(), fold_shots=fold_shots):
+        refused = called("forget", "--lake", feeds, "gate", "--yes")
+    assert (refused.returncode, "being written by process" in refused.stderr) == (1, True), refused.stderr
+
+
 def test_a_service_waits_for_the_writer_and_goes_on(feeds: Path) -> None:
     command = [sys.executable, "-m", "deploy.cli.main", "upkeep", "--lake", str(feeds), "--every", "0.2s", "--json"]
     writer = Committer(Lake.open(str(feeds)), plan=stored(), fold_shots=fold_shots)

@@ -1,0 +1,145 @@
+"""`regionlake forget`: erases a source, or a span of it, and proves it."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from deploy.cli.options import JsonOption, LakeOption
+from deploy.cli.output import EXIT_FAILED, Json, console, print_json
+from deploy.cli.values import parse_moment
+from deploy.wording import clock_time, short_size
+
+if TYPE_CHECKING:
+    from pipeline.forget.places import Place
+    from pipeline.forget.run import Forgotten
+    from schemas.shots import Shot
+    from schemas.sources import Source
+
+OUT_OF_REACH = (
+    "out of reach: your own files (videos, clips, sheets, copies of hits, states of watches given with --state), what "
+    "a webhook or a search has received, backups, and older versions of objects that a bucket keeps"
+)
+
+
+def forget(
+    lake: LakeOption,
+    source: Annotated[
+        str, typer.Argument(help="A source as `regionlake search` shows it, or the name of a feed.", show_default=False)
+    ],
+    since: Annotated[
+        Any,  # datetime | float | None: Typer takes no unions
+        typer.Option(
+            "--from",
+            parser=parse_moment,
+            metavar="TIME",
+            help="Where the span begins: a time in UTC, or 1:30 within the source.",
+        ),
+    ] = None,
+    until: Annotated[Any, typer.Option("--to", parser=parse_moment, metavar="TIME", help="Where it ends.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    pinned: Annotated[bool, typer.Option("--pinned", help="Forget pinned shots too.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Erase a source or a span of it, and prove it.
+
+    Rows, their older versions and thumbnails go, what waits for the lake or was reported by watches, and downloaded
+    copies. Then the files of the lake are searched for the ids and thumbnails. A span is not read again by an ingest; a
+    whole source is, as long as its file is there. It needs the writer's lock: stop the follower first.
+    """
+    from pipeline.forget.places import places_to_forget
+    from pipeline.forget.run import earlier_places
+    from pipeline.forget.run import forget as run
+    from pipeline.forget.waiting_rows import waiting_sources
+    from pipeline.lake.lake import Lake
+    from pipeline.lake.writing.committer import Committer
+    from pipeline.live.status.state_folder import StateFolder
+    from schemas.errors import QueryError
+
+    opened = Lake.open(lake)
+    earlier = earlier_places(opened)
+    try:
+        places = places_to_forget(
+            opened, source, waiting=waiting_sources(StateFolder.of(lake)), since=since, until=until
+        )
+    except QueryError:
+        if not any(source in (place.source, place.source_id) for place in earlier):
+            raise
+        places = []  # their rows are gone, and the rest is finished
+    everything = [*earlier, *(place for place in places if place not in earlier)]
+    if not yes:
+        for place in everything:
+            typer.echo(_named(place), err=True)
+        typer.confirm(f"erase this from {lake} for ever?", abort=True, err=True)
+    done = run(
+        opened,
+        places,
+        open_writer=lambda: Committer(opened, plan=None, fold_shots=_no_shots),
+        pinned=pinned,
+        on_step=lambda step: typer.echo(step, err=True),
+    )
+    if as_json:
+        print_json(forgotten_json(everything, done))
+    else:
+        _print(lake, everything, done)
+    if not done.proved:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def forgotten_json(places: "list[Place]", done: "Forgotten") -> Json:
+    """The object that `regionlake forget --json` prints."""
+    return {
+        "places": [
+            {
+                "source": place.source,
+                "source_id": place.source_id,
+                "pts": None if place.span is None else [place.span.start, place.span.stop],
+            }
+            for place in places
+        ],
+        "rows": done.rows,
+        "pins": done.pins,
+        "waiting_files": done.waiting,
+        "hits": done.hits,
+        "downloads": done.downloads,
+        "searched_for": {"ids": done.ids, "thumbnails": done.thumbnails},
+        "searched": {"files": done.traces.files, "bytes": done.traces.bytes},
+        "found": list(done.traces.found),
+        "out_of_reach": OUT_OF_REACH,
+    }
+
+
+def _print(lake: str, places: "list[Place]", done: "Forgotten") -> None:
+    out = console()
+    for place in places:
+        out.print(f"erased: {_named(place)}", soft_wrap=True)
+    rows = ", ".join(f"{count:,} in {name}" for name, count in done.rows.items() if count)
+    out.print(f"rows erased or cut: {rows or 'none'}; {done.pins:,} pins", soft_wrap=True)
+    out.print(
+        f"beside the lake: {done.waiting:,} files that waited for it, {done.hits:,} hits of watches, "
+        f"{done.downloads:,} downloads",
+        soft_wrap=True,
+    )
+    traces = done.traces
+    out.print(
+        f"searched for {done.ids:,} ids and {done.thumbnails:,} thumbnails in {traces.files:,} files of {lake} "
+        f"({short_size(traces.bytes)}), and in every version of its tables: "
+        f"{'nothing was found' if done.proved else 'found in'}",
+        soft_wrap=True,
+    )
+    for found in traces.found:
+        out.print(f"  {found}", soft_wrap=True)
+    if any(place.span is None for place in places):
+        out.print("an ingest reads a whole source again while its file is where it was", soft_wrap=True)
+    out.print(OUT_OF_REACH, soft_wrap=True)
+
+
+def _named(place: "Place") -> str:
+    if place.span is None or place.clock is None:
+        return place.source
+    return "{} from {} to {}".format(
+        place.source, *(clock_time(place.clock.seconds(pts)) for pts in (place.span.start, place.span.stop))
+    )
+
+
+def _no_shots(source: "Source", *_: object) -> "list[Shot]":
+    raise AssertionError(f"forgetting completes no source, got {source.uri}")

@@ -1,0 +1,114 @@
+"""Finds what a user wants to forget: sources by name, or the parts of them between two times."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from pipeline.lake import sql
+from pipeline.lake.lake import Lake
+from pipeline.lake.upkeep.pinned_places import clock_of
+from pipeline.lake.upkeep.pins import Pin, Pins
+from schemas.clock import Clock, Span
+from schemas.errors import QueryError
+from schemas.sources import Source, feed_name
+
+Moment = datetime | float | None  # UTC, or seconds within the source
+
+_COLUMNS = ["id", "source", "kind", "time_base_num", "time_base_den", "start_time", "start", "stop"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A source to forget. span: the part of it; None for all. all_of: where the source begins and ends. in_lake:
+    whether the lake has a row of it; if not, its rows still wait for the lake. clock, all_of: None where the source
+    could not be read."""
+
+    source_id: str
+    source: str
+    span: Span | None
+    clock: Clock | None
+    all_of: Span | None
+    in_lake: bool
+
+    @property
+    def rows(self) -> str:
+        """The condition in SQL for its rows in `frames`, `regions` and `patches`."""
+        of_source = sql.equals("source_id", self.source_id)
+        return of_source if self.span is None else sql.all_of(of_source, sql.within("pts", self.span))
+
+
+def places_to_forget(
+    lake: Lake, name: str, *, waiting: Iterable[Source] = (), since: Moment = None, until: Moment = None
+) -> list[Place]:
+    """The places of that id, address, path, or name of a feed. waiting: sources whose rows wait for the lake.
+
+    Without `since` and `until` whole sources, also those that could not be read. A recording that is wholly between the
+    two is forgotten as a whole; a file is not, so that the ledger says that it must not be read again.
+    Raises QueryError if there is none.
+    """
+    names = {name, str(Path(name).absolute())} if "://" not in name else {name}
+
+    def is_named(source_id: str, source: str, kind: str | None) -> bool:
+        return source_id == name or source in names or (kind == "feed" and feed_name(source) == name)
+
+    rows = lake.read("sources", columns=_COLUMNS).to_pylist()
+    held = {row["id"] for row in rows}
+    found = [(_of_row(row), row["kind"]) for row in rows if is_named(row["id"], row["source"], row["kind"])]
+    unwritten = {source.id: source for source in waiting if source.id not in held}
+    found += [
+        (Place(source.id, source.uri, None, source.clock, source.span, False), source.kind)
+        for source in unwritten.values()
+        if is_named(source.id, source.uri, source.kind)
+    ]
+    if not found:
+        raise QueryError(f"{lake.uri} has no source or feed {name}; name it as search shows it, or by the feed's name")
+    if since is None and until is None:
+        return [place for place, _ in found]
+    places = [part for place, kind in found if (part := _part(place, kind, since, until)) is not None]
+    if not places:
+        raise QueryError(f"none of the {len(found)} sources named {name} was recorded between these times")
+    return places
+
+
+def pinned_places(lake: Lake, places: Sequence[Place]) -> list[Pin]:
+    """The pins that protect something in these places."""
+    by_id = {place.source_id: place for place in places}
+    found = []
+    for pin in Pins(lake).read():
+        place = by_id.get(pin.source_id)
+        if place is None:
+            continue
+        if place.span is None or pin.span is None or place.span.intersection(pin.span) is not None:
+            found.append(pin)
+    return found
+
+
+def _of_row(row: Mapping[str, Any]) -> Place:
+    if row["time_base_den"] is None:
+        return Place(row["id"], row["source"], None, None, None, True)
+    return Place(row["id"], row["source"], None, clock_of(row), Span(row["start"], row["stop"]), True)
+
+
+def _part(place: Place, kind: str | None, since: Moment, until: Moment) -> Place | None:
+    whole = place.all_of
+    if whole is None or place.clock is None:
+        return None
+    start = whole.start if since is None else _pts(since, place.clock, place.source)
+    stop = whole.stop if until is None else _pts(until, place.clock, place.source)
+    span = Span(start, stop).intersection(whole) if start < stop else None
+    if span is None:
+        return None
+    part = None if span == whole and kind == "feed" else span
+    return replace(place, span=part)
+
+
+def _pts(moment: datetime | float, clock: Clock, source: str) -> int:
+    if not isinstance(moment, datetime):
+        # the decimal that was typed: 6.2 as a binary number is later than the frame at 6.2 s
+        return clock.pts_at_or_after(Fraction(repr(moment)))
+    if clock.start_time is None:
+        raise QueryError(f"{source} does not say when it was recorded; give --from and --to in seconds within it")
+    return clock.pts_at_or_after(Fraction((moment - clock.start_time) // timedelta(microseconds=1), 1_000_000))

@@ -1,0 +1,57 @@
+"""Removes from a lake's files what was removed from its tables: older versions, deleted rows, indexes."""
+
+from datetime import timedelta
+
+from pipeline.lake.lake import Lake, lake_errors, open_dataset
+from pipeline.lake.upkeep.indexes import INDEXED, refresh_index
+from schemas.tables import TableName
+
+PINS = "pins"
+_ROWS = 2**20  # of a fragment, as Lance has it
+
+
+def purge(lake: Lake) -> None:
+    """Rewrites what holds deleted rows, makes indexes again, and deletes all older versions of every table.
+
+    Call it with the writer's lock. Whoever reads an older version gets a LakeError, and reads the newest next.
+    Pins are written without that lock: of their files those that no version names are left alone.
+    """
+    for name in lake.names:
+        with lake_errors(f"purging {name} of {lake.uri}"):
+            indexed = _drop_indexes(lake, name)
+            _rewrite(lake, name)
+            if indexed:
+                refresh_index(lake, name, rows=1)
+            _forget_versions(lake.uri, name, unnamed_files=True)
+            lake.make_durable(name)
+    with lake_errors(f"purging the pins of {lake.uri}"):
+        if open_dataset(lake.uri, PINS) is not None:
+            _rewrite(lake, PINS)
+            _forget_versions(lake.uri, PINS, unnamed_files=False)
+
+
+def _drop_indexes(lake: Lake, name: TableName) -> bool:
+    """Drops the indexes: they hold ids of deleted rows. Returns whether there were any."""
+    if name not in INDEXED:
+        return False
+    table = lake.table(name)
+    indexes = list(table.list_indices())
+    for index in indexes:
+        table.drop_index(index.name)
+    return bool(indexes)
+
+
+def _rewrite(lake: Lake, name: str) -> None:
+    data = open_dataset(lake.uri, name)
+    assert data is not None
+    data.optimize.compact_files(target_rows_per_fragment=_ROWS, materialize_deletions_threshold=0.0, num_threads=1)
+    # the record of the last change remains, and a deletion's names what it deleted
+    data = open_dataset(lake.uri, name)
+    assert data is not None
+    data.update_config({"regionlake.purged": str(data.version)})
+
+
+def _forget_versions(uri: str, name: str, *, unnamed_files: bool) -> None:
+    data = open_dataset(uri, name)
+    assert data is not None
+    data.cleanup_old_versions(older_than=timedelta(0), delete_unverified=unnamed_files)
