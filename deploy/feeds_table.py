@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.held_wording import held_note
-from deploy.wording import lasted, short_count, short_size
+from deploy.wording import lasted, refused_line, short_count, short_size
 from pipeline.live.feeds.feed_status import FEED_STATES, FeedState, FeedStatus
 from pipeline.live.status.follow_status import FollowStatus
 from schemas.visible_text import visible
@@ -153,6 +153,8 @@ def _sink_lines(status: FollowStatus) -> list[Text]:
     lines = []
     if sink.error is not None:
         lines.append(Text(f"the lake is out of reach, rows wait: {_one_line(sink.error)}", style="bold red"))
+    if sink.refused:
+        lines.append(Text(refused_line(sink.refused, sink.refusal), style="bold red"))
     held = Text(f"lake: {sink.keyframes:,} keyframes in {sink.commits:,} commits")
     if findable.p50_s is not None and findable.p95_s is not None:
         held.append(f", findable after {findable.p50_s:.1f} s (p50), {findable.p95_s:.1f} s (p95)")

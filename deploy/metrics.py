@@ -178,6 +178,7 @@ def _sink(sink: SinkStatus) -> Iterator[Metric]:
     yield _gauge("sink_waiting_batches", "Batches that wait in memory.", sink.batches)
     yield _gauge("sink_waiting_bytes", "Size of the batches that wait in memory.", sink.bytes)
     yield _gauge("sink_spooled_batches", "Batches that wait on disk.", sink.spooled)
+    yield _gauge("sink_refused_batches", "Batches on disk that the lake does not accept.", sink.refused)
     yield CounterMetricFamily("regionlake_sink_commits", "Batches committed to the lake.", value=sink.commits)
     yield CounterMetricFamily("regionlake_sink_keyframes", "Keyframes committed to the lake.", value=sink.keyframes)
 

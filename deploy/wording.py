@@ -35,6 +35,12 @@ def reason(source: str, error: str) -> str:
     return visible(error if source in error else f"{source}: {error}")
 
 
+def refused_line(batches: int, why: str | None) -> str:
+    """What is shown of rows that the lake does not accept. why: the last reason, if it is known."""
+    counted = "one batch is" if batches == 1 else f"{batches:,} batches are"
+    return visible(f"{counted} refused by the lake (regionlake spool list)" + (f": {why}" if why else ""))
+
+
 def lasted(seconds: float) -> str:
     """A duration in its largest unit: `8` → `8 s`, `200` → `3 min`, `7500` → `2 h`, `200000` → `2 d`."""
     for unit, length_s in (("d", 86400), ("h", 3600), ("min", 60)):

@@ -13,6 +13,7 @@ import typer
 from deploy.cli.interrupt import ended_by_signal
 from deploy.cli.output import console, print_json, results_only
 from deploy.held_wording import held_note
+from deploy.wording import refused_line
 
 if TYPE_CHECKING:
     from pipeline.lake.upkeep.config import UpkeepConfig
@@ -158,6 +159,8 @@ def status_line(status: "FollowStatus") -> str:
     if status.sink.error:
         troubles.append(f"the lake is out of reach, {status.sink.spooled} batches wait on disk: {status.sink.error}")
     troubles += [f"the thread {thread.name} died and is {thread.state}: {thread.error}" for thread in status.dead]
+    if status.sink.refused:
+        troubles.append(refused_line(status.sink.refused, status.sink.refusal))
     if status.list_error:
         troubles.append(status.list_error)
     troubles += map(held_note, status.held)
@@ -174,5 +177,7 @@ def _print(status: "FollowStatus") -> None:
             soft_wrap=True,
         )
     out.print(f"{status.sink.keyframes:,} keyframes committed to the lake in {status.sink.commits:,} commits")
+    if status.sink.refused:
+        out.print(refused_line(status.sink.refused, status.sink.refusal), soft_wrap=True)
     if status.sink.spooled:
         out.print(f"{status.sink.spooled:,} batches wait on disk for the lake; the next run commits them")

@@ -21,6 +21,7 @@ from deploy.cli.commands import (
     pin,
     plan,
     search,
+    spool,
     status,
     upkeep,
     watch,
@@ -57,6 +58,7 @@ app.command()(plan.plan)
 app.command()(models.models)
 app.command()(doctor.doctor)
 app.add_typer(feeds.app)
+app.add_typer(spool.app)
 app.add_typer(lab.app)
 for group in lab.GROUPS:
     app.add_typer(group, hidden=True)

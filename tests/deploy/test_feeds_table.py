@@ -112,7 +112,9 @@ def test_those_in_trouble_come_first_where_not_all_fit_and_the_rest_is_counted()
 
 def test_a_follower_that_is_gone_a_lake_out_of_reach_and_a_bad_list_stand_above_and_below() -> None:
     status = replace(_status([_feed("gate")]), list_error="feeds.toml cannot be read")
-    status = replace(status, sink=replace(status.sink, error="no space left", spooled=7))
+    status = replace(
+        status, sink=replace(status.sink, error="no space left", spooled=7, refused=2, refusal="old\nplan")
+    )
     status = replace(status, held=(Held("gate", "share", 3, 30, 4, 40),))
     lines = [line.rstrip() for line in _lines(status, width=80, gone="the follower is not running")]
     assert "upkeep holds back 3 of 4 recordings of gate (share); see: regionlake status" in lines
@@ -120,6 +122,7 @@ def test_a_follower_that_is_gone_a_lake_out_of_reach_and_a_bad_list_stand_above_
     assert "the list of feeds stays as it was: feeds.toml cannot be read" in lines
     assert "the lake is out of reach, rows wait: no space left" in lines
     assert any("7 on disk" in line for line in lines)
+    assert any("2 batches are refused by the lake (regionlake spool list): old" in line for line in lines)
 
 
 def test_lines_for_a_file_tell_the_same() -> None:

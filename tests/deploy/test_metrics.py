@@ -40,7 +40,7 @@ STATUS = FollowStatus(
     started=NOON,
     pid=1,
     feeds=(GATE, YARD),
-    sink=SinkStatus(1, 2000, 3, 4, 41, None),
+    sink=SinkStatus(1, 2000, 3, 4, 41, None, refused=2),
     findable=FindableStatus(1.0, 2.0, {"gate": 41}, 41, tuple(range(29, 29 + len(BUCKETS_S))), 77.5),
 )
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -99,8 +99,15 @@ def test_every_figure_of_the_status_is_there_by_feed(server: MetricsServer, foll
     assert [state for state, on in states.items() if on] == ["backing off"]
     assert ("regionlake_feed_behind_seconds", frozenset({("feed", "yard")})) not in samples, "that was"
     assert _of(samples, "sink_in_reach") == 1
-    sink = ("waiting_batches", "waiting_bytes", "spooled_batches", "commits_total", "keyframes_total")
-    assert [_of(samples, f"sink_{name}") for name in sink] == [1, 2000, 3, 4, 41]
+    sink = (
+        "waiting_batches",
+        "waiting_bytes",
+        "spooled_batches",
+        "commits_total",
+        "keyframes_total",
+        "refused_batches",
+    )
+    assert [_of(samples, f"sink_{name}") for name in sink] == [1, 2000, 3, 4, 41, 2]
     assert _of(samples, "follower_status_time_seconds") == STATUS.at.timestamp()
 
 

@@ -10,7 +10,7 @@ import typer
 from deploy.cli.options import JsonOption, LakeOption
 from deploy.cli.output import console, print_json
 from deploy.cli.without_pandas import import_arrow_without_pandas
-from deploy.wording import clock_time, lasted, reason, short_count, short_size
+from deploy.wording import clock_time, lasted, reason, refused_line, short_count, short_size
 from schemas.visible_text import visible
 
 if TYPE_CHECKING:
@@ -51,9 +51,13 @@ def status(
     upkeep = UpkeepFolder(folder.path).last_status()
     if as_json:
         follower = followed and follow_json(followed)
-        print_json({**asdict(found), "follower": follower, "upkeep": upkeep and upkeep_json(upkeep)})
+        shown = {"follower": follower, "upkeep": upkeep and upkeep_json(upkeep), "refused_batches": folder.refusals()}
+        print_json({**asdict(found), **shown})
         return
     _print(found)
+    if folder.refusals():
+        why = None if followed is None else followed.sink.refusal
+        console().print(refused_line(folder.refusals(), why), soft_wrap=True)
     if upkeep is not None:
         _print_upkeep(upkeep, lake)
     if found.feeds or followed is not None:

@@ -58,5 +58,8 @@ class Completions:
             return self._own
         if hash not in self._others:
             plan = self.plan_of(hash)
-            self._others[hash] = self._own if plan in (None, self._plan) else self._completion_of(plan)
+            if plan is None or plan is self._plan:
+                self._others[hash] = self._own if self._plan is not None else None
+            else:
+                self._others[hash] = self._completion_of(plan)
         return self._others[hash]

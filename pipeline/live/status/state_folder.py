@@ -38,6 +38,10 @@ class StateFolder:
         """Batches that the lake does not accept: pipeline/live/commits/refused_batches.py."""
         return self.path / "refused"
 
+    def refusals(self) -> int:
+        """Number of refused batches, without an import of what reads them."""
+        return sum(1 for file in self.refused.glob("[0-9]*.*"))
+
     @property
     def in_flight(self) -> Path:
         """JSON of the counts of frames that are not in the lake yet: pipeline/live/commits/in_flight.py."""
