@@ -24,7 +24,7 @@ from pipeline.live.commits.sink import Sink
 from pipeline.live.commits.spool import Spool
 from pipeline.plan.stored_plan import StoredPlan
 from schemas.clock import Span
-from schemas.errors import LakeError
+from schemas.errors import LakeError, RefusedError
 from schemas.sources import Segment, Source
 from tests.pipeline.lake.synthetic import SPACE, fold_shots, stored
 from tests.pipeline.lake.upkeep.feeds import Recording
@@ -78,8 +78,9 @@ class Outage:
         return now_s
 
 
-def follow(simulation: Simulation, sink: Sink, *, every_s: float) -> None:
-    """A batch every so often, then the end of the recording; somebody asks the committer meanwhile."""
+def follow(simulation: Simulation, sink: Sink, *, every_s: float, more_s: float = 0.0) -> None:
+    """A batch every so often, then the end of the recording; somebody asks the committer meanwhile. more_s: before
+    the sink is closed."""
     answers: list[list[Source]] = []
     asker = simulation.start("asker", lambda: answers.append(sink.ask(lambda writer: writer.recordings("gate"))))
     for segment in GATE.segments(20):
@@ -88,6 +89,7 @@ def follow(simulation: Simulation, sink: Sink, *, every_s: float) -> None:
     asker.join()
     assert answers == [[GATE.source]]
     sink.put(Batch(ended=(RecordingEnded(GATE.source, "over"),)))
+    simulation.sleep(more_s)
     sink.close()
 
 
@@ -152,6 +154,61 @@ def test_a_sink_whose_thread_is_killed_again_and_again_commits_each_batch_once_a
     assert [start for _, start in writer.committed] == [segment.span.start for segment in GATE.segments(20)]
     assert set(states) == {"backing off"}
     assert not list(tmp_path.iterdir())
+
+
+class Picky(Outage):
+    """A lake out of reach for a while that refuses some segments for ever, and panics at others. noted: starts of the
+    segments of which it took the note that they failed."""
+
+    def __init__(self, simulation: Simulation, *, refuses: set[int], panics: set[int]) -> None:
+        super().__init__(simulation, None, from_s=45, to_s=135)
+        self._refuses = refuses
+        self._panics = panics
+        self.noted: list[int] = []
+
+    def commit(self, rows: Sequence[SegmentRows], *, plan: StoredPlan | None = None) -> int:
+        self._reach()
+        starts = {each.segment.span.start for each in rows}
+        if starts & self._refuses:
+            raise RefusedError("these rows have another schema")
+        if starts & self._panics:
+            raise Panic("called `Option::unwrap()` on a `None` value")
+        return super().commit(rows, plan=plan)
+
+    def fail(self, segment: Segment, **_: object) -> None:
+        self._reach()
+        self.noted.append(segment.span.start)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_whatever_is_refused_or_panics_the_others_come_once_and_in_order(tmp_path: Path, seed: int) -> None:
+    simulation = Simulation(seed)
+    chance = random.Random(seed)
+    starts = [segment.span.start for segment in GATE.segments(20)]
+    bad = chance.sample(starts, 5)
+    writer = Picky(simulation, refuses=set(bad[:2]), panics=set(bad[2:]))
+    shown: set[str | None] = set()
+
+    def run() -> None:
+        sink = Sink(writer, Spool(tmp_path), choose=chance.random, time=simulation, threads=simulation)
+
+        def watch() -> None:
+            while sink.status().refused != len(bad):
+                shown.add(sink.status().error)
+                simulation.sleep(0.5)
+
+        watcher = simulation.start("watcher", watch)
+        follow(simulation, sink, every_s=10.0, more_s=120.0)
+        watcher.join()
+        assert (sink.status().error, sink.thread.restarts) == (None, 0)
+
+    simulation.run(run)
+    assert [start for _, start in writer.committed] == [start for start in starts if start not in bad]
+    assert set(writer.noted) == set(bad)
+    assert {None, "the bucket does not answer", "Panic: called `Option::unwrap()` on a `None` value"} <= shown
+    kept = [each.contents for each in Spool(tmp_path).refused.read()]
+    assert sorted(each.segments[0][0].span.start for each in kept if each is not None) == sorted(bad)
+    assert not list(tmp_path.glob("*.zip"))
 
 
 def test_a_seed_gives_the_same_run_again_and_another_gives_another(tmp_path: Path) -> None:
