@@ -104,12 +104,15 @@ def _media_below(folder: Path, failures: list[Failure]) -> Iterator[Path]:
         failures.append(Failure(uri_of_path(where), printable(f"{error.filename}: {error.strerror}")))
 
     def stays(path: Path) -> bool:
-        if not path.is_symlink() or path.resolve().is_relative_to(root):
-            return True
         uri = str(path.absolute())
-        failures.append(
-            Failure(uri, f"{uri} is a link that leads out of {folder}: it is not followed; name its target")
-        )
+        try:
+            if not path.is_symlink() or path.resolve().is_relative_to(root):
+                return True
+            failures.append(
+                Failure(uri, f"{uri} is a link that leads out of {folder}: it is not followed; name its target")
+            )
+        except (OSError, RuntimeError):  # RuntimeError: Python before 3.13
+            failures.append(Failure(uri, f"{uri} is a link to itself"))
         return False
 
     root = folder.resolve()

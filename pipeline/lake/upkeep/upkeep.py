@@ -20,7 +20,7 @@ from pipeline.lake.upkeep.upkeep_folder import FollowedFeeds, Release, UpkeepFol
 from pipeline.lake.upkeep.upkeep_status import PassReport, TableUpkeep, UpkeepStatus
 from pipeline.lake.writing.committer import Committer
 from pipeline.lake.writing.upkeep_changes import Removal
-from pipeline.runtime.threads import REAL_THREADS, SupervisedThread, Threads
+from pipeline.runtime.threads import REAL_THREADS, SupervisedThread, Threads, ThreadStatus
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.errors import LakeError
 from schemas.tables import TableName
@@ -103,6 +103,13 @@ class Upkeep:
         """Steps in a thread of its own until `close()`, or until the committer is closed."""
         self._committer.before_close = self.close
         self._thread = SupervisedThread("upkeep", self._run, noted=self._died, time=self._time, threads=self._threads)
+
+    @property
+    def thread(self) -> ThreadStatus:
+        """The state of the thread. Raises LakeError where `start` was not called."""
+        if self._thread is None:
+            raise LakeError("upkeep has no thread; call start() first")
+        return self._thread.status()
 
     def close(self) -> None:
         """Ends after the current step. The committer stays open."""

@@ -26,6 +26,7 @@ from pipeline.plan.stored_plan import StoredPlan
 from schemas.clock import Span
 from schemas.errors import LakeError, RefusedError
 from schemas.sources import Segment, Source
+from tests.deadly_time import Panic
 from tests.pipeline.lake.synthetic import SPACE, fold_shots, stored
 from tests.pipeline.lake.upkeep.feeds import Recording
 from tests.simulation import Simulation
@@ -118,10 +119,6 @@ def test_whatever_the_order_of_threads_batches_come_once_and_in_order_after_an_o
     assert max(pauses) <= 10.0  # it is tried again and again, ever more seldom
     assert len(pauses) < 30
     assert not list(tmp_path.iterdir())
-
-
-class Panic(BaseException):
-    """As of a library in Rust: no Exception."""
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -15,6 +15,7 @@ from pipeline.runtime.threads import (
     Threads,
     described,
 )
+from tests.deadly_time import Panic
 from tests.simulation import Simulation
 
 Run = Callable[[], None]
@@ -56,10 +57,6 @@ def test_threads_carry_their_name_and_keep_no_process_alive() -> None:
 def _joined(thread: RunningThread) -> RunningThread:
     thread.join()
     return thread
-
-
-class Panic(BaseException):
-    """As of pyo3: no Exception."""
 
 
 def supervised(simulation: Simulation, run: Callable[[], None], on_death: OnDeath = "restart") -> SupervisedThread:

@@ -1,0 +1,176 @@
+"""Kills every thread of a follower in turn. Catches a dead one that is shown as live, and work that stops with it."""
+
+import itertools
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pipeline.ingest.run import open_committer
+from pipeline.lake.audit.check import check
+from pipeline.lake.lake import Lake
+from pipeline.lake.upkeep.config import UpkeepConfig
+from pipeline.lake.upkeep.upkeep import Upkeep
+from pipeline.lake.writing.committer import Committer
+from pipeline.live.engines.live_local_engine import LocalLiveEngine
+from pipeline.live.feeds.feed_list import FeedEntry
+from pipeline.live.follow import Follower
+from pipeline.live.status.follow_status import FollowStatus
+from pipeline.live.status.state_folder import StateFolder
+from pipeline.plan.plan import Plan
+from pipeline.plan.plan_file import load_plan
+from pipeline.runtime.threads import REAL_THREADS, ThreadStatus
+from tests.clips import ffmpeg
+from tests.deadly_time import DeadlyTime
+from tests.waiting import wait_until
+
+FEEDS = {"folder yard": "yard", "feed gate": "gate"}
+OTHERS = ("list of feeds", "dispatcher", "status", "sink", "model", "upkeep")
+SECONDS = 240  # of the file that grows
+SMALL_PLAN = (
+    *("proposals.use=['grid']", "regions.mode=pool", "read.background.ahead_s=0.2", "live.stalled_s=30.0"),
+    *("live.backoff.first_s=0.2", "live.backoff.longest_s=0.2"),
+)
+
+
+class Scene:
+    """A follower of a folder of pictures and of a file that grows, whose threads can be killed."""
+
+    def __init__(self, folder: Path, clip: bytes) -> None:
+        self._clip = clip
+        self.lake = folder / "lake"
+        self.yard = folder / "yard"
+        self.yard.mkdir()
+        self.gate = folder / "gate.ts"
+        self.time = DeadlyTime()
+        self.reported: FollowStatus | None = None
+        self.dropped = 0
+        self._grown = 0
+        self._upkeep: Upkeep | None = None
+        self.grow()
+        plan = load_plan(overrides=SMALL_PLAN)
+        engine = LocalLiveEngine(plan, partial(self._open, plan), time=self.time)
+        entries = {"yard": FeedEntry(str(self.yard)), "gate": FeedEntry(str(self.gate))}
+        self.follower = Follower(
+            engine,
+            plan,
+            lambda: entries,
+            state=StateFolder.of(str(self.lake)),
+            on_status=self._report,
+            time=self.time,
+        )
+        self._stop = threading.Event()
+        self._main = REAL_THREADS.start("main", lambda: self._run(engine))
+
+    def _open(self, plan: Plan) -> Committer:
+        committer = open_committer(str(self.lake), plan)
+        self._upkeep = Upkeep(committer, UpkeepConfig(every_s=0.5), time=self.time)
+        self._upkeep.start()
+        return committer
+
+    def _run(self, engine: LocalLiveEngine) -> None:
+        with engine:
+            self.follower.run(self._stop.is_set)
+
+    def _report(self, status: FollowStatus) -> None:
+        self.reported = status
+
+    def end(self) -> None:
+        self._stop.set()
+        self._main.join(120)
+        assert not self._main.alive
+        self._main.check()
+
+    def threads(self) -> dict[str, ThreadStatus]:
+        assert self._upkeep is not None
+        return {thread.name: thread for thread in (*self.follower.status().threads, self._upkeep.thread)}
+
+    def state(self, name: str) -> tuple[str, int, str]:
+        """The state, the restarts and the last error of a thread, as the status of the follower shows it."""
+        if name not in FEEDS:
+            thread = self.threads()[name]
+            return thread.state, thread.restarts, thread.error or ""
+        [feed] = [each for each in self.follower.status().feeds if each.name == FEEDS[name]]
+        return feed.state, sum(feed.restarts.values()), feed.last_error or ""
+
+    def drop(self) -> None:
+        """Drops a new picture into the folder."""
+        self.dropped += 1
+        picture = np.random.default_rng(self.dropped).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+        made = self.yard / f"{self.dropped}.part"
+        Image.fromarray(picture).save(made, "png")
+        made.rename(made.with_suffix(".png"))
+
+    def grow(self) -> None:
+        """Adds a second to the file that grows."""
+        assert self._grown < SECONDS
+        size = len(self._clip) // SECONDS
+        with self.gate.open("ab") as file:
+            file.write(self._clip[self._grown * size : (self._grown + 1) * size])
+        self._grown += 1
+
+    def work_continues(self) -> None:
+        """Waits until what comes from now on is in the lake, and the status was reported."""
+        self.drop()
+        before, reported = self.follower.status(), self.reported
+        received = {feed.name: feed.received for feed in before.feeds}
+
+        looks = itertools.count()
+
+        def came() -> bool:
+            if next(looks) % 20 == 0:
+                self.grow()
+            now = self.follower.status()
+            return (
+                now.sink.error is None
+                and self.reported is not reported
+                and all(feed.received > received[feed.name] for feed in now.feeds)
+                and now.findable.keyframes.get("yard", 0) >= self.dropped
+                and not now.dead
+            )
+
+        wait_until(came, within_s=120, look_s=0.1)
+
+
+@contextmanager
+def scene(folder: Path) -> Iterator[Scene]:
+    clip = folder / "clip.ts"
+    source = f"testsrc2=size=64x48:rate=10:duration={SECONDS}"
+    ffmpeg("-f", "lavfi", "-i", source, *"-c:v libx264 -preset ultrafast -g 10 -pix_fmt yuv420p".split(), str(clip))
+    made = Scene(folder, clip.read_bytes())
+    try:
+        wait_until(lambda: made.reported is not None and len(made.follower.status().feeds) == 2)
+        yield made
+    finally:
+        made.end()
+
+
+def dead(state: tuple[str, int, str]) -> bool:
+    return state[0] in ("backing off", "failed") and "Panic: struck" in state[2]
+
+
+def test_whichever_thread_dies_the_status_shows_it_until_it_runs_again_and_work_continues(tmp_path: Path) -> None:
+    chance = random.Random(15)
+    order = [*FEEDS, *OTHERS]
+    chance.shuffle(order)
+    with scene(tmp_path) as running:
+        running.work_continues()
+        for name in order:
+            _, restarts, _ = running.state(name)
+            running.time.strike(name)
+            running.drop()
+            running.grow()
+            wait_until(lambda: name in running.time.pausing)  # noqa: B023
+            state = running.state(name)
+            assert dead(state), f"{name} is dead and shown as {state}"
+            running.time.revive(name)
+            wait_until(lambda: running.state(name)[1] == restarts + 1)  # noqa: B023
+            running.work_continues()
+    lake = Lake.open(str(running.lake))
+    assert check(lake).problems == ()
+    assert lake.count("frames", where="reason = 'picture'") == running.dropped
