@@ -23,6 +23,7 @@ from pipeline.lake.code_model import keep_code_model
 from pipeline.lake.lake import Lake
 from pipeline.lake.local_folder import local_folder
 from pipeline.lake.writing.committer import Committer
+from pipeline.live.handed.handed_writer import open_writer
 from pipeline.plan.plan import Plan
 from pipeline.plan.stored_plan import StoredPlan
 from pipeline.reading.fetch_rule import FetchRule, allow
@@ -67,31 +68,41 @@ def ingest(
 
 
 def _engine(name: EngineName, plan: Plan, lake: str) -> Engine:
+    make_writer = partial(open_writer, lake, plan, partial(open_committer, lake, plan))
     if name == "local":
-        return LocalEngine(plan, partial(open_committer, lake, plan))
+        return LocalEngine(plan, make_writer)
     # importing Ray takes a second, which local runs need not wait for
     from pipeline.ingest.engines.ray_engine import RayEngine
 
-    return RayEngine(plan, partial(open_committer, lake, plan), on_this_node=local_folder(lake) is not None)
+    return RayEngine(plan, make_writer, on_this_node=local_folder(lake) is not None)
 
 
-def open_committer(lake: str, plan: Plan, *, linker: Linker | None = None) -> Committer:
+def open_committer(
+    lake: str,
+    plan: Plan,
+    *,
+    linker: Linker | None = None,
+    stored: StoredPlan | None = None,
+    beside: Committer | None = None,
+) -> Committer:
     """The committer of a lake, which is created if it does not exist. Raises LakeError, ModelError.
 
     linker: carries masks for the tracks; if the plan needs one and none is given, it is loaded in this process.
+    stored: the plan as the lake stores it, where another process made that. beside: see Committer.
     """
     if linker is None and plan.tracks.propagation.model:
         from operators.tracking.propagation import MaskPropagation  # torch: most plans carry no masks
 
         linker = MaskPropagation(plan.tracks.propagation)
-    opened = Lake.create_or_open(lake, plan.space)
+    opened = Lake.create_or_open(lake, plan.space) if beside is None else beside.lake
     committer = Committer(
         opened,
-        plan=StoredPlan.of(plan),
+        plan=StoredPlan.of(plan) if stored is None else stored,
         fold_shots=partial(fold_shots, config=plan.read.shots),
         new_tracker=partial(Tracker, plan.tracks),
         linker=linker,
         completion_of=completion_of,
+        beside=beside,
     )
     if plan.codes.model:
         try:

@@ -8,6 +8,7 @@ from pipeline.ingest.run import EngineName
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake
 from pipeline.lake.writing.extra_vector_column import ExtraVectorColumn, NewVectors
+from pipeline.live.handed.handed_writer import open_column_writer
 from pipeline.plan.plan import Plan
 from pipeline.reading.fetch_rule import FetchRule, allow
 from pipeline.reading.reader_process import ReaderProcess
@@ -64,7 +65,7 @@ def reembed(
     if opened.space.comparable(space):
         raise PlanError(f"{lake} was ingested with {space.model}: its vectors are in the column `vector` already")
     start = perf_counter()
-    with ExtraVectorColumn(opened, space) as column:
+    with ExtraVectorColumn(opened, space, writer=open_column_writer(opened)) as column:
         report = ReembedReport(column.column)
         rule = FetchRule(allowed=allow(fetch), download=plan.run.download)
         places = None if not names else _named(names, rule, opened, plan, report)

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import closing, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
@@ -55,8 +56,8 @@ def upkeep(
 ) -> None:
     """Join small files, and remove recordings beyond an age or size.
 
-    Upkeep needs the lease of the lake. While feeds are followed, the follower does its own upkeep, and a pass of this
-    command is skipped. Pinned shots are kept. If a pass is killed, the next writer of the lake completes it.
+    While feeds are followed into the lake, the follower does the pass, with the settings of this command. Pinned shots
+    are kept. If a pass is killed, the next writer of the lake completes it.
 
     A pass holds back what would be more than half of a feed, and what only a clock that jumped makes too old; the exit
     code is then 1. --release and --trust-clock also take effect in the next pass of a follower.
@@ -137,8 +138,12 @@ def _one_pass(lake: "Lake", config: "UpkeepConfig", earlier: "UpkeepStatus | Non
     from pipeline.lake.upkeep.upkeep_folder import UpkeepFolder
     from pipeline.lake.upkeep.upkeep_status import write_upkeep_status
     from pipeline.lake.writing.committer import Committer
+    from pipeline.live.handed.follower_link import FollowerEndedError, find_follower
     from pipeline.live.status.state_folder import StateFolder
 
+    if follower := find_follower(lake.uri):
+        with closing(follower), suppress(FollowerEndedError):
+            return follower.upkeep(config)
     folder = UpkeepFolder(StateFolder.of(lake.uri).path)
     # without a plan: sources whose segments are all done but which are not complete wait for their next ingest
     with Committer(lake, plan=None, fold_shots=_no_shots, wait_s=wait_s) as committer:

@@ -1,5 +1,7 @@
 """The lease of an open lake: taken, fenced against its predecessor, and looked at before every change."""
 
+import weakref
+
 import pyarrow.compute as pc
 
 from pipeline.lake.lake import Lake
@@ -26,7 +28,8 @@ class HeldLake:
         time: TimeSource = REAL_TIME,
         threads: Threads = REAL_THREADS,
     ) -> None:
-        self._lakes = [lake]
+        self._lake = lake
+        self._sharing: weakref.WeakSet[Lake] = weakref.WeakSet()
         self._lease = take_lease(
             lake.uri,
             wait_s=wait_s,
@@ -59,16 +62,16 @@ class HeldLake:
     def share(self, lake: Lake) -> None:
         """Lets another open `Lake` of the same place, in this process, change it too."""
         lake.lease = self._lease
-        self._lakes.append(lake)
+        self._sharing.add(lake)
 
     def release(self) -> None:
         self._lease.release()
-        for lake in self._lakes:
+        for lake in (self._lake, *self._sharing):
             lake.lease = None
 
     def _fence(self) -> None:
         if self._lease.unclean:
-            fence(self._lakes[0], self._lease)
+            fence(self._lake, self._lease)
 
 
 def greatest_number(lake: Lake) -> int:

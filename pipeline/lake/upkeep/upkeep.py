@@ -94,7 +94,7 @@ class Upkeep:
         self._folder = folder
         last = folder.last_status() if folder is not None else None
         self._clock = last.clock if last is not None else None
-        self._stepping = threading.Lock()
+        self._stepping = committer.upkeep.stepping
         self._news = threading.Condition()
         self._closing = False
         self._thread: SupervisedThread | None = None

@@ -95,6 +95,11 @@ def upkeep_json(status: UpkeepStatus) -> dict[str, object]:
     return made
 
 
+def upkeep_from_json(stored: object) -> UpkeepStatus:
+    """What `upkeep_json` made."""
+    return _converter.structure(stored, UpkeepStatus)
+
+
 def read_upkeep_status(path: Path) -> UpkeepStatus | None:
     """Reads a status; None if no upkeep has written one. Raises LakeError if the file is damaged."""
     try:

@@ -52,6 +52,8 @@ class Committer:
     completion_of: completes sources of another plan; None where that plan cannot be followed, and they stay open. By
         default, they are completed as those of `plan`.
     wait_s: how long to wait for another writer to end.
+    beside: a committer of this process, whose lease and ledger this one shares, for rows of another plan. It is closed
+        first, and holds nothing of its own.
     upkeep: changes of the lake besides commits. lease: the right to write.
     before_close: called by `close()` first.
     joins_fragments: whether small fragments are joined between commits and at the end; False if an Upkeep does it.
@@ -67,6 +69,7 @@ class Committer:
         new_tracker: NewTracker | None = None,
         linker: Linker | None = None,
         completion_of: CompletionOf | None = None,
+        beside: "Committer | None" = None,
         wait_s: float = 10.0,
         time: TimeSource = REAL_TIME,
     ) -> None:
@@ -74,20 +77,26 @@ class Committer:
         self._plan = plan
         self._kept: set[str] | None = None  # hashes under which the lake has the plan; None: not read yet
         self._linker = linker
-        self.lease = HeldLake(lake, wait_s=wait_s, time=time)
+        self._beside = beside
+        self.lease: HeldLake = HeldLake(lake, wait_s=wait_s, time=time) if beside is None else beside.lease
         own = Completion(fold_shots, new_tracker=new_tracker, linker=linker)
         self._completions = Completions(own, completion_of, plan=plan, lake=lake)
-        self._state = LedgerState(lake, self.lease, finish=self._complete_of_this_plan, time=time)
-        self.upkeep = UpkeepChanges(self._state)
-        self.joins_fragments = True
+        if beside is None:
+            self._state = LedgerState(lake, self.lease, finish=self._complete_of_this_plan, time=time)
+            self.upkeep = UpkeepChanges(self._state)
+        else:
+            self._state, self.upkeep = beside._state, beside.upkeep
+        self.joins_fragments = beside is None
         self.before_close: Callable[[], None] | None = None
         self._unsound: frozenset[str] | None = None  # None: not audited yet; only --replace needs it
         self._commits = 0  # since small fragments were last looked for
         try:
-            lake.migrate()
-            lake.make_durable()  # a writer that was killed may have left a commit that it had not synced
+            if beside is None:
+                lake.migrate()
+                lake.make_durable()  # a writer that was killed may have left a commit that it had not synced
             with self._state.reading():
-                pass
+                if beside is not None:
+                    self._complete_of_this_plan()  # what a killed writer of this plan left covered but open
         except BaseException:
             self.close()
             raise
@@ -114,7 +123,8 @@ class Committer:
                 if self._commits and self._state.sound and self.joins_fragments:
                     self._join_fragments()
             finally:
-                self.lease.release()
+                if self._beside is None:
+                    self.lease.release()
                 if self._linker is not None:
                     self._linker.close()
 

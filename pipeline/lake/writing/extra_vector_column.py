@@ -1,9 +1,10 @@
 """A column of another model's vectors besides the lake's own: created, filled in batches, continued after a kill."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 import pyarrow as pa
@@ -18,8 +19,11 @@ from schemas.clock import Span
 from schemas.tables import TableName, further_vector
 from schemas.vectors import VectorArray, VectorSpace
 
+if TYPE_CHECKING:
+    from pipeline.lake.writing.committer import Committer
+
 FRAMES_AT_ONCE = 1024  # of one source: their boxes are in memory together
-_TABLES: tuple[TableName, ...] = ("regions", "frames")  # in this order: a frame with a vector is done
+COLUMN_TABLES: tuple[TableName, ...] = ("regions", "frames")  # in this order: a frame with a vector is done
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,25 +51,75 @@ class NewVectors:
     regions: VectorArray
 
 
+class ColumnWriter(Protocol):
+    """Changes one column, in this process or in that of the lake's writer. Every method may be repeated."""
+
+    def add(self, space: VectorSpace) -> None:
+        """Adds the column of a space to `frames` and `regions` where it is missing."""
+        ...
+
+    def fill(self, name: TableName, rows: pa.Table) -> None:
+        """Writes the column `rows[1]` of the rows with the ids `rows[0]`."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class OwnColumnWriter:
+    """Changes a column of a lake, under its own lease, or beside the commits of a committer of this process."""
+
+    def __init__(self, lake: Lake, *, wait_s: float = 10.0, beside: "Committer | None" = None) -> None:
+        """Raises LakeError if another process writes the lake."""
+        self._lake = lake
+        self._beside = beside
+        self._lease = HeldLake(lake, wait_s=wait_s) if beside is None else beside.lease
+        self._turn: AbstractContextManager[object] = nullcontext() if beside is None else beside.upkeep.turn
+        if beside is not None:
+            self._lease.share(lake)
+
+    def add(self, space: VectorSpace) -> None:
+        field = further_vector(space)
+        with self._turn:
+            self._lease.hold()
+            for name in COLUMN_TABLES:
+                if field.name not in self._lake.dataset(name).schema.names:
+                    with lake_errors(f"adding the column {field.name} to {name} of {self._lake.uri}"):
+                        self._lake.table(name).add_columns(field)
+
+    def fill(self, name: TableName, rows: pa.Table) -> None:
+        with self._turn, lake_errors(f"filling {rows.schema.names[1]} of {name} of {self._lake.uri}"):
+            self._lease.hold()
+            self._lake.table(name).merge_insert("id").when_matched_update_all().execute(rows)
+            self._lake.make_durable(name)  # before a frame says that its regions are filled
+
+    def close(self) -> None:
+        """Joins the small fragments that filling left, and releases the lake; beside a committer, upkeep joins them."""
+        if self._beside is None:
+            try:
+                compact(self._lake)
+            finally:
+                self._lease.release()
+
+
 class ExtraVectorColumn:
-    """Fills the column of `space` in `frames` and `regions`. Holds the lake's lease until `close()`.
+    """Fills the column of `space` in `frames` and `regions`.
 
     Filled values are kept, and other columns are not written. A frame is done when it has its own vector, which is
     written after those of its regions: after a kill, the same call continues with the remaining frames.
     Raises LakeError if another writer has the lake, or the storage fails.
     """
 
-    def __init__(self, lake: Lake, space: VectorSpace, *, wait_s: float = 10.0) -> None:
+    def __init__(
+        self, lake: Lake, space: VectorSpace, *, writer: ColumnWriter | None = None, wait_s: float = 10.0
+    ) -> None:
+        """writer: closed with the column; by default one that holds the lake's lease."""
         self._lake = lake
         self._field = further_vector(space)
-        self._lease = HeldLake(lake, wait_s=wait_s)
+        self._writer = OwnColumnWriter(lake, wait_s=wait_s) if writer is None else writer
         try:
-            for name in _TABLES:
-                if self.column not in lake.dataset(name).schema.names:
-                    with lake_errors(f"adding the column {self.column} to {name} of {lake.uri}"):
-                        lake.table(name).add_columns(self._field)
+            self._writer.add(space)
         except BaseException:
-            self._lease.release()
+            self._writer.close()
             raise
 
     @property
@@ -79,11 +133,7 @@ class ExtraVectorColumn:
         self.close()
 
     def close(self) -> None:
-        """Joins the small fragments that filling left, and releases the lake."""
-        try:
-            compact(self._lake)
-        finally:
-            self._lease.release()
+        self._writer.close()
 
     def count_unseen(self, source_ids: Sequence[str] | None = None) -> int:
         """Number of frames without a vector, of these sources or of all."""
@@ -103,8 +153,7 @@ class ExtraVectorColumn:
         """Writes vectors to the rows with these ids; it may be repeated."""
         if not batches:
             return
-        self._lease.hold()
-        for name in _TABLES:
+        for name in COLUMN_TABLES:
             ids = [i for b in batches for i in (b.frame_ids if name == "frames" else b.region_ids)]
             vectors = np.concatenate([b.frames if name == "frames" else b.regions for b in batches])
             if not ids:
@@ -112,9 +161,7 @@ class ExtraVectorColumn:
             half = pa.array(np.ascontiguousarray(vectors, np.float16).reshape(-1))
             column = pa.FixedSizeListArray.from_arrays(half, self._field.type.list_size)
             rows = pa.table({"id": ids, self.column: column}, schema=pa.schema([("id", pa.string()), self._field]))
-            with lake_errors(f"filling {self.column} of {name} of {self._lake.uri}"):
-                self._lake.table(name).merge_insert("id").when_matched_update_all().execute(rows)
-                self._lake.make_durable(name)  # before a frame says that its regions are filled
+            self._writer.fill(name, rows)
 
     def _with_regions(self, source_id: str, frames: list[dict[str, object]]) -> UnseenFrames:
         span = Span(int(str(frames[0]["pts"])), int(str(frames[-1]["pts"])) + 1)

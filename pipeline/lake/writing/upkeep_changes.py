@@ -27,12 +27,14 @@ class UpkeepChanges:
     """Removes sources or parts of them, and joins rows and fragments; each call is one change of the lake.
 
     turn: lock that is held during each change; other code of this process that changes the tables must hold it, too.
+    stepping: lock that is held during each step of a pass of upkeep: two passes may run in one process.
     Every method may be called again with the same arguments. All raise LakeError if the storage fails.
     """
 
     def __init__(self, state: LedgerState) -> None:
         self._state = state
         self.turn: threading.RLock = state.turn
+        self.stepping = threading.Lock()
 
     def remove_sources(self, source_ids: Sequence[str]) -> None:
         """Removes these sources from the lake, pinned or not, so that they can be ingested again."""

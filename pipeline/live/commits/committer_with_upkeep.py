@@ -6,24 +6,51 @@ from pipeline.ingest.run import open_committer
 from pipeline.lake.upkeep.config import UpkeepConfig
 from pipeline.lake.upkeep.upkeep import Upkeep
 from pipeline.lake.upkeep.upkeep_folder import UpkeepFolder
-from pipeline.lake.upkeep.upkeep_status import write_upkeep_status
+from pipeline.lake.upkeep.upkeep_status import UpkeepStatus, write_upkeep_status
 from pipeline.lake.writing.committer import Committer
+from pipeline.live.handed.writer_server import WriterServer
 from pipeline.live.status.state_folder import StateFolder
 from pipeline.plan.plan import Plan
+from pipeline.plan.stored_plan import StoredPlan
 
 
 def open_committer_with_upkeep(
     lake: str, plan: Plan, config: UpkeepConfig, *, linker: Linker | None = None
 ) -> Committer:
-    """Opens a committer with upkeep, which ends with the committer and writes its status to the state folder."""
+    """Opens a committer with upkeep, which ends with the committer and writes its status to the state folder.
+
+    It also commits what other processes hand over: backfills, columns of other models, and passes of upkeep.
+    """
     share_heaps()
     committer = open_committer(lake, plan, linker=linker)
     folder = UpkeepFolder(StateFolder.of(lake).path)
-    try:
-        Upkeep(
+
+    def upkeep(config: UpkeepConfig) -> Upkeep:
+        return Upkeep(
             committer, config, folder=folder, on_status=lambda status: write_upkeep_status(folder.status, status)
-        ).start()
+        )
+
+    def run_pass(config: UpkeepConfig) -> UpkeepStatus:
+        asked = upkeep(config)
+        asked.run_pass()
+        return asked.status()
+
+    def open_beside(plan: Plan, stored: StoredPlan) -> Committer:
+        return open_committer(lake, plan, stored=stored, beside=committer)
+
+    try:
+        own = upkeep(config)
+        own.start()
+        server = WriterServer(committer, folder.path, open_beside=open_beside, run_pass=run_pass)
     except BaseException:
         committer.close()
         raise
+
+    def end_both() -> None:
+        try:
+            server.close()
+        finally:
+            own.close()
+
+    committer.before_close = end_both
     return committer
