@@ -139,8 +139,8 @@ class _Searched:
     def is_in(self, block: bytes) -> bool:
         if not len(self._heads):
             return False
-        for offset in range(_HEAD):
-            words = np.frombuffer(block, "<u8", count=max(0, (len(block) - offset) // _HEAD), offset=offset)
+        for offset in range(min(_HEAD, len(block) - _HEAD + 1)):
+            words = np.frombuffer(block, "<u8", count=(len(block) - offset) // _HEAD, offset=offset)
             some = np.flatnonzero(self._maybe[self._slots(words)])
             for at in some[np.isin(words[some], self._heads)].tolist():
                 start = offset + at * _HEAD

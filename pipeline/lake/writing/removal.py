@@ -80,7 +80,8 @@ def cut_out(
         held = [Span(row["start"], row["stop"]) for row in rows]
         unread = [_unread(source, part, plan=plans[source_id]) for part in span.minus(held)]
         ends = Span(min(s.start for s in (*held, span)), max(s.stop for s in (*held, span)))
-        new += trimmed_rows([*rows, *unread], ends.minus([span]), count=_counter(lake, source_id))
+        counted, summed = _counter(lake, source_id), partial(_checksum, lake, source_id)
+        new += trimmed_rows([*rows, *unread], ends.minus([span]), count=counted, checksum=summed)
     _replace_ledger(tables, new)
 
 

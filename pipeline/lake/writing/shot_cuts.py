@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.lake import sql
+from pipeline.lake.checksums import with_own_checksums
 from pipeline.lake.lake import Lake
 from pipeline.lake.writing.table_writer import TableWriter
 from schemas.clock import Clock, Span
@@ -34,7 +35,8 @@ def cut_shots(lake: Lake, tables: TableWriter, going: Sequence[tuple[str, str, S
             old.append(row["id"])
             new += [_part(row, part, clocks[row["source_id"]]) for part in parts]
     if new:
-        tables.replace("shots", pa.Table.from_pylist(new, schema=shots_schema()), sql.is_in("id", old))
+        rows = with_own_checksums(pa.Table.from_pylist(new, schema=shots_schema()))
+        tables.replace("shots", rows, sql.is_in("id", old))
     else:
         tables.delete("shots", "id", old)
 
