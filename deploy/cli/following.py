@@ -14,6 +14,7 @@ from deploy.cli.interrupt import ended_by_signal
 from deploy.cli.output import console, print_json, results_only
 from deploy.held_wording import held_note
 from deploy.wording import refused_line
+from schemas.file_names import path_of_uri
 
 if TYPE_CHECKING:
     from pipeline.lake.upkeep.config import UpkeepConfig
@@ -135,7 +136,7 @@ def _engine(name: Literal["local", "ray"], lake: str, plan: "Plan", upkeep: "Upk
 
 def folder_of(entry: "FeedEntry") -> str:
     """The absolute path of a followed folder, as the sources in it begin with it."""
-    return str(Path(entry.url).expanduser().absolute())
+    return str(Path(path_of_uri(entry.url)).expanduser().absolute())
 
 
 def _named(names: Sequence[str]) -> "dict[str, FeedEntry]":

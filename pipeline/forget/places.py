@@ -13,6 +13,7 @@ from pipeline.lake.upkeep.pinned_places import clock_of
 from pipeline.lake.upkeep.pins import Pin, Pins
 from schemas.clock import Clock, Span
 from schemas.errors import QueryError
+from schemas.file_names import uri_of_path
 from schemas.sources import Source, feed_name
 
 Moment = datetime | float | None  # UTC, or seconds within the source
@@ -49,7 +50,7 @@ def places_to_forget(
     two is forgotten as a whole; a file is not, so that the ledger says that it must not be read again.
     Raises QueryError if there is none.
     """
-    names = {name, str(Path(name).absolute())} if "://" not in name else {name}
+    names = {name} if "://" in name else {name, uri_of_path(str(Path(name).absolute()))}
 
     def is_named(source_id: str, source: str, kind: str | None) -> bool:
         return source_id == name or source in names or (kind == "feed" and feed_name(source) == name)

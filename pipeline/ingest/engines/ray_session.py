@@ -4,14 +4,15 @@ import logging
 import os
 import socket
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import ray
-from ray._private import ray_constants
+from ray._private import ray_constants, utils
 from ray._raylet import GcsClient  # type: ignore[attr-defined]
 
 from schemas.errors import ClusterError
+from schemas.file_names import printable
 
 _CONNECT_S = 5.0
 
@@ -36,7 +37,7 @@ def ray_session(*, num_cpus: int | None = None) -> Iterator[None]:
         warnings.filterwarnings("ignore", "lancedb fork support", RuntimeWarning)
         warnings.filterwarnings("ignore", "lance is not fork-safe", UserWarning)
         try:
-            with _loopback_kept(not address or _is_loopback(address)):
+            with _loopback_kept(not address or _is_loopback(address)), _printable_command_line():
                 if address:
                     ray.init(log_to_driver=False, logging_level=logging.ERROR)
                 else:
@@ -68,6 +69,17 @@ def _loopback_kept(kept: bool) -> Iterator[None]:
         yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = several_nodes
+
+
+@contextmanager
+def _printable_command_line() -> Iterator[None]:
+    """Escapes bytes that are not UTF-8 in the command line that Ray stores of this process, which it refuses."""
+    command_line: Callable[[], str] = utils.get_entrypoint_name
+    utils.get_entrypoint_name = lambda: printable(command_line())
+    try:
+        yield
+    finally:
+        utils.get_entrypoint_name = command_line
 
 
 def _is_loopback(address: str) -> bool:

@@ -10,6 +10,7 @@ from pipeline.lake import sql
 from pipeline.lake.lake import Lake
 from schemas.clock import Clock, Span
 from schemas.errors import QueryError
+from schemas.file_names import uri_of_path
 from schemas.sources import feed_name
 
 Place = tuple[str, str, Span | None]  # source id, source, span; None: the whole source
@@ -20,7 +21,7 @@ _COLUMNS = ["id", "source", "kind", "state", "time_base_num", "time_base_den", "
 
 def named_sources(lake: Lake, name: str) -> list[dict[str, Any]]:
     """Rows of `sources` by id, address, path, or name of a feed. Raises QueryError if there are none."""
-    names = {name, str(Path(name).absolute())} if "://" not in name else {name}
+    names = {name} if "://" in name else {name, uri_of_path(str(Path(name).absolute()))}
     rows = lake.read("sources", columns=_COLUMNS, where="state <> 'quarantined' AND state <> 'removing'").to_pylist()
     found = [
         row

@@ -13,6 +13,7 @@ from pipeline.lake.upkeep.compaction import fragment_bytes
 from pipeline.lake.upkeep.config import UpkeepConfig
 from pipeline.lake.upkeep.pins import Pin
 from schemas.clock import Clock, Span
+from schemas.file_names import path_of_uri
 from schemas.sources import feed_name
 from schemas.tables import TableName
 
@@ -135,7 +136,8 @@ def shots_of(lake: Lake, source_ids: Sequence[str]) -> dict[str, list[Span]]:
 
 
 def _folder(source: str, folders: Mapping[str, str]) -> str | None:
-    return next((name for path, name in folders.items() if source.startswith(f"{path.rstrip('/')}/")), None)
+    file = path_of_uri(source)
+    return next((name for path, name in folders.items() if file.startswith(f"{path.rstrip('/')}/")), None)
 
 
 def _before(now: datetime, age: timedelta) -> datetime:
