@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 from typing import Literal
 
+from schemas.errors import RegionLakeError
+
 GIB = 2**30
 
 
@@ -176,6 +178,8 @@ def examine(*, lake: str | None, model: str, with_ray: bool) -> Iterator[Finding
     for subject, check in checks:
         try:
             yield from check()
+        except RegionLakeError as error:  # its message has the advice
+            yield Finding(subject, "fail", str(error), "")
         except Exception as error:  # this command exists to report any failure of an installation
             yield Finding(subject, "fail", f"{type(error).__name__}: {error}", "bash deploy/setup.sh, then try again")
 

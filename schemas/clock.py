@@ -9,6 +9,8 @@ from fractions import Fraction
 from schemas import require
 from schemas.errors import InvalidValueError
 
+_MOST_S = 1000 * 365 * 86400
+
 
 @dataclass(frozen=True, slots=True)
 class Clock:
@@ -29,6 +31,10 @@ class Clock:
     def seconds(self, pts: int) -> float:
         """Presentation time in seconds, as ffprobe's `pts_time`."""
         return float(pts * self.time_base)
+
+    def holds(self, pts: int) -> bool:
+        """Whether a PTS is a time: within a thousand years of PTS 0, so that UTC has four digits for its year."""
+        return abs(pts * self.time_base) <= _MOST_S
 
     def pts_at_or_after(self, seconds: Fraction | float) -> int:
         """The first PTS whose time is not before `seconds`."""

@@ -59,7 +59,10 @@ def parse_moment(text: str) -> datetime | float:
         raise typer.BadParameter(
             f"{text!r} is no time; write UTC as 2026-05-01T12:00:00Z, or a time within the source as 90 or 1:30"
         ) from None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError:
+        raise typer.BadParameter(f"{text!r} is in UTC before the year 1 or after 9999") from None
 
 
 def parse_method(text: str) -> WeightedMethod:
@@ -79,7 +82,10 @@ def parse_duration(text: str, *, option: str) -> timedelta:
     if match is None:
         raise typer.BadParameter(f"{text!r} is no duration; write 90s, 15m, 12h or 30d", param_hint=option)
     seconds = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}[match[2]]
-    return timedelta(seconds=float(match[1]) * seconds)
+    try:
+        return timedelta(seconds=float(match[1]) * seconds)
+    except OverflowError:
+        raise typer.BadParameter(f"{text!r} is longer than {timedelta.max.days:,} days", param_hint=option) from None
 
 
 def parse_bytes(text: str, *, option: str) -> int:

@@ -22,7 +22,7 @@ from operators.readers.growing_file import FileMark, GrowingFile
 from operators.readers.limits import DEFAULT_LIMITS, ReadLimits
 from operators.readers.stream_address import is_address, options_of, reason_of
 from schemas import require
-from schemas.clock import Span
+from schemas.clock import Clock, Span
 from schemas.errors import DecodeError, SourceError
 
 _USUAL_RATE = 25.0  # frames per second of a stream that does not state its rate
@@ -189,7 +189,7 @@ class LiveStream:
         pixels: Pixels | None = None
         last: tuple[int, datetime] | None = None
         for raw in self._decoded():
-            if raw.pts is None or raw.is_corrupt:
+            if raw.pts is None or raw.is_corrupt or not _is_time(raw.pts, raw.time_base):
                 self.damaged += 1
                 continue
             arrived = datetime.now(UTC)
@@ -279,6 +279,10 @@ def utc_at_zero(frame: LiveFrame, earliest: datetime, config: StreamConfig) -> d
     ):
         return sender
     return earliest
+
+
+def _is_time(pts: int, time_base: Fraction | None) -> bool:
+    return time_base is None or Clock(time_base).holds(pts)
 
 
 def _described(info: StreamInfo) -> str:

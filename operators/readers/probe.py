@@ -111,6 +111,9 @@ def _probe_video(
     else:
         scan = _scan_packets(file, first_pts, time_base, rate, on_progress, limits)
     stop = max(scan.stop, _announced_stop(file, container, stream, scan))
+    for pts in (first_pts, stop):
+        if not Clock(time_base).holds(pts):
+            raise SourceError(f"{path} is damaged: its PTS {pts} is {float(pts * time_base):.3g} s, which is no time")
     limits.require_length(path, scan.shown, (stop - first_pts) * time_base)
     orientation = Orientation.of(first)
     width_px, height_px = orientation.size(first.width, first.height)

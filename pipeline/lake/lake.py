@@ -4,6 +4,8 @@ Tables are read as Lance datasets and changed through LanceDB. Importing LanceDB
 code that changes a table imports it.
 """
 
+import errno
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -68,7 +70,21 @@ def lake_errors(doing: str) -> Iterator[None]:
         # a damaged file makes Lance panic, which is no Exception
         if not isinstance(error, OSError | RuntimeError | ValueError) and type(error).__name__ != "PanicException":
             raise
-        raise LakeError(f"{doing} failed: {str(error).strip()}; free space or fix the cause, then run again") from error
+        raise LakeError(f"{doing} failed: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    """What the storage reports, with advice where there is one."""
+    # Lance ends its messages with the line of its own source, and escapes line breaks
+    text = re.sub(r",? ?\S*/lance/rust/\S+\.rs:\d+:\d+", "", str(error).strip().replace("\\n", ", "))
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.ENOSPC, errno.EDQUOT) or "No space left" in text:
+        return f"{text}; free space, then run again"
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS) or "Permission denied" in text or "Read-only file" in text:
+        return f"{text}; this user needs the right to read and write there"
+    if type(error).__name__ == "PanicException":
+        return f"{text}; a file of the lake is damaged: run regionlake check"
+    return text
 
 
 class Lake:

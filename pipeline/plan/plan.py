@@ -87,6 +87,8 @@ class Plan:
     live: LiveConfig = field(default_factory=LiveConfig, metadata=no_rows())
 
     def __post_init__(self) -> None:
+        if not self.model:
+            raise PlanError("model is empty; `regionlake models` lists names")
         if self.tracks.propagation.model and not self.proposals.masks_are_made:
             raise PlanError(
                 f"tracks.propagation.model carries masks, but {', '.join(self.proposals.use)} make none: add a "

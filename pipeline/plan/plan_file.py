@@ -108,6 +108,8 @@ def _parse_override(override: str) -> dict[str, object]:
             return tomllib.loads(f'{key} = "{value}"')  # a bare word is meant as a string
         except tomllib.TOMLDecodeError as error:
             raise PlanError(f"override {override!r} cannot be read: {error}") from error
+    except RecursionError:
+        raise PlanError(f"override {key} cannot be read: its lists or tables are nested too deep") from None
 
 
 def _merge(into: dict[str, object], changes: Mapping[str, object]) -> None:

@@ -22,6 +22,7 @@ from deploy.cli.options import (
 )
 from deploy.cli.output import EXIT_FAILED, Json, console, print_json, results_only
 from deploy.wording import reason
+from pipeline.reading.addresses import public_uri
 
 if TYPE_CHECKING:
     from operators.encoders.region_vectors import RegionVectorsConfig
@@ -91,7 +92,10 @@ def ingest(
     names = sources or []
     if follow or feeds:
         if replace or reembed or not (names or feeds):
-            raise typer.BadParameter("--follow takes streams, folders or --feeds, and neither --replace nor --reembed")
+            raise typer.BadParameter(
+                "takes streams, folders and growing files, or --feeds, and neither --replace nor --reembed",
+                param_hint="--follow",
+            )
         from deploy.cli.following import follow as run_follower
 
         upkeep = chosen_upkeep(max_age=max_age, max_bytes_per_feed=max_bytes_per_feed, remove_share=remove_share)
@@ -121,6 +125,9 @@ def ingest(
     else:
         if not names:
             raise typer.BadParameter("name at least one file, folder, glob or URL", param_hint="SOURCES")
+        if streams := [name for name in names if _is_stream(name)]:
+            shown = public_uri(streams[0])
+            raise typer.BadParameter(f"{shown} is a stream, which has no end: add --follow", param_hint="SOURCES")
         _backfill(names, lake, made, engine=engine, replace=replace, fetch=fetch or (), as_json=as_json)
 
 
@@ -144,6 +151,12 @@ def _backfill(
         _print_report(report)
     if not report.ok:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _is_stream(name: str) -> bool:
+    from pipeline.live.feeds.feed_list import is_stream
+
+    return is_stream(name)
 
 
 def _region_settings(lake: str) -> "RegionVectorsConfig | None":

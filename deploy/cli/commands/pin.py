@@ -52,6 +52,8 @@ def pin(
         raise typer.BadParameter("give exactly one of: a source, --shot, --hit, --list", param_hint="SOURCE")
     if (since is not None or until is not None) and source is None:
         raise typer.BadParameter("--from and --to need a source", param_hint="--from")
+    if type(since) is type(until) and since is not None and since >= until:
+        raise typer.BadParameter("the pinned span ends before it begins", param_hint="--to")
     opened = Lake.open(lake)
     pins = Pins(opened)
     found = pins.read() if shown else pins.add(_places(opened, source, since, until, shot=shot, hit=hit))

@@ -85,7 +85,10 @@ def upkeep(
         if status.last.errors or status.last.held:
             raise typer.Exit(EXIT_FAILED)
         return
-    _serve(lake, config, every_s=parse_duration(every, option="--every").total_seconds(), as_json=as_json)
+    every_s = parse_duration(every, option="--every").total_seconds()
+    if every_s < 1.0:
+        raise typer.BadParameter(f"a pass is run once a second at most, got {every!r}", param_hint="--every")
+    _serve(lake, config, every_s=every_s, as_json=as_json)
 
 
 def _release(lake: str, feeds: list[str], *, trust_clock: bool) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -204,3 +205,17 @@ def test_the_search_for_a_first_whole_frame_tells_its_progress(clips: Clips, tmp
     with pytest.raises(SourceError, match="no frame of its video"):
         probe(str(path), uri="x", on_progress=lambda: beats.append(1))
     assert len(beats) >= 3
+
+
+def test_a_pts_that_is_no_time_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "far.nut"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=1)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuvj420p"
+        for second in range(3):
+            frame = av.VideoFrame(32, 32, "yuvj420p")
+            frame.pts, frame.time_base = 10**12 + second, Fraction(1)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    with pytest.raises(SourceError, match=r"far\.nut is damaged: its PTS .* is 1e\+12 s, which is no time"):
+        probe(str(path), uri="far")

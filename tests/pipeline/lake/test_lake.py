@@ -7,7 +7,7 @@ import lancedb
 import pyarrow as pa
 import pytest
 
-from pipeline.lake.lake import Lake
+from pipeline.lake.lake import Lake, lake_errors
 from schemas.errors import LakeError, ModelError
 from schemas.tables import TABLE_NAMES, schema_of, vector_space
 from tests.pipeline.lake.synthetic import SPACE
@@ -76,3 +76,25 @@ def test_two_first_writers_make_one_lake(tmp_path: Path) -> None:
     }
     first.table("shots").add(pa.Table.from_pylist([row], schema=schema_of("shots", SPACE)))
     assert second.count("shots") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(28, "No space left on device"), "free space, then run again"),
+        (PermissionError(13, "Permission denied"), "the right to read and write there"),
+        (ValueError("No object store provider found for scheme: 'foo'"), "scheme: 'foo'"),
+    ],
+)
+def test_the_advice_fits_the_error_of_the_storage(error: Exception, said: str) -> None:
+    with pytest.raises(LakeError, match="opening it failed") as caught, lake_errors("opening it"):
+        raise error
+    assert str(caught.value).endswith(said)
+
+
+def test_an_address_that_is_no_lake_is_reported_without_lines_of_lance() -> None:
+    with pytest.raises(LakeError) as caught:
+        Lake.open("foo://x")
+    assert "foo" in str(caught.value)
+    assert ".rs:" not in str(caught.value)
+    assert "free space" not in str(caught.value)
