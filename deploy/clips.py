@@ -20,7 +20,7 @@ from pipeline.reading.fetch_rule import FetchRule, allow
 from pipeline.reading.sources import Location
 from schemas.errors import RegionLakeError, SourceError
 from schemas.query import Hit, SearchResult
-from schemas.sources import Source
+from schemas.sources import Source, feed_name
 
 AROUND_S = 2.0
 _NAME_BYTES = 200  # file systems allow 255 in a name; rank, time and suffix need up to 30
@@ -50,17 +50,17 @@ def export_clips(result: SearchResult, *, lake: Lake, folder: Path, fetch: Seque
     rule = FetchRule(of_lake=True, allowed=allow(fetch))
     rows = lake.read("sources", columns=["id", "kind"])
     videos = {id for id, kind in zip(*(rows[c].to_pylist() for c in ("id", "kind")), strict=True) if kind == "video"}
-    found: dict[str, Video] = {}  # a probe reads the whole file, and many hits may be in one
+    found: dict[str, Video] = {}  # by id of source: a probe reads the whole file, and many hits may be in one
     for hit in result.hits:
         if hit.source_id not in videos:
             continue
-        name = re.sub(r"[^\w.-]", "_", Path(hit.source).stem)[:80]  # a file system takes 255 bytes
+        name = re.sub(r"[^\w.-]", "_", Path(feed_name(hit.source)).stem)[:80]  # a file system takes 255 bytes
         name = name.encode()[:_NAME_BYTES].decode(errors="ignore")
         path = folder / f"{hit.rank:02}_{name}_{clock_time(hit.pts_s).replace(':', '-')}.mp4"
         start_s, stop_s = clip_span(hit)
-        if hit.source not in found:
-            found[hit.source] = find_video(hit.source, rule)
-        cut_clip(found[hit.source], path, start_s=start_s, stop_s=stop_s)
+        if hit.source_id not in found:
+            found[hit.source_id] = find_video(hit.source, rule, source_id=hit.source_id)
+        cut_clip(found[hit.source_id], path, start_s=start_s, stop_s=stop_s)
         yield path
 
 
@@ -70,13 +70,17 @@ def clip_span(hit: Hit, *, around_s: float = AROUND_S) -> tuple[float, float]:
     return (start, stop) if hit.shot_s is None else (max(start, hit.shot_s[0]), min(stop, hit.shot_s[1]))
 
 
-def find_video(uri: str, rule: FetchRule) -> Video:
+def find_video(uri: str, rule: FetchRule, *, source_id: str) -> Video:
     """Fetches a remote source, if the rule allows it, and probes it.
 
-    Raises SourceError if it may not be fetched, is gone, or is not a video that can be read.
+    Raises SourceError if it may not be fetched, is gone, is not a video that can be read, or has other contents than
+    the source of that id: a recorder may have used the name of its file again.
     """
     file = str(local_path(Location(uri, uri, fetch=rule), on_progress=lambda: None))
-    return Video(file, probe(file, uri=uri))
+    video = Video(file, probe(file, uri=uri))
+    if video.source.id != source_id:
+        raise SourceError(f"no clip of {uri} can be cut: its file has other contents than when it was ingested")
+    return video
 
 
 def cut_clip(video: Video, path: Path, *, start_s: float, stop_s: float) -> None:

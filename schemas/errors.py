@@ -55,6 +55,10 @@ class PlanConflictError(RefusedError):
     """A source is in the lake under another plan, or its file has changed since then; the rows must not be mixed."""
 
 
+class FileChangedError(PlanConflictError):
+    """The file of a source has other contents than when it was ingested."""
+
+
 class ModelError(RegionLakeError, ValueError):
     """A model is unknown, cannot be loaded, or does not fit the vectors it is compared with."""
 

@@ -42,12 +42,16 @@ class Source:
 
 
 def recording_uri(feed: str, began: datetime) -> str:
-    """The URI in the lake of the recording of a feed that began at that time: `gate#2026-05-01T12:00:00.250Z`."""
+    """The URI in the lake of the recording of a feed that began at that time: `gate#2026-05-01T12:00:00.250Z`.
+
+    A followed folder whose recorder uses the name of a file again has the new contents under such a URI too, with the
+    time at which they were last written: `/videos/cam.ts#2026-05-01T12:00:00.250Z`.
+    """
     return f"{feed}#{began.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{began.microsecond // 1000:03}Z"
 
 
 def feed_name(uri: str) -> str:
-    """The name of the feed of a recording, from the recording's URI; any other URI is returned unchanged."""
+    """The name of the feed of a recording, or the URI of the file, from the recording's URI; any other is unchanged."""
     return _BEGAN.sub("", uri)
 
 

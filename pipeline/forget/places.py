@@ -52,17 +52,17 @@ def places_to_forget(
     """
     names = {name} if "://" in name else {name, uri_of_path(str(Path(name).absolute()))}
 
-    def is_named(source_id: str, source: str, kind: str | None) -> bool:
-        return source_id == name or source in names or (kind == "feed" and feed_name(source) == name)
+    def is_named(source_id: str, source: str) -> bool:
+        return source_id == name or source in names or feed_name(source) in names
 
     rows = lake.read("sources", columns=_COLUMNS).to_pylist()
     held = {row["id"] for row in rows}
-    found = [(_of_row(row), row["kind"]) for row in rows if is_named(row["id"], row["source"], row["kind"])]
+    found = [(_of_row(row), row["kind"]) for row in rows if is_named(row["id"], row["source"])]
     unwritten = {source.id: source for source in waiting if source.id not in held}
     found += [
         (Place(source.id, source.uri, None, source.clock, source.span, False), source.kind)
         for source in unwritten.values()
-        if is_named(source.id, source.uri, source.kind)
+        if is_named(source.id, source.uri)
     ]
     if not found:
         raise QueryError(f"{lake.uri} has no source or feed {name}; name it as search shows it, or by the feed's name")

@@ -20,6 +20,7 @@ from pipeline.reading.http_download import HttpDownload, HttpFile
 from pipeline.reading.sources import Location
 from schemas.errors import SourceError
 from schemas.file_names import path_of_uri
+from schemas.sources import feed_name
 
 CACHE_LIMIT_BYTES = 20 * 2**30
 
@@ -42,7 +43,7 @@ def local_file(location: Location, *, on_progress: Callable[[], None], cache_dir
     Raises SourceError, also where the location's rule does not allow the address.
     """
     if not is_remote(location.address):
-        yield Path(path_of_uri(location.address))
+        yield _path_here(location.address)
         return
     folder = cache_dir or user_cache_folder() / "downloads"
     with ExitStack() as held:
@@ -54,6 +55,12 @@ def local_file(location: Location, *, on_progress: Callable[[], None], cache_dir
             reason = public_reason(error, location.address)
             raise SourceError(f"{location.uri}: cannot be fetched: {reason}") from error
         yield path
+
+
+def _path_here(address: str) -> Path:
+    """The path of a file on this machine, also where the URI names the time at which its name was used again."""
+    path = Path(path_of_uri(address))
+    return path if os.path.lexists(path) else Path(path_of_uri(feed_name(address)))
 
 
 def _fetch(location: Location, folder: Path, held: ExitStack, on_progress: Callable[[], None]) -> Path:

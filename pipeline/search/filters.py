@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pipeline.search.memory.lake_cache import NO_TIME, LakeCache
 from schemas.file_names import path_of_uri
 from schemas.query import BoxTuple, Moment, Query
+from schemas.sources import feed_name
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -39,8 +40,12 @@ def _clock_of(columns: LakeCache, moment: Moment) -> tuple[NDArray[Any], float]:
 
 
 def source_matches(uri: str, pattern: str) -> bool:
-    """Whether the pattern is a part of the URI or path, or is a glob that matches the whole of it."""
-    return any(pattern in name or fnmatchcase(name, pattern) for name in {uri, path_of_uri(uri)})
+    """Whether the pattern is a part of the URI or path, or is a glob that matches the whole of it.
+
+    A glob also matches without the time at which a recording began, or at which a file's name was used again.
+    """
+    names = {uri, path_of_uri(uri), path_of_uri(feed_name(uri))}
+    return any(pattern in name or fnmatchcase(name, pattern) for name in names)
 
 
 def overlapping(columns: tuple[NDArray[np.float32], ...], box: BoxTuple) -> NDArray[np.bool_]:

@@ -23,11 +23,7 @@ def named_sources(lake: Lake, name: str) -> list[dict[str, Any]]:
     """Rows of `sources` by id, address, path, or name of a feed. Raises QueryError if there are none."""
     names = {name} if "://" in name else {name, uri_of_path(str(Path(name).absolute()))}
     rows = lake.read("sources", columns=_COLUMNS, where="state <> 'quarantined' AND state <> 'removing'").to_pylist()
-    found = [
-        row
-        for row in rows
-        if row["id"] == name or row["source"] in names or (row["kind"] == "feed" and feed_name(row["source"]) == name)
-    ]
+    found = [row for row in rows if row["id"] == name or row["source"] in names or feed_name(row["source"]) in names]
     if not found:
         raise QueryError(f"{lake.uri} has no source or feed {name}; name it as search shows it, or by the feed's name")
     return found

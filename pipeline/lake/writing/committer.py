@@ -35,7 +35,7 @@ from pipeline.lake.writing.validate_rows import of_today, validate_rows
 from pipeline.plan.stored_plan import StoredPlan
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.clock import Span
-from schemas.errors import LakeError, PlanConflictError, RefusedError
+from schemas.errors import FileChangedError, LakeError, RefusedError
 from schemas.ids import digest
 from schemas.sources import Segment, Source
 
@@ -293,14 +293,18 @@ class Committer:
     def _clear_place(self, source: Source, *, replace: bool) -> None:
         """Removes rows of other bytes at the URI of `source`: the old file is gone, and clips would show the new one.
 
-        Raises PlanConflictError if there are such rows and `replace` is False.
+        Without `replace` it does nothing if the lake has all of the new bytes, under whatever name, and raises
+        FileChangedError if there are such rows.
         """
+        known = self._state.sources.get(source.id)
+        if not replace and known is not None and self._made(known) and not source.span.minus(known.settled()):
+            return
         for name in self._state.sources.ids_at(source.uri):
             old = self._state.sources[name]
             if name == source.id:
                 continue
             if old.spans("done") and not replace:
-                raise PlanConflictError(
+                raise FileChangedError(
                     f"{source.uri} has changed since it was ingested into {self.lake.uri}; to ingest the new file and "
                     f"remove the rows of the old one, run {replace_command(source.uri, self.lake.uri)}, or give the "
                     "new file another name"

@@ -5,6 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pipeline.ingest.packets import FramePacket, SegmentFailure, Work
@@ -13,6 +14,7 @@ from pipeline.live.feeds.feed_buffer import FeedItem
 from pipeline.live.feeds.feed_status import THREAD_DIED, FeedState, FeedStatus
 from pipeline.plan.plan import Plan
 from pipeline.reading.addresses import public_uri
+from pipeline.reading.reader_child import failure_packet
 from pipeline.reading.reader_process import ReaderProcess
 from pipeline.reading.segments import split_source
 from pipeline.reading.sources import NO_MEDIA, Failure, Location, find_sources
@@ -20,13 +22,15 @@ from pipeline.runtime.backoff import Backoff, BackoffConfig
 from pipeline.runtime.threads import REAL_THREADS, SupervisedThread, Threads, described
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.clock import Span
-from schemas.errors import LakeError, PlanConflictError, SourceError
-from schemas.sources import SegmentReport, Source
+from schemas.errors import FileChangedError, LakeError, PlanConflictError, SourceError
+from schemas.sources import SegmentReport, Source, recording_uri
 
 _LOOK_S = 2.0
 _WAITING_PACKETS = 2
 _PACKET_KEYFRAMES = 2
 _TROUBLED = BackoffConfig(first_s=4.0, longest_s=300.0)
+_SAME_TIME = 8
+_OVERWRITTEN = "its file was overwritten while it was read"
 _Mark = tuple[int, int]  # size in bytes, mtime in ns
 _log = logging.getLogger(__name__)
 
@@ -34,7 +38,8 @@ _log = logging.getLogger(__name__)
 class FolderFeed:
     """Ingests files below a folder as `regionlake ingest` does, each once it has not changed for `settle_s`.
 
-    register: registers a source in the lake; returns the spans that are still to be read, and raises PlanConflictError.
+    register: registers a source in the lake; returns the spans that are still to be read, and raises PlanConflictError,
+        FileChangedError where the lake has other contents under the source's name.
     refuse: records a file that cannot be read. Both are called in a thread of this feed, and wait for the lake; where
         they raise LakeError, the file is looked at again.
     Files are read only as fast as the models process them, so that nothing is shed.
@@ -172,14 +177,13 @@ class FolderFeed:
                 self._note(location.error)
                 continue
             try:
-                about = Path(location.address).stat()
+                now = _mark_of(location)
             except FileNotFoundError:
                 continue  # since it was listed
-            except OSError as error:  # a link to itself; a folder that may not be entered
+            except OSError as error:  # a folder that may not be entered, a disk that fails
                 self._note(f"{location.uri}: {error.strerror or error}")
                 continue
-            now = about.st_size, about.st_mtime_ns
-            rested_s = self._time.utc().timestamp() - about.st_mtime
+            rested_s = self._time.utc().timestamp() - now[1] / 1e9
             if self._ingested.get(location.uri) != now and rested_s >= self._settle_s and self._due(location.uri):
                 found.append((location, now))
         return found
@@ -209,18 +213,46 @@ class FolderFeed:
                 self._refuse(Failure(location.uri, str(error)))
             return
         try:
-            todo = self._register(source)
+            source, todo = self._registered(source)
         except PlanConflictError as error:
             self._note(str(error))
             return
         run = self._plan.run
         for segment in split_source(source, segment_s=run.segment_s, plan_hash=self._plan_hash, todo=todo):
             self._await_wanted()
-            for packet in _in_small(self._reader.read(Work(segment, location)), most=_PACKET_KEYFRAMES):
+            work = Work(segment, location)
+            if not self._is_as_it_was(location):  # its rows would show other pictures
+                packets: Iterable[FramePacket] = [failure_packet(work, number=0, frames_decoded=0, error=_OVERWRITTEN)]
+            else:
+                packets = self._reader.read(work)
+            for packet in _in_small(packets, most=_PACKET_KEYFRAMES):
                 if isinstance(packet.head.end, SegmentFailure):
                     self._note(packet.head.end.error)
                 if not self._put(packet):
                     return
+
+    def _registered(self, source: Source) -> tuple[Source, list[Span]]:
+        """Registers a source; returns it under the name that it has in the lake, and its spans that are to be read.
+
+        The first contents of a file have its path as their name. Others that a recorder writes under the same path are
+        another recording, with the time at which they were written after the path, so that each name has one source.
+        """
+        written = datetime.fromtimestamp(self._ingested[source.uri][1] / 1e9, UTC)
+        for attempt in range(_SAME_TIME):
+            time = written + timedelta(milliseconds=attempt - 1)
+            named = source if attempt == 0 else replace(source, uri=recording_uri(source.uri, time))
+            try:
+                return named, self._register(named)
+            except FileChangedError:
+                continue
+        raise SourceError(f"{source.uri}: its name was used {_SAME_TIME} times within as many milliseconds")
+
+    def _is_as_it_was(self, location: Location) -> bool:
+        """Whether the file is the one whose ingest began."""
+        try:
+            return _mark_of(location) == self._ingested[location.uri]
+        except OSError:
+            return False
 
     def _put_off(self, uri: str) -> None:
         """Lets a file be tried again after a pause that grows each time."""
@@ -257,6 +289,12 @@ class _Trouble:
 
     pauses: Backoff
     until_s: float = 0.0
+
+
+def _mark_of(location: Location) -> _Mark:
+    """The file as it is now. Raises OSError."""
+    about = Path(location.address).stat()
+    return about.st_size, about.st_mtime_ns
 
 
 def _in_small(packets: Iterable[FramePacket], *, most: int) -> Iterator[FramePacket]:

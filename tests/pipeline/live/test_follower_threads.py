@@ -25,6 +25,8 @@ from pipeline.live.status.state_folder import StateFolder
 from pipeline.plan.plan import Plan
 from pipeline.plan.plan_file import load_plan
 from pipeline.runtime.threads import REAL_THREADS, ThreadStatus
+from pipeline.search.filters import source_matches
+from schemas.sources import feed_name
 from tests.clips import ffmpeg
 from tests.deadly_time import DeadlyTime
 from tests.waiting import wait_until
@@ -98,13 +100,13 @@ class Scene:
         [feed] = [each for each in self.follower.status().feeds if each.name == FEEDS[name]]
         return feed.state, sum(feed.restarts.values()), feed.last_error or ""
 
-    def drop(self) -> None:
-        """Drops a new picture into the folder."""
+    def drop(self, *, name: str | None = None) -> None:
+        """Drops a new picture into the folder. name: of a file that it replaces."""
         self.dropped += 1
         picture = np.random.default_rng(self.dropped).integers(0, 255, (48, 64, 3), dtype=np.uint8)
         made = self.yard / f"{self.dropped}.part"
         Image.fromarray(picture).save(made, "png")
-        made.rename(made.with_suffix(".png"))
+        made.rename(self.yard / (name or f"{self.dropped}.png"))
 
     def grow(self) -> None:
         """Adds a second to the file that grows."""
@@ -114,9 +116,9 @@ class Scene:
             file.write(self._clip[self._grown * size : (self._grown + 1) * size])
         self._grown += 1
 
-    def work_continues(self) -> None:
-        """Waits until what comes from now on is in the lake, and the status was reported."""
-        self.drop()
+    def work_continues(self, *, name: str | None = None) -> None:
+        """Waits until what comes from now on is in the lake, and the status was reported. name: see `drop`."""
+        self.drop(name=name)
         before, reported = self.follower.status(), self.reported
         received = {feed.name: feed.received for feed in before.feeds}
 
@@ -171,6 +173,12 @@ def test_whichever_thread_dies_the_status_shows_it_until_it_runs_again_and_work_
             running.time.revive(name)
             wait_until(lambda: running.state(name)[1] == restarts + 1)  # noqa: B023
             running.work_continues()
+        running.work_continues(name="1.png")  # as recorders do that use names again: in place of the old picture
     lake = Lake.open(str(running.lake))
     assert check(lake).problems == ()
     assert lake.count("frames", where="reason = 'picture'") == running.dropped
+    uris = lake.read("sources", columns=["source"], where="kind = 'picture'")["source"].to_pylist()
+    assert len(set(uris)) == running.dropped
+    first = str(running.yard / "1.png")
+    assert sorted(feed_name(uri) for uri in uris if uri.startswith(first)) == [first, first]
+    assert sum(source_matches(uri, "*/1.png") for uri in uris) == 2

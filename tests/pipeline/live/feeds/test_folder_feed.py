@@ -5,13 +5,13 @@ import os
 import time
 from pathlib import Path
 
-from pipeline.ingest.packets import FramePacket
+from pipeline.ingest.packets import FramePacket, SegmentFailure
 from pipeline.live.feeds.feed_list import entry_of
 from pipeline.live.feeds.folder_feed import FolderFeed
 from pipeline.plan.plan import Plan
 from pipeline.reading.sources import Failure
 from schemas.clock import Span
-from schemas.errors import LakeError
+from schemas.errors import FileChangedError, LakeError
 from schemas.sources import SegmentReport, Source
 from tests.clips import Clips
 from tests.waiting import wait_until
@@ -111,3 +111,51 @@ def test_files_of_any_name_are_taken_from_a_folder_of_any_name(clips: Clips, tmp
     assert registered == [f"{shown}/a%0Ab.mp4", f"{shown}/caf%E9.mp4"]
     assert refused[0].uri == f"{shown}/bad%FF.mp4"
     refused[0].error.encode()
+
+
+def test_the_contents_that_a_recorder_writes_under_a_name_again_are_another_recording(
+    clips: Clips, tmp_path: Path
+) -> None:
+    folder = tmp_path / "dropped"
+    folder.mkdir()
+    path = folder / "cam.mp4"
+    held: dict[str, str] = {}  # URI → id, as the lake refuses other contents
+
+    def register(source: Source) -> list[Span]:
+        if held.setdefault(source.uri, source.id) != source.id:
+            raise FileChangedError(f"{source.uri} has changed")
+        return []
+
+    feed = FolderFeed("yard", folder, Plan(), register=register, refuse=lambda _: None, settle_s=0.0)
+    for n, written_s in enumerate((1000.25, 2000.5, 2000.5)):
+        made = folder / "cam.part"
+        made.write_bytes(clips("plain.mp4").read_bytes() + bytes(n))
+        os.utime(made, (written_s, written_s))
+        made.rename(path)
+        wait_until(lambda n=n: len(held) == n + 1)  # type: ignore[misc]
+    feed.stop()
+    wait_until(lambda: feed.ended)
+    times = ["", "#1970-01-01T00:33:20.500Z", "#1970-01-01T00:33:20.501Z"]  # the last two at the same time
+    assert list(held) == [f"{path}{time}" for time in times]
+    assert feed.status().last_error is None
+
+
+def test_what_is_read_of_a_file_that_is_overwritten_meanwhile_fails_by_name(clips: Clips, tmp_path: Path) -> None:
+    folder = tmp_path / "dropped"
+    folder.mkdir()
+    path = folder / "cam.mp4"
+    path.write_bytes(clips("plain.mp4").read_bytes())
+
+    def register(source: Source) -> list[Span]:
+        path.write_bytes(b"other contents")  # after the probe, before the first segment is read
+        return [source.span]
+
+    feed = FolderFeed("yard", folder, Plan(), register=register, refuse=lambda _: None, settle_s=0.0)
+    wait_until(lambda: feed.ready)
+    packet = feed.poll()
+    feed.stop()
+    wait_until(lambda: feed.ended)
+    assert isinstance(packet, FramePacket)
+    assert isinstance(packet.head.end, SegmentFailure)
+    assert packet.head.end.error == f"{path}: its file was overwritten while it was read"
+    assert packet.keyframes == ()
