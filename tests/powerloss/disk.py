@@ -9,7 +9,7 @@ As ext4 and XFS with their journals, and as POSIX promises no more:
 """
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -190,7 +190,7 @@ class Disk:
         return found
 
 
-def cuts(disk: Disk, seed: int) -> Iterable[tuple[str, Left]]:
+def cuts(disk: Disk, seed: int) -> Iterator[tuple[str, Left]]:
     """Some folders that a power cut may leave now, the worst ones first, each with its name."""
     yield "only what was synced", disk.left(lambda _: False, lambda: "lost")
     yield "all names, unsynced files empty", disk.left(lambda _: True, lambda: "lost")

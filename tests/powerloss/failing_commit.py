@@ -15,8 +15,10 @@ from pipeline.live.commits.batch import Batch
 from pipeline.live.commits.spool import Spool
 from schemas.errors import LakeError
 from tests.pipeline.lake.synthetic import SPACE
+from tests.powerloss.calls.log import read_log
 from tests.powerloss.calls.shim import Kind, Shim
 from tests.powerloss.calls.victims import Ended, Victims
+from tests.powerloss.disk import Disk, cuts
 from tests.powerloss.workload import WORLDS, open_writer, rows_of
 
 BEGUN, NEW = WORLDS[:2]
@@ -75,10 +77,12 @@ class FailingWork:
 
     def count(self, work: Work, failure: Failure) -> int:
         """Number of calls that can fail."""
+        self._prepare()
         return int(self._run(work, failure, 0, again=False).result[1])
 
     def problems(self, work: Work, failure: Failure, number: int, *, again: bool) -> Iterator[str]:
         """What is wrong after the n-th call failed. again: the same process then tries once more, else another one."""
+        disk = self._prepare()
         ended = self._run(work, failure, number, again=again)
         if ended.error and not (ended.signal == signal.SIGABRT and Kind.MEMORY in failure.kinds):  # Rust aborts
             yield f"the process ended by signal {ended.signal}: {ended.error}"
@@ -87,16 +91,37 @@ class FailingWork:
         raised = ended.result[0] if ended.result else ""
         if failure.error == errno.ENOSPC and work is commit and raised and "free space" not in raised:
             yield f"the error does not say what to do: {raised}"
-        yield from (self._spooled if work is spool else self._committed)(succeeded)
+        judge = self._spooled if work is spool else self._committed
+        yield from judge(self._root, succeeded=succeeded)
+        if Kind.SYNC in failure.kinds and succeeded:
+            yield from (f"after a power cut: {problem}" for problem in judge(self._cut(disk), succeeded=True))
+
+    @property
+    def _root(self) -> Path:
+        return self.scratch / "root"
+
+    def _prepare(self) -> Disk:
+        """Copies the lake; returns a disk that holds the copy for sure."""
+        shutil.rmtree(self._root, ignore_errors=True)
+        shutil.copytree(self.scratch / "before", self._root / "lake")
+        return Disk(self._root)
+
+    def _cut(self, disk: Disk) -> Path:
+        """A folder with what is left if the power goes when the process has ended."""
+        for done in read_log(self.scratch / "root.log"):
+            disk.apply(done)
+        folder = self.scratch / "left"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        _, left = next(cuts(disk, seed=0))  # only what was synced
+        left.write_to(folder)
+        return folder
 
     def _run(self, work: Work, failure: Failure, number: int, *, again: bool) -> Ended:
-        root = self.scratch / "root"
-        shutil.rmtree(root, ignore_errors=True)
-        shutil.copytree(self.scratch / "before", root / "lake")
-        return self.victims.run(work, str(root), failure.kinds, number, failure.error, failure.on, again)
+        return self.victims.run(work, str(self._root), failure.kinds, number, failure.error, failure.on, again)
 
-    def _committed(self, succeeded: bool) -> Iterator[str]:
-        lake = Lake.open(str(self.scratch / "root" / "lake"))
+    def _committed(self, root: Path, *, succeeded: bool) -> Iterator[str]:
+        lake = Lake.open(str(root / "lake"))
         with open_writer(lake) as writer:
             yield from check(lake).problems
             undone, missing = compare(self.before, lake), compare(self.after, lake)
@@ -106,8 +131,8 @@ class FailingWork:
         yield from compare(self.after, Lake.open(lake.uri))
         yield from check(Lake.open(lake.uri)).problems
 
-    def _spooled(self, succeeded: bool) -> Iterator[str]:
-        folder = self.scratch / "root" / "spool"
+    def _spooled(self, root: Path, *, succeeded: bool) -> Iterator[str]:
+        folder = root / "spool"
         found = [segment.id for segment, _ in Spool(folder).segments]
         if found != [rows.segment.id for rows in ROWS] and (succeeded or found):
             yield f"the spool holds {found}"

@@ -23,12 +23,14 @@ _ROWS = {rows.segment.id: rows for world in WORLDS for rows in rows_of(world)}
 class Promises:
     """What had been promised: ids of segments, pins and sources.
 
-    made: the lake. removing: segments whose removal had begun; they may be there or not. removed: sources.
+    made: the lake. removing: segments whose removal had begun; they may be there or not. removed: sources. retrying:
+    segments that had failed and were about to be committed.
     """
 
     made: bool = False
     committed: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
+    retrying: set[str] = field(default_factory=set)
     spooled: set[str] = field(default_factory=set)
     pinned: set[str] = field(default_factory=set)
     removing: set[str] = field(default_factory=set)
@@ -74,7 +76,7 @@ def _kept(lake: Lake, promises: Promises) -> Iterator[str]:
     spooled = {segment.id for segment, _ in Spool(StateFolder.of(lake.uri).spool).segments}
     yield from _lost("committed segments", promises.committed - promises.removing - done)
     yield from _lost("spooled segments", promises.spooled - promises.removing - done - spooled)
-    yield from _lost("failures", promises.failed - by_state.get("failed", set()) - done)
+    yield from _lost("failures", promises.failed - promises.retrying - by_state.get("failed", set()))
     yield from _lost("pins", promises.pinned - {pin.id for pin in Pins(lake).read()})
     back = promises.removed & entries.keys()
     if back:

@@ -63,8 +63,8 @@ def work(shim: Shim, root: str, log: str) -> None:
         promise("committed", _ids(rows))
 
     lake = Lake.create_or_open(uri, SPACE)
-    promise("made")
     with open_writer(lake) as writer:
+        promise("made")
         for world in WORLDS[:2]:
             writer.register(world.source)
             for rows in rows_of(world):
@@ -84,6 +84,7 @@ def work(shim: Shim, root: str, log: str) -> None:
         config = UpkeepConfig(many_fragments=2, index_rows=1, keep_versions=timedelta(0))
         errors = Upkeep(writer, config).run_pass().errors
         assert not errors, errors
+        promise("retrying", [failing.id])
         commit(writer, rows_of(WORLDS[2]))
 
 
