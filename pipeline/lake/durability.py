@@ -1,5 +1,6 @@
 """Makes the changes of a lake's tables durable: Lance leaves it to the kernel when its files reach the disk."""
 
+import errno
 import re
 import threading
 from collections.abc import Iterable, Iterator
@@ -27,11 +28,17 @@ class Durability:
         self._version: dict[str, int] = {}  # newest synced version of each table
         self._files: dict[str, frozenset[Path]] = {}  # data, deletions and indexes of that version
         self._folders: set[Path] = set()  # whose names are durable
+        self._doubtful: dict[str, int] = {}  # tables whose newest version was not synced, with the one before it
 
     def sync_data(self, staged: Iterable[tuple[str, Iterable[lance.FragmentMetadata]]]) -> None:
         """Syncs the files of fragments that no manifest names yet. staged: with the names of their tables."""
         if self._folder is not None:
-            self._sync([path for name, some in staged for path in _files_of(self._place(name), some)])
+            files: list[Path] = []
+            for name, some in staged:
+                fragments = list(some)
+                _require_whole(self._place(name), fragments)
+                files += _files_of(self._place(name), fragments)
+            self._sync(files)
 
     def sync(self, tables: Iterable[tuple[str, lance.LanceDataset]]) -> None:
         """Syncs what the given version of each table refers to and has not been synced before.
@@ -42,14 +49,41 @@ class Durability:
             with self._lock:
                 self._sync_tables(tables)
 
+    def doubt(self, names: Iterable[str]) -> None:
+        """Notes that a sync of these tables failed.
+
+        A later sync that succeeds proves nothing: the kernel has given up what it could not write. So from now on these
+        tables are not called durable, until `trust` is called after they were rolled back.
+        """
+        with self._lock:
+            self._doubtful |= {name: self._version[name] for name in names if name in self._version}
+
+    def require_no_doubt(self, names: Iterable[str]) -> None:
+        with self._lock:
+            doubtful = sorted(self._doubtful.keys() & set(names))
+        if doubtful:
+            raise OSError(errno.EIO, f"an earlier change of {', '.join(doubtful)} could not be synced")
+
+    @property
+    def doubtful(self) -> dict[str, int]:
+        """Tables whose newest version may not be durable, each with its newest durable version."""
+        with self._lock:
+            return dict(self._doubtful)
+
+    def trust(self, name: str) -> None:
+        with self._lock:
+            self._doubtful.pop(name, None)
+
     def _sync_tables(self, tables: Iterable[tuple[str, lance.LanceDataset]]) -> None:
         done: list[tuple[str, int, frozenset[Path]]] = []
         new: list[Path] = []
         for name, dataset in tables:
-            if self._version.get(name) == dataset.version:
+            if dataset.version <= self._version.get(name, 0):
                 continue
             files = frozenset(_referenced(self._place(name), dataset))
-            new += files - self._files.get(name, frozenset())
+            known = self._files.get(name, frozenset())
+            _require_whole(self._place(name), (f.metadata for f in dataset.get_fragments()), known=known)
+            new += files - known
             new += self._manifests(name, dataset.version)
             done.append((name, dataset.version, files))
         self._sync(new)
@@ -104,6 +138,19 @@ def _referenced(table: Path, dataset: lance.LanceDataset) -> Iterator[Path]:
         for segment in index.segments:
             folder = table / "_indices" / str(segment.uuid)
             yield from folder.iterdir() if folder.is_dir() else ()
+
+
+def _require_whole(table: Path, fragments: Iterable[Any], *, known: frozenset[Path] = frozenset()) -> None:
+    """Raises OSError where a data file is shorter than what was written to it: Lance does not notice when the last
+    write of a file fails. known: files that are not looked at."""
+    for fragment in fragments:
+        for file in fragment.files:
+            path = table / "data" / file.path
+            if file.file_size_bytes and path not in known and path.stat().st_size != file.file_size_bytes:
+                raise OSError(
+                    errno.EIO,
+                    f"{path} has {path.stat().st_size} of {file.file_size_bytes} bytes: the disk is full, or fails",
+                )
 
 
 def _files_of(table: Path, fragments: Iterable[Any]) -> Iterator[Path]:

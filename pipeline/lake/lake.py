@@ -168,10 +168,28 @@ class Lake:
     def make_durable(self, *names: TableName) -> None:
         """Syncs these tables, or all: what they hold at their newest version outlives a power cut after this call.
 
-        What was synced before is not synced again. Raises LakeError if the storage fails.
+        What was synced before is not synced again. Raises LakeError if the storage fails; from then on, until
+        `roll_back_unsynced`, for these tables always.
         """
+        wanted = names or self.names
         with lake_errors(f"syncing {', '.join(names) or 'the tables'} of {self.uri}"):
-            self.durability.sync((name, self.dataset(name)) for name in names or self.names)
+            self.durability.require_no_doubt(wanted)
+            try:
+                self.durability.sync((name, self.dataset(name)) for name in wanted)
+            except OSError:
+                self.durability.doubt(wanted)
+                raise
+
+    def roll_back_unsynced(self) -> None:
+        """Returns the tables that could not be synced to their newest durable version, for the one writer.
+
+        Raises LakeError if the storage fails.
+        """
+        for name, version in self.durability.doubtful.items():
+            with lake_errors(f"rolling {name} of {self.uri} back to version {version}"):
+                self.writable(cast("TableName", name)).checkout_version(version).restore()  # type: ignore[no-untyped-call]
+                self.durability.trust(name)
+            self.make_durable(cast("TableName", name))
 
     @property
     def folder(self) -> Path | None:

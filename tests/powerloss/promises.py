@@ -60,7 +60,7 @@ def verify(folder: Path, promises: Promises) -> Iterator[str]:
         waiting = Spool(StateFolder.of(uri).spool)
         while (oldest := waiting.oldest()) is not None:
             writer.commit(oldest[1].rows)
-            oldest[0].unlink()
+            waiting.remove(oldest[0])
         writer.commit(rows_of(LAST))
         yield from _as_written(lake)
     yield from check(Lake.open(uri)).problems

@@ -14,7 +14,7 @@ def failing(victims: Victims, tmp_path_factory: pytest.TempPathFactory) -> Faili
     return FailingWork.of(victims, tmp_path_factory.mktemp("failing"))
 
 
-@pytest.mark.parametrize("failure", [*CALLS[1:], ALLOCATIONS], ids=str)
+@pytest.mark.parametrize("failure", [*CALLS, ALLOCATIONS], ids=str)
 @pytest.mark.parametrize("work", [commit, spool])
 def test_after_a_call_failed_all_of_it_is_there_or_nothing(failing: FailingWork, work: Work, failure: Failure) -> None:
     chance = random.Random(str(failure))

@@ -114,7 +114,11 @@ class Pins:
         if rows:
             with lake_errors(f"pinning in {self._lake.uri}"):
                 self._table().add(pa.Table.from_pylist(rows, schema=_SCHEMA))
-                self._make_durable()
+                try:
+                    self._make_durable()
+                except OSError:  # a later sync that succeeds would not prove that these rows are durable
+                    self._table().delete(sql.is_in("id", [pin.id for pin in pins if pin.id not in held]))
+                    raise
 
     def fates(self, pins: Sequence[Pin], *, removed_before: Mapping[str, Sequence[Span]] | None = None) -> "Fates":
         """What became of places, whose pins were written before.

@@ -76,6 +76,7 @@ class Upkeep:
         committer.joins_fragments = False
         self._lake = Lake.open(committer.lake.uri)  # its own: two threads must not share a table's version
         committer.lease.share(self._lake)
+        self._lake.durability = committer.lake.durability  # what one of them syncs is durable for the other
         self._pins = Pins(self._lake)
         self._on_status = on_status
         self._time = time

@@ -100,6 +100,7 @@ class LedgerState:
     def _recover(self) -> None:
         if self._sound:
             return
+        self.lake.roll_back_unsynced()
         registered = self.sources.unwritten()
         self.sources = LedgerIndex(load_entries(self.lake).items())
         self._end_removals()

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from operators.runtime.atomic_write import atomic_write
+from operators.runtime.file_sync import make_folder
 from pipeline.live.commits.batch import Batch, Contents, Refusal, read_contents, write_batch
 from schemas.errors import InvalidValueError, LakeError
 
@@ -98,7 +99,7 @@ class RefusedBatches:
         return (int(file.stem) for file in self._files())
 
     def _make(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(self.folder, mode=0o700)
 
     def _files(self) -> list[Path]:
         return sorted(file for kind in (SUFFIX, _UNREADABLE) for file in self.folder.glob(f"*{kind}"))

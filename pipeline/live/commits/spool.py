@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from operators.runtime.atomic_write import atomic_write
+from operators.runtime.file_sync import make_folder
 from pipeline.live.commits.batch import Batch, Refusal, read_batch, write_batch
 from pipeline.live.commits.refused_batches import SUFFIX, RefusedBatches
 from pipeline.plan.stored_plan import StoredPlan
@@ -40,7 +41,7 @@ class Spool:
         least_free_bytes: int | None = None,
     ) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(folder, mode=0o700)
         self.refused = RefusedBatches(refused or folder / "refused", spool=folder)
         self.segments: list[tuple[Segment, int]] = []
         self._plan = plan
