@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from operators.encoders.region_vectors import RegionVectorsConfig
 from pipeline.ingest.run import ingest
@@ -14,6 +12,7 @@ from pipeline.lake.audit.compare import compare
 from pipeline.lake.lake import Lake
 from pipeline.plan.plan import Plan
 from pipeline.reading.sources import Failure, Location, find_sources
+from tests.integration.buckets import served_buckets
 
 PLAN = Plan(regions=RegionVectorsConfig(mode="pool"))
 
@@ -21,32 +20,11 @@ PLAN = Plan(regions=RegionVectorsConfig(mode="pool"))
 @pytest.fixture(scope="module")
 def bucket(ten_clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """`s3://clips` with three clips and a text file, and `s3://lakes`, empty."""
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    _, port = server.get_host_and_port()
-    endpoint = f"http://127.0.0.1:{port}"
-    monkeypatch = pytest.MonkeyPatch()
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": endpoint,  # read by boto, and so by s3fs
-        "AWS_ENDPOINT": endpoint,  # read by LanceDB
-        "AWS_ALLOW_HTTP": "true",
-        "TMPDIR": str(tmp_path_factory.mktemp("cache")),
-    }.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr("tempfile.tempdir", None)  # else the first TMPDIR of the process would stay in use
-    store = boto3.client("s3", endpoint_url=endpoint)
-    for name in ("clips", "lakes"):
-        store.create_bucket(Bucket=name)
-    for number in range(3):
-        store.upload_file(str(ten_clips / f"clip-{number}.mp4"), "clips", f"deep/clip-{number}.mp4")
-    store.put_object(Bucket="clips", Key="deep/notes.txt", Body=b"not a video")
-    yield "s3://clips"
-    monkeypatch.undo()
-    server.stop()
+    with served_buckets(tmp_path_factory.mktemp("cache"), "clips", "lakes") as store:
+        for number in range(3):
+            store.upload_file(str(ten_clips / f"clip-{number}.mp4"), "clips", f"deep/clip-{number}.mp4")
+        store.put_object(Bucket="clips", Key="deep/notes.txt", Body=b"not a video")
+        yield "s3://clips"
 
 
 def test_prefixes_and_globs_of_a_bucket_are_searched(bucket: str) -> None:

@@ -88,14 +88,20 @@ class BucketObject:
 
     @cached_property
     def _store(self) -> "ObjectStore":
+        from obstore.exceptions import BaseError
         from obstore.store import from_url  # only writers of buckets need it
 
-        return from_url(
-            self._lake,
-            # the scheme of a stated endpoint counts, which Lance has opened by now
-            client_options={"timeout": _TIMEOUT, "connect_timeout": _TIMEOUT, "allow_http": True},
-            retry_config={"max_retries": 2, "retry_timeout": _TIMEOUT},
-        )
+        try:
+            return from_url(
+                self._lake,
+                # the scheme of a stated endpoint counts, which Lance has opened by now
+                client_options={"timeout": _TIMEOUT, "connect_timeout": _TIMEOUT, "allow_http": True},
+                retry_config={"max_retries": 2, "retry_timeout": _TIMEOUT},
+            )
+        except (BaseError, ValueError) as error:
+            raise LakeError(
+                f"no lease can be kept at {self._lake}: {_reason(error)}; a lake is a folder, s3://, gs:// or az://"
+            ) from error
 
     def read(self) -> tuple[str, LeaseRecord] | None:
         from obstore.exceptions import BaseError, NotFoundError

@@ -1,5 +1,7 @@
 """The committer of a lake into which feeds are followed, with upkeep in the background."""
 
+import logging
+
 from operators.runtime.glibc_malloc import share_heaps
 from operators.tracking.links import Linker
 from pipeline.ingest.run import open_committer
@@ -12,6 +14,8 @@ from pipeline.live.handed.writer_server import WriterServer
 from pipeline.live.status.state_folder import StateFolder
 from pipeline.plan.plan import Plan
 from pipeline.plan.stored_plan import StoredPlan
+
+_log = logging.getLogger(__name__)
 
 
 def open_committer_with_upkeep(
@@ -38,17 +42,22 @@ def open_committer_with_upkeep(
     def open_beside(plan: Plan, stored: StoredPlan) -> Committer:
         return open_committer(lake, plan, stored=stored, beside=committer)
 
+    server: WriterServer | None = None
     try:
         own = upkeep(config)
         own.start()
-        server = WriterServer(committer, folder.path, open_beside=open_beside, run_pass=run_pass)
+        try:
+            server = WriterServer(committer, folder.path, open_beside=open_beside, run_pass=run_pass)
+        except OSError as error:  # a file system without sockets must not keep feeds from being followed
+            _log.warning("other processes cannot hand work to this follower, and are refused: %s", error)
     except BaseException:
         committer.close()
         raise
 
     def end_both() -> None:
         try:
-            server.close()
+            if server is not None:
+                server.close()
         finally:
             own.close()
 

@@ -8,6 +8,7 @@ import lance
 import lancedb
 import pyarrow as pa
 import pytest
+from lance.optimize import Compaction, CompactionOptions
 
 from pipeline.lake.lease.fence import fence_table
 
@@ -24,10 +25,17 @@ def update_columns(table: Table) -> None:
     """As tracks are written."""
     dataset = table.to_lance()
     new = pa.table({"id": ["a"], "x": [7]})
-    [fragment] = dataset.get_fragments()
+    fragment, _ = dataset.get_fragments()
     updated, modified = fragment.update_columns(new, left_on="id", right_on="id")
     change = lance.LanceOperation.Update(updated_fragments=[updated], fields_modified=modified)
     lance.LanceDataset.commit(dataset, change, read_version=dataset.version)
+
+
+def compact(table: Table) -> None:
+    """As upkeep joins fragments: in two parts, between which it lets commits pass."""
+    dataset = table.to_lance()
+    plan = Compaction.plan(dataset, CompactionOptions(target_rows_per_fragment=100))
+    Compaction.commit(dataset, [task.execute(dataset) for task in plan.tasks])
 
 
 CHANGES: dict[str, Callable[[Table], object]] = {
@@ -37,13 +45,15 @@ CHANGES: dict[str, Callable[[Table], object]] = {
     "delete": lambda table: table.delete("id = 'a'"),
     "update": lambda table: table.update(where="id = 'a'", values={"x": 9}),
     "track": update_columns,
+    "compact": compact,
     "add a column": lambda table: table.add_columns(pa.field("y", pa.int64())),
 }
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> str:
-    lancedb.connect(tmp_path).create_table("rows", ROWS)
+    table = lancedb.connect(tmp_path).create_table("rows", ROWS.slice(0, 1))
+    table.add(ROWS.slice(1))
     return str(tmp_path / "rows.lance")
 
 
@@ -97,6 +107,6 @@ def test_a_fence_that_was_killed_after_it_took_a_change_away_is_finished(place: 
 
 def test_a_lake_that_somebody_restored_on_purpose_stays_so(place: str) -> None:
     lance.write_dataset(ROWS, place, mode="append")
-    lance.dataset(place, version=1).restore()  # type: ignore[no-untyped-call]
+    lance.dataset(place, version=2).restore()  # type: ignore[no-untyped-call]
     fence_table(lance.dataset(place))
     assert lance.dataset(place).count_rows() == 2
