@@ -91,6 +91,22 @@ def check_codecs() -> Iterator[Finding]:
         yield Finding("decoders", "ok", f"PyAV {av.__version__}: h264 hevc vp9 av1 mpeg4 mjpeg mpeg2video")
 
 
+def check_sandbox() -> Iterator[Finding]:
+    """What confines the processes that decode files and feeds."""
+    from operators.sandbox.confinement import unsupported
+    from operators.sandbox.landlock import landlock_version
+    from operators.sandbox.seccomp import supports_seccomp
+
+    version, filters = landlock_version(), supports_seccomp()
+    found = f"Landlock {version or 'none'}, seccomp {'yes' if filters else 'none'}"
+    missing = unsupported()
+    if missing:
+        fix = "a newer Linux, or security_opt of the container; read.limits.sandbox=require refuses to read without it"
+        yield Finding("sandbox", "warn", f"{found}: decoders are not confined in {'; '.join(missing)}", fix)
+    else:
+        yield Finding("sandbox", "ok", f"{found}: a decoder has one file, and files no network")
+
+
 def check_machine() -> Iterator[Finding]:
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     yield Finding("cpu", "ok", f"{cpus} cores that this process may use")
@@ -166,6 +182,7 @@ def examine(*, lake: str | None, model: str, with_ray: bool) -> Iterator[Finding
         ("packages", check_packages),
         ("opencv", check_opencv),
         ("decoders", check_codecs),
+        ("sandbox", check_sandbox),
         ("machine", check_machine),
         ("disk", lambda: check_disk(lake)),
         ("gpu", check_devices),

@@ -39,6 +39,10 @@ class WorkerDiedError(RegionLakeError, RuntimeError):
     """A worker process ended without finishing its segment; the segment is retried."""
 
 
+class SandboxError(RegionLakeError, RuntimeError):
+    """The kernel cannot confine a process as a setting requires."""
+
+
 class LakeError(RegionLakeError, RuntimeError):
     """A lake is missing, locked, of another version, or fails its audit."""
 

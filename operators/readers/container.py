@@ -1,19 +1,19 @@
 """Opens a video file with FFmpeg, without opening any other file."""
 
-import re
-from contextlib import suppress
+import errno
+import os
+import struct
 from typing import Any
 
 import av
 import av.error
-import av.logging
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from operators.readers.limits import DEFAULT_LIMITS, ReadLimits
-from operators.readers.media_file import Media, opened
+from operators.readers.media_file import Media, MediaFile, opened
 from schemas.errors import SourceError
 
 # Demuxers of single, self-contained files. Playlists (hls, concat, dash), image sequences and devices
@@ -24,7 +24,6 @@ FORMATS = ",".join(
         "h264,hevc,m4v,mpegvideo,mjpeg,obu,yuv4mpegpipe",
     )
 )
-_TOO_LARGE = re.compile(r"Picture size (\d+)x(\d+) exceeds")
 _INT_MAX = 2**31 - 1
 _MOST_STREAMS = 1000  # FFmpeg opens no container of more
 
@@ -37,23 +36,32 @@ def open_video(media: Media, limits: ReadLimits = DEFAULT_LIMITS) -> tuple[Input
     """
     with opened(media) as file:
         name = file.shown
-        # FFmpeg opens nothing itself, neither this file nor another one that it names
-        options = {"protocol_whitelist": "none", "format_whitelist": FORMATS}
+        require_announced_size(file, limits)
         try:
-            container = av.open(
-                file.view(),
-                mode="r",
-                options=options,
-                stream_options=analysis_options(limits),
-                metadata_errors="backslashreplace",
-            )
+            container = _analysed(file, limits)
         except av.error.FFmpegError as error:
-            raise SourceError(f"{name} cannot be read as a video: {_reason(error)}") from None
+            raise SourceError(f"{name} cannot be read as a video: {decoding_reason(error, limits)}") from None
     try:
         return container, _video_stream(container, name, limits)
     except BaseException:
         container.close()
         raise
+
+
+def _analysed(file: MediaFile, limits: ReadLimits) -> InputContainer:
+    # FFmpeg opens nothing itself, neither this file nor another one that it names
+    options = {"protocol_whitelist": "none", "format_whitelist": FORMATS}
+    bounded = analysis_options(limits)
+    try:
+        return av.open(
+            file.view(), mode="r", options=options, stream_options=bounded, metadata_errors="backslashreplace"
+        )
+    except ValueError as error:
+        if isinstance(error, av.error.FFmpegError):
+            raise
+        # formats that list no streams in their header (MPEG-PS, FLV) take no options for them: while they are
+        # analysed, the memory of the process is the only limit of a frame
+        return av.open(file.view(), mode="r", options=options, metadata_errors="backslashreplace")
 
 
 def _video_stream(container: InputContainer, name: str, limits: ReadLimits) -> VideoStream:
@@ -84,27 +92,19 @@ def decoding_options(limits: ReadLimits) -> dict[str, str]:
     return {"max_pixels": str(min(limits.frame_px, _INT_MAX))}
 
 
-def refused_size(media: Media, limits: ReadLimits) -> tuple[int, int] | None:
-    """(width, height) of the first frame where a decoder refuses it for its size; None where it fails otherwise.
+def require_announced_size(file: MediaFile, limits: ReadLimits) -> None:
+    """Raises SourceError for a GIF of too many pixels, whose size FFmpeg reports only with a decoded frame."""
+    head = os.pread(file.descriptor, 10, 0)
+    if head[:6] in (b"GIF87a", b"GIF89a") and len(head) == 10:
+        limits.require_size(file.shown, *struct.unpack("<HH", head[6:]))
 
-    Some formats (GIF) announce no size before a frame is decoded, and FFmpeg states the size in its log alone.
-    """
-    level, skips = av.logging.get_level(), av.logging.get_skip_repeated()
-    av.logging.set_level(av.logging.ERROR)
-    av.logging.set_skip_repeated(False)  # else the first line may be an earlier one, again
-    try:
-        with av.logging.Capture(local=False) as lines, suppress(SourceError, av.error.FFmpegError):
-            container, stream = open_video(media, limits)
-            with container:
-                stream.codec_context.thread_count = 1
-                for packet in container.demux(stream):
-                    packet.decode()
-                    break
-        found = next((found for _, _, line in lines if (found := _TOO_LARGE.search(line))), None)
-    finally:
-        av.logging.set_level(level)
-        av.logging.set_skip_repeated(skips)
-    return None if found is None else (int(found[1]), int(found[2]))
+
+def decoding_reason(error: av.error.FFmpegError, limits: ReadLimits) -> str:
+    """Why FFmpeg decoded nothing."""
+    reason = error.strerror or type(error).__name__
+    if error.errno in (errno.EINVAL, errno.EPERM):  # as decoders report a frame that is too large, and little else
+        return f"{reason}, perhaps a frame of more than {limits.frame_px:,} pixels (read.limits.frame_px)"
+    return reason
 
 
 class PresentationTimes:
@@ -129,7 +129,3 @@ class PresentationTimes:
             time = self._last + max(1, frame.duration or 0)
         self._last = time
         return time
-
-
-def _reason(error: av.error.FFmpegError) -> str:
-    return error.strerror or type(error).__name__

@@ -15,7 +15,7 @@ import av.error
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 
-from operators.readers.container import analysis_options, decoding_options
+from operators.readers.container import decoding_options
 from operators.readers.decoded_frame import DecodedFrame, Pixels
 from operators.readers.file_survey import Coverage, WrittenTimes, survey
 from operators.readers.growing_file import FileMark, GrowingFile
@@ -132,13 +132,9 @@ class LiveStream:
             timeout = None  # a growing file may be quiet for longer
         options = options_of(address, transport=config.transport, read_timeout_s=config.read_timeout_s)
         try:
+            # without options for the streams, of which some formats know none before they are analysed
             self._container: InputContainer = av.open(
-                opened,
-                mode="r",
-                options=options,
-                timeout=timeout,
-                stream_options=analysis_options(limits),
-                metadata_errors="backslashreplace",
+                opened, mode="r", options=options, timeout=timeout, metadata_errors="backslashreplace"
             )
         except (av.error.FFmpegError, OSError) as error:
             raise SourceError(f"cannot be opened: {reason_of(error, address)}") from None

@@ -28,9 +28,13 @@ class MediaFile:
         self.name = name
 
     @classmethod
-    def open(cls, path: str) -> Self:
-        """Opens the file at `path`. Raises SourceError with the reason unless it can be read and is not empty."""
-        shown = printable(path)
+    def open(cls, path: str, *, name: str | None = None) -> Self:
+        """Opens the file at `path`. Raises SourceError with the reason unless it can be read and is not empty.
+
+        name: for messages, if it is not the path.
+        """
+        name = path if name is None else name
+        shown = printable(name)
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO would block
         except FileNotFoundError:
@@ -41,7 +45,7 @@ class MediaFile:
             raise SourceError(f"{shown} cannot be read: {error}") from None
         except OSError as error:  # ENXIO: a socket
             raise SourceError(f"{shown} cannot be read: {error.strerror or error}") from None
-        file = cls(descriptor, name=path)
+        file = cls(descriptor, name=name)
         try:
             file.require_media()
         except BaseException:

@@ -16,7 +16,7 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from operators.readers.container import PresentationTimes, open_video, refused_size
+from operators.readers.container import PresentationTimes, decoding_reason, open_video
 from operators.readers.limits import DEFAULT_LIMITS, ReadLimits
 from operators.readers.media_file import Media, MediaFile, opened
 from operators.readers.orientation import Orientation
@@ -94,11 +94,7 @@ def _probe_video(
         raise SourceError(f"{path} has no time base")
     times = PresentationTimes(container, stream)
     rate = stream.guessed_rate or stream.average_rate
-    try:
-        first = _first_frame(path, container, stream, on_progress)
-    except SourceError:
-        limits.require_size(path, *(refused_size(file, limits) or (0, 0)))
-        raise
+    first = _first_frame(path, container, stream, on_progress, limits)
     limits.require_size(path, first.width, first.height)
     first_pts = times.of(first)
     if first_pts is None:
@@ -135,7 +131,7 @@ def _probe_video(
 
 
 def _first_frame(
-    path: str, container: InputContainer, stream: VideoStream, on_progress: Callable[[], None]
+    path: str, container: InputContainer, stream: VideoStream, on_progress: Callable[[], None], limits: ReadLimits
 ) -> VideoFrame:
     """The first undamaged frame. Recordings that begin between sync points start with damaged frames."""
     reason = "it holds no frame"
@@ -147,9 +143,9 @@ def _first_frame(
                         return frame
                     reason = "every frame is damaged"
             except av.error.InvalidDataError as error:
-                reason = error.strerror or "invalid data"
+                reason = decoding_reason(error, limits)
     except av.error.FFmpegError as error:
-        reason = error.strerror or "invalid data"
+        reason = decoding_reason(error, limits)
     raise SourceError(f"{path}: no frame of its video can be decoded: {reason}")
 
 

@@ -111,7 +111,7 @@ class DecordReader:
             if len(frames) != len(self._times):
                 return f"decord counts {len(frames)} frames, but there are {len(self._times)} packets"
             starts = frames.get_frame_timestamp(list(range(len(frames))))[:, 0].astype(np.float64)
-        except decord.DECORDError as error:
+        except (decord.DECORDError, RuntimeError) as error:
             return f"decord cannot open it: {_first_line(error)}"
         seconds = np.array([self._source.clock.seconds(time - self._times[0]) for time in self._times])
         half_gap = np.diff(seconds).min() / 2 if len(seconds) > 1 else 1.0

@@ -36,6 +36,7 @@ class TransNetV2Config:
     cut_rule: ClassVar[CutRule] = "spaced"
 
     def build(self, shots: ShotConfig, source: Source, *, first_of_source: bool) -> ShotDetector:
+        _network()  # loaded before the first frame: a confined process may not open its weights
         return TransNetV2Detector(source, threshold=shots.threshold_or(0.5), first_of_source=first_of_source)
 
 

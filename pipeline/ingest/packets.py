@@ -1,14 +1,15 @@
 """Packets that pass between the stages: a few keyframes of one segment, in order; the last packet has its report."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Literal
 
 from pipeline.reading.sources import Location
 from schemas.frames import Keyframe
 from schemas.regions import Proposals
 from schemas.sources import Segment, SegmentReport
+
+if TYPE_CHECKING:
+    import pyarrow as pa  # starts a thread, which the sandbox of a feed's child would not bind
 
 StageName = Literal["probe", "read", "propose", "embed", "track", "commit"]
 
@@ -72,6 +73,6 @@ class RowPacket:
     """The embedder's output: finished rows; patches is None if the plan stores none."""
 
     head: PacketHead
-    frames: pa.Table
-    regions: pa.Table
-    patches: pa.Table | None
+    frames: "pa.Table"
+    regions: "pa.Table"
+    patches: "pa.Table | None"

@@ -1,162 +1,155 @@
-"""The child process of pipeline/reading/reader_process.py, which decodes files and can be killed."""
+"""The child process of pipeline/reading/reader_process.py: it opens files, and confined forks of it decode them.
 
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+    parent ── requests ──→ child ── request, descriptor ──→ confined reader
+       ↑                     └──── request ──→ fetcher, for remote files
+       └───────────────── answers ─────────────────────────────┘
+
+Neither the parent nor the child reads a byte of a file. The readers have no file but the one whose descriptor they are
+sent, no network and no other process; their answers go to the parent directly.
+"""
+
+import gc
+import os
+import sys
+import warnings
+from contextlib import suppress
+from dataclasses import fields
 from multiprocessing.connection import Connection
+from pathlib import Path, PurePath
 
-from operators.readers.picture import read_picture
-from operators.readers.probe import probe
-from pipeline.ingest.packets import FramePacket, PacketHead, SegmentFailure, Work
+from operators.readers.media_file import MediaFile
+from operators.readers.picture import PICTURE_SUFFIXES
+from operators.runtime.settings import opens_files
+from operators.sandbox.confinement import Confinement, confine
+from pipeline.reading.addresses import is_remote
 from pipeline.reading.child import child_connection
+from pipeline.reading.confined_reader import answer
 from pipeline.reading.download_cache import local_file
+from pipeline.reading.forked_worker import ForkedWorker, WorkerEnded, end_as
 from pipeline.reading.keyframe_stream import ReadConfig
-from pipeline.reading.read_segment import SegmentReader
-from pipeline.reading.sources import Location
-from schemas.errors import DecodeError, RegionLakeError, SourceError
-from schemas.frames import ImageArray, Keyframe
-from schemas.sources import SegmentReport
-
-PACKET_BYTES = 24 * 2**20  # of pixels, at most, in a packet: about 8 frames of 1280×720
-PACKET_FRAMES = 16
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeRequest:
-    """A request that is answered by a Source."""
-
-    location: Location
-
-
-@dataclass(frozen=True, slots=True)
-class ReadRequest:
-    """A request that is answered by FramePackets, the last of which has the segment's report or failure."""
-
-    work: Work
-
-
-@dataclass(frozen=True, slots=True)
-class FramesRequest:
-    """A request that is answered by FramesPackets: the frames of a source at these PTS, in that order.
-
-    source_id: hash of the bytes to which the PTS belong; a file with other bytes is refused.
-    """
-
-    location: Location
-    source_id: str
-    pts: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FramesPacket:
-    """The next few frames of a FramesRequest: uint8 (H, W, 3) RGB each."""
-
-    images: tuple[ImageArray, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Alive:
-    """Sent while there is no other message, to show that the decoder makes progress."""
-
-
-def failure_packet(work: Work, *, number: int, frames_decoded: int, error: str) -> FramePacket:
-    """The last packet of a segment that cannot be read because of its file."""
-    reason = error if error.startswith(work.location.uri) else f"{work.location.uri}: {error}"
-    return FramePacket(PacketHead(work.segment, number, frames_decoded, SegmentFailure("quarantined", reason)), ())
+from pipeline.reading.reader_requests import Alive, FramesRequest, ReadRequest, Request, location_of, refusal
+from schemas.errors import RegionLakeError, SandboxError
+from schemas.file_names import path_of_uri
 
 
 def main() -> None:
     """Runs the child."""
-    serve(*child_connection())
+    connection, config = child_connection()
+    serve(connection, config)
 
 
 def serve(connection: Connection, config: ReadConfig) -> None:
     """Answers requests until the parent closes its end; each answer ends with None or with an error."""
-    reader = SegmentReader(config)
-
-    def alive() -> None:
-        connection.send(Alive())
-
+    readers = _Readers(connection, config)
     while True:
         try:
             request = connection.recv()
         except EOFError:
             return
+        readers.answer(request)
+
+
+class _Readers:
+    """Forks of this process: one that decodes and is used again, one that fetches, and one for each whole video.
+
+    This process itself decodes and fetches nothing, so that it has no further threads when it forks.
+    """
+
+    def __init__(self, connection: Connection, config: ReadConfig) -> None:
+        self._connection = connection
+        self._config = config
+        self._reader: ForkedWorker[Request] | None = None
+        self._fetcher: ForkedWorker[Request] | None = None
+        self._prepared = False
+
+    def answer(self, request: Request) -> None:
+        self._prepare(request)
         try:
-            if isinstance(request, ProbeRequest):
-                with local_file(request.location, on_progress=alive) as path:
-                    connection.send(probe(str(path), uri=request.location.uri, on_progress=alive, limits=config.limits))
-            elif isinstance(request, FramesRequest):
-                for images in _frames(request, config, alive=alive):
-                    connection.send(FramesPacket(images))
-            else:
-                for packet in _packets(reader, request.work, connection):
-                    connection.send(packet)
-            connection.send(None)
-        except RegionLakeError as error:
-            connection.send(error)
+            descriptor = self._opened(request)
+            if descriptor is None:
+                return  # the reason was sent
+            try:
+                self._decode(request, descriptor)
+            finally:
+                os.close(descriptor)
+        except WorkerEnded as ended:
+            end_as(ended.status)  # the parent learns of it as of a child that died
 
-
-def _packets(reader: SegmentReader, work: Work, connection: Connection) -> Iterator[FramePacket]:
-    held: list[Keyframe] = []
-    held_bytes = number = decoded = 0
-    watch = _Stopwatch()
-
-    def on_progress(frames: int) -> None:
-        nonlocal decoded
-        decoded = frames
-        connection.send(Alive())
-
-    def head(end: SegmentReport | None) -> PacketHead:
-        return PacketHead(work.segment, number, decoded, end).worked("read", watch.lap())
-
-    try:
-        with local_file(work.location, on_progress=lambda: connection.send(Alive())) as path:
-            for item in reader(work.segment, str(path), on_progress=on_progress):
-                if isinstance(item, Keyframe):
-                    if held and (held_bytes + item.image.nbytes > PACKET_BYTES or len(held) == PACKET_FRAMES):
-                        yield FramePacket(head(None), tuple(held))
-                        watch.lap()  # the parent's time to receive it is not reading time
-                        held, held_bytes, number = [], 0, number + 1
-                    held.append(item)
-                    held_bytes += item.image.nbytes
-                else:
-                    decoded = item.frames_decoded
-                    yield FramePacket(head(item), tuple(held))
-    except (SourceError, DecodeError) as error:
-        yield failure_packet(work, number=number, frames_decoded=decoded, error=str(error))
-
-
-def _frames(
-    request: FramesRequest, config: ReadConfig, *, alive: Callable[[], None]
-) -> Iterator[tuple[ImageArray, ...]]:
-    from operators.readers.random_access import DecordReader  # imported here: nothing else needs decord
-
-    with local_file(request.location, on_progress=alive) as path:
-        max_side_px, limits = config.max_side_px, config.limits
-        source = probe(str(path), uri=request.location.uri, on_progress=alive, limits=limits)
-        if source.id != request.source_id:
-            raise SourceError(
-                f"{source.uri} has changed since it was ingested; ingest it again with --replace, or put the old "
-                "file back"
-            )
-        if source.kind == "picture":
-            yield (read_picture(str(path), max_side_px=max_side_px, limits=limits),)
+    def _decode(self, request: Request, descriptor: int) -> None:
+        name = PurePath(location_of(request).uri)
+        if isinstance(request, FramesRequest) and name.suffix.lower() not in PICTURE_SUFFIXES:
+            # decord opens the file by its path, which the reader that is used again may not
+            reader = self._forked(readable=(descriptor,))
+            reader(request, descriptor)
+            reader.close()
             return
-        reader = DecordReader(str(path), source, limits=limits)
-        alive()
-        frame_bytes = 3 * source.width_px * source.height_px
-        size = max(1, min(PACKET_FRAMES, PACKET_BYTES // frame_bytes))
-        for start in range(0, len(request.pts), size):
-            yield tuple(reader.frames_at(request.pts[start : start + size], max_side_px=max_side_px))
+        if self._reader is None:
+            self._reader = self._forked()
+        self._reader(request, descriptor, cpu_s=self._config.limits.cpu_s)
+
+    def _forked(self, readable: tuple[int, ...] = ()) -> "ForkedWorker[Request]":
+        config, connection = self._config, self._connection
+
+        def prepare() -> None:
+            warnings.simplefilter("ignore")  # of Pillow, about files that are damaged and readable
+            limits = config.limits
+            missing = confine(
+                Confinement(
+                    readable=(*readable, *_files_of_settings(config)),
+                    memory_bytes=int(limits.memory_gib * 2**30),
+                )
+            )
+            if missing and limits.sandbox == "require":
+                raise SandboxError(f"this kernel cannot confine {'; '.join(missing)}")
+
+        def work(request: Request, descriptor: int | None) -> None:
+            assert descriptor is not None
+            answer(request, descriptor, config, connection)
+
+        gc.collect()
+        gc.freeze()  # a collection in the fork would copy every page
+        return ForkedWorker(prepare, work)
+
+    def _prepare(self, request: Request) -> None:
+        """Imports what the shot detector needs (torch takes two seconds) before the reader is forked, once."""
+        if self._prepared or not isinstance(request, ReadRequest) or request.work.segment.source.kind != "video":
+            return
+        self._prepared = True
+        known = len(sys.modules)
+        with suppress(Exception):  # raised again where the segment is read, and reported
+            self._config.shots.build(request.work.segment.source, first_of_source=True)
+        if len(sys.modules) > known and self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def _opened(self, request: Request) -> int | None:
+        """A descriptor of the request's file; None where it cannot be opened, and the answer was sent."""
+        if not is_remote(location_of(request).address):
+            return _open(request, self._connection)
+        if self._fetcher is None:
+            connection = self._connection
+            self._fetcher = ForkedWorker(lambda: None, lambda request, _: _open(request, connection))
+        return self._fetcher(request)
 
 
-class _Stopwatch:
-    def __init__(self) -> None:
-        self._start = time.perf_counter()
+def _open(request: Request, connection: Connection) -> int | None:
+    """A descriptor of the request's file, which was fetched if it is remote; None where the answer was sent."""
+    location = location_of(request)
+    try:
+        with local_file(location, on_progress=lambda: connection.send(Alive())) as path:
+            name = location.uri if is_remote(location.address) else path_of_uri(location.address)
+            with MediaFile.open(str(path), name=name) as file:
+                return os.dup(file.descriptor)
+    except RegionLakeError as error:
+        failed = refusal(request, error)
+        connection.send(failed)
+        if failed is not error:
+            connection.send(None)
+        return None
 
-    def lap(self) -> float:
-        """Seconds since the last lap."""
-        now = time.perf_counter()
-        lap, self._start = now - self._start, now
-        return lap
+
+def _files_of_settings(config: ReadConfig) -> tuple[str, ...]:
+    """The files and folders that the settings of the shot detector name."""
+    detector = config.shots.chosen
+    named = [getattr(detector, each.name) for each in fields(detector) if opens_files(each)]
+    return tuple(str(Path(name).expanduser()) for name in named if isinstance(name, str) and name)

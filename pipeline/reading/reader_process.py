@@ -1,18 +1,23 @@
 """Reads files in a child process (reader_child.py), so that a decoder that hangs or crashes fails one segment only."""
 
+import logging
 import threading
 from collections.abc import Iterator, Sequence
+from functools import cache
 from types import TracebackType
 
+from operators.readers.limits import ReadLimits
+from operators.sandbox.confinement import unsupported
 from pipeline.ingest.packets import FramePacket, Work
 from pipeline.reading.child import Child
 from pipeline.reading.keyframe_stream import ReadConfig
-from pipeline.reading.reader_child import FramesPacket, FramesRequest, ProbeRequest, ReadRequest, failure_packet
+from pipeline.reading.reader_requests import FramesPacket, FramesRequest, ProbeRequest, ReadRequest, failure_packet
 from pipeline.reading.sources import Location
-from schemas.errors import DecodeError, ReadTimeoutError, RegionLakeError, SourceError, WorkerDiedError
+from schemas.errors import DecodeError, ReadTimeoutError, RegionLakeError, SandboxError, SourceError, WorkerDiedError
 from schemas.frames import ImageArray
 from schemas.sources import Source
 
+_log = logging.getLogger(__name__)
 CHILD_CODE = "from pipeline.reading.reader_child import main; main()"
 STARTS_PER_REQUEST = 3  # one crash may be due to the machine (memory); three in a row are due to the file
 
@@ -108,12 +113,13 @@ class ReaderProcess:
         """The child's messages until its answer ends. Raises the child's error, ReadTimeoutError or WorkerDiedError."""
         complete = False
         try:
-            connection = self._started().connection
+            child = self._started()
+            connection = child.connection
             connection.send(request)
             while True:
                 if not connection.poll(self._timeout_s):
                     raise ReadTimeoutError(f"no progress for {self._timeout_s:g} s; the decoder was killed")
-                message = connection.recv()
+                message = child.receive()
                 if message is None:
                     complete = True
                     return
@@ -125,6 +131,11 @@ class ReaderProcess:
             raise  # some of them are OSErrors too
         except (EOFError, OSError) as error:  # OSError: the child died within a message
             reason = "never started" if self._child is None else self._child.exit_reason()
+            if reason == "SIGXCPU":
+                most_s = self._config.limits.cpu_s
+                raise ReadTimeoutError(
+                    f"decoding takes more than {most_s:g} s of CPU time, which read.limits.cpu_s allows; it was killed"
+                ) from error
             raise WorkerDiedError(f"the reader process died ({reason})") from error
         finally:
             if not complete:
@@ -132,9 +143,28 @@ class ReaderProcess:
 
     def _started(self) -> Child:
         if self._child is None:
+            require_sandbox(self._config.limits)
             with self._starting:
                 if self._stopped:
                     raise WorkerDiedError("the reader was stopped")
                 self._child = Child(CHILD_CODE)
             self._child.connection.send(self._config)
         return self._child
+
+
+def require_sandbox(limits: ReadLimits) -> None:
+    """Logs what this kernel cannot confine, once for each process. Raises SandboxError where a setting requires it."""
+    if (missing := logged_unsupported()) and limits.sandbox == "require":
+        raise SandboxError(
+            f"read.limits.sandbox is require, and this kernel cannot confine {'; '.join(missing)}: use another "
+            'machine, or read.limits.sandbox="auto"'
+        )
+
+
+@cache
+def logged_unsupported() -> tuple[str, ...]:
+    """What this kernel cannot confine, see `unsupported`; the first call in a process logs it."""
+    missing = unsupported()
+    if missing:
+        _log.warning("decoders of foreign files are not confined completely: this kernel lacks %s", "; ".join(missing))
+    return missing

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.health import examine
+from deploy.health import check_sandbox, examine
 
 
 def doctor(*arguments: str, packages: Path | None = None) -> tuple[int, dict[str, dict[str, str]]]:
@@ -32,7 +32,7 @@ def installed(folder: Path, name: str, version: str) -> Path:
 def test_this_machine_can_run_regionlake() -> None:
     code, found = doctor()
     assert code == 0, found
-    assert {"python", "packages", "opencv", "decoders", "cpu", "memory", "gpu", "model"} <= set(found)
+    assert {"python", "packages", "opencv", "decoders", "sandbox", "cpu", "memory", "gpu", "model"} <= set(found)
     assert "everyday" in found["model"]["found"]
 
 
@@ -57,6 +57,16 @@ def test_a_lake_that_is_not_there_fails(tmp_path: Path) -> None:
     findings = {f.subject: f for f in examine(lake=str(tmp_path / "nowhere"), model="everyday", with_ray=False)}
     assert findings["lake"].state == "fail"
     assert "regionlake ingest" in findings["lake"].found
+
+
+def test_a_kernel_that_confines_nothing_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("operators.sandbox.confinement.landlock_version", lambda: 0)
+    monkeypatch.setattr("operators.sandbox.landlock.landlock_version", lambda: 0)
+    [finding] = check_sandbox()
+    assert finding.state == "warn"
+    assert finding.found.startswith("Landlock none")
+    assert "no Landlock: Linux 5.13 or later" in finding.found
+    assert "read.limits.sandbox=require" in finding.fix
 
 
 def test_an_unknown_model_fails_and_names_the_known() -> None:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from operators.readers.growing_file import FileMark
 from pipeline.ingest.packets import FramePacket
@@ -22,6 +23,8 @@ from pipeline.runtime.threads import REAL_THREADS, SupervisedThread, Threads, de
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.sources import Source
 
+# one thread, as NumPy would start others before the child is confined
+_ENVIRONMENT = MappingProxyType({"OPENBLAS_NUM_THREADS": "1"})
 CHILD_CODE = "from pipeline.live.feeds.feed_child import main; main()"
 _log = logging.getLogger(__name__)
 _START_S = 30.0  # start of a Python with all that decoding needs, on a busy machine; opening takes additional time
@@ -204,7 +207,7 @@ class Feed:
         with self._lock:
             if self._stopped or not self._wanted:
                 return StreamEnded("stopped")
-            child = self._child = Child(CHILD_CODE)
+            child = self._child = Child(CHILD_CODE, environment=_ENVIRONMENT)
         try:
             ended = self._messages(child)
         except (EOFError, OSError):
@@ -225,7 +228,7 @@ class Feed:
                 with self._lock:
                     self._enter("stalled")
                 return StreamEnded(f"no frame for {deadline_s:g} s: the decoder was killed")
-            message = child.connection.recv()
+            message = child.receive()
             if isinstance(message, StreamEnded):
                 return message
             self._take_note(message)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from pipeline.ingest.packets import FramePacket, PacketHead
 from pipeline.live.account.losses import Ending
-from pipeline.reading.reader_child import PACKET_FRAMES
+from pipeline.reading.reader_requests import PACKET_FRAMES
 from schemas.clock import Span
 from schemas.frames import KeyframeReason
 from schemas.ids import segment_id

@@ -4,17 +4,19 @@ import signal
 import threading
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from urllib.parse import urlsplit
 
 from operators.readers.growing_file import FileMark
 from operators.readers.live_stream import LiveStream, StreamInfo
 from operators.readers.stream_address import is_address
+from operators.sandbox.confinement import Confinement, confine
 from pipeline.live.feeds.recorder import Recorder, ingested_spans
 from pipeline.live.live_config import LiveConfig
 from pipeline.reading.child import child_connection
 from pipeline.reading.keyframe_stream import ReadConfig
 from pipeline.runtime.time_source import REAL_TIME
 from schemas.clock import Span
-from schemas.errors import RegionLakeError
+from schemas.errors import RegionLakeError, SandboxError
 from schemas.sources import Source
 
 _HEARTBEAT_S = 0.5
@@ -97,13 +99,28 @@ def main() -> None:
     stop = threading.Event()
     # a flag, because an exception could interrupt a message
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    connection, request = child_connection()
+    missing: list[str] = []
+    connection, request = child_connection(lambda request: missing.extend(_confine(request)))
     assert isinstance(request, FollowRequest)
     try:
+        if missing and request.read.limits.sandbox == "require":
+            raise SandboxError(f"read.limits.sandbox is require, and this kernel cannot confine {'; '.join(missing)}")
         ended = _follow(request, connection, stop)
     except (RegionLakeError, OSError) as error:
         ended = StreamEnded(str(error))
     connection.send(ended)
+
+
+def _confine(request: FollowRequest) -> tuple[str, ...]:
+    """Leaves this process the feed's file, or the network; returns what the kernel cannot enforce."""
+    listens = "listen" in urlsplit(request.address).query
+    return confine(
+        Confinement(
+            readable=(request.address,) if request.is_file else (),
+            network="none" if request.is_file else "in" if listens else "out",
+            memory_bytes=int(request.read.limits.memory_gib * 2**30),
+        )
+    )
 
 
 def _follow(request: FollowRequest, connection: Connection, stop: threading.Event) -> StreamEnded:

@@ -10,6 +10,7 @@ from pipeline.live.feeds.feed_child import FollowRequest
 from pipeline.live.feeds.feed_list import FeedEntry
 from pipeline.live.feeds.folder_feed import FolderFeed
 from pipeline.plan.plan import Plan
+from pipeline.reading.reader_process import logged_unsupported
 from pipeline.reading.sources import Failure
 from pipeline.runtime.threads import Threads
 from pipeline.runtime.time_source import TimeSource
@@ -33,6 +34,7 @@ class FeedStarter:
     def start(self, name: str, entry: FeedEntry) -> FeedHandle:
         """Starts a feed. Raises PlanError where the entry cannot be followed, LakeError where it has to wait."""
         address = entry.address()
+        logged_unsupported()
         handle: FeedHandle
         if entry.is_folder:
             handle = FolderFeed(

@@ -9,7 +9,7 @@ from pipeline.ingest.packets import FramePacket, PacketHead
 from pipeline.live.account.losses import RecordingEnded
 from pipeline.live.live_config import LiveConfig
 from pipeline.reading.keyframe_stream import KeyframeStream, ReadConfig
-from pipeline.reading.reader_child import PACKET_BYTES, PACKET_FRAMES
+from pipeline.reading.reader_requests import PACKET_BYTES, PACKET_FRAMES
 from schemas.clock import Clock, Span
 from schemas.frames import Keyframe
 from schemas.ids import digest, segment_id

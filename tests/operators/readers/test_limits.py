@@ -103,6 +103,21 @@ def test_a_video_whose_frames_grow_after_its_header_is_not_decoded(tmp_path: Pat
         list(reader.frames(source.span.start))
 
 
+@pytest.mark.parametrize("suffix", ["mpg", "flv", "wmv", "nut", "mxf", "ogv", "webm", "gif", "3gp", "m2ts"])
+def test_the_limits_leave_every_container_readable(tmp_path: Path, suffix: str) -> None:
+    """Some list no streams in their header, and take no options of their decoders."""
+    path = tmp_path / f"clip.{suffix}"
+    codec = {"webm": "vp8", "mxf": "mpeg2video", "3gp": "mpeg4", "ogv": "libtheora"}.get(suffix)
+    options = [] if codec is None else ["-c:v", codec]
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=size=176x144:rate=25:duration=1", *options, "-pix_fmt", "yuv420p", str(path))
+    source = probe(str(path), uri="x")
+    assert (source.width_px, source.height_px) == (176, 144)
+    with VideoReader(str(path), source) as reader:
+        assert sum(1 for _ in reader.frames(source.span.start)) >= 24
+    with pytest.raises(SourceError, match=r"read\.limits\.frame_px"):
+        probe(str(path), uri="x", limits=ReadLimits(frame_px=1000))
+
+
 @pytest.mark.parametrize("wrong", ["frame_px", "frames", "duration_s", "frame_rate", "streams", "memory_gib", "cpu_s"])
 def test_limits_of_nothing_are_refused(wrong: str) -> None:
     with pytest.raises(InvalidValueError, match=wrong):

@@ -7,28 +7,37 @@ import sys
 import threading
 import time
 from fractions import Fraction
-from multiprocessing.connection import Pipe
 from pathlib import Path
 
 import pytest
 
 from pipeline.ingest.packets import FramePacket, SegmentFailure, Work
+from pipeline.reading.child import Child
 from pipeline.reading.keyframe_stream import ReadConfig
 from pipeline.reading.read_segment import SegmentReader
-from pipeline.reading.reader_child import Alive, ProbeRequest, serve
-from pipeline.reading.reader_process import ReaderProcess
+from pipeline.reading.reader_process import CHILD_CODE, ReaderProcess
+from pipeline.reading.reader_requests import Alive, ProbeRequest
 from pipeline.reading.sources import Location
 from schemas.errors import SourceError
 from schemas.file_names import uri_of_path
 from schemas.frames import Keyframe
 from schemas.sources import Segment, SegmentReport, Source
 from tests.integration.clips import make_clip
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Location:
     path = make_clip(tmp_path_factory.mktemp("clips") / "clip.mp4", seed=5, seconds=20)
     return Location(str(path), str(path))
+
+
+def state_of(pid: int) -> str:
+    """One letter, as in ps; "" where there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return ""
 
 
 def whole(source: Source, location: Location) -> Work:
@@ -87,6 +96,7 @@ def test_a_child_killed_in_the_middle_of_a_message_is_replaced_too(clip: Locatio
         assert first is not None
         time.sleep(2)  # a packet of pictures does not fit into the pipe: the child waits with the rest of it
         os.kill(first, signal.SIGKILL)
+        wait_until(lambda: state_of(first) in ("", "Z"))  # then the kernel has killed its confined reader too
         last = list(packets)[-1]
         assert reader.pid != first
     assert isinstance(last.head.end, SegmentReport)
@@ -122,13 +132,13 @@ def test_errors_of_the_child_are_those_of_the_probe(tmp_path: Path) -> None:
 
 def test_a_parent_hears_of_every_scan_of_a_probe(clip: Location) -> None:
     """One that hears nothing for `timeout_s` kills the child and quarantines the file."""
-    ours, theirs = Pipe()
-    child = threading.Thread(target=serve, args=(theirs, ReadConfig()))
-    child.start()
-    ours.send(ProbeRequest(clip))
-    messages = list(iter(ours.recv, None))
-    ours.close()
-    child.join()
+    child = Child(CHILD_CODE)
+    try:
+        child.connection.send(ReadConfig())
+        child.connection.send(ProbeRequest(clip))
+        messages = list(iter(child.receive, None))
+    finally:
+        child.close()
     hashed = -(-Path(clip.address).stat().st_size // 2**20)  # one beat a MiB
     [source] = [m for m in messages if isinstance(m, Source)]
     frames = (source.span.stop - source.span.start) * source.clock.time_base * Fraction(source.frame_rate)

@@ -90,7 +90,6 @@ def test_the_vectors_are_those_of_an_ingest_with_that_model(
 def test_an_interrupted_run_goes_on_with_what_is_left(lake: str, other: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FILL_INTERVAL_S", 0.0)
     monkeypatch.setattr(module, "FILL_SHARE", 1e9)
-    monkeypatch.setattr("pipeline.reading.reader_child.PACKET_FRAMES", 1)
 
     def stop(_done: int, _total: int) -> None:
         raise KeyboardInterrupt
