@@ -180,6 +180,26 @@ class Simulation:
         return chosen
 
 
+class SimulatedLock:
+    """A reentrant lock which its holder may keep while it waits in the simulation."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+        self._owner: _Task | None = None
+        self._depth = 0
+
+    def __enter__(self) -> None:
+        task: _Task = self._simulation._current.task
+        if self._owner is not task:
+            self._simulation._wait(lambda: self._owner is None, None)
+        self._owner, self._depth = task, self._depth + 1
+
+    def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        if not self._depth:
+            self._owner = None
+
+
 class SimulatedThread:
     def __init__(self, simulation: Simulation, task: _Task) -> None:
         self._simulation = simulation

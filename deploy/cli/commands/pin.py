@@ -57,6 +57,9 @@ def pin(
     opened = Lake.open(lake)
     pins = Pins(opened)
     found = pins.read() if shown else pins.add(_places(opened, source, since, until, shot=shot, hit=hit))
+    if not shown and (cut := pins.fates(found).cut):
+        names = ", ".join(sorted({each.source for each in cut}))
+        typer.echo(f"parts of {names} were removed earlier; what is left is pinned", err=True)
     if as_json:
         print_json([_pin_json(each) for each in found])
     else:

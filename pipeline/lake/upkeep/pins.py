@@ -86,7 +86,7 @@ class Pins:
         """
         now = self._time.utc()
         pins = tuple(Pin(source_id, source, span, now) for source_id, source, span in places)
-        removed_before = self._removed(pins)
+        removed_before = self._removed(pins, "state = 'removed'")
         self.write(pins)
         deadline_s = self._time.monotonic_s() + patience_s
         while (fates := self.fates(pins, removed_before=removed_before)).pending:
@@ -137,7 +137,7 @@ class Pins:
             held -= marked - set(
                 self._lake.read("segments", columns=["source_id"], where=where)["source_id"].to_pylist()
             )
-        removed = self._removed(pins)
+        removed = self._removed(pins, "state IN ('removing', 'removed')")
         gone, cut, pending = [], [], []
         for pin in pins:
             before = (removed_before or {}).get(pin.source_id, ())
@@ -159,10 +159,10 @@ class Pins:
                 self._make_durable()
         return len(held)
 
-    def _removed(self, pins: Sequence[Pin]) -> Mapping[str, list[Span]]:
-        """The removed spans of the pins' sources, by source id."""
+    def _removed(self, pins: Sequence[Pin], states: str) -> Mapping[str, list[Span]]:
+        """The spans of the pins' sources in these states (a condition in SQL), by source id."""
         ids = sorted({pin.source_id for pin in pins})
-        where = sql.all_of(sql.is_in("source_id", ids), "state IN ('removing', 'removed')")
+        where = sql.all_of(sql.is_in("source_id", ids), states)
         return spans_by_source(self._lake.read("segments", columns=["source_id", "start", "stop"], where=where))
 
     def _make_durable(self) -> None:

@@ -97,18 +97,17 @@ def copies(prepared: Path, name: str, to: Path) -> Iterator[Lake]:
         yield Lake.open(shutil.copytree(prepared / name, str(to / str(number))))
 
 
-@pytest.mark.parametrize(("name", "span"), [("whole", None), ("cut", LATE)])
 def test_a_pin_that_is_confirmed_at_any_moment_of_a_pass_is_kept(
-    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, span: Span | None
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     confirmed: list[bool] = []
-    for number, lake in enumerate(copies(prepared, name, tmp_path)):
+    for number, lake in enumerate(copies(prepared, "whole", tmp_path)):
         told: list[Pin | None] = []
 
         def act(seam: int, at: int = number, lake: Lake = lake, told: list[Pin | None] = told) -> None:
             if seam == at:
                 try:
-                    told.append(Pins(Lake.open(lake.uri)).add([place(OLD, span)], patience_s=0)[0])
+                    told.append(Pins(Lake.open(lake.uri)).add([place(OLD, None)], patience_s=0)[0])
                 except LakeError:
                     told.append(None)
 
@@ -126,13 +125,12 @@ def test_a_pin_that_is_confirmed_at_any_moment_of_a_pass_is_kept(
     assert len(confirmed) > 6
 
 
-@pytest.mark.parametrize("name", ["whole", "cut"])
 def test_in_every_interleaving_the_answer_agrees_with_what_the_lake_holds(
-    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The pin is written before one step of upkeep, and its fate is asked before each later one and after the last."""
     kept: list[bool] = []
-    for number, lake in enumerate(copies(prepared, name, tmp_path)):
+    for number, lake in enumerate(copies(prepared, "cut", tmp_path)):
         pins = Pins(Lake.open(lake.uri))
         pin = Pin(*place(OLD, LATE), pinned_at=noon().utc())
         answers: list[str] = []
@@ -162,13 +160,12 @@ def test_in_every_interleaving_the_answer_agrees_with_what_the_lake_holds(
     assert False in kept
 
 
-@pytest.mark.parametrize("name", ["whole", "cut"])
 def test_a_pin_outlives_an_upkeep_that_is_killed_before_it_deletes(
-    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Upkeep is killed before each of its steps; then somebody pins; then the next writer opens the lake."""
     kept: list[bool] = []
-    for number, lake in enumerate(copies(prepared, name, tmp_path)):
+    for number, lake in enumerate(copies(prepared, "whole", tmp_path)):
 
         def kill(seam: int, at: int = number) -> None:
             if seam >= at:
