@@ -28,7 +28,7 @@ def _cuts(victims: Victims, folder: Path, scratch: Path) -> dict[str, Case]:
         record_workload(victims, log.parent)
     done = read_log(log)
     cuts = power_cuts(log.parent / "root", done, after=range(len(done)))
-    return {str(cut): partial(cut.verify, scratch) for cut in cuts}
+    return {f"cut, {cut}": partial(cut.verify, scratch) for cut in cuts}
 
 
 def _calls(victims: Victims, scratch: Path, failures: Iterable[Failure], *, at_most: int) -> dict[str, Case]:
