@@ -38,6 +38,8 @@ def feeds_screen(status: FollowStatus, *, now: datetime, gone: str | None, width
     head = _lines_above(status, gone=gone)
     foot = _sink_lines(status)
     shown, hidden = _that_fit(status.feeds, height - len(head) - len(foot) - 1)  # the table has a header
+    if any(feed.unverified for feed in status.feeds):
+        foot.insert(0, Text("* the certificate of the server is not verified", style="yellow"))
     if hidden:
         foot.insert(0, Text(f"… and {len(hidden)} more: {_states(hidden).plain}", style="dim"))
     left = height - len(head) - len(foot) - 1 - len(shown)
@@ -53,8 +55,9 @@ def feed_line(feed: FeedStatus, *, keyframes: int, reported_at: datetime) -> str
     and the last error. keyframes: in the lake."""
     behind = f"{_behind(feed)} behind, " if _behind(feed) else ""
     error = f"; last error: {_one_line(feed.last_error)}" if feed.last_error else ""
+    state = f"{feed.state} (certificate not verified)" if feed.unverified else feed.state
     return (
-        f"{visible(feed.name)}: {feed.state} for {lasted((reported_at - feed.since).total_seconds())}, "
+        f"{visible(feed.name)}: {state} for {lasted((reported_at - feed.since).total_seconds())}, "
         f"{feed.frames_per_s:.1f} frames/s, {behind}{feed.received:,} received, {keyframes:,} keyframes, "
         f"{feed.shed:,} shed, {sum(feed.lost.values()):,} lost, {sum(feed.restarts.values()):,} restarts{error}"
     )
@@ -117,7 +120,7 @@ def _table(feeds: Sequence[FeedStatus], keyframes: Mapping[str, int], *, reporte
     for feed in feeds:
         table.add_row(
             Text(_middle_out(visible(feed.name), max(12, width // 6))),
-            state_text(feed.state),
+            state_text(feed.state).append("*" if feed.unverified else "", style="yellow"),
             lasted((reported_at - feed.since).total_seconds()),
             f"{feed.frames_per_s:.1f}",
             _behind(feed) or "–",

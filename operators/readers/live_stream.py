@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -21,11 +21,13 @@ from operators.readers.file_survey import Coverage, WrittenTimes, survey
 from operators.readers.growing_file import FileMark, GrowingFile
 from operators.readers.limits import DEFAULT_LIMITS, ReadLimits
 from operators.readers.stream_address import is_address, options_of, reason_of
+from operators.readers.stream_tls import TlsConfig, VerifiedPlaylist, trusted
 from schemas import require
 from schemas.clock import Clock, Span
 from schemas.errors import DecodeError, SourceError
 
 _USUAL_RATE = 25.0  # frames per second of a stream that does not state its rate
+_VERIFIED = TlsConfig()
 _AGAIN_S = 5.0  # after a reconnection, frames received before it may be repeated for this long
 
 
@@ -41,6 +43,8 @@ class StreamConfig:
     clock: source of UTC. "sender": the camera's own clock, reported through RTCP. "arrival": the time at which frames
         arrive. "auto": the sender's clock if it is within `believed_s` of arrival, else arrival; a camera whose clock
         was never set is not within it.
+    ca_file: PEM file of the authorities whose certificates are trusted (rtsps, rtmps, https); empty: those of this
+        machine.
     """
 
     transport: Literal["tcp", "udp"] = "tcp"
@@ -49,6 +53,7 @@ class StreamConfig:
     gap_s: float = 10.0
     clock: Literal["auto", "sender", "arrival"] = "auto"
     believed_s: float = 60.0
+    ca_file: str = ""
 
     def __post_init__(self) -> None:
         require.above(0, open_timeout_s=self.open_timeout_s, read_timeout_s=self.read_timeout_s)
@@ -95,6 +100,7 @@ class LiveStream:
     quiet_s: for growing files only: time without new data after which the file ends.
     on_wait: for growing files only: called now and then; the file ends at once if it returns True.
     limits: of pixels and streams. Larger frames are not decoded.
+    tls: which certificate of the server is trusted; its authorities are those of `config`.
     damaged: number of frames so far that had no time or could not be restored by the decoder; they are skipped.
     identity: identity of the growing file (see `Survey`); "" for a stream.
 
@@ -110,6 +116,7 @@ class LiveStream:
         quiet_s: float = 10.0,
         on_wait: Callable[[], bool] = lambda: False,
         limits: ReadLimits = DEFAULT_LIMITS,
+        tls: TlsConfig = _VERIFIED,
     ) -> None:
         self._config = config
         self._on_wait = on_wait
@@ -131,11 +138,21 @@ class LiveStream:
             opened = self._file = GrowingFile(path, quiet_s=quiet_s, on_wait=on_wait)
             timeout = None  # a growing file may be quiet for longer
         options = options_of(address, transport=config.transport, read_timeout_s=config.read_timeout_s)
+        self._playlist: VerifiedPlaylist | None = None
         try:
-            # without options for the streams, of which some formats know none before they are analysed
-            self._container: InputContainer = av.open(
-                opened, mode="r", options=options, timeout=timeout, metadata_errors="backslashreplace"
-            )
+            with trusted(address, replace(tls, ca_file=config.ca_file), timeout_s=config.open_timeout_s) as trust:
+                # without options for the streams, of which some formats know none before they are analysed
+                self._container: InputContainer = av.open(
+                    opened,
+                    mode="r",
+                    options={**options, **trust.options},
+                    timeout=timeout,
+                    io_open=trust.playlist,
+                    metadata_errors="backslashreplace",
+                )
+                self._playlist = trust.playlist
+        except SourceError as error:
+            raise SourceError(f"cannot be opened: {error}") from None
         except (av.error.FFmpegError, OSError) as error:
             raise SourceError(f"cannot be opened: {reason_of(error, address)}") from None
         if self._file is None:
@@ -166,6 +183,8 @@ class LiveStream:
         self._container.close()
         if self._file is not None:
             self._file.close()
+        if self._playlist is not None:
+            self._playlist.close()
 
     @property
     def mark(self) -> FileMark | None:
@@ -216,6 +235,8 @@ class LiveStream:
                 packet = next(packets, None)
             except av.error.EOFError:
                 return
+            except SourceError as error:  # of a segment
+                raise DecodeError(f"broke off: {error}") from None
             except (av.error.FFmpegError, OSError) as error:
                 raise DecodeError(f"broke off: {reason_of(error)}") from None
             if packet is None:

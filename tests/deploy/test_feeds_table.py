@@ -1,5 +1,6 @@
 """The table of feeds: catches lines that are folded or cut off, and feeds in trouble that are not shown."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -133,3 +134,13 @@ def test_lines_for_a_file_tell_the_same() -> None:
     )
     above = follower_line(_status([_feed("gate"), _feed("yard", "stalled")]), gone=None)
     assert above.startswith("2 feeds, 25 frames/s: 1 live, 1 stalled; lake: 3,204 keyframes")
+
+
+def test_a_feed_whose_certificate_is_not_verified_is_marked() -> None:
+    feed = replace(_feed("gate"), unverified=True)
+    assert "live (certificate not verified) for" in feed_line(feed, keyframes=0, reported_at=NOW)
+    console = Console(width=140, height=20, record=True, file=io.StringIO())
+    console.print(feeds_screen(_status([feed, _feed("yard")]), now=NOW, gone=None, width=140, height=20))
+    shown = console.export_text()
+    assert "live*" in shown
+    assert "* the certificate of the server is not verified" in shown

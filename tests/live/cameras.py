@@ -40,10 +40,11 @@ def film(path: Path, clip: Path, *, loops: int = 0, size: str | None = None) -> 
 class RtspServer:
     """Serves every NAME.mp4 of a folder as `url(NAME)`, to each client from its beginning, in real time.
 
-    place: the network of the server; None for that of the machine.
+    place: the network of the server; None for that of the machine. pem: a certificate with its key, for rtsps.
     """
 
-    def __init__(self, folder: Path, place: Network | None = None) -> None:
+    def __init__(self, folder: Path, place: Network | None = None, *, pem: Path | None = None) -> None:
+        self._pem = pem
         self.port = free_port()
         self._host = "127.0.0.1" if place is None else place.host
         self._inside = [] if place is None else place.command
@@ -52,10 +53,11 @@ class RtspServer:
         self.start()
 
     def url(self, name: str) -> str:
-        return f"rtsp://{self._host}:{self.port}/{name}"
+        return f"{'rtsp' if self._pem is None else 'rtsps'}://{self._host}:{self.port}/{name}"
 
     def start(self) -> None:
         command = [*self._inside, SYSTEM_PYTHON, str(_SERVER), self._host, str(self.port), str(self._folder)]
+        command += [] if self._pem is None else [str(self._pem)]
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         self._process = subprocess.Popen(bound(command), stdout=subprocess.PIPE, text=True, env=environment)
         assert self._process.stdout is not None
@@ -74,7 +76,7 @@ class RtspServer:
 
 
 @contextmanager
-def rtsp_server(folder: Path, place: Network | None = None) -> Iterator[RtspServer]:
+def rtsp_server(folder: Path, place: Network | None = None, *, pem: Path | None = None) -> Iterator[RtspServer]:
     """Runs the server; fails the test with a clear message if its Debian packages are missing."""
     if (
         not Path(SYSTEM_PYTHON).exists()
@@ -86,9 +88,9 @@ def rtsp_server(folder: Path, place: Network | None = None) -> Iterator[RtspServ
     ):
         pytest.fail(
             "GStreamer's RTSP server is not installed; apt-get install gir1.2-gst-rtsp-server-1.0 python3-gi "
-            "gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad"
+            "gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad glib-networking"
         )
-    server = RtspServer(folder, place)
+    server = RtspServer(folder, place, pem=pem)
     try:
         yield server
     finally:

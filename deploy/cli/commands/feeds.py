@@ -1,13 +1,16 @@
 """`regionlake feeds`: the file of feeds that a follower reads again whenever it changes."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from deploy.cli.options import JsonOption
 from deploy.cli.output import console, print_json
 from schemas.visible_text import visible
+
+if TYPE_CHECKING:
+    from pipeline.live.feeds.feed_list import FeedEntry
 
 app = typer.Typer(name="feeds", help="Add, remove, pause and list the feeds of a file.", no_args_is_help=True)
 
@@ -33,6 +36,15 @@ def add(
         typer.Option(metavar="FILE", help="A file with user:password; neither is written to the lake or a log."),
     ] = None,
     paused: Annotated[bool, typer.Option("--paused", help="Do not connect yet.")] = False,
+    trust_certificate: Annotated[
+        bool,
+        typer.Option(
+            "--trust-certificate", help="Trust the certificate that the server presents now, and no other from then on."
+        ),
+    ] = False,
+    no_verify: Annotated[
+        bool, typer.Option("--no-verify", help="Accept any certificate: whoever is between may replace the video.")
+    ] = False,
 ) -> None:
     """Add a feed; a running follower connects to it at once."""
     from dataclasses import replace
@@ -41,7 +53,24 @@ def add(
 
     held = None if credentials is None else str(credentials.expanduser().absolute())
     entry = FeedEntry(url) if "${" in url else entry_of(url)  # variables are those of the follower
-    FeedList(feeds).add(name, replace(entry, credentials=held, paused=paused))
+    entry = replace(entry, credentials=held, paused=paused, verify=not no_verify)
+    if trust_certificate:
+        if no_verify:
+            raise typer.BadParameter("excludes --trust-certificate", param_hint="--no-verify")
+        entry = replace(entry, certificate=_presented(entry))
+    FeedList(feeds).add(name, entry)
+    if entry.certificate is not None:
+        typer.echo(f"trusted: the certificate with the SHA-256 {entry.certificate}")
+
+
+def _presented(entry: "FeedEntry") -> str:
+    """The fingerprint of the certificate that the feed's server presents."""
+    from operators.readers.stream_tls import fingerprint, server_certificate, uses_tls
+
+    address = entry.address()
+    if not uses_tls(address):
+        raise typer.BadParameter("needs an rtsps://, rtmps:// or https:// address", param_hint="--trust-certificate")
+    return fingerprint(server_certificate(address, timeout_s=10.0))
 
 
 @app.command()
@@ -76,12 +105,28 @@ def list_feeds(feeds: FileOption, as_json: JsonOption = False) -> None:
     entries = FeedList(feeds).read()
     if as_json:
         print_json(
-            {"feeds": [{"name": name, "url": entry.shown, "paused": entry.paused} for name, entry in entries.items()]}
+            {
+                "feeds": [
+                    {
+                        "name": name,
+                        "url": entry.shown,
+                        "paused": entry.paused,
+                        "verify": entry.verify,
+                        "certificate": entry.certificate,
+                    }
+                    for name, entry in entries.items()
+                ]
+            }
         )
         return
     from rich.table import Table
 
     table = Table("feed", "url", "", box=None, pad_edge=False)
     for name, entry in sorted(entries.items()):
-        table.add_row(visible(name), visible(entry.shown), "paused" if entry.paused else "")
+        notes = [
+            *(["paused"] if entry.paused else []),
+            *(["its certificate is not verified"] if not entry.verify else []),
+            *([f"trusts the certificate {entry.certificate[:16]}…"] if entry.certificate else []),
+        ]
+        table.add_row(visible(name), visible(entry.shown), ", ".join(notes))
     console().print(table)

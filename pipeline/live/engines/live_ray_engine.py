@@ -106,7 +106,7 @@ class RemoteFeed:
         self.name = name
         self._request = request
         self._wait_call: Any = None
-        self._status = FeedStatus(name, request.uri, "connecting", REAL_TIME.utc())
+        self._status = FeedStatus(name, request.uri, "connecting", REAL_TIME.utc(), unverified=request.unverified)
         self._before = self._status  # counts of the actors before this one
         self._received: tuple[Received, ...] = ()
         # of each current recording, by id: frames polled, and up to which PTS

@@ -2,13 +2,14 @@
 
 import signal
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from urllib.parse import urlsplit
 
 from operators.readers.growing_file import FileMark
 from operators.readers.live_stream import LiveStream, StreamInfo
 from operators.readers.stream_address import is_address
+from operators.readers.stream_tls import TlsConfig, authorities_of, uses_tls
 from operators.sandbox.confinement import Confinement, confine
 from pipeline.live.feeds.recorder import Recorder, ingested_spans
 from pipeline.live.live_config import LiveConfig
@@ -31,6 +32,7 @@ class FollowRequest:
     address: opens the feed, and may hold a password. uri: the feed's, as it is stored.
     recordings: of a file that grows, the recordings that were made of it before, each with the span that it covers; of
         a playlist (HLS), which gives its newest chunk to every new client, only the last recording.
+    tls: which certificate of the server is trusted.
     """
 
     address: str
@@ -39,10 +41,16 @@ class FollowRequest:
     read: ReadConfig
     live: LiveConfig
     recordings: tuple[Source, ...] = ()
+    tls: TlsConfig = field(default_factory=TlsConfig)
 
     @property
     def is_file(self) -> bool:
         return not is_address(self.address)
+
+    @property
+    def unverified(self) -> bool:
+        """Whether the server is reached by TLS and any certificate of it is accepted."""
+        return uses_tls(self.address) and not self.tls.verify
 
     @property
     def is_playlist(self) -> bool:
@@ -114,9 +122,10 @@ def main() -> None:
 def _confine(request: FollowRequest) -> tuple[str, ...]:
     """Leaves this process the feed's file, or the network; returns what the kernel cannot enforce."""
     listens = "listen" in urlsplit(request.address).query
+    authorities = authorities_of(replace(request.tls, ca_file=request.live.stream.ca_file))
     return confine(
         Confinement(
-            readable=(request.address,) if request.is_file else (),
+            readable=(request.address,) if request.is_file else (authorities,),
             network="none" if request.is_file else "in" if listens else "out",
             memory_bytes=int(request.read.limits.memory_gib * 2**30),
         )
@@ -141,6 +150,7 @@ def _follow(request: FollowRequest, connection: Connection, stop: threading.Even
         quiet_s=request.live.stalled_s,
         on_wait=on_wait,
         limits=request.read.limits,
+        tls=request.tls,
     )
     with stream:
         recorder = Recorder(

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
@@ -13,12 +13,13 @@ import cattrs
 import tomli_w
 
 from operators.readers.stream_address import STREAM_SCHEMES
+from operators.readers.stream_tls import TlsConfig
 from operators.runtime.atomic_write import atomic_write
 from operators.runtime.file_lock import file_lock
 from pipeline.plan.named_tables import read_named_tables
 from pipeline.reading.addresses import is_remote, public_uri
 from pipeline.reading.sources import VIDEO_SUFFIXES
-from schemas.errors import PlanError
+from schemas.errors import InvalidValueError, PlanError
 from schemas.file_names import path_of_uri, uri_of_path
 from schemas.sources import feed_name
 
@@ -39,11 +40,23 @@ class FeedEntry:
         `${NAME}` is replaced by that variable of the environment.
     credentials: a file that holds `user:password`, for an address without them.
     paused: the feed stays in the list, and is not connected to.
+    verify: False accepts any certificate of the server (rtsps, rtmps, https).
+    certificate: SHA-256 of the only certificate that is accepted, `regionlake feeds add --trust-certificate` writes it.
     """
 
     url: str
     credentials: str | None = None
     paused: bool = False
+    verify: bool = True
+    certificate: str | None = None
+
+    @property
+    def tls(self) -> TlsConfig:
+        """Which certificate of the server is trusted. Raises PlanError where the two settings do not fit."""
+        try:
+            return TlsConfig(verify=self.verify, certificate=self.certificate)
+        except InvalidValueError as error:
+            raise PlanError(str(error)) from None
 
     @property
     def is_file(self) -> bool:
@@ -94,6 +107,7 @@ class FeedEntry:
 
     def check(self) -> None:
         """Raises PlanError where this can never be followed, whatever the environment and the credentials are."""
+        _ = self.tls
         for path in (self.url, self.credentials or "/"):
             if not path or "\0" in path:
                 raise PlanError(f"{path!r} {_NO_FEED}")
@@ -198,7 +212,7 @@ class FeedList:
 
     def _write(self, feeds: dict[str, FeedEntry]) -> None:
         tables = {
-            name: {k: v for k, v in _converter.unstructure(entry).items() if v not in (None, False)}
+            name: {k: v for k, v in _converter.unstructure(entry).items() if v != _DEFAULTS.get(k)}
             for name, entry in feeds.items()
         }
         target = self.path.resolve()
@@ -218,6 +232,7 @@ def _exactly(kind: type[T]) -> Callable[[object, object], T]:
     return structure
 
 
+_DEFAULTS = {each.name: each.default for each in fields(FeedEntry)}
 _converter = cattrs.Converter(forbid_extra_keys=True)
 _converter.register_structure_hook(str, _exactly(str))  # cattrs would follow `url = 3`, and take "no" for true
 _converter.register_structure_hook(bool, _exactly(bool))

@@ -47,7 +47,7 @@ class FeedStarter:
                 threads=self._threads,
             )
         else:
-            request = FollowRequest(address, name, self._plan_hash, self._plan.read, self._plan.live)
+            request = FollowRequest(address, name, self._plan_hash, self._plan.read, self._plan.live, tls=entry.tls)
             if entry.is_file:
                 request = replace(request, recordings=self._recordings_of_file(name))
                 file = self._files[name] = Feed(name, request, time=self._time, threads=self._threads)

@@ -22,6 +22,7 @@ class FeedStatus:
     `received = undecided + not_selected + shed + waiting + kept + sum(lost)`.
     damaged: frames that the decoder could not restore, which are not counted as received.
     restarts: number of restarts, by reason. last_error: the reason of the last one, or the last error.
+    unverified: any certificate of the feed's server is accepted (`verify = false`).
     """
 
     name: str
@@ -40,6 +41,7 @@ class FeedStatus:
     lost: dict[str, int] = field(default_factory=dict)
     restarts: dict[str, int] = field(default_factory=dict)
     last_error: str | None = None
+    unverified: bool = False
 
     def of_thread(self, thread: ThreadStatus, *, what: str = THREAD_DIED) -> "FeedStatus":
         """The status where this thread serves the feed: what a thread that does not run reported last is not true.
