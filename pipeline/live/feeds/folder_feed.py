@@ -14,8 +14,8 @@ from pipeline.live.feeds.feed_buffer import FeedItem
 from pipeline.live.feeds.feed_status import THREAD_DIED, FeedState, FeedStatus
 from pipeline.plan.plan import Plan
 from pipeline.reading.addresses import public_uri
-from pipeline.reading.reader_child import failure_packet
 from pipeline.reading.reader_process import ReaderProcess
+from pipeline.reading.reader_requests import failure_packet
 from pipeline.reading.segments import split_source
 from pipeline.reading.sources import NO_MEDIA, Failure, Location, find_sources
 from pipeline.runtime.backoff import Backoff, BackoffConfig
