@@ -18,7 +18,7 @@ from schemas.sources import Source, feed_name
 
 Moment = datetime | float | None  # UTC, or seconds within the source
 
-_COLUMNS = ["id", "source", "kind", "time_base_num", "time_base_den", "start_time", "start", "stop"]
+_COLUMNS = ["id", "source", "kind", "state", "time_base_num", "time_base_den", "start_time", "start", "stop"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,18 @@ class Place:
 
 
 def places_to_forget(
-    lake: Lake, name: str, *, waiting: Iterable[Source] = (), since: Moment = None, until: Moment = None
+    lake: Lake,
+    name: str,
+    *,
+    waiting: Iterable[Source] = (),
+    since: Moment = None,
+    until: Moment = None,
+    followed: bool = False,
 ) -> list[Place]:
     """The places of that id, address, path, or name of a feed. waiting: sources whose rows wait for the lake.
 
+    Of a recording that is not complete, a span ends at the latest where its rows end. followed: such a recording is
+    still being recorded, so it is forgotten up to there, and continues.
     Without `since` and `until` whole sources, also those that could not be read. A recording that is wholly between the
     two is forgotten as a whole; a file is not, so that the ledger says that it must not be read again.
     Raises QueryError if there is none.
@@ -57,7 +65,10 @@ def places_to_forget(
 
     rows = lake.read("sources", columns=_COLUMNS).to_pylist()
     held = {row["id"] for row in rows}
-    found = [(_of_row(row), row["kind"]) for row in rows if is_named(row["id"], row["source"])]
+    named = [row for row in rows if is_named(row["id"], row["source"])]
+    going_on = {row["id"] for row in named if row["state"] == "open" and row["kind"] == "feed"}
+    found = [(_of_row(row), row["kind"]) for row in named]
+    found = [(_as_far_as_recorded(lake, p) if p.source_id in going_on else p, kind) for p, kind in found]
     unwritten = {source.id: source for source in waiting if source.id not in held}
     found += [
         (Place(source.id, source.uri, None, source.clock, source.span, False), source.kind)
@@ -67,7 +78,7 @@ def places_to_forget(
     if not found:
         raise QueryError(f"{lake.uri} has no source or feed {name}; name it as search shows it, or by the feed's name")
     if since is None and until is None:
-        return [place for place, _ in found]
+        return [replace(p, span=p.all_of) if followed and p.source_id in going_on else p for p, _ in found]
     places = [part for place, kind in found if (part := _part(place, kind, since, until)) is not None]
     if not places:
         raise QueryError(f"none of the {len(found)} sources named {name} was recorded between these times")
@@ -91,6 +102,15 @@ def _of_row(row: Mapping[str, Any]) -> Place:
     if row["time_base_den"] is None:
         return Place(row["id"], row["source"], None, None, None, True)
     return Place(row["id"], row["source"], None, clock_of(row), Span(row["start"], row["stop"]), True)
+
+
+def _as_far_as_recorded(lake: Lake, place: Place) -> Place:
+    """The place with the end of its last segment: an open recording is announced longer than it becomes."""
+    where = sql.equals("source_id", place.source_id)
+    stops = lake.read("segments", columns=["stop"], where=where)["stop"].to_pylist()
+    if place.all_of is None or not stops:
+        return place
+    return replace(place, all_of=Span(place.all_of.start, max(stops)))
 
 
 def _part(place: Place, kind: str | None, since: Moment, until: Moment) -> Place | None:

@@ -1,5 +1,6 @@
 """Removes from a lake's files what was removed from its tables: older versions, deleted rows, indexes."""
 
+from contextlib import AbstractContextManager
 from datetime import timedelta
 
 from pipeline.lake.lake import Lake, lake_errors, open_dataset
@@ -10,19 +11,20 @@ PINS = "pins"
 _ROWS = 2**20  # of a fragment, as Lance has it
 
 
-def purge(lake: Lake) -> None:
+def purge(lake: Lake, *, turn: AbstractContextManager[object], alone: bool = True) -> None:
     """Rewrites what holds deleted rows, makes indexes again, and deletes all older versions of every table.
 
-    Call it with the writer's lock. Whoever reads an older version gets a LakeError, and reads the newest next.
-    Pins are written without that lock: of their files those that no version names are left alone.
+    Call it with the writer's lease. Whoever reads an older version gets a LakeError, and reads the newest next.
+    turn: held while a table is rewritten. alone: no other thread writes, so files that no version names are deleted
+    too; those of pins, which need no lease, are left alone.
     """
     for name in lake.names:
-        with lake_errors(f"purging {name} of {lake.uri}"):
+        with turn, lake_errors(f"purging {name} of {lake.uri}"):
             indexed = _drop_indexes(lake, name)
             _rewrite(lake, name)
             if indexed:
                 refresh_index(lake, name, rows=1)
-            _forget_versions(lake.uri, name, unnamed_files=True)
+            _forget_versions(lake.uri, name, unnamed_files=alone)
             lake.make_durable(name)
     with lake_errors(f"purging the pins of {lake.uri}"):
         if open_dataset(lake.uri, PINS) is not None:

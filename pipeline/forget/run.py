@@ -2,10 +2,11 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import cattrs
 import cattrs.preconf.json
@@ -67,15 +68,16 @@ def forget(
     lake: Lake,
     places: Sequence[Place],
     *,
-    open_writer: Callable[[], Committer],
+    open_writer: Callable[[], AbstractContextManager[Committer]],
     pinned: bool,
+    alone: bool = True,
     cache: Path | None = None,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Forgotten:
     """Forgets these places, and those that an earlier call which was killed had begun to forget.
 
-    open_writer: opens the lake's committer, which needs no plan. pinned: also where something is pinned. cache: of
-    downloads; the user's by default.
+    open_writer: opens the lake's committer, which needs no plan. pinned: also where something is pinned. alone: False
+    in the process of a follower, which commits beside it. cache: of downloads; the user's by default.
     Raises LakeError where something is pinned, the lake is being written, or a file cannot be changed.
     """
     state = StateFolder.of(lake.uri)
@@ -104,7 +106,7 @@ def forget(
         pins = _forget_pins(lake, places)
         _forget_upkeep(state, places)
         on_step("rewriting files and deleting older versions")
-        purge(lake)
+        purge(lake, turn=writer.upkeep.turn, alone=alone)
         on_step("looking for traces")
         found = [*traces_in_tables(Lake.open(lake.uri), places)]
         searched = traces_in_files(_files(lake, state), [*record.needles.ids, *record.needles.thumbnails])
@@ -113,6 +115,24 @@ def forget(
             (state.path / _RECORD).unlink()
     needles = record.needles
     return Forgotten(rows, pins, waiting, hits, downloads, len(needles.ids), len(needles.thumbnails), traces)
+
+
+def places_to_json(places: Sequence[Place]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = _converter.unstructure(list(places), list[Place])
+    return found
+
+
+def places_from_json(stored: list[dict[str, Any]]) -> list[Place]:
+    return _converter.structure(stored, list[Place])
+
+
+def forgotten_to_json(done: Forgotten) -> dict[str, Any]:
+    found: dict[str, Any] = _converter.unstructure(done)
+    return found
+
+
+def forgotten_from_json(stored: dict[str, Any]) -> Forgotten:
+    return _converter.structure(stored, Forgotten)
 
 
 _COUNTED: tuple[TableName, ...] = ("sources", "segments", "shots", "frames", "regions", "patches")

@@ -33,7 +33,7 @@ def forget_waiting(state: StateFolder, places: Sequence[Place]) -> int:
         kept = _without(batch, places)
         if kept is not batch:
             changed += 1
-            _replace(path, kept)
+            _replace(path, kept, in_spool=path.parent == state.spool)
     whole = {place.source_id for place in places if place.span is None}
     stored = _in_flight(state)
     left = [each for each in stored if each["source"]["id"] not in whole]
@@ -119,8 +119,8 @@ def _part(rows: SegmentRows, span: Span) -> SegmentRows:
     )
 
 
-def _replace(path: Path, batch: Batch) -> None:
-    if not batch:
+def _replace(path: Path, batch: Batch, *, in_spool: bool) -> None:
+    if not batch and not in_spool:  # a follower expects the files of its spool
         path.unlink()
         return
     with atomic_write(path) as made:

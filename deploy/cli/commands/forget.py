@@ -1,5 +1,6 @@
 """`regionlake forget`: erases a source, or a span of it, and proves it."""
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -44,7 +45,8 @@ def forget(
 
     Rows, their older versions and thumbnails go, what waits for the lake or was reported by watches, and downloaded
     copies. Then the files of the lake are searched for the ids and thumbnails. A span is not read again by an ingest; a
-    whole source is, as long as its file is there. It needs the writer's lock: stop the follower first.
+    whole source is, as long as its file is there. While feeds are followed into the lake, the follower does it: what it
+    records from then on stays.
     """
     from pipeline.forget.places import places_to_forget
     from pipeline.forget.run import earlier_places
@@ -52,14 +54,21 @@ def forget(
     from pipeline.forget.waiting_rows import waiting_sources
     from pipeline.lake.lake import Lake
     from pipeline.lake.writing.committer import Committer
+    from pipeline.live.handed.follower_link import find_follower
     from pipeline.live.status.state_folder import StateFolder
     from schemas.errors import QueryError
 
     opened = Lake.open(lake)
+    follower = find_follower(lake)
     earlier = earlier_places(opened)
     try:
         places = places_to_forget(
-            opened, source, waiting=waiting_sources(StateFolder.of(lake)), since=since, until=until
+            opened,
+            source,
+            waiting=waiting_sources(StateFolder.of(lake)),
+            since=since,
+            until=until,
+            followed=follower is not None,
         )
     except QueryError:
         if not any(source in (place.source, place.source_id) for place in earlier):
@@ -70,13 +79,18 @@ def forget(
         for place in everything:
             typer.echo(_named(place), err=True)
         typer.confirm(f"erase this from {lake} for ever?", abort=True, err=True)
-    done = run(
-        opened,
-        places,
-        open_writer=lambda: Committer(opened, plan=None, fold_shots=_no_shots),
-        pinned=pinned,
-        on_step=lambda step: typer.echo(step, err=True),
-    )
+    if follower is not None:
+        typer.echo(f"process {follower.holder} writes the lake, and erases it there", err=True)
+        with closing(follower):
+            done = follower.forget(places, pinned=pinned)
+    else:
+        done = run(
+            opened,
+            places,
+            open_writer=lambda: Committer(opened, plan=None, fold_shots=_no_shots),
+            pinned=pinned,
+            on_step=lambda step: typer.echo(step, err=True),
+        )
     if as_json:
         print_json(forgotten_json(everything, done))
     else:

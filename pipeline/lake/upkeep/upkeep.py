@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -142,6 +143,12 @@ class Upkeep:
             except Exception as error:  # for example a full disk, on which upkeep may free space
                 _log.warning("the status of upkeep cannot be written: %s", error)
         return True
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """During the block no step is done; it begins after the current step."""
+        with self._stepping:
+            yield
 
     def run_pass(self) -> PassReport:
         """Does a whole pass, or finishes the pass that has begun."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline.forget.places import Place
+from pipeline.forget.run import Forgotten, forgotten_from_json, places_to_json
 from pipeline.lake.lease.holder import Holder
 from pipeline.lake.lease.writer_lease import writer_of
 from pipeline.lake.local_folder import local_folder
@@ -49,6 +51,10 @@ class FollowerLink:
     def upkeep(self, config: UpkeepConfig) -> UpkeepStatus:
         """Has the follower do a pass of upkeep with these settings."""
         return upkeep_from_json(self.call("upkeep", config=config_to_json(config)))
+
+    def forget(self, places: Sequence[Place], *, pinned: bool) -> Forgotten:
+        """Has the follower forget places."""
+        return forgotten_from_json(self.call("forget", places=places_to_json(places), pinned=pinned))
 
     def close(self) -> None:
         self._connection.close()

@@ -4,12 +4,14 @@ import logging
 import socket
 import threading
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from pipeline.forget.places import Place
+from pipeline.forget.run import Forgotten, forgotten_to_json, places_from_json
 from pipeline.lake.lake import Lake
 from pipeline.lake.upkeep.config import UpkeepConfig
 from pipeline.lake.upkeep.upkeep_status import UpkeepStatus, upkeep_json
@@ -33,6 +35,12 @@ from schemas.errors import LakeError
 from schemas.vectors import VectorSpace
 
 OpenBeside = Callable[[Plan, StoredPlan], Committer]
+
+
+class ForgetPlaces(Protocol):
+    def __call__(self, places: Sequence[Place], *, pinned: bool) -> Forgotten: ...
+
+
 RunPass = Callable[[UpkeepConfig], UpkeepStatus]
 _log = logging.getLogger(__name__)
 
@@ -41,7 +49,8 @@ class WriterServer:
     """Listens beside a lake for processes of the same user, and does what they hand over, until `close()`.
 
     committer: the lake's writer, whose lease names this process. open_beside: makes a committer of another plan that
-    shares its lease. run_pass: does a pass of upkeep. folder: where the socket is (`StateFolder.path`).
+    shares its lease. run_pass: does a pass of upkeep. forget: forgets places while no upkeep is done. folder: where the
+    socket is (`StateFolder.path`).
     Each connection has a thread; the changes of the lake are done one after the other, between the writer's own.
     Raises OSError where the socket cannot be made.
     """
@@ -53,12 +62,14 @@ class WriterServer:
         *,
         open_beside: OpenBeside,
         run_pass: RunPass,
+        forget: ForgetPlaces,
         time: TimeSource = REAL_TIME,
         threads: Threads = REAL_THREADS,
     ) -> None:
         self.committer = committer
         self.open_beside = open_beside
         self.run_pass = run_pass
+        self.forget = forget
         self._threads = threads
         self._listener = listen(folder)
         self._lock = threading.Lock()
@@ -155,6 +166,9 @@ class _Job:
                 return self.close()
             case "upkeep":
                 return upkeep_json(self._server.run_pass(config_from_json(body["config"])))
+            case "forget":
+                places = places_from_json(body["places"])
+                return forgotten_to_json(self._server.forget(places, pinned=body["pinned"]))
             case "add column":
                 beside = self._server.committer
                 self._column = self._column or OwnColumnWriter(Lake.open(beside.lake.uri), beside=beside)

@@ -7,7 +7,8 @@ import socket
 import stat
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing, nullcontext
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from pipeline.forget.places import Place, places_to_forget
+from pipeline.forget.run import Forgotten, forget
 from pipeline.ingest.engines.engine import LakeWriter
 from pipeline.lake.audit.check import check
 from pipeline.lake.audit.compare import compare
@@ -34,9 +37,11 @@ from pipeline.live.handed.writer_server import WriterServer
 from pipeline.live.status.state_folder import StateFolder
 from pipeline.plan.plan import Plan
 from pipeline.plan.stored_plan import StoredPlan
+from schemas.clock import Span
 from schemas.errors import LakeError, PlanConflictError
 from schemas.vectors import VectorSpace
 from tests.pipeline.lake.synthetic import OTHER_PLAN, SPACE, World, fold_shots, stored
+from tests.pipeline.lake.upkeep.feeds import Recording
 
 LIVE, FILE = World(1), World(2, plan=OTHER_PLAN)
 
@@ -53,7 +58,11 @@ class Follower:
     def __init__(self, lake: Lake) -> None:
         self.committer = Committer(lake, plan=stored(), fold_shots=fold_shots)
         self.server = WriterServer(
-            self.committer, StateFolder.of(lake.uri).path, open_beside=self._open_beside, run_pass=self._run_pass
+            self.committer,
+            StateFolder.of(lake.uri).path,
+            open_beside=self._open_beside,
+            run_pass=self._run_pass,
+            forget=self._forget,
         )
         self.committer.before_close = self.server.close
         self.opened: list[str] = []
@@ -64,6 +73,10 @@ class Follower:
     def _open_beside(self, _: Plan, plan: StoredPlan) -> Committer:
         self.opened.append(plan.hash)
         return Committer(self.committer.lake, plan=plan, fold_shots=fold_shots, beside=self.committer)
+
+    def _forget(self, places: Sequence[Place], *, pinned: bool) -> Forgotten:
+        lake = Lake.open(self.committer.lake.uri)
+        return forget(lake, places, open_writer=lambda: nullcontext(self.committer), pinned=pinned, alone=False)
 
     def _run_pass(self, config: UpkeepConfig) -> UpkeepStatus:
         upkeep = Upkeep(self.committer, config)
@@ -252,3 +265,27 @@ def test_a_follower_that_ends_is_told_from_one_that_refuses() -> None:
     with pytest.raises(FollowerEndedError):
         link.call("hello")
     link.close()
+
+
+def test_a_follower_forgets_what_it_has_recorded_so_far_and_goes_on(follower: Follower, lake: Lake) -> None:
+    gate, earlier = Recording(5, hour=2), Recording(4, hour=1)
+    earlier.record(follower.committer, pieces=2)
+    segments = gate.segments(4)
+    follower.committer.commit([gate.rows_at(each) for each in segments[:2]])
+    wanted = lake.read("frames", columns=["id"])["id"].to_pylist()
+    places = places_to_forget(lake, "gate", followed=True)
+    assert {(place.source, place.span) for place in places} == {
+        (earlier.source.uri, None),
+        (gate.source.uri, Span(0, 50)),
+    }
+    link = find_follower(lake.uri)
+    assert link is not None
+    with closing(link):
+        done = link.forget(places, pinned=False)
+    assert (done.proved, done.rows["frames"], done.rows["sources"]) == (True, 10 + 20, 1)
+    files = [path for path in Path(lake.uri).rglob("*") if path.is_file()]
+    assert not [path for path in files if any(name.encode() in path.read_bytes() for name in wanted)]
+    follower.committer.commit([gate.rows_at(each) for each in segments])  # a spooled batch may come again
+    follower.committer.end(gate.source)
+    assert sorted(lake.read("frames")["pts"].to_pylist()) == [*range(50, 100, 5)]
+    assert check(lake).problems == ()
