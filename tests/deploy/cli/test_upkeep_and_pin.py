@@ -138,7 +138,7 @@ def test_a_span_is_forgotten_after_a_question_and_the_proof_is_printed(called: R
 
 
 def test_a_service_waits_for_the_writer_and_goes_on(feeds: Path) -> None:
-    command = [sys.executable, "-m", "deploy.cli.main", "upkeep", "--lake", str(feeds), "--every", "0.2s", "--json"]
+    command = [sys.executable, "-m", "deploy.cli.main", "upkeep", "--lake", str(feeds), "--every", "1s", "--json"]
     writer = Committer(Lake.open(str(feeds)), plan=stored(), fold_shots=fold_shots)
     with default_signals():
         service = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
