@@ -1,10 +1,9 @@
 """Cuts a clip around each hit: its shot, at most two seconds to either side, encoded again as H.264."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import takewhile
 from pathlib import Path
 
 import av
@@ -12,25 +11,26 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from deploy.wording import clock_time
-from operators.readers.probe import probe
-from operators.readers.video import VideoReader
 from pipeline.lake.lake import Lake
-from pipeline.reading.download_cache import local_path
 from pipeline.reading.fetch_rule import FetchRule, allow
+from pipeline.reading.keyframe_stream import ReadConfig
+from pipeline.reading.reader_process import ReaderProcess
 from pipeline.reading.sources import Location
+from schemas.clock import Span
 from schemas.errors import RegionLakeError, SourceError
 from schemas.query import Hit, SearchResult
 from schemas.sources import Source, feed_name
 
 AROUND_S = 2.0
+_READ_TIMEOUT_S = 60.0
 _NAME_BYTES = 200  # file systems allow 255 in a name; rank, time and suffix need up to 30
 
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A source from which clips are cut, and its file on this machine."""
+    """A source from which clips are cut, and where its file is."""
 
-    file: str
+    location: Location
     source: Source
 
 
@@ -50,6 +50,13 @@ def export_clips(result: SearchResult, *, lake: Lake, folder: Path, fetch: Seque
     rule = FetchRule(of_lake=True, allowed=allow(fetch))
     rows = lake.read("sources", columns=["id", "kind"])
     videos = {id for id, kind in zip(*(rows[c].to_pylist() for c in ("id", "kind")), strict=True) if kind == "video"}
+    with ReaderProcess(ReadConfig(), timeout_s=_READ_TIMEOUT_S) as reader:
+        yield from _clips(result, reader, videos, folder, rule)
+
+
+def _clips(
+    result: SearchResult, reader: ReaderProcess, videos: Collection[str], folder: Path, rule: FetchRule
+) -> Iterator[Path]:
     found: dict[str, Video] = {}  # by id of source: a probe reads the whole file, and many hits may be in one
     for hit in result.hits:
         if hit.source_id not in videos:
@@ -59,8 +66,8 @@ def export_clips(result: SearchResult, *, lake: Lake, folder: Path, fetch: Seque
         path = folder / f"{hit.rank:02}_{name}_{clock_time(hit.pts_s).replace(':', '-')}.mp4"
         start_s, stop_s = clip_span(hit)
         if hit.source_id not in found:
-            found[hit.source_id] = find_video(hit.source, rule, source_id=hit.source_id)
-        cut_clip(found[hit.source_id], path, start_s=start_s, stop_s=stop_s)
+            found[hit.source_id] = find_video(reader, hit.source, rule, source_id=hit.source_id)
+        cut_clip(reader, found[hit.source_id], path, start_s=start_s, stop_s=stop_s)
         yield path
 
 
@@ -70,42 +77,38 @@ def clip_span(hit: Hit, *, around_s: float = AROUND_S) -> tuple[float, float]:
     return (start, stop) if hit.shot_s is None else (max(start, hit.shot_s[0]), min(stop, hit.shot_s[1]))
 
 
-def find_video(uri: str, rule: FetchRule, *, source_id: str) -> Video:
+def find_video(reader: ReaderProcess, uri: str, rule: FetchRule, *, source_id: str) -> Video:
     """Fetches a remote source, if the rule allows it, and probes it.
 
     Raises SourceError if it may not be fetched, is gone, is not a video that can be read, or has other contents than
     the source of that id: a recorder may have used the name of its file again.
     """
-    file = str(local_path(Location(uri, uri, fetch=rule), on_progress=lambda: None))
-    video = Video(file, probe(file, uri=uri))
+    location = Location(uri, uri, fetch=rule)
+    video = Video(location, reader.probe(location))
     if video.source.id != source_id:
         raise SourceError(f"no clip of {uri} can be cut: its file has other contents than when it was ingested")
     return video
 
 
-def cut_clip(video: Video, path: Path, *, start_s: float, stop_s: float) -> None:
+def cut_clip(reader: ReaderProcess, video: Video, path: Path, *, start_s: float, stop_s: float) -> None:
     """Encodes the frames with `start_s <= time < stop_s`, as shown, at the times they have in the source; no sound."""
     source = video.source
     base = source.clock.time_base
     # rounded to nearest: borders of shots arrive as float seconds
     start, stop = round(Fraction(start_s) / base), round(Fraction(stop_s) / base)
     try:
-        # DecordReader takes 1.6 to 5.7 times as long for consecutive frames (median 2.8), and 1 s more to open: 4 s of
-        # 720p H.264 (shot-clips/testvideo.mp4) took VideoReader 0.30 to 0.76 s, DecordReader 0.75 to 2.50 s (two busy
-        # cores)
-        with VideoReader(video.file, source) as reader, av.open(str(path), "w") as clip:
+        with av.open(str(path), "w") as clip:
             rate = Fraction(source.frame_rate).limit_denominator(1001)
             out = clip.add_stream("libx264", rate=rate, options={"crf": "20"})
             out.width, out.height = source.width_px // 2 * 2, source.height_px // 2 * 2  # 4:2:0 needs even sizes
             out.pix_fmt = "yuv420p"
             out.codec_context.colorspace = 5  # BT.601, to which FFmpeg converts RGB
             out.codec_context.time_base = base
-            for frame in takewhile(lambda frame: frame.pts < stop, reader.frames(start)):
-                if frame.pts >= start:
-                    pixels = np.ascontiguousarray(frame.image()[: out.height, : out.width])
-                    picture = VideoFrame.from_ndarray(pixels, "rgb24")
-                    picture.pts, picture.time_base = frame.pts - start, base
-                    clip.mux(out.encode(picture))
+            for pts, image in reader.span(video.location, source, Span(start, max(start + 1, stop))):
+                pixels = np.ascontiguousarray(image[: out.height, : out.width])
+                picture = VideoFrame.from_ndarray(pixels, "rgb24")
+                picture.pts, picture.time_base = pts - start, base
+                clip.mux(out.encode(picture))
             clip.mux(out.encode())
     except (av.error.FFmpegError, OSError) as error:
         path.unlink(missing_ok=True)

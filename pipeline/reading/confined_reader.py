@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import takewhile
 from multiprocessing.connection import Connection
 
 from operators.readers.media_file import MediaFile
 from operators.readers.picture import read_picture
 from operators.readers.probe import probe
 from operators.readers.random_access import DecordReader
+from operators.readers.video import VideoReader
 from pipeline.ingest.packets import FramePacket, PacketHead, Work
 from pipeline.reading.addresses import is_remote
 from pipeline.reading.keyframe_stream import ReadConfig
@@ -20,6 +22,8 @@ from pipeline.reading.reader_requests import (
     FramesRequest,
     ProbeRequest,
     Request,
+    SpanRequest,
+    TimedFrames,
     failure_packet,
     location_of,
     refusal,
@@ -46,6 +50,9 @@ def answer(request: Request, descriptor: int, config: ReadConfig, connection: Co
             elif isinstance(request, FramesRequest):
                 for images in _frames(request, file, config, alive=alive):
                     connection.send(FramesPacket(images))
+            elif isinstance(request, SpanRequest):
+                for frames in _span(request, file, config):
+                    connection.send(frames)
             else:
                 for packet in _packets(SegmentReader(config), request.work, file, connection):
                     connection.send(packet)
@@ -117,6 +124,23 @@ def _frames(
     size = max(1, min(PACKET_FRAMES, PACKET_BYTES // frame_bytes))
     for start in range(0, len(request.pts), size):
         yield tuple(reader.frames_at(request.pts[start : start + size], max_side_px=max_side_px))
+
+
+def _span(request: SpanRequest, file: MediaFile, config: ReadConfig) -> Iterator[TimedFrames]:
+    source, span = request.source, request.span
+    size = max(1, min(PACKET_FRAMES, PACKET_BYTES // (3 * source.width_px * source.height_px)))
+    pts: list[int] = []
+    images: list[ImageArray] = []
+    with VideoReader(file, source, threads=config.decode_threads, limits=config.limits) as reader:
+        for frame in takewhile(lambda frame: frame.pts < span.stop, reader.frames(span.start)):
+            if frame.pts in span:
+                pts.append(frame.pts)
+                images.append(frame.image())
+            if len(pts) == size:
+                yield TimedFrames(tuple(pts), tuple(images))
+                pts, images = [], []
+    if pts:
+        yield TimedFrames(tuple(pts), tuple(images))
 
 
 class _Stopwatch:

@@ -11,8 +11,18 @@ from operators.sandbox.confinement import unsupported
 from pipeline.ingest.packets import FramePacket, Work
 from pipeline.reading.child import Child
 from pipeline.reading.keyframe_stream import ReadConfig
-from pipeline.reading.reader_requests import FramesPacket, FramesRequest, ProbeRequest, ReadRequest, failure_packet
+from pipeline.reading.reader_requests import (
+    FramesPacket,
+    FramesRequest,
+    ProbeRequest,
+    ReadRequest,
+    Request,
+    SpanRequest,
+    TimedFrames,
+    failure_packet,
+)
 from pipeline.reading.sources import Location
+from schemas.clock import Span
 from schemas.errors import DecodeError, ReadTimeoutError, RegionLakeError, SandboxError, SourceError, WorkerDiedError
 from schemas.frames import ImageArray
 from schemas.sources import Source
@@ -90,6 +100,19 @@ class ReaderProcess:
         except (ReadTimeoutError, WorkerDiedError) as error:
             raise DecodeError(f"{location.uri}: {error}") from error
 
+    def span(self, location: Location, source: Source, span: Span) -> Iterator[tuple[int, ImageArray]]:
+        """PTS and picture, uint8 (H, W, 3) RGB in full size, of every frame of a source in the span.
+
+        source: what a probe of the file returned. Raises SourceError where the file is missing, DecodeError where a
+        frame cannot be decoded, or the child hangs or dies.
+        """
+        try:
+            for message in self._ask(SpanRequest(location, source, span)):
+                if isinstance(message, TimedFrames):
+                    yield from zip(message.pts, message.images, strict=True)
+        except (ReadTimeoutError, WorkerDiedError) as error:
+            raise DecodeError(f"{location.uri}: {error}") from error
+
     def stop(self) -> None:
         """Stops reading, from any thread: the current segment ends where it is, and no other is read."""
         with self._starting:
@@ -109,7 +132,7 @@ class ReaderProcess:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
-    def _ask(self, request: ProbeRequest | ReadRequest | FramesRequest) -> Iterator[object]:
+    def _ask(self, request: Request) -> Iterator[object]:
         """The child's messages until its answer ends. Raises the child's error, ReadTimeoutError or WorkerDiedError."""
         complete = False
         try:

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from pipeline.ingest.packets import FramePacket, PacketHead, SegmentFailure, Work
 from pipeline.reading.sources import Location
+from schemas.clock import Span
 from schemas.errors import RegionLakeError
 from schemas.frames import ImageArray
+from schemas.sources import Source
 
 PACKET_BYTES = 24 * 2**20  # of pixels, at most, in a packet: about 8 frames of 1280×720
 PACKET_FRAMES = 16
@@ -45,6 +47,23 @@ class FramesPacket:
 
 
 @dataclass(frozen=True, slots=True)
+class SpanRequest:
+    """A request that is answered by TimedFrames: every frame of `source` with a PTS in the span, in full size."""
+
+    location: Location
+    source: Source
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TimedFrames:
+    """The next few frames of a SpanRequest: their PTS, and uint8 (H, W, 3) RGB each."""
+
+    pts: tuple[int, ...]
+    images: tuple[ImageArray, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Alive:
     """Sent while there is no other message, to show that the decoder makes progress."""
 
@@ -55,7 +74,7 @@ def failure_packet(work: Work, *, number: int, frames_decoded: int, error: str) 
     return FramePacket(PacketHead(work.segment, number, frames_decoded, SegmentFailure("quarantined", reason)), ())
 
 
-Request = ProbeRequest | ReadRequest | FramesRequest
+Request = ProbeRequest | ReadRequest | FramesRequest | SpanRequest
 
 
 def location_of(request: Request) -> Location:

@@ -2,7 +2,7 @@
 or read a whole source again for each hit."""
 
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -11,11 +11,14 @@ import av
 import numpy as np
 import pytest
 
-from deploy.clips import Video, clip_span, cut_clip, export_clips, find_video
+from deploy.clips import clip_span, cut_clip, export_clips, find_video
 from operators.readers.probe import probe
 from pipeline.lake.lake import Lake
 from pipeline.lake.writing.committer import Committer
 from pipeline.reading.fetch_rule import FetchRule
+from pipeline.reading.keyframe_stream import ReadConfig
+from pipeline.reading.reader_process import ReaderProcess
+from pipeline.reading.sources import Location
 from schemas.errors import RegionLakeError, SourceError
 from schemas.query import Hit, Query, SearchResult
 from schemas.sources import Source
@@ -34,8 +37,15 @@ def times_of(path: Path) -> list[Fraction]:
         return times
 
 
-def video_in(path: Path) -> Video:
-    return find_video(str(path), FetchRule(of_lake=True), source_id=probe(str(path), uri="").id)
+@pytest.fixture(scope="module")
+def reader() -> Iterator[ReaderProcess]:
+    with ReaderProcess(ReadConfig(), timeout_s=60) as reader:
+        yield reader
+
+
+def cut_span(reader: ReaderProcess, source: Path, path: Path, *, start_s: float, stop_s: float) -> None:
+    video = find_video(reader, str(source), FetchRule(of_lake=True), source_id=probe(str(source), uri="").id)
+    cut_clip(reader, video, path, start_s=start_s, stop_s=stop_s)
 
 
 @pytest.mark.parametrize(
@@ -53,17 +63,17 @@ def test_a_clip_is_the_shot_but_at_most_two_seconds_around_the_hit(
     assert clip_span(replace(make_hit(), pts_s=pts_s, shot_s=shot_s)) == span
 
 
-def test_a_clip_has_the_frames_of_its_span_at_their_times(tmp_path: Path) -> None:
+def test_a_clip_has_the_frames_of_its_span_at_their_times(reader: ReaderProcess, tmp_path: Path) -> None:
     source = make_clip(tmp_path / "source.mp4", seed=1)
-    cut_clip(video_in(source), tmp_path / "clip.mp4", start_s=0.5, stop_s=2.0)
+    cut_span(reader, source, tmp_path / "clip.mp4", start_s=0.5, stop_s=2.0)
     expected = [t - Fraction(1, 2) for t in times_of(source) if 0.5 <= t < 2]
     assert times_of(tmp_path / "clip.mp4") == expected
     assert len(expected) == 18  # 1.5 s at 12 frames/s
 
 
-def test_a_clip_shows_what_the_source_shows(tmp_path: Path) -> None:
+def test_a_clip_shows_what_the_source_shows(reader: ReaderProcess, tmp_path: Path) -> None:
     source = make_clip(tmp_path / "source.mp4", seed=2)
-    cut_clip(video_in(source), tmp_path / "clip.mp4", start_s=1.0, stop_s=1.5)
+    cut_span(reader, source, tmp_path / "clip.mp4", start_s=1.0, stop_s=1.5)
     with av.open(str(source)) as a, av.open(str(tmp_path / "clip.mp4")) as b:
         shown = [f.to_ndarray(format="rgb24") for f in a.decode(video=0)][12:18]
         cut = [f.to_ndarray(format="rgb24") for f in b.decode(video=0)]
@@ -71,11 +81,11 @@ def test_a_clip_shows_what_the_source_shows(tmp_path: Path) -> None:
     assert max(errors) < 8  # the frames were encoded twice; neighbouring frames of this noisy clip differ by more
 
 
-def test_a_turned_recording_gives_an_upright_clip(tmp_path: Path) -> None:
+def test_a_turned_recording_gives_an_upright_clip(reader: ReaderProcess, tmp_path: Path) -> None:
     source, turned = make_clip(tmp_path / "source.mp4", seed=3), tmp_path / "turned.mp4"
     turn = ["-c", "copy", "-metadata:s:v:0", "rotate=90"]  # for FFmpeg before 6; newer ones have -display_rotation
     subprocess.run(["ffmpeg", "-v", "error", "-i", str(source), *turn, str(turned)], check=True)
-    cut_clip(video_in(turned), tmp_path / "clip.mp4", start_s=0, stop_s=1)
+    cut_span(reader, turned, tmp_path / "clip.mp4", start_s=0, stop_s=1)
     with av.open(str(turned)) as container:
         assert next(container.decode(video=0)).rotation, "the recording is not turned; this test would show nothing"
     with av.open(str(tmp_path / "clip.mp4")) as container:
@@ -85,9 +95,9 @@ def test_a_turned_recording_gives_an_upright_clip(tmp_path: Path) -> None:
         assert frame.rotation == 0
 
 
-def test_a_source_that_is_gone_is_named(tmp_path: Path) -> None:
+def test_a_source_that_is_gone_is_named(reader: ReaderProcess, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"gone\.mp4"):
-        find_video(str(tmp_path / "gone.mp4"), FetchRule(of_lake=True), source_id="gone")
+        find_video(reader, str(tmp_path / "gone.mp4"), FetchRule(of_lake=True), source_id="gone")
 
 
 def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
@@ -105,11 +115,13 @@ def test_a_source_of_many_hits_is_probed_once(
     ids = [probe(str(clip), uri="").id for clip in clips]
     probed: list[str] = []
 
-    def counted(path: str, *, uri: str) -> Source:
-        probed.append(uri)
-        return probe(path, uri=uri)
+    ask = ReaderProcess.probe
 
-    monkeypatch.setattr("deploy.clips.probe", counted)
+    def counted(reader: ReaderProcess, location: Location) -> Source:
+        probed.append(location.uri)
+        return ask(reader, location)
+
+    monkeypatch.setattr(ReaderProcess, "probe", counted)
     # hits of the sources alternate, as they may in a result
     hits = [make_hit(rank=rank + 1, source=str(clips[rank % 2])) for rank in range(4)]
     hits = [replace(hit, source_id=ids[n % 2], pts_s=0.5 * n, shot_s=None) for n, hit in enumerate(hits)]
@@ -172,13 +184,13 @@ def test_no_clip_shows_the_new_file_for_a_hit_in_the_old_one_of_its_name(
     uris = [str(path), f"{path}#2026-05-01T12:00:00.250Z"]
     lake = lake_of(tmp_path / "lake", *uris, names=[old, new])
 
-    def cut(uri: str, name: str) -> list[Path]:
+    def cut_of(uri: str, name: str) -> list[Path]:
         hit = replace(make_hit(source=uri), source_id=name, pts_s=1.0, shot_s=None)
         result = SearchResult(Query(box=(0, 0, 1, 1)), took_ms=1, exact=True, candidates=1, hits=(hit,))
         return list(export_clips(result, lake=lake, folder=tmp_path / "cut"))
 
     with pytest.raises(SourceError, match=r"no clip of .*cam\.mp4 can be cut: its file has other contents"):
-        cut(uris[0], old)
-    [clip] = cut(uris[1], new)
+        cut_of(uris[0], old)
+    [clip] = cut_of(uris[1], new)
     assert clip.name.startswith("01_cam_")
     assert times_of(clip)
