@@ -1,6 +1,8 @@
 """Folders that one user alone may write: a cache and what waits for a lake are trusted by whoever reads them."""
 
+import grp
 import os
+import pwd
 import stat
 from pathlib import Path
 
@@ -14,7 +16,8 @@ def make_own_folder(path: Path) -> None:
 def require_own_folder(path: Path) -> None:
     """Raises PermissionError if another user owns the folder or may write to it; it need not exist.
 
-    A folder of the administrator, who may write everywhere, is accepted.
+    A folder of the administrator, who may write everywhere, is accepted, and so is one that a group may write which
+    has the user's name: by convention nobody else is in it, and what the user makes is writable by it.
     """
     try:
         about = path.stat()
@@ -26,8 +29,16 @@ def require_own_folder(path: Path) -> None:
             f"{path} belongs to the user {about.st_uid}, and this is the user {user}: its files are not trusted; "
             "remove it, or take it over with chown"
         )
-    if stat.S_IMODE(about.st_mode) & 0o022:
+    group_writes = about.st_mode & stat.S_IWGRP and not _is_private_group(about.st_gid, user)
+    if group_writes or about.st_mode & stat.S_IWOTH:
         raise PermissionError(f"{path} can be written by others: its files are not trusted; run: chmod go-w {path}")
+
+
+def _is_private_group(group: int, user: int) -> bool:
+    try:
+        return grp.getgrgid(group).gr_name == pwd.getpwuid(user).pw_name
+    except KeyError:  # in a container, without names
+        return False
 
 
 def user_cache_folder() -> Path:

@@ -62,6 +62,7 @@ class Follower:
         self._started = time.utc()
         self._log = StatusLog()
         self._latency = SearchLatency(time=time)
+        state.make_own()
         set_aside_pickles(state)
         self._in_flight = InFlight(state.in_flight)
         self._last_pass = LastPass(UpkeepFolder(state.path))

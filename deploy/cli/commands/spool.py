@@ -47,6 +47,7 @@ def retry(lake: LakeOption, names: NamesArgument = None, as_json: JsonOption = F
 
     state = _state(lake)
     refused = _refused(state)
+    state.make_own()
     moved = refused.named(names or [])
     state.spool.mkdir(parents=True, exist_ok=True, mode=0o700)
     for each in moved:

@@ -89,6 +89,8 @@ def watch(
     from pipeline.watch.watcher import Watcher
 
     opened = Lake.open(lake)
+    if state is None:
+        StateFolder.of(lake).make_own()
     place = state or StateFolder.of(lake).path / "watch" / f"{title}.sqlite"
     letters = dead_letter or place.with_suffix(".dead-letter.jsonl")
     with closing(WatchState(place)) as kept:

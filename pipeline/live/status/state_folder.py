@@ -1,5 +1,6 @@
 """The folder of files that outlive a follower: its status, and what waits for the lake."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import cattrs
 import cattrs.preconf.json
 
 from operators.runtime.atomic_write import atomic_write
+from operators.runtime.own_folder import make_own_folder, require_own_folder
 from pipeline.lake.local_folder import local_folder
 from pipeline.live.status.follow_status import FollowStatus
 from schemas.errors import LakeError
@@ -28,6 +30,19 @@ class StateFolder:
         if folder is not None:
             return StateFolder(folder / _FOLDER)
         return StateFolder(Path("~/.local/state/regionlake").expanduser() / digest("lake", lake))
+
+    def make_own(self) -> None:
+        """Makes the folder, which its user alone may enter. What waits in it is committed as this user's own.
+
+        Raises LakeError where another user owns it or the spool, or may write there.
+        """
+        try:
+            with suppress(FileNotFoundError, NotADirectoryError):  # a lake out of reach: a follower waits for it
+                make_own_folder(self.path)
+            for folder in (self.spool, self.refused):
+                require_own_folder(folder)
+        except PermissionError as error:
+            raise LakeError(f"what waits for the lake cannot be trusted: {error}") from None
 
     @property
     def spool(self) -> Path:
