@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -119,11 +120,13 @@ def test_processes_of_which_one_is_killed_lose_nothing(place: str, kill_rounds: 
             n: subprocess.Popen([sys.executable, "-c", PROCESS, place, str(n)], stderr=subprocess.PIPE, text=True)
             for n in numbers
         }
-        holder = None
-        while holder is None and any(process.poll() is None for process in running.values()):
+        pids = {process.pid for process in running.values()}
+        while any(process.poll() is None for process in running.values()):
             holder = writer_of(place)
-        if holder is not None and any(process.pid == holder.pid for process in running.values()):
-            os.kill(holder.pid, signal.SIGKILL)
+            if holder is not None and holder.pid in pids:
+                os.kill(holder.pid, signal.SIGKILL)
+                break
+            time.sleep(0.002)
         for n, process in running.items():
             _, said = process.communicate(timeout=300)
             killed += process.returncode == -signal.SIGKILL
