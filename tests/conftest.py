@@ -81,6 +81,7 @@ def called(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kill-rounds", type=int, default=3, help="kills on Ray in tests/integration/test_kill_on_ray.py")
+    parser.addoption("--every-file", action="store_true", help="damage every file in tests/pipeline/lake/repair")
 
 
 @cache

@@ -20,6 +20,7 @@ from deploy.cli.commands import (
     models,
     pin,
     plan,
+    repair,
     search,
     spool,
     status,
@@ -50,6 +51,7 @@ app.command()(search.search)
 app.command()(watch.watch)
 app.command()(status.status)
 app.command()(check.check)
+app.command()(repair.repair)
 app.command()(upkeep.upkeep)
 app.command()(pin.pin)
 app.command()(pin.unpin)

@@ -87,6 +87,21 @@ def with_own_checksums(rows: pa.Table) -> pa.Table:
     return _replaced(rows, own_checksums(rows))
 
 
+def renewed_checksums(rows: pa.Table, before: pa.Table) -> pa.Table:
+    """Rows of `sources` or of the ledger with the checksums of their new values; those that were damaged stay so.
+
+    before: the same rows, in the same order, with the old values.
+    """
+    if "checksum" not in rows.schema.names:
+        return rows
+    old, new = _own(before), _own(rows)
+    made = [
+        text if text is None or not text.endswith(f"-{was:016x}") else text[: -len(f"{was:016x}")] + f"{now:016x}"
+        for text, was, now in zip(before["checksum"].to_pylist(), old, new, strict=True)
+    ]
+    return _replaced(rows, made)
+
+
 def ledger_checksums(rows: pa.Table) -> list[str | None]:
     """The checksums of rows of the ledger: those of their segments, followed by that of the row itself.
 

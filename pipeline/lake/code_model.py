@@ -22,7 +22,7 @@ def keep_code_model(lake: Lake, model: CodeModel) -> None:
             f"{lake.uri} holds codes of the code model {held}, the plan's is {model.fingerprint}: "
             "use that one (codes.model), or ingest into another lake"
         )
-    with lake_errors(f"keeping the code model in {lake.uri}"):
+    with lake_errors(f"keeping the code model in {lake.uri}", lake=lake.uri):
         filesystem, path = fsspec.core.url_to_fs(_place(lake, model.fingerprint))
         if not filesystem.exists(path):
             filesystem.pipe_file(path + ".part", model.to_bytes())

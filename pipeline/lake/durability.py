@@ -132,11 +132,15 @@ def files_of_version(lake: Path, name: str, dataset: lance.LanceDataset) -> list
     return [manifest_path(table, dataset.version), *_referenced(table, dataset)]
 
 
+def index_folders(table: Path, index: Any) -> list[Path]:
+    """The folders of an index, as `describe_indices` returns it."""
+    return [table / "_indices" / str(segment.uuid) for segment in index.segments]
+
+
 def _referenced(table: Path, dataset: lance.LanceDataset) -> Iterator[Path]:
     yield from _files_of(table, (fragment.metadata for fragment in dataset.get_fragments()))
     for index in dataset.describe_indices():
-        for segment in index.segments:
-            folder = table / "_indices" / str(segment.uuid)
+        for folder in index_folders(table, index):
             yield from folder.iterdir() if folder.is_dir() else ()
 
 

@@ -52,7 +52,10 @@ CACHE_BYTES = 32 * 2**20
 def open_dataset(uri: str, table: str, *, session: Any = None) -> lance.LanceDataset | None:
     """A table of the lake at `uri` at its newest version; None if it does not exist. session: holds Lance's caches."""
     try:
-        return lance.dataset(f"{uri.rstrip('/')}/{table}.lance", session=session)
+        dataset = lance.dataset(f"{uri.rstrip('/')}/{table}.lance", session=session)
+        if not dataset.schema.names:  # a manifest of zeros opens as one without columns
+            raise ValueError(f"the newest manifest of {table} is empty")
+        return dataset
     except ValueError as error:  # Lance has no error class for a missing dataset
         if "was not found" not in str(error):
             raise
@@ -60,8 +63,11 @@ def open_dataset(uri: str, table: str, *, session: Any = None) -> lance.LanceDat
 
 
 @contextmanager
-def lake_errors(doing: str) -> Iterator[None]:
-    """Raises errors of the storage (disk full, no permission, a broken file) as a LakeError that says where."""
+def lake_errors(doing: str, *, lake: str | None = None) -> Iterator[None]:
+    """Raises errors of the storage (disk full, no permission, a broken file) as a LakeError that says where.
+
+    lake: URI of the lake, whose files are examined: Lance's errors often do not name the damaged one.
+    """
     try:
         yield
     except RegionLakeError:
@@ -70,10 +76,10 @@ def lake_errors(doing: str) -> Iterator[None]:
         # a damaged file makes Lance panic, which is no Exception
         if not isinstance(error, OSError | RuntimeError | ValueError) and type(error).__name__ != "PanicException":
             raise
-        raise LakeError(f"{doing} failed: {_reason(error)}") from error
+        raise LakeError(f"{doing} failed: {_reason(error, lake)}") from error
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: BaseException, lake: str | None) -> str:
     """What the storage reports, with advice where there is one."""
     # Lance ends its messages with the line of its own source, and escapes line breaks
     text = re.sub(r",? ?\S*/lance/rust/\S+\.rs:\d+:\d+", "", str(error).strip().replace("\\n", ", "))
@@ -82,6 +88,12 @@ def _reason(error: BaseException) -> str:
         return f"{text}; free space, then run again"
     if number in (errno.EACCES, errno.EPERM, errno.EROFS) or "Permission denied" in text or "Read-only file" in text:
         return f"{text}; this user needs the right to read and write there"
+    if lake is not None and "commit conflict" not in text:
+        from pipeline.lake.repair.damage import find_damage  # only after an error
+
+        damage = find_damage(lake)
+        if damage is not None:
+            return f"{damage}; run: regionlake repair --lake {lake}"
     if type(error).__name__ == "PanicException":
         return f"{text}; a file of the lake is damaged: run regionlake check"
     return text
@@ -116,7 +128,7 @@ class Lake:
         folder = local_folder(uri)
         if folder is not None and not folder.is_dir():
             raise LakeError(f"no lake at {uri}; make one with: regionlake ingest SOURCE --lake {uri}")
-        with lake_errors(f"opening the lake {uri}"):
+        with lake_errors(f"opening the lake {uri}", lake=uri):
             datasets = _open_datasets(uri)
         if not datasets:
             raise LakeError(f"{uri} is not a lake; make one with: regionlake ingest SOURCE --lake {uri}")
@@ -124,7 +136,8 @@ class Lake:
         if missing:
             raise LakeError(
                 f"the lake {uri} lacks the tables {', '.join(missing)}; "
-                "if its first ingest was interrupted, run it again; otherwise restore them from a copy"
+                "if its first ingest was interrupted, run it again; otherwise restore them from a copy, or run: "
+                f"regionlake repair --lake {uri}"
             )
         for name, dataset in datasets.items():
             require_version(dataset.schema, lake=f"table {name} of the lake {uri}")
@@ -138,10 +151,17 @@ class Lake:
         """
         _require_utf8(uri)
         folder = local_folder(uri)
-        with lake_errors(f"making the lake {uri}"):
+        with lake_errors(f"making the lake {uri}", lake=uri):
             if folder is not None:
                 folder.mkdir(parents=True, exist_ok=True)
-            _create(uri, [name for name in TABLE_NAMES if name not in _open_datasets(uri)], space)
+                from pipeline.lake.repair.tables import roll_back_torn
+
+                roll_back_torn(folder)
+            found = _open_datasets(uri)
+            missing = [name for name in TABLE_NAMES if name not in found]
+            ledger = found.get("segments", found.get("sources"))
+            if ledger is None or not ledger.count_rows() or ADDED_TABLES.issuperset(missing):
+                _create(uri, missing, space)  # else a table was lost, which `open` reports
         lake = cls.open(uri)
         for name in lake.names:
             require_version(lake.dataset(name).schema, lake=f"table {name} of the lake {uri}", writing=True)
@@ -156,7 +176,7 @@ class Lake:
         """
         for name in self.names:
             require_version(self.dataset(name).schema, lake=f"table {name} of the lake {self.uri}", writing=True)
-        with lake_errors(f"adding tables and columns to the lake {self.uri}"):
+        with lake_errors(f"adding tables and columns to the lake {self.uri}", lake=self.uri):
             _create(self.uri, [name for name in TABLE_NAMES if name not in self.names], self.space)
             for name in self.names:
                 missing = missing_columns(self.dataset(name).schema, name, self.space)
@@ -172,7 +192,7 @@ class Lake:
         `roll_back_unsynced`, for these tables always.
         """
         wanted = names or self.names
-        with lake_errors(f"syncing {', '.join(names) or 'the tables'} of {self.uri}"):
+        with lake_errors(f"syncing {', '.join(names) or 'the tables'} of {self.uri}", lake=self.uri):
             self.durability.require_no_doubt(wanted)
             try:
                 self.durability.sync((name, self.dataset(name)) for name in wanted)
@@ -186,7 +206,7 @@ class Lake:
         Raises LakeError if the storage fails.
         """
         for name, version in self.durability.doubtful.items():
-            with lake_errors(f"rolling {name} of {self.uri} back to version {version}"):
+            with lake_errors(f"rolling {name} of {self.uri} back to version {version}", lake=self.uri):
                 self.writable(cast("TableName", name)).checkout_version(version).restore()  # type: ignore[no-untyped-call]
                 self.durability.trust(name)
             self.make_durable(cast("TableName", name))
@@ -200,7 +220,7 @@ class Lake:
     def names(self) -> tuple[TableName, ...]:
         """The tables that exist: all, except those that were added after the lake was created."""
         for name in ADDED_TABLES - self._datasets.keys():  # a writer may have added it meanwhile
-            with lake_errors(f"opening table {name} of {self.uri}"):
+            with lake_errors(f"opening table {name} of {self.uri}", lake=self.uri):
                 found = open_dataset(self.uri, name)
             if found is not None:
                 self._datasets[name] = found
@@ -209,7 +229,7 @@ class Lake:
     def dataset(self, name: TableName) -> lance.LanceDataset:
         """The table at its newest version, for reading; later commits do not change the returned dataset."""
         held = self._datasets[name]
-        with lake_errors(f"reading table {name} of {self.uri}"):
+        with lake_errors(f"reading table {name} of {self.uri}", lake=self.uri):
             newest = held.latest_version
             if newest != held.version:
                 held = self._datasets[name] = held.checkout_version(newest)
@@ -220,7 +240,7 @@ class Lake:
 
         Raises LeaseLostError where this process was the lake's writer, and another may be by now.
         """
-        with lake_errors(f"opening table {name} of {self.uri}"):
+        with lake_errors(f"opening table {name} of {self.uri}", lake=self.uri):
             with self._opening:
                 if name not in self._tables:
                     self._database = self._database or _connect(self.uri)
@@ -267,7 +287,7 @@ class Lake:
 
     def version(self, name: TableName) -> int:
         """Number of the table's newest version; it grows with every change."""
-        with lake_errors(f"reading table {name} of {self.uri}"):
+        with lake_errors(f"reading table {name} of {self.uri}", lake=self.uri):
             return int(self._datasets[name].latest_version)
 
     def read(self, name: TableName, *, columns: list[str] | None = None, where: str | None = None) -> pa.Table:
@@ -278,7 +298,7 @@ class Lake:
         """
         if name in ADDED_TABLES and name not in self.names:
             return self.schema(name).empty_table().select(columns or self.schema(name).names)
-        with lake_errors(f"reading table {name} of {self.uri}"):
+        with lake_errors(f"reading table {name} of {self.uri}", lake=self.uri):
             dataset = self.dataset(name)
             missing = {field.name for field in missing_columns(dataset.schema, name, self.space)}
             stored = columns if columns is None else [column for column in columns if column not in missing]
@@ -293,7 +313,7 @@ class Lake:
         """
         deadline = self.time.monotonic_s() + patience_s
         while True:
-            with lake_errors(f"reading {self.uri}"):
+            with lake_errors(f"reading {self.uri}", lake=self.uri):
                 datasets = {name: self.dataset(name) for name in self.names}
                 torn = _is_torn(datasets)
                 # checked before the versions: otherwise the writer might end its commit and exit in between
@@ -306,7 +326,7 @@ class Lake:
 
     def count(self, name: TableName, *, where: str | None = None) -> int:
         """Number of rows of a table. where: a condition in Lance's SQL."""
-        with lake_errors(f"counting table {name} of {self.uri}"):
+        with lake_errors(f"counting table {name} of {self.uri}", lake=self.uri):
             return self.dataset(name).count_rows(where)
 
     def __repr__(self) -> str:

@@ -46,7 +46,7 @@ class DoneSegments:
 
     def new(self) -> list[DoneSegment]:
         """Segments that have become done since the last call; at the first, all that are done. Raises LakeError."""
-        with lake_errors(f"reading the ledger of {self._lake.uri}"):
+        with lake_errors(f"reading the ledger of {self._lake.uri}", lake=self._lake.uri):
             dataset = self._lake.dataset("segments")
             if dataset.version == self._version:
                 return []

@@ -82,7 +82,7 @@ class RowReader:
 
     def fragments(self) -> Fragments:
         """The fragments that the tables have."""
-        with lake_errors(f"reading {self._lake.uri}"):
+        with lake_errors(f"reading {self._lake.uri}", lake=self._lake.uri):
             return {name: frozenset(map(fragment_key, self._lake.dataset(name).get_fragments())) for name in _TABLES}
 
     def pass_over(self, fragments: Fragments) -> None:
@@ -132,7 +132,7 @@ class RowReader:
         return rows.filter(pa.array(counts))
 
     def _rows(self, name: TableName, columns: list[str], spans: Spans) -> pa.Table:
-        with lake_errors(f"reading {name} of {self._lake.uri}"):
+        with lake_errors(f"reading {name} of {self._lake.uri}", lake=self._lake.uri):
             dataset = self._lake.dataset(name)
             fragments = [f for f in dataset.get_fragments() if fragment_key(f) not in self._passed[name]]
             columns = [column for column in columns if column in dataset.schema.names]  # older lakes have no leases

@@ -23,12 +23,13 @@ class AuditedLake:
     """A snapshot of a lake, for the checks of an audit.
 
     datasets: of one snapshot. tables: their light columns. done: the rows of `segments` that are done.
+    patience_s: how long to wait for the end of a commit.
     placed: for each row of frames, regions and patches the row of `done` whose span contains it, else −1.
     """
 
-    def __init__(self, lake: Lake) -> None:
-        with lake_errors(f"reading the lake {lake.uri}"):
-            self.datasets = lake.snapshot()
+    def __init__(self, lake: Lake, *, patience_s: float = 5.0) -> None:
+        with lake_errors(f"reading the lake {lake.uri}", lake=lake.uri):
+            self.datasets = lake.snapshot(patience_s=patience_s)
             self.tables: dict[TableName, pa.Table] = {}
             for name, dataset in self.datasets.items():
                 heavy = {"thumbnail", "mask", *vector_spaces(dataset.schema)}

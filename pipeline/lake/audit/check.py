@@ -55,7 +55,7 @@ def check(lake: Lake) -> CheckReport:
     problems: list[str] = []
     source_ids: set[str] = set()
     for find in _CHECKS:
-        with lake_errors(f"reading the lake {lake.uri}"):
+        with lake_errors(f"reading the lake {lake.uri}", lake=lake.uri):
             found = list(find(audited))
         source_ids |= {source_id for source_id, _ in found if source_id}
         problems += [sentence for _, sentence in found[:_SHOWN]]

@@ -28,7 +28,7 @@ def compare(lake_a: Lake, lake_b: Lake) -> tuple[str, ...]:
         differences.append(f"vector space: {lake_a.space} in the first, {lake_b.space} in the second")
     differences += _differing_ledgers(_ledger(lake_a), _ledger(lake_b))
     for name, key in _KEYS.items():
-        with lake_errors(f"comparing {name} of {lake_a.uri} and {lake_b.uri}"):
+        with lake_errors(f"comparing {name} of {lake_a.uri} and {lake_b.uri}", lake=lake_b.uri):
             differences += _differing_rows(name, key, lake_a.dataset(name), lake_b.dataset(name))
     return tuple(differences)
 

@@ -170,7 +170,7 @@ def _vector_bytes(lake: Lake) -> dict[str, float]:
 
 
 def _table(lake: Lake, name: TableName) -> TableStatus:
-    with lake_errors(f"reading table {name} of {lake.uri}"):
+    with lake_errors(f"reading table {name} of {lake.uri}", lake=lake.uri):
         data = lake.dataset(name)
         fragments = data.get_fragments()
         sizes = [file.file_size_bytes or 0 for f in fragments for file in f.metadata.files]

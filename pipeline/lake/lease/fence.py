@@ -19,7 +19,7 @@ def fence(lake: Lake, lease: WriterLease) -> None:
     between (`Lake.table`). Raises LakeError if the storage fails; it may be repeated.
     """
     for name in (*_FIRST, *(name for name in lake.names if name not in _FIRST)):
-        with lake_errors(f"fencing {name} of {lake.uri}"):
+        with lake_errors(f"fencing {name} of {lake.uri}", lake=lake.uri):
             fence_table(lake.dataset(name), unfinished=lease.fencing_before)
     lease.fenced()
 

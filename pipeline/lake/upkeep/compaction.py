@@ -88,13 +88,13 @@ def compaction_steps(
     """
     for tier in TIERS:
         wanted = many if tier is TIERS[0] else tier.many
-        with lake_errors(f"looking at the fragments of {name} of {lake.uri}"):
+        with lake_errors(f"looking at the fragments of {name} of {lake.uri}", lake=lake.uri):
             data = lake.dataset(name)
             if not _is_due(data, tier, wanted):
                 continue
             steps = _plan(data, tier).num_tasks()
         for _ in range(steps):
-            with lake_errors(f"compacting {name} of {lake.uri}"):
+            with lake_errors(f"compacting {name} of {lake.uri}", lake=lake.uri):
                 yield _compact_once(lake, name, tier, turn)
 
 
@@ -104,7 +104,7 @@ def forget_versions(lake: Lake, name: TableName, *, keep: timedelta, now: dateti
     The time of replacement counts, not the version's age: in a quiet lake the newest version is hours old, and somebody
     may be reading it when it is replaced. now: UTC; the machine's clock by default.
     """
-    with lake_errors(f"forgetting old versions of {name} of {lake.uri}"):
+    with lake_errors(f"forgetting old versions of {name} of {lake.uri}", lake=lake.uri):
         data = lake.dataset(name)
         latest = (now or REAL_TIME.utc()) - keep
         versions = sorted(data.versions(), key=_number)
@@ -117,7 +117,7 @@ def forget_versions(lake: Lake, name: TableName, *, keep: timedelta, now: dateti
 
 
 def fragments(lake: Lake, name: TableName) -> int:
-    with lake_errors(f"looking at the fragments of {name} of {lake.uri}"):
+    with lake_errors(f"looking at the fragments of {name} of {lake.uri}", lake=lake.uri):
         return len(lake.dataset(name).get_fragments())
 
 

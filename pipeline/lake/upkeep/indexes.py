@@ -16,7 +16,7 @@ _STALE = 0.1  # largest share of rows that may be missing in an index; these are
 
 def refresh_index(lake: Lake, name: TableName, *, rows: int) -> bool:
     """Creates the index of a table with at least `rows` rows, or adds new rows to it; returns whether it did."""
-    with lake_errors(f"indexing {name} of {lake.uri}"):
+    with lake_errors(f"indexing {name} of {lake.uri}", lake=lake.uri):
         table = lake.table(name)
         count = table.count_rows()
         if count < rows:

@@ -70,7 +70,7 @@ class Pins:
 
     def read(self) -> tuple[Pin, ...]:
         """All pins, oldest first."""
-        with lake_errors(f"reading the pins of {self._lake.uri}"):
+        with lake_errors(f"reading the pins of {self._lake.uri}", lake=self._lake.uri):
             table = open_dataset(self._lake.uri, _TABLE)
             rows = [] if table is None else table.to_table().to_pylist()  # None: nothing was ever pinned
         # a span that two processes pinned at once is in the table twice
@@ -112,7 +112,7 @@ class Pins:
         held = {pin.id for pin in self.read()}
         rows = [_row(pin) for pin in pins if pin.id not in held]
         if rows:
-            with lake_errors(f"pinning in {self._lake.uri}"):
+            with lake_errors(f"pinning in {self._lake.uri}", lake=self._lake.uri):
                 self._table().add(pa.Table.from_pylist(rows, schema=_SCHEMA))
                 try:
                     self._make_durable()
@@ -154,7 +154,7 @@ class Pins:
         """Removes these pins; returns how many of them existed."""
         held = {pin.id for pin in self.read()} & set(pin_ids)
         if held:
-            with lake_errors(f"unpinning in {self._lake.uri}"):
+            with lake_errors(f"unpinning in {self._lake.uri}", lake=self._lake.uri):
                 self._table().delete(sql.is_in("id", sorted(held)))
                 self._make_durable()
         return len(held)

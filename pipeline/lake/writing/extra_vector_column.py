@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Protocol, Self
 
+import lance
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,6 +15,7 @@ from pipeline.lake import sql
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.lease.held_lake import HeldLake
 from pipeline.lake.upkeep.compaction import compact
+from pipeline.lake.writing.table_writer import new_fragments
 from schemas.boxes import Boxes
 from schemas.clock import Span
 from schemas.tables import TableName, further_vector
@@ -83,13 +85,19 @@ class OwnColumnWriter:
             self._lease.hold()
             for name in COLUMN_TABLES:
                 if field.name not in self._lake.dataset(name).schema.names:
-                    with lake_errors(f"adding the column {field.name} to {name} of {self._lake.uri}"):
+                    with lake_errors(
+                        f"adding the column {field.name} to {name} of {self._lake.uri}", lake=self._lake.uri
+                    ):
                         self._lake.table(name).add_columns(field)
 
     def fill(self, name: TableName, rows: pa.Table) -> None:
-        with self._turn, lake_errors(f"filling {rows.schema.names[1]} of {name} of {self._lake.uri}"):
+        doing = f"filling {rows.schema.names[1]} of {name} of {self._lake.uri}"
+        with self._turn, lake_errors(doing, lake=self._lake.uri):
             self._lease.hold()
-            self._lake.table(name).merge_insert("id").when_matched_update_all().execute(rows)
+            data = self._lake.writable(name)
+            transaction, _ = data.merge_insert("id").when_matched_update_all().execute_uncommitted(rows)
+            self._lake.durability.sync_data([(name, new_fragments(transaction))])
+            lance.LanceDataset.commit(data, transaction)
             self._lake.make_durable(name)  # before a frame says that its regions are filled
 
     def close(self) -> None:

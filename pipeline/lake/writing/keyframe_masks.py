@@ -18,7 +18,7 @@ class KeyframeMasks:
 
     def __init__(self, lake: Lake, source_id: str) -> None:
         self._lake = lake
-        with lake_errors(f"reading the frames of {lake.uri}"):
+        with lake_errors(f"reading the frames of {lake.uri}", lake=lake.uri):
             places = lake.dataset("frames").to_table(
                 columns=["pts"], filter=sql.equals("source_id", source_id), with_row_id=True
             )
@@ -26,7 +26,7 @@ class KeyframeMasks:
 
     def at(self, pts: int, regions: NDArray[np.uint64]) -> MaskedFrame | None:
         """The keyframe at a PTS; None if it has no mask. regions: row ids of its regions."""
-        with lake_errors(f"reading masks of {self._lake.uri}"):
+        with lake_errors(f"reading masks of {self._lake.uri}", lake=self._lake.uri):
             query = self._lake.table("regions").take_row_ids(regions.tolist())
             rows = query.select(["id", "mask", "mask_area"]).to_arrow()
             masks = masks_of(rows)

@@ -12,6 +12,7 @@ from lance.dataset import MergeInsertBuilder
 from lance.fragment import write_fragments
 
 from pipeline.lake import sql
+from pipeline.lake.checksums import renewed_checksums
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.lease.held_lake import HeldLake
 from schemas.errors import LakeError
@@ -37,7 +38,7 @@ class TableWriter:
         once those of the step before are durable, so that a power cut leaves no later step without an earlier one."""
         kept = [{name: rows for name, rows in step.items() if rows.num_rows} for step in steps]
         counts = ", ".join(f"{rows.num_rows} rows to {name}" for step in kept for name, rows in step.items())
-        with lake_errors(f"writing {counts} of {self._lake.uri}"):
+        with lake_errors(f"writing {counts} of {self._lake.uri}", lake=self._lake.uri):
             staged = [{name: self._stage(name, rows) for name, rows in step.items()} for step in kept]
             self._sync_data((name, one) for step in staged for name, one in step.items())
             for rows_of, step in zip(kept, staged, strict=True):
@@ -48,12 +49,12 @@ class TableWriter:
 
     def upsert(self, name: TableName, rows: pa.Table) -> None:
         """Writes rows; a row with the id of an existing row replaces it."""
-        with lake_errors(f"updating {name} of {self._lake.uri}"):
+        with lake_errors(f"updating {name} of {self._lake.uri}", lake=self._lake.uri):
             self._merge(name, self._numbered(rows), self._by_id(name))
 
     def delete(self, name: TableName, column: str, values: Sequence[str]) -> None:
         """Removes the rows in which a column has one of these values."""
-        with lake_errors(f"deleting from {name} of {self._lake.uri}"):
+        with lake_errors(f"deleting from {name} of {self._lake.uri}", lake=self._lake.uri):
             for at in range(0, len(values), 500):
                 self._lake.table(name).delete(sql.is_in(column, values[at : at + 500]))
             if values:
@@ -61,26 +62,29 @@ class TableWriter:
 
     def delete_where(self, name: TableName, where: str) -> None:
         """Removes the rows that match. where: a condition in LanceDB's SQL."""
-        with lake_errors(f"deleting from {name} of {self._lake.uri}"):
+        with lake_errors(f"deleting from {name} of {self._lake.uri}", lake=self._lake.uri):
             self._lake.table(name).delete(where)
             self._lake.make_durable(name)
 
     def update(self, name: TableName, where: str, *, state: str, error: str | None = "") -> None:
         """Sets the state of the rows that match, and the error; "" leaves it as it is."""
-        with lake_errors(f"updating {name} of {self._lake.uri}"):
-            values = {"state": state} if error == "" else {"state": state, "error": error}
-            self._lake.table(name).update(where=where, values=values)
-            self._lake.make_durable(name)
+        with lake_errors(f"updating {name} of {self._lake.uri}", lake=self._lake.uri):
+            rows = self._lake.writable(name).to_table(filter=where)
+            if rows.num_rows:
+                new = _with_text(rows, "state", state)
+                if error != "":
+                    new = renewed_checksums(_with_text(new, "error", error), rows)
+                self._merge(name, new, self._by_id(name))
 
     def set_text(self, name: TableName, where: str, *, column: str, value: str) -> None:
         """Sets a column of the rows that match."""
-        with lake_errors(f"updating {name} of {self._lake.uri}"):
+        with lake_errors(f"updating {name} of {self._lake.uri}", lake=self._lake.uri):
             self._lake.table(name).update(where=where, values={column: value})
             self._lake.make_durable(name)
 
     def replace(self, name: TableName, rows: pa.Table, where: str) -> None:
         """Upserts rows and removes all other rows that match `where`, in one change; rows keep their lease."""
-        with lake_errors(f"replacing rows of {name} of {self._lake.uri}"):
+        with lake_errors(f"replacing rows of {name} of {self._lake.uri}", lake=self._lake.uri):
             self._merge(name, rows, self._by_id(name).when_not_matched_by_source_delete(where))
 
     def _by_id(self, name: TableName) -> MergeInsertBuilder:
@@ -98,7 +102,7 @@ class TableWriter:
         return write_fragments(self._numbered(rows), self._lake.writable(name), mode="append", return_transaction=True)
 
     def _sync_data(self, staged: Iterable[tuple[TableName, lance.Transaction]]) -> None:
-        self._lake.durability.sync_data((name, _new_fragments(transaction)) for name, transaction in staged)
+        self._lake.durability.sync_data((name, new_fragments(transaction)) for name, transaction in staged)
 
     def _add(self, name: TableName, transaction: lance.Transaction, count: int) -> None:
         table = self._lake.dataset(name)
@@ -117,7 +121,12 @@ class TableWriter:
         return rows.set_column(rows.schema.get_field_index("lease"), rows.schema.field("lease"), numbers)
 
 
-def _new_fragments(transaction: lance.Transaction) -> list[lance.FragmentMetadata]:
+def _with_text(rows: pa.Table, column: str, value: str | None) -> pa.Table:
+    at = rows.schema.get_field_index(column)
+    return rows.set_column(at, rows.schema.field(at), pa.array([value] * rows.num_rows, pa.string()))
+
+
+def new_fragments(transaction: lance.Transaction) -> list[lance.FragmentMetadata]:
     """The fragments that an append or a merge adds or changes."""
     operation = transaction.operation
     if isinstance(operation, lance.LanceOperation.Append):

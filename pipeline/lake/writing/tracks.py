@@ -60,7 +60,7 @@ def write_tracks(
                 break
         rows.append(np.array([row for row, _ in found], np.uint64))
         tracks += [track for _, track in found]
-    with lake_errors(f"writing the tracks of {len(shots_of)} sources to {lake.uri}"):
+    with lake_errors(f"writing the tracks of {len(shots_of)} sources to {lake.uri}", lake=lake.uri):
         _write(lake, np.concatenate([*rows, np.zeros(0, np.uint64)]), tracks)
 
 
@@ -109,7 +109,7 @@ def frames_of_regions(lake: Lake, source_ids: Sequence[str]) -> Iterator[tuple[s
     """The keyframes of each source that has regions, by source id."""
     if not source_ids:
         return
-    with lake_errors(f"reading the regions of {lake.uri}"):
+    with lake_errors(f"reading the regions of {lake.uri}", lake=lake.uri):
         # one scan of the light columns for all sources; vectors are read later, by row id
         places = lake.dataset("regions").to_table(
             columns=["source_id", "pts"], filter=sql.is_in("source_id", source_ids), with_row_id=True
@@ -130,7 +130,7 @@ def _frames(lake: Lake, places: pa.Table) -> Iterator[tuple[int, RowIds, TrackFr
         last = first + 1  # whole frames
         while last < len(edges) - 1 and edges[last + 1] - edges[first] <= _ROWS_AT_ONCE:
             last += 1
-        with lake_errors(f"reading the regions of {lake.uri}"):
+        with lake_errors(f"reading the regions of {lake.uri}", lake=lake.uri):
             query = lake.table("regions").take_row_ids(ids[edges[first] : edges[last]].tolist())
             rows = query.select(_COLUMNS).with_row_id().to_arrow()
         rows = rows.sort_by([("pts", "ascending"), ("id", "ascending")])

@@ -98,7 +98,7 @@ class LakeCache:
             return False
         # unset until all is done: after a refresh that failed half-way, the next one must look at everything again
         before, self._versions = self._versions, {}
-        with lake_errors(f"loading {self._lake.uri} into memory"):
+        with lake_errors(f"loading {self._lake.uri} into memory", lake=self._lake.uri):
             done, done_leases = self._read_done()
             moved = self._regions.refresh(self._lake.dataset("regions"))
             moved |= self._frames.refresh(self._lake.dataset("frames"))

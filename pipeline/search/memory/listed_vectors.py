@@ -62,7 +62,7 @@ class ListedVectors:
     def __call__(self) -> BoxedVectors:
         """Returns all vectors of the column whose frames are in memory."""
         if self._generation != self._columns.generation:
-            with lake_errors(f"loading {self._column.vectors} of {self._lake.uri} into memory"):
+            with lake_errors(f"loading {self._column.vectors} of {self._lake.uri} into memory", lake=self._lake.uri):
                 self._follow(self._lake.dataset(self._column.table))
             self._generation = self._columns.generation
         return self._vectors

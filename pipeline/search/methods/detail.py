@@ -51,7 +51,9 @@ class Detail:
     def _vectors(self) -> BoxedVectors:
         store, columns = self._store, self._state.columns
         if self._generation != columns.generation:
-            with lake_errors(f"loading the fused vectors of {self._state.lake.uri} into memory"):
+            with lake_errors(
+                f"loading the fused vectors of {self._state.lake.uri} into memory", lake=self._state.lake.uri
+            ):
                 store.refresh(self._state.lake.dataset("frames"))
             self._frame = positions(store["id"], columns.frame_id, columns.visible)
             self._generation = columns.generation

@@ -1,0 +1,122 @@
+"""Makes the tables of a damaged lake readable again: older manifests, without damaged fragments and indexes."""
+
+import logging
+from pathlib import Path
+
+import lance
+
+from operators.runtime.file_sync import make_folder, sync_folder
+from pipeline.lake.durability import manifest_path
+from pipeline.lake.repair.damage import PINS, Damage, damage_of, manifest_damage, versions_of
+from schemas.errors import LakeError
+from schemas.tables import TABLE_NAMES, TableName, schema_of, vector_space
+from schemas.vectors import VectorSpace
+
+ASIDE = ".damaged"  # folder of a lake into which damaged files are moved
+_BACK = 2  # versions: a power cut tears the newest change of a table, whose files are not synced yet
+_TABLES = (*TABLE_NAMES, PINS)
+_log = logging.getLogger(__name__)
+
+
+def roll_back_torn(folder: Path) -> list[Damage]:
+    """Takes back the newest changes of tables that a power cut tore, before they were reported; returns them.
+
+    A change is reported after its files are synced. Damage of older files is left: `repair` removes what needs them.
+    """
+    torn: list[Damage] = []
+    for name in _TABLES:
+        for damage, number in _torn(folder, name):
+            move_aside(folder, manifest_path(folder / f"{name}.lance", number))
+            torn.append(damage)
+            _log.warning("the newest change of %s was torn and is taken back: %s", name, damage)
+    return torn
+
+
+def roll_backs(folder: Path) -> list[Damage]:
+    """What `roll_back_torn` would take back."""
+    return [damage for name in _TABLES for damage, _ in _torn(folder, name)]
+
+
+def _torn(folder: Path, name: str) -> list[tuple[Damage, int]]:
+    """The newest versions of a table that cannot be read, if an older one can: with their numbers."""
+    place = folder / f"{name}.lance"
+    found: list[tuple[Damage, int]] = []
+    for number in versions_of(place):
+        damage = next(damage_of(folder, name, reads=False, version=number), None)
+        if damage is None:
+            return found
+        # rows are synced before a manifest names them, so damaged ones are no torn change; pins and deletions are not
+        synced_first = damage.kind != "deletions" and name != PINS
+        if damage.kind != "manifest" and (synced_first or len(found) >= _BACK):
+            break  # an older file is damaged, not the newest change
+        found.append((damage, number))
+    manifests = [each for each in found if each[0].kind == "manifest"]
+    # damaged manifests are of no use, whatever else is damaged
+    return manifests if len(manifests) < len(versions_of(place)) else []
+
+
+def repair_tables(folder: Path) -> list[str]:
+    """Removes what cannot be read of each table; returns what was done, a sentence each.
+
+    Raises LakeError where no table is left that records the model of the vectors.
+    """
+    done = [f"{damage}: rolled back to the version before" for damage in roll_back_torn(folder)]
+    space = _space(folder)
+    for name in _TABLES:
+        damaged = list(damage_of(folder, name, reads=True, limit=2**62))
+        done += [_repair(folder, name, damage, space) for damage in damaged]
+    return list(dict.fromkeys(done))
+
+
+def _repair(folder: Path, name: str, damage: Damage, space: VectorSpace) -> str:
+    place = folder / f"{name}.lance"
+    if damage.kind in ("table", "manifest"):
+        move_aside(folder, place)
+        if name == PINS:
+            return f"{damage}: the pins are lost; pin again what to keep"
+        _create(folder, name, space)
+        return f"{damage}: {name} is empty now"
+    dataset = lance.dataset(place)
+    if damage.kind == "index":
+        if any(index.name == damage.index for index in dataset.describe_indices()):
+            dataset.drop_index(damage.index or "")
+        return f"{damage}: the index is removed; `regionlake upkeep` makes it again"
+    if damage.fragment in {fragment.fragment_id for fragment in dataset.get_fragments()}:
+        drop = lance.LanceOperation.Delete([], [damage.fragment or 0], "damaged")
+        lance.LanceDataset.commit(dataset, drop, read_version=dataset.version)
+    move_aside(folder, damage.path)
+    return f"{damage}: the rows in it are lost"
+
+
+def _create(folder: Path, name: str, space: VectorSpace) -> None:
+    import lancedb
+
+    table: TableName = next(each for each in TABLE_NAMES if each == name)
+    lancedb.connect(folder).create_table(table, schema=schema_of(table, space))
+
+
+def _space(folder: Path) -> VectorSpace:
+    for name, column in (("regions", "vector"), ("frames", "vector"), ("patches", "vectors")):
+        place = folder / f"{name}.lance"
+        for number in versions_of(place):
+            if manifest_damage(place, number) is None:
+                try:
+                    return vector_space(lance.dataset(place, version=number).schema, column)
+                except (LakeError, KeyError):
+                    continue
+    raise LakeError(
+        f"nothing of {folder} can be repaired: no table records the model of its vectors; ingest into another lake"
+    )
+
+
+def move_aside(folder: Path, path: Path) -> None:
+    """Moves a file or folder of a lake to where nothing reads it, under its own path."""
+    if not path.exists():
+        return
+    to = folder / ASIDE / path.relative_to(folder)
+    while to.exists():
+        to = to.with_name(f"{to.name}.again")
+    make_folder(to.parent)
+    path.replace(to)
+    sync_folder(to.parent)
+    sync_folder(path.parent)
