@@ -110,7 +110,7 @@ def test_a_commit_that_is_under_way_is_due_of_when_it_has_ended(
 
         monkeypatch.setattr(TableWriter, name, looked_at)
 
-    for name in ("append", "upsert", "delete"):
+    for name in ("_add", "upsert", "delete"):
         looks_around(name)
     with committer(lake) as writer:
         for number in range(3):
@@ -137,11 +137,11 @@ def test_a_watcher_that_begins_in_the_middle_of_a_commit_tells_of_it(
 
         monkeypatch.setattr(TableWriter, name, begun_first)
 
-    for name in ("append", "upsert"):
+    for name in ("_add", "upsert"):
         begins_before(name)
     with committer(lake) as writer:
         add(writer, World(0, length=20))
-    assert {"append-segments", "append-frames", "append-regions", "upsert-segments"} <= {
+    assert {"_add-segments", "_add-frames", "_add-regions", "upsert-segments"} <= {
         name.partition("-")[2] for name in begun
     }
     for name, watching in begun.items():
