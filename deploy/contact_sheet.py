@@ -1,6 +1,5 @@
 """Contact sheets of hits: every hit's frame with the hit's box, its mask and the query box drawn on it."""
 
-import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
 from deploy.wording import clock_time, is_picture, short_names
 from operators.masks.rle import decode_mask
+from operators.readers.picture import decode_thumbnail
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake
 from pipeline.lake.mask_rows import masks_of
@@ -68,7 +68,7 @@ def _read(result: SearchResult, lake: Lake) -> tuple[dict[str, bytes], dict[str,
 def _drawn(
     hit: Hit, thumbnails: Mapping[str, bytes], masks: Mapping[str, Mask], *, query_box: BoxTuple | None
 ) -> Image.Image:
-    picture = _scaled(Image.open(io.BytesIO(thumbnails[hit.frame_id])).convert("RGB"))
+    picture = _scaled(Image.fromarray(decode_thumbnail(thumbnails[hit.frame_id])))
     return draw_hit(picture, hit, query_box=query_box, mask=hit.place.mask or masks.get(hit.place.region_id or ""))
 
 

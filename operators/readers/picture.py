@@ -28,6 +28,7 @@ _PLUGINS = (BmpImagePlugin, JpegImagePlugin, MpoImagePlugin, PngImagePlugin, Tif
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})  # for searching folders
 _SWAPS_AXES = (5, 6, 7, 8)  # values of the EXIF tag Orientation
 _ORIENTATION_TAG = 0x0112
+_THUMBNAIL_PX = 40_000_000  # an 8K frame in full size has 33 million
 # what Pillow raises for damaged files
 _DAMAGED = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, struct.error)
 
@@ -74,9 +75,21 @@ def read_picture(media: Media, *, max_side_px: int | None = None, limits: ReadLi
 
 
 def decode_thumbnail(jpeg: bytes) -> ImageArray:
-    """Decodes a JPEG that this project wrote. Returns uint8 (H, W, 3), RGB."""
-    with Image.open(io.BytesIO(jpeg), formats=("JPEG",)) as picture:
-        return np.array(picture.convert("RGB"))
+    """Decodes a JPEG from a lake. Returns uint8 (H, W, 3), RGB.
+
+    Raises DecodeError for another format, or more pixels than a thumbnail has: the lake may be somebody else's.
+    """
+    try:
+        with JpegImagePlugin.JpegImageFile(io.BytesIO(jpeg)) as picture:
+            width, height = picture.size
+            if width * height > _THUMBNAIL_PX:
+                raise DecodeError(f"a thumbnail of {width}×{height} is larger than any that RegionLake writes")
+            return np.array(picture.convert("RGB"))
+    except _DAMAGED as error:
+        if isinstance(error, DecodeError):
+            raise
+        what = "cannot be decoded" if jpeg[:3] == b"\xff\xd8\xff" else "is no JPEG"
+        raise DecodeError(f"a thumbnail {what}: {error}") from None
 
 
 def _picture(file: MediaFile, limits: ReadLimits) -> Image.Image:

@@ -1,12 +1,13 @@
 """Catches pictures that are read with wrong colours, in the wrong orientation, or only in part."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from operators.readers.picture import picture_header, read_picture
+from operators.readers.picture import decode_thumbnail, picture_header, read_picture
 from schemas.errors import DecodeError
 
 
@@ -66,3 +67,20 @@ def test_half_a_picture_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_picture_has_no_header(tmp_path: Path) -> None:
     (tmp_path / "p.jpg").write_text("no picture")
     assert picture_header(str(tmp_path / "p.jpg")) is None
+
+
+def test_a_thumbnail_that_somebody_else_wrote_is_a_jpeg_of_few_pixels(tmp_path: Path) -> None:
+    """A lake may be hostile: Pillow knows dozens of formats, one of which starts Ghostscript."""
+    Image.new("RGB", (40, 30), "red").save(tmp_path / "p.png")
+    with pytest.raises(DecodeError, match="thumbnail is no JPEG"):
+        decode_thumbnail((tmp_path / "p.png").read_bytes())
+    with pytest.raises(DecodeError, match="thumbnail is no JPEG"):
+        decode_thumbnail(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n")
+    content = io.BytesIO()
+    Image.new("L", (8000, 8000)).save(content, "JPEG", quality=1)
+    with pytest.raises(DecodeError, match="thumbnail of 8000×8000 is larger than any that RegionLake writes"):
+        decode_thumbnail(content.getvalue())
+    noise, half = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8), io.BytesIO()
+    Image.fromarray(noise).save(half, "JPEG")
+    with pytest.raises(DecodeError, match="thumbnail cannot be decoded"):
+        decode_thumbnail(half.getvalue()[: len(half.getvalue()) // 2])
