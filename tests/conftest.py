@@ -25,6 +25,7 @@ Run = Callable[
 ]  # called with arguments of `regionlake`; returns its exit code and its output
 # Hypothesis' profile for CI: the same examples each time, and no deadline on a busy machine
 settings.register_profile("here", settings.get_profile("ci"), max_examples=50)
+settings.register_profile("long", settings.get_profile("here"), max_examples=20_000, derandomize=False)
 settings.load_profile("here")
 
 

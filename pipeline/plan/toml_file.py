@@ -37,11 +37,14 @@ def read_toml(path: Path, *, pipes: bool = True) -> dict[str, object]:
 def _content(path: Path, *, pipes: bool) -> bytes:
     """Reads at most MOST_BYTES + 1 bytes of the file."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | (0 if pipes else os.O_NONBLOCK))
-    with os.fdopen(descriptor, "rb") as file:
+    try:  # os.fdopen would leave a folder open, once a second
         kind = os.fstat(descriptor).st_mode
         if not (stat.S_ISREG(kind) or (pipes and stat.S_ISFIFO(kind))):
             raise PlanError(f"{path} cannot be read: it is {'a folder' if stat.S_ISDIR(kind) else 'no regular file'}")
-        return file.read(MOST_BYTES + 1)
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(MOST_BYTES + 1)
+    finally:
+        os.close(descriptor)
 
 
 def _reason(error: OSError | ValueError) -> str:

@@ -293,11 +293,12 @@ class Committer:
     def _clear_place(self, source: Source, *, replace: bool) -> None:
         """Removes rows of other bytes at the URI of `source`: the old file is gone, and clips would show the new one.
 
-        Without `replace` it does nothing if the lake has all of the new bytes, under whatever name, and raises
+        Without `replace` it does nothing if the lake has all of the new bytes under another name, and raises
         FileChangedError if there are such rows.
         """
         known = self._state.sources.get(source.id)
-        if not replace and known is not None and self._made(known) and not source.span.minus(known.settled()):
+        elsewhere = known is not None and known.uri != source.uri and self._made(known)
+        if known is not None and elsewhere and not replace and not source.span.minus(known.settled()):
             return
         for name in self._state.sources.ids_at(source.uri):
             old = self._state.sources[name]

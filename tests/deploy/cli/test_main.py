@@ -112,3 +112,18 @@ def test_an_interrupt_outside_of_any_command_leaves_no_traceback() -> None:
     with default_signals():
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.strip()) == (130, INTERRUPTED)
+
+
+@pytest.mark.parametrize(
+    "content", [b"[feeds.gate]\nurl = '~nosuchuser/x'", b"[feeds", b"\xff", b"feeds = " + b"[" * 9999]
+)
+def test_a_mistake_in_the_file_of_feeds_is_one_sentence_at_the_start(
+    called: Run, tmp_path: Path, content: bytes
+) -> None:
+    feeds = tmp_path / "cameras.toml"
+    feeds.write_bytes(content)
+    done = called("ingest", "--feeds", str(feeds), "--lake", str(tmp_path / "lake"))
+    assert (done.returncode, done.stdout) == (2, "")
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"regionlake: {feeds}")
+    assert not (tmp_path / "lake").exists()

@@ -1,6 +1,5 @@
 """Kills every thread of a follower in turn. Catches a dead one that is shown as live, and work that stops with it."""
 
-import itertools
 import random
 import threading
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from pipeline.ingest.run import open_committer
@@ -18,7 +18,7 @@ from pipeline.lake.upkeep.config import UpkeepConfig
 from pipeline.lake.upkeep.upkeep import Upkeep
 from pipeline.lake.writing.committer import Committer
 from pipeline.live.engines.live_local_engine import LocalLiveEngine
-from pipeline.live.feeds.feed_list import FeedEntry
+from pipeline.live.feeds.feed_list import FeedEntry, FeedList
 from pipeline.live.follow import Follower
 from pipeline.live.status.follow_status import FollowStatus
 from pipeline.live.status.state_folder import StateFolder
@@ -26,14 +26,13 @@ from pipeline.plan.plan import Plan
 from pipeline.plan.plan_file import load_plan
 from pipeline.runtime.threads import REAL_THREADS, ThreadStatus
 from pipeline.search.filters import source_matches
+from schemas.errors import PlanError
 from schemas.sources import feed_name
-from tests.clips import ffmpeg
 from tests.deadly_time import DeadlyTime
 from tests.waiting import wait_until
 
-FEEDS = {"folder yard": "yard", "feed gate": "gate"}
+FEEDS = {"folder yard": "yard"}  # feeds/test_thread_dies.py has the thread of a stream
 OTHERS = ("list of feeds", "dispatcher", "status", "sink", "model", "upkeep")
-SECONDS = 240  # of the file that grows
 SMALL_PLAN = (
     *("proposals.use=['grid']", "regions.mode=pool", "read.background.ahead_s=0.2", "live.stalled_s=30.0"),
     *("live.backoff.first_s=0.2", "live.backoff.longest_s=0.2"),
@@ -41,27 +40,24 @@ SMALL_PLAN = (
 
 
 class Scene:
-    """A follower of a folder of pictures and of a file that grows, whose threads can be killed."""
+    """A follower of a folder of pictures, whose threads can be killed."""
 
-    def __init__(self, folder: Path, clip: bytes) -> None:
-        self._clip = clip
+    def __init__(self, folder: Path) -> None:
         self.lake = folder / "lake"
         self.yard = folder / "yard"
         self.yard.mkdir()
-        self.gate = folder / "gate.ts"
         self.time = DeadlyTime()
         self.reported: FollowStatus | None = None
         self.dropped = 0
-        self._grown = 0
         self._upkeep: Upkeep | None = None
-        self.grow()
         plan = load_plan(overrides=SMALL_PLAN)
         engine = LocalLiveEngine(plan, partial(self._open, plan), time=self.time)
-        entries = {"yard": FeedEntry(str(self.yard)), "gate": FeedEntry(str(self.gate))}
+        self.feeds = FeedList(folder / "cameras.toml")
+        self.feeds.add("yard", FeedEntry(str(self.yard)))
         self.follower = Follower(
             engine,
             plan,
-            lambda: entries,
+            self.feeds.read,
             state=StateFolder.of(str(self.lake)),
             on_status=self._report,
             time=self.time,
@@ -71,7 +67,7 @@ class Scene:
 
     def _open(self, plan: Plan) -> Committer:
         committer = open_committer(str(self.lake), plan)
-        self._upkeep = Upkeep(committer, UpkeepConfig(every_s=0.5), time=self.time)
+        self._upkeep = Upkeep(committer, UpkeepConfig(every_s=30.0), time=self.time)
         self._upkeep.start()
         return committer
 
@@ -108,30 +104,16 @@ class Scene:
         Image.fromarray(picture).save(made, "png")
         made.rename(self.yard / (name or f"{self.dropped}.png"))
 
-    def grow(self) -> None:
-        """Adds a second to the file that grows."""
-        assert self._grown < SECONDS
-        size = len(self._clip) // SECONDS
-        with self.gate.open("ab") as file:
-            file.write(self._clip[self._grown * size : (self._grown + 1) * size])
-        self._grown += 1
-
     def work_continues(self, *, name: str | None = None) -> None:
         """Waits until what comes from now on is in the lake, and the status was reported. name: see `drop`."""
         self.drop(name=name)
-        before, reported = self.follower.status(), self.reported
-        received = {feed.name: feed.received for feed in before.feeds}
-
-        looks = itertools.count()
+        reported = self.reported
 
         def came() -> bool:
-            if next(looks) % 20 == 0:
-                self.grow()
             now = self.follower.status()
             return (
                 now.sink.error is None
                 and self.reported is not reported
-                and all(feed.received > received[feed.name] for feed in now.feeds)
                 and now.findable.keyframes.get("yard", 0) >= self.dropped
                 and not now.dead
             )
@@ -141,12 +123,9 @@ class Scene:
 
 @contextmanager
 def scene(folder: Path) -> Iterator[Scene]:
-    clip = folder / "clip.ts"
-    source = f"testsrc2=size=64x48:rate=10:duration={SECONDS}"
-    ffmpeg("-f", "lavfi", "-i", source, *"-c:v libx264 -preset ultrafast -g 10 -pix_fmt yuv420p".split(), str(clip))
-    made = Scene(folder, clip.read_bytes())
+    made = Scene(folder)
     try:
-        wait_until(lambda: made.reported is not None and len(made.follower.status().feeds) == 2)
+        wait_until(lambda: made.reported is not None and len(made.follower.status().feeds) == 1)
         yield made
     finally:
         made.end()
@@ -161,18 +140,18 @@ def test_whichever_thread_dies_the_status_shows_it_until_it_runs_again_and_work_
     order = [*FEEDS, *OTHERS]
     chance.shuffle(order)
     with scene(tmp_path) as running:
-        running.work_continues()
-        for name in order:
+        for killed, name in enumerate(order):
             _, restarts, _ = running.state(name)
             running.time.strike(name)
             running.drop()
-            running.grow()
             wait_until(lambda: name in running.time.pausing)  # noqa: B023
             state = running.state(name)
             assert dead(state), f"{name} is dead and shown as {state}"
             running.time.revive(name)
             wait_until(lambda: running.state(name)[1] == restarts + 1)  # noqa: B023
-            running.work_continues()
+            if killed % 3 == 2:  # each time takes the five seconds after which a file counts as finished
+                running.work_continues()
+        _mistakes_stop_nothing(running)
         running.work_continues(name="1.png")  # as recorders do that use names again: in place of the old picture
     lake = Lake.open(str(running.lake))
     assert check(lake).problems == ()
@@ -182,3 +161,21 @@ def test_whichever_thread_dies_the_status_shows_it_until_it_runs_again_and_work_
     first = str(running.yard / "1.png")
     assert sorted(feed_name(uri) for uri in uris if uri.startswith(first)) == [first, first]
     assert sum(source_matches(uri, "*/1.png") for uri in uris) == 2
+
+
+def _mistakes_stop_nothing(running: Scene) -> None:
+    """Makes mistakes in the file of feeds, which show until it is good again, while its feeds continue."""
+    good = running.feeds.path.read_text()
+    for mistake in (b"[feeds.yard]\nurl = '~nosuchuser/x'", b"[feeds", b"\xff", b"feeds = " + b"[" * 9999):
+        running.feeds.path.write_bytes(mistake)
+        with pytest.raises(PlanError) as refused:
+            running.feeds.read()
+        wait_until(lambda: running.follower.status().list_error == str(refused.value))
+    running.feeds.path.unlink()
+    running.feeds.path.mkdir()
+    wait_until(lambda: "it is a folder" in (running.follower.status().list_error or ""))
+    running.work_continues()
+    running.feeds.path.rmdir()
+    running.feeds.path.write_text(good)
+    wait_until(lambda: running.follower.status().list_error is None)
+    assert [thread.restarts for thread in running.threads().values() if thread.name == "list of feeds"] == [1]

@@ -202,8 +202,10 @@ def test_whatever_mistake_is_in_the_file_it_is_one_sentence_that_names_the_file(
     path = tmp_path / "cameras.toml"
     made = MISTAKES[mistake]
     path.write_bytes(made) if isinstance(made, bytes) else made(path)
+    opened = len(list(Path("/proc/self/fd").iterdir()))
     with pytest.raises(PlanError) as refused:
         FeedList(path).read()
+    assert len(list(Path("/proc/self/fd").iterdir())) == opened, "it is read every second"
     assert str(refused.value).startswith(str(path))
     assert len(str(refused.value)) < 600
 

@@ -58,14 +58,13 @@ def test_a_link_to_itself_among_the_files_of_a_folder_is_named_and_the_others_ar
     wait_until(lambda: feed.ended)
 
 
-@pytest.mark.parametrize("error", [OSError(116, "Stale file handle"), RuntimeError("lance error")])
 def test_a_bad_file_while_the_lake_is_away_is_refused_later_and_the_others_are_ingested(
-    clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+    clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.live.feeds.folder_feed._TROUBLED", BackoffConfig(first_s=0.1, longest_s=0.1))
     (tmp_path / "a.mp4").write_text("no video")
     (tmp_path / "b.mp4").write_bytes(clips("plain.mp4").read_bytes())
-    away = [error]
+    away = [RuntimeError("lance error")]
     refused: list[str] = []
 
     def refuse(failure: Failure) -> None:
@@ -110,15 +109,13 @@ def test_a_feeds_thread_that_dies_is_never_shown_as_live_and_every_frame_is_acco
     with udp_camera(port):
         feed = Feed("gate", request(f"udp://127.0.0.1:{port}", QUICK), time=deadly, choose=lambda: 1.0)
         feed.start()
-        for deaths in (1, 2):
-            before = feed.status().received
-            wait_until(lambda n=before: feed.status().received > n + 10)  # type: ignore[misc]
-            deadly.strike("feed gate")
-            wait_until(lambda: "feed gate" in deadly.pausing)
-            status = feed.status()
-            assert (status.state, status.last_error) == ("backing off", f"{THREAD_DIED}: Panic: struck")
-            assert status.restarts[THREAD_DIED] == deaths
-            deadly.revive("feed gate")
+        wait_until(lambda: feed.status().received > 10)
+        deadly.strike("feed gate")
+        wait_until(lambda: "feed gate" in deadly.pausing)
+        status = feed.status()
+        assert (status.state, status.last_error) == ("backing off", f"{THREAD_DIED}: Panic: struck")
+        assert status.restarts == {THREAD_DIED: 1}
+        deadly.revive("feed gate")
         wait_until(lambda: feed.status().state == "live")
         items = drained(feed)
     assert sum(feed.status().lost.values()) > 0
