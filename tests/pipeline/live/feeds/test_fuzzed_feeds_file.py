@@ -46,7 +46,7 @@ ADDRESSES = (
     "rtsp://[",
 )
 texts = st.text(max_size=12) | st.sampled_from(ADDRESSES)
-keys = st.sampled_from(["url", "credentials", "paused", "port", "feeds", "gate"]) | texts
+keys = st.sampled_from(["url", "credentials", "paused", "verify", "certificate", "port", "feeds", "gate"]) | texts
 values = st.recursive(
     texts | st.booleans() | st.integers(-9, 9) | st.floats() | st.datetimes(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
