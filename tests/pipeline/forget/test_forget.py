@@ -319,7 +319,7 @@ def test_one_that_was_killed_at_any_step_is_finished_by_the_same_command(
 
             for name in CHANGES:
                 patch.setattr(writer._state.tables, name, step(getattr(writer._state.tables, name)))
-            patch.setattr("pipeline.forget.run.purge", step(lambda _: None))
+            patch.setattr("pipeline.forget.run.purge", step(lambda *_, **__: None))
             places = places_to_forget(lake, GATE.source.id, **span)
             killed = False
             try:
