@@ -14,7 +14,6 @@ from deploy.cli.interrupt import ended_by_signal
 from deploy.cli.output import console, print_json, results_only
 from deploy.held_wording import held_note
 from deploy.wording import refused_line
-from schemas.file_names import path_of_uri
 
 if TYPE_CHECKING:
     from pipeline.lake.upkeep.config import UpkeepConfig
@@ -45,6 +44,7 @@ def follow(
     from deploy.cli.progress import Throttle
     from deploy.metrics import serve_metrics
     from pipeline.lake.upkeep.upkeep_folder import UpkeepFolder
+    from pipeline.live.feeds.noted_feeds import NotedFeeds
     from pipeline.live.follow import Follower
     from pipeline.live.status.follow_status import FollowStatus
     from pipeline.live.status.state_folder import StateFolder, follow_json
@@ -57,23 +57,14 @@ def follow(
 
         return named if feeds is None else {**named, **FeedList(feeds).read()}
 
-    folder = UpkeepFolder(state.path)
-    followed = folder.followed()
+    noted = NotedFeeds(UpkeepFolder(state.path), feeds, named)
 
     def listed_and_noted() -> "Mapping[str, FeedEntry]":
-        """Notes which feeds are in the file, as upkeep keeps the newest recording of all but those that left it."""
-        nonlocal followed
         entries = listed()
-        changed = followed.with_folders({folder_of(each): name for name, each in entries.items() if each.is_folder})
-        if feeds is not None:
-            of_file = entries.keys() - named.keys()
-            changed = changed.with_file(str(feeds.absolute()), of_file, others=named)
-        if changed != followed:
-            try:
-                folder.write_followed(changed)
-                followed = changed
-            except OSError as error:  # it is tried again in a second
-                lines(f"the list of followed feeds cannot be written to {folder.path}: {error.strerror or error}")
+        trouble = noted.note(entries)
+        if trouble is not None:
+            with suppress(OSError):  # the terminal is gone
+                lines(trouble)
         return entries
 
     first = listed()  # raises for an unreadable file before anything is opened
@@ -132,11 +123,6 @@ def _engine(name: Literal["local", "ray"], lake: str, plan: "Plan", upkeep: "Upk
     from pipeline.live.engines.live_ray_engine import RayLiveEngine
 
     return RayLiveEngine(plan, make_writer, on_this_node=folder is not None)
-
-
-def folder_of(entry: "FeedEntry") -> str:
-    """The absolute path of a followed folder, as the sources in it begin with it."""
-    return str(Path(path_of_uri(entry.url)).expanduser().absolute())
 
 
 def _named(names: Sequence[str]) -> "dict[str, FeedEntry]":

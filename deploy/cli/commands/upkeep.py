@@ -76,7 +76,8 @@ def upkeep(
         _release(lake, release or [], trust_clock=trust_clock)
     if every is None:
         opened = Lake.open(lake)
-        if released and (writer := writer_of(lake)) is not None:
+        limited = max_age is not None or max_bytes_per_feed is not None
+        if released and not limited and (writer := writer_of(lake)) is not None:
             typer.echo(f"released: process {writer} writes the lake, and its next pass of upkeep removes it", err=True)
             return
         status = _one_pass(opened, config, None, wait_s=10.0)

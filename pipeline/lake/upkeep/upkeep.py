@@ -214,6 +214,10 @@ class Upkeep:
 
     def _retain(self, done: _Pass) -> Iterator[str]:
         if self.config.max_age is None and self.config.max_bytes_per_feed is None:
+            # what a pass with limits holds is still held: perhaps another process asked for that pass
+            last = self._folder.last_status() if self._folder is not None else None
+            if last is not None and last.last is not None:
+                done.held, done.clock_ahead = list(last.last.held), _duration(last.last.clock_ahead_s)
             return
         yield "looking for what is too old or too much"
         going = self._choose(done)
@@ -345,6 +349,10 @@ class Upkeep:
             held = self._lake.dataset(name).get_fragments()
             sizes[name] = len(held), sum(map(fragment_bytes, held))
         return sizes
+
+
+def _duration(seconds: float | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)
 
 
 def _seconds(time: timedelta | None) -> float | None:

@@ -152,6 +152,13 @@ def test_a_first_pass_over_much_that_is_old_waits_for_one_release(house: House) 
     assert house.folder.releases() == {}  # nothing is left of what was released
 
 
+def test_a_pass_without_limits_leaves_what_another_holds(house: House) -> None:
+    house.time.sleep(YEARS.total_seconds())
+    held = house.run().held
+    assert held
+    assert house.run(UpkeepConfig()).held == held
+
+
 def test_a_release_holds_for_what_was_shown_and_not_for_more(house: House) -> None:
     house.time.sleep(timedelta(days=29, hours=20, minutes=30).total_seconds())
     half = UpkeepConfig(max_age=timedelta(days=29, hours=23), remove_share=0.4)
