@@ -214,7 +214,7 @@ class Upkeep:
 
     def _retain(self, done: _Pass) -> Iterator[str]:
         if self.config.max_age is None and self.config.max_bytes_per_feed is None:
-            # what a pass with limits holds is still held: perhaps another process asked for that pass
+            # what a pass with limits holds is still held: perhaps another process had that pass done
             last = self._folder.last_status() if self._folder is not None else None
             if last is not None and last.last is not None:
                 done.held, done.clock_ahead = list(last.last.held), _duration(last.last.clock_ahead_s)
