@@ -120,6 +120,10 @@ class Simulation:
             condition._acquire_restore(held)  # type: ignore[attr-defined]
         return bool(true())
 
+    def turn(self) -> None:
+        """Lets a thread that can continue run, which may be the same."""
+        self._wait(lambda: True, None)
+
     # -- Threads ---------------------------------------------------------------------------------
 
     def start(self, name: str, run: Callable[[], None]) -> "SimulatedThread":

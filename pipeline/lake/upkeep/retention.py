@@ -109,7 +109,7 @@ def split_by_pins(
 
 def recordings_of(lake: Lake, *, folders: Mapping[str, str] | None = None) -> list[Recording]:
     """Every source that has rows in the ledger. folders: path → name of each followed folder of files."""
-    columns = ["id", "source", "kind", "state", "time_base_num", "time_base_den", "start_time", "stop"]
+    columns = ["id", "source", "kind", "state", "time_base_num", "time_base_den", "start_time", "start", "stop"]
     sources = lake.read("sources", columns=columns, where="state <> 'quarantined'").to_pylist()
     counts = _counts(lake)
     frame_bytes = _row_bytes(lake, "frames") + _row_bytes(lake, "patches", per="frames")
@@ -148,10 +148,15 @@ def _before(now: datetime, age: timedelta) -> datetime:
 
 
 def _ended(row: Mapping[str, Any], committed: datetime) -> datetime:
-    """The end of a recording. An open one is as old as its last rows: its span reaches to its greatest possible end."""
-    if row["kind"] != "feed" or row["state"] != "complete" or row["start_time"] is None:
+    """The end of a recording. An open one is as old as its last rows: its span reaches to its greatest possible end.
+
+    It is not older than its beginning, though its rows may have been written while the wall clock was behind.
+    """
+    if row["kind"] != "feed" or row["start_time"] is None:
         return committed
     clock = Clock(Fraction(row["time_base_num"], row["time_base_den"]), row["start_time"])
+    if row["state"] != "complete":
+        return max(committed, clock.utc(row["start"]) or committed)
     return clock.utc(row["stop"]) or committed
 
 

@@ -112,6 +112,19 @@ def test_a_file_is_as_old_as_its_ingest(open_writer: OpenWriter) -> None:
         assert writer.register(filmed_long_ago.source) == [filmed_long_ago.source.span]  # it can be ingested again
 
 
+def test_an_open_recording_is_not_old_because_its_rows_were_written_while_the_clock_was_behind(lake: Lake) -> None:
+    time = noon()
+    first, second, *_ = Recording(3, hour=12).segments(4)
+    with Committer(lake, plan=stored(), fold_shots=fold_shots, time=time) as writer:
+        NEW.record(writer)
+        time.set_clock(timedelta(days=-4000))  # and back again before upkeep looks
+        writer.commit([Recording(3, hour=12).rows_at(first)])
+        time.set_clock(timedelta(days=4000))
+        Upkeep(writer, TWO_HOURS, time=time).run_pass()
+        writer.commit([Recording(3, hour=12).rows_at(second)])
+    assert Recording(3, hour=12).source.id in lake.read("sources")["id"].to_pylist()
+
+
 def test_of_a_pinned_recording_the_pinned_shots_stay_whole(lake: Lake, open_writer: OpenWriter) -> None:
     with open_writer() as writer:
         record_all(writer)
