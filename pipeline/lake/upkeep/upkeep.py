@@ -4,13 +4,13 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 from pipeline.lake.lake import Lake
-from pipeline.lake.upkeep.clock_check import jump, read_clock
+from pipeline.lake.upkeep.clock_check import jump, read_clock, right_time, with_right, with_wrong
 from pipeline.lake.upkeep.compaction import VersionsForgotten, compaction_steps, forget_versions, fragment_bytes
 from pipeline.lake.upkeep.config import UpkeepConfig
 from pipeline.lake.upkeep.holds import Held, hold_back
@@ -96,6 +96,7 @@ class Upkeep:
         self._folder = folder
         last = folder.last_status() if folder is not None else None
         self._clock = last.clock if last is not None else None
+        self._wrong_clocks = last.wrong_clocks if last is not None else ()
         self._stepping = committer.upkeep.stepping
         self._news = threading.Condition()
         self._closing = False
@@ -171,6 +172,7 @@ class Upkeep:
             self._last,
             self._last_error,
             self._clock,
+            self._wrong_clocks,
         )
 
     def _died(self, error: str) -> None:
@@ -234,8 +236,17 @@ class Upkeep:
         confirmed = [each.clock for each in releases.values() if each.clock is not None]
         self._clock = max(confirmed, key=lambda each: each.since_boot_s, default=self._clock)
         ahead = jump(clock, self._clock, tolerance=self.config.clock_tolerance) if self._clock is not None else None
-        if ahead is None:
+        if ahead is not None:
+            assert self._clock is not None
+            self._wrong_clocks = with_wrong(self._wrong_clocks, clock, self._clock, ahead)
+        else:
+            if confirmed:  # it is not the clock that was wrong
+                self._wrong_clocks = tuple(each for each in self._wrong_clocks if each.over)
+            self._wrong_clocks = with_right(self._wrong_clocks, clock)
             self._clock = clock
+        recordings = [
+            replace(each, ended=right_time(each.ended, each.committed, self._wrong_clocks)) for each in recordings
+        ]
         limits = partial(expired, recordings, self.config, removed_feeds=followed.removed)
         whole, parts = self._split(limits(now=clock.utc))
         going = sorted([*whole, *(part.recording for part in parts)], key=lambda each: (each.ended, each.id))

@@ -8,7 +8,7 @@ import cattrs
 import cattrs.preconf.json
 
 from operators.runtime.atomic_write import atomic_write
-from pipeline.lake.upkeep.clock_check import ClockReading
+from pipeline.lake.upkeep.clock_check import ClockReading, WrongClock
 from pipeline.lake.upkeep.holds import Held
 from schemas.errors import LakeError
 from schemas.tables import TableName
@@ -68,7 +68,7 @@ class UpkeepStatus:
 
     at: UTC. doing: the current step, None between passes. last: the pass that ended last.
     passes, failed_passes, removed, removed_bytes: since this upkeep began. last_error: of any pass, with its time.
-    clock: of the last pass whose clock was right.
+    clock: of the last pass whose clock was right. wrong_clocks: when it was not, as far as that is known.
     """
 
     at: datetime
@@ -81,6 +81,7 @@ class UpkeepStatus:
     last: PassReport | None
     last_error: str | None
     clock: ClockReading | None = None
+    wrong_clocks: tuple[WrongClock, ...] = ()
 
 
 def write_upkeep_status(path: Path, status: UpkeepStatus) -> None:

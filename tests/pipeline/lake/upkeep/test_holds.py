@@ -33,10 +33,10 @@ MONTH = UpkeepConfig(max_age=timedelta(days=30))
 class House:
     """A lake of four recordings of one feed and one of another, four hours after the first began, and its upkeep."""
 
-    def __init__(self, writer: Committer, folder: Path) -> None:
+    def __init__(self, writer: Committer, folder: Path, time: SimulatedTime) -> None:
         self.writer = writer
         self.folder = UpkeepFolder(folder)
-        self.time = SimulatedTime(DAY + timedelta(hours=4))
+        self.time = time
 
     def upkeep(self, config: UpkeepConfig = MONTH) -> Upkeep:
         return Upkeep(
@@ -52,6 +52,11 @@ class House:
         report = self.upkeep(config).run_pass()
         assert report.errors == ()
         return report
+
+    def record(self, recording: Recording) -> None:
+        segment = recording.segments(1)[0]
+        self.writer.commit([recording.rows_at(segment)])
+        self.writer.end(recording.source)
 
     def sources(self) -> set[str]:
         return set(self.writer.lake.read("sources", columns=["source"])["source"].to_pylist())
@@ -69,9 +74,9 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def house(recorded: Path, tmp_path: Path) -> Iterator[House]:
-    lake = Lake.open(shutil.copytree(recorded, str(tmp_path / "lake")))
-    with Committer(lake, plan=stored(), fold_shots=fold_shots) as writer:
-        yield House(writer, tmp_path / "state")
+    lake, time = Lake.open(shutil.copytree(recorded, str(tmp_path / "lake"))), SimulatedTime(DAY + timedelta(hours=4))
+    with Committer(lake, plan=stored(), fold_shots=fold_shots, time=time) as writer:
+        yield House(writer, tmp_path / "state", time)
 
 
 def test_a_clock_that_jumps_12_years_between_two_passes_removes_nothing(house: House) -> None:
@@ -127,6 +132,26 @@ def test_a_clock_that_was_set_back_removes_nothing_and_recovers_alone(house: Hou
     assert (report.removed, report.held[0].reason) == (0, "clock behind")
     house.time.set_clock(YEARS)
     assert house.run(limits).removed == 3
+
+
+def test_what_was_recorded_under_a_wrong_clock_is_as_old_as_it_really_is(house: House) -> None:
+    """Without that, twelve years of age come with the right clock, or never."""
+    everything = UpkeepConfig(max_age=timedelta(days=30), remove_share=1)
+    house.run(everything)
+    for number, by in enumerate((-YEARS, YEARS)):
+        house.time.sleep(60)
+        house.time.set_clock(by)
+        recording = Recording(20 + number, hour=(house.time.utc() - DAY) / timedelta(hours=1))
+        house.record(recording)
+        house.time.sleep(60)
+        assert house.run(everything).removed == 0
+        house.time.sleep(60)
+        house.time.set_clock(-by)
+        house.time.sleep(60)
+        assert house.run(everything).removed == 0, by
+    assert len(house.sources()) == 7
+    house.time.sleep(timedelta(days=31).total_seconds())
+    assert house.run(everything).removed == 5  # all of the gate but the newest
 
 
 def test_what_is_old_by_the_clock_that_did_not_jump_goes_on_being_removed(house: House) -> None:
