@@ -80,9 +80,10 @@ def held_message(lake: str, holder: Holder, *, wait_s: float) -> str:
         stop = f"stop it (kill {holder.pid})"
     else:
         stop = f"stop it there (kill {holder.pid} on {holder.host})"
+    still = f", and still is after {wait_s:g} s" if wait_s else ""
     return (
-        f"the lake {lake} is being written by process {holder}, and still is after {wait_s:g} s; wait until it ends, "
-        f"or {stop}: one lake has one writer"
+        f"the lake {lake} is being written by process {holder}{still}; wait until it ends, or {stop}: one lake has one "
+        "writer"
     )
 
 

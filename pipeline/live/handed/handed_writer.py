@@ -28,22 +28,22 @@ def open_writer(
 ) -> LakeWriter:
     """The committer of a lake, or one that hands its rows to the follower that holds the lease.
 
-    open_committer: called with `linker` where there is no follower. Raises what it raises, and what the follower
-    raises, such as ModelError for vectors of another space.
+    open_committer: called, with `linker` if there is one, where there is no follower.
+    Raises what that raises, and ModelError where the lake's vectors are of another space.
     """
-    if find := find_follower(lake):
-        find.close()
+    if follower := find_follower(lake):
+        follower.close()
         Lake.open(lake).space.require_same(plan.space, lake=lake)
         return _HandedWriter(lake, plan, open_committer, linker)
-    return open_committer(linker=linker)
+    return _opened(open_committer, linker)
 
 
 def open_column_writer(lake: Lake) -> ColumnWriter:
     """A writer of a column, in this process or in that of the follower that holds the lease."""
-    found = find_follower(lake.uri)
-    if found is None:
+    follower = find_follower(lake.uri)
+    if follower is None:
         return OwnColumnWriter(lake)
-    found.close()
+    follower.close()
     return _HandedColumnWriter(lake)
 
 
@@ -104,7 +104,7 @@ class _HandedWriter:
 
         def own() -> LakeWriter:
             given, self._linker = self._linker, None  # closed with the committer
-            return open_committer(linker=given)
+            return _opened(open_committer, given)
 
         self._handing: _Handing[LakeWriter] = _Handing(
             lake, remote=lambda link: _Remote(link, self._plan), own=own, close=lambda writer: writer.close()
@@ -128,6 +128,10 @@ class _HandedWriter:
         finally:
             if self._linker is not None:
                 self._linker.close()
+
+
+def _opened(open_committer: Callable[..., LakeWriter], linker: Linker | None) -> LakeWriter:
+    return open_committer() if linker is None else open_committer(linker=linker)
 
 
 class _Remote:
