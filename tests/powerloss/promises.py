@@ -45,16 +45,15 @@ class Promises:
 
 
 def verify(folder: Path, promises: Promises) -> Iterator[str]:
-    """What is wrong in `folder`, which a power cut left; it is repaired and continued meanwhile."""
+    """What is wrong in `folder`, which a power cut left; it is continued as the next writer does."""
     uri = str(folder / "lake")
     try:
-        lake = Lake.open(uri)
-    except LakeError as error:
-        if promises.made:
-            yield f"the lake cannot be opened: {error}"
-            return
         lake = Lake.create_or_open(uri, SPACE)
-    with open_writer(lake) as writer:
+        writer = open_writer(lake)
+    except LakeError as error:
+        yield f"the lake cannot be opened: {error}"
+        return
+    with writer:
         yield from _kept(lake, promises)
         yield from check(lake).problems
         waiting = Spool(StateFolder.of(uri).spool)

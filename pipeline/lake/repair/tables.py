@@ -1,6 +1,7 @@
 """Makes the tables of a damaged lake readable again: older manifests, without damaged fragments and indexes."""
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import lance
@@ -24,6 +25,10 @@ def roll_back_torn(folder: Path) -> list[Damage]:
     A change is reported after its files are synced. Damage of older files is left: `repair` removes what needs them.
     """
     torn: list[Damage] = []
+    for damage in _torn_creations(folder):
+        move_aside(folder, folder / f"{damage.table}.lance")
+        torn.append(damage)
+        _log.warning("the creation of %s was torn and is taken back: %s", damage.table, damage)
     for name in _TABLES:
         for damage, number in _torn(folder, name):
             move_aside(folder, manifest_path(folder / f"{name}.lance", number))
@@ -35,6 +40,17 @@ def roll_back_torn(folder: Path) -> list[Damage]:
 def roll_backs(folder: Path) -> list[Damage]:
     """What `roll_back_torn` would take back."""
     return [damage for name in _TABLES for damage, _ in _torn(folder, name)]
+
+
+def _torn_creations(folder: Path) -> Iterator[Damage]:
+    """Tables that hold nothing yet and cannot be read: those of a lake that was being made, or the first pins."""
+    held = {name: versions_of(folder / f"{name}.lance") for name in _TABLES}
+    creating = all(held[name] in ([], [1]) for name in TABLE_NAMES)
+    for name, versions in held.items():
+        if versions in ([1], [2, 1]) if name == PINS else creating and versions:
+            damaged = [manifest_damage(folder / f"{name}.lance", version) for version in versions]
+            if damaged[-1] is not None and all(damaged):
+                yield Damage(name, "table", folder / f"{name}.lance", damaged[-1])
 
 
 def _torn(folder: Path, name: str) -> list[tuple[Damage, int]]:
