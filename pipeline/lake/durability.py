@@ -153,7 +153,8 @@ def _require_whole(table: Path, fragments: Iterable[Any], *, known: frozenset[Pa
             if file.file_size_bytes and path not in known and path.stat().st_size != file.file_size_bytes:
                 raise OSError(
                     errno.EIO,
-                    f"{path} has {path.stat().st_size} of {file.file_size_bytes} bytes: the disk is full, or fails",
+                    f"{path} has {path.stat().st_size} of {file.file_size_bytes} bytes: the disk was full, or failed; "
+                    "free space or check the disk, then run again",
                 )
 
 
