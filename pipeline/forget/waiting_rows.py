@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from operators.runtime.atomic_write import atomic_write
 from pipeline.forget.places import Place
 from pipeline.ingest.arrow_rows import SegmentRows
-from pipeline.live.commits.batch import Batch, read_batch, write_batch
+from pipeline.live.commits.batch import Batch, read_batch, read_contents, write_batch
 from pipeline.live.commits.stored_json import received_from_json
 from pipeline.live.status.state_folder import StateFolder
 from schemas.clock import Span
@@ -123,5 +123,6 @@ def _replace(path: Path, batch: Batch, *, in_spool: bool) -> None:
     if not batch and not in_spool:  # a follower expects the files of its spool
         path.unlink()
         return
+    refusal = read_contents(path).refusal
     with atomic_write(path) as made:
-        write_batch(made, batch)
+        write_batch(made, batch, refusal=refusal)

@@ -1,48 +1,25 @@
 """Runs many drawn schedules of a follower, and compares some of them with LanceDB.
 
-    python -m tests.simulate --seeds 10000
-    python -m tests.simulate --seeds 0 --against-lancedb 200
+    python -m tests.simulate --seeds 10000 --folder simulated
+    python -m tests.simulate --seeds 0 --against-lancedb 200 --folder simulated
 
-It prints each seed that shows a problem, and ends with exit code 1 if there was one. `--fault` puts a mended fault
-back, which it must then find.
+The folder keeps what was run: the same command continues there. Each problem is printed with its seed; the exit code is
+then 1. `--fault` puts a fault back that was repaired, which must then be found.
 """
 
 import argparse
 import sys
 import tempfile
-from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
-from tests.simulate.put_back import FAULTS, put_back
-from tests.simulate.schedule import Outcome, Schedule, differences
+from tests.progress import Progress
+from tests.simulate.put_back import FAULTS
+from tests.simulate.runs import compare, run
 
-_AT_ONCE = 20
-
-
-def run(seeds: range, fault: str | None = None) -> list[tuple[int, Outcome]]:
-    """The outcomes of some seeds, without the contents of tables."""
-    found = []
-    with nullcontext() if fault is None else put_back(fault):
-        for seed in seeds:
-            outcome = Schedule(seed).run()
-            outcome.tables = {}
-            found.append((seed, outcome))
-    return found
-
-
-def compare(seed: int) -> tuple[int, list[str]]:
-    """What differs between tables in memory and LanceDB after the same schedule."""
-    with tempfile.TemporaryDirectory(prefix="simulate-") as folder:
-        return seed, differences(Schedule(seed, watches=False).run(), Schedule(seed, lance=Path(folder) / "lake").run())
-
-
-def _chunks(seeds: range) -> Iterator[range]:
-    for at in range(0, len(seeds), _AT_ONCE):
-        yield seeds[at : at + _AT_ONCE]
+Result = tuple[list[str], int]  # problems, number of steps
 
 
 def main() -> int:
@@ -52,27 +29,44 @@ def main() -> int:
     parser.add_argument("--against-lancedb", type=int, default=0, metavar="N", help="compare this many schedules")
     parser.add_argument("--fault", choices=FAULTS)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--folder", type=Path)
     asked = parser.parse_args()
-    wrong = 0
-    events: Counter[str] = Counter()
-    seeds = range(asked.first, asked.first + asked.seeds)
-    with ProcessPoolExecutor(asked.processes, mp_context=get_context("spawn")) as pool:
-        jobs = [pool.submit(run, chunk, asked.fault) for chunk in _chunks(seeds)]
-        for done in jobs:
-            for seed, outcome in done.result():
-                events += outcome.events
-                if outcome.problems:
-                    wrong += 1
-                    print(f"seed {seed}: {'; '.join(outcome.problems[:3])}", flush=True)
-        compared = [pool.submit(compare, asked.first + number) for number in range(asked.against_lancedb)]
-        for each in compared:
-            seed, differing = each.result()
-            if differing:
-                wrong += 1
-                print(f"seed {seed} differs from LanceDB: {'; '.join(differing[:3])}", flush=True)
-    counted = ", ".join(f"{count:,} × {name}" for name, count in sorted(events.items()))
-    print(f"{len(seeds):,} schedules and {asked.against_lancedb:,} against LanceDB, {wrong:,} with problems; {counted}")
-    return int(wrong > 0)
+    with tempfile.TemporaryDirectory(prefix="simulate-") as scratch:
+        folder = asked.folder or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        progress = Progress(folder / "simulated.jsonl")
+        # a case is called "steps of seed 7" or "steps against LanceDB, seed 7"
+        cases: dict[str, tuple[Callable[..., Result], tuple[object, ...]]] = {}
+        for seed in range(asked.first, asked.first + asked.seeds):
+            cases[f"steps{f' with the fault that {asked.fault}' if asked.fault else ''}, seed {seed}"] = (
+                run,
+                (seed, asked.fault),
+            )
+        for seed in range(asked.first, asked.first + asked.against_lancedb):
+            cases[f"steps against LanceDB, seed {seed}"] = (compare, (seed,))
+        _run(cases, progress.left(cases), progress, processes=asked.processes)
+        for line in progress.report():
+            print(line)
+        return int(any(progress.problems.values()))
+
+
+def _run(
+    cases: dict[str, tuple[Callable[..., Result], tuple[object, ...]]],
+    left: Iterable[str],
+    progress: Progress,
+    *,
+    processes: int,
+) -> None:
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        running: dict[Future[Result], str] = {}
+        for case in left:
+            work, arguments = cases[case]
+            running[pool.submit(work, *arguments)] = case
+        for done in as_completed(running):
+            problems, steps = done.result()
+            progress.add(running[done], problems, events=steps)
+            if problems:
+                print(f"{running[done]}: {'; '.join(problems[:3])}", flush=True)
 
 
 if __name__ == "__main__":

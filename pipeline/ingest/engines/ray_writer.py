@@ -11,6 +11,7 @@ from pipeline.ingest.engines.engine import LakeWriter
 from pipeline.ingest.engines.remote import call
 from pipeline.lake.ledger import SourceEntry
 from pipeline.plan.stored_plan import StoredPlan
+from pipeline.runtime.threads import described
 from schemas.clock import Span
 from schemas.sources import Segment, Source
 
@@ -78,4 +79,9 @@ class _WriterActor:
 
     def ask(self, method: str, *args: object, **options: object) -> Any:
         self.ready()
-        return getattr(self._writer, method)(*args, **options)
+        try:
+            return getattr(self._writer, method)(*args, **options)
+        except Exception:
+            raise
+        except BaseException as error:  # a panic of Rust would end the actor, and Ray would call it again for ever
+            raise RuntimeError(f"the committer failed: {described(error)}") from None
