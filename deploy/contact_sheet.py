@@ -7,10 +7,10 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
 from deploy.wording import clock_time, is_picture, short_names
 from operators.masks.rle import decode_mask
-from operators.readers.picture import decode_thumbnail
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake
 from pipeline.lake.mask_rows import masks_of
+from pipeline.reading.picture_process import confined_pictures
 from schemas.errors import RegionLakeError
 from schemas.masks import Mask
 from schemas.query import BoxTuple, Hit, Query, SearchResult
@@ -68,7 +68,7 @@ def _read(result: SearchResult, lake: Lake) -> tuple[dict[str, bytes], dict[str,
 def _drawn(
     hit: Hit, thumbnails: Mapping[str, bytes], masks: Mapping[str, Mask], *, query_box: BoxTuple | None
 ) -> Image.Image:
-    picture = _scaled(Image.fromarray(decode_thumbnail(thumbnails[hit.frame_id])))
+    picture = _scaled(Image.fromarray(confined_pictures().thumbnail(thumbnails[hit.frame_id])))
     return draw_hit(picture, hit, query_box=query_box, mask=hit.place.mask or masks.get(hit.place.region_id or ""))
 
 

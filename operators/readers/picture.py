@@ -3,6 +3,7 @@
 import io
 import struct
 from contextlib import suppress
+from typing import BinaryIO
 
 import numpy as np
 from PIL import (
@@ -18,7 +19,7 @@ from PIL import (
 )
 
 from operators.readers.limits import DEFAULT_LIMITS, ReadLimits
-from operators.readers.media_file import Media, MediaFile, opened
+from operators.readers.media_file import Media, opened
 from schemas.errors import DecodeError, SourceError
 from schemas.frames import ImageArray
 
@@ -40,7 +41,7 @@ def picture_header(media: Media, limits: ReadLimits = DEFAULT_LIMITS) -> tuple[s
     """
     with opened(media) as file:
         try:
-            with _picture(file, limits) as picture:
+            with _picture(io.BufferedReader(file.view()), file.shown, limits) as picture:
                 width, height = picture.size
                 if picture.getexif().get(_ORIENTATION_TAG) in _SWAPS_AXES:
                     width, height = height, width
@@ -61,17 +62,15 @@ def read_picture(media: Media, *, max_side_px: int | None = None, limits: ReadLi
     read.
     """
     with opened(media) as file:
-        try:
-            with _picture(file, limits) as picture:
-                shown = ImageOps.exif_transpose(picture)
-                rgb = _to_rgb(shown)
-        except _DAMAGED as error:
-            if isinstance(error, SourceError):
-                raise
-            raise DecodeError(f"{file.shown} cannot be decoded: {error}") from None
+        rgb = _decoded(io.BufferedReader(file.view()), file.shown, limits)
     if max_side_px is not None and max(rgb.size) > max_side_px:
         rgb.thumbnail((max_side_px, max_side_px), Image.Resampling.BOX)
     return np.array(rgb)
+
+
+def decode_picture(content: bytes, *, name: str, limits: ReadLimits = DEFAULT_LIMITS) -> ImageArray:
+    """See `read_picture`. content: the bytes of the picture. name: of its file, for messages."""
+    return np.array(_decoded(io.BytesIO(content), name, limits))
 
 
 def decode_thumbnail(jpeg: bytes) -> ImageArray:
@@ -92,18 +91,28 @@ def decode_thumbnail(jpeg: bytes) -> ImageArray:
         raise DecodeError(f"a thumbnail {what}: {error}") from None
 
 
-def _picture(file: MediaFile, limits: ReadLimits) -> Image.Image:
-    """The picture in a file, not decoded yet. Raises SourceError where it has too many pixels."""
-    picture = _recognised(io.BufferedReader(file.view()), file.shown)
+def _decoded(stream: BinaryIO, name: str, limits: ReadLimits) -> Image.Image:
     try:
-        limits.require_size(file.shown, *picture.size)
+        with _picture(stream, name, limits) as picture:
+            return _to_rgb(ImageOps.exif_transpose(picture))
+    except _DAMAGED as error:
+        if isinstance(error, SourceError):
+            raise
+        raise DecodeError(f"{name} cannot be decoded: {error}") from None
+
+
+def _picture(stream: BinaryIO, name: str, limits: ReadLimits) -> Image.Image:
+    """The picture in a file, not decoded yet. Raises SourceError where it has too many pixels."""
+    picture = _recognised(stream, name)
+    try:
+        limits.require_size(name, *picture.size)
     except SourceError:
         picture.close()
         raise
     return picture
 
 
-def _recognised(file: io.BufferedReader, name: str) -> Image.Image:
+def _recognised(file: BinaryIO, name: str) -> Image.Image:
     """`Image.open` without Pillow's own limit of pixels, which only a change of the whole process could raise.
 
     Raises UnidentifiedImageError.

@@ -11,10 +11,10 @@ from operators.masks.rle import resized_mask
 from operators.prompts.selection import Selection, select_region
 from operators.prompts.words import word_similarity
 from operators.proposals.classical.segments import Segments, SegmentsConfig
-from operators.readers.picture import decode_thumbnail, read_picture
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake
 from pipeline.lake.mask_rows import masks_of
+from pipeline.reading.picture_process import confined_pictures
 from schemas.errors import QueryError
 from schemas.frames import ImageArray, Keyframe
 from schemas.masks import Mask
@@ -39,13 +39,13 @@ def query_picture(query: Query, lake: Lake) -> QueryPicture | None:
     """
     if query.picture is not None:
         own = query.picture
-        return QueryPicture(read_picture(own) if isinstance(own, str) else own.pixels)
+        return QueryPicture(confined_pictures().picture(own) if isinstance(own, str) else own.pixels)
     if query.frame is None:
         return None
     found = lake.read("frames", columns=["thumbnail"], where=sql.equals("id", query.frame))
     if not found.num_rows:
         raise QueryError(f"{lake.uri} has no frame {query.frame}; it takes the frame_id of a hit")
-    image = decode_thumbnail(found["thumbnail"][0].as_py())
+    image = confined_pictures().thumbnail(found["thumbnail"][0].as_py())
     rows = lake.read("regions", columns=["id", "mask", "mask_area"], where=sql.equals("frame", query.frame))
     height_px, width_px, _ = image.shape
     masks = masks_of(rows)
