@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
+from deploy.cli.following import status_line
 from deploy.feeds_table import feed_line, feeds_screen, follower_line
 from pipeline.lake.upkeep.holds import Held
 from pipeline.live.feeds.feed_status import FEED_STATES, FeedState, FeedStatus
 from pipeline.live.status.follow_status import FindableStatus, FollowStatus, SinkStatus
+from pipeline.runtime.threads import ThreadStatus
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 ERROR = "no frame for 10 s: the decoder was killed"
@@ -124,6 +126,17 @@ def test_a_follower_that_is_gone_a_lake_out_of_reach_and_a_bad_list_stand_above_
     assert "the lake is out of reach, rows wait: no space left" in lines
     assert any("7 on disk" in line for line in lines)
     assert any("2 batches are refused by the lake (regionlake spool list): old" in line for line in lines)
+
+
+def test_a_thread_that_died_stands_above_the_feeds_until_it_runs_again() -> None:
+    dead = ThreadStatus("sink", "backing off", NOW, restarts=3, error="Panic: struck")
+    died = replace(_status([_feed("gate")]), threads=(dead, ThreadStatus("model", "running", NOW)))
+    said = "the thread sink died and is backing off: Panic: struck"
+    assert said in [line.rstrip() for line in _lines(died, width=80)]
+    assert said in follower_line(died, gone=None)
+    assert said in status_line(died)
+    again = replace(died, threads=(replace(dead, state="running"),))
+    assert "Panic" not in "".join(_lines(again, width=80)) + status_line(again)
 
 
 def test_lines_for_a_file_tell_the_same() -> None:

@@ -1,7 +1,9 @@
 """Metrics for Prometheus: catches counters that decrease, names and labels that change, and text it cannot parse."""
 
+import ctypes
 import os
 import socket
+import threading
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,8 +17,10 @@ from pipeline.lake.upkeep.holds import Held
 from pipeline.live.feeds.feed_status import FEED_STATES, FeedStatus
 from pipeline.live.status.follow_status import FindableStatus, FollowStatus, SinkStatus
 from pipeline.live.status.search_latency import BUCKETS_S
+from pipeline.runtime.threads import ThreadStatus
 from schemas.errors import InvalidValueError
 from tests.listening import listening
+from tests.waiting import wait_until
 
 NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 GATE = FeedStatus(
@@ -153,6 +157,24 @@ def test_what_upkeep_holds_back_can_be_alerted_on(server: MetricsServer, followe
     assert _of(samples, "upkeep_held_recordings", feed="gate", reason="clock ahead") == 3
     assert _of(samples, "upkeep_held_bytes", feed="gate", reason="clock ahead") == 30
     assert _of(samples, "upkeep_clock_ahead_seconds") == 60
+
+
+def test_a_server_whose_thread_dies_serves_again(server: MetricsServer, follower: _Follower) -> None:
+    follower.status = STATUS
+    [thread] = [each for each in threading.enumerate() if each.name == "metrics"]
+    assert thread.ident is not None
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit))
+    wait_until(lambda: server.thread.restarts == 1)
+    wait_until(lambda: server.thread.state == "running")
+    assert _of(_scrape(server), "sink_in_reach") == 1
+
+
+def test_a_thread_that_died_can_be_alerted_on(server: MetricsServer, follower: _Follower) -> None:
+    dead = ThreadStatus("sink", "backing off", NOON, restarts=3, error="Panic: struck")
+    follower.status = replace(STATUS, threads=(dead, ThreadStatus("model", "running", NOON)))
+    samples = _scrape(server)
+    assert [_of(samples, "thread_running", thread=name) for name in ("sink", "model")] == [0, 1]
+    assert _of(samples, "thread_restarts_total", thread="sink") == 3
 
 
 def test_before_the_first_status_there_is_the_process_alone(server: MetricsServer) -> None:

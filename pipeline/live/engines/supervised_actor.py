@@ -27,11 +27,13 @@ class SupervisedActor:
         name: str,
         make: Callable[[], Any],
         *,
+        kill: Callable[[Any], None] = ray.kill,
         pauses: BackoffConfig = RESTARTS,
         choose: Callable[[], float] = random.random,
         time: TimeSource = REAL_TIME,
     ) -> None:
         self._make = make
+        self._end_actor = kill
         self._backoff = Backoff(pauses, choose=choose)
         self._time = time
         self.status = ThreadStatus(name, "running", time.utc())
@@ -71,7 +73,7 @@ class SupervisedActor:
         actor, self.current = self.current, None
         if actor is not None:
             with suppress(Exception):  # it is dead already
-                ray.kill(actor)
+                self._end_actor(actor)
 
     def _enter(self, state: ThreadState) -> None:
         if state != self.status.state:

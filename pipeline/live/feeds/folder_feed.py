@@ -28,8 +28,9 @@ from schemas.sources import SegmentReport, Source, recording_uri
 _LOOK_S = 2.0
 _WAITING_PACKETS = 2
 _PACKET_KEYFRAMES = 2
-_TROUBLED = BackoffConfig(first_s=4.0, longest_s=300.0)
+_TROUBLED = BackoffConfig(first_s=4.0, longest_s=60.0)
 _SAME_TIME = 8
+_LAST_S = datetime(9999, 1, 1, tzinfo=UTC).timestamp()  # file systems have later times
 _OVERWRITTEN = "its file was overwritten while it was read"
 _Mark = tuple[int, int]  # size in bytes, mtime in ns
 _log = logging.getLogger(__name__)
@@ -92,6 +93,8 @@ class FolderFeed:
         return item
 
     def _count(self, packet: FramePacket) -> None:
+        if packet.head.number == 0:  # the first, or the first again after a thread died
+            self._kept = 0
         self._kept += len(packet.keyframes)
         if isinstance(packet.head.end, SegmentReport):  # only the end of a segment says how many frames it had
             status, frames = self._status, packet.head.end.frames_decoded
@@ -101,8 +104,6 @@ class FolderFeed:
                 kept=status.kept + self._kept,
                 not_selected=status.not_selected + frames - self._kept,
             )
-        if packet.head.end is not None:
-            self._kept = 0
 
     def status(self) -> FeedStatus:
         thread = self._thread.status()
@@ -167,6 +168,7 @@ class FolderFeed:
     def _finished(self) -> list[tuple[Location, _Mark]]:
         """Files that are new or changed, and have not changed for `settle_s`, each as it is now."""
         found = []
+        present: dict[str, _Mark] = {}
         with self._news:
             if self._wanted:
                 self._enter("live" if self._folder.is_dir() else "stalled")
@@ -183,18 +185,22 @@ class FolderFeed:
             except OSError as error:  # a folder that may not be entered, a disk that fails
                 self._note(f"{location.uri}: {error.strerror or error}")
                 continue
+            present[location.uri] = now
             rested_s = self._time.utc().timestamp() - now[1] / 1e9
             if self._ingested.get(location.uri) != now and rested_s >= self._settle_s and self._due(location.uri):
                 found.append((location, now))
+        # only what is there: recorders that name files by their time make others for years
+        self._ingested = {uri: mark for uri, mark in self._ingested.items() if uri in present}
+        self._troubled = {uri: trouble for uri, trouble in self._troubled.items() if uri in present}
         return found
 
     def _ingest(self, location: Location) -> None:
         self._at = location.uri
         try:
             self._ingest_whole(location)
-        except LakeError as error:  # the lake is out of reach: the next look tries again
+        except LakeError as error:  # the lake is out of reach; a probe reads the whole file, so not at every look
             self._note(str(error))
-            del self._ingested[location.uri]
+            self._put_off(location.uri)
         except Exception as error:  # nobody foresaw it: the other files of the folder do not wait for this one
             if not self._stopped:
                 _log.exception("feed %s: %s cannot be ingested, and is tried again", self.name, location.uri)
@@ -237,9 +243,9 @@ class FolderFeed:
         The first contents of a file have its path as their name. Others that a recorder writes under the same path are
         another recording, with the time at which they were written after the path, so that each name has one source.
         """
-        written = datetime.fromtimestamp(self._ingested[source.uri][1] / 1e9, UTC)
+        written_s = min(max(0.0, self._ingested[source.uri][1] / 1e9), _LAST_S)
         for attempt in range(_SAME_TIME):
-            time = written + timedelta(milliseconds=attempt - 1)
+            time = datetime.fromtimestamp(written_s, UTC) + timedelta(milliseconds=attempt - 1)
             named = source if attempt == 0 else replace(source, uri=recording_uri(source.uri, time))
             try:
                 return named, self._register(named)
@@ -285,7 +291,7 @@ class FolderFeed:
 
 @dataclass(slots=True)
 class _Trouble:
-    """A file whose ingest failed as nobody foresaw. until_s: monotonic; it is not tried before."""
+    """A file whose ingest failed, as far as is known not by its contents. until_s: monotonic; no attempt before."""
 
     pauses: Backoff
     until_s: float = 0.0

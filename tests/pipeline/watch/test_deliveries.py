@@ -19,6 +19,7 @@ from pipeline.watch.watch_state import KeptHit, WatchState
 from pipeline.watch.webhook import Attempt, Webhook, WebhookConfig
 from schemas.errors import InvalidValueError, WatchError
 from schemas.query import Hit, Place
+from tests.deadly_time import DeadlyTime
 from tests.pipeline.lake.synthetic import World, fold_shots, stored
 from tests.pipeline.search.drawn import add
 from tests.pipeline.watch.receiver import Receiver
@@ -317,3 +318,23 @@ def test_a_user_in_the_address_is_sent_as_basic_authentication(
     deliver(receiver.url.replace("127.0.0.1", "me:p%40ss@127.0.0.1"))
     wait_until(lambda: len(receiver.taken) == 1)
     assert receiver.headers[0]["Authorization"] == "Basic bWU6cEBzcw=="  # base64 of me:p@ss
+
+
+def test_a_thread_that_dies_is_shown_and_started_again_and_no_hit_is_given_up_or_sent_twice_for_it(
+    state: WatchState, receivers: Callable[..., Receiver], tmp_path: Path
+) -> None:
+    receiver = receivers(lambda _: 200)
+    time = DeadlyTime()
+    webhook = Webhook(WebhookConfig(receiver.url))
+    deliveries = Deliveries(state, webhook, dead_letter=tmp_path / "dead.jsonl", give_up_s=0.0, pauses=QUICK, time=time)
+    deliveries.start()
+    time.strike("webhook")
+    wait_until(lambda: "webhook" in time.pausing)
+    ids = keep(state, range(3))
+    assert deliveries.status().error == "the thread that sends hits died: Panic: struck"
+    time.revive("webhook")
+    wait_until(lambda: deliveries.status().delivered == 3)
+    assert deliveries.status().error is None
+    deliveries.stop()
+    assert receiver.ids == ids
+    assert dead_letters(tmp_path) == []
