@@ -33,4 +33,5 @@ def completion_of(stored: StoredPlan) -> Completion | None:
         text = "tracks of plan %s are made without carrying masks: its model is not loaded for an earlier plan"
         _log.warning(text, stored.hash, extra={"plan": stored.hash})
     shots = partial(fold_shots, config=read.plan.read.shots)
-    return Completion(shots, new_tracker=partial(Tracker, read.plan.tracks), linker=None)
+    tracker = partial(Tracker, read.plan.tracks)
+    return Completion(shots, new_tracker=tracker, linker=None, grid_s=read.plan.validity.grid_s)

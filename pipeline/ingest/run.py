@@ -100,6 +100,7 @@ def open_committer(
         plan=StoredPlan.of(plan) if stored is None else stored,
         fold_shots=partial(fold_shots, config=plan.read.shots),
         new_tracker=partial(Tracker, plan.tracks),
+        grid_s=plan.validity.grid_s,
         linker=linker,
         completion_of=completion_of,
         beside=beside,

@@ -8,7 +8,7 @@ from operators.encoders.catalogue import model_card
 from operators.encoders.region_vectors import RegionVectorsConfig
 from operators.proposals.config import ProposalConfig
 from operators.representatives.config import RepresentativesConfig
-from operators.runtime.settings import Setting, identity, no_rows, weights
+from operators.runtime.settings import Setting, identity, neutral, no_rows, weights
 from operators.tracking.tracker import TrackConfig
 from pipeline.live.live_config import LiveConfig
 from pipeline.plan.plan_hash import plan_hash
@@ -29,6 +29,19 @@ class ThumbnailConfig:
     def __post_init__(self) -> None:
         require.at_least(16, max_side_px=self.max_side_px)
         require.within("[1, 100]", quality=self.quality)
+
+
+@dataclass(frozen=True, slots=True)
+class ValidityConfig:
+    """How long a region is valid: to the next keyframe, at the latest to the next border of an absolute grid.
+
+    grid_s: step of the grid, in seconds of PTS.
+    """
+
+    grid_s: float = field(default=60.0, metadata=neutral(60.0))
+
+    def __post_init__(self) -> None:
+        require.above(0, grid_s=self.grid_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +83,7 @@ class Plan:
     model: a name from `regionlake models`, a checkpoint by folder or hub id, or a class path.
     patches: whether the dense grid of patch vectors of each keyframe is stored as well.
     detail: how the details of a keyframe are fused into one vector, for searches by `detail`.
+    validity: how long a region is valid after its keyframe.
     representatives: how the patches of a keyframe are reduced to a few vectors, for searches by `representatives`.
     """
 
@@ -83,6 +97,7 @@ class Plan:
     thumbnails: ThumbnailConfig = field(default_factory=ThumbnailConfig)
     tracks: TrackConfig = field(default_factory=TrackConfig)
     codes: CodesConfig = field(default_factory=CodesConfig)
+    validity: ValidityConfig = field(default_factory=ValidityConfig)
     run: RunConfig = field(default_factory=RunConfig, metadata=no_rows())
     live: LiveConfig = field(default_factory=LiveConfig, metadata=no_rows())
 

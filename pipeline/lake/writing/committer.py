@@ -32,6 +32,7 @@ from pipeline.lake.writing.ledger_state import LedgerState
 from pipeline.lake.writing.tracks import NewTracker
 from pipeline.lake.writing.upkeep_changes import UpkeepChanges
 from pipeline.lake.writing.validate_rows import of_today, validate_rows
+from pipeline.lake.writing.validity import GRID_S, with_validity
 from pipeline.plan.stored_plan import StoredPlan
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.clock import Span
@@ -51,6 +52,7 @@ class Committer:
     fold_shots, new_tracker, linker: see Completion; the linker is closed with the committer.
     completion_of: completes sources of another plan; None where that plan cannot be followed, and they stay open. By
         default, they are completed as those of `plan`.
+    grid_s: of the validity of regions: pipeline/lake/writing/validity.py.
     wait_s: how long to wait for another writer to end.
     beside: a committer of this process, whose lease and ledger this one shares, for rows of another plan. It is closed
         first, and holds nothing of its own.
@@ -69,6 +71,7 @@ class Committer:
         new_tracker: NewTracker | None = None,
         linker: Linker | None = None,
         completion_of: CompletionOf | None = None,
+        grid_s: float = GRID_S,
         beside: "Committer | None" = None,
         wait_s: float = 10.0,
         time: TimeSource = REAL_TIME,
@@ -79,7 +82,8 @@ class Committer:
         self._linker = linker
         self._beside = beside
         self.lease: HeldLake = HeldLake(lake, wait_s=wait_s, time=time) if beside is None else beside.lease
-        own = Completion(fold_shots, new_tracker=new_tracker, linker=linker)
+        self._grid_s = grid_s
+        own = Completion(fold_shots, new_tracker=new_tracker, linker=linker, grid_s=grid_s)
         self._completions = Completions(own, completion_of, plan=plan, lake=lake)
         if beside is None:
             self._state = LedgerState(lake, self.lease, finish=self._complete_of_this_plan, time=time)
@@ -176,7 +180,7 @@ class Committer:
             if new:
                 with self._state.change():
                     self._write_registered(item.plan for item in new)
-                    write_segments(self._state, new)
+                    write_segments(self._state, [with_validity(item, grid_s=self._grid_s) for item in new])
                 self._commits += 1
             self._completions.complete(self._state, {item.segment.source.id for item in new})
             if self._commits >= MANY_FRAGMENTS and self.joins_fragments:
