@@ -8,20 +8,16 @@ import logging
 import random
 import shutil
 import tempfile
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import cache
-from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.lake.audit.check import check
 from pipeline.lake.lake import Lake
 from pipeline.lake.upkeep import pins as pins_module
@@ -45,86 +41,29 @@ from pipeline.watch import done_segments as watch_module
 from pipeline.watch.done_segments import DoneSegments
 from schemas.clock import Span
 from schemas.errors import LakeError
-from schemas.shots import CutEvent, Shot
-from schemas.sources import Source
 from schemas.tables import TABLE_NAMES
 from tests.pipeline.lake.synthetic import OTHER_PLAN, PLAN, SPACE, stored
-from tests.pipeline.lake.upkeep.feeds import DAY, Recording
+from tests.pipeline.lake.upkeep.feeds import DAY
 from tests.simulate.lance_lake import SteppedLake, SteppedTables
 from tests.simulate.memory_lake import Dataset, MemoryLake, MemoryTables, Store, WatchedDataset
+from tests.simulate.parts import (
+    EVERY_S,
+    FEEDS,
+    MAX_AGE,
+    PIECES,
+    RECORDINGS,
+    SETTLE_S,
+    TOLERANCE,
+    Lease,
+    Panic,
+    SteppedPins,
+    TurnLock,
+    fold,
+    named,
+    recording,
+    rows_of,
+)
 from tests.simulation import Simulation
-
-FEEDS = ("gate", "yard")
-RECORDINGS = 8  # of each feed: half of them under the first plan
-EVERY_S = 20.0  # a recording begins
-PIECES = 3
-MAX_AGE = timedelta(seconds=60)
-TOLERANCE = timedelta(seconds=5)  # of the clock
-SETTLE_S = 400.0  # after the last fault
-
-
-def fold(source: Source, events: Sequence[CutEvent], _first: int, _last: int) -> list[Shot]:
-    """A shot between every two events; together they cover the source."""
-    edges = [source.span.start, *(event.pts for event in events), source.span.stop]
-    return [Shot(Span(a, b), "cut" if number else "start") for number, (a, b) in enumerate(pairwise(edges))]
-
-
-class Panic(BaseException):
-    """As of a library in Rust: no Exception."""
-
-
-@dataclass(slots=True)
-class Lease:
-    """A lease that nobody disputes."""
-
-    number: int
-
-    def hold(self) -> bool:
-        return False
-
-    def share(self, lake: Lake) -> None:
-        lake.lease = self  # type: ignore[assignment]
-
-    def require(self) -> None: ...
-
-    def release(self) -> None: ...
-
-
-class TurnLock:
-    """An RLock for threads of a simulation, which may take turns while one holds it."""
-
-    def __init__(self, simulation: Simulation) -> None:
-        self._simulation = simulation
-        self._owner: int | None = None
-        self._depth = 0
-
-    def __enter__(self) -> bool:
-        me = threading.get_ident()
-        if self._owner not in (None, me):
-            self._simulation._wait(lambda: self._owner is None, None)
-        self._owner = me
-        self._depth += 1
-        return True
-
-    def __exit__(self, *_: object) -> None:
-        self._depth -= 1
-        if not self._depth:
-            self._owner = None
-
-
-@cache
-def recording(feed: str, number: int) -> Recording:
-    plan = PLAN if number < RECORDINGS // 2 else OTHER_PLAN
-    at = FEEDS.index(feed) * RECORDINGS + number
-    began_h = number * EVERY_S / 3600
-    return Recording(at, length=60, step=20, regions=1, plan=plan, feed=feed, hour=began_h)
-
-
-@cache
-def rows_of(feed: str, number: int, piece: int) -> SegmentRows:
-    """patches are omitted: they are treated as regions are."""
-    made = recording(feed, number)
-    return replace(made.rows_at(made.segments(PIECES)[piece]), patches=None)
 
 
 @dataclass(slots=True)
@@ -403,14 +342,14 @@ class Schedule:
         now = DAY + timedelta(seconds=self._simulation.monotonic_s())
         for name in (*chosen.whole, *chosen.kept):
             self._outcome.events["removed"] += 1
-            feed, number = _named(name)
+            feed, number = named(name)
             source = recording(feed, number).source
             end = source.clock.utc(source.span.stop)
             assert end is not None
             if now - end < MAX_AGE - TOLERANCE:
                 self._problem(f"{feed} {number} was removed {(now - end).total_seconds():.0f} s after its end")
-        left = {_named(row["id"]) for row in self._rows("sources")} - set(map(_named, chosen.whole))
-        for feed, number in map(_named, chosen.whole):
+        left = {named(row["id"]) for row in self._rows("sources")} - set(map(named, chosen.whole))
+        for feed, number in map(named, chosen.whole):
             if not any(each == feed and later > number for each, later in left):
                 self._problem(f"the newest recording of {feed} was removed")
 
@@ -440,7 +379,7 @@ class Schedule:
         for source_id, row in sources.items():
             if row["state"] != "complete":
                 self._problem(f"{row['source']} is {row['state']} at the end")
-            if row["plan"] != recording(*_named(source_id)).plan:
+            if row["plan"] != recording(*named(source_id)).plan:
                 self._problem(f"{row['source']} is under another plan than it was recorded with")
         for each in sorted(self._put):
             segment = rows_of(*each).segment
@@ -456,7 +395,7 @@ class Schedule:
             if lost and segment.source.id not in self._gone:
                 self._problem(f"{each} is lost: {states or 'not in the ledger'}")
         for source_id, span, held in self._pinned:
-            whole = recording(*_named(source_id))
+            whole = recording(*named(source_id))
             if source_id not in sources:
                 self._problem(f"{whole.source.uri} was pinned, and is gone")
             elif self._frames_in(source_id, span) < held:
@@ -482,31 +421,6 @@ class Schedule:
         return {
             name: sorted(self._rows(name), key=lambda row: str(row.get("id", row.get("frame")))) for name in TABLE_NAMES
         }
-
-
-class SteppedPins:
-    """The table of pins for changes, with a step before each."""
-
-    def __init__(self, table: Any, step: Callable[[str, str], None]) -> None:
-        self._table = table
-        self._step = step
-
-    def add(self, rows: Any) -> None:
-        self._step("add", "pins")
-        self._table.add(rows)
-
-    def delete(self, where: str) -> None:
-        self._step("delete", "pins")
-        self._table.delete(where)
-
-
-@cache
-def _names() -> dict[str, tuple[str, int]]:
-    return {recording(feed, number).source.id: (feed, number) for feed in FEEDS for number in range(RECORDINGS)}
-
-
-def _named(source_id: str) -> tuple[str, int]:
-    return _names()[source_id]
 
 
 def _fast_folder() -> str | None:
