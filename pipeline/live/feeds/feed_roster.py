@@ -67,6 +67,8 @@ class FeedRoster:
         for name in set(self._feeds) - set(listed):
             self._remove(name)
         for name, entry in listed.items():
+            if self._stopped:
+                return
             self._follow(name, entry)
         self.folders = {
             str(Path(path_of_uri(each.handle.status().uri)).absolute()): name
@@ -134,7 +136,9 @@ class FeedRoster:
         except (PlanError, LakeError) as error:  # the next update tries again
             followed = _Followed(entry, None, str(error))
         except Exception as error:  # nobody foresaw it: the other feeds do not wait for this one
-            _log.exception("feed %s cannot be started, and is tried again", name, extra={"feed": name})
+            before = self._feeds.get(name)
+            if before is None or before.error != described(error):  # it is tried again every second
+                _log.exception("feed %s cannot be started, and is tried again", name, extra={"feed": name})
             followed = _Followed(entry, None, described(error))
         with self._lock:
             self._feeds[name] = followed
