@@ -27,7 +27,7 @@ from tests.integration.buckets import served_buckets
 from tests.pipeline.lake.synthetic import SPACE, World, fold_shots, stored
 
 WRITERS = 5
-FRAMES, PIECES = 20, 3  # of each world
+FRAMES, PIECES = 20, 1  # of each world
 ended = threading.Semaphore(0)  # released by each writer at its end
 
 
@@ -46,7 +46,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def write(place: str, number: int, *, wait_s: float, opened: Callable[[], object] = lambda: None) -> None:
-    """Commits one world in several commits, as another process would. opened: called while the lease is held."""
+    """Commits one world, as another process would. opened: called while the lease is held."""
     world = World(number)
     with Committer(Lake.open(place), plan=stored(), fold_shots=fold_shots, wait_s=wait_s) as writer:
         opened()
