@@ -1,9 +1,11 @@
 """Removes from a lake's files what was removed from its tables: older versions, deleted rows, indexes."""
 
+import shutil
 from contextlib import AbstractContextManager
 from datetime import timedelta
 
 from pipeline.lake.lake import Lake, lake_errors, open_dataset
+from pipeline.lake.repair.tables import ASIDE
 from pipeline.lake.upkeep.indexes import INDEXED, refresh_index
 from schemas.tables import TableName
 
@@ -24,12 +26,17 @@ def purge(lake: Lake, *, turn: AbstractContextManager[object], alone: bool = Tru
             _rewrite(lake, name)
             if indexed:
                 refresh_index(lake, name, rows=1)
+            lake.make_durable(name)  # what replaces the old files, before these go
             _forget_versions(lake.uri, name, unnamed_files=alone)
-            lake.make_durable(name)
     with lake_errors(f"purging the pins of {lake.uri}"):
         if open_dataset(lake.uri, PINS) is not None:
             _rewrite(lake, PINS)
+            rewritten = open_dataset(lake.uri, PINS)
+            assert rewritten is not None
+            lake.durability.sync([(PINS, rewritten)])
             _forget_versions(lake.uri, PINS, unnamed_files=False)
+        if lake.folder is not None and (lake.folder / ASIDE).is_dir():
+            shutil.rmtree(lake.folder / ASIDE)  # damaged files that `regionlake repair` kept
 
 
 def _drop_indexes(lake: Lake, name: TableName) -> bool:

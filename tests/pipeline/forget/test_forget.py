@@ -26,10 +26,11 @@ from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.lake.audit.check import check
 from pipeline.lake.audit.compare import compare
 from pipeline.lake.lake import Lake
+from pipeline.lake.repair.tables import move_aside
 from pipeline.lake.upkeep.indexes import refresh_index
 from pipeline.lake.upkeep.pins import Pins
 from pipeline.lake.writing.committer import Committer
-from pipeline.lake.writing.tracks import _write
+from pipeline.lake.writing.tracks import write_column
 from pipeline.live.account.losses import Received, RecordingEnded
 from pipeline.live.commits.batch import Batch, read_batch, write_batch
 from pipeline.live.commits.in_flight import InFlight
@@ -68,7 +69,7 @@ def named_tracks(lake: Lake, source_id: str) -> None:
     tracks = []
     for number, (name, pts) in enumerate(zip(rows["id"].to_pylist(), rows["pts"].to_pylist(), strict=True)):
         tracks.append(first.setdefault((number % 6, pts // 30), name))
-    _write(lake, rows["_rowid"].to_numpy(), tracks)
+    write_column(lake, "track", rows["_rowid"].to_numpy(), pa.array(tracks))
 
 
 @pytest.fixture(scope="module")
@@ -128,9 +129,10 @@ def holding(lake: Lake, wanted: Sequence[bytes]) -> list[str]:
     return [str(path) for path, held in contents.items() if any(needle in held for needle in wanted)]
 
 
-def test_a_feed_goes_from_rows_versions_indexes_and_what_waits(lake: Lake) -> None:
+def test_a_feed_goes_from_rows_versions_indexes_what_waits_and_what_was_damaged(lake: Lake) -> None:
     wanted = [*needles(lake, f"source_id = '{YARD.source.id}'"), YARD.source.id.encode(), WAITING.source.id.encode()]
     assert len(wanted) > 140
+    move_aside(Path(lake.uri), Path(shutil.copy(holding(lake, wanted)[0], Path(lake.uri) / "of.an.earlier.repair")))
     assert len(holding(lake, wanted)) > 10
     before = {name: lake.count(name) for name in ("frames", "regions")}
     done = run(lake, "yard")
