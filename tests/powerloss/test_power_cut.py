@@ -8,7 +8,7 @@ from tests.powerloss.calls.log import read_log
 from tests.powerloss.calls.victims import Victims
 from tests.powerloss.power_cuts import power_cuts, record_workload
 
-_SAMPLE = 14
+_SAMPLE = 8
 
 
 def test_what_had_been_promised_survives_a_power_cut_at_any_moment(victims: Victims, tmp_path: Path) -> None:
