@@ -50,10 +50,14 @@ class Dataset:
         self.version = self.latest_version = self.key = store.versions[name]
         self.schema = store.schema(name)
 
-    def to_table(self, columns: Sequence[str] | None = None, filter: str | None = None) -> pa.Table:
+    def to_table(
+        self, columns: Sequence[str] | None = None, filter: str | None = None, *, with_row_id: bool = False
+    ) -> pa.Table:
         wanted = self.schema if columns is None else pa.schema([self.schema.field(column) for column in columns])
         matches = condition(filter)
-        return pa.Table.from_pylist([row for row in self._rows if matches(row)], schema=wanted)
+        found = [(number, row) for number, row in enumerate(self._rows) if matches(row)]
+        table = pa.Table.from_pylist([row for _, row in found], schema=wanted)
+        return table.append_column("_rowid", pa.array([n for n, _ in found], pa.uint64())) if with_row_id else table
 
     def count_rows(self, filter: str | None = None) -> int:
         return sum(map(condition(filter), self._rows))
@@ -127,6 +131,14 @@ class MemoryLake(Lake):
 
     def snapshot(self, **_: float) -> dict[TableName, Any]:
         return {name: Dataset(self.store, name) for name in TABLE_NAMES}
+
+
+def write_column(lake: MemoryLake, column: str, row_ids: Sequence[int], values: pa.Array) -> None:
+    """Sets a column of `regions` in the rows with these numbers, as the function of its name does in Lance."""
+    lake.store.step("update", "regions")
+    new = dict(zip(row_ids, values.to_pylist(), strict=True))
+    rows = lake.store.tables["regions"]
+    lake.store.change("regions", [{**row, column: new.get(n, row[column])} for n, row in enumerate(rows)])
 
 
 class MemoryTables:

@@ -30,6 +30,7 @@ from pipeline.lake.upkeep.upkeep_folder import UpkeepFolder
 from pipeline.lake.upkeep.upkeep_status import write_upkeep_status
 from pipeline.lake.writing import committer as committer_module
 from pipeline.lake.writing import ledger_state as state_module
+from pipeline.lake.writing import validity as validity_module
 from pipeline.lake.writing.committer import Committer
 from pipeline.lake.writing.upkeep_changes import Removal
 from pipeline.live.account.losses import RecordingEnded
@@ -45,7 +46,7 @@ from schemas.tables import TABLE_NAMES
 from tests.pipeline.lake.synthetic import OTHER_PLAN, PLAN, SPACE, stored
 from tests.pipeline.lake.upkeep.feeds import DAY
 from tests.simulate.lance_lake import SteppedLake, SteppedTables
-from tests.simulate.memory_lake import Dataset, MemoryLake, MemoryTables, Store, WatchedDataset
+from tests.simulate.memory_lake import Dataset, MemoryLake, MemoryTables, Store, WatchedDataset, write_column
 from tests.simulate.parts import (
     EVERY_S,
     FEEDS,
@@ -167,11 +168,13 @@ class Schedule:
             put(watch_module, "fragment_key", lambda fragment: fragment.key)
             put(state_module, "TableWriter", MemoryTables if self._lance is None else SteppedTables)
             if self._lance is None:
+                put(validity_module, "write_column", write_column)
                 put(pins_module, "open_dataset", self._pins_table)
                 put(Pins, "_table", lambda _: Dataset(self._store, "pins"))
             else:
                 SteppedLake.create_or_open(str(self._lance), SPACE)
-                real, table = pins_module.open_dataset, Pins._table
+                real, table, write = pins_module.open_dataset, Pins._table, validity_module.write_column
+                put(validity_module, "write_column", lambda *given: (self._step("update", "regions"), write(*given)))
                 put(SteppedLake, "step", staticmethod(self._step))
                 put(pins_module, "open_dataset", lambda uri, name: (self._step("read", name), real(uri, name))[1])
                 put(Pins, "_table", lambda pins: SteppedPins(table(pins), self._step))

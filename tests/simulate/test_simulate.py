@@ -13,7 +13,7 @@ from tests.simulate.conditions import condition
 from tests.simulate.put_back import FAULTS, put_back
 from tests.simulate.schedule import Schedule, differences
 
-FOUND_BY = dict(zip(FAULTS, (1, 12, 1, 10), strict=True))  # the seed that finds a fault
+_MANY = 100  # schedules: each fault shows in about one of ten
 
 
 @pytest.mark.parametrize("seed", [1, 7, 10, 12])
@@ -24,7 +24,8 @@ def test_a_drawn_schedule_has_no_problem(seed: int) -> None:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_mended_fault_that_is_put_back_is_found(fault: str) -> None:
     with put_back(fault):
-        assert Schedule(FOUND_BY[fault]).run().problems
+        # a change of the code draws other schedules, so no seed is sure to find it
+        assert any(Schedule(seed).run().problems for seed in range(_MANY))
 
 
 def test_a_seed_gives_the_same_schedule_again() -> None:
