@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import lance
 import pyarrow as pa
+import pyarrow.compute as pc
 from lance.file import LanceFileReader
 
 from pipeline.lake.durability import index_folders, manifest_path
@@ -18,6 +19,7 @@ from schemas.vectors import VectorSpace
 PINS = "pins"
 Kind = Literal["table", "manifest", "data", "deletions", "index"]
 _ANY = VectorSpace("none", "none", 1, "none")
+_BTREE = ("page_data.lance", "page_lookup.lance")  # the files of an index of this kind
 _MAGIC = b"LANC"  # ends every file of Lance
 _READ_BYTES = 2 * 2**30  # of a lake are read to find which file an error was of; sizes and ends are always looked at
 
@@ -138,6 +140,9 @@ def _damaged_indexes(name: str, place: Path, dataset: lance.LanceDataset, *, rea
             paths = sorted(folder.iterdir()) if folder.is_dir() else []
             if not paths:
                 yield Damage(name, "index", folder, "it has no files", index=index.name)
+            elif "BTree" in index.type_url:
+                gone = [folder / each for each in _BTREE if folder / each not in paths]
+                yield from (Damage(name, "index", path, "it is missing", index=index.name) for path in gone)
             for path in paths:
                 why = _end_damage(path, None) or (_failure(partial(_read_file, path)) if reads else None)
                 if why is not None:
@@ -162,6 +167,8 @@ def _read_deletions(path: Path, fragment: Any, count: int) -> None:
             rows = file.read_all()
         rows.validate(full=True)
         found = rows.num_rows
+        if found and int(pc.max(rows.column(0)).as_py()) >= fragment.physical_rows:
+            raise ValueError("it deletes a row that does not exist")
     else:
         path.stat()
         found = fragment.physical_rows - fragment.count_rows()
