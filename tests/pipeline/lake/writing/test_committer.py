@@ -17,7 +17,7 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.ledger import done_table
 from pipeline.lake.writing.committer import Committer
 from schemas.clock import Span
-from schemas.errors import LakeError, PlanConflictError, RefusedError
+from schemas.errors import FileChangedError, LakeError, PlanConflictError, RefusedError
 from schemas.shots import Shot
 from schemas.sources import Segment, Source
 from schemas.tables import TABLE_NAMES, TableName
@@ -353,7 +353,8 @@ def test_two_sources_of_one_path_are_named_and_repaired(lake: Lake, open_writer:
     assert report.source_ids == {WORLD.source.id, NEW.source.id}
     assert all("overwritten" in problem for problem in report.problems)
     with open_writer() as writer:
-        assert writer.register(NEW.source) == [], "the lake has all of these bytes"
+        with pytest.raises(FileChangedError):
+            writer.register(NEW.source)
         for span in writer.register(NEW.source, replace=True):
             writer.commit([NEW.rows(NEW.segment(span))])
     assert check(lake).problems == ()
