@@ -335,6 +335,9 @@ class Schedule:
 
             try:
                 return remove(ids, chosen)
+            except BaseException:  # the next change of the lake ends the removal of what is marked and not pinned
+                self._gone |= set(ids)
+                raise
             finally:
                 self._going = []
 
