@@ -109,14 +109,15 @@ class BatchCommits:
 
     def _takes_note(self, part: Batch, why: BaseException) -> bool:
         """Whether the ledger took the note that the rows of a part are refused, by which their frames are accounted
-        for. Raises what means that the lake is out of reach."""
+        for. Raises any error after which the batch is to be tried again."""
         try:
             for rows in part.rows:
                 frames = rows.report.frames_decoded if rows.segment.source.kind == "feed" else 0
                 reason = f"refused by the lake: {described(why)}"
                 self._writer.fail(rows.segment, state="failed", error=reason, lost=frames, plan=part.plan)
         except BaseException as error:
-            if is_out_of_reach(error):
+            unexpected = not isinstance(error, RefusedError)
+            if is_out_of_reach(error) or (unexpected and self._tries < UNEXPECTED_TRIES):
                 raise
             return False
         return bool(part.rows)

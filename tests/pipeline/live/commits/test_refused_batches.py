@@ -136,6 +136,23 @@ def test_a_panic_about_one_batch_is_shown_and_tried_again_and_then_refused(
     sink.close()
 
 
+def test_the_note_of_a_refusal_is_tried_again_too(tmp_path: Path) -> None:
+    class Once(Writer):
+        def fail(self, segment: Segment, *, error: str, lost: int = 0, **_: object) -> None:
+            self.for_notes, failing = {}, self.for_notes
+            self._raise(failing, segment.source)
+            super().fail(segment, error=error, lost=lost)
+
+    writer = Once()
+    writer.for_rows[YARD.source.id] = RefusedError("never")
+    writer.for_notes[YARD.source.id] = PanicException("once")
+    sink = start(tmp_path, writer)
+    sink.put(rows(YARD))
+    wait_until(lambda: sink.status().refused == 1)
+    assert [uri for uri, _, _ in writer.noted] == [YARD.source.uri]
+    sink.close()
+
+
 def test_a_panic_about_everything_refuses_nothing_and_keeps_the_order(tmp_path: Path) -> None:
     writer = Writer()
     writer.for_all = PanicException("the disk of the lake is gone")
