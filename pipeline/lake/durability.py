@@ -77,6 +77,7 @@ class Durability:
     def _sync_tables(self, tables: Iterable[tuple[str, lance.LanceDataset]]) -> None:
         done: list[tuple[str, int, frozenset[Path]]] = []
         new: list[Path] = []
+        manifests: list[Path] = []
         for name, dataset in tables:
             if dataset.version <= self._version.get(name, 0):
                 continue
@@ -84,9 +85,10 @@ class Durability:
             known = self._files.get(name, frozenset())
             _require_whole(self._place(name), (f.metadata for f in dataset.get_fragments()), known=known)
             new += files - known
-            new += self._manifests(name, dataset.version)
+            manifests += self._manifests(name, dataset.version)
             done.append((name, dataset.version, files))
-        self._sync(new)
+        self._sync(new)  # with the names of new folders, before the name of a manifest that needs them
+        self._sync(manifests)
         for name, version, files in done:
             self._version[name], self._files[name] = version, files
 

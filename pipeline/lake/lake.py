@@ -154,9 +154,10 @@ class Lake:
         with lake_errors(f"making the lake {uri}", lake=uri):
             if folder is not None:
                 folder.mkdir(parents=True, exist_ok=True)
-                from pipeline.lake.repair.tables import roll_back_torn
+                from pipeline.lake.repair.tables import drop_damaged_indexes, roll_back_torn
 
                 roll_back_torn(folder)
+                drop_damaged_indexes(folder)
             found = _open_datasets(uri)
             missing = [name for name in TABLE_NAMES if name not in found]
             ledger = found.get("segments", found.get("sources"))

@@ -37,6 +37,15 @@ def roll_back_torn(folder: Path) -> list[Damage]:
     return torn
 
 
+def drop_damaged_indexes(folder: Path) -> None:
+    """Removes the indexes that cannot be read, which upkeep makes again from the rows; a power cut tears them."""
+    for name in _TABLES:
+        for damage in list(damage_of(folder, name, reads=False)):
+            if damage.kind == "index":
+                _drop_index(folder, damage)
+                _log.warning("an index of %s is removed, and upkeep makes it again: %s", name, damage)
+
+
 def roll_backs(folder: Path) -> list[Damage]:
     """What `roll_back_torn` would take back."""
     return [damage for name in _TABLES for damage, _ in _torn(folder, name)]
@@ -94,14 +103,19 @@ def _repair(folder: Path, name: str, damage: Damage, space: VectorSpace) -> str:
         return f"{damage}: {name} is empty now"
     dataset = lance.dataset(place)
     if damage.kind == "index":
-        if any(index.name == damage.index for index in dataset.describe_indices()):
-            dataset.drop_index(damage.index or "")
+        _drop_index(folder, damage)
         return f"{damage}: the index is removed; `regionlake upkeep` makes it again"
     if damage.fragment in {fragment.fragment_id for fragment in dataset.get_fragments()}:
         drop = lance.LanceOperation.Delete([], [damage.fragment or 0], "damaged")
         lance.LanceDataset.commit(dataset, drop, read_version=dataset.version)
     move_aside(folder, damage.path)
     return f"{damage}: the rows in it are lost"
+
+
+def _drop_index(folder: Path, damage: Damage) -> None:
+    dataset = lance.dataset(folder / f"{damage.table}.lance")
+    if any(index.name == damage.index for index in dataset.describe_indices()):
+        dataset.drop_index(damage.index or "")
 
 
 def _create(folder: Path, name: str, space: VectorSpace) -> None:

@@ -148,7 +148,8 @@ def error_of(uri: str) -> str | None:
 
 def test_a_dry_run_names_the_damage_and_changes_nothing(whole: Lake, tmp_path: Path) -> None:
     uri = Path(shutil.copytree(whole.uri, tmp_path / "hurt"))
-    damaged = next((uri / "frames.lance" / "data").iterdir())
+    file = Lake.open(str(uri)).dataset("frames").get_fragments()[0].metadata.files[0]
+    damaged = uri / "frames.lance" / "data" / file.path
     damaged.write_bytes(b"")
     before = {path: path.read_bytes() for path in uri.rglob("*") if path.is_file()}
     report = repair(str(uri), dry_run=True)
