@@ -29,7 +29,7 @@ find_python() {
     "Install it (Debian: apt-get install python3 python3-venv), or name an interpreter: PYTHON=/path/to/python3.11 bash deploy/setup.sh"
 }
 
-if ! .venv/bin/python -c '' 2>/dev/null; then
+if ! .venv/bin/python -c 'import pip' 2>/dev/null; then # also one whose making was interrupted
   python=$(find_python)
   echo "setup: making .venv with $("$python" -V)"
   "$python" -m venv --clear .venv
