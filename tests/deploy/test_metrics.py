@@ -1,9 +1,7 @@
 """Metrics for Prometheus: catches counters that decrease, names and labels that change, and text it cannot parse."""
 
-import ctypes
 import os
 import socket
-import threading
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
@@ -159,11 +157,17 @@ def test_what_upkeep_holds_back_can_be_alerted_on(server: MetricsServer, followe
     assert _of(samples, "upkeep_clock_ahead_seconds") == 60
 
 
-def test_a_server_whose_thread_dies_serves_again(server: MetricsServer, follower: _Follower) -> None:
+def test_a_server_whose_thread_dies_serves_again(
+    server: MetricsServer, follower: _Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
     follower.status = STATUS
-    [thread] = [each for each in threading.enumerate() if each.name == "metrics"]
-    assert thread.ident is not None
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit))
+    listening = server._server
+
+    def die() -> None:
+        monkeypatch.undo()
+        raise SystemExit
+
+    monkeypatch.setattr(listening, "service_actions", die)  # what `serve_forever` calls in each of its rounds
     wait_until(lambda: server.thread.restarts == 1)
     wait_until(lambda: server.thread.state == "running")
     assert _of(_scrape(server), "sink_in_reach") == 1
