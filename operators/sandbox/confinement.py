@@ -6,7 +6,6 @@ import stat
 import sys
 import sysconfig
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from operators.sandbox.landlock import landlock_version, restrict
@@ -81,9 +80,11 @@ def program_files() -> list[str]:
     """Where the modules of this program and its libraries lie, and what they ask of the machine."""
     paths = sysconfig.get_paths()
     found = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    for package in ("schemas", "operators", "pipeline"):
-        spec = find_spec(package)
-        found += [] if spec is None else list(spec.submodule_search_locations or ())
+    # of another environment, which a .pth file or PYTHONPATH adds; not every folder there, as it may hold any file
+    found += [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
+    for name, module in list(sys.modules.items()):  # packages that are imported, which may import more of their own
+        if "." not in name:
+            found += map(str, getattr(module, "__path__", ()))
     prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
     return [*found, *(str(Path(prefix) / "lib") for prefix in prefixes), *_SHARED, *_MACHINE]
 

@@ -7,6 +7,7 @@ cut therefore leaves at most a newest manifest that is torn, of a change that no
 from collections.abc import Iterable, Mapping, Sequence
 
 import lance
+import numpy as np
 import pyarrow as pa
 from lance.dataset import MergeInsertBuilder
 from lance.fragment import write_fragments
@@ -69,7 +70,8 @@ class TableWriter:
     def update(self, name: TableName, where: str, *, state: str, error: str | None = "") -> None:
         """Sets the state of the rows that match, and the error; "" leaves it as it is."""
         with lake_errors(f"updating {name} of {self._lake.uri}", lake=self._lake.uri):
-            rows = self._lake.writable(name).to_table(filter=where)
+            # of rows with one id, which a damaged lake may have, one changes them all
+            rows = _one_of_each_id(self._lake.writable(name).to_table(filter=where))
             if rows.num_rows:
                 new = _with_text(rows, "state", state)
                 if error != "":
@@ -134,3 +136,8 @@ def new_fragments(transaction: lance.Transaction) -> list[lance.FragmentMetadata
     if isinstance(operation, lance.LanceOperation.Update):
         return [*operation.updated_fragments, *operation.new_fragments]
     raise TypeError(f"expected an append or an update, got {operation!r}")
+
+
+def _one_of_each_id(rows: pa.Table) -> pa.Table:
+    _, first = np.unique(rows["id"].to_numpy(), return_index=True)
+    return rows.take(first)

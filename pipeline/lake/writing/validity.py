@@ -29,7 +29,7 @@ def valid_until(pts: Sequence[int], *, stop: int, source: Source, grid_s: float)
     pts: of the keyframes, ascending. stop: where what is known of the source ends. grid_s: step of the grid.
     """
     step = Fraction(grid_s) / source.clock.time_base
-    following = [*pts[1:], stop]
+    following = [*pts[1:], stop][: len(pts)]  # a segment may have no keyframe
     found = [min(after, _border(before, step)) for before, after in zip(pts, following, strict=True)]
     return np.array(found, np.int64)
 

@@ -49,7 +49,7 @@ def street(data_dir: Path) -> list[ImageArray]:
 
 
 def frames(path: Path, numbers: list[int]) -> list[ImageArray]:
-    source = probe(path, uri=str(path))
+    source = probe(str(path), uri=str(path))
     with VideoReader(str(path), source) as reader:
         shown = enumerate(islice(reader.frames(source.span.start), max(numbers) + 1))
         return [frame.image() for number, frame in shown if number in numbers]

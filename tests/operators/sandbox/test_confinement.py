@@ -5,7 +5,6 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -91,7 +90,6 @@ def attempted(folder: Path, *, network: str) -> dict[str, object]:
     (folder / "private").write_text("secret")
     (folder / "allowed").write_text("open")
     with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=lambda: server.accept(), daemon=True).start()
         port = server.getsockname()[1]
         names = [str(folder / "private"), str(folder / "allowed"), str(folder), str(port), network]
         done = subprocess.run(

@@ -219,7 +219,7 @@ def test_a_refresh_that_failed_is_made_good_by_the_next(lake: Lake, table: str, 
         add(writer, World(5))
     files = tmp_path / "lake" / f"{table}.lance" / "data"
     files.rename(tmp_path / "away")
-    with pytest.raises(LakeError, match=rf"(?s){lake.uri}.* failed: .*Not found"):
+    with pytest.raises(LakeError, match=rf"(?s){lake.uri}.* failed: .* is damaged"):
         searcher.search(EVERYTHING)
     (tmp_path / "away").rename(files)
     require_like_a_fresh_one(searcher, lake)
