@@ -5,15 +5,17 @@
 GStreamer's RTSP server sends clips of DATA as feeds of 768×576 at 10 frames a second, which are ingested with the
 default plan and the embedded model. It prints the frames sent by the clock and those received; what happened to them;
 the time from a frame's moment until a search finds it, measured by the follower and by a searcher in this process; the
-memory of the follower with its decoders (PSS: resident, each shared page counted once), by thirds of the time; and the
-files and bytes of the lake.
+memory of the follower with its decoders (PSS: resident, each shared page counted once), their threads, open files and
+processes, and the shared memory of the machine, by thirds of the time; and the files and bytes of the lake. What grows
+from the first third to the last by more than a tenth is named, and the exit code is then 1.
 """
 
 import argparse
 import statistics
+import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,9 +36,16 @@ _SAMPLE_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """memory_bytes: of the follower and its descendants. newest_s: age of the newest keyframe that a search finds."""
+    """memory_bytes, threads, open_files: of the follower and its descendants, whose number is `processes`.
+
+    shared_bytes: in /dev/shm, of the whole machine. newest_s: age of the newest keyframe that a search finds.
+    """
 
     memory_bytes: int
+    threads: int
+    open_files: int
+    processes: int
+    shared_bytes: int
     lake_files: int
     lake_bytes: int
     newest_s: float | None
@@ -73,13 +82,30 @@ class Soak:
         ages = [sample.newest_s for sample in self.samples if sample.newest_s is not None]
         if ages:
             yield f"age of the newest keyframe found: p50 {np.median(ages):.1f} s, p95 {np.quantile(ages, 0.95):.1f} s"
-        third = max(1, len(self.samples) // 3)
-        first, last = self.samples[:third], self.samples[-third:]
-        memory = [statistics.median(s.memory_bytes for s in part) / 2**20 for part in (first, last)]
-        more = memory[1] / memory[0]
-        yield f"memory: {memory[0]:,.0f} MiB in the first third, {memory[1]:,.0f} MiB in the last ({more:.2f})"
+        for name, (first, last) in self.held().items():
+            yield f"{name}: {first:,.0f} in the first third, {last:,.0f} in the last ({last / max(first, 1):.2f})"
         files, size = max(s.lake_files for s in self.samples), self.samples[-1].lake_bytes / 2**20
         yield f"lake: at most {files:,} files, {self.samples[-1].lake_files:,} and {size:,.0f} MiB at the end"
+
+    def held(self) -> dict[str, tuple[float, float]]:
+        """What the processes hold: medians of the first and of the last third of the time."""
+        third = max(1, len(self.samples) // 3)
+
+        def medians(of: Callable[[Sample], float]) -> tuple[float, float]:
+            first, last = self.samples[:third], self.samples[-third:]
+            return statistics.median(map(of, first)), statistics.median(map(of, last))
+
+        return {
+            "memory, MiB": medians(lambda sample: sample.memory_bytes / 2**20),
+            "threads": medians(lambda sample: sample.threads),
+            "open files": medians(lambda sample: sample.open_files),
+            "processes": medians(lambda sample: sample.processes),
+            "shared memory, MiB": medians(lambda sample: sample.shared_bytes / 2**20),
+        }
+
+    def growing(self) -> list[str]:
+        """What grew by more than a tenth, and by more than single threads, files or MiB come and go."""
+        return [name for name, (first, last) in self.held().items() if last > 1.1 * first + 8]
 
 
 def soak(
@@ -132,7 +158,23 @@ def _clip_of(feed: int) -> int:
 def _sample(follower: FollowerProcess, lake: Path, newest_s: float | None) -> Sample:
     pids = [follower.process.pid, *follower.descendants("")]
     files = [path for path in lake.rglob("*") if path.is_file()]
-    return Sample(sum(map(_pss_bytes, pids)), len(files), sum(_size(path) for path in files), newest_s)
+    return Sample(
+        memory_bytes=sum(map(_pss_bytes, pids)),
+        threads=sum(_entries(pid, "task") for pid in pids),
+        open_files=sum(_entries(pid, "fd") for pid in pids),
+        processes=len(pids),
+        shared_bytes=sum(_size(path) for path in Path("/dev/shm").rglob("*")),
+        lake_files=len(files),
+        lake_bytes=sum(_size(path) for path in files),
+        newest_s=newest_s,
+    )
+
+
+def _entries(pid: int, folder: str) -> int:
+    try:
+        return len(list(Path(f"/proc/{pid}/{folder}").iterdir()))
+    except OSError:  # the process has ended
+        return 0
 
 
 def _pss_bytes(pid: int) -> int:
@@ -161,6 +203,8 @@ def main() -> None:
     seen, ledger = soak(args.data, feeds=args.feeds, minutes=args.minutes, engine=args.engine, settings=args.settings)
     for line in seen.report(ledger):
         print(line)
+    if seen.growing():
+        sys.exit(f"grew by more than a tenth: {', '.join(seen.growing())}")
 
 
 if __name__ == "__main__":

@@ -18,3 +18,6 @@ def test_every_frame_of_every_feed_is_counted(data_dir: Path) -> None:
     lines = list(seen.report(ledger))
     assert any(line.startswith("from frame to findable: mean") for line in lines), lines
     assert any(line.startswith("lake: at most") for line in lines), lines
+    threads, files, processes = (seen.held()[name] for name in ("threads", "open files", "processes"))
+    assert min(*threads, *files) > 3 * 3, "of three decoders"
+    assert max(processes) < 3 * 4, "a feed needs a decoder, and no process is left behind"
