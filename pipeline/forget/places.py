@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake
-from pipeline.lake.upkeep.pinned_places import clock_of
+from pipeline.lake.upkeep.pinned_places import clock_of, no_such_source
 from pipeline.lake.upkeep.pins import Pin, Pins
 from schemas.clock import Clock, Span
 from schemas.errors import QueryError
@@ -76,7 +76,7 @@ def places_to_forget(
         if is_named(source.id, source.uri)
     ]
     if not found:
-        raise QueryError(f"{lake.uri} has no source or feed {name}; name it as search shows it, or by the feed's name")
+        raise no_such_source(lake, name, (row["source"] for row in rows))
     if since is None and until is None:
         return [replace(p, span=p.all_of) if followed and p.source_id in going_on else p for p, _ in found]
     places = [part for place, kind in found if (part := _part(place, kind, since, until)) is not None]

@@ -1,6 +1,6 @@
 """Finds what a user wants to pin: sources by name and time, a shot, or the shot of a hit."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
@@ -25,8 +25,15 @@ def named_sources(lake: Lake, name: str) -> list[dict[str, Any]]:
     rows = lake.read("sources", columns=_COLUMNS, where="state <> 'quarantined' AND state <> 'removing'").to_pylist()
     found = [row for row in rows if row["id"] == name or row["source"] in names or feed_name(row["source"]) in names]
     if not found:
-        raise QueryError(f"{lake.uri} has no source or feed {name}; name it as search shows it, or by the feed's name")
+        raise no_such_source(lake, name, (row["source"] for row in rows))
     return found
+
+
+def no_such_source(lake: Lake, name: str, sources: Iterable[str]) -> QueryError:
+    """The error for a name that is none of the sources; it suggests those whose file is called so."""
+    alike = sorted({source for source in sources if source.rpartition("/")[2] == name})[:3]
+    advice = f"did you mean {' or '.join(alike)}?" if alike else "give its path or address, or the name of a feed"
+    return QueryError(f"{lake.uri} has no source or feed {name}; {advice}")
 
 
 def places_of_source(lake: Lake, name: str, *, since: Moment = None, until: Moment = None) -> list[Place]:
