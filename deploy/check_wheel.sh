@@ -25,6 +25,7 @@ names = {str(f) for f in files("regionlake")}
 for package in ("schemas", "operators", "pipeline", "deploy", "regionlake"):
     assert f"{package}/py.typed" in names, f"the wheel lacks {package}/py.typed"
 assert not any(name.startswith(("tests", "demo")) for name in names), "the wheel contains tests"
+assert "deploy/server/page/index.html" in names, "the wheel lacks the page"
 assert not any(name.startswith("deploy/python") for name in names), "the wheel contains regionlake twice"
 print(f"regionlake {version('regionlake')}: {len(names)} files")
 PY

@@ -1,23 +1,29 @@
-"""Contact sheets of hits: every hit's frame with the hit's box, its mask and the query box drawn on it."""
+"""Contact sheets of hits: every hit's frame with the hit's box, its mask, and the query box or zones drawn on it."""
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
-from deploy.wording import clock_time, is_picture, short_names
+from deploy.wording import clock_time, counted, is_picture, short_names
 from operators.masks.rle import decode_mask
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake
 from pipeline.lake.mask_rows import masks_of
 from pipeline.reading.picture_process import confined_pictures
+from pipeline.search.filters import zone_is_for
 from schemas.errors import RegionLakeError
 from schemas.masks import Mask
 from schemas.query import BoxTuple, Hit, Query, SearchResult
 from schemas.sources import feed_name, recording_began
 from schemas.visible_text import visible
+from schemas.zones import Zone
 
 Colour = tuple[int, int, int]
+# what a lake stores of the frames of hits, where the lake itself is elsewhere: thumbnails by frame, masks by region
+Stored = Callable[[SearchResult], tuple[dict[str, bytes], dict[str, Mask]]]
 HIT: Colour = (255, 176, 0)
 QUERY: Colour = (0, 205, 255)
 PAPER: Colour = (22, 24, 28)
@@ -34,7 +40,7 @@ HEADER_PX = 84
 MASK_OPACITY = 0.35
 
 
-def write_contact_sheet(result: SearchResult, *, lake: Lake, path: Path) -> None:
+def write_contact_sheet(result: SearchResult, *, lake: Lake | Stored, path: Path) -> None:
     """Draws the hits from the lake's thumbnails and masks and writes the picture; its suffix names the format."""
     sheet = draw_contact_sheet(result, *_read(result, lake))
     try:
@@ -44,15 +50,17 @@ def write_contact_sheet(result: SearchResult, *, lake: Lake, path: Path) -> None
         raise RegionLakeError(f"the contact sheet {path} cannot be written: {error}") from error
 
 
-def drawn_hits(result: SearchResult, lake: Lake) -> Iterator[tuple[Hit, Image.Image]]:
+def drawn_hits(result: SearchResult, lake: Lake | Stored) -> Iterator[tuple[Hit, Image.Image]]:
     """Yields each hit with the picture of its frame, at the size of a tile, on which its box is drawn."""
     thumbnails, masks = _read(result, lake)
     for hit in result.hits:
-        yield hit, _drawn(hit, thumbnails, masks, query_box=result.query.box)
+        yield hit, _drawn(hit, thumbnails, masks, drawn=drawn_on(hit, result.query))
 
 
-def _read(result: SearchResult, lake: Lake) -> tuple[dict[str, bytes], dict[str, Mask]]:
+def _read(result: SearchResult, lake: Lake | Stored) -> tuple[dict[str, bytes], dict[str, Mask]]:
     """Thumbnails by the id of their frame, and masks by that of their region."""
+    if not isinstance(lake, Lake):
+        return lake(result)
     thumbnails: dict[str, bytes] = {}
     masks: dict[str, Mask] = {}
     if result.hits:
@@ -65,11 +73,23 @@ def _read(result: SearchResult, lake: Lake) -> tuple[dict[str, bytes], dict[str,
     return thumbnails, masks
 
 
+def drawn_on(hit: Hit, query: Query) -> list[Zone]:
+    """What the query drew on the frame of a hit: its box, or the zones that were drawn for the hit's source."""
+    if query.box is not None:
+        return [Zone.of(query.box)]
+    return [zone for zone in query.areas if zone_is_for(zone, hit.source, hit.source_id)]
+
+
+def place_name(query: Query) -> str | None:
+    """What a legend calls what the query drew; None where it drew nothing."""
+    return "query box" if query.box is not None else "zone" if query.zones else None
+
+
 def _drawn(
-    hit: Hit, thumbnails: Mapping[str, bytes], masks: Mapping[str, Mask], *, query_box: BoxTuple | None
+    hit: Hit, thumbnails: Mapping[str, bytes], masks: Mapping[str, Mask], *, drawn: Sequence[Zone]
 ) -> Image.Image:
     picture = _scaled(Image.fromarray(confined_pictures().thumbnail(thumbnails[hit.frame_id])))
-    return draw_hit(picture, hit, query_box=query_box, mask=hit.place.mask or masks.get(hit.place.region_id or ""))
+    return draw_hit(picture, hit, drawn=drawn, mask=hit.place.mask or masks.get(hit.place.region_id or ""))
 
 
 def draw_contact_sheet(
@@ -80,7 +100,7 @@ def draw_contact_sheet(
     thumbnails: frame id → JPEG, for every hit. masks: region id → mask, where there is one; a mask in the hit itself
     comes first.
     """
-    pictures = [_drawn(hit, thumbnails, masks or {}, query_box=result.query.box) for hit in result.hits]
+    pictures = [_drawn(hit, thumbnails, masks or {}, drawn=drawn_on(hit, result.query)) for hit in result.hits]
     columns = _columns(len(pictures))
     tiles = list(zip(result.hits, pictures, strict=True))
     rows = [tiles[i : i + columns] for i in range(0, len(tiles), columns)]
@@ -108,17 +128,20 @@ def _scaled(picture: Image.Image) -> Image.Image:
     return picture.resize(size, Image.Resampling.LANCZOS)
 
 
-def draw_hit(picture: Image.Image, hit: Hit, *, query_box: BoxTuple | None, mask: Mask | None = None) -> Image.Image:
-    """A copy of the picture with the query box dashed, the hit's box solid, its mask tinted and outlined, and its
+def draw_hit(picture: Image.Image, hit: Hit, *, drawn: Sequence[Zone] = (), mask: Mask | None = None) -> Image.Image:
+    """A copy of the picture with what the query drew dashed, the hit's box solid, its mask tinted and outlined, and its
     rank in the corner."""
     tile = picture.copy()
     if mask is not None:
         _tint(tile, mask)
     draw = ImageDraw.Draw(tile)
-    if query_box is not None:
-        x0, y0, x1, y1 = _pixels(query_box, tile)
-        draw.rectangle((x0 - 1, y0 - 1, x1 + 1, y1 + 1), outline=SHADOW, width=4)
-        _dashed(draw, (x0, y0, x1, y1), QUERY)
+    for zone in drawn:
+        if zone.is_box:
+            x0, y0, x1, y1 = _pixels(zone.bounds, tile)
+            draw.rectangle((x0 - 1, y0 - 1, x1 + 1, y1 + 1), outline=SHADOW, width=4)
+            _dashed(draw, (x0, y0, x1, y1), QUERY)
+        else:
+            _dashed_polygon(draw, zone, tile, QUERY)
     x0, y0, x1, y1 = _pixels(hit.place.box, tile)
     draw.rectangle((x0 - 1, y0 - 1, x1 + 1, y1 + 1), outline=SHADOW, width=5)
     draw.rectangle((x0, y0, x1, y1), outline=HIT, width=3)
@@ -161,12 +184,28 @@ def _dashed(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], colour: C
             draw.rectangle((x, y, x + 1, min(y + 9, y1)), fill=colour)
 
 
+def _dashed_polygon(draw: ImageDraw.ImageDraw, zone: Zone, tile: Image.Image, colour: Colour) -> None:
+    corners = [(x * (tile.width - 1), y * (tile.height - 1)) for x, y in zone.corners]
+    sides = list(pairwise([*corners, corners[0]]))
+    for start, stop in sides:
+        draw.line([start, stop], fill=SHADOW, width=4)
+    for start, stop in sides:
+        length = math.dist(start, stop)
+        for at in range(0, math.ceil(length), 16):
+            ends = [
+                tuple(a + (b - a) * along / length for a, b in zip(start, stop, strict=True))
+                for along in (at, min(at + 9, length))
+            ]
+            draw.line([(x, y) for x, y in ends], fill=colour, width=2)
+
+
 def _draw_header(draw: ImageDraw.ImageDraw, result: SearchResult, *, width: int) -> None:
     draw.text(
         (GAP_PX, 26), _fitted(title(result.query), _font(26), width - 2 * GAP_PX), fill=INK, font=_font(26), anchor="lm"
     )
-    found = f"{len(result.hits)} hits of {result.candidates:,} regions and frames in {result.took_ms:.0f} ms"
-    legend = [("hit", HIT)] + ([("query box", QUERY)] if result.query.box else [])
+    found = f"{counted(len(result.hits), 'hit')} of {result.candidates:,} regions and frames in {result.took_ms:.0f} ms"
+    named = place_name(result.query)
+    legend = [("hit", HIT)] + ([(named, QUERY)] if named else [])
     x = float(GAP_PX)
     for name, colour in legend:
         draw.rectangle((x, 52, x + 22, 68), outline=colour, width=3)
@@ -185,6 +224,7 @@ def title(query: Query) -> str:
     what = " and ".join(wanted) or "anything"
     what += f" without {', '.join(f'“{text}”' for text in query.not_text)}" if query.not_text else ""
     where = f" at {', '.join(f'{side:g}' for side in query.box)}" if query.box else ""
+    where += f" in {' or '.join(map(str, query.areas))}" if query.zones else ""
     then = f", then “{query.then}” within {query.within_s:g} s" if query.then else ""
     return visible(what + where + then)
 
@@ -204,14 +244,15 @@ def _draw_caption(draw: ImageDraw.ImageDraw, hit: Hit, *, name: str, x: int, y: 
 
 
 def measures(hit: Hit) -> str:
-    """The distances of the hit, and its label or its proposer."""
+    """The confidence of the hit if it has one, its distances, and its label or its proposer."""
     parts = [
         f"{word} {value:.3f}"
         for word, value in (("meaning", hit.place.semantic), ("place", hit.place.geometric))
         if value is not None
     ]
     of = f" ({', '.join(parts)})" if parts else ""  # re-ranked and fused hits have neither
-    return f"distance {hit.distance:.3f}{of} · {visible(hit.place.label or hit.place.proposer)}"
+    certain = "" if hit.confidence is None else f"confidence {hit.confidence:.2f} · "
+    return f"{certain}distance {hit.distance:.3f}{of} · {visible(hit.place.label or hit.place.proposer)}"
 
 
 def _columns(tiles: int) -> int:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.held_wording import held_note
-from deploy.wording import lasted, refused_line, short_count, short_size
+from deploy.wording import counted, lasted, refused_line, short_count, short_size
 from pipeline.live.feeds.feed_status import FEED_STATES, FeedState, FeedStatus
 from pipeline.live.status.follow_status import FollowStatus
 from schemas.visible_text import visible
@@ -56,10 +56,11 @@ def feed_line(feed: FeedStatus, *, keyframes: int, reported_at: datetime) -> str
     behind = f"{_behind(feed)} behind, " if _behind(feed) else ""
     error = f"; last error: {_one_line(feed.last_error)}" if feed.last_error else ""
     state = f"{feed.state} (certificate not verified)" if feed.unverified else feed.state
+    restarts = counted(sum(feed.restarts.values()), "restart")
     return (
         f"{visible(feed.name)}: {state} for {lasted((reported_at - feed.since).total_seconds())}, "
-        f"{feed.frames_per_s:.1f} frames/s, {behind}{feed.received:,} received, {keyframes:,} keyframes, "
-        f"{feed.shed:,} shed, {sum(feed.lost.values()):,} lost, {sum(feed.restarts.values()):,} restarts{error}"
+        f"{feed.frames_per_s:.1f} frames/s, {behind}{feed.received:,} received, {counted(keyframes, 'keyframe')}, "
+        f"{feed.shed:,} shed, {sum(feed.lost.values()):,} lost, {restarts}{error}"
     )
 
 
@@ -76,18 +77,24 @@ def state_text(state: FeedState) -> Text:
 def _lines_above(status: FollowStatus, *, gone: str | None) -> list[Text]:
     lines = [] if gone is None else [Text(gone, style="bold red")]
     rate = sum(feed.frames_per_s for feed in status.feeds)
-    lines.append(Text(f"{len(status.feeds)} feeds, {rate:,.0f} frames/s: ").append_text(_states(status.feeds)))
+    lines.append(
+        Text(f"{counted(len(status.feeds), 'feed')}, {rate:,.0f} frames/s: ").append_text(_states(status.feeds))
+    )
     return lines + troubles(status)
 
 
 def troubles(status: FollowStatus) -> list[Text]:
-    """What is wrong with the follower itself: its list of feeds, and threads that died."""
+    """What is wrong with the follower itself: its list of feeds, threads that died, and video that is not kept."""
     lines = []
     if status.list_error is not None:
         lines.append(Text(f"the list of feeds stays as it was: {_one_line(status.list_error)}", style="yellow"))
     for thread in status.dead:
         died = f"the thread {thread.name} died and is {thread.state}: {_one_line(thread.error or '')}"
         lines.append(Text(died, style="bold red"))
+    for feed in status.feeds:
+        if feed.video is not None and feed.video.trouble is not None:
+            style = "yellow" if feed.video.error is None else "bold red"
+            lines.append(Text(f"{visible(feed.name)}: {_one_line(feed.video.trouble)}", style=style))
     return lines
 
 
@@ -158,10 +165,11 @@ def _sink_lines(status: FollowStatus) -> list[Text]:
         lines.append(Text(f"the lake is out of reach, rows wait: {_one_line(sink.error)}", style="bold red"))
     if sink.refused:
         lines.append(Text(refused_line(sink.refused, sink.refusal), style="bold red"))
-    held = Text(f"lake: {sink.keyframes:,} keyframes in {sink.commits:,} commits")
+    held = Text(f"lake: {counted(sink.keyframes, 'keyframe')} in {counted(sink.commits, 'commit')}")
     if findable.p50_s is not None and findable.p95_s is not None:
         held.append(f", findable after {findable.p50_s:.1f} s (p50), {findable.p95_s:.1f} s (p95)")
-    waits = Text(f"waiting: {sink.batches:,} batches ({short_size(sink.bytes)}) in memory, {sink.spooled:,} on disk")
+    batches = counted(sink.batches, "batch", "batches")
+    waits = Text(f"waiting: {batches} ({short_size(sink.bytes)}) in memory, {sink.spooled:,} on disk")
     if sink.spooled:
         waits.stylize("yellow")
     waits.append(f" · process {status.pid} for {lasted((status.at - status.started).total_seconds())}")

@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from pipeline.live.feeds.feed_status import FEED_STATES, FeedStatus
 from pipeline.live.status.follow_status import FindableStatus, FollowStatus, SinkStatus
 from pipeline.live.status.search_latency import BUCKETS_S
+from pipeline.ring.config import VideoStatus
 from pipeline.runtime.threads import SupervisedThread, ThreadStatus
 from schemas.errors import InvalidValueError
 
@@ -27,6 +28,8 @@ _COUNTS = {
     "keyframes_shed": "Keyframes dropped because the models were busy.",
     "frames_lost": "Received frames that were lost by a fault, by reason.",
     "restarts": "Number of times that the feed was opened again, by the reason why it had ended.",
+    "video_bytes": "Video written to the feed's ring, where it has one.",
+    "video_packets_dropped": "Packets of its video that are not in the ring.",
 }
 _WITH_REASON = ("frames_lost", "restarts")
 
@@ -150,10 +153,15 @@ def _counts(feed: FeedStatus) -> Counter[Count]:
             ("frames_received", ""): feed.received,
             ("frames_damaged", ""): feed.damaged,
             ("keyframes_shed", ""): feed.shed,
+            **({} if feed.video is None else _of_video(feed.video)),
             **{("frames_lost", reason): frames for reason, frames in feed.lost.items()},
             **{("restarts", reason): times for reason, times in feed.restarts.items()},
         }
     )
+
+
+def _of_video(video: VideoStatus) -> dict[Count, int]:
+    return {("video_bytes", ""): video.bytes, ("video_packets_dropped", ""): video.dropped}
 
 
 def _gauges(status: FollowStatus) -> Iterator[Metric]:
@@ -162,6 +170,7 @@ def _gauges(status: FollowStatus) -> Iterator[Metric]:
     rate = _of_feeds("frames_per_second", "Frames received, over the last seconds.")
     behind = _of_feeds("behind_seconds", "Time between the moment that the newest frame shows and its arrival.")
     waiting = _of_feeds("keyframes_waiting", "Keyframes that wait for a model.")
+    video = _of_feeds("video_kept", "Whether the feed's packets are kept, where they are to be.")
     for feed in status.feeds:
         for each in FEED_STATES:
             state.add_metric([feed.name, each], float(each == feed.state))
@@ -170,7 +179,9 @@ def _gauges(status: FollowStatus) -> Iterator[Metric]:
         if feed.state == "live" and feed.behind_s is not None:
             behind.add_metric([feed.name], feed.behind_s)
         waiting.add_metric([feed.name], feed.waiting)
-    yield from (state, since, rate, behind, waiting)
+        if feed.video is not None:
+            video.add_metric([feed.name], float(feed.video.error is None))
+    yield from (state, since, rate, behind, waiting, video)
 
 
 def _sink(sink: SinkStatus) -> Iterator[Metric]:

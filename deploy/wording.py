@@ -5,7 +5,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePath
 
+from schemas.query import SearchResult
 from schemas.visible_text import visible
+
+_NAMED = 5  # sources without a zone in a line of text; JSON has all
 
 
 def clock_time(seconds: float) -> str:
@@ -37,8 +40,25 @@ def reason(source: str, error: str) -> str:
 
 def refused_line(batches: int, why: str | None) -> str:
     """What is shown of rows that the lake does not accept. why: the last reason, if it is known."""
-    counted = "one batch is" if batches == 1 else f"{batches:,} batches are"
-    return visible(f"{counted} refused by the lake (regionlake spool list)" + (f": {why}" if why else ""))
+    held = counted(batches, "batch is", "batches are")
+    return visible(f"{held} refused by the lake (regionlake spool list)" + (f": {why}" if why else ""))
+
+
+def sources_without_zone(result: SearchResult) -> str:
+    """Which of the searched sources have no zone, though others have one, and what was done with them; else empty."""
+    others = result.by_meaning_alone or result.omitted
+    if not others:
+        return ""
+    names = short_names(others)
+    first = ", ".join(names[uri] for uri in others[:_NAMED])
+    rest = f" and {len(others) - _NAMED:,} more" if len(others) > _NAMED else ""
+    done = "searched by meaning alone" if result.by_meaning_alone else "omitted"
+    return f"{done}, for no zone was drawn for {'it' if len(others) == 1 else 'them'}: {first}{rest}"
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """`1 source`, `2,000 sources`, and with `many="batches"` `3 batches`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def lasted(seconds: float) -> str:

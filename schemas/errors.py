@@ -75,5 +75,9 @@ class QueryError(RegionLakeError, ValueError):
     """A query is empty or invalid, or the lake cannot answer it."""
 
 
+class ServiceError(RegionLakeError, ConnectionError):
+    """A service cannot be reached, refuses this client, or cannot answer."""
+
+
 class WatchError(RegionLakeError, RuntimeError):
     """The files of a watch cannot be read or written, or another watch uses them."""

@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from os import PathLike, fspath
 from typing import Literal, get_args
 
@@ -25,12 +25,14 @@ from schemas.options import Option, described, option, options_of
 from schemas.pictures import HasPixels, Picture
 from schemas.prompts import PointTuple, RegionPrompts
 from schemas.regions import WHOLE_FRAME
+from schemas.zones import Zone
 
 BoxTuple = tuple[float, float, float, float]
 WHOLE: BoxTuple = (0.0, 0.0, 1.0, 1.0)
 Moment = datetime | float
 PictureSource = str | PathLike[str] | HasPixels
-Geometry = Literal["iou", "giou", "centroid", "shape", "area"]
+ZoneShape = Zone | str | BoxTuple | tuple[PointTuple, ...]
+Geometry = Literal["iou", "giou", "centroid", "shape", "area", "inside"]
 Normalisation = Literal["raw", "minmax", "zscore", "rrf"]
 MethodName = Literal[
     "regions",
@@ -45,10 +47,12 @@ MethodName = Literal[
     "votes-weighted",
     "votes-weighted-unique",
     "growing",
+    "correlation",
 ]
 # names of 0.1.0, accepted until 0.3.0
 _RENAMED_METHODS: dict[str, MethodName] = {"parts": "representatives", "parts-global": "representatives-global"}
 Fusion = Literal["rrf", "weighted"]
+CONFIDENT_METHODS: tuple[MethodName, ...] = ("regions", "global", "codes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +77,16 @@ class Ranking:
 class WeightedMethod:
     """A method that ranks frames for a query, and its weight where there are several.
 
-    name: "regions" ranks regions that overlap the box, and whole frames, by meaning and geometry; "global" ranks whole
-        frames by meaning; "codes" ranks the regions whose codes are nearest to the code of the query's region (Search
-        Anything, methods.md §2), two for each of the query's `candidates`, by meaning and geometry;
-        "detail" compares the vector into which the details of a frame are fused; "representatives" ranks a few vectors
-        of each frame, and "patches" all its patches, by meaning and geometry; "representatives-global" ranks the
-        representatives and whole frames together; in "votes", "votes-unique", "votes-weighted" and
-        "votes-weighted-unique" the patches of the query's part of a picture vote for the frames that contain their
-        nearest patches; "growing" ranks by the largest region of a frame that matches that part patch by patch. The
-        votes and "growing" re-rank.
+    name: "regions" ranks regions by meaning and geometry: those that overlap the box or lie in a zone; where the
+        query has neither, all of them and whole frames; "global" ranks whole frames by meaning, wherever the box is;
+        "codes" ranks the regions whose codes are nearest to the code of the query's region (Search Anything, methods.md
+        §2), two for each of the query's `candidates`, by meaning and geometry; "detail" compares the vector into which
+        the details of a frame are fused; "representatives" ranks a few vectors of each frame, and "patches" all its
+        patches, by meaning and geometry; "representatives-global" ranks the representatives and whole frames together;
+        in "votes", "votes-unique", "votes-weighted" and "votes-weighted-unique" the patches of the query's part of a
+        picture vote for the frames that contain their nearest patches; "growing" ranks by the largest region of a frame
+        that matches that part patch by patch, and "correlation" by the place where all patches of that part fit best
+        together. The votes, "growing" and "correlation" re-rank.
     """
 
     name: MethodName = "regions"
@@ -102,6 +107,8 @@ class Query:
     Boxes are `(x0, y0, x1, y1)`, fractions of the frame or picture; see schemas.boxes. A picture is a path, or RGB
     pixels: uint8 (H, W, 3), of NumPy or of Pillow. Moments are datetimes (UTC unless they have another time zone),
     which sources without a recording time never match, or seconds of presentation time within each source.
+    A zone is a Zone, its text, a box, or the corners `((x, y), …)` of a polygon; see
+    schemas.zones.
     Raises QueryError for an empty query, or for options that contradict each other.
 
     """
@@ -144,10 +151,28 @@ class Query:
         "rrf", "How several `methods` are combined: by reciprocal ranks, or by the weighted sum of scaled distances."
     )
     candidates: int = option(50, "Number of nearest frames to re-rank, for methods that re-rank.", least=1)
-    geometry: Geometry = option("iou", "How a hit's box is compared with `box`.", standing=True)
+    geometry: Geometry = option(
+        "iou", "How a hit's box is compared with `box`; inside makes it one of `zones`.", standing=True
+    )
     norm: Normalisation = option("raw", "How both distances are made comparable.")
     weight: float = option(
         0.5, "Weight of meaning in the distance; the rest is geometry.", least=0, most=1, standing=True
+    )
+    zones: tuple[ZoneShape, ...] = option(
+        (),
+        "Somewhere in this area, a box or a polygon; hits lie in it, whatever their size. SOURCE=… draws it for some "
+        "sources alone.",
+        standing=True,
+    )
+    min_inside: float = option(
+        0.5, "The least share of a hit's region that lies in one of `zones`.", least=0, most=1, standing=True
+    )
+    min_confidence: float | None = option(
+        None,
+        "Only hits that show what the query asks for with at least this chance; distances stay the same.",
+        least=0,
+        most=1,
+        standing=True,
     )
     source: str | None = option(
         None,
@@ -155,6 +180,7 @@ class Query:
         value="TEXT",
         standing=True,
     )
+    source_ids: tuple[str, ...] = option((), "Only a source with this id.", value="ID")
     since: Moment | None = option(None, "The earliest moment: in UTC, or in seconds within the source.")
     until: Moment | None = option(None, "The moment before which hits lie, given as in `since`.")
     k: int = option(10, "Number of hits.", least=1)
@@ -164,13 +190,15 @@ class Query:
             image = fspath(self.image) if isinstance(self.image, PathLike) else Picture.of(self.image)
             object.__setattr__(self, "image", image)
         for each in options_of(Query):
-            _require_range(each, getattr(self, each.field))
+            if getattr(self, each.field) is not None:
+                _require_range(each, getattr(self, each.field))
         if self.text is not None and not self.text.strip():
             raise QueryError("the text of the query is empty; give words, or omit it and give `box` or `image`")
         if not all(text.strip() for text in self.not_text):
             raise QueryError("a text of what hits should not show (`not_text`) is empty")
-        if not self.by_meaning and self.box is None:
-            raise QueryError("the query asks for nothing; give `text`, `box` or `image`")
+        self._make_zones()
+        if not self.by_meaning and self.box is None and not self.zones:
+            raise QueryError("the query asks for nothing; give `text`, `box`, `zones` or `image`")
         if self.image is not None and self.frame is not None:
             raise QueryError("give a picture (`image`) or a keyframe of the lake (`frame`), not both")
         if (self.roi is not None or self.not_rois or self._has_prompts) and not self.has_picture:
@@ -183,6 +211,7 @@ class Query:
         if self.not_text and not self.by_meaning:
             raise QueryError("`not_text` restricts a query by text or picture; give `text`, `image` or `frame` too")
         self._require_what_follows()
+        self._require_time()
         names = [method.name for method in self.weighted_methods]
         if not names or len(set(names)) < len(names):
             raise QueryError(f"`methods` must name each method once, and at least one, got {names}")
@@ -191,6 +220,21 @@ class Query:
             if box is not None and Boxes([box]).area()[0] <= 0:  # type: ignore[arg-type]
                 raise QueryError(f"`{name}` must have an area, got {box}")
         _ = self.prompts  # RegionPrompts checks them
+        if self.min_confidence is not None:
+            self._require_confidence()
+
+    def _make_zones(self) -> None:
+        """Makes zones of what was given as boxes and corners, and sets the geometry that they have."""
+        zones = self.zones
+        if isinstance(zones, Zone | str) or any(isinstance(each, int | float) for each in zones):
+            raise QueryError(f"`zones` is a list of zones, also of one: [zone]; got {zones!r}")
+        object.__setattr__(self, "zones", tuple(Zone.of(each) for each in zones))
+        if self.zones and self.box is not None:
+            raise QueryError("give `box` for exactly there, or `zones` for somewhere in an area, not both")
+        if self.zones and self.geometry == "iou":  # the default
+            object.__setattr__(self, "geometry", "inside")
+        if self.zones and self.geometry != "inside":
+            raise QueryError(f"regions lie inside of `zones`, and have no other `geometry`; got {self.geometry}")
 
     def _require_what_follows(self) -> None:
         if self.then is None:
@@ -200,6 +244,30 @@ class Query:
             raise QueryError("the text of `then` is empty")
         if not 0.0 < self.within_s < math.inf:
             raise QueryError(f"`within_s` must be a positive number of seconds, got {self.within_s}")
+
+    def _require_confidence(self) -> None:
+        if not self.by_meaning:
+            raise QueryError(
+                "`min_confidence` is the chance that a hit shows what the query asks for, and a box alone or a "
+                "zone alone asks for nothing that could be shown; give `text`, `image` or `frame` too"
+            )
+        others = [each.name for each in self.weighted_methods if each.name not in CONFIDENT_METHODS]
+        if others:
+            known = ", ".join(CONFIDENT_METHODS)
+            raise QueryError(
+                f"`min_confidence` is for the methods {known}, which find stored regions and frames; "
+                f"hits of {', '.join(others)} have no confidence"
+            )
+
+    def _require_time(self) -> None:
+        # of one kind: a moment in UTC and a second within a source cannot be compared
+        since, until = (_in_utc(moment) for moment in (self.since, self.until))
+        if isinstance(since, datetime):
+            empty = isinstance(until, datetime) and since >= until
+        else:
+            empty = since is not None and until is not None and not isinstance(until, datetime) and since >= until
+        if empty:
+            raise QueryError(f"nothing can be found: `since` {self.since} is not before `until` {self.until}")
 
     @property
     def by_meaning(self) -> bool:
@@ -216,6 +284,13 @@ class Query:
         """The query's own picture: a path, or its pixels."""
         assert self.image is None or isinstance(self.image, str | Picture)
         return self.image
+
+    @property
+    def areas(self) -> tuple[Zone, ...]:
+        """The zones in which hits must lie: `zones`, or `box` where the geometry is "inside"."""
+        if self.box is not None and self.geometry == "inside":
+            return (Zone.of(self.box),)
+        return tuple(Zone.of(each) for each in self.zones)
 
     @property
     def prompts(self) -> RegionPrompts | None:
@@ -239,6 +314,12 @@ class Query:
 
 
 Query.__doc__ = f"{(Query.__doc__ or '').rstrip()}\n\n{described(Query)}\n"
+
+
+def _in_utc(moment: Moment | None) -> Moment | None:
+    if isinstance(moment, datetime) and moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    return moment
 
 
 def _require_range(each: Option, value: float) -> None:
@@ -265,6 +346,8 @@ class Place:
     region_id: None where the hit is the whole frame, or a part that the method cut out, instead of a stored region.
     semantic, geometric: both parts of the distance, where the method has them.
     label: the region's label, where its proposer gave one. track: the region's track, once its source is complete.
+    confidence: the chance that the region shows what the query asks for, in [0, 1]; None for a query by a box alone, a
+        model without calibration, and methods that rank neither stored regions nor whole frames.
     mask: of the hit, where the method cuts it out.
     """
 
@@ -275,6 +358,7 @@ class Place:
     geometric: float | None = None
     label: str | None = None
     track: str | None = None
+    confidence: float | None = None
     mask: Mask | None = None
 
 
@@ -299,6 +383,11 @@ class Hit:
     frame_id: str
     then: "Hit | None" = None
 
+    @property
+    def confidence(self) -> float | None:
+        """The chance that its place shows what the query asks for; see Place."""
+        return self.place.confidence
+
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
@@ -307,6 +396,8 @@ class SearchResult:
     exact: whether the hits are the exact top k of the ranking; False where only some frames were compared in full.
     candidates: number of regions and whole frames that passed the filters.
     region: the part of the query's picture that its prompts selected.
+    by_meaning_alone: URIs of the searched sources for which no zone was drawn; there the whole frame is the zone.
+    omitted: these sources, where the query has zones and nothing else, so that nothing could be found in them.
     """
 
     query: Query
@@ -315,3 +406,5 @@ class SearchResult:
     candidates: int
     hits: tuple[Hit, ...]
     region: BoxTuple | None = None
+    by_meaning_alone: tuple[str, ...] = ()
+    omitted: tuple[str, ...] = ()

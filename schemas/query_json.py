@@ -1,11 +1,12 @@
 """A query and its answer as JSON: the output of `regionlake search --json`, and the lines of a watch."""
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import datetime
 
 from schemas.options import options_of
 from schemas.pictures import Picture
 from schemas.query import Hit, Query, SearchResult
+from schemas.zones import Zone
 
 Json = dict[str, object]
 # the order of a hit's columns; columns that were added later follow
@@ -14,12 +15,14 @@ _OMITTED = {"place", "source_id", "pts", "mask", "then"}
 
 
 def result_json(result: SearchResult) -> Json:
-    """The answer as a JSON object. region: the part of the query's picture that its prompts selected, if any."""
+    """The answer as a JSON object; `region`, `by_meaning_alone` and `omitted` of SearchResult where there are any."""
     return {
         "query": query_json(result.query),
         "took_ms": round(result.took_ms, 3),
         "exact": result.exact,
         **({} if result.region is None else {"region": result.region}),
+        **({"by_meaning_alone": result.by_meaning_alone} if result.by_meaning_alone else {}),
+        **({"omitted": result.omitted} if result.omitted else {}),
         "hits": [hit_json(hit) for hit in result.hits],
     }
 
@@ -27,7 +30,9 @@ def result_json(result: SearchResult) -> Json:
 def query_json(query: Query) -> Json:
     """Every option by its name. Methods are an object of weights; a picture given as pixels is named by its digest."""
     found = {each.name: _plain(getattr(query, each.field)) for each in options_of(Query)}
-    return found | {"methods": {method.name: method.weight for method in query.weighted_methods}}
+    methods = {method.name: method.weight for method in query.weighted_methods}
+    zones = [asdict(zone) for zone in map(Zone.of, query.zones)]
+    return found | {"methods": methods, "zones": zones}
 
 
 def hit_json(hit: Hit) -> Json:

@@ -1,5 +1,6 @@
 """Regions: boxes proposed in one frame, with the proposer of each, its score, label and mask."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,11 @@ from schemas.errors import InvalidValueError
 from schemas.masks import Mask
 
 WHOLE_FRAME = "frame"  # proposer of the one region that is the frame itself
+
+
+def is_static(proposer: str) -> bool:
+    """Whether the proposer's regions are the same windows in every frame: "grid-4", "cover-3"."""
+    return re.fullmatch(r"(grid|cover)-\d+", proposer) is not None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -59,19 +59,29 @@ def normalise(vectors: VectorArray) -> VectorArray:
 class FeatureMap:
     """Features of a frame cell by cell, before they are projected into the vector space.
 
-    features: float32 (rows, cols, C).
-    extent: box of the grid in the frame, `(x0, y0, x1, y1)` in fractions of the frame; it reaches
+    levels: grids of the same extent, float32 (rows, cols, C) each, with rows, cols and C of their own: the depths of a
+        network whose features of a place are joined. Most models have one.
+    extent: box of the grids in the frame, `(x0, y0, x1, y1)` in fractions of the frame; it reaches
         beyond [0, 1] where the model's input was padded.
+    grid: the level whose cells are the patches of the frame.
+    least_cells: a narrower box is widened to so many cells of a level before it is pooled, so that something small
+        between two cells is the mean of both.
     """
 
-    features: VectorArray
+    levels: tuple[VectorArray, ...]
     extent: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+    grid: int = 0
+    least_cells: float = 1e-3
 
     def __post_init__(self) -> None:
-        if self.features.dtype != np.float32 or self.features.ndim != 3:
-            raise InvalidValueError(
-                f"features must be float32 (rows, cols, C), got {self.features.dtype} {self.features.shape}"
-            )
+        if not self.levels or any(level.dtype != np.float32 or level.ndim != 3 for level in self.levels):
+            raise InvalidValueError(f"levels must be float32 (rows, cols, C) each, got {self!r}")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Rows and columns of the frame's patches, and the number of features of a place."""
+        rows, cols, _ = self.levels[self.grid].shape
+        return rows, cols, sum(level.shape[2] for level in self.levels)
 
     def __repr__(self) -> str:
-        return f"FeatureMap{self.features.shape}"
+        return f"FeatureMap({', '.join(f'{level.dtype} {level.shape}' for level in self.levels)})"

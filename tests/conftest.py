@@ -87,11 +87,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @cache
 def group(path: Path) -> str:
-    """The group of a test file, which one worker runs: tests that start clusters, follow feeds or share a lake."""
+    """The group of a test file, which one worker runs: tests that start clusters, follow feeds, or share a lake."""
     if "pytest.mark.ray" in path.read_text():
         return "clusters"
     if path.is_relative_to(ROOT / "tests" / "live"):
         return "feeds"
+    if path.is_relative_to(ROOT / "tests" / "deploy" / "server" / "page"):
+        return "page"
     return "commands" if path.parent == ROOT / "tests" / "deploy" / "cli" else str(path)
 
 

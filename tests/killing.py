@@ -21,8 +21,9 @@ class Victims:
         self._within_s = within_s
         self.killed = 0
 
-    def kill_one(self, work: Callable[..., None], *arguments: object) -> None:
-        """work: called with the arguments and a Connection, to which it sends something when it begins."""
+    def kill_one(self, work: Callable[..., None], *arguments: object) -> object:
+        """work: called with the arguments and a Connection, to which it sends something when it begins; it may send
+        more, a few kB in all. Returns what it sent last."""
         receiver, sender = self._processes.Pipe(duplex=False)
         child = self._processes.Process(target=work, args=(*arguments, sender))
         child.start()
@@ -31,6 +32,10 @@ class Victims:
         child.kill()
         child.join()
         self.killed += child.exitcode == -signal.SIGKILL
+        last: object = None
+        while receiver.poll(0):
+            last = receiver.recv()
+        return last
 
     def spare_one(self, work: Callable[..., None], *arguments: object) -> None:
         """Runs `work` in a child process to its end."""

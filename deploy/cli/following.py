@@ -13,13 +13,14 @@ import typer
 from deploy.cli.interrupt import ended_by_signal
 from deploy.cli.output import console, print_json, results_only
 from deploy.held_wording import held_note
-from deploy.wording import refused_line
+from deploy.wording import counted, refused_line
 
 if TYPE_CHECKING:
     from pipeline.lake.upkeep.config import UpkeepConfig
     from pipeline.live.engines.live_engine import LiveEngine
     from pipeline.live.feeds.feed_list import FeedEntry
     from pipeline.live.status.follow_status import FollowStatus
+    from pipeline.live.status.state_folder import StateFolder
     from pipeline.plan.plan import Plan
     from pipeline.runtime.threads import ThreadStatus
 
@@ -32,6 +33,7 @@ def follow(
     *,
     engine: Literal["local", "ray"],
     upkeep: "UpkeepConfig",
+    video_sound: bool,
     metrics_port: int | None,
     metrics_host: str,
     as_json: bool,
@@ -39,53 +41,28 @@ def follow(
     """Follows feeds until Ctrl-C or SIGTERM, and commits what was received by then; a second signal ends it at once.
 
     names: addresses of streams, folders, and files that grow. feeds: a file of feeds, read again whenever it changes.
-    upkeep: runs in the same process as the commits. metrics_port, metrics_host: metrics are served there.
+    upkeep: runs in the same process as the commits; its limits of video say whether video is kept. video_sound: with
+    its sound. metrics_port, metrics_host: metrics are served there.
     """
-    from deploy.cli.progress import Throttle
     from deploy.metrics import serve_metrics
-    from pipeline.lake.upkeep.upkeep_folder import UpkeepFolder
-    from pipeline.live.feeds.noted_feeds import NotedFeeds
+    from pipeline.lake.kept_reduction import with_kept_reduction
     from pipeline.live.follow import Follower
-    from pipeline.live.status.follow_status import FollowStatus
     from pipeline.live.status.state_folder import StateFolder, follow_json
+    from pipeline.ring.config import RingConfig
+    from pipeline.ring.feed_ring import rings_of_state
 
-    named = _named(names)
     state = StateFolder.of(lake)
-
-    def listed() -> "Mapping[str, FeedEntry]":
-        from pipeline.live.feeds.feed_list import FeedList
-
-        return named if feeds is None else {**named, **FeedList(feeds).read()}
-
-    noted = NotedFeeds(UpkeepFolder(state.path), feeds, named)
-
-    def listed_and_noted() -> "Mapping[str, FeedEntry]":
-        entries = listed()
-        trouble = noted.note(entries)
-        if trouble is not None:
-            with suppress(OSError):  # the terminal is gone
-                lines(trouble)
-        return entries
-
-    first = listed()  # raises for an unreadable file before anything is opened
-    lines = Throttle()
-    latest: FollowStatus | None = None
+    ring = None
+    if upkeep.video_max_age is not None or upkeep.video_max_bytes is not None:
+        ring = RingConfig(folder=str(rings_of_state(state.path).absolute()), sound=video_sound)
+    lines = _Lines(state)
+    listed = _Listed(names, feeds, state, lines)
+    first = listed.read()  # raises for an unreadable file before anything is opened
+    plan = with_kept_reduction(plan, lake)
     if "REGIONLAKE_LOG" not in os.environ:
         # the log of a service says what happened to its feeds
         logging.getLogger("pipeline.live").setLevel(logging.INFO)
-
-    def on_status(status: "FollowStatus") -> None:
-        nonlocal latest
-        latest = status
-        line = status_line(status)
-        try:
-            state.write_status(status)
-        except OSError as error:  # a full disk must not end a follower, which waits until there is room again
-            line = f"the status cannot be written to {state.status}: {error.strerror or error}"
-        with suppress(OSError):  # the terminal is gone
-            lines(line)
-
-    metrics = None if metrics_port is None else serve_metrics(metrics_port, lambda: latest, host=metrics_host)
+    metrics = None if metrics_port is None else serve_metrics(metrics_port, lambda: lines.latest, host=metrics_host)
 
     def other_threads() -> "tuple[ThreadStatus, ...]":
         return () if metrics is None else (metrics.thread,)
@@ -97,15 +74,71 @@ def follow(
         ended_by_signal(ending) as ended,
         _engine(engine, lake, plan, upkeep) as running,
     ):
-        typer.echo(f"following {len(first)} feeds into {lake}; Ctrl-C ends it", err=True)
+        typer.echo(f"following {counted(len(first), 'feed')} into {lake}; Ctrl-C ends it", err=True)
         follower = Follower(
-            running, plan, listed_and_noted, state=state, on_status=on_status, other_threads=other_threads
+            running,
+            plan,
+            listed.read_and_note,
+            state=state,
+            ring=ring,
+            on_status=lines.show,
+            other_threads=other_threads,
         )
         status = follower.run(ended.is_set)
     if as_json:
         print_json(follow_json(status))
     else:
         _print(status)
+
+
+class _Lines:
+    """Stores the status of a follower, and shows a line of it now and then. latest: the last status."""
+
+    def __init__(self, state: "StateFolder") -> None:
+        from deploy.cli.progress import Throttle
+
+        self.latest: FollowStatus | None = None
+        self._state = state
+        self._lines = Throttle()
+
+    def show(self, status: "FollowStatus") -> None:
+        self.latest = status
+        line = status_line(status)
+        try:
+            self._state.write_status(status)
+        except OSError as error:  # a full disk must not end a follower, which waits until there is room again
+            line = f"the status cannot be written to {self._state.status}: {error.strerror or error}"
+        self.print(line)
+
+    def print(self, line: str) -> None:
+        with suppress(OSError):  # the terminal is gone
+            self._lines(line)
+
+
+class _Listed:
+    """The feeds of a command: those that it names, and those of a file, which is read again and again."""
+
+    def __init__(self, names: Sequence[str], feeds: Path | None, state: "StateFolder", lines: _Lines) -> None:
+        from pipeline.lake.upkeep.upkeep_folder import UpkeepFolder
+        from pipeline.live.feeds.noted_feeds import NotedFeeds
+
+        self._named = _named(names)
+        self._feeds = feeds
+        self._noted = NotedFeeds(UpkeepFolder(state.path), feeds, self._named)
+        self._lines = lines
+
+    def read(self) -> "Mapping[str, FeedEntry]":
+        from pipeline.live.feeds.feed_list import FeedList
+
+        return self._named if self._feeds is None else {**self._named, **FeedList(self._feeds).read()}
+
+    def read_and_note(self) -> "Mapping[str, FeedEntry]":
+        """The feeds, which are noted for upkeep."""
+        entries = self.read()
+        trouble = self._noted.note(entries)
+        if trouble is not None:
+            self._lines.print(trouble)
+        return entries
 
 
 def _engine(name: Literal["local", "ray"], lake: str, plan: "Plan", upkeep: "UpkeepConfig") -> "LiveEngine":
@@ -139,12 +172,14 @@ def status_line(status: "FollowStatus") -> str:
     shed = sum(feed.shed for feed in status.feeds)
     lost = sum(sum(feed.lost.values()) for feed in status.feeds)
     line = (
-        f"{live} of {len(status.feeds)} feeds live · {rate:.1f} frames/s · "
-        f"{status.sink.keyframes:,} keyframes in the lake, {shed:,} shed, {lost:,} frames lost"
+        f"{live} of {counted(len(status.feeds), 'feed')} live · {rate:.1f} frames/s · "
+        f"{counted(status.sink.keyframes, 'keyframe')} in the lake, {shed:,} shed, {counted(lost, 'frame')} lost"
     )
     troubles = [f"{feed.name}: {feed.last_error}" for feed in status.feeds if feed.state != "live" and feed.last_error]
     if status.sink.error:
-        troubles.append(f"the lake is out of reach, {status.sink.spooled} batches wait on disk: {status.sink.error}")
+        waiting = counted(status.sink.spooled, "batch waits", "batches wait")
+        troubles.append(f"the lake is out of reach, {waiting} on disk: {status.sink.error}")
+    troubles += [f"{feed.name}: {feed.video.trouble}" for feed in status.feeds if feed.video and feed.video.trouble]
     troubles += [f"the thread {thread.name} died and is {thread.state}: {thread.error}" for thread in status.dead]
     if status.sink.refused:
         troubles.append(refused_line(status.sink.refused, status.sink.refusal))
@@ -159,12 +194,15 @@ def _print(status: "FollowStatus") -> None:
     for feed in status.feeds:
         lost = "".join(f", {frames:,} lost ({reason})" for reason, frames in feed.lost.items())
         out.print(
-            f"{feed.name}: {feed.received:,} frames → {feed.kept:,} keyframes, {feed.not_selected:,} not selected, "
-            f"{feed.shed:,} shed{lost}; {sum(feed.restarts.values())} restarts",
+            f"{feed.name}: {counted(feed.received, 'frame')} → {counted(feed.kept, 'keyframe')}, "
+            f"{feed.not_selected:,} not selected, {feed.shed:,} shed{lost}; "
+            f"{counted(sum(feed.restarts.values()), 'restart')}",
             soft_wrap=True,
         )
-    out.print(f"{status.sink.keyframes:,} keyframes committed to the lake in {status.sink.commits:,} commits")
+    commits = counted(status.sink.commits, "commit")
+    out.print(f"{counted(status.sink.keyframes, 'keyframe')} committed to the lake in {commits}")
     if status.sink.refused:
         out.print(refused_line(status.sink.refused, status.sink.refusal), soft_wrap=True)
     if status.sink.spooled:
-        out.print(f"{status.sink.spooled:,} batches wait on disk for the lake; the next run commits them")
+        waiting = counted(status.sink.spooled, "batch waits", "batches wait")
+        out.print(f"{waiting} on disk for the lake; the next run commits what waits")

@@ -17,11 +17,13 @@ from deploy.cli.commands import (
     feeds,
     forget,
     ingest,
+    mcp,
     models,
     pin,
     plan,
     repair,
     search,
+    serve,
     spool,
     status,
     upkeep,
@@ -48,6 +50,8 @@ app = typer.Typer(
 )
 app.command()(ingest.ingest)
 app.command()(search.search)
+app.command()(serve.serve)
+app.command()(mcp.mcp)
 app.command()(watch.watch)
 app.command()(status.status)
 app.command()(check.check)

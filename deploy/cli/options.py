@@ -3,11 +3,11 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deploy.cli.values import parse_bytes, parse_duration
+from deploy.cli.values import parse_bytes, parse_duration, parse_moment
 
 if TYPE_CHECKING:
     from operators.encoders.region_vectors import RegionVectorsConfig
@@ -18,6 +18,19 @@ LakeOption = Annotated[
     str, typer.Option("--lake", metavar="DIR|s3://…", help="The folder or bucket of the lake.", show_default=False)
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
+SOURCE_OR_FEED = typer.Argument(
+    help="A source as `regionlake search` shows it, or the name of a feed.", show_default=False
+)
+FromOption = Annotated[
+    Any,  # datetime | float | None: Typer takes no unions
+    typer.Option(
+        "--from",
+        parser=parse_moment,
+        metavar="TIME",
+        help="Where the span begins: a time in UTC, or 1:30 within the source.",
+    ),
+]
+ToOption = Annotated[Any, typer.Option("--to", parser=parse_moment, metavar="TIME", help="Where it ends.")]
 PlanOption = Annotated[
     Path | None,
     typer.Option(
@@ -57,6 +70,27 @@ MaxBytesOption = Annotated[
         show_default=False,
     ),
 ]
+VideoMaxAgeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--video-max-age",
+        metavar="7d|12h",
+        help="Keep the video of followed streams for so long; pinned spans stay.",
+        show_default=False,
+    ),
+]
+VideoMaxBytesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--video-max-bytes",
+        metavar="50GB",
+        help="Keep at most so much video of each followed stream; pinned spans stay.",
+        show_default=False,
+    ),
+]
+VideoSoundOption = Annotated[
+    bool, typer.Option("--video-sound", help="Keep the sound of followed streams with their video.")
+]
 RemoveShareOption = Annotated[
     float | None,
     typer.Option(
@@ -90,6 +124,8 @@ def chosen_upkeep(
     *,
     max_age: str | None,
     max_bytes_per_feed: str | None,
+    video_max_age: str | None = None,
+    video_max_bytes: str | None = None,
     remove_share: float | None = None,
     keep_versions: str | None = None,
 ) -> "UpkeepConfig":
@@ -102,6 +138,8 @@ def chosen_upkeep(
         max_bytes_per_feed=(
             None if max_bytes_per_feed is None else parse_bytes(max_bytes_per_feed, option="--max-bytes-per-feed")
         ),
+        video_max_age=None if video_max_age is None else parse_duration(video_max_age, option="--video-max-age"),
+        video_max_bytes=None if video_max_bytes is None else parse_bytes(video_max_bytes, option="--video-max-bytes"),
         keep_versions=(
             KEEP_VERSIONS if keep_versions is None else parse_duration(keep_versions, option="--keep-versions")
         ),

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from deploy.cli.output import console
+from deploy.wording import counted
 
 if TYPE_CHECKING:
     from pipeline.ingest.progress import Progress
@@ -41,8 +42,8 @@ def progress_text(progress: "Progress") -> str:
     eta = "–" if progress.eta_s is None else "{}:{:02}".format(*divmod(round(progress.eta_s), 60))
     return (
         f"{rate} frames/s{video} · ETA {eta} · "
-        f"{progress.segments} segments done, {progress.backlog_segments} to do · "
-        f"{progress.keyframes:,} keyframes, {progress.regions:,} regions"
+        f"{counted(progress.segments, 'segment')} done, {progress.backlog_segments} to do · "
+        f"{counted(progress.keyframes, 'keyframe')}, {counted(progress.regions, 'region')}"
     )
 
 

@@ -10,10 +10,10 @@ from typing import Annotated, Any, NamedTuple, get_args
 
 import typer
 
-from deploy.cli.values import parse_box, parse_method, parse_moment, parse_picture, parse_point
+from deploy.cli.values import parse_box, parse_method, parse_moment, parse_picture, parse_point, parse_zone
 from schemas.options import Option, options_of
 from schemas.prompts import PointTuple
-from schemas.query import BoxTuple, MethodName, Moment, PictureSource, Query, WeightedMethod
+from schemas.query import BoxTuple, MethodName, Moment, PictureSource, Query, WeightedMethod, ZoneShape
 
 QueryFields = dict[str, Any]  # field of Query → value, for the options that were given
 
@@ -30,6 +30,7 @@ _WRITTEN: dict[object, _Written] = {
     PointTuple: _Written(parse_point, "X,Y"),
     Moment: _Written(parse_moment, "TIME"),
     PictureSource: _Written(parse_picture, "FILE"),
+    ZoneShape: _Written(parse_zone, "[SOURCE=]ZONE"),
     WeightedMethod | MethodName: _Written(parse_method, "NAME[:WEIGHT]"),
 }
 

@@ -1,7 +1,7 @@
 """Options of `regionlake search` besides those of the query: the model, and what is made of the hits."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,9 +13,34 @@ TemplateOption = Annotated[
         show_default=False,
     ),
 ]
+Resident = Literal["float16", "int8", "disk"]  # repeated from pipeline.search, whose import would slow down `--help`
+DimensionsOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="The length of the vectors to search, where the lake has those of a model in several."),
+]
 ModelOption = Annotated[
     str | None,
     typer.Option(help="The model whose vectors are searched; by default the one that the lake was made with."),
+]
+ResidentOption = Annotated[
+    Resident | None,
+    typer.Option(
+        help="How columns are held: in memory, with vectors as stored or rounded to half of that (the nearest are read "
+        "again), or on disk, in the lake's folder, for lakes beyond memory and commands that start at once.",
+        show_default="disk where such files are, or for a lake beyond half of the free memory; else float16",
+    ),
+]
+SearchedLakeOption = Annotated[
+    str | None,
+    typer.Option("--lake", metavar="DIR|s3://…", help="The folder or bucket of the lake.", show_default=False),
+]
+ServerOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Ask `regionlake serve` at this address instead of a lake; without --lake also REGIONLAKE_SERVER.",
+        show_default=False,
+    ),
 ]
 SheetOption = Annotated[
     Path | None, typer.Option(metavar="FILE.png", help="Draw the hits with their boxes into one picture.")

@@ -10,6 +10,7 @@ import typer
 from schemas.errors import QueryError
 from schemas.prompts import PointTuple
 from schemas.query import BoxTuple, MethodName, WeightedMethod
+from schemas.zones import Zone
 
 _DURATION = re.compile(r"(\d+(?:\.\d*)?)\s*([smhdw]?)")
 _BYTES = re.compile(r"(\d+(?:\.\d*)?)\s*([kMGT]?)(i?)B?", re.IGNORECASE)
@@ -28,6 +29,14 @@ def parse_box(text: str) -> BoxTuple:
             "0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1"
         )
     return x0, y0, x1, y1
+
+
+def parse_zone(text: str) -> Zone:
+    """`0,0.2,0.4,1`, `0,0.5 0.4,0.5 0.4,1 0,1` or `gate=0,0.2,0.4,1` → a zone."""
+    try:
+        return Zone.parse(text)
+    except QueryError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def parse_point(text: str) -> PointTuple:

@@ -5,17 +5,35 @@ from typing import Annotated, Literal
 
 import typer
 
-ThresholdOption = Annotated[
+MaxDistanceOption = Annotated[
     float | None,
     typer.Option(
         min=0,
         metavar="DISTANCE",
-        help="The largest distance of a hit; `regionlake search` prints distances for the same options.",
+        help="The largest distance of a hit, for boxes alone and for models without confidences; `regionlake search` "
+        "prints distances for the same options.",
     ),
+]
+ThresholdOption = Annotated[
+    float | None, typer.Option(min=0, metavar="DISTANCE", help="The former name of --max-distance.", hidden=True)
 ]
 CooldownOption = Annotated[
     float,
     typer.Option(min=0, metavar="SECONDS", help="After a hit, report no other one of that feed or file for this long."),
+]
+StayOption = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        metavar="SECONDS",
+        help="Report what stays at least this long, once; hits that are at most 30 s apart are one stay.",
+    ),
+]
+HoursOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOURS", help="Report only at these hours: `mon-fri 20:00-06:00 Europe/Berlin`.", show_default="always"
+    ),
 ]
 NameOption = Annotated[
     str | None, typer.Option(help="The name of this watch in its hits.", show_default="made from TEXT")

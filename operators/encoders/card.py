@@ -14,6 +14,8 @@ class ModelCard:
 
     patch_px: side of the part of the input that one cell of a feature map covers. input_px: side of an encoded crop.
     abilities: "text" encodes words, "image" encodes pictures and crops, "dense" gives feature maps.
+    nested: whether the dimensions of its vectors are in order of variance, so that the first of them, normalised, are
+        vectors as well.
     """
 
     name: str
@@ -23,3 +25,4 @@ class ModelCard:
     input_px: int
     licence: str
     abilities: tuple[Ability, ...]
+    nested: bool = False

@@ -7,14 +7,19 @@ from operators.encoders.card import ModelCard
 from operators.encoders.checkpoint.loading import FAMILIES, checkpoint_card, checkpoint_text, load_checkpoint
 from operators.encoders.encoder import Encoder, EncoderConfig
 from operators.encoders.known_checkpoints import KNOWN_CHECKPOINTS, KnownCheckpoint
+from operators.encoders.region_mode import RegionMode
 from operators.runtime.registry import Registry, is_class_path
 from schemas.errors import ModelError
+from schemas.vectors import VectorSpace
 
 DEFAULT_MODEL = "everyday"
 ENCODERS: Registry[EncoderConfig] = Registry(
     kind="model",
     group="regionlake.encoders",
-    built_in={"everyday": "operators.encoders.everyday.config:EverydayConfig"},
+    built_in={
+        "everyday": "operators.encoders.everyday.config:EverydayConfig",
+        "everyday-1": "operators.encoders.everyday.config:FirstEverydayConfig",
+    },
     protocol=EncoderConfig,  # type: ignore[type-abstract]
     error=ModelError,
     further=", and checkpoints by folder or file (./DIR, ./RN50.pt) or hub id (owner/model)",
@@ -45,6 +50,22 @@ def model_text(name: str, *, class_paths: bool = False) -> str | None:
         return config.text()
     path = checkpoint_text(name)
     return path.read_text(errors="replace") if path.is_file() else None
+
+
+def model_of_space(space: VectorSpace) -> str:
+    """The name of the model whose vectors a lake of this space holds; a former revision has a name of its own."""
+    if space.model == DEFAULT_MODEL:
+        from operators.encoders.everyday.first import SPACE
+
+        if space.revision.split("/")[0] == SPACE.revision:  # what follows the stroke is a reduction
+            return SPACE.model
+    return space.model
+
+
+def region_mode(name: str) -> RegionMode:
+    """What `regions.mode = "auto"` means for a model: its config's `region_mode`, or "both"."""
+    mode: RegionMode = getattr(_registered(name, class_paths=True), "region_mode", "both")
+    return mode
 
 
 def runs_on_gpu(name: str) -> bool:

@@ -19,8 +19,11 @@ class Encoder(Protocol):
     @property
     def space(self) -> VectorSpace: ...
 
-    def encode_images(self, images: Sequence[ImageArray]) -> VectorArray:
-        """Encodes pictures, uint8 (H, W, 3) RGB each, of any sizes. Returns float32 (N, D), L2-normalised."""
+    def encode_images(self, images: Sequence[ImageArray], *, maps: Sequence[FeatureMap] | None = None) -> VectorArray:
+        """Encodes pictures, uint8 (H, W, 3) RGB each, of any sizes. Returns float32 (N, D), L2-normalised.
+
+        maps: the feature maps of the pictures, if known: some models need nothing else.
+        """
         ...
 
     def to_device(self, images: Sequence[ImageArray]) -> Sequence[ImageArray]:
@@ -47,8 +50,11 @@ class Encoder(Protocol):
         """Returns float32 (N, D), L2-normalised."""
         ...
 
-    def feature_maps(self, images: Sequence[ImageArray]) -> list[FeatureMap]:
-        """One map per picture, (rows, cols, C) before projection; rows and cols follow the shape of the picture."""
+    def feature_maps(self, images: Sequence[ImageArray], *, side_px: int | None = None) -> list[FeatureMap]:
+        """One map per picture, before projection; its rows and columns follow the shape of the picture.
+
+        side_px: as `regions.map_px`; ignored by a model with a fixed input size.
+        """
         ...
 
     def project(self, features: VectorArray) -> VectorArray:

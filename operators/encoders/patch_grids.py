@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from operators.encoders.encoder import Encoder
+from operators.encoders.pooling import cell_features
 from schemas.frames import ImageArray
 from schemas.patches import PatchGrid
 from schemas.vectors import FeatureMap
@@ -15,6 +16,6 @@ def patch_grids(encoder: Encoder, images: Sequence[ImageArray]) -> list[PatchGri
 
 def projected(encoder: Encoder, feature_map: FeatureMap) -> PatchGrid:
     """The cells of a feature map, projected to vectors."""
-    rows, cols, channels = feature_map.features.shape
-    vectors = encoder.project(feature_map.features.reshape(-1, channels))
+    rows, cols, channels = feature_map.shape
+    vectors = encoder.project(cell_features(feature_map).reshape(-1, channels))
     return PatchGrid(vectors.reshape(rows, cols, -1), feature_map.extent)

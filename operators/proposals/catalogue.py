@@ -8,6 +8,7 @@ PROPOSERS: Registry[ProposerConfig] = Registry(
     kind="proposer",
     group="regionlake.proposers",
     built_in={
+        "objects": "operators.proposals.objects.config:ObjectsConfig",
         "moving": "operators.proposals.classical.moving:MovingConfig",
         "selective-search": "operators.proposals.classical.selective_search:SelectiveSearchConfig",
         "grid": "operators.proposals.windows.grid:GridConfig",

@@ -20,7 +20,7 @@ class ProposalConfig:
     box_masks: how regions that are kept get a mask if their proposer gave none.
     """
 
-    use: tuple[str, ...] = ("moving", "selective-search", "grid")
+    use: tuple[str, ...] = ("objects", "moving", "grid")
     settings: tuple[ProposerConfig, ...] = ()
     refine: RefineConfig = field(default_factory=RefineConfig)
     box_masks: MaskConfig = field(default_factory=MaskConfig)

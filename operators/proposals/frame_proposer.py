@@ -5,10 +5,12 @@ from typing import Protocol, runtime_checkable
 
 from operators.masks.config import build_masks
 from operators.proposals.config import ProposalConfig
+from operators.proposals.proposer import ReadsMaps
 from operators.proposals.refine import refine
 from schemas.errors import InvalidValueError
 from schemas.frames import Keyframe
 from schemas.regions import Proposals
+from schemas.vectors import FeatureMap
 
 
 @runtime_checkable
@@ -26,9 +28,15 @@ class FrameProposer:
         self._proposers = [proposer.build() for proposer in config.in_use]
         self._masks = build_masks(config.box_masks)
 
-    def __call__(self, keyframes: Sequence[Keyframe]) -> list[Proposals]:
-        """One `Proposals` per keyframe."""
-        found = [propose(keyframes) for propose in self._proposers]
+    def __call__(self, keyframes: Sequence[Keyframe], *, maps: Sequence[FeatureMap] | None = None) -> list[Proposals]:
+        """One `Proposals` per keyframe.
+
+        maps: the feature maps of the keyframes, if proposers of the plan share the pass of its encoder and it is made.
+        """
+        found = [
+            propose.of_maps(maps) if maps is not None and isinstance(propose, ReadsMaps) else propose(keyframes)
+            for propose in self._proposers
+        ]
         for name, by_frame in zip(self.config.use, found, strict=True):
             if len(by_frame) != len(keyframes):
                 raise InvalidValueError(

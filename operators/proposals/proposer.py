@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import Field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from schemas.frames import Keyframe
 from schemas.regions import Proposals
+from schemas.vectors import FeatureMap
 
 Proposer = Callable[[Sequence[Keyframe]], list[Proposals]]
 
@@ -32,6 +33,28 @@ class ProposerConfig(Protocol):
         Heavy packages are imported here. If the result has a method `close`, it is called when the run ends.
         Raises ModelError if a model is missing or of another type, PlanError if the settings do not fit the model.
         """
+        ...
+
+
+@runtime_checkable
+class SharesPass(Protocol):
+    """Settings of a proposer that reads the feature maps of an encoder, which are made anyway for vectors of regions.
+
+    What `build` makes has the method `of_maps`, see `ReadsMaps`.
+
+    map_model: name of the encoder. map_px: the size of its maps, as `regions.map_px`.
+    """
+
+    map_model: ClassVar[str]
+    map_px: int
+
+
+@runtime_checkable
+class ReadsMaps(Protocol):
+    """A proposer that finds the same in the maps of keyframes as in the keyframes, without a pass of its own."""
+
+    def of_maps(self, maps: Sequence[FeatureMap]) -> list[Proposals]:
+        """maps: one for each keyframe, of the encoder and the size that the settings name."""
         ...
 
 

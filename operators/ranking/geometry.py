@@ -1,4 +1,4 @@
-"""Five distances between a box and the query box, each in [0, 1], and 0 for equal boxes.
+"""Six distances between a box and the query box, each in [0, 1], and 0 for equal boxes.
 
 Source: methods of sub-region search, methods.md §1.3; GIoU: Rezatofighi et al., CVPR 2019.
 """
@@ -20,11 +20,12 @@ def geometric_distance(boxes: Boxes, query: Boxes, *, geometry: Geometry) -> Flo
 
     iou: 1 − IoU. giou: (1 − GIoU) / 2. centroid: distance of the centres ÷ √2.
     shape: 1 − min/max of the aspect ratios. area: 1 − min/max of the areas.
+    inside: 1 − the share of the box that lies in the query box, whatever its size; see `share_inside` for polygons.
 
-    Example: the distances of the left half of the frame from the whole frame are 0.5, 0.25, 0.25 / √2, 0.5, 0.5.
+    Example: the distances of the left half of the frame from the whole frame are 0.5, 0.25, 0.25 / √2, 0.5, 0.5, 0.
 
-    All distances are symmetric. A box without area has distance 1 in iou, shape and area (0 in shape and area
-    if both boxes have no area); its giou and centroid depend on its position.
+    All distances but inside are symmetric. A box without area has distance 1 in iou, shape, area and inside (0 in shape
+    and area if both boxes have no area); its giou and centroid depend on its position.
 
     Raises InvalidValueError unless `query` is one box.
     """
@@ -45,6 +46,12 @@ def geometric_distance(boxes: Boxes, query: Boxes, *, geometry: Geometry) -> Flo
             distance = _relative_gap(_width(a) * _height(b), _width(b) * _height(a))
         case "area":
             distance = _relative_gap(box_area(a), box_area(b))
+        case "inside":
+            area = box_area(a)
+            shared = intersection_and_union(a, b)[0]
+            # rounded before the subtraction, as in a zone: a box that lies inside is at distance 0
+            share = np.divide(shared, area, out=np.zeros_like(area), where=area > 0).astype(np.float32)
+            distance = 1.0 - share.astype(np.float64)
     return np.clip(distance, 0.0, 1.0).astype(np.float32)
 
 

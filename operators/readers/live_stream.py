@@ -8,12 +8,15 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Self, cast
 
 import av
 import av.error
+from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from operators.readers.container import decoding_options
 from operators.readers.decoded_frame import DecodedFrame, Pixels
@@ -99,6 +102,8 @@ class LiveStream:
         skip, in the order of the feed. In a stream, only frames that arrive in the first seconds are skipped.
     quiet_s: for growing files only: time without new data after which the file ends.
     on_wait: for growing files only: called now and then; the file ends at once if it returns True.
+    on_packet: called with each packet of the video before it is decoded, and with each of the sound.
+    with_sound: read the packets of the first stream of sound, `sound`, too.
     limits: of pixels and streams. Larger frames are not decoded.
     tls: which certificate of the server is trusted; its authorities are those of `config`.
     damaged: number of frames so far that had no time or could not be restored by the decoder; they are skipped.
@@ -115,11 +120,14 @@ class LiveStream:
         ingested_spans: Callable[[str], Sequence[Span]] = lambda _: (),
         quiet_s: float = 10.0,
         on_wait: Callable[[], bool] = lambda: False,
+        on_packet: "Callable[[Packet[VideoStream] | Packet[AudioStream]], None]" = lambda _: None,
+        with_sound: bool = False,
         limits: ReadLimits = DEFAULT_LIMITS,
         tls: TlsConfig = _VERIFIED,
     ) -> None:
         self._config = config
         self._on_wait = on_wait
+        self._on_packet = on_packet
         self.damaged = 0
         self.identity = ""
         self._skip = 0  # number of packets that need not be decoded
@@ -162,6 +170,7 @@ class LiveStream:
             self._container.close()
             raise SourceError("contains no video that this FFmpeg can decode")
         self._stream = videos[0]
+        self.sound = next(iter(self._container.streams.audio), None) if with_sound else None
         codec = self._stream.codec_context
         try:
             limits.require_streams("the stream", len(self._container.streams))
@@ -229,7 +238,8 @@ class LiveStream:
             yield LiveFrame(DecodedFrame(raw.pts, raw, pixels), info, arrived, self._sender_zero(), epoch)
 
     def _decoded(self) -> Iterator[VideoFrame]:
-        packets = self._container.demux(self._stream)
+        beside = () if self.sound is None else (self.sound,)
+        packets = self._container.demux(self._stream, *beside)
         while True:
             try:
                 packet = next(packets, None)
@@ -241,12 +251,17 @@ class LiveStream:
                 raise DecodeError(f"broke off: {reason_of(error)}") from None
             if packet is None:
                 return
-            if self._skip and packet.size:
+            if packet.stream_index != self._stream.index:
+                self._on_packet(cast("Packet[AudioStream]", packet))
+                continue
+            picture = cast("Packet[VideoStream]", packet)
+            if self._skip and picture.size:
                 self._skip -= 1
                 self._on_wait()
                 continue
+            self._on_packet(picture)
             try:
-                yield from packet.decode()
+                yield from picture.decode()
             except av.error.EOFError:
                 return
             except av.error.FFmpegError:

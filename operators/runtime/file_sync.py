@@ -2,10 +2,13 @@
 
 import os
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import lru_cache, partial
 from pathlib import Path
 
 _AT_ONCE = 8  # syncs that wait together share a commit of the file system's journal: 8 files in 1.2 ms, not in 7
+_pool = lru_cache(maxsize=1)(partial(ThreadPoolExecutor, _AT_ONCE, thread_name_prefix="sync"))
+os.register_at_fork(after_in_child=_pool.cache_clear)  # a forked child has none of its threads
 
 
 def sync_files(paths: Iterable[Path]) -> None:
@@ -35,8 +38,10 @@ def _sync_each(paths: list[Path]) -> None:
         for path in paths:
             _sync(path)
         return
-    with ThreadPoolExecutor(min(_AT_ONCE, len(paths)), thread_name_prefix="sync") as pool:
-        list(pool.map(_sync, paths))
+    done = [_pool().submit(_sync, path) for path in paths]
+    wait(done)  # for all, also where one fails
+    for each in done:
+        each.result()
 
 
 def _sync(path: Path) -> None:

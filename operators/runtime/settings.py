@@ -88,6 +88,11 @@ def neutral(value: object) -> Metadata:
     return {_NEUTRAL: value}
 
 
+def neutral_values(config: "type[DataclassInstance]") -> dict[str, object]:
+    """The settings of a class of configs that are newer than existing rows, each with the value that they had then."""
+    return {each.name: each.metadata[_NEUTRAL] for each in fields(config) if _NEUTRAL in each.metadata}
+
+
 def stored_as(name: str) -> Metadata:
     """Marks a setting that was renamed or moved, with the name by which it counts.
 

@@ -28,9 +28,10 @@ def forbid_new_privileges() -> None:
     _control(_PR_SET_NO_NEW_PRIVS, 1)
 
 
-def end_with_parent() -> None:
-    """The kernel kills this process when the thread that started it ends, even where it hangs in a library."""
-    _control(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
+def end_with_parent(by: signal.Signals = signal.SIGKILL) -> None:
+    """The kernel sends this signal when the thread that started this process ends; SIGKILL even where it hangs in a
+    library."""
+    _control(_PR_SET_PDEATHSIG, int(by))
 
 
 def _control(option: int, value: int) -> None:

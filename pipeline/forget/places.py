@@ -2,23 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake
-from pipeline.lake.upkeep.pinned_places import clock_of, no_such_source
+from pipeline.lake.upkeep.pinned_places import WAITING, Moment, clock_of, named_sources, pts_of
 from pipeline.lake.upkeep.pins import Pin, Pins
 from schemas.clock import Clock, Span
 from schemas.errors import QueryError
-from schemas.file_names import uri_of_path
-from schemas.sources import Source, feed_name
-
-Moment = datetime | float | None  # UTC, or seconds within the source
-
-_COLUMNS = ["id", "source", "kind", "state", "time_base_num", "time_base_den", "start_time", "start", "stop"]
+from schemas.sources import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,25 +50,10 @@ def places_to_forget(
     two is forgotten as a whole; a file is not, so that the ledger says that it must not be read again.
     Raises QueryError if there is none.
     """
-    names = {name} if "://" in name else {name, uri_of_path(str(Path(name).absolute()))}
-
-    def is_named(source_id: str, source: str) -> bool:
-        return source_id == name or source in names or feed_name(source) in names
-
-    rows = lake.read("sources", columns=_COLUMNS).to_pylist()
-    held = {row["id"] for row in rows}
-    named = [row for row in rows if is_named(row["id"], row["source"])]
+    named = named_sources(lake, name, any_state=True, waiting=waiting)
     going_on = {row["id"] for row in named if row["state"] == "open" and row["kind"] == "feed"}
     found = [(_of_row(row), row["kind"]) for row in named]
     found = [(_as_far_as_recorded(lake, p) if p.source_id in going_on else p, kind) for p, kind in found]
-    unwritten = {source.id: source for source in waiting if source.id not in held}
-    found += [
-        (Place(source.id, source.uri, None, source.clock, source.span, False), source.kind)
-        for source in unwritten.values()
-        if is_named(source.id, source.uri)
-    ]
-    if not found:
-        raise no_such_source(lake, name, (row["source"] for row in rows))
     if since is None and until is None:
         return [replace(p, span=p.all_of) if followed and p.source_id in going_on else p for p, _ in found]
     places = [part for place, kind in found if (part := _part(place, kind, since, until)) is not None]
@@ -99,9 +76,10 @@ def pinned_places(lake: Lake, places: Sequence[Place]) -> list[Pin]:
 
 
 def _of_row(row: Mapping[str, Any]) -> Place:
+    in_lake = row["state"] != WAITING
     if row["time_base_den"] is None:
-        return Place(row["id"], row["source"], None, None, None, True)
-    return Place(row["id"], row["source"], None, clock_of(row), Span(row["start"], row["stop"]), True)
+        return Place(row["id"], row["source"], None, None, None, in_lake)
+    return Place(row["id"], row["source"], None, clock_of(row), Span(row["start"], row["stop"]), in_lake)
 
 
 def _as_far_as_recorded(lake: Lake, place: Place) -> Place:
@@ -117,19 +95,10 @@ def _part(place: Place, kind: str | None, since: Moment, until: Moment) -> Place
     whole = place.all_of
     if whole is None or place.clock is None:
         return None
-    start = whole.start if since is None else _pts(since, place.clock, place.source)
-    stop = whole.stop if until is None else _pts(until, place.clock, place.source)
+    start = whole.start if since is None else pts_of(since, place.clock, place.source)
+    stop = whole.stop if until is None else pts_of(until, place.clock, place.source)
     span = Span(start, stop).intersection(whole) if start < stop else None
     if span is None:
         return None
     part = None if span == whole and kind == "feed" else span
     return replace(place, span=part)
-
-
-def _pts(moment: datetime | float, clock: Clock, source: str) -> int:
-    if not isinstance(moment, datetime):
-        # the decimal that was typed: 6.2 as a binary number is later than the frame at 6.2 s
-        return clock.pts_at_or_after(Fraction(repr(moment)))
-    if clock.start_time is None:
-        raise QueryError(f"{source} does not say when it was recorded; give --from and --to in seconds within it")
-    return clock.pts_at_or_after(Fraction((moment - clock.start_time) // timedelta(microseconds=1), 1_000_000))

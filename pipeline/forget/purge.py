@@ -7,6 +7,9 @@ from datetime import timedelta
 from pipeline.lake.lake import Lake, lake_errors, open_dataset
 from pipeline.lake.repair.tables import ASIDE
 from pipeline.lake.upkeep.indexes import INDEXED, refresh_index
+from pipeline.lake.upkeep.pins import Pins
+from pipeline.search.memory.kept_columns import delete_kept
+from pipeline.search.memory.resident import KEPT
 from schemas.tables import TableName
 
 PINS = "pins"
@@ -31,12 +34,12 @@ def purge(lake: Lake, *, turn: AbstractContextManager[object], alone: bool = Tru
     with lake_errors(f"purging the pins of {lake.uri}"):
         if open_dataset(lake.uri, PINS) is not None:
             _rewrite(lake, PINS)
-            rewritten = open_dataset(lake.uri, PINS)
-            assert rewritten is not None
-            lake.durability.sync([(PINS, rewritten)])
+            Pins(lake).make_durable()
             _forget_versions(lake.uri, PINS, unnamed_files=False)
         if lake.folder is not None and (lake.folder / ASIDE).is_dir():
             shutil.rmtree(lake.folder / ASIDE)  # damaged files that `regionlake repair` kept
+        if lake.folder is not None:
+            delete_kept(lake.folder / KEPT)
 
 
 def _drop_indexes(lake: Lake, name: TableName) -> bool:

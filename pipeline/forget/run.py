@@ -26,6 +26,8 @@ from pipeline.lake.upkeep.upkeep_status import write_upkeep_status
 from pipeline.lake.writing.committer import Committer
 from pipeline.live.status.state_folder import StateFolder
 from pipeline.reading.addresses import is_remote
+from pipeline.ring.erase import ErasedSpan, erase, left_of
+from pipeline.ring.feed_ring import is_video, rings_of_state
 from schemas.errors import LakeError
 from schemas.tables import TableName
 
@@ -39,13 +41,14 @@ _converter.register_structure_hook(Fraction, lambda value, _: Fraction(value))
 @dataclass(frozen=True, slots=True)
 class Forgotten:
     """What was forgotten. rows: number of rows by table, thumbnails among those of `frames`. waiting: files with rows
-    or counts that waited for the lake. hits: of watches. downloads: files of the cache."""
+    or counts that waited for the lake. hits: of watches. downloads: files of the cache. video_bytes: of feeds."""
 
     rows: dict[TableName, int]
     pins: int
     waiting: int
     hits: int
     downloads: int
+    video_bytes: int
     ids: int
     thumbnails: int
     traces: Traces
@@ -92,6 +95,7 @@ def forget(
         # before the rows: these name the source, so an interrupted call can be repeated by the same name
         hits = sum(forget_hits(path, places) for path in sorted((state.path / "watch").glob("*.sqlite")))
         waiting = forget_waiting(state, places)
+        video = erase(rings_of_state(state.path), _video_of(places))
         downloads = _forget_downloads(places, cache or user_cache_folder() / "downloads")
         on_step("removing rows")
         inside = [place for place in places if place.in_lake]
@@ -108,13 +112,14 @@ def forget(
         on_step("rewriting files and deleting older versions")
         purge(lake, turn=writer.upkeep.turn, alone=alone)
         on_step("looking for traces")
-        found = [*traces_in_tables(Lake.open(lake.uri), places)]
+        rings = rings_of_state(state.path)
+        found = [*traces_in_tables(Lake.open(lake.uri), places), *left_of(rings, _video_of(places))]
         searched = traces_in_files(_files(lake, state), [*record.needles.ids, *record.needles.thumbnails])
         traces = Traces(searched.files, searched.bytes, (*found, *searched.found))
         if not traces.found:
             (state.path / _RECORD).unlink()
     needles = record.needles
-    return Forgotten(rows, pins, waiting, hits, downloads, len(needles.ids), len(needles.thumbnails), traces)
+    return Forgotten(rows, pins, waiting, hits, downloads, video, len(needles.ids), len(needles.thumbnails), traces)
 
 
 def places_to_json(places: Sequence[Place]) -> list[dict[str, Any]]:
@@ -181,6 +186,13 @@ def _where(name: str, place: Place) -> str:
     return sql.all_of(sql.equals("source_id", place.source_id), meets)
 
 
+def _video_of(places: Sequence[Place]) -> Iterator[ErasedSpan]:
+    for place in places:
+        span = place.span or place.all_of
+        if span is not None:
+            yield ErasedSpan(place.source, place.source_id, span, whole=place.span is None)
+
+
 def _forget_pins(lake: Lake, places: Sequence[Place]) -> int:
     """Removes the pins of whole sources, and those that lie within a span."""
     by_id = {place.source_id: place for place in places}
@@ -227,4 +239,5 @@ def _forget_downloads(places: Sequence[Place], cache: Path) -> int:
 def _files(lake: Lake, state: StateFolder) -> Iterator[Path]:
     folders = {state.path} if lake.folder is None else {lake.folder, state.path}
     found = {path for folder in folders for path in folder.rglob("*") if path.is_file()}
-    yield from sorted(path for path in found if path.name != _RECORD)
+    rings = rings_of_state(state.path)  # of whose video every span is looked at, and no byte: it may be terabytes
+    yield from sorted(path for path in found if path.name != _RECORD and not is_video(rings, path))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from operators.runtime.atomic_write import atomic_write
 from pipeline.forget.places import Place
+from pipeline.watch.due import STAYS
 from schemas.errors import WatchError
 from schemas.sources import feed_name
 
@@ -22,6 +23,7 @@ def forget_hits(state: Path, places: Sequence[Place]) -> int:
             file.execute("PRAGMA locking_mode=EXCLUSIVE")
             file.execute("PRAGMA secure_delete=ON")
             file.execute("BEGIN IMMEDIATE")
+            file.execute(STAYS)  # not in files of earlier releases
             outputs = [(path, size) for path, size in file.execute("SELECT path, bytes FROM files").fetchall()]
             hits = _forget_rows(file, places)
             for path, size in outputs:
@@ -82,6 +84,8 @@ def _forget_rows(file: sqlite3.Connection, places: Sequence[Place]) -> int:
             (feed_name(place.source), start, stop),
         ):
             file.execute("DELETE FROM told WHERE place = ? AND moment >= ? AND moment < ?", (name, low, high))
+            # also one that begins before it or ends after it
+            file.execute("DELETE FROM stays WHERE place = ? AND last >= ? AND began < ?", (name, low, high))
     return len(going)
 
 

@@ -7,6 +7,7 @@ from pipeline.reading.sources import Location
 from schemas.frames import Keyframe
 from schemas.regions import Proposals
 from schemas.sources import Segment, SegmentReport
+from schemas.vectors import FeatureMap
 
 if TYPE_CHECKING:
     import pyarrow as pa  # starts a thread, which the sandbox of a feed's child would not bind
@@ -61,11 +62,15 @@ class FramePacket:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProposalPacket:
-    """The proposer's output: keyframes with the regions of each."""
+    """The proposer's output: keyframes with the regions of each.
+
+    maps: the feature maps of the keyframes, if regions were found in them.
+    """
 
     head: PacketHead
     keyframes: tuple[Keyframe, ...]
     proposals: tuple[Proposals, ...]
+    maps: tuple[FeatureMap, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

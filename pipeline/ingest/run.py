@@ -14,12 +14,14 @@ from operators.tracking.links import Linker
 from operators.tracking.tracker import Tracker
 from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.ingest.completion_of import completion_of
+from pipeline.ingest.continued_plan import continued_plan
 from pipeline.ingest.engines.engine import Engine
 from pipeline.ingest.engines.local_engine import LocalEngine
 from pipeline.ingest.packets import SegmentFailure, StageName, Work
 from pipeline.ingest.progress import IngestReport, Progress
 from pipeline.ingest.segment_assembler import SegmentAssembler
 from pipeline.lake.code_model import keep_code_model
+from pipeline.lake.kept_reduction import with_kept_reduction
 from pipeline.lake.lake import Lake
 from pipeline.lake.local_folder import local_folder
 from pipeline.lake.writing.committer import Committer
@@ -61,6 +63,7 @@ def ingest(
     Raises PlanError, ModelError, LakeError before any file is read.
     """
     rule = FetchRule(allowed=allow(fetch), download=plan.run.download)
+    plan = with_kept_reduction(continued_plan(plan, lake), lake)
     # workers of Ray have a working directory of their own
     folder = local_folder(lake)
     with _engine(engine, plan, lake if folder is None else str(folder.resolve())) as runner:
@@ -90,6 +93,7 @@ def open_committer(
     linker: carries masks for the tracks; if the plan needs one and none is given, it is loaded in this process.
     stored: the plan as the lake stores it, where another process made that. beside: see Committer.
     """
+    plan = continued_plan(plan, lake)
     if linker is None and plan.tracks.propagation.model:
         from operators.tracking.propagation import MaskPropagation  # torch: most plans carry no masks
 

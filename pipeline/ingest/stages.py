@@ -6,7 +6,7 @@ do not depend on which packets share a call. The output is one packet for each i
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import accumulate, pairwise
@@ -15,28 +15,56 @@ from operators.checkpoints.files import is_checkpoint
 from operators.codes.coder import RegionCoder
 from operators.encoders.catalogue import load_encoder
 from operators.encoders.patch_grids import projected
+from operators.encoders.reduced_encoder import shortened
 from operators.encoders.region_vectors import RegionVectors
 from operators.proposals.frame_proposer import FrameProposer
 from operators.representatives.build import build_representatives
 from pipeline.ingest.arrow_rows import frame_rows, patch_rows, region_rows, thumbnail
 from pipeline.ingest.packets import FramePacket, PacketHead, ProposalPacket, RowPacket, StageName
 from pipeline.plan.plan import Plan
+from schemas.frames import ImageArray
+from schemas.vectors import FeatureMap
 
 _THUMBNAIL_THREADS = 4
 
 
-class ProposeStage:
-    """Finds the regions of every keyframe of some packets."""
+MakeMaps = Callable[[Sequence[ImageArray]], list[FeatureMap]]
+
+
+class ModelStages:
+    """Both stages in one process, where objects are found in the maps of which vectors are made."""
 
     def __init__(self, plan: Plan) -> None:
+        self._embed = EmbedStage(plan)
+        self._propose = ProposeStage(plan, maps=self._embed.maps if plan.one_pass else None)
+
+    def __call__(self, packets: Sequence[FramePacket]) -> list[RowPacket]:
+        return self._embed(self._propose(packets))
+
+    def close(self) -> None:
+        """Frees the models."""
+        self._propose.close()
+        self._embed.close()
+
+
+class ProposeStage:
+    """Finds the regions of every keyframe of some packets.
+
+    maps: makes the feature maps that proposers share with the embedder; None where each makes its own.
+    """
+
+    def __init__(self, plan: Plan, *, maps: MakeMaps | None = None) -> None:
         self._propose = FrameProposer(plan.proposals)
+        self._maps = maps
 
     def __call__(self, packets: Sequence[FramePacket]) -> list[ProposalPacket]:
         start = time.perf_counter()
-        found = self._propose([keyframe for packet in packets for keyframe in packet.keyframes])
+        keyframes = [keyframe for packet in packets for keyframe in packet.keyframes]
+        maps = None if self._maps is None else self._maps([keyframe.image for keyframe in keyframes])
+        found = self._propose(keyframes, maps=maps)
         heads = _worked(packets, "propose", time.perf_counter() - start)
         return [
-            ProposalPacket(head, packet.keyframes, tuple(found[here]))
+            ProposalPacket(head, packet.keyframes, tuple(found[here]), maps=None if maps is None else tuple(maps[here]))
             for head, packet, here in zip(heads, packets, _places(packets), strict=True)
         ]
 
@@ -50,12 +78,13 @@ class EmbedStage:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._encoder = load_encoder(plan.model, class_paths=True)
+        encoder = load_encoder(plan.model, class_paths=True)
         if plan.run.compile and is_checkpoint(plan.model):
             from operators.encoders.checkpoint.encoder import CheckpointEncoder  # torch: the embedded model needs none
 
-            if isinstance(self._encoder, CheckpointEncoder) and self._encoder.on_gpu:
-                self._encoder.compile()
+            if isinstance(encoder, CheckpointEncoder) and encoder.on_gpu:
+                encoder.compile()
+        self._encoder = shortened(encoder, plan.reduction)
         self._regions = RegionVectors(plan.regions, self._encoder)
         self._detail = None
         if plan.detail.model:
@@ -68,18 +97,24 @@ class EmbedStage:
         # OpenCV releases the GIL: while a model runs on a GPU, thumbnails take no extra time
         self._threads = ThreadPoolExecutor(min(_THUMBNAIL_THREADS, os.cpu_count() or 1), "thumbnail")
 
+    def maps(self, images: Sequence[ImageArray]) -> list[FeatureMap]:
+        """The feature maps of keyframes, of which their vectors are made."""
+        return self._regions.maps(images)
+
     def __call__(self, packets: Sequence[ProposalPacket]) -> list[RowPacket]:
         start = time.perf_counter()
         keyframes = [keyframe for packet in packets for keyframe in packet.keyframes]
         waiting = [self._threads.submit(thumbnail, k.image, self._plan.thumbnails) for k in keyframes]
         images = self._encoder.to_device([k.image for k in keyframes])
         space = self._encoder.space
-        whole = self._encoder.encode_images(images)
+        gridded = self._plan.patches or self._represent is not None
+        maps = _known_maps(packets)
+        if maps is None and (gridded or self._codes is not None or self._plan.regions.mode == "pool"):
+            maps = self._regions.maps(images)
+        whole = self._encoder.encode_images(images, maps=maps)
         fused = None if self._detail is None else self._detail(images, whole=whole)
         regions = [proposals for packet in packets for proposals in packet.proposals]
         boxes = [proposals.boxes for proposals in regions]
-        gridded = self._plan.patches or self._represent is not None
-        maps = self._encoder.feature_maps(images) if gridded or self._codes is not None else None
         vectors = self._regions(images, boxes, maps=maps)
         codes = None if self._codes is None else self._codes([k.image for k in keyframes], regions, maps=maps)
         grids = [projected(self._encoder, m) for m in maps] if maps is not None and gridded else None
@@ -119,6 +154,12 @@ class EmbedStage:
         """Frees the model."""
         self._threads.shutdown(cancel_futures=True)
         self._encoder.close()
+
+
+def _known_maps(packets: Sequence[ProposalPacket]) -> list[FeatureMap] | None:
+    """The maps of all keyframes, if every packet has them."""
+    known = [packet.maps for packet in packets if packet.maps is not None]
+    return [each for maps in known for each in maps] if len(known) == len(packets) else None
 
 
 def _places(packets: Sequence[FramePacket | ProposalPacket]) -> list[slice]:

@@ -170,7 +170,7 @@ class Lake:
         return lake
 
     def migrate(self) -> None:
-        """Adds the tables and columns that were added after the lake was created; call it with the writer's lock.
+        """Adds the tables and columns that were added after the lake was created; call it with the writer's lease.
 
         No row is rewritten. Afterwards older releases read the lake, and refuse to write it.
         Raises LakeError for a lake of a newer release, or if the storage fails.
@@ -192,14 +192,8 @@ class Lake:
         What was synced before is not synced again. Raises LakeError if the storage fails; from then on, until
         `roll_back_unsynced`, for these tables always.
         """
-        wanted = names or self.names
         with lake_errors(f"syncing {', '.join(names) or 'the tables'} of {self.uri}", lake=self.uri):
-            self.durability.require_no_doubt(wanted)
-            try:
-                self.durability.sync((name, self.dataset(name)) for name in wanted)
-            except OSError:
-                self.durability.doubt(wanted)
-                raise
+            self.durability.sync((name, self.dataset(name)) for name in names or self.names)
 
     def roll_back_unsynced(self) -> None:
         """Returns the tables that could not be synced to their newest durable version, for the one writer.
@@ -276,10 +270,12 @@ class Lake:
         for name, held in spaces.items():
             if held.comparable(space):
                 return name
+        from operators.encoders.catalogue import model_of_space
+
         known = "; ".join(map(str, spaces.values()))
         raise ModelError(
             f"{self.uri} holds vectors of {known}; none can be compared with those of {space}: search with "
-            f"--model {self.space.model}, or fill a column first: "
+            f"--model {model_of_space(self.space)}, or fill a column first: "
             f"regionlake ingest --reembed --model {space.model} --lake {self.uri}"
         )
 

@@ -7,6 +7,7 @@ import logging
 import tomllib
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 from operators.encoders.region_vectors import RegionVectorsConfig
 from pipeline.lake.lake import Lake
@@ -21,7 +22,7 @@ def plans_in_use(lake: Lake) -> list[tuple[str, int]]:
 
 
 def region_settings_in_use(lake: Lake) -> RegionVectorsConfig | None:
-    """The `regions` settings of the lake's plan; None where it keeps no plan.
+    """The `regions` settings of the lake's plan, without its reduction; None where it keeps no plan.
 
     Where sources were ingested with different ones, those of most sources, which the log names. A source whose plan
     the lake does not keep counts for the defaults. Raises LakeError for settings that this version cannot read.
@@ -32,7 +33,7 @@ def region_settings_in_use(lake: Lake) -> RegionVectorsConfig | None:
     settings = {row["id"]: _regions_of(row["toml"], plan=row["id"], lake=lake.uri) for row in plans}
     sources: Counter[RegionVectorsConfig] = Counter()
     for plan, count in plans_in_use(lake):
-        sources[settings.get(plan, RegionVectorsConfig())] += count
+        sources[settings.get(plan, RegionVectorsConfig(mode="both"))] += count
     if not sources:
         return None
     (most, count), *others = sources.most_common()
@@ -50,6 +51,7 @@ def _regions_of(toml: str, *, plan: str, lake: str) -> RegionVectorsConfig:
         table = tomllib.loads(toml).get("regions", {})
         if not isinstance(table, Mapping):
             raise TypeError(f"{table!r} is no table")
-        return RegionVectorsConfig(**table)
+        made = RegionVectorsConfig(**{"mode": "both", **table})
+        return replace(made, dimensions=0, reduction="")  # the lake's own reduction shortens what they make
     except (TypeError, ValueError) as error:
         raise LakeError(f"the `regions` settings of plan {plan} in the lake {lake} cannot be read: {error}") from error

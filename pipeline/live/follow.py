@@ -21,6 +21,7 @@ from pipeline.live.status.state_folder import StateFolder
 from pipeline.live.status.status_log import StatusLog
 from pipeline.plan.plan import Plan
 from pipeline.plan.stored_plan import StoredPlan
+from pipeline.ring.config import RingConfig
 from pipeline.runtime.threads import REAL_THREADS, SupervisedThread, Threads, ThreadStatus
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 
@@ -33,6 +34,7 @@ _FIRST_S = 5.0
 class Follower:
     """Follows the feeds that `list_feeds` returns; it is called every second, so feeds can be added and removed.
 
+    ring: where the packets of streams are kept; None to keep none.
     on_commit: called with each batch that was committed, in the sink's thread. on_status: called about once a second,
         in a thread that may wait for a disk. other_threads: returns those that the status is to show besides.
     The thread of `run` does no work but to look after the others: those of the list of feeds, the dispatcher and the
@@ -47,6 +49,7 @@ class Follower:
         list_feeds: ListFeeds,
         *,
         state: StateFolder,
+        ring: RingConfig | None = None,
         on_commit: Callable[[Batch], None] = lambda _: None,
         on_status: Callable[[FollowStatus], None] = lambda _: None,
         other_threads: Callable[[], tuple[ThreadStatus, ...]] = tuple,
@@ -70,7 +73,7 @@ class Follower:
         self._sink = Sink(engine.writer, spool, on_commit=self._committed, time=time, threads=threads)
         self._roster = FeedRoster(
             list_feeds,
-            FeedStarter(engine, plan, self._sink, time=time, threads=threads),
+            FeedStarter(engine, plan, self._sink, ring=ring, time=time, threads=threads),
             on_removed=lambda name: self._dispatcher.forget(name),
             started=self._started,
         )

@@ -3,6 +3,9 @@
 Whoever wrote the lake wrote its plans, so they may be hostile. Operators are resolved by built-in and registered names
 only. A class path would import a module, and the name of a model or of a file would open it: these settings are omitted
 before the plan is made, and reported, so that users who trust them can set them again.
+
+A stored plan has every setting of its time. One that it lacks is newer, and gets the value with which rows are as they
+were before it existed, whatever its default is today.
 """
 
 import tomllib
@@ -14,7 +17,7 @@ from operators.encoders.catalogue import ENCODERS
 from operators.proposals.catalogue import PROPOSERS
 from operators.proposals.config import ProposalConfig
 from operators.runtime.registry import Registry, settings_key
-from operators.runtime.settings import dotted, opens_files
+from operators.runtime.settings import dotted, neutral_values, opens_files
 from operators.shots.catalogue import SHOT_DETECTORS
 from operators.shots.config import ShotConfig
 from pipeline.plan.plan import Plan
@@ -62,6 +65,12 @@ def read_lake_plan(toml: str) -> LakePlan:
     box_masks = _below(proposals, "box_masks")
     if box_masks.get("by") == "sam" and "proposals.box_masks.sam.model" in omitted:  # a plan with it needs its model
         omitted["proposals.box_masks.by"] = box_masks.pop("by")
+    _add_newer(settings, Plan)
+    use = proposals.get("use")
+    for name in use if isinstance(use, list) else ():
+        if _is_known(name, PROPOSERS):
+            kind = PROPOSERS.resolve(name)
+            _add_newer_below(proposals, settings_key(kind.name), kind)
     return LakePlan(structure_plan(settings, class_paths=False), omitted)
 
 
@@ -90,6 +99,25 @@ def _omit_files(table: Table, config: type, name: str, omitted: dict[str, object
         for kind in _configs(types[each.name]):
             for below in tables:
                 _omit_files(below, kind, key, omitted)
+
+
+def _add_newer(table: Table, config: type) -> None:
+    """Adds the settings of a config, and of the configs below it, that are newer than the table."""
+    for key, value in neutral_values(config).items():
+        table.setdefault(key, value)
+    types = get_type_hints(config)
+    for each in fields(config):
+        kind = types[each.name]
+        if isinstance(kind, type) and is_dataclass(kind):  # not `Config | None`: where it is missing, it is None
+            _add_newer_below(table, each.name, kind)
+
+
+def _add_newer_below(table: Table, key: str, config: type) -> None:
+    below = table.get(key, {})
+    if isinstance(below, dict):  # anything else is refused when the plan is made
+        _add_newer(below, config)
+        if below:
+            table[key] = below
 
 
 def _configs(kind: Any) -> Iterator[type]:

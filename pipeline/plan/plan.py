@@ -1,12 +1,14 @@
 """The plan: all settings that determine the rows of a source, and how the work is distributed."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from operators.codes.config import CodesConfig
 from operators.detailclip.config import DetailConfig
-from operators.encoders.catalogue import model_card
+from operators.encoders.catalogue import model_card, region_mode
+from operators.encoders.reduction import Reduction, require_space
 from operators.encoders.region_vectors import RegionVectorsConfig
 from operators.proposals.config import ProposalConfig
+from operators.proposals.proposer import SharesPass
 from operators.representatives.config import RepresentativesConfig
 from operators.runtime.settings import Setting, identity, neutral, no_rows, weights
 from operators.tracking.tracker import TrackConfig
@@ -51,7 +53,7 @@ class RunConfig:
     segment_s: length of the segments in which a video is read, retried and committed.
     read_timeout_s: a decoder without progress for this long is killed.
     readers, proposers, embedders: Ray actors of each stage; 0 computes the number from the cluster's CPUs, and from its
-        GPUs for stages that hold models.
+        GPUs for stages that hold models. Where objects and vectors come from one pass, proposers are the embedders.
     download: the limits of files that are fetched.
     compile: runs checkpoints on a GPU through torch.compile; the first batches wait for it. The embedded model, and
         any model on a CPU, are not compiled.
@@ -104,6 +106,8 @@ class Plan:
     def __post_init__(self) -> None:
         if not self.model:
             raise PlanError("model is empty; `regionlake models` lists names")
+        if self.regions.mode == "auto":
+            object.__setattr__(self, "regions", replace(self.regions, mode=region_mode(self.model)))
         if self.tracks.propagation.model and not self.proposals.masks_are_made:
             raise PlanError(
                 f"tracks.propagation.model carries masks, but {', '.join(self.proposals.use)} make none: add a "
@@ -111,9 +115,41 @@ class Plan:
             )
 
     @property
-    def space(self) -> VectorSpace:
+    def full_space(self) -> VectorSpace:
         """The vector space of the plan's model. Raises ModelError for an unknown model."""
         return model_card(self.model, class_paths=True).space
+
+    @property
+    def reduction(self) -> Reduction | None:
+        """By what the model's vectors are shortened; None: by nothing.
+
+        Raises ModelError where its file cannot be read or is of another model, and where none is named although the
+        model needs one.
+        """
+        dimensions, file = self.regions.dimensions, self.regions.reduction
+        if not dimensions:
+            return None
+        card = model_card(self.model, class_paths=True)
+        if not file:
+            return Reduction.of_first(card, dimensions)
+        found = Reduction.load(file)
+        require_space(found, card.space)
+        return found.first(dimensions)
+
+    @property
+    def space(self) -> VectorSpace:
+        """The vector space of the rows. Raises ModelError as `full_space` and `reduction` do."""
+        reduction = self.reduction
+        return self.full_space if reduction is None else reduction.space
+
+    @property
+    def one_pass(self) -> bool:
+        """Whether proposals are found in the feature maps of which vectors are made: both are then made together."""
+        regions = self.regions
+        return regions.mode != "crop" and any(
+            isinstance(each, SharesPass) and (each.map_model, each.map_px) == (self.model, regions.map_px)
+            for each in self.proposals.in_use
+        )
 
     @property
     def hash(self) -> str:

@@ -59,6 +59,10 @@ def plan_toml(plan: Plan, *, for_rows: bool = False) -> str:
         assert isinstance(read, dict)
         assert isinstance(proposals, dict)
         del read["limits"]
+        regions = content["regions"]
+        assert isinstance(regions, dict)
+        if not plan.regions.dimensions:  # older releases read the plans of today, and know no short vectors
+            del regions["dimensions"], regions["reduction"]
         content["proposals"] = {key: value for key, value in proposals.items() if key in in_use}
     return tomli_w.dumps(content)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from itertools import takewhile
 from multiprocessing.connection import Connection
 
+from operators.readers.copied_clip import copied_clip
 from operators.readers.media_file import MediaFile
 from operators.readers.picture import read_picture
 from operators.readers.probe import probe
@@ -18,6 +19,8 @@ from pipeline.reading.reader_requests import (
     PACKET_BYTES,
     PACKET_FRAMES,
     Alive,
+    ClipBytes,
+    CopyRequest,
     FramesPacket,
     FramesRequest,
     ProbeRequest,
@@ -50,6 +53,9 @@ def answer(request: Request, descriptor: int, config: ReadConfig, connection: Co
             elif isinstance(request, FramesRequest):
                 for images in _frames(request, file, config, alive=alive):
                     connection.send(FramesPacket(images))
+            elif isinstance(request, CopyRequest):
+                for content in copied_clip(file, request.span, limits=config.limits):
+                    connection.send(ClipBytes(content))
             elif isinstance(request, SpanRequest):
                 for frames in _span(request, file, config):
                     connection.send(frames)
@@ -135,7 +141,7 @@ def _span(request: SpanRequest, file: MediaFile, config: ReadConfig) -> Iterator
         for frame in takewhile(lambda frame: frame.pts < span.stop, reader.frames(span.start)):
             if frame.pts in span:
                 pts.append(frame.pts)
-                images.append(frame.image())
+                images.append(frame.image(max_side_px=request.max_side_px))
             if len(pts) == size:
                 yield TimedFrames(tuple(pts), tuple(images))
                 pts, images = [], []

@@ -5,7 +5,7 @@ import threading
 from functools import cache
 from types import MappingProxyType
 
-from operators.readers.limits import DEFAULT_LIMITS
+from operators.readers.limits import DEFAULT_LIMITS, ReadLimits
 from operators.readers.media_file import MediaFile
 from pipeline.reading.child import Child
 from pipeline.reading.picture_child import DecodedPicture, PictureRequest
@@ -22,9 +22,11 @@ class PictureProcess:
     """A child that decodes pictures; it starts with the first one, and again after one that killed it.
 
     It may be used from any thread, and ends with this process at the latest.
+    limits: what a picture may be at most, and what the child may use.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limits: ReadLimits = DEFAULT_LIMITS) -> None:
+        self._limits = limits
         self._lock = threading.Lock()
         self._child: Child | None = None
 
@@ -33,7 +35,11 @@ class PictureProcess:
         with MediaFile.open(path) as file:
             if file.size_bytes > _MOST_BYTES:
                 raise DecodeError(f"{file.shown} has {file.size_bytes:,} bytes, a picture at most {_MOST_BYTES:,}")
-            return self._ask(PictureRequest(os.pread(file.descriptor, _MOST_BYTES, 0), file.shown))
+            return self.decode(os.pread(file.descriptor, _MOST_BYTES, 0), name=file.shown)
+
+    def decode(self, content: bytes, *, name: str) -> ImageArray:
+        """See `decode_picture`."""
+        return self._ask(PictureRequest(content, name))
 
     def thumbnail(self, jpeg: bytes) -> ImageArray:
         """See `decode_thumbnail`."""
@@ -50,7 +56,7 @@ class PictureProcess:
             try:
                 if self._child is None:
                     self._child = Child(CHILD_CODE, environment=_ENVIRONMENT)
-                    self._child.connection.send(DEFAULT_LIMITS)
+                    self._child.connection.send(self._limits)
                 self._child.connection.send(request)
                 if not self._child.connection.poll(_TIMEOUT_S):
                     self._end()

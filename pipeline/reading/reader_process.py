@@ -12,6 +12,8 @@ from pipeline.ingest.packets import FramePacket, Work
 from pipeline.reading.child import Child
 from pipeline.reading.keyframe_stream import ReadConfig
 from pipeline.reading.reader_requests import (
+    ClipBytes,
+    CopyRequest,
     FramesPacket,
     FramesRequest,
     ProbeRequest,
@@ -100,16 +102,32 @@ class ReaderProcess:
         except (ReadTimeoutError, WorkerDiedError) as error:
             raise DecodeError(f"{location.uri}: {error}") from error
 
-    def span(self, location: Location, source: Source, span: Span) -> Iterator[tuple[int, ImageArray]]:
-        """PTS and picture, uint8 (H, W, 3) RGB in full size, of every frame of a source in the span.
+    def span(
+        self, location: Location, source: Source, span: Span, *, max_side_px: int | None = None
+    ) -> Iterator[tuple[int, ImageArray]]:
+        """PTS and picture, uint8 (H, W, 3) RGB, of every frame of a source in the span.
 
-        source: what a probe of the file returned. Raises SourceError where the file is missing, DecodeError where a
+        source: what a probe of the file returned. max_side_px: scales down frames with a longer side; None keeps their
+        size. Raises SourceError where the file is missing, DecodeError where a
         frame cannot be decoded, or the child hangs or dies.
         """
         try:
-            for message in self._ask(SpanRequest(location, source, span)):
+            for message in self._ask(SpanRequest(location, source, span, max_side_px)):
                 if isinstance(message, TimedFrames):
                     yield from zip(message.pts, message.images, strict=True)
+        except (ReadTimeoutError, WorkerDiedError) as error:
+            raise DecodeError(f"{location.uri}: {error}") from error
+
+    def copy(self, location: Location, span: Span) -> Iterator[bytes]:
+        """The bytes of an MP4 file with the frames of a video in the span, not encoded again (see `copied_clip`).
+
+        Raises SourceError where the file is missing, DecodeError where it has no frame of the span, or the child hangs
+        or dies.
+        """
+        try:
+            for message in self._ask(CopyRequest(location, span)):
+                if isinstance(message, ClipBytes):
+                    yield message.content
         except (ReadTimeoutError, WorkerDiedError) as error:
             raise DecodeError(f"{location.uri}: {error}") from error
 

@@ -48,11 +48,15 @@ class FramesPacket:
 
 @dataclass(frozen=True, slots=True)
 class SpanRequest:
-    """A request that is answered by TimedFrames: every frame of `source` with a PTS in the span, in full size."""
+    """A request that is answered by TimedFrames: every frame of `source` with a PTS in the span.
+
+    max_side_px: scales down frames with a longer side; None keeps their size.
+    """
 
     location: Location
     source: Source
     span: Span
+    max_side_px: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +65,21 @@ class TimedFrames:
 
     pts: tuple[int, ...]
     images: tuple[ImageArray, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CopyRequest:
+    """A request that is answered by ClipBytes: an MP4 file with the frames of the span, not encoded again."""
+
+    location: Location
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClipBytes:
+    """The next bytes of a CopyRequest."""
+
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +93,7 @@ def failure_packet(work: Work, *, number: int, frames_decoded: int, error: str) 
     return FramePacket(PacketHead(work.segment, number, frames_decoded, SegmentFailure("quarantined", reason)), ())
 
 
-Request = ProbeRequest | ReadRequest | FramesRequest | SpanRequest
+Request = ProbeRequest | ReadRequest | FramesRequest | SpanRequest | CopyRequest
 
 
 def location_of(request: Request) -> Location:

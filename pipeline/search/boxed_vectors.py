@@ -6,30 +6,49 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.encoders.calibration import VectorKind
 from operators.ranking.fusion import IdArray
 from pipeline.search.memory.lake_cache import LakeCache
+from pipeline.search.memory.rounded_vectors import RoundedVectors
 from schemas.query import Place
+from schemas.regions import is_static
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BoxedVectors:
     """N vectors with their boxes.
 
-    vectors: float16 (N, D), contiguous. frame: int (N,), row of each vector's frame in LakeCache, −1 where the frame
-        was removed.
+    vectors: float16 (N, D), contiguous, or rounded. frame: int (N,), row of each vector's frame in LakeCache, −1 where
+        the frame was removed.
     boxes: x0, y0, x1, y1, float32 (N,) each. alive: bool (N,).
-    ids: rows → bytes, unique within a frame; they break ties. place: row → what a hit shows, except for the distances.
+    ids: rows → bytes, unique within a frame; they break ties. place: row → what a hit shows, except for the distances
+        and the confidence.
+    kind: what a model's calibration calls these vectors; None where it knows nothing of them.
+    whole: whether these are whole frames, which a query with a place does not compare.
+    static: bool (N,), windows that are the same in every frame; None where there are none.
     """
 
-    vectors: NDArray[np.float16]
+    vectors: NDArray[np.float16] | RoundedVectors
     frame: NDArray[np.int64]
     boxes: tuple[NDArray[np.float32], ...]
     alive: NDArray[np.bool_]
     ids: Callable[[NDArray[np.intp]], IdArray]
     place: Callable[[int], Place]
+    kind: VectorKind | None = None
+    whole: bool = False
+    static: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    def stored(self, rows: NDArray[np.intp]) -> NDArray[np.float16]:
+        """float16 (N, D): the vectors at these rows as the lake stores them; rounded ones are read from there."""
+        if not isinstance(self.vectors, RoundedVectors):
+            return self.vectors[rows]
+        order = np.argsort(rows, kind="stable")
+        found = np.empty((len(rows), self.vectors.steps.shape[1]), np.float16)
+        found[order] = self.vectors.read(rows[order])
+        return found
 
     @classmethod
     def none(cls, columns: LakeCache) -> "BoxedVectors":
@@ -57,6 +76,8 @@ class BoxedVectors:
             alive=alive,
             ids=lambda rows: columns.region_id[rows],
             place=columns.place,
+            kind="region",
+            static=np.array([*map(is_static, columns.proposers), False])[columns.proposer],
         )
 
     @classmethod
@@ -71,4 +92,6 @@ class BoxedVectors:
             # after regions at the same distance: "~" sorts behind every hexadecimal digit
             ids=lambda rows: np.full(len(rows), b"~", "S32"),
             place=lambda _: Place(),
+            kind="frame",
+            whole=True,
         )

@@ -7,16 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.ranking.fusion import IdArray, contenders, fuse, rank_frames
-from operators.ranking.geometry import geometric_distance
 from pipeline.search.boxed_vectors import BoxedVectors
-from pipeline.search.filters import overlapping
+from pipeline.search.confidence import Confidence
 from pipeline.search.frame_scores import FrameScores
+from pipeline.search.memory.rounded_vectors import RoundedVectors
 from pipeline.search.scoring import Scorer, float32_error
-from schemas.boxes import Boxes, FloatArray
-from schemas.query import BoxTuple, Place, Ranking
+from pipeline.search.where import Where
+from schemas.boxes import FloatArray
+from schemas.query import Place, Ranking
 from schemas.vectors import VectorArray
 
 IndexArray = NDArray[np.intp]
+MOST_READ = 4096  # stored vectors that a query reads from the lake where all that it compares must be exact
+_FIRST_CHUNK = 1024  # candidates whose confidence is computed first; each further chunk is twice as long
 
 
 class Candidates:
@@ -31,14 +34,14 @@ class Candidates:
         self._starts = np.cumsum([0, *map(len, rows)])
 
     @classmethod
-    def of(cls, sets: Sequence[BoxedVectors], *, frames: NDArray[np.bool_], box: BoxTuple | None) -> "Candidates":
-        """The vectors that overlap the box, in the frames that pass the filters (frames: bool (F,))."""
+    def of(cls, sets: Sequence[BoxedVectors], *, frames: NDArray[np.bool_], where: Where | None) -> "Candidates":
+        """The vectors that are where the query looks, in the frames that pass the filters (frames: bool (F,))."""
         passes_frame = np.append(frames, False)  # row −1 is that of a vector whose frame was removed
         rows = []
         for each in sets:
             passes = each.alive & passes_frame[each.frame]
-            if box is not None:
-                passes &= overlapping(each.boxes, box)
+            if where is not None:
+                passes &= where.passing(each)
             rows.append(np.flatnonzero(passes))
         return cls(sets, rows)
 
@@ -48,33 +51,41 @@ class Candidates:
     def rank(
         self,
         vector: VectorArray | None,
-        box: BoxTuple | None,
+        where: Where | None,
         *,
         ranking: Ranking,
         k: int,
         ids: IdArray,
         scorer: Scorer,
         within: float = np.inf,
+        confidence: Confidence | None = None,
+        least: float | None = None,
     ) -> list[tuple[int, float, Place]]:
         """Row, distance and place of the k best frames.
 
-        All candidates are scored in float32; those that may be among the best are then scored exactly.
+        All candidates are scored in float32; those that may be among the best are then scored exactly. See `is_exact`.
         ids: bytes (F,), the ids of all frames. within: the largest distance of a frame that is returned.
+        confidence: computes the confidence of places; None where they have none. least: the least confidence of a place
+            that is returned. It changes no distance: normalisations look at all candidates.
         """
         if not len(self):
             return []
-        geometric = None if box is None else self._geometric(box, ranking)
+        geometric = None if where is None else self._geometric(where)
         # normalisations look at all candidates, so all must be exact; a raw sum needs only the best to be
         only_best = vector is not None and (geometric is None or ranking.normalisation == "raw")
-        semantic = None if vector is None else self._semantic(vector, scorer, exact=not only_best)
+        semantic = None if vector is None else self._semantic(vector, scorer, exact=not only_best and self._all_read)
         distance = fuse(semantic, geometric, ranking=ranking)
         slack = 0.0
         if only_best and vector is not None:
             weight = 1.0 if geometric is None else ranking.semantic_weight
             length = max(1.0, float(np.linalg.norm(vector)))
-            slack = weight * length * float32_error(len(vector)) + 2.0**-23
-        kept = contenders(distance, self._frame, k=k, slack=slack)
-        kept = kept[distance[kept] <= np.float64(within) + 2 * slack]
+            slack = weight * length * (float32_error(len(vector)) + self._rounding(len(vector))) + 2.0**-23
+        if confidence is None or least is None:
+            kept = contenders(distance, self._frame, k=k, slack=slack)
+            kept = kept[distance[kept] <= np.float64(within) + 2 * slack]
+        else:
+            near = np.flatnonzero(distance <= np.float64(within) + 2 * slack)
+            kept = self._confident(near, distance, confidence, least=least, k=k, slack=slack, scorer=scorer)
         best = self._take(kept)
         distance = distance[kept]
         semantic = None if semantic is None else semantic[kept]
@@ -84,29 +95,116 @@ class Candidates:
             distance = fuse(semantic, geometric, ranking=ranking)
         frame = best._frame
         order = rank_frames(distance, frame_id=ids[frame], candidate_id=best._ids, k=k)
+        order = order[distance[order] <= np.float64(within)]
+        chances = best._chances(order, confidence)
         return [
-            (int(frame[i]), float(distance[i]), best._place(int(i), semantic, geometric))
-            for i in order[distance[order] <= np.float64(within)].tolist()
+            (int(frame[i]), float(distance[i]), best._place(int(i), semantic, geometric, shown, where))
+            for i, shown in zip(order.tolist(), chances, strict=True)
         ]
 
     def frame_scores(
-        self, vector: VectorArray | None, box: BoxTuple | None, *, ranking: Ranking, frames: int, scorer: Scorer
+        self,
+        vector: VectorArray | None,
+        where: Where | None,
+        *,
+        ranking: Ranking,
+        frames: int,
+        scorer: Scorer,
+        confidence: Confidence | None = None,
+        least: float | None = None,
     ) -> FrameScores:
-        """The distance of each frame, which is that of its nearest candidate. frames: how many are in memory."""
-        geometric = None if box is None else self._geometric(box, ranking)
-        semantic = None if vector is None else self._semantic(vector, scorer, exact=True)
+        """The distance of each frame, which is that of its nearest candidate. frames: how many are in memory.
+
+        confidence, least: as for `rank`.
+        """
+        geometric = None if where is None else self._geometric(where)
+        semantic = None if vector is None else self._semantic(vector, scorer, exact=self._all_read)
         distances = np.full(frames, np.inf, np.float32)
         nearest = np.full(frames, -1, np.intp)
         if len(self):
             distance = fuse(semantic, geometric, ranking=ranking)
             frame = self._frame
             order = np.lexsort((self._ids, distance))[::-1]  # the last one written is the nearest
+            if confidence is not None and least is not None:
+                order = order[self._passing(order, confidence, least=least, scorer=scorer)]
             nearest[frame[order]] = order
             found = nearest >= 0
             distances[found] = distance[nearest[found]]
-        return FrameScores(
-            distances, lambda row: self._place(int(nearest[row]), semantic, geometric), candidates=len(self)
-        )
+
+        def place(row: int) -> Place:
+            number = int(nearest[row])
+            (shown,) = self._chances(np.array([number]), confidence)
+            return self._place(number, semantic, geometric, shown, where)
+
+        exact = vector is None or self._all_read
+        return FrameScores(distances, place, candidates=len(self), exact=exact)
+
+    def _confident(
+        self,
+        index: IndexArray,
+        distance: FloatArray,
+        confidence: Confidence,
+        *,
+        least: float,
+        k: int,
+        slack: float,
+        scorer: Scorer,
+    ) -> IndexArray:
+        """Those of the candidates with enough confidence, ascending, that can be in the top k frames.
+
+        It goes from the nearest to the farthest, in chunks, until k frames are found that no later one can displace.
+        """
+        order = index[np.argsort(distance[index], kind="stable")]
+        frame = self._frame
+        best: dict[int, float] = {}  # frame → its least distance
+        passing: list[IndexArray] = []
+        start, size = 0, _FIRST_CHUNK
+        while start < len(order):
+            if len(best) >= k and distance[order[start]] > sorted(best.values())[k - 1] + 2 * slack:
+                break
+            chunk = order[start : start + size]
+            found = chunk[self._passing(chunk, confidence, least=least, scorer=scorer)]
+            for row, near in zip(frame[found].tolist(), distance[found].tolist(), strict=True):
+                best.setdefault(row, near)  # a chunk is in the order of its distances
+            passing.append(found)
+            start, size = start + size, 2 * size
+        return np.sort(np.concatenate([np.zeros(0, np.intp), *passing]))
+
+    def _passing(self, index: IndexArray, confidence: Confidence, *, least: float, scorer: Scorer) -> NDArray[np.bool_]:
+        """bool (N,): whether each of these candidates has at least this confidence."""
+        passes = np.zeros(len(index), np.bool_)
+        for numbers, each, rows in self._split(index):
+            if each.kind is not None:
+                can = confidence.possible(each.vectors, rows, kind=each.kind, least=least, scorer=scorer)
+                passes[numbers[can]] = confidence(each.stored(rows[can]), kind=each.kind) >= least
+        return passes
+
+    def _chances(self, index: IndexArray, confidence: Confidence | None) -> list[float | None]:
+        """The confidence of each of these candidates; None where it has none."""
+        chances: list[float | None] = [None] * len(index)
+        if confidence is not None:
+            for numbers, each, rows in self._split(index):
+                if each.kind is not None:
+                    found = confidence(each.stored(rows), kind=each.kind)
+                    for number, shown in zip(numbers.tolist(), found.tolist(), strict=True):
+                        chances[number] = shown
+        return chances
+
+    def _split(self, index: IndexArray) -> list[tuple[IndexArray, BoxedVectors, IndexArray]]:
+        """For each set: which of these candidates are in it, the set, and their rows in it."""
+        number = np.searchsorted(self._starts, index, "right") - 1
+        return [
+            (here, each, rows[index[here] - self._starts[i]])
+            for i, (each, rows) in enumerate(self._each())
+            if len(here := np.flatnonzero(number == i))
+        ]
+
+    def is_exact(self, vector: VectorArray | None, where: Where | None, *, ranking: Ranking) -> bool:
+        """Whether `rank` compares such a query with stored vectors alone.
+
+        It always does, unless vectors are rounded and a normalisation needs the distances of more than `MOST_READ`.
+        """
+        return vector is None or where is None or ranking.normalisation == "raw" or self._all_read
 
     @property
     def _frame(self) -> IndexArray:
@@ -123,20 +221,53 @@ class Candidates:
         rows = [self._rows[i][index[cuts[i] : cuts[i + 1]] - self._starts[i]] for i in range(len(self._sets))]
         return Candidates(self._sets, rows)
 
+    @property
+    def _all_read(self) -> bool:
+        """Whether the stored vectors of all candidates may be read for one query."""
+        return sum(len(rows) for each, rows in self._each() if isinstance(each.vectors, RoundedVectors)) <= MOST_READ
+
+    def _rounding(self, dimension: int) -> float:
+        """How much further off a product with a query of unit length can be because vectors are rounded."""
+        errors = [
+            float(each.vectors.error[rows].max())
+            for each, rows in self._each()
+            if isinstance(each.vectors, RoundedVectors) and len(rows)
+        ]
+        # a rounded vector is longer than one by at most its error, so its product in float32 is off by more as well
+        return max((error * (1 + float32_error(dimension)) for error in errors), default=0.0)
+
     def _semantic(self, vector: VectorArray, scorer: Scorer, *, exact: bool) -> FloatArray:
-        return np.concatenate([scorer.distances(s.vectors, vector, rows, exact=exact) for s, rows in self._each()])
+        """exact: whether stored vectors are read where those in memory are rounded, and products are in float64."""
 
-    def _geometric(self, box: BoxTuple, ranking: Ranking) -> FloatArray:
+        def of(vectors: NDArray[np.float16] | RoundedVectors, rows: IndexArray) -> FloatArray:
+            if not isinstance(vectors, RoundedVectors):
+                return scorer.distances(vectors, vector, rows, exact=exact)
+            if exact:
+                return scorer.distances(vectors.read(rows), vector)
+            return scorer.rounded_distances(vectors, vector, rows)
+
+        return np.concatenate([of(each.vectors, rows) for each, rows in self._each()])
+
+    def _geometric(self, where: Where) -> FloatArray:
         boxes = np.concatenate([np.stack([side[rows] for side in s.boxes], axis=1) for s, rows in self._each()])
-        return geometric_distance(Boxes(boxes), Boxes(np.array([box])), geometry=ranking.geometry)
+        return where.distance(boxes, self._frame)
 
-    def _place(self, index: int, semantic: FloatArray | None, geometric: FloatArray | None) -> Place:
+    def _place(
+        self,
+        index: int,
+        semantic: FloatArray | None,
+        geometric: FloatArray | None,
+        confidence: float | None,
+        where: Where | None,
+    ) -> Place:
         number = int(np.searchsorted(self._starts, index, "right")) - 1
         each, row = self._sets[number], int(self._rows[number][index - self._starts[number]])
+        compared = where is not None and where.compares(int(each.frame[row]))
         return replace(
             each.place(row),
             semantic=None if semantic is None else float(semantic[index]),
-            geometric=None if geometric is None else float(geometric[index]),
+            geometric=float(geometric[index]) if geometric is not None and compared else None,
+            confidence=confidence,
         )
 
     def _each(self) -> list[tuple[BoxedVectors, IndexArray]]:

@@ -11,6 +11,7 @@ from pipeline.search.memory.lake_cache import NO_TIME, LakeCache
 from schemas.file_names import path_of_uri
 from schemas.query import BoxTuple, Moment, Query
 from schemas.sources import feed_name
+from schemas.zones import Zone
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -21,6 +22,8 @@ def frames_in_filter(columns: LakeCache, query: Query) -> NDArray[np.bool_]:
     if query.source is not None:
         fits = [source_matches(uri, query.source) for uri in columns.uris]
         passes &= np.array([*fits, False])[columns.source]
+    if query.source_ids:
+        passes &= np.array([*(id in query.source_ids for id in columns.source_ids), False])[columns.source]
     for frame in query.not_frames:
         passes &= columns.frame_id != frame.encode()
     if query.since is not None:
@@ -46,6 +49,13 @@ def source_matches(uri: str, pattern: str) -> bool:
     """
     names = {uri, path_of_uri(uri), path_of_uri(feed_name(uri))}
     return any(pattern in name or fnmatchcase(name, pattern) for name in names)
+
+
+def zone_is_for(zone: Zone, uri: str, source_id: str) -> bool:
+    """Whether the zone was drawn for this source."""
+    if zone.source is not None and source_matches(uri, zone.source):
+        return True
+    return source_id in zone.source_ids or (zone.source is None and not zone.source_ids)
 
 
 def overlapping(columns: tuple[NDArray[np.float32], ...], box: BoxTuple) -> NDArray[np.bool_]:

@@ -7,11 +7,13 @@ from typing import Any
 
 import ray
 
-from operators.encoders.catalogue import load_encoder
+from operators.encoders.catalogue import load_encoder, model_of_space
 from operators.encoders.encoder import Encoder
 from pipeline.ingest.engines.remote import call
 from pipeline.lake.lake import Lake
+from pipeline.lake.lake_encoder import for_lake
 from pipeline.lake.local_folder import local_folder
+from pipeline.search.memory.resident import Resident
 from pipeline.search.searcher import Searcher
 from schemas.errors import QueryError, RegionLakeError, WorkerDiedError
 from schemas.query import Query, SearchResult
@@ -35,6 +37,7 @@ class QueryActor:
     lake: URI. load: model name → encoder; None if all queries are by boxes alone. model: the model whose vectors are
         searched; None for the lake's own.
     threads: number of threads that score; None for one a core, whatever the actor reserves in the cluster.
+    resident: see Searcher.
     made_by: distinguishes the client that made the actor from those that found it by its name.
     """
 
@@ -45,6 +48,7 @@ class QueryActor:
         load: LoadEncoder | None = load_encoder,
         model: str | None = None,
         threads: int | None = None,
+        resident: Resident | None = None,
         made_by: str = "",
     ) -> None:
         # opens nothing: an error raised here would reach the caller as the death of the actor
@@ -53,6 +57,7 @@ class QueryActor:
         self._model = model
         self._searcher: Searcher | None = None
         self._threads = threads
+        self._resident = resident
         self._made_by = made_by
 
     def serving(self) -> Serving:
@@ -70,8 +75,11 @@ class QueryActor:
     def _ready(self) -> Searcher:
         if self._searcher is None:
             lake = Lake.open(self._lake)
-            encoder = None if self._load is None else self._load(self._model or lake.space.model)
-            self._searcher = Searcher(lake, encoder, threads=self._threads)
+            encoder = None
+            if self._load is not None:
+                model = self._model or model_of_space(lake.space)
+                encoder = for_lake(self._load(model), lake, model=self._model)
+            self._searcher = Searcher(lake, encoder, threads=self._threads, resident=self._resident)
         return self._searcher
 
 
@@ -80,6 +88,7 @@ class QueryClient:
 
     model: the model whose vectors are searched; None for the lake's own.
     cpus: the CPUs that the actor reserves in the cluster; half a CPU leaves room on a small machine.
+    resident: how an actor that this client makes holds vectors: see Searcher.
     name: all clients of the cluster that give this name share one actor, which outlives them.
     An actor whose process dies is started again, and the call that it was answering is made once more.
     Raises LakeError or ModelError when the lake or its model cannot be opened, QueryError when the actor of this name
@@ -94,6 +103,7 @@ class QueryClient:
         load: LoadEncoder | None = load_encoder,
         model: str | None = None,
         cpus: float = 0.5,
+        resident: Resident | None = None,
         name: str | None = None,
     ) -> None:
         # absolute: Ray workers have another working directory, and one lake must have one name to compare
@@ -104,7 +114,9 @@ class QueryClient:
         options = {"num_cpus": cpus, "max_restarts": -1, "max_task_retries": 1, **shared}
         me = uuid.uuid4().hex
         self._actor: Any = (
-            ray.remote(QueryActor).options(**options).remote(self._lake, load=load, model=model, made_by=me)
+            ray.remote(QueryActor)
+            .options(**options)
+            .remote(self._lake, load=load, model=model, resident=resident, made_by=me)
         )
         serving: Serving = self._ask("serving")
         others = load is not None and (not serving.with_model or serving.model != model)

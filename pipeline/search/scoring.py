@@ -1,19 +1,21 @@
 """Computes the products of a query vector with the stored float16 vectors, with a known error."""
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
 from operators.runtime.blas_threads import one_blas_thread
+from pipeline.search.memory.rounded_vectors import RoundedVectors
 from schemas.boxes import FloatArray
 from schemas.vectors import VectorArray
 
-# rows widened at a time: their float32 and float64 copies stay in a core's own cache
-_CHUNK = 128
+# numbers widened at a time: their float32 and float64 copies stay in a core's own cache
+_CHUNK = 2**16
 # rows a thread takes at a time: few, so that a thread that lost its core does not delay the others for long
-_TASK = 128 * _CHUNK
+_TASK = 2**14
 # more candidates than this share of the rows: scoring all in order costs less than gathering
 _GATHER_SHARE = 0.5
 # The bits of a float16, moved to the places that they have in a float32, read as 2^-112 of its value, because the
@@ -52,29 +54,66 @@ class Scorer:
         target = query.astype(dtype) * dtype.type(_UNSCALE)  # exact: a power of two
         out = np.empty(len(vectors) if rows is None else len(rows), dtype)
 
+        chunk = _rows_at_once(vectors.shape[1])
+
         def score(start: int) -> None:
             stop = min(start + _TASK, len(out))
-            bits = np.empty((min(_CHUNK, stop - start), vectors.shape[1]), np.int32)
+            bits = np.empty((min(chunk, stop - start), vectors.shape[1]), np.int32)
             wide = bits.view(np.float32)
             widest = np.empty(bits.shape, np.float64) if exact else wide
-            for a in range(start, stop, _CHUNK):
-                b = min(a + _CHUNK, stop)
+            for a in range(start, stop, chunk):
+                b = min(a + chunk, stop)
                 _widen(vectors[a:b] if rows is None else vectors[rows[a:b]], bits[: b - a])
                 if exact:
                     np.copyto(widest[: b - a], wide[: b - a])
                 np.dot(widest[: b - a], target, out=out[a:b])
 
-        with one_blas_thread():
-            if len(out) <= _TASK:  # waking threads would cost more
-                score(0)
-            else:
-                list(self._pool.map(score, range(0, len(out), _TASK)))
+        self._shared(score, len(out))
         distances: FloatArray = (1.0 - out).astype(np.float32)
         return distances
+
+    def rounded_distances(
+        self, vectors: RoundedVectors, query: VectorArray, rows: NDArray[np.intp] | None = None
+    ) -> FloatArray:
+        """float32 (N,): `1 − v · query` for rounded vectors at `rows` (all when None).
+
+        query: float32 (D,). Off the distance of a stored vector by at most the row's `error` times the length of the
+        query, and `float32_error(D)`.
+        """
+        if rows is not None and len(rows) > _GATHER_SHARE * len(vectors):
+            return self.rounded_distances(vectors, query)[rows]
+        out = np.empty(len(vectors) if rows is None else len(rows), np.float32)
+
+        chunk = _rows_at_once(vectors.steps.shape[1])
+
+        def score(start: int) -> None:
+            stop = min(start + _TASK, len(out))
+            wide = np.empty((min(chunk, stop - start), vectors.steps.shape[1]), np.float32)
+            for a in range(start, stop, chunk):
+                b = min(a + chunk, stop)
+                np.copyto(wide[: b - a], vectors.steps[a:b] if rows is None else vectors.steps[rows[a:b]])
+                np.dot(wide[: b - a], query, out=out[a:b])
+
+        self._shared(score, len(out))
+        out *= vectors.step if rows is None else vectors.step[rows]
+        distances: FloatArray = np.float32(1) - out
+        return distances
+
+    def _shared(self, score: Callable[[int], None], count: int) -> None:
+        """Calls `score` with the start of each task of `count` rows."""
+        with one_blas_thread():
+            if count <= _TASK:  # waking threads would cost more
+                score(0)
+            else:
+                list(self._pool.map(score, range(0, count, _TASK)))
 
     def close(self) -> None:
         """Ends the threads."""
         self._pool.shutdown()
+
+
+def _rows_at_once(dimension: int) -> int:
+    return min(_TASK, max(1, _CHUNK // max(1, dimension)))
 
 
 def _widen(halves: NDArray[np.float16], bits: NDArray[np.int32]) -> None:

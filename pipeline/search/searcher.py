@@ -13,16 +13,20 @@ from operators.encoders.region_vectors import RegionVectorsConfig
 from operators.ranking.fusion import contenders, rank_frames
 from pipeline.lake.lake import Lake
 from pipeline.runtime.time_source import REAL_TIME
-from pipeline.search.filters import frames_in_filter
+from pipeline.search.filters import frames_in_filter, zone_is_for
 from pipeline.search.frame_scores import FrameScores, fused
 from pipeline.search.hits import make_hit
+from pipeline.search.memory.frame_listing import FrameListing
 from pipeline.search.memory.lake_cache import LakeCache
+from pipeline.search.memory.resident import Resident
 from pipeline.search.methods.boxed import Regions, nearest_frames
 from pipeline.search.methods.method import Method, RankingRequest, SearchState
 from pipeline.search.scoring import Scorer
 from pipeline.search.sequences import followed
 from pipeline.search.target import Target, TargetMaker
-from schemas.query import Hit, MethodName, Place, Query, SearchResult
+from pipeline.search.where import where_of
+from schemas.errors import QueryError
+from schemas.query import Geometry, Hit, MethodName, Place, Query, SearchResult
 
 Found = tuple[int, float, Place]  # row of a frame, its distance, and the place in it that was found
 
@@ -47,9 +51,13 @@ class Searcher:
     threads: number of threads that score; None for one a core.
     max_age_s: how old the columns in memory may be before the lake is checked for changes: a check costs four
         listings, which take 2 ms on a disk, and much more in a bucket. 0 finds what was committed the instant before.
+    resident: how vectors of regions are held in memory: as they are stored, or rounded to bytes.
 
     The ranking is exact: semantic distances are float64 products of the query with the stored float16
-    vectors, rounded to float32; ties are broken by id.
+    vectors, rounded to float32; ties are broken by id. With `resident="int8"` the nearest are found by rounded vectors
+    within the error of rounding, and ranked by their stored vectors, which are read from the lake; only where a
+    normalisation or the fusion of methods needs the distances of all, and these are many, they are those of rounded
+    vectors, and the result says that it is not exact.
     Raises ModelError when the encoder's vectors cannot be compared with any of the lake's.
     """
 
@@ -62,8 +70,10 @@ class Searcher:
         proposers: frozenset[str] | None = None,
         threads: int | None = None,
         max_age_s: float = 0.0,
+        resident: Resident | None = None,
     ) -> None:
-        self._columns = LakeCache(lake, column="vector" if encoder is None else lake.column_of(encoder.space))
+        column = "vector" if encoder is None else lake.column_of(encoder.space)
+        self._columns = LakeCache(lake, column=column, resident=resident)
         self._scorer = Scorer(threads=threads)
         self._targets = TargetMaker(encoder, lake=lake, regions=regions)
         self._state = SearchState(lake, self._columns, self._scorer, encoder, proposers)
@@ -71,6 +81,7 @@ class Searcher:
         self._lock = threading.Lock()
         self._max_age_s = max_age_s
         self._looked_at = -math.inf
+        self._listing: FrameListing | None = None
 
     def refresh(self) -> bool:
         """Loads what is new in the lake; returns whether there was anything. `search` does it too."""
@@ -85,12 +96,11 @@ class Searcher:
         """
         start = time.perf_counter()
         target = self._targets(query)
-        then = None if query.then is None else Target(self._targets.of_text(query.then))
+        then = None if query.then is None else self._targets.of_what_follows(query)
         with self._lock:
             if REAL_TIME.monotonic_s() - self._looked_at >= self._max_age_s:
                 self._refresh()
-            frames = frames_in_filter(self._columns, query)
-            request = RankingRequest(query, target, frames, np.zeros(0, np.intp))
+            request = self._request(query, target)
             if then is not None:
                 answer = self._sequence(request, then)
             elif [method.name for method in query.weighted_methods] == ["regions"]:
@@ -98,9 +108,20 @@ class Searcher:
             else:
                 answer = self._of(self._scores(request), query.k)
             hits = self._hits(answer)
+            others = self._without_zone(request)
         took_ms = (time.perf_counter() - start) * 1000
         region = None if query.prompts is None else target.roi
-        return SearchResult(query, took_ms, answer.exact, answer.candidates, hits, region)
+        found = SearchResult(query, took_ms, answer.exact, answer.candidates, hits, region)
+        return replace(found, by_meaning_alone=others) if query.by_meaning else replace(found, omitted=others)
+
+    def listing(self) -> FrameListing:
+        """The keyframes that a search can find; the same object until the lake changes."""
+        with self._lock:
+            if REAL_TIME.monotonic_s() - self._looked_at >= self._max_age_s:
+                self._refresh()
+            if self._listing is None or self._listing.generation != self._columns.generation:
+                self._listing = FrameListing.of(self._columns)
+            return self._listing
 
     @property
     def without_vector(self) -> int:
@@ -113,8 +134,30 @@ class Searcher:
 
     def _refresh(self) -> bool:
         changed = self._columns.refresh()
+        if changed:
+            self._targets.forget()
         self._looked_at = REAL_TIME.monotonic_s()
         return changed
+
+    def _request(self, query: Query, target: Target) -> RankingRequest:
+        columns = self._columns
+        known = list(zip(columns.uris, columns.source_ids, strict=True))
+        for zone in query.areas:
+            # an answer without any zone would look like one with it
+            if known and not any(zone_is_for(zone, uri, id) for uri, id in known):
+                raise QueryError(
+                    f"no source of the lake matches {zone.source or zone.source_ids[0]!r}, for which a zone was drawn: "
+                    "write it as in `source`"
+                )
+        where = where_of(query, uris=columns.uris, ids=columns.source_ids, source=columns.source)
+        return RankingRequest(query, target, frames_in_filter(columns, query), np.zeros(0, np.intp), where)
+
+    def _without_zone(self, request: RankingRequest) -> tuple[str, ...]:
+        """The URIs of the searched sources for which the query has no zone, though it has one for others."""
+        if request.where is None:
+            return ()
+        others = np.unique(self._columns.source[request.frames & (request.where.area < 0)])
+        return tuple(self._columns.uris[number] for number in others.tolist())
 
     def _by_regions(self, request: RankingRequest) -> "_Answer":
         """Ranks by the method `regions` alone: exact without an exact distance for every candidate."""
@@ -122,13 +165,16 @@ class Searcher:
         query = request.query
         found = candidates.rank(
             request.target.vector,
-            query.box,
+            request.where,
             ranking=query.ranking,
             k=query.k,
             ids=self._columns.frame_id,
             scorer=self._scorer,
+            confidence=request.target.confidence,
+            least=query.min_confidence,
         )
-        return _Answer(found, len(candidates))
+        exact = candidates.is_exact(request.target.vector, request.where, ranking=query.ranking)
+        return _Answer(found, len(candidates), exact=exact)
 
     def _scores(self, request: RankingRequest) -> FrameScores:
         """The fused scores of all methods; those that re-rank get the nearest frames of the others."""
@@ -145,7 +191,9 @@ class Searcher:
         """Ranks pairs of frames: one that matches the query, then one that matches `then`; the hit is the first."""
         query = request.query
         first = self._scores(request)
-        second = self._scores(replace(request, query=replace(query, text=query.then, box=query.then_box), target=then))
+        geometry: Geometry = "iou" if query.zones else query.geometry  # zones have their own
+        of_then = replace(query, text=query.then, box=query.then_box, zones=(), geometry=geometry)
+        second = self._scores(self._request(of_then, then))
         columns = self._columns
         distance, follower = followed(
             first.distance, second.distance, source=columns.source, pts_s=columns.pts_s, within_s=query.within_s

@@ -1,23 +1,45 @@
 """A session of searches over one lake, whose model is loaded by the first query that needs it, and kept."""
 
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
+
+import numpy as np
 
 from operators.encoders.encoder import Encoder
 from pipeline.lake.lake import Lake
+from pipeline.search.memory.frame_listing import FrameListing
+from pipeline.search.memory.resident import Resident
 from pipeline.search.searcher import Searcher
+from schemas.errors import ModelError
 from schemas.query import Query, SearchResult
 
 
 class SearchSession:
-    """Answers queries with a searcher that is made when it is first needed.
+    """Answers queries with a searcher that is made when it is first needed. Any thread may call it.
 
     model: the model whose vectors are searched; None for the lake's own. templates: see `load_encoder`.
+    dimensions: the length of the vectors that are searched, where the lake has those of the model in several.
+    max_age_s, resident: see Searcher.
     """
 
-    def __init__(self, lake: Lake, *, model: str | None = None, templates: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        *,
+        model: str | None = None,
+        dimensions: int | None = None,
+        templates: Sequence[str] | None = None,
+        max_age_s: float = 0.0,
+        resident: Resident | None = None,
+    ) -> None:
         self._lake = lake
         self._model = model
+        self._dimensions = dimensions
         self._templates = templates
+        self._max_age_s = max_age_s
+        self._resident = resident
+        self._beginning = threading.Lock()
         self._encoder: Encoder | None = None
         self._searcher: Searcher | None = None
 
@@ -28,10 +50,39 @@ class SearchSession:
         Raises ModelError where the model cannot be loaded, or the lake has no vectors of it.
         """
         needs_model = query.by_meaning or query.then is not None
-        if self._searcher is None or (needs_model and self._encoder is None):
-            self._begin(query, with_model=needs_model)
-        assert self._searcher is not None
-        return self._searcher.search(query)
+        return self._begun(with_model=needs_model, words=query.text or query.then).search(query)
+
+    def prepare(self) -> None:
+        """Loads the model and the columns now. Raises as `search` does."""
+        self._begun(with_model=True).refresh()
+        encoder = self._encoder
+        if encoder is not None:
+            # models load on first use, each side by itself
+            encoder.encode_images([np.zeros((64, 64, 3), np.uint8)])
+            with suppress(ModelError):  # it may know no words
+                encoder.encode_texts(["a thing"])
+
+    def refresh(self) -> bool:
+        """Refreshes as Searcher.refresh does, without the model if none is loaded."""
+        return self._begun(with_model=False).refresh()
+
+    def listing(self) -> FrameListing:
+        """The keyframes that a search can find, see Searcher.listing."""
+        return self._begun(with_model=False).listing()
+
+    def encoder(self) -> Encoder:
+        """The model, loaded if need be; it is closed with the session. Raises as `search` does."""
+        self._begun(with_model=True)
+        encoder = self._encoder
+        assert encoder is not None
+        return encoder
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether hits of the model have a confidence; False before a query needed the model."""
+        from operators.encoders.calibration import calibration_of
+
+        return self._encoder is not None and calibration_of(self._encoder) is not None
 
     @property
     def without_vector(self) -> int:
@@ -40,27 +91,36 @@ class SearchSession:
 
     def close(self) -> None:
         """Ends the searcher's threads and unloads the model; the next search starts them again."""
-        for held in (self._searcher, self._encoder):
-            if held is not None:
-                held.close()
-        self._searcher = self._encoder = None
+        with self._beginning:
+            for held in (self._searcher, self._encoder):
+                if held is not None:
+                    held.close()
+            self._searcher = self._encoder = None
 
-    def _begin(self, query: Query, *, with_model: bool) -> None:
-        self.close()
+    def _begun(self, *, with_model: bool, words: str | None = None) -> Searcher:
+        """The searcher. with_model: whether it must have the model. words: with which a model begins, if any."""
+        with self._beginning:
+            if self._searcher is None or (with_model and self._encoder is None):
+                self._begin(with_model=with_model, words=words)
+            assert self._searcher is not None
+            return self._searcher
+
+    def _begin(self, *, with_model: bool, words: str | None) -> None:
         if not with_model:  # a query by a box alone needs none
-            self._searcher = Searcher(self._lake)
+            self._searcher = Searcher(self._lake, max_age_s=self._max_age_s, resident=self._resident)
             return
-        from operators.encoders.catalogue import load_encoder
+        from pipeline.lake.lake_encoder import load_lake_encoder
 
-        name = self._model or self._lake.space.model
-        # a model that the lake names must be registered: opening a lake must not run code that the lake chose
-        self._encoder = load_encoder(name, templates=self._templates, class_paths=self._model is not None)
+        encoder = load_lake_encoder(
+            self._lake, model=self._model, dimensions=self._dimensions, templates=self._templates
+        )
         try:
             # first, before the model is used: it raises where the lake has no vectors of that model
-            self._searcher = Searcher(self._lake, self._encoder)
-            words = query.text or query.then
+            searcher = Searcher(self._lake, encoder, max_age_s=self._max_age_s, resident=self._resident)
             if words:
-                self._encoder.encode_texts([words])  # models load on first use
+                encoder.encode_texts([words])  # models load on first use
         except BaseException:
-            self.close()
+            encoder.close()
             raise
+        # one without a model may be answering another thread: its own threads end with it
+        self._encoder, self._searcher = encoder, searcher

@@ -1,12 +1,17 @@
 """Makes the vector of a query, with which candidates are compared."""
 
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from operators.encoders.calibration import QueryKind, calibration_of
 from operators.encoders.encoder import Encoder
 from operators.encoders.region_vectors import RegionVectors, RegionVectorsConfig
 from pipeline.lake.lake import Lake
+from pipeline.search.confidence import Confidence
 from schemas.boxes import Boxes
 from schemas.errors import QueryError
 from schemas.frames import ImageArray
@@ -24,12 +29,31 @@ class Target:
         None for a query by a box alone.
     picture: the query's, if it has one. roi: the part of the picture to search for; None for all of it.
     mask: the region of the picture that prompts chose, if there are any; roi is then the box around it.
+    confidence: None for a query by a box alone, and for a model without calibration.
     """
 
     vector: VectorArray | None
     picture: ImageArray | None = None
     roi: BoxTuple | None = None
     mask: Mask | None = None
+    confidence: Confidence | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """One of the vectors of which a target is the sum. vector: float32 (D,), of unit length."""
+
+    weight: float
+    vector: VectorArray
+    kind: QueryKind
+
+
+_KNOWN = 64
+# all that a target depends on
+_SHOWN = (
+    *("text", "roi", "frame", "points", "not_points", "prompt", "prompt_box"),
+    *("text_weight", "not_text", "not_weight", "not_rois"),
+)
 
 
 class TargetMaker:
@@ -42,17 +66,42 @@ class TargetMaker:
         self._lake = lake
         self._encoder = encoder
         self._regions = regions
+        self._known: OrderedDict[object, Target] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def forget(self) -> None:
+        """Forgets the targets that were made: those of keyframes that the lake may have erased."""
+        with self._lock:
+            self._known.clear()
 
     def __call__(self, query: Query) -> Target:
+        """Makes the target of a query, or finds it where only the query's place, time or weight is new.
+
+        Raises as `make` does.
+        """
+        key = _key(query)
+        with self._lock:
+            found = self._known.get(key)
+        if found is not None:
+            return found
+        made = self.make(query)
+        if key is not None:
+            with self._lock:
+                self._known[key] = made
+                while len(self._known) > _KNOWN:
+                    self._known.popitem(last=False)
+        return made
+
+    def make(self, query: Query) -> Target:
         """Makes the target of a query.
 
-        Raises QueryError when the query needs a model and there is none, or its prompts choose nothing; DecodeError
-        for an unreadable picture.
+        Raises QueryError when the query needs a model and there is none, or its prompts choose nothing, or it wants a
+        confidence that this model does not have; DecodeError for an unreadable picture.
         """
         if not query.by_meaning:
             return Target(None)
         encoder = self._need()
-        wanted: list[tuple[float, VectorArray]] = []
+        wanted: list[_Part] = []
         shown = None
         if query.image is not None or query.frame is not None:
             # imported here: a query by words alone does not wait for the code that decodes and segments pictures
@@ -62,7 +111,8 @@ class TargetMaker:
         picture = None if shown is None else shown.image
         roi, mask = query.roi, None
         if query.text is not None:
-            wanted.append((1.0 if shown is None else query.text_weight, self.of_text(query.text)))
+            weight = 1.0 if shown is None else query.text_weight
+            wanted.append(_Part(weight, self._of_text(query.text), "words"))
         if shown is not None:
             if query.prompts is not None:
                 region = prompted_region(shown, query.prompts, encoder)
@@ -73,15 +123,39 @@ class TargetMaker:
                 of_picture = self._of_roi(shown.image, roi)
             else:
                 of_picture = encoder.encode_images([shown.image])[0]
-            wanted.append((1.0 if query.text is None else 1.0 - query.text_weight, of_picture))
-        unwanted = [self.of_text(text) for text in query.not_text]
+            weight = 1.0 if query.text is None else 1.0 - query.text_weight
+            wanted.append(_Part(weight, of_picture, "picture" if roi is None else "part"))
+        weight = -query.not_weight / max(1, len(query.not_text) + len(query.not_rois))
+        unwanted = [_Part(weight, self._of_text(text), "words") for text in query.not_text]
         if picture is not None:
-            unwanted += [self._of_roi(picture, roi) for roi in query.not_rois]
-        wanted += [(-query.not_weight / len(unwanted), vector) for vector in unwanted]
-        vector = np.sum([weight * vector for weight, vector in wanted], axis=0).astype(np.float32)
-        return Target(vector, picture, roi, mask)
+            unwanted += [_Part(weight, self._of_roi(picture, roi), "part") for roi in query.not_rois]
+        vector = np.sum([part.weight * part.vector for part in (*wanted, *unwanted)], axis=0).astype(np.float32)
+        return Target(vector, picture, roi, mask, self._confidence(query, wanted, unwanted))
 
-    def of_text(self, text: str) -> VectorArray:
+    def of_what_follows(self, query: Query) -> Target:
+        """The target of the query's `then`, with the confidence that it is shown."""
+        assert query.then is not None
+        part = _Part(1.0, self._of_text(query.then), "words")
+        return Target(part.vector, confidence=self._confidence(query, [part]))
+
+    def _confidence(self, query: Query, wanted: Sequence[_Part], unwanted: Sequence[_Part] = ()) -> Confidence | None:
+        """None for a model without calibration; QueryError if the query has a `min_confidence`, though."""
+        encoder = self._need()
+        calibration = calibration_of(encoder)
+        if calibration is None:
+            if query.min_confidence is not None:
+                model = f"{encoder.space.model}@{encoder.space.revision}"
+                raise QueryError(
+                    f"`min_confidence` needs a calibrated model; {model} has no calibration, only distances"
+                )
+            return None
+        return Confidence(
+            calibration,
+            [(part.weight, calibration.evidence(part.vector, part.kind)) for part in wanted],
+            [calibration.evidence(part.vector, part.kind) for part in unwanted],
+        )
+
+    def _of_text(self, text: str) -> VectorArray:
         """float32 (D,), of unit length."""
         vector: VectorArray = self._need().encode_texts([text])[0]
         return vector
@@ -99,9 +173,18 @@ class TargetMaker:
             from pipeline.lake.plans_in_use import region_settings_in_use  # its TOML is not for every search
 
             self._regions = region_settings_in_use(self._lake)
-        return self._regions or RegionVectorsConfig()
+        return self._regions or RegionVectorsConfig(mode="both")  # the default of 0.1.0, which kept no plan
 
     def _need(self) -> Encoder:
         if self._encoder is None:
             raise QueryError("a query by text or image needs a model; give one, or ask with a box alone")
         return self._encoder
+
+
+def _key(query: Query) -> object:
+    """What the target of a query depends on; None where it is not known: a picture's file may change."""
+    if isinstance(query.picture, str):
+        return None
+    # whether there is a least confidence matters, as a model without calibration refuses it
+    of_picture = None if query.picture is None else query.picture.id
+    return (*(getattr(query, name) for name in _SHOWN), of_picture, query.min_confidence is None)

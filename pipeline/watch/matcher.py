@@ -8,10 +8,10 @@ from operators.encoders.encoder import Encoder
 from pipeline.lake.lake import Lake
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from pipeline.search.candidates import Candidates
-from pipeline.search.filters import source_matches
 from pipeline.search.hits import make_hit
 from pipeline.search.scoring import Scorer
 from pipeline.search.target import Target, TargetMaker
+from pipeline.search.where import where_of
 from pipeline.watch.new_rows import NewRows
 from pipeline.watch.standing_hit import StandingHit
 from pipeline.watch.watch import Watch
@@ -44,7 +44,7 @@ class Matcher:
 
     def looks_at(self, source: str) -> bool:
         """Whether any watch includes this source (a URI)."""
-        return any(_asks_for(watch, source) for watch, _ in self._watches)
+        return any(watch.looks_at(source) for watch, _ in self._watches)
 
     def __call__(self, rows: NewRows) -> list[StandingHit]:
         """At most one hit for each watch and frame: the frame's nearest region, or the whole frame. Hits are ordered by
@@ -61,19 +61,22 @@ class Matcher:
         self._scorer.close()
 
     def _hits(self, rows: NewRows, watch: Watch, target: Target) -> list[Hit]:
-        frames = np.array([_asks_for(watch, source) for source in rows.source])
-        ranked = Candidates.of((rows.regions, rows.whole), frames=frames, box=watch.query.box).rank(
+        asked = zip(rows.source, rows.time, strict=True)
+        frames = np.array([watch.looks_at(uri) and watch.reports_at(moment) for uri, moment in asked])
+        uris = dict(zip(rows.source_ids, rows.source, strict=True))
+        ids = list(uris)
+        source = np.array([ids.index(id) for id in rows.source_ids])
+        where = where_of(watch.query, uris=list(uris.values()), ids=ids, source=source)
+        ranked = Candidates.of((rows.regions, rows.whole), frames=frames, where=where).rank(
             target.vector,
-            watch.query.box,
+            where,
             ranking=watch.query.ranking,
             k=len(rows),
             ids=rows.frame_id,
             scorer=self._scorer,
-            within=watch.threshold,
+            within=np.inf if watch.max_distance is None else watch.max_distance,
+            confidence=target.confidence,
+            least=watch.query.min_confidence,
         )
         # without their shots, which are not known before the source is complete
         return [make_hit(rows, row, place, distance=distance) for row, distance, place in ranked]
-
-
-def _asks_for(watch: Watch, source: str) -> bool:
-    return watch.query.source is None or source_matches(source, watch.query.source)

@@ -17,9 +17,10 @@ from pipeline.lake.lease.row_leases import has_several, leases_of
 from pipeline.lake.spans import SpanIndex
 from pipeline.search.boxed_vectors import BoxedVectors
 from pipeline.search.memory.columns import FragmentKey, fragment_key
-from pipeline.search.memory.lake_cache import ids_of, positions, vectors_of
+from pipeline.search.memory.decoding import ids_of, positions, vectors_of
 from schemas.clock import Span
 from schemas.query import Place
+from schemas.regions import is_static
 from schemas.tables import TableName
 
 _FRAME_COLUMNS = ["id", "source_id", "source", "pts", "pts_s", "time", "vector", "lease"]
@@ -178,4 +179,6 @@ def _regions(rows: pa.Table, frame: NDArray[np.int64]) -> BoxedVectors:
         alive=np.ones(len(ids), np.bool_),
         ids=lambda rows: ids[rows],
         place=place,
+        kind="region",
+        static=np.array([is_static(name) for name in rows["proposer"].to_pylist()], np.bool_),
     )

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.watch.cooldown import place_and_moment
+from pipeline.watch.due import STAYS, TOLD, is_due
 from pipeline.watch.standing_hit import StandingHit
 from pipeline.watch.watch import Watch
 from schemas.clock import Span, union
@@ -19,17 +19,12 @@ CREATE TABLE watches (name TEXT PRIMARY KEY, question TEXT NOT NULL) WITHOUT ROW
 CREATE TABLE seen (
     source_id TEXT NOT NULL, start INTEGER NOT NULL, stop INTEGER NOT NULL, PRIMARY KEY (source_id, start)
 ) WITHOUT ROWID;
-CREATE TABLE told (
-    watch TEXT NOT NULL, place TEXT NOT NULL, moment REAL NOT NULL, PRIMARY KEY (watch, place, moment)
-) WITHOUT ROWID;
 CREATE TABLE hits (
     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, line TEXT NOT NULL, found_at REAL NOT NULL,
     written INTEGER NOT NULL DEFAULT 0, settled INTEGER NOT NULL
 );
 CREATE TABLE files (path TEXT PRIMARY KEY, bytes INTEGER NOT NULL) WITHOUT ROWID;
 """
-# how long before a feed's newest hit, by the feed's clock, reported hits are kept: segments may come out of order
-_REMEMBERED_S = 86400.0
 _IDS_AT_ONCE = 500
 
 
@@ -109,13 +104,13 @@ class WatchState:
     def record(self, hits: Sequence[StandingHit], *, seen: Mapping[str, Sequence[Span]], send: bool) -> int:
         """Keeps the hits of these spans, and the spans as seen, in one transaction.
 
-        Returns how many of the hits are reported; a cooldown holds back the others. send: whether they are to be sent
-        as well as written.
+        Returns how many of the hits are reported; cooldowns and least stays hold back the others. send: whether they
+        are to be sent as well as written.
         """
         reported = 0
         with self._changing() as file:
             for hit in hits:
-                if self._is_due(file, hit):
+                if is_due(file, hit.watch, hit.hit):
                     row = (hit.id, hit.line, hit.found_at.timestamp(), not send)
                     new = file.execute(
                         "INSERT INTO hits (id, line, found_at, settled) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", row
@@ -192,11 +187,14 @@ class WatchState:
             with self._changing() as file:
                 for statement in filter(str.strip, _TABLES.split(";")):
                     file.execute(statement)
+                file.execute(TOLD)
                 file.execute(f"PRAGMA user_version={_VERSION}")
         elif version != _VERSION:
             raise WatchError(
                 f"{self.path} has version {version}, this RegionLake reads {_VERSION}; give another file with --state"
             )
+        with self._changing() as file:
+            file.execute(STAYS)
 
     @staticmethod
     def _see(file: sqlite3.Connection, seen: Mapping[str, Sequence[Span]]) -> None:
@@ -205,26 +203,3 @@ class WatchState:
             file.execute("DELETE FROM seen WHERE source_id = ?", (source_id,))
             united = union([*spans, *(Span(*row) for row in rows)])
             file.executemany("INSERT INTO seen VALUES (?, ?, ?)", [(source_id, s.start, s.stop) for s in united])
-
-    @staticmethod
-    def _is_due(file: sqlite3.Connection, hit: StandingHit) -> bool:
-        """Whether no hit of its feed or file was reported within the cooldown, before or after it; then records it."""
-        cooldown_s = hit.watch.cooldown_s
-        if not cooldown_s:
-            return True
-        place, moment = place_and_moment(hit.hit)
-        key = (hit.watch.name, place)
-        near = file.execute(
-            "SELECT 1 FROM told WHERE watch = ? AND place = ? AND moment > ? AND moment < ?",
-            (*key, moment - cooldown_s, moment + cooldown_s),
-        )
-        if near.fetchone():
-            return False
-        file.execute("INSERT OR IGNORE INTO told VALUES (?, ?, ?)", (*key, moment))
-        long_ago = max(_REMEMBERED_S, cooldown_s)
-        file.execute(
-            "DELETE FROM told WHERE watch = ? AND place = ? AND moment < "
-            "(SELECT max(moment) FROM told WHERE watch = ? AND place = ?) - ?",
-            (*key, *key, long_ago),
-        )
-        return True

@@ -32,8 +32,9 @@ _PAUSES = BackoffConfig(first_s=1.0, longest_s=30.0)
 class WatcherStatus:
     """The state of a watcher. All numbers but `behind` count from its beginning.
 
-    segments, keyframes: evaluated. hits: reported. held_back: hits that a cooldown held back. behind: segments that are
-    still to be evaluated. error: why the lake, the state or the output file is out of reach; None if none is.
+    segments, keyframes: evaluated. hits: reported. held_back: hits that a cooldown or a least stay held back. behind:
+    segments that are still to be evaluated. error: why the lake, the state or the output file is out of reach; None if
+    none is.
     """
 
     segments: int

@@ -26,7 +26,7 @@ def small(entry: Callable[..., Entry], kind: str, write: Callable[[str, Path], N
 @pytest.mark.parametrize(
     ("entry", "pictures"),
     [
-        (EVERYDAY, 1 + 1 + 2),  # a frame, its map, two crops
+        (EVERYDAY, 1),  # the frame, for its vector and those of its regions
         (small(encoder, "clip", write_checkpoint), 1 + 1 + 2),
         (small(detector, "rt_detr", write_detector), 1),
         (small(masks, "sam2", segmenters.write_checkpoint), 1 + 16),  # a frame, a grid of points

@@ -7,6 +7,8 @@ import pytest
 
 from tests.conftest import ROOT
 
+CLIP = str(ROOT / "tests" / "fixtures" / "lake-0.1.0" / "clip.mp4")
+
 
 @pytest.mark.parametrize(
     ("bench", "said"),
@@ -14,8 +16,9 @@ from tests.conftest import ROOT
         (["tests.bench.search", "--regions", "2000", "--dimension", "32", "--rounds", "1"], "text + small box, raw"),
         (["tests.bench.upkeep", "--commits", "12", "--regions", "2", "--dimension", "8"], "upkeep: sound, 12 rows"),
         (["tests.bench.durability", "--commits", "3", "--regions", "2", "--dimension", "8"], "as an unsynced one"),
+        (["tests.bench.default_ingest", CLIP, "--minutes", "0", "--engine", "local"], "clip                 default"),
     ],
-    ids=["search", "upkeep", "durability"],
+    ids=["search", "upkeep", "durability", "default_ingest"],
 )
 def test_it_runs_and_prints_its_table(bench: list[str], said: str) -> None:
     command = [sys.executable, "-m", *bench]

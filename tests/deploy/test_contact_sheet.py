@@ -12,9 +12,22 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from deploy.contact_sheet import HEADER_PX, HIT, MASK_OPACITY, QUERY, TILE_PX, caption, draw_contact_sheet, draw_hit
+from deploy.contact_sheet import (
+    HEADER_PX,
+    HIT,
+    MASK_OPACITY,
+    QUERY,
+    TILE_PX,
+    caption,
+    draw_contact_sheet,
+    draw_hit,
+    drawn_on,
+    place_name,
+    title,
+)
 from operators.masks.rle import encode_masks
-from schemas.query import BoxTuple, Hit, Place, SearchResult
+from schemas.query import BoxTuple, Hit, Place, Query, SearchResult
+from schemas.zones import Zone
 
 GREY = (90, 90, 90)
 
@@ -34,14 +47,35 @@ def extent(picture: Image.Image, colour: tuple[int, int, int], *, below_px: int 
 
 
 def test_the_hit_box_is_drawn_where_the_hit_is(make_hit: Callable[..., Hit]) -> None:
-    tile = draw_hit(Image.new("RGB", (400, 200), GREY), make_hit(box=(0.25, 0.25, 0.5, 0.75)), query_box=None)
+    tile = draw_hit(Image.new("RGB", (400, 200), GREY), make_hit(box=(0.25, 0.25, 0.5, 0.75)))
     assert extent(tile, HIT, below_px=30) == (100, 50, 200, 150)  # the badge with the rank is above
     assert tile.getpixel((150, 100)) == GREY, "the box must not hide what it shows"
 
 
 def test_the_query_box_is_drawn_in_its_own_colour(make_hit: Callable[..., Hit]) -> None:
-    tile = draw_hit(Image.new("RGB", (400, 200), GREY), make_hit(), query_box=(0.5, 0.2, 0.75, 0.9))
+    tile = draw_hit(Image.new("RGB", (400, 200), GREY), make_hit(), drawn=[Zone.of((0.5, 0.2, 0.75, 0.9))])
     assert extent(tile, QUERY) == (200, 40, 300, 180)
+
+
+def test_a_zone_is_drawn_along_its_sides(make_hit: Callable[..., Hit]) -> None:
+    tile = draw_hit(Image.new("RGB", (400, 200), GREY), make_hit(), drawn=[Zone.parse(".5,.2 .9,.2 .5,.9")])
+    left, top, right, bottom = extent(tile, QUERY)
+    assert abs(np.array([left, top, right, bottom]) - [200, 40, 360, 180]).max() <= 10  # the last dash may be a gap
+    pixels = np.asarray(tile)
+    slope = [pixels[40 + 140 * step // 40, 360 - 160 * step // 40] for step in range(2, 38)]
+    assert any((pixel == QUERY).all() for pixel in slope)
+    assert (pixels[150:175, 330:355] == GREY).all(), "its bounding box is not drawn"
+
+
+@pytest.mark.parametrize(("source", "count"), [("/cam0/a.mp4", 2), ("/cam1/b.mp4", 1)])
+def test_a_zone_is_drawn_on_frames_of_its_sources_alone(source: str, count: int, make_hit: Callable[..., Hit]) -> None:
+    hit = replace(make_hit(), source=source)
+    query = Query(text="a dog", zones=("cam0=0,0,.5,1", "0,0 1,0 .5,1"))
+    assert len(drawn_on(hit, query)) == count
+    assert place_name(query) == "zone"
+    assert title(query) == "“a dog” in cam0=0,0,0.5,1 or 0,0 1,0 0.5,1"
+    assert [str(zone) for zone in drawn_on(hit, Query(box=(0, 0, 0.5, 1)))] == ["0,0,0.5,1"]
+    assert (drawn_on(hit, Query(text="a dog")), place_name(Query(text="a dog"))) == ([], None)
 
 
 def test_a_mask_is_tinted_and_outlined_whatever_its_size(make_hit: Callable[..., Hit]) -> None:
@@ -49,7 +83,7 @@ def test_a_mask_is_tinted_and_outlined_whatever_its_size(make_hit: Callable[...,
     plane[120:280, 240:360] = True
     (mask,) = encode_masks(plane[None])
     hit = make_hit(box=(0.25, 0.25, 0.5, 0.75))
-    tile = np.asarray(draw_hit(Image.new("RGB", (400, 200), GREY), hit, query_box=None, mask=mask)).astype(int)
+    tile = np.asarray(draw_hit(Image.new("RGB", (400, 200), GREY), hit, mask=mask)).astype(int)
     tint = np.array(GREY) + MASK_OPACITY * (np.array(HIT) - GREY)
     np.testing.assert_allclose(tile[65:135, 125:175], np.broadcast_to(tint, (70, 50, 3)), atol=1.5)
     assert (tile[100, [120, 179]] == HIT).all(), "the outline lies inside of the mask"
@@ -85,7 +119,7 @@ def test_any_box_can_be_drawn_and_stays_in_the_picture(
     y0, y1 = sorted(corners[2:])
     box: BoxTuple = (x0, y0, x1, y1)
     hit = Hit(1, 0.0, Place(box, "grid"), "a", "a", 0, 0.0, None, None, "f")
-    tile = draw_hit(Image.new("RGB", size, GREY), hit, query_box=box)
+    tile = draw_hit(Image.new("RGB", size, GREY), hit, drawn=[Zone.of(box)] if x0 < x1 and y0 < y1 else [])
     assert tile.size == size
     left, top, right, bottom = extent(tile, HIT)
     assert left <= x0 * size[0] + 1

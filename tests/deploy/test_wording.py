@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.wording import clock_time, is_picture, lasted, reason, short_count, short_names, short_size
+from deploy.wording import clock_time, counted, is_picture, lasted, reason, short_count, short_names, short_size
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,14 @@ def test_short_names_tell_sources_apart(uris: list[str]) -> None:
     assert set(names) == set(uris)
     assert len(set(names.values())) == len(names)
     assert all(uri.endswith(name) for uri, name in names.items())
+
+
+@pytest.mark.parametrize(
+    ("count", "one", "many", "text"),
+    [(0, "pin", None, "0 pins"), (1, "pin", None, "1 pin"), (2000, "batch", "batches", "2,000 batches")],
+)
+def test_one_thing_is_not_counted_as_several(count: int, one: str, many: str | None, text: str) -> None:
+    assert counted(count, one, many) == text
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from pipeline.lake.audit.compare import compare
 from pipeline.lake.lake import Lake
 
 VICTIMS = {  # those that only Ray has come first: the others are also killed in the test on one process
-    "embedder": "_EmbedActor",
+    "models": "_ModelActor",
     "committer": "_WriterActor",
     "reader": "_ReadActor",
     "decoder": "pipeline.reading.reader_child",

@@ -16,7 +16,8 @@ def cluster() -> Iterator[dict[str, str]]:
     """The environment for commands that use one Ray cluster, which outlives a killed driver."""
     import ray
 
-    context = ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    # "local": without an address it joins a cluster that another test has started on this machine
+    context = ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     yield {**os.environ, "RAY_ADDRESS": context.address_info["address"]}
     ray.shutdown()
 

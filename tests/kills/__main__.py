@@ -1,10 +1,11 @@
 """Kills processes at random moments, and verifies each time that no row or hit is lost or doubled.
 
-    python -m tests.kills writer watcher backfill live --kills 1000 --folder kills --data DATA
+    python -m tests.kills writer watcher ring backfill live --kills 1000 --folder kills --data DATA
 
-writer: of a lake, beside upkeep. watcher: beside a writer. backfill: the driver or a decoder of an ingest of ten clips.
-live: the follower of three feeds and their decoders, beside a watch. The kills are divided among those that are named:
-by far the most are of writers and watchers, which take a second each and not a minute.
+writer: of a lake, beside upkeep. watcher: beside a writer. ring: what keeps the video of a feed. backfill: the driver
+or a decoder of an ingest of ten clips. live: the follower of three feeds and their decoders, beside a watch. The kills
+are divided among those that are named: by far the most are of writers and watchers, which take a second each and not a
+minute.
 The folder keeps what was done: the same command continues there. Exit code 1: something was wrong.
 """
 
@@ -19,6 +20,7 @@ from pathlib import Path
 from pipeline.lake.lake import Lake
 from tests.integration.clips import make_clip
 from tests.integration.kills import assert_equal_and_sound, finish, kill_and_rerun, start
+from tests.kills.ring import kill_ring
 from tests.kills.watcher import kill_watcher
 from tests.kills.writer import kill_writer
 from tests.live.faults.fault_run import fault_run
@@ -26,8 +28,8 @@ from tests.live.faults.inflict import inflict
 from tests.progress import Progress
 
 Round = Callable[[Path, int], int]  # an empty folder and a seed → number of kills
-_SHARES = {"writer": 0.6, "watcher": 0.32, "backfill": 0.04, "live": 0.04}
-_AT_ONCE = {"writer": 20, "watcher": 8, "backfill": 1, "live": 10}  # kills in one round
+_SHARES = {"writer": 0.5, "watcher": 0.32, "ring": 0.1, "backfill": 0.04, "live": 0.04}
+_AT_ONCE = {"writer": 20, "watcher": 8, "ring": 20, "backfill": 1, "live": 10}  # kills in one round
 
 
 def kill_backfill(made: Path, folder: Path, seed: int) -> int:
@@ -68,6 +70,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="kills-") as temporary:
         rounds: dict[str, Round] = {
             "writer": lambda folder, seed: kill_writer(folder, seed=seed, rounds=_AT_ONCE["writer"]),
+            "ring": lambda folder, seed: kill_ring(folder, seed=seed, rounds=_AT_ONCE["ring"]),
             "watcher": lambda folder, seed: kill_watcher(folder, seed=seed, rounds=_AT_ONCE["watcher"]),
             "backfill": partial(kill_backfill, Path(temporary)),
             "live": partial(kill_live, args.data),

@@ -113,7 +113,7 @@ class FollowerProcess:
 def require_accounts(status: dict[str, Any]) -> None:
     """Asserts that every frame that a feed received is in one of the counts."""
     for feed in status["feeds"]:
-        counted = feed["kept"] + feed["not_selected"] + feed["shed"] + feed["undecided"] + feed["waiting"]
+        counted = feed["kept"] + feed["not_selected"] + feed["shed"] + feed["pending"] + feed["waiting"]
         assert feed["received"] == counted + sum(feed["lost"].values()), feed
 
 

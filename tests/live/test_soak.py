@@ -11,7 +11,7 @@ def test_every_frame_of_every_feed_is_counted(data_dir: Path) -> None:
     for feed in seen.last.feeds:
         assert feed.received > 0
         assert feed.received == (
-            feed.kept + feed.not_selected + feed.shed + feed.undecided + feed.waiting + sum(feed.lost.values())
+            feed.kept + feed.not_selected + feed.shed + feed.pending + feed.waiting + sum(feed.lost.values())
         )
     assert ledger["lost"] == 0
     assert ledger["frames_decoded"] >= sum(feed.received for feed in seen.last.feeds)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline.lake.durability import Durability
 from pipeline.lake.lake import Lake
 from pipeline.lake.writing.table_writer import TableWriter
 from schemas.tables import TableName
@@ -39,7 +40,7 @@ class SteppedTables:
         plain = Lake.open(lake.uri)
         plain.lease = lease
         plain.make_durable = lambda *_: None  # type: ignore[method-assign]
-        plain.durability.sync_data = lambda *_: None  # type: ignore[method-assign]
+        plain.durability = Durability(None)
         self._tables = TableWriter(plain, lease)
 
     def append(self, name: TableName, rows: pa.Table) -> None:
@@ -69,10 +70,6 @@ class SteppedTables:
         self._step("update", name)
         self._tables.update(name, where, state=state, error=error)
 
-    def set_text(self, name: TableName, where: str, *, column: str, value: str) -> None:
-        self._step("update", name)
-        self._tables.set_text(name, where, column=column, value=value)
-
-    def replace(self, name: TableName, rows: pa.Table, where: str) -> None:
+    def replace(self, name: TableName, rows: pa.Table, where: str | None = None) -> None:
         self._step("replace", name)
         self._tables.replace(name, rows, where)

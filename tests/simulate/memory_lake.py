@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset
 
+from pipeline.lake.durability import Durability
 from pipeline.lake.lake import Lake
 from pipeline.lake.upkeep.pins import _SCHEMA as PINS_SCHEMA
 from pipeline.runtime.time_source import TimeSource
@@ -100,7 +101,7 @@ class MemoryLake(Lake):
         self.lease = None
         self.store = store
         self._kind = dataset
-        self.durability = SimpleNamespace(sync=lambda *_: None, sync_data=lambda *_: None)  # type: ignore[assignment]
+        self.durability = Durability(None)
 
     @property
     def names(self) -> tuple[TableName, ...]:
@@ -176,10 +177,7 @@ class MemoryTables:
     def update(self, name: TableName, where: str, *, state: str, error: str | None = "") -> None:
         self._set(name, where, {"state": state} if error == "" else {"state": state, "error": error})
 
-    def set_text(self, name: TableName, where: str, *, column: str, value: str) -> None:
-        self._set(name, where, {column: value})
-
-    def replace(self, name: TableName, rows: pa.Table, where: str) -> None:
+    def replace(self, name: TableName, rows: pa.Table, where: str = "FALSE") -> None:
         self._merge("replace", name, rows.to_pylist(), condition(where))
 
     def _set(self, name: TableName, where: str, values: dict[str, str | None]) -> None:

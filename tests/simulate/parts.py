@@ -1,6 +1,5 @@
 """What schedules are made of: recordings whose rows are made once, and a lease, a lock and pins that threads share."""
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -15,7 +14,6 @@ from schemas.shots import CutEvent, Shot
 from schemas.sources import Source
 from tests.pipeline.lake.synthetic import OTHER_PLAN, PLAN
 from tests.pipeline.lake.upkeep.feeds import Recording
-from tests.simulation import Simulation
 
 FEEDS = ("gate", "yard")
 RECORDINGS = 8  # of each feed: half of them under the first plan
@@ -51,28 +49,6 @@ class Lease:
     def require(self) -> None: ...
 
     def release(self) -> None: ...
-
-
-class TurnLock:
-    """An RLock for threads of a simulation, which may take turns while one holds it."""
-
-    def __init__(self, simulation: Simulation) -> None:
-        self._simulation = simulation
-        self._owner: int | None = None
-        self._depth = 0
-
-    def __enter__(self) -> bool:
-        me = threading.get_ident()
-        if self._owner not in (None, me):
-            self._simulation._wait(lambda: self._owner is None, None)
-        self._owner = me
-        self._depth += 1
-        return True
-
-    def __exit__(self, *_: object) -> None:
-        self._depth -= 1
-        if not self._depth:
-            self._owner = None
 
 
 @cache

@@ -19,6 +19,7 @@ from typing import Any
 from unittest.mock import patch
 
 from pipeline.lake.audit.check import check
+from pipeline.lake.durability import Durability
 from pipeline.lake.lake import Lake
 from pipeline.lake.upkeep import pins as pins_module
 from pipeline.lake.upkeep import retention as retention_module
@@ -58,13 +59,12 @@ from tests.simulate.parts import (
     Lease,
     Panic,
     SteppedPins,
-    TurnLock,
     fold,
     named,
     recording,
     rows_of,
 )
-from tests.simulation import Simulation
+from tests.simulation import SimulatedLock, Simulation
 
 
 @dataclass(slots=True)
@@ -160,7 +160,7 @@ class Schedule:
 
             logging.disable(logging.CRITICAL)
             stack.callback(logging.disable, logging.NOTSET)
-            put(state_module, "threading", SimpleNamespace(RLock=lambda: TurnLock(simulation)))
+            put(state_module, "threading", SimpleNamespace(RLock=lambda: SimulatedLock(simulation)))
             put(committer_module, "HeldLake", lambda lake, **_: self._lease(lake))
             put(upkeep_module, "Lake", SimpleNamespace(open=lambda _: self._lake()))
             put(pins_module, "writer_of", lambda _: "the simulation")
@@ -187,7 +187,7 @@ class Schedule:
     def _lake(self, kind: type[Dataset] = Dataset) -> Lake:
         if self._lance is not None:
             lake = SteppedLake.open(str(self._lance))
-            lake.time = self._simulation
+            lake.time, lake.durability = self._simulation, Durability(None)  # nobody cuts the power
             return lake
         return MemoryLake(self._store, time=self._simulation, dataset=kind)
 

@@ -6,6 +6,7 @@ import typer
 
 from deploy.cli.options import JsonOption, LakeOption
 from deploy.cli.output import EXIT_FAILED, console, print_json
+from deploy.wording import counted
 from schemas.visible_text import visible
 
 
@@ -23,29 +24,34 @@ def check(
     from pipeline.lake.audit.check import check as audit
     from pipeline.lake.audit.compare import compare
     from pipeline.lake.lake import Lake
+    from pipeline.live.status.state_folder import StateFolder
+    from pipeline.ring.feed_ring import rings_of_state
+    from pipeline.ring.report import ring_problems
 
     opened = Lake.open(lake)
     other = Lake.open(against) if against else None
     report = audit(opened)
+    problems = (*report.problems, *ring_problems(rings_of_state(StateFolder.of(lake).path)))
     differences = compare(opened, other) if other else ()
-    ok = report.ok and not differences
+    ok = not problems and not differences
     if as_json:
         print_json(
-            {"ok": ok, "rows": report.rows, "problems": report.problems, "differences": differences}
+            {"ok": ok, "rows": report.rows, "problems": problems, "differences": differences}
             | {"segments_without_checksum": report.unsummed}
         )
     else:
         out = console()
-        for problem in report.problems:
+        for problem in problems:
             out.print(visible(f"problem: {problem}"), soft_wrap=True)
         for difference in differences:
             out.print(visible(f"difference: {difference}"), soft_wrap=True)
         rows = ", ".join(f"{count:,} {table}" for table, count in report.rows.items())
         equal = "" if not against else f"; equal to {against}" if not differences else f"; differs from {against}"
         out.print(
-            f"{lake}: {'sound' if report.ok else f'{len(report.problems)} problems'} ({rows}){equal}", soft_wrap=True
+            f"{lake}: {'sound' if not problems else counted(len(problems), 'problem')} ({rows}){equal}",
+            soft_wrap=True,
         )
         if report.unsummed:
-            out.print(f"{report.unsummed:,} segments of older releases have no checksum")
+            out.print(f"{counted(report.unsummed, 'segment')} of older releases without a checksum")
     if not ok:
         raise typer.Exit(EXIT_FAILED)

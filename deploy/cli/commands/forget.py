@@ -1,42 +1,35 @@
 """`regionlake forget`: erases a source, or a span of it, and proves it."""
 
 from contextlib import closing
-from typing import TYPE_CHECKING, Annotated, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deploy.cli.options import JsonOption, LakeOption
+from deploy.cli.options import SOURCE_OR_FEED, FromOption, JsonOption, LakeOption, ToOption
 from deploy.cli.output import EXIT_FAILED, Json, console, print_json
-from deploy.cli.values import parse_moment
-from deploy.wording import clock_time, short_size
+from deploy.wording import clock_time, counted, short_size
+from schemas.visible_text import visible
 
 if TYPE_CHECKING:
     from pipeline.forget.places import Place
     from pipeline.forget.run import Forgotten
+    from pipeline.lake.lake import Lake
     from schemas.shots import Shot
     from schemas.sources import Source
 
 OUT_OF_REACH = (
-    "out of reach: your own files (videos, clips, sheets, copies of hits, states of watches given with --state), what "
-    "a webhook or a search has received, backups, and older versions of objects that a bucket keeps"
+    "out of reach: your own files (videos, clips, sheets, copies of hits, states of watches given with --state), "
+    "pictures of watches that a service keeps, what a webhook or a search has received, backups, and older versions of "
+    "objects that a bucket keeps"
 )
 
 
 def forget(
     lake: LakeOption,
-    source: Annotated[
-        str, typer.Argument(help="A source as `regionlake search` shows it, or the name of a feed.", show_default=False)
-    ],
-    since: Annotated[
-        Any,  # datetime | float | None: Typer takes no unions
-        typer.Option(
-            "--from",
-            parser=parse_moment,
-            metavar="TIME",
-            help="Where the span begins: a time in UTC, or 1:30 within the source.",
-        ),
-    ] = None,
-    until: Annotated[Any, typer.Option("--to", parser=parse_moment, metavar="TIME", help="Where it ends.")] = None,
+    source: Annotated[str, SOURCE_OR_FEED],
+    since: FromOption = None,
+    until: ToOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     pinned: Annotated[bool, typer.Option("--pinned", help="Forget pinned shots too.")] = False,
     as_json: JsonOption = False,
@@ -48,35 +41,14 @@ def forget(
     whole source is, as long as its file is there. While feeds are followed into the lake, the follower does it: what it
     records from then on stays.
     """
-    from pipeline.forget.places import places_to_forget
-    from pipeline.forget.run import earlier_places
-    from pipeline.forget.run import forget as run
-    from pipeline.forget.waiting_rows import waiting_sources
     from pipeline.lake.lake import Lake
-    from pipeline.lake.writing.committer import Committer
     from pipeline.live.handed.follower_link import find_follower
-    from pipeline.live.status.state_folder import StateFolder
-    from schemas.errors import QueryError
 
     opened = Lake.open(lake)
     follower = find_follower(lake)
-    earlier = earlier_places(opened)
-    try:
-        places = places_to_forget(
-            opened,
-            source,
-            waiting=waiting_sources(StateFolder.of(lake)),
-            since=since,
-            until=until,
-            followed=follower is not None,
-        )
-    except QueryError:
-        if not any(source in (place.source, place.source_id) for place in earlier):
-            raise
-        places = []  # their rows are gone, and the rest is finished
-    everything = [*earlier, *(place for place in places if place not in earlier)]
+    places = _places(opened, source, since, until, followed=follower is not None)
     if not yes:
-        for place in everything:
+        for place in places:
             typer.echo(_named(place), err=True)
         typer.confirm(f"erase this from {lake} for ever?", abort=True, err=True)
     if follower is not None:
@@ -84,19 +56,47 @@ def forget(
         with closing(follower):
             done = follower.forget(places, pinned=pinned)
     else:
-        done = run(
-            opened,
-            places,
-            open_writer=lambda: Committer(opened, plan=None, fold_shots=_no_shots),
-            pinned=pinned,
-            on_step=lambda step: typer.echo(step, err=True),
-        )
+        done = _erase(opened, places, pinned=pinned)
     if as_json:
-        print_json(forgotten_json(everything, done))
+        print_json(forgotten_json(places, done))
     else:
-        _print(lake, everything, done)
+        _print(lake, places, done)
     if not done.proved:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _places(
+    lake: "Lake", source: str, since: datetime | float | None, until: datetime | float | None, *, followed: bool
+) -> "list[Place]":
+    """What is named, after what an earlier call that was killed had begun to forget."""
+    from pipeline.forget.places import places_to_forget
+    from pipeline.forget.run import earlier_places
+    from pipeline.forget.waiting_rows import waiting_sources
+    from pipeline.live.status.state_folder import StateFolder
+    from schemas.errors import QueryError
+
+    earlier = earlier_places(lake)
+    waiting = waiting_sources(StateFolder.of(lake.uri))
+    try:
+        places = places_to_forget(lake, source, waiting=waiting, since=since, until=until, followed=followed)
+    except QueryError:
+        if not any(source in (place.source, place.source_id) for place in earlier):
+            raise
+        places = []  # their rows are gone, and the rest is finished
+    return [*earlier, *(place for place in places if place not in earlier)]
+
+
+def _erase(lake: "Lake", places: "list[Place]", *, pinned: bool) -> "Forgotten":
+    from pipeline.forget.run import forget as run
+    from pipeline.lake.writing.committer import Committer
+
+    return run(
+        lake,
+        places,
+        open_writer=lambda: Committer(lake, plan=None, fold_shots=_no_shots),
+        pinned=pinned,
+        on_step=lambda step: typer.echo(step, err=True),
+    )
 
 
 def forgotten_json(places: "list[Place]", done: "Forgotten") -> Json:
@@ -115,6 +115,7 @@ def forgotten_json(places: "list[Place]", done: "Forgotten") -> Json:
         "waiting_files": done.waiting,
         "hits": done.hits,
         "downloads": done.downloads,
+        "video_bytes": done.video_bytes,
         "searched_for": {"ids": done.ids, "thumbnails": done.thumbnails},
         "searched": {"files": done.traces.files, "bytes": done.traces.bytes},
         "found": list(done.traces.found),
@@ -127,21 +128,21 @@ def _print(lake: str, places: "list[Place]", done: "Forgotten") -> None:
     for place in places:
         out.print(f"erased: {_named(place)}", soft_wrap=True)
     rows = ", ".join(f"{count:,} in {name}" for name, count in done.rows.items() if count)
-    out.print(f"rows erased or cut: {rows or 'none'}; {done.pins:,} pins", soft_wrap=True)
+    out.print(f"rows erased or cut: {rows or 'none'}; {counted(done.pins, 'pin')}", soft_wrap=True)
     out.print(
-        f"beside the lake: {done.waiting:,} files that waited for it, {done.hits:,} hits of watches, "
-        f"{done.downloads:,} downloads",
+        f"beside the lake: {counted(done.waiting, 'file')} that waited for it, {counted(done.hits, 'hit')} of watches, "
+        f"{counted(done.downloads, 'download')}, {short_size(done.video_bytes)} of video",
         soft_wrap=True,
     )
     traces = done.traces
     out.print(
-        f"searched for {done.ids:,} ids and {done.thumbnails:,} thumbnails in {traces.files:,} files of {lake} "
-        f"({short_size(traces.bytes)}), and in every version of its tables: "
+        f"searched for {counted(done.ids, 'id')} and {counted(done.thumbnails, 'thumbnail')} in "
+        f"{counted(traces.files, 'file')} of {lake} ({short_size(traces.bytes)}), and in every version of its tables: "
         f"{'nothing was found' if done.proved else 'found in'}",
         soft_wrap=True,
     )
     for found in traces.found:
-        out.print(f"  {found}", soft_wrap=True)
+        out.print(f"  {visible(found)}", soft_wrap=True)
     if any(place.span is None for place in places):
         out.print("an ingest reads a whole source again while its file is where it was", soft_wrap=True)
     out.print(OUT_OF_REACH, soft_wrap=True)
@@ -149,9 +150,9 @@ def _print(lake: str, places: "list[Place]", done: "Forgotten") -> None:
 
 def _named(place: "Place") -> str:
     if place.span is None or place.clock is None:
-        return place.source
+        return visible(place.source)
     return "{} from {} to {}".format(
-        place.source, *(clock_time(place.clock.seconds(pts)) for pts in (place.span.start, place.span.stop))
+        visible(place.source), *(clock_time(place.clock.seconds(pts)) for pts in (place.span.start, place.span.stop))
     )
 
 

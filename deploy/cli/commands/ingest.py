@@ -17,11 +17,14 @@ from deploy.cli.options import (
     ProposerOption,
     RemoveShareOption,
     SetOption,
+    VideoMaxAgeOption,
+    VideoMaxBytesOption,
+    VideoSoundOption,
     chosen_plan,
     chosen_upkeep,
 )
 from deploy.cli.output import EXIT_FAILED, Json, console, print_json, results_only
-from deploy.wording import reason
+from deploy.wording import counted, reason
 from pipeline.reading.addresses import public_uri
 
 if TYPE_CHECKING:
@@ -45,14 +48,23 @@ def ingest(
         Engine, typer.Option(help="Run in one process, or on Ray (this machine, or the cluster of RAY_ADDRESS).")
     ] = "local",
     replace: Annotated[
-        bool, typer.Option("--replace", help="Replace sources that were ingested with another plan.")
+        bool,
+        typer.Option(
+            "--replace",
+            help="Replace sources that were ingested with another plan, or whose files have changed. Pins stay; a file "
+            "that has changed is refused while the old one is pinned.",
+        ),
     ] = False,
     reembed: Annotated[
         bool,
         typer.Option(
             "--reembed",
-            help="Only add a column with the vectors of --model, for the keyframes that the lake already holds.",
+            help="Only add a column with vectors of --model, or shorter ones, for keyframes that the lake already has.",
         ),
+    ] = False,
+    thumbnails: Annotated[
+        bool,
+        typer.Option("--thumbnails", help="With --reembed: embed the lake's thumbnails, and read no source."),
     ] = False,
     follow: Annotated[
         bool,
@@ -70,6 +82,9 @@ def ingest(
     max_age: MaxAgeOption = None,
     max_bytes_per_feed: MaxBytesOption = None,
     remove_share: RemoveShareOption = None,
+    video_max_age: VideoMaxAgeOption = None,
+    video_max_bytes: VideoMaxBytesOption = None,
+    video_sound: VideoSoundOption = False,
     metrics_port: Annotated[
         int | None, typer.Option(help="Serve metrics of the feeds to Prometheus at this port.")
     ] = None,
@@ -87,6 +102,8 @@ def ingest(
     The lake is created if it does not exist. Sources that it already holds are skipped: after an
     interruption, the same command continues where it stopped.
     """
+    if thumbnails and not reembed:
+        raise typer.BadParameter("needs --reembed", param_hint="--thumbnails")
     regions = _region_settings(lake) if reembed else None
     made = chosen_plan(plan, model=model, proposer=proposer, settings=settings, regions=regions)
     names = sources or []
@@ -96,18 +113,27 @@ def ingest(
                 "takes streams, folders and growing files, or --feeds, and neither --replace nor --reembed",
                 param_hint="--follow",
             )
-        from deploy.cli.following import follow as run_follower
-
-        upkeep = chosen_upkeep(max_age=max_age, max_bytes_per_feed=max_bytes_per_feed, remove_share=remove_share)
+        if video_sound and not (video_max_age or video_max_bytes):
+            raise typer.BadParameter("needs --video-max-age or --video-max-bytes", param_hint="--video-sound")
         if metrics_host is not None and metrics_port is None:
             raise typer.BadParameter("needs --metrics-port", param_hint="--metrics-host")
+        from deploy.cli.following import follow as run_follower
+        from pipeline.ingest.continued_plan import continued_plan
+
         run_follower(
             names,
             feeds,
             lake,
-            made,
+            continued_plan(made, lake),
             engine=engine,
-            upkeep=upkeep,
+            upkeep=chosen_upkeep(
+                max_age=max_age,
+                max_bytes_per_feed=max_bytes_per_feed,
+                video_max_age=video_max_age,
+                video_max_bytes=video_max_bytes,
+                remove_share=remove_share,
+            ),
+            video_sound=video_sound,
             metrics_port=metrics_port,
             metrics_host=metrics_host or "127.0.0.1",
             as_json=as_json,
@@ -115,20 +141,27 @@ def ingest(
         return
     if max_age or max_bytes_per_feed:
         raise typer.BadParameter("needs --follow; without it, run: regionlake upkeep", param_hint="--max-age")
+    if video_max_age or video_max_bytes or video_sound:
+        hint = "--video-max-age" if video_max_age else "--video-max-bytes" if video_max_bytes else "--video-sound"
+        raise typer.BadParameter("needs --follow: video is kept of streams alone", param_hint=hint)
     if metrics_port is not None or metrics_host is not None:
         hint = "--metrics-host" if metrics_port is None else "--metrics-port"
         raise typer.BadParameter("needs --follow or --feeds", param_hint=hint)
     if reembed:
         if replace or proposer:
             raise typer.BadParameter("uses the regions of the lake: omit --replace and --proposer")
-        _reembed(names, lake, made, engine=engine, fetch=fetch or (), as_json=as_json)
-    else:
-        if not names:
-            raise typer.BadParameter("name at least one file, folder, glob or URL", param_hint="SOURCES")
-        if streams := [name for name in names if _is_stream(name)]:
-            shown = public_uri(streams[0])
-            raise typer.BadParameter(f"{shown} is a stream, which has no end: add --follow", param_hint="SOURCES")
-        _backfill(names, lake, made, engine=engine, replace=replace, fetch=fetch or (), as_json=as_json)
+        _reembed(names, lake, made, engine=engine, thumbnails=thumbnails, fetch=fetch or (), as_json=as_json)
+        return
+    _require_sources_with_an_end(names)
+    _backfill(names, lake, made, engine=engine, replace=replace, fetch=fetch or (), as_json=as_json)
+
+
+def _require_sources_with_an_end(names: list[str]) -> None:
+    if not names:
+        raise typer.BadParameter("name at least one file, folder, glob or URL", param_hint="SOURCES")
+    if streams := [name for name in names if _is_stream(name)]:
+        shown = public_uri(streams[0])
+        raise typer.BadParameter(f"{shown} is a stream, which has no end: add --follow", param_hint="SOURCES")
 
 
 def _backfill(
@@ -166,7 +199,16 @@ def _region_settings(lake: str) -> "RegionVectorsConfig | None":
     return region_settings_in_use(Lake.open(lake))
 
 
-def _reembed(names: list[str], lake: str, plan: "Plan", *, engine: Engine, fetch: Sequence[str], as_json: bool) -> None:
+def _reembed(
+    names: list[str],
+    lake: str,
+    plan: "Plan",
+    *,
+    engine: Engine,
+    thumbnails: bool,
+    fetch: Sequence[str],
+    as_json: bool,
+) -> None:
     from deploy.cli.interrupt import interruptible
     from deploy.cli.progress import shown_count
     from pipeline.reembed.run import reembed
@@ -177,7 +219,15 @@ def _reembed(names: list[str], lake: str, plan: "Plan", *, engine: Engine, fetch
             check()
             show(done, total)
 
-        report = reembed(lake, plan, names=names, fetch=fetch, engine=engine, on_progress=on_progress)
+        report = reembed(
+            lake,
+            plan,
+            names=names,
+            fetch=fetch,
+            engine=engine,
+            pictures="thumbnails" if thumbnails else "sources",
+            on_progress=on_progress,
+        )
     if as_json:
         print_json(
             {
@@ -194,8 +244,8 @@ def _reembed(names: list[str], lake: str, plan: "Plan", *, engine: Engine, fetch
     else:
         out = console()
         out.print(
-            f"{report.keyframes:,} keyframes and {report.regions:,} regions have vectors of {plan.model} in "
-            f"{report.column}; {report.skipped:,} keyframes already had them",
+            f"{counted(report.keyframes, 'keyframe')} and {counted(report.regions, 'region')} have vectors of "
+            f"{plan.model} in {report.column}; {counted(report.skipped, 'keyframe')} already had them",
             soft_wrap=True,
         )
         vectors = report.keyframes + report.regions
@@ -232,12 +282,13 @@ def _print_report(report: "IngestReport") -> None:
     out = console()
     rate = report.frames_decoded / report.elapsed_s if report.elapsed_s else 0.0
     out.print(
-        f"{report.sources} sources: {report.segments} segments done, {report.skipped} sources skipped, "
-        f"{len(report.quarantined)} quarantined, {len(report.failed)} segments failed"
+        f"{counted(report.sources, 'source')}: {counted(report.segments, 'segment')} done, "
+        f"{counted(report.skipped, 'source')} skipped, {len(report.quarantined)} quarantined, "
+        f"{counted(len(report.failed), 'segment')} failed"
     )
     out.print(
-        f"{report.frames_decoded:,} frames decoded → {report.keyframes:,} keyframes "
-        f"({report.near_duplicates:,} near-duplicates dropped), {report.regions:,} regions"
+        f"{counted(report.frames_decoded, 'frame')} decoded → {counted(report.keyframes, 'keyframe')} "
+        f"({counted(report.near_duplicates, 'near-duplicate')} dropped), {counted(report.regions, 'region')}"
     )
     busy = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in report.seconds.items())
     out.print(f"{report.elapsed_s:.1f} s, {rate:.0f} frames/s{f' (busy: {busy})' if busy else ''}")

@@ -1,13 +1,12 @@
 """`regionlake pin` and `regionlake unpin`: choose the shots that retention must keep."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deploy.cli.options import JsonOption, LakeOption
+from deploy.cli.options import SOURCE_OR_FEED, FromOption, JsonOption, LakeOption, ToOption
 from deploy.cli.output import EXIT_FAILED, Json, console, print_json
-from deploy.cli.values import parse_moment
 from deploy.wording import clock_time
 from schemas.sources import feed_name
 from schemas.visible_text import visible
@@ -20,20 +19,9 @@ if TYPE_CHECKING:
 
 def pin(
     lake: LakeOption,
-    source: Annotated[
-        str | None,
-        typer.Argument(help="A source as `regionlake search` shows it, or the name of a feed.", show_default=False),
-    ] = None,
-    since: Annotated[
-        Any,  # datetime | float | None: Typer takes no unions
-        typer.Option(
-            "--from",
-            parser=parse_moment,
-            metavar="TIME",
-            help="Where the pinned span begins: a time in UTC, or 1:30 within the source.",
-        ),
-    ] = None,
-    until: Annotated[Any, typer.Option("--to", parser=parse_moment, metavar="TIME", help="Where it ends.")] = None,
+    source: Annotated[str | None, SOURCE_OR_FEED] = None,
+    since: FromOption = None,
+    until: ToOption = None,
     shot: Annotated[str | None, typer.Option(metavar="ID", help="Pin this shot.")] = None,
     hit: Annotated[str | None, typer.Option(metavar="FRAME_ID", help="Pin the shot of this hit of a search.")] = None,
     shown: Annotated[bool, typer.Option("--list", help="Show what is pinned.")] = False,
@@ -59,7 +47,7 @@ def pin(
     found = pins.read() if shown else pins.add(_places(opened, source, since, until, shot=shot, hit=hit))
     if not shown and (cut := pins.fates(found).cut):
         names = ", ".join(sorted({each.source for each in cut}))
-        typer.echo(f"parts of {names} were removed earlier; what is left is pinned", err=True)
+        typer.echo(visible(f"parts of {names} were removed earlier; what is left is pinned"), err=True)
     if as_json:
         print_json([_pin_json(each) for each in found])
     else:

@@ -8,6 +8,7 @@ import typer
 
 from deploy.cli.options import JsonOption, ModelOption, PlanOption, ProposerOption, SetOption, chosen_plan
 from deploy.cli.output import Json, print_json
+from deploy.wording import counted
 from schemas.visible_text import visible, visible_json
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def _print_plans_of(uri: str, *, as_json: bool) -> None:
     plans = stored_plans(Lake.open(uri))
     found = [(stored, sources, read_lake_plan(stored.toml)) for stored, sources in plans.found]
     for hash, sources in plans.missing:
-        typer.echo(visible(f"the lake does not store plan {hash} of {sources:,} sources"), err=True)
+        typer.echo(visible(f"the lake does not store plan {hash} of {counted(sources, 'source')}"), err=True)
     if as_json:
         print_json({"lake": uri, "plans": [_plan_json(*each) for each in found]})
         return
@@ -85,7 +86,7 @@ def _print_plan(stored: "StoredPlan", sources: int, read: "LakePlan") -> None:
     from pipeline.plan.plan_file import plan_toml
 
     day = "" if stored.written_at is None else f", {stored.written_at:%Y-%m-%d}"
-    typer.echo("# " + visible(f"plan {stored.hash}, RegionLake {stored.version}{day}, {sources:,} sources"))
+    typer.echo("# " + visible(f"plan {stored.hash}, RegionLake {stored.version}{day}, {counted(sources, 'source')}"))
     if read.omitted:
         typer.echo(
             "# omitted, because a lake may name any class or file; if you trust them, add to `regionlake ingest`:"

@@ -7,6 +7,8 @@ import typer
 
 from deploy.cli.options import JsonOption, LakeOption
 from deploy.cli.output import EXIT_FAILED, console, print_json
+from deploy.wording import counted
+from schemas.visible_text import visible
 
 
 def repair(
@@ -30,18 +32,18 @@ def repair(
     else:
         out = console()
         for line in report.done:
-            out.print(f"{'would repair' if dry_run else 'repaired'}: {line}", soft_wrap=True)
+            out.print(visible(f"{'would repair' if dry_run else 'repaired'}: {line}"), soft_wrap=True)
         for source in report.again:
-            out.print(f"run `regionlake ingest` again on: {source}", soft_wrap=True)
+            out.print(visible(f"run `regionlake ingest` again on: {source}"), soft_wrap=True)
         for what in report.gone:
-            out.print(f"cannot come back: {what}", soft_wrap=True)
+            out.print(visible(f"cannot come back: {what}"), soft_wrap=True)
         for problem in report.problems:
-            out.print(f"problem: {problem}", soft_wrap=True)
+            out.print(visible(f"problem: {problem}"), soft_wrap=True)
         if not (report.done or report.again or report.gone or report.problems):
             out.print(f"{lake}: nothing is damaged")
         elif dry_run:
             out.print(f"{lake}: nothing was changed")
         else:
-            out.print(f"{lake}: {'sound' if report.ok else f'{len(report.problems)} problems'}")
+            out.print(f"{lake}: {'sound' if report.ok else counted(len(report.problems), 'problem')}")
     if not report.ok or (dry_run and report.done):
         raise typer.Exit(EXIT_FAILED)

@@ -1,32 +1,52 @@
 """`regionlake search`: answers a query with a table, JSON, a contact sheet or clips."""
 
+import os
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from deploy.cli.options import FetchOption, JsonOption, LakeOption
+from deploy.cli.options import FetchOption, JsonOption
 from deploy.cli.output import console, print_json
 from deploy.cli.query_options import QueryFields, takes_query
-from deploy.cli.search_options import ClipsOption, ModelOption, SheetOption, TemplateOption
+from deploy.cli.search_options import (
+    ClipsOption,
+    DimensionsOption,
+    ModelOption,
+    Resident,
+    ResidentOption,
+    SearchedLakeOption,
+    ServerOption,
+    SheetOption,
+    TemplateOption,
+)
 from deploy.cli.without_pandas import import_arrow_without_pandas
-from deploy.wording import clock_time, is_picture, short_names
+from deploy.wording import clock_time, counted, is_picture, short_names, sources_without_zone
 from schemas.query import Query, SearchResult
 from schemas.query_json import result_json
 from schemas.visible_text import visible
 
 if TYPE_CHECKING:
+    from deploy.contact_sheet import Stored
     from pipeline.lake.lake import Lake
 
 _SHOWN = {"label": 32, "track": 8}  # characters: enough of an id to see which hits are one track
+_OF_SERVER = ("template", "model", "dimensions", "resident", "fetch")  # what a service has chosen
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 @takes_query()
 def search(
-    lake: LakeOption,
+    context: typer.Context,
     query_fields: QueryFields,
+    lake: SearchedLakeOption = None,
+    server: ServerOption = None,
     template: TemplateOption = None,
     model: ModelOption = None,
+    dimensions: DimensionsOption = None,
+    resident: ResidentOption = None,
     as_json: JsonOption = False,
     sheet: SheetOption = None,
     clips: ClipsOption = None,
@@ -38,35 +58,95 @@ def search(
     if fetch and not clips:
         raise typer.BadParameter("needs --clips", param_hint="--fetch")
     query = Query(**query_fields)
+    if lake is None and server is None:
+        server = os.environ.get("REGIONLAKE_SERVER") or None
+    if (lake is None) == (server is None):
+        raise typer.BadParameter(
+            "give the lake, or --server URL" if lake is None else "give --lake or --server, not both",
+            param_hint="--lake",
+        )
+    if server is not None:
+        _refuse_of_server(context)
+        _search_by_server(query, server, as_json=as_json, sheet=sheet, clips=clips)
+        return
+    assert lake is not None
     import_arrow_without_pandas()
     from pipeline.lake.lake import Lake
 
     opened = Lake.open(lake)
-    result = _answer(query, lake=opened, model=model, templates=template or None)
+    result = _answer(
+        query, lake=opened, model=model, dimensions=dimensions, templates=template or None, resident=resident
+    )
+    _show(result, as_json=as_json)
+    if sheet:
+        _draw(result, opened, sheet)
+    if clips:
+        from deploy.clips import export_clips
+
+        missing = partial(typer.echo, err=True)
+        _report_clips(export_clips(result, lake=opened, folder=clips, fetch=fetch or (), on_missing=missing))
+
+
+def _search_by_server(query: Query, url: str, *, as_json: bool, sheet: Path | None, clips: Path | None) -> None:
+    from deploy.client import calls
+    from deploy.client.connection import Connection
+
+    with Connection(url, token=os.environ.get("REGIONLAKE_TOKEN") or None) as connection:
+        result = connection(calls.search(query))
+        _show(result, as_json=as_json)
+        if sheet:
+            from deploy.client.pictures import stored_pictures
+
+            _draw(result, lambda shown: stored_pictures(shown, connection), sheet)
+        if clips:
+            from deploy.client.pictures import save_clips
+
+            _report_clips(save_clips(result, connection, clips))
+
+
+def _refuse_of_server(context: typer.Context) -> None:
+    for parameter in context.command.params:
+        given = context.get_parameter_source(parameter.name or "")
+        if parameter.name in _OF_SERVER and given is not None and given.name == "COMMANDLINE":
+            raise typer.BadParameter("is chosen where the service is started", param_hint=parameter.opts[0])
+
+
+def _show(result: SearchResult, *, as_json: bool) -> None:
     if as_json:
         print_json(result_json(result))
     else:
         _print_table(result)
-    if sheet:
-        from deploy.contact_sheet import write_contact_sheet
-
-        write_contact_sheet(result, lake=opened, path=sheet)
-        typer.echo(f"contact sheet: {sheet}", err=True)
-    if clips:
-        from deploy.clips import export_clips
-
-        for path in export_clips(result, lake=opened, folder=clips, fetch=fetch or ()):
-            typer.echo(f"clip: {path}", err=True)
 
 
-def _answer(query: Query, *, lake: "Lake", model: str | None, templates: list[str] | None) -> SearchResult:
+def _draw(result: SearchResult, lake: "Lake | Stored", sheet: Path) -> None:
+    from deploy.contact_sheet import write_contact_sheet
+
+    write_contact_sheet(result, lake=lake, path=sheet)
+    typer.echo(f"contact sheet: {sheet}", err=True)
+
+
+def _report_clips(clips: Iterable[Path]) -> None:
+    for path in clips:
+        typer.echo(f"clip: {path}", err=True)
+
+
+def _answer(
+    query: Query,
+    *,
+    lake: "Lake",
+    model: str | None,
+    dimensions: int | None,
+    templates: list[str] | None,
+    resident: Resident | None,
+) -> SearchResult:
+    from operators.encoders.catalogue import model_of_space
     from pipeline.search.session import SearchSession
 
-    session = SearchSession(lake, model=model, templates=templates)
+    session = SearchSession(lake, model=model, dimensions=dimensions, templates=templates, resident=resident)
     try:
         result = session.search(query)
         if session.without_vector:
-            name = model or lake.space.model
+            name = model or model_of_space(lake.space)
             typer.echo(
                 f"not searched: {session.without_vector:,} keyframes without a vector of {name}; "
                 f"run: regionlake ingest --reembed --model {name} --lake {lake.uri}",
@@ -85,8 +165,10 @@ def _print_table(result: SearchResult) -> None:
     clock = ("time (UTC)",) if with_time else ()
     following = ("then at",) if result.query.then else ()
     known = [name for name in ("label", "track") if any(getattr(hit.place, name) for hit in result.hits)]
+    certain = ("confidence",) if any(hit.confidence is not None for hit in result.hits) else ()
     columns = (
         "rank",
+        *certain,
         "distance",
         "semantic",
         "geometric",
@@ -105,6 +187,7 @@ def _print_table(result: SearchResult) -> None:
     for hit in result.hits:
         table.add_row(
             str(hit.rank),
+            *([f"{hit.confidence:.2f}" if hit.confidence is not None else "–"] if certain else []),
             *("–" if d is None else f"{d:.3f}" for d in (hit.distance, hit.place.semantic, hit.place.geometric)),
             names[hit.source],
             "–" if is_picture(hit.source) else clock_time(hit.pts_s),
@@ -121,5 +204,7 @@ def _print_table(result: SearchResult) -> None:
     if result.hits:
         out.print(table)
     exactness = "exact" if result.exact else "approximate: not every candidate was compared exactly"
-    found = f"{len(result.hits)} hits of {result.candidates:,} regions and frames"
+    found = f"{counted(len(result.hits), 'hit')} of {result.candidates:,} regions and frames"
     out.print(f"{found} in {result.took_ms:.0f} ms ({exactness})")
+    if others := sources_without_zone(result):
+        out.print(others)

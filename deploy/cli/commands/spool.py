@@ -7,7 +7,7 @@ import typer
 
 from deploy.cli.options import JsonOption, LakeOption
 from deploy.cli.output import EXIT_FAILED, Json, console, print_json
-from deploy.wording import lasted, short_names, short_size
+from deploy.wording import counted, lasted, short_names, short_size
 from schemas.visible_text import visible
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ def show(lake: LakeOption, as_json: JsonOption = False) -> None:
         print_json({"lake": lake, "waiting": waiting, "refused": [_json(each) for each in found]})
         return
     _print(found)
-    console().print(f"{waiting:,} batches wait for the lake, {len(found):,} are refused")
+    console().print(f"{counted(waiting, 'batch waits', 'batches wait')} for the lake, {len(found):,} refused")
 
 
 @app.command()
 def retry(lake: LakeOption, names: NamesArgument = None, as_json: JsonOption = False) -> None:
     """Try refused batches again, all by default, and commit whatever waits.
 
-    A running follower commits them; otherwise this command does, under the writer's lock. Exit code 1 if some
+    A running follower commits them; otherwise this command does, under the writer's lease. Exit code 1 if some
     are still refused, or wait because the lake is out of reach or has another writer.
     """
     from deploy.cli.feeds_view import gone_text
@@ -63,7 +63,7 @@ def retry(lake: LakeOption, names: NamesArgument = None, as_json: JsonOption = F
     except LakeError as error:
         _report(len(moved), as_json, text=f"they wait: {error}", error=str(error))
         raise typer.Exit(EXIT_FAILED) from None
-    text = f"{done.commits:,} batches are committed, {done.refused:,} are refused"
+    text = f"{counted(done.commits, 'batch', 'batches')} committed, {done.refused:,} refused"
     why = done.error if done.spooled else done.refusal
     text += f", {done.spooled:,} wait" if done.spooled else ""
     text += f": {why}" if why else ""
@@ -90,7 +90,7 @@ def drop(
     if as_json:
         print_json({"dropped": [_number(each) for each in found]})
     else:
-        console().print(f"{len(found):,} batches are dropped")
+        console().print(f"{counted(len(found), 'batch', 'batches')} dropped")
 
 
 def _state(lake: str) -> "StateFolder":
@@ -166,4 +166,6 @@ def _report(moved: int, as_json: bool, *, text: str, **fields: object) -> None:
     if as_json:
         print_json({"retried": moved, **fields})
     else:
-        console().print(visible(f"{moved:,} refused batches are tried again; {text}"), soft_wrap=True)
+        console().print(
+            visible(f"{counted(moved, 'refused batch is', 'refused batches are')} tried again; {text}"), soft_wrap=True
+        )

@@ -10,13 +10,14 @@ import typer
 from deploy.cli.options import JsonOption, LakeOption
 from deploy.cli.output import console, print_json
 from deploy.cli.without_pandas import import_arrow_without_pandas
-from deploy.wording import clock_time, lasted, reason, refused_line, short_count, short_size
+from deploy.wording import clock_time, counted, lasted, reason, refused_line, short_count, short_size
 from schemas.visible_text import visible
 
 if TYPE_CHECKING:
     from pipeline.lake.audit.lake_status import LakeStatus, RecordedFeed
     from pipeline.lake.upkeep.upkeep_status import UpkeepStatus
     from pipeline.live.status.follow_status import FollowStatus
+    from pipeline.ring.report import KeptVideo
     from schemas.vectors import VectorSpace
 
 
@@ -45,14 +46,17 @@ def status(
     from pipeline.lake.lake import Lake
     from pipeline.lake.upkeep.upkeep_folder import UpkeepFolder
     from pipeline.lake.upkeep.upkeep_status import upkeep_json
+    from pipeline.ring.feed_ring import rings_of_state
+    from pipeline.ring.report import kept_video
 
     found = read_status(Lake.open(lake))
     followed = folder.read_status() if folder.status.exists() else None
     upkeep = UpkeepFolder(folder.path).last_status()
+    video = kept_video(rings_of_state(folder.path))
     if as_json:
         follower = followed and follow_json(followed)
         shown = {"follower": follower, "upkeep": upkeep and upkeep_json(upkeep), "refused_batches": folder.refusals()}
-        print_json({**asdict(found), **shown})
+        print_json({**asdict(found), **shown, "video": [_video_json(each) for each in video]})
         return
     _print(found)
     if folder.refusals():
@@ -62,6 +66,14 @@ def status(
         _print_upkeep(upkeep, lake)
     if found.feeds or followed is not None:
         _print_feeds(found.feeds, followed)
+    for each in video:
+        held = f"{short_size(each.bytes)} in {counted(each.files, 'file')}"
+        times = f"{each.first:%Y-%m-%d %H:%M:%S} to {each.last:%Y-%m-%d %H:%M:%S}"
+        console().print(visible(f"video of {each.feed}: {held}, {times}"), soft_wrap=True)
+
+
+def _video_json(video: "KeptVideo") -> dict[str, object]:
+    return {**asdict(video), "first": video.first.isoformat(), "last": video.last.isoformat()}
 
 
 def _print(found: "LakeStatus") -> None:
@@ -71,10 +83,12 @@ def _print(found: "LakeStatus") -> None:
     own, *further = found.spaces.items()
     out.print(f"{found.uri}: vectors of {_space(own[1])}", soft_wrap=True)
     for column, space in further:
-        seen = f"{found.embedded[column]:,} of {found.tables['frames'].rows:,} keyframes"
+        seen = f"{found.embedded[column]:,} of {counted(found.tables['frames'].rows, 'keyframe')}"
         out.print(f"  and of {_space(space)} in {column}: {seen}", soft_wrap=True)
     out.print(f"sources: {_counts(found.sources)} · segments: {_counts(found.segments)}")
-    out.print(f"{found.frames_decoded:,} frames decoded, {found.near_duplicates:,} near-duplicates dropped")
+    out.print(
+        f"{counted(found.frames_decoded, 'frame')} decoded, {counted(found.near_duplicates, 'near-duplicate')} dropped"
+    )
     table = Table("table", "rows", "size", "fragments", "version", box=None, pad_edge=False)
     for name, size in found.tables.items():
         table.add_row(name, f"{size.rows:,}", short_size(size.data_bytes), str(size.fragments), str(size.version))
@@ -94,14 +108,15 @@ def _print_upkeep(upkeep: "UpkeepStatus", lake: str) -> None:
     from deploy.held_wording import held_line
 
     ago = lasted((datetime.now(UTC) - upkeep.at).total_seconds())
-    removed = f"{upkeep.removed:,} recordings or files removed ({short_size(upkeep.removed_bytes)})"
+    removed = counted(upkeep.removed, "recording or file", "recordings or files")
     passes = "one pass" if upkeep.passes == 1 else f"{upkeep.passes:,} passes, the last one"
-    console().print(f"upkeep: {passes} {ago} ago; {removed}")
+    console().print(f"upkeep: {passes} {ago} ago; {removed} removed ({short_size(upkeep.removed_bytes)})")
     if upkeep.last is not None:
         for held in upkeep.last.held:
             console().print(held_line(held, ahead_s=upkeep.last.clock_ahead_s, lake=lake), soft_wrap=True)
     if upkeep.last_error is not None:
-        console().print(f"upkeep failed in {upkeep.failed_passes:,} passes: {upkeep.last_error}", soft_wrap=True)
+        failed = f"upkeep failed in {counted(upkeep.failed_passes, 'pass', 'passes')}: {upkeep.last_error}"
+        console().print(visible(failed), soft_wrap=True)
 
 
 def _print_feeds(recorded: "Sequence[RecordedFeed]", followed: "FollowStatus | None") -> None:

@@ -16,12 +16,15 @@ from deploy.cli.options import (
     MaxAgeOption,
     MaxBytesOption,
     RemoveShareOption,
+    VideoMaxAgeOption,
+    VideoMaxBytesOption,
     chosen_upkeep,
 )
 from deploy.cli.output import EXIT_FAILED, Json, console, print_json
 from deploy.cli.values import parse_duration
 from deploy.held_wording import held_line
-from deploy.wording import short_size
+from deploy.wording import counted, short_size
+from schemas.visible_text import visible
 
 if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
@@ -41,6 +44,8 @@ def upkeep(
     ] = None,
     max_age: MaxAgeOption = None,
     max_bytes_per_feed: MaxBytesOption = None,
+    video_max_age: VideoMaxAgeOption = None,
+    video_max_bytes: VideoMaxBytesOption = None,
     remove_share: RemoveShareOption = None,
     release: Annotated[
         list[str] | None,
@@ -68,6 +73,8 @@ def upkeep(
     config = chosen_upkeep(
         max_age=max_age,
         max_bytes_per_feed=max_bytes_per_feed,
+        video_max_age=video_max_age,
+        video_max_bytes=video_max_bytes,
         remove_share=remove_share,
         keep_versions=keep_versions,
     )
@@ -190,19 +197,27 @@ def _print(lake: str, report: "PassReport") -> None:
             short_size(one.freed_bytes),
         )
     out.print(table)
-    removed = f"{report.removed:,} recordings or files removed ({short_size(report.removed_bytes)})"
+    removed = counted(report.removed, "recording or file", "recordings or files")
+    fewer = counted(report.joined_rows, "row")
     pinned = f", {report.trimmed:,} cut to their pinned shots" if report.trimmed else ""
-    out.print(f"{lake}: {removed}{pinned}; {report.joined_rows:,} rows fewer in the ledger; {report.seconds:.1f} s")
+    removed += f" removed ({short_size(report.removed_bytes)}){pinned}"
+    out.print(f"{lake}: {removed}; {fewer} fewer in the ledger; {report.seconds:.1f} s")
+    if report.video_files or report.video_pinned:
+        beyond = f", {report.video_pinned:,} beyond the limits are pinned" if report.video_pinned else ""
+        gone = f"{counted(report.video_files, 'file')} removed ({short_size(report.video_bytes)})"
+        out.print(f"video of feeds: {gone}{beyond}", soft_wrap=True)
+    if report.video_waits:
+        out.print("video is not removed by its age: the clock jumped; run upkeep with --trust-clock if it is right")
     if report.indexed:
         out.print(f"indexes refreshed: {', '.join(report.indexed)}")
     for held in report.held:
         out.print(held_line(held, ahead_s=report.clock_ahead_s, lake=lake), soft_wrap=True)
     for error in report.errors:
-        out.print(f"failed: {error}", soft_wrap=True)
+        out.print(visible(f"failed: {error}"), soft_wrap=True)
 
 
 def _print_skipped(why: str, *, as_json: bool) -> None:
     if as_json:
         print_json({"skipped": why, "at": datetime.now(UTC).isoformat()})
     else:
-        console().print(f"skipped: {why}", soft_wrap=True)
+        console().print(visible(f"skipped: {why}"), soft_wrap=True)

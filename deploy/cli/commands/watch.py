@@ -18,12 +18,15 @@ from deploy.cli.watch_options import (
     CooldownOption,
     DeadLetterOption,
     GiveUpOption,
+    HoursOption,
+    MaxDistanceOption,
     NameOption,
     OnceOption,
     OutOption,
     PollOption,
     QueriesOption,
     StateOption,
+    StayOption,
     ThresholdOption,
     WebhookOption,
     WebhookTimeoutOption,
@@ -40,7 +43,15 @@ if TYPE_CHECKING:
     from pipeline.watch.webhook import Webhook
 
 # parameters of one watch; with --queries they are in the file
-OF_ONE = {*(option.field for option in options_of(Query) if option.standing), "threshold", "cooldown", "name"}
+OF_ONE = {
+    *(option.field for option in options_of(Query) if option.standing),
+    "max_distance",
+    "threshold",
+    "cooldown",
+    "stay",
+    "hours",
+    "name",
+}
 
 
 @takes_query(standing=True)
@@ -48,8 +59,11 @@ def watch(
     context: typer.Context,
     lake: LakeOption,
     query_fields: QueryFields,
+    max_distance: MaxDistanceOption = None,
     threshold: ThresholdOption = None,
     cooldown: CooldownOption = 0.0,
+    stay: StayOption = 0.0,
+    hours: HoursOption = None,
     name: NameOption = None,
     queries: QueriesOption = None,
     template: TemplateOption = None,
@@ -69,14 +83,15 @@ def watch(
         from pipeline.watch.watch_list import read_watches
 
         _refuse_with_queries(context)
-        title, watches = _slug(queries.stem), read_watches(queries)
+        title, watches = _slug(queries.stem), read_watches(queries, on_deprecated=_warn)
     else:
         if "image" in query_fields:
             # found wherever the watch is started again
             query_fields["image"] = str(Path(query_fields["image"]).absolute())
         query = Query(**query_fields)
         title = name or _slug(query.text or Path(query_fields.get("image", "")).stem or query.frame or "box")
-        watches = [_watch(title, query, threshold, cooldown_s=cooldown)]
+        limit = _largest_distance(max_distance, threshold)
+        watches = [_watch(title, query, limit, cooldown_s=cooldown, stay_s=stay, hours=hours)]
     if webhook is None and (webhook_token_env or dead_letter):
         hint = "--webhook-token-env" if webhook_token_env else "--dead-letter"
         raise typer.BadParameter("needs --webhook", param_hint=hint)
@@ -110,15 +125,36 @@ def watch(
         typer.echo(_summary(status), err=True)
 
 
-def _watch(name: str, query: Query, threshold: float | None, *, cooldown_s: float) -> "Watch":
+def _largest_distance(max_distance: float | None, threshold: float | None) -> float | None:
+    """The value of --max-distance, or of its former name."""
+    if threshold is None:
+        return max_distance
+    if max_distance is not None:
+        raise typer.BadParameter("is the former name of --max-distance; give that alone", param_hint="--threshold")
+    from pipeline.watch.watch_list import THRESHOLD_IS_DEPRECATED
+
+    _warn(THRESHOLD_IS_DEPRECATED.format("--threshold", "--max-distance"))
+    return threshold
+
+
+def _warn(sentence: str) -> None:
+    typer.echo(f"regionlake: {sentence}; --min-confidence cuts at a chance", err=True)
+
+
+def _watch(
+    name: str, query: Query, max_distance: float | None, *, cooldown_s: float, stay_s: float, hours: str | None
+) -> "Watch":
+    from pipeline.watch.hours import Hours
     from pipeline.watch.watch import Watch
 
-    if threshold is None:
+    if max_distance is None and query.min_confidence is None:
+        what = "the largest distance" if not query.by_meaning else "the least confidence"
         raise typer.BadParameter(
-            "missing: the largest distance of a hit; `regionlake search` with the same options prints distances",
-            param_hint="--threshold",
+            f"missing: {what} of a hit; `regionlake search` with the same options prints both",
+            param_hint="--min-confidence" if query.by_meaning else "--max-distance",
         )
-    return Watch(name, query, threshold, cooldown_s)
+    times = None if hours is None else Hours.parse(hours)
+    return Watch(name, query, max_distance, cooldown_s, stay_s, times)
 
 
 def _refuse_with_queries(context: typer.Context) -> None:
@@ -134,12 +170,12 @@ def _slug(name: str) -> str:
 
 
 def _with_targets(watches: "list[Watch]", lake: "Lake", templates: list[str] | None) -> "list[tuple[Watch, Target]]":
-    from operators.encoders.catalogue import load_encoder
+    from pipeline.lake.lake_encoder import load_lake_encoder
     from pipeline.watch.matcher import with_targets
 
     if not any(watch.query.by_meaning for watch in watches):
         return with_targets(watches, lake, None)  # boxes alone need no model
-    encoder = load_encoder(lake.space.model, templates=templates or None)
+    encoder = load_lake_encoder(lake, templates=templates or None)
     try:
         return with_targets(watches, lake, encoder)
     finally:
@@ -158,7 +194,7 @@ def _webhook(url: str, token_variable: str | None, *, timeout_s: float) -> "Webh
 
 
 def _summary(status: "WatcherStatus") -> str:
-    held_back = f", {status.held_back:,} held back by a cooldown" if status.held_back else ""
+    held_back = f", {status.held_back:,} held back by cooldowns and least stays" if status.held_back else ""
     text = f"{status.hits:,} hits in {status.keyframes:,} keyframes of {status.segments:,} segments{held_back}"
     if status.delivery is not None:
         sent = status.delivery

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from regionlake.hits import Hits
 from regionlake.ingesting import ingest
 from regionlake.lake import Lake, open
+from regionlake.remote import AsyncRemoteLake, RemoteLake, connect, connect_async
 from schemas.boxes import Boxes
 from schemas.errors import (
     DecodeError,
@@ -27,10 +28,12 @@ from schemas.errors import (
     PlanError,
     QueryError,
     RegionLakeError,
+    ServiceError,
     SourceError,
 )
 from schemas.query import Hit, Place, Query, WeightedMethod
 from schemas.regions import Proposals
+from schemas.zones import Zone
 
 if TYPE_CHECKING:
     from pipeline.ingest.progress import IngestReport
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from pipeline.plan.plan_file import load_plan
 
 __all__ = [
+    "AsyncRemoteLake",
     "Boxes",
     "DecodeError",
     "Hit",
@@ -55,8 +59,13 @@ __all__ = [
     "Query",
     "QueryError",
     "RegionLakeError",
+    "RemoteLake",
+    "ServiceError",
     "SourceError",
     "WeightedMethod",
+    "Zone",
+    "connect",
+    "connect_async",
     "ingest",
     "load_plan",
     "open",

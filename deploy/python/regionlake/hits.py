@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from deploy.contact_sheet import Stored
     from pipeline.lake.lake import Lake
 
 
@@ -21,7 +22,7 @@ class Hits(Sequence[Hit]):
 
     query: the query itself. took_ms: how long the search took, without loading the model. exact: whether these are the
     exact top k of the ranking. candidates: how many regions and whole frames passed the filters. region: the part of
-    the query's picture that its prompts chose.
+    the query's picture that its prompts chose. by_meaning_alone, omitted: searched sources for which no zone was drawn.
 
     >>> hits = lake.search("a bicycle", k=2)
     >>> len(hits), hits[0].rank, hits.query.text
@@ -30,7 +31,7 @@ class Hits(Sequence[Hit]):
     ['rank', 'distance', 'semantic', 'geometric', 'source', 'pts_s']
     """
 
-    def __init__(self, result: SearchResult, lake: "Lake") -> None:
+    def __init__(self, result: SearchResult, lake: "Lake | Stored") -> None:
         self._result = result
         self._lake = lake
         self.query: Query = result.query
@@ -38,6 +39,8 @@ class Hits(Sequence[Hit]):
         self.exact: bool = result.exact
         self.candidates: int = result.candidates
         self.region: BoxTuple | None = result.region
+        self.by_meaning_alone: tuple[str, ...] = result.by_meaning_alone
+        self.omitted: tuple[str, ...] = result.omitted
 
     def __len__(self) -> int:
         return len(self._result.hits)
@@ -87,7 +90,9 @@ class Hits(Sequence[Hit]):
         ['.mp4']
         """
         from deploy.clips import export_clips
+        from pipeline.lake.lake import Lake
 
+        assert isinstance(self._lake, Lake)
         return list(export_clips(self._result, lake=self._lake, folder=Path(folder), fetch=fetch))
 
     def __repr__(self) -> str:

@@ -7,7 +7,7 @@ from html import escape
 
 from PIL import Image
 
-from deploy.contact_sheet import HIT, QUERY, caption, drawn_hits, measures, title
+from deploy.contact_sheet import HIT, QUERY, Stored, caption, drawn_hits, measures, place_name, title
 from deploy.wording import short_names
 from pipeline.lake.lake import Lake
 from regionlake.text import summary
@@ -17,18 +17,18 @@ _FIGURE = "margin:0;width:240px;border-radius:6px;overflow:hidden;border:1px sol
 _FAINT = "opacity:.65"
 
 
-def hits_html(result: SearchResult, lake: Lake) -> str:
+def hits_html(result: SearchResult, lake: Lake | Stored) -> str:
     """One HTML element that contains its pictures, and needs no style sheet, which a notebook might remove."""
     return "".join(_parts(result, lake))
 
 
-def _parts(result: SearchResult, lake: Lake) -> Iterator[str]:
+def _parts(result: SearchResult, lake: Lake | Stored) -> Iterator[str]:
     yield '<div style="font:13px/1.45 system-ui,sans-serif">'
     yield f'<div style="font-size:16px;font-weight:600">{escape(title(result.query))}</div>'
     yield f'<div style="margin:2px 0 10px"><span style="{_FAINT}">{escape(summary(result))}</span>'
     yield _legend("hit", HIT, "solid")
-    if result.query.box is not None:
-        yield _legend("query box", QUERY, "dashed")
+    if name := place_name(result.query):
+        yield _legend(name, QUERY, "dashed")
     yield '</div><div style="display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start">'
     names = short_names([hit.source for hit in result.hits])
     for hit, picture in drawn_hits(result, lake):

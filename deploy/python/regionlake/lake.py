@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Self, TypeVar, cast, overload
 
 from regionlake.hits import Hits
 from schemas.options import described
@@ -19,24 +19,37 @@ if TYPE_CHECKING:
     from schemas.tables import TableName
 
 P = ParamSpec("P")
+Self_ = TypeVar("Self_")
 Search = TypeVar("Search", bound=Callable[..., Hits])
 
 
-def open(uri: str | PathLike[str], *, model: str | None = None) -> "Lake":
+def open(
+    uri: str | PathLike[str],
+    *,
+    model: str | None = None,
+    dimensions: int | None = None,
+    resident: Literal["float16", "int8", "disk"] | None = None,
+) -> "Lake":
     """Opens a lake that exists: a folder, or s3://bucket/prefix.
 
     model: the model whose vectors are searched; by default the one that the lake was made with.
+    dimensions: the length of the vectors that are searched, where the lake has those of the model in several.
+    resident: how a search holds the lake's columns. "float16": in memory, as they are stored. "int8" takes half of it:
+        the nearest are found by rounded vectors, and ranked by their stored ones, which are read from the lake. "disk":
+        in files of the lake's folder that are mapped into memory and shared by all processes, so that the next search
+        begins at once and a lake may be larger than memory. None chooses "disk" where such files are there, or the lake
+        needs more than half of the free memory, and "float16" elsewhere.
     Raises LakeError if there is no lake, if it is incomplete, or if an incompatible version wrote it.
     """
-    return Lake(uri, model=model)
+    return Lake(uri, model=model, dimensions=dimensions, resident=resident)
 
 
-def _takes(_: Callable[P, Query]) -> Callable[[Callable[["Lake"], Hits]], Callable[Concatenate["Lake", P], Hits]]:
+def takes(_: Callable[P, Query]) -> Callable[[Callable[[Self_], Hits]], Callable[Concatenate[Self_, P], Hits]]:
     """Gives a method the parameters of Query for type checkers, so that they are listed once."""
-    return lambda method: cast(Callable[Concatenate["Lake", P], Hits], method)
+    return lambda method: cast(Callable[Concatenate[Self_, P], Hits], method)
 
 
-def _described(search: Search) -> Search:
+def described_search(search: Search) -> Search:
     """Gives the method the signature of Query, and a docstring that describes its options."""
     self = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     parameters = [self, *inspect.signature(Query).parameters.values()]
@@ -48,21 +61,28 @@ def _described(search: Search) -> Search:
 class Lake:
     """An open lake; `with` closes it. The model is loaded by the first search that needs one."""
 
-    def __init__(self, uri: str | PathLike[str], *, model: str | None = None) -> None:
+    def __init__(
+        self,
+        uri: str | PathLike[str],
+        *,
+        model: str | None = None,
+        dimensions: int | None = None,
+        resident: Literal["float16", "int8", "disk"] | None = None,
+    ) -> None:
         from pipeline.lake.lake import Lake as OpenLake
         from pipeline.search.session import SearchSession
 
         self._lake = OpenLake.open(fspath(uri))
-        self._session = SearchSession(self._lake, model=model)
+        self._session = SearchSession(self._lake, model=model, dimensions=dimensions, resident=resident)
 
     @overload
     def search(self, query: Query, /) -> Hits: ...
 
     @overload
-    @_takes(Query)
+    @takes(Query)
     def search(self) -> Hits: ...
 
-    @_described
+    @described_search
     def search(self, *args: Any, **options: Any) -> Hits:
         """Finds frames by what they show and where: the nearest `k`, each with its best place.
 

@@ -1,6 +1,6 @@
 """Hits as lines of text."""
 
-from deploy.wording import clock_time, is_picture, short_names
+from deploy.wording import clock_time, counted, is_picture, short_names, sources_without_zone
 from schemas.query import Hit, SearchResult
 from schemas.visible_text import visible
 
@@ -16,11 +16,14 @@ def hits_text(result: SearchResult) -> str:
 
 def summary(result: SearchResult) -> str:
     """The numbers of hits and of candidates, and the time that the search took."""
-    found = f"{len(result.hits)} hits of {result.candidates:,} regions and frames in {result.took_ms:.0f} ms"
-    return found if result.exact else f"{found} (approximate)"
+    found = f"{counted(len(result.hits), 'hit')} of {result.candidates:,} regions and frames in {result.took_ms:.0f} ms"
+    found = found if result.exact else f"{found} (approximate)"
+    others = sources_without_zone(result)
+    return f"{found}; {others}" if others else found
 
 
 def _cells(hit: Hit, name: str) -> tuple[str, ...]:
     box = " ".join(f"{side:.2f}" for side in hit.place.box)
     at = "–" if is_picture(hit.source) else clock_time(hit.pts_s)
-    return str(hit.rank), f"{hit.distance:.3f}", name, at, box, visible(hit.place.label or hit.place.proposer)
+    certain = "–" if hit.confidence is None else f"{hit.confidence:.2f}"
+    return str(hit.rank), certain, f"{hit.distance:.3f}", name, at, box, visible(hit.place.label or hit.place.proposer)

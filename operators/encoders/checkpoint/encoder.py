@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from operators.encoders.calibration import Calibration
 from operators.encoders.checkpoint.device_frames import Cuts, DeviceFrames, uploaded
 from operators.encoders.checkpoint.pixels import Pixels
 from operators.encoders.checkpoint.prompts import CLIP_PROMPTS, Prompts
@@ -85,9 +86,19 @@ class CheckpointEncoder:
     """
 
     def __init__(
-        self, tower: Tower, pixels: Pixels, texts: TextTower | None, space: VectorSpace, *, batch: int | None = None
+        self,
+        tower: Tower,
+        pixels: Pixels,
+        texts: TextTower | None,
+        space: VectorSpace,
+        *,
+        batch: int | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
-        """batch: pictures in the first forward pass; later passes grow or shrink to what memory allows."""
+        """batch: pictures in the first forward pass; later passes grow or shrink to what memory allows.
+
+        calibration: of these vectors; see `operators.encoders.calibration.CalibratedEncoder`.
+        """
         device = pixels.device
         on_gpu = device.type != "cpu"
         start = batch or (GPU_BATCH if on_gpu else BATCH)
@@ -97,6 +108,7 @@ class CheckpointEncoder:
         self._compiled: Callable[[torch.Tensor], torch.Tensor] | None = None
         self._batches = Batches(start, largest=max(start, LARGEST_BATCH) if on_gpu else start, device=device)
         self.space = space
+        self.calibration = calibration
 
     @property
     def on_gpu(self) -> bool:
@@ -114,8 +126,9 @@ class CheckpointEncoder:
         return self._pixels.frames(images)
 
     @torch.inference_mode()
-    def encode_images(self, images: Sequence[ImageArray]) -> VectorArray:
-        """images: uint8 (H, W, 3) RGB. Returns float32 (N, D), L2-normalised."""
+    def encode_images(self, images: Sequence[ImageArray], *, maps: Sequence[FeatureMap] | None = None) -> VectorArray:
+        """images: uint8 (H, W, 3) RGB. Returns float32 (N, D), L2-normalised. Maps are not used."""
+        del maps
         frames = self._pixels.frames(images)
         return self._encode(frames, frames.whole())
 
@@ -160,11 +173,12 @@ class CheckpointEncoder:
         return normalise(_numpy(self._texts(texts)))
 
     @torch.inference_mode()
-    def feature_maps(self, images: Sequence[ImageArray]) -> list[FeatureMap]:
-        """One map per picture, float32 (rows, cols, C), which covers the whole frame."""
+    def feature_maps(self, images: Sequence[ImageArray], *, side_px: int | None = None) -> list[FeatureMap]:
+        """One map per picture, of one level, float32 (rows, cols, C), which covers the whole frame."""
+        del side_px
         maps: dict[int, FeatureMap] = {}
         for members, cells in self._maps(self._pixels.frames(images)):
-            maps.update(zip(members, map(FeatureMap, _numpy(cells)), strict=True))
+            maps.update((i, FeatureMap((grid,))) for i, grid in zip(members, _numpy(cells), strict=True))
         return [maps[i] for i in range(len(images))]
 
     @torch.inference_mode()

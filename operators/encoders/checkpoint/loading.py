@@ -17,6 +17,7 @@ from operators.checkpoints.files import (
 )
 from operators.checkpoints.loading import device_and_dtype, load_weights, read_config, require_memory
 from operators.checkpoints.model_errors import describing_model_errors
+from operators.encoders.calibration import CALIBRATION, Calibration
 from operators.encoders.card import Ability, ModelCard
 from operators.encoders.checkpoint.prompts import CLIP_PROMPTS, SIGLIP_PROMPTS, Prompts
 from operators.encoders.checkpoint.tokenizer import load_tokenizer, require_tokenizer
@@ -98,7 +99,10 @@ def load_checkpoint(name: str, *, threads: int | None = None, templates: Sequenc
     tower, texts = load(files, name, own, device=device, dtype=dtype)
     with describing_model_errors(name, "its image processor"):
         prepared = PixelConfig.of(_image_settings(files), side_px=card.input_px)
-    return CheckpointEncoder(tower, Pixels(prepared, device=device, dtype=dtype), texts, card.space)
+    # made by `regionlake lab train confidence`; no fingerprint of a checkpoint depends on it
+    calibration = Calibration.load(files.folder / CALIBRATION, revision=card.space.revision)
+    pixels = Pixels(prepared, device=device, dtype=dtype)
+    return CheckpointEncoder(tower, pixels, texts, card.space, calibration=calibration)
 
 
 def _load_transformers(

@@ -1,35 +1,39 @@
-"""The model `everyday`: EfficientNet-lite2 and MiniLM in one 768-d space, joined by a small trained head and ConSE."""
+"""The model `everyday`: EfficientNet-lite2 and MiniLM in one space, joined by a small trained head and ConSE."""
 
 import hashlib
 import os
 from collections.abc import Sequence
 from copy import copy
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 
+from operators.encoders.calibration import CALIBRATION, Calibration
 from operators.encoders.card import ModelCard
 from operators.encoders.crops import cropped
 from operators.encoders.encoder import require_boxes
-from operators.encoders.everyday.backbone import CHANNELS, STRIDE_PX, Backbone, Forward
-from operators.encoders.everyday.head import ConSE, Head, joined, unit
+from operators.encoders.everyday.backbone import LEVELS, Backbone, Forward
+from operators.encoders.everyday.head import Head, HeadWeights, text_part, text_vectors
+from operators.encoders.everyday.prompts import prompt_means
 from operators.encoders.everyday.resize import resize
 from operators.encoders.everyday.sentences import SentenceEncoder
-from operators.encoders.map_size import map_size_px
-from operators.encoders.pooling import cell_weights, pool_boxes
-from operators.runtime.blas_threads import one_blas_thread
+from operators.encoders.map_size import equal_area_px
+from operators.encoders.pooling import pool_boxes
 from schemas.boxes import Boxes
-from schemas.errors import InvalidValueError
-from schemas.frames import ImageArray
+from schemas.errors import InvalidValueError, ModelError
+from schemas.frames import ImageArray, require_image
 from schemas.vectors import FeatureMap, VectorArray, VectorSpace
 
 WEIGHTS = Path(__file__).parent / "weights" / "head.safetensors"
-DIMENSION = 768
-INPUT_PX = 224
-MAP_SHORT_SIDE_PX = 448
+DIMENSION = 128
+CROP_PX = 224
+MAP_PX = 448
+FEATURES = sum(level.channels for level in LEVELS)
+CELL_PX = max(level.stride_px for level in LEVELS)
+_GRID = next(i for i, level in enumerate(LEVELS) if level.stride_px == 16)
+_ROWS = 64  # that one thread projects at a time
 _WHOLE = np.array([[0, 0, 1, 1]], np.float32)
-_BATCH = 4  # crops; activations stay in the caches. CPU time per crop of 160 px: batch 1 8.0 ms, 4 7.7 ms, 16 8.9 ms
 
 
 class EverydayEncoder:
@@ -43,100 +47,102 @@ class EverydayEncoder:
             raise InvalidValueError(f"threads must be at least 1, got {threads}")
         self._backbone = Backbone(threads=threads or len(os.sched_getaffinity(0)))
         self._sentences: SentenceEncoder | None = None
+        self._weights = HeadWeights.load(weights)
+        if self._weights.projection.shape[1] != DIMENSION:
+            raise ModelError(
+                f"{weights} makes vectors of {self._weights.projection.shape[1]} dimensions, not {DIMENSION}"
+            )
         self.space = everyday_space(weights)
-        self._use(Head.load(weights))
+        self._calibration: Calibration | None = None
+        self._calibrated_by: Path | None = weights.with_name(CALIBRATION)
 
-    def _use(self, head: Head) -> None:
-        self._head = head
-        self._conse: ConSE | None = None
+    @property
+    def calibration(self) -> Calibration | None:
+        """The calibration that is beside the weights, loaded when it is first used; None if it is for other weights."""
+        if self._calibrated_by is not None:
+            self._calibration = Calibration.load(self._calibrated_by, revision=self.space.revision)
+            self._calibrated_by = None
+        return self._calibration
 
-    def with_head(self, head: Head) -> "EverydayEncoder":
+    def with_head(self, weights: HeadWeights) -> "EverydayEncoder":
         """The same backbone with another head, for training and evaluation; its `space` is no longer correct."""
         if self._sentences is None:
             self._sentences = SentenceEncoder()
         other = copy(self)
-        other._use(head)
+        other._calibration = other._calibrated_by = None
+        other._weights = weights
+        other.__dict__.pop("_head", None)
         return other
+
+    @cached_property
+    def _head(self) -> Head:
+        return Head(self._weights, self._backbone.classifier)
 
     def to_device(self, images: Sequence[ImageArray]) -> Sequence[ImageArray]:
         """The pictures themselves, as the model runs on the CPU."""
         return images
 
-    def encode_images(self, images: Sequence[ImageArray]) -> VectorArray:
-        """Encodes each picture squashed to 224×224 px. images: uint8 (H, W, 3) RGB. Returns float32 (N, 768)."""
-        return self.encode_regions(images, [Boxes(_WHOLE)] * len(images), context=1.0)
+    def encode_images(self, images: Sequence[ImageArray], *, maps: Sequence[FeatureMap] | None = None) -> VectorArray:
+        """The projected mean of each picture's map. images: uint8 (H, W, 3) RGB. Returns float32 (N, D)."""
+        whole = [Boxes(_WHOLE)] * len(images)
+        if maps is None:
+            return self._head.frames(self._means(images, whole))
+        return self._head.frames(_joined([pool_boxes(*each) for each in zip(maps, whole, strict=True)]))
 
     def encode_regions(
-        self, images: Sequence[ImageArray], boxes: Sequence[Boxes], *, context: float, side_px: int = INPUT_PX
+        self, images: Sequence[ImageArray], boxes: Sequence[Boxes], *, context: float, side_px: int = CROP_PX
     ) -> VectorArray:
-        """Squashes each box with its surroundings to a square and pools the cells under the box. Returns (N, 768)."""
+        """Squashes each box with its surroundings to a square and pools the cells under the box. Returns (N, D)."""
         require_boxes(images, boxes)
         cuts = [cropped(image, part, context=context) for image, part in zip(images, boxes, strict=True)]
         crops = [crop for of_image, _ in cuts for crop in of_image]
         inner = Boxes.concat([inner for _, inner in cuts])
-        return self.project(region_features(crops, inner, self._backbone, side_px=side_px))
+
+        def features(forward: Forward, i: int) -> VectorArray:
+            square = resize(crops[i], width_px=side_px, height_px=side_px)
+            return pool_boxes(pyramid(forward, square), inner[i : i + 1])
+
+        return self.project(_joined(list(self._backbone.side_by_side(features, range(len(crops))))))
 
     def pool_regions(self, images: Sequence[ImageArray], boxes: Sequence[Boxes]) -> VectorArray:
-        """Returns float32 (N, 768)."""
+        """Returns float32 (N, D)."""
         require_boxes(images, boxes)
+        return self.project(self._means(images, boxes))
+
+    def _means(self, images: Sequence[ImageArray], boxes: Sequence[Boxes]) -> VectorArray:
+        """float32 (N, FEATURES): the features under every box, each picture's map being made and dropped in turn."""
 
         def means(forward: Forward, place: int) -> VectorArray:
-            return pool_boxes(_map(forward, images[place], short_side_px=MAP_SHORT_SIDE_PX), boxes[place])
+            return pool_boxes(frame_map(forward, images[place], side_px=MAP_PX), boxes[place])
 
-        by_image = self._backbone.side_by_side(means, range(len(images)))
-        return self.project(np.concatenate([np.zeros((0, CHANNELS), np.float32), *by_image]))
+        return _joined(list(self._backbone.side_by_side(means, range(len(images)))))
 
     def encode_texts(self, texts: Sequence[str]) -> VectorArray:
-        """Returns float32 (N, 768), L2-normalised. A name of one or two words is the mean of three prompts."""
+        """Returns float32 (N, D), L2-normalised. A name of one or two words is the mean of three prompts."""
         if self._sentences is None:
             self._sentences = SentenceEncoder()
-        prompts = [_prompts(text) for text in texts]
-        sentences = self._sentences([prompt for each in prompts for prompt in each])
-        ends = np.cumsum([len(each) for each in prompts])[:-1]
-        head, conse = (
-            unit(np.stack([part.mean(axis=0) for part in np.split(vectors, ends)]) if prompts else vectors)
-            for vectors in (self._head.texts(sentences), sentences.astype(np.float64))
-        )
-        return joined(head, conse, conse_share=self._head.conse_share)
+        return text_vectors(self._weights, *prompt_means(texts, self._sentences, partial(text_part, self._weights)))
 
-    def feature_maps(self, images: Sequence[ImageArray]) -> list[FeatureMap]:
-        """One map per picture, (14, 14…, 1280), of the picture with its shorter side at 448 px.
+    def feature_maps(self, images: Sequence[ImageArray], *, side_px: int | None = None) -> list[FeatureMap]:
+        """One map per picture, of four depths, whose patches are 16 px of the model's input.
 
-        The longer side is rounded to whole cells (32 px), so nothing is padded and the grid covers the frame.
+        side_px: side of a square of the area to which pictures are resized, 448 by default; they keep their shape, to
+            whole cells of 32 px, so nothing is padded and the grids cover the frame. Time grows with the area.
         """
-        return list(self._backbone.side_by_side(partial(_map, short_side_px=MAP_SHORT_SIDE_PX), images))
+        return list(self._backbone.side_by_side(partial(frame_map, side_px=side_px or MAP_PX), images))
 
-    def feature_map(self, image: ImageArray, *, short_side_px: int) -> FeatureMap:
-        """The map of a picture at another size. A larger size sees more detail; time grows with its square."""
-        return _map(self._backbone, image, short_side_px=short_side_px)
-
-    @one_blas_thread()  # two threads would gain less than their spinning costs the next call
     def project(self, features: VectorArray) -> VectorArray:
-        """features: float32 (N, 1280), cells or means of cells. Returns float32 (N, 768), L2-normalised."""
-        if features.ndim != 2 or features.shape[1] != CHANNELS:
-            raise InvalidValueError(f"features must be (N, {CHANNELS}), got {features.shape}")
-        if self._conse is None:
-            self._conse = ConSE(*self._backbone.classifier, self._head.conse_names)
-        return joined(self._head.images(features), self._conse.images(features), conse_share=self._head.conse_share)
+        """features: float32 (N, 1800), cells or means of cells. Returns float32 (N, D), L2-normalised."""
+        if features.ndim != 2 or features.shape[1] != FEATURES:
+            raise InvalidValueError(f"features must be (N, {FEATURES}), got {features.shape}")
+        head = self._head
+        parts = self._backbone.map(head.regions, [features[i : i + _ROWS] for i in range(0, len(features), _ROWS)])
+        return np.concatenate([np.zeros((0, DIMENSION), np.float32), *parts])
 
     def close(self) -> None:
-        del self._backbone, self._conse
+        self.__dict__.pop("_head", None)
+        del self._backbone
         self._sentences = None
-
-
-def _prompts(text: str) -> tuple[str, ...]:
-    """The prompts whose mean is the vector of a text.
-
-    These are prompt ensembles as in CLIP (Radford et al., 2021, section 3.1.4): on held-out COCO boxes, top-1 accuracy
-    over 80 names is .610 instead of .601, top-5 .879 instead of .869.
-    """
-    words = text.split()
-    if words and words[0].lower() in ("a", "an", "the"):
-        words = words[1:]
-    if not 1 <= len(words) <= 2:
-        return (text,)
-    name = " ".join(words)
-    return name, f"a {name}", f"a photo of a {name}"
 
 
 def everyday_space(weights: Path = WEIGHTS) -> VectorSpace:
@@ -145,7 +151,7 @@ def everyday_space(weights: Path = WEIGHTS) -> VectorSpace:
         model="everyday",
         revision=weights_revision(weights),
         dimension=DIMENSION,
-        preprocessing="(rgb-127)/128, bicubic antialiased, crops squashed, maps with their shape",
+        preprocessing="(rgb-127)/128, bicubic antialiased, one pass with the frame's shape, int8",
     )
 
 
@@ -159,43 +165,25 @@ def everyday_card() -> ModelCard:
         name="everyday",
         summary="small model for everyday words on a CPU; weights come with the packages",
         space=everyday_space(),
-        patch_px=STRIDE_PX,
-        input_px=INPUT_PX,
+        patch_px=LEVELS[_GRID].stride_px,
+        input_px=MAP_PX,
         licence="Apache-2.0",
         abilities=("text", "image", "dense"),
+        nested=True,
     )
 
 
-def region_features(
-    crops: Sequence[ImageArray], boxes: Boxes, backbone: Backbone, *, side_px: int = INPUT_PX
-) -> VectorArray:
-    """float32 (N, 1280): the pooled cells under the box of every crop, which is squashed to `side_px`.
-
-    The receptive field of those cells includes the rest of the crop. Accuracy on held-out COCO boxes: 58.5 % with a
-    context of 1.4 and pooling within the box, 55.3 % with pooling over the whole crop, 55.4 % with tight crops.
-    """
-    if len(crops) != len(boxes):
-        raise InvalidValueError(f"need one box per crop: got {len(crops)} crops and {len(boxes)} boxes")
-    size = max(1, min(_BATCH, -(-len(boxes) // backbone.threads)))
-
-    def features(forward: Forward, start: int) -> VectorArray:
-        here = crops[start : start + size]
-        squares = np.stack([resize(crop, width_px=side_px, height_px=side_px) for crop in here])
-        return _pooled(forward(squares), boxes[start : start + size])
-
-    batches = backbone.side_by_side(features, range(0, len(boxes), size))
-    return np.concatenate([np.zeros((0, CHANNELS), np.float32), *batches])
+def frame_map(forward: Forward, image: ImageArray, *, side_px: int) -> FeatureMap:
+    """The map of one frame, seen in its own shape at the area of a square of `side_px`."""
+    require_image(image)
+    height_px, width_px = equal_area_px(image, side_px=side_px, cell_px=CELL_PX)
+    return pyramid(forward, resize(image, width_px=width_px, height_px=height_px))
 
 
-def _map(forward: Forward, image: ImageArray, *, short_side_px: int) -> FeatureMap:
-    height_px, width_px = map_size_px(image, short_side_px=short_side_px, cell_px=STRIDE_PX)
-    return FeatureMap(forward(resize(image, width_px=width_px, height_px=height_px)[None])[0])
+def pyramid(forward: Forward, image: ImageArray) -> FeatureMap:
+    """The map of one picture at its own size, uint8 (H, W, 3), whose sides are multiples of 32."""
+    return FeatureMap(tuple(level[0] for level in forward(image[None])), grid=_GRID, least_cells=1.0)
 
 
-def _pooled(maps: VectorArray, boxes: Boxes) -> VectorArray:
-    """maps: float32 (N, rows, cols, C), one per box. Returns float32 (N, C)."""
-    count, rows, cols, channels = maps.shape
-    weights = cell_weights(boxes, rows=rows, cols=cols)
-    # no BLAS: its threads spin for 26 ms after every product, on cores that the next pass of the model needs
-    means: VectorArray = np.einsum("nk,nkc->nc", weights, maps.reshape(count, rows * cols, channels)).astype(np.float32)
-    return means
+def _joined(parts: Sequence[VectorArray]) -> VectorArray:
+    return np.concatenate([np.zeros((0, FEATURES), np.float32), *parts])

@@ -1,65 +1,79 @@
 """The head maps backbone features and sentence vectors into one space, by a trained part and an untrained one.
 
-The trained part is one linear map for each side. The untrained part is ConSE (Norouzi et al., "Zero-Shot
-Learning by Convex Combination of Semantic Embeddings", ICLR 2014): the sentence vectors of the classifier's
-ten likeliest class names, averaged by their probability. It covers nouns that the trained part never saw.
+The trained part is linear for whole pictures; for regions a network with one hidden layer is added to it: it knows
+things better, and sentences, which are about whole pictures, less well. The untrained part is ConSE (Norouzi et al.,
+"Zero-Shot Learning by Convex Combination of Semantic Embeddings", ICLR 2014): the sentence vectors of the classifier's
+ten likeliest class names, averaged by their probability. It covers nouns that the trained part never saw. Both are
+projected to fewer dimensions, in the order of their variance over regions, so the first ones are a shorter vector.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from operators.encoders.everyday.package_weights import GRAPHS, session_of
+from operators.encoders.everyday.prompts import Doubles, unit
 from schemas import require
 from schemas.errors import ModelError
 from schemas.vectors import VectorArray
 
-CONSE_CLASSES = 10
-_NORM_EPSILON = 1e-5
-_SAVED = ("image_weight", "image_bias", "text_weight", "text_bias", "conse_names")
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
-Doubles = NDArray[np.float64]
+CONSE_CLASSES = 10
+DEVIATION_EPSILON = 1e-3
+# inputs of the graph, and the names of their sides
+IMAGE_WEIGHTS: dict[str, list[int | str]] = {
+    "linear_weight": ["features", "trained"],
+    "linear_bias": ["trained"],
+    "hidden_weight": ["features", "hidden"],
+    "hidden_bias": ["hidden"],
+    "output_weight": ["hidden", "trained"],
+    "classifier_weight": ["top", "classes"],
+    "classifier_bias": ["classes"],
+    "conse_names": ["classes", "sentence"],
+    "projection": ["joined", "dimension"],
+    "trained_scale": [],
+    "conse_scale": [],
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Head:
-    """Weights of the trained part, all float32, and what ConSE needs.
+class HeadWeights:
+    """All float32. C features, T trained dimensions, H hidden ones, S of a sentence vector, K classes, D of a vector.
 
-    image_weight: (D, C), applied to layer-normalised features. image_bias: (D,). text_weight: (D, S), applied to
-    sentence vectors.
-    text_bias: (D,). conse_names: (K, S), sentence vectors of the classifier's class names, kept here so that
-    encoding pictures needs no text encoder. conse_share: a in [0, 1], the share of ConSE in a dot product.
+    linear_weight (C, T), linear_bias (T,); hidden_weight (C, H), hidden_bias (H,), output_weight (H, T): the part for
+    regions alone. text_weight: (S, T), applied to sentence vectors. conse_names: (K, S), sentence vectors of the
+    classifier's class names, kept here so that encoding pictures needs no text encoder. projection: (T + S, D).
+    conse_share: a in [0, 1], the share of ConSE in a dot product before the projection.
     """
 
-    image_weight: VectorArray
-    image_bias: VectorArray
+    linear_weight: VectorArray
+    linear_bias: VectorArray
+    hidden_weight: VectorArray
+    hidden_bias: VectorArray
+    output_weight: VectorArray
     text_weight: VectorArray
-    text_bias: VectorArray
     conse_names: VectorArray
+    projection: VectorArray
     conse_share: float
-    _image_weight: Doubles = field(init=False, repr=False)  # transposed
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_image_weight", self.image_weight.T.astype(np.float64))
-        require.same_length(
-            image_weight=self.image_weight,
-            image_bias=self.image_bias,
-            text_weight=self.text_weight,
-            text_bias=self.text_bias,
-        )
         require.within("[0, 1]", conse_share=self.conse_share)
 
     def save(self, path: Path) -> None:
         """Writes the weights rounded to float16."""
         from safetensors.numpy import save
 
-        arrays = {name: getattr(self, name).astype(np.float16) for name in _SAVED}
+        arrays = {name: getattr(self, name).astype(np.float16) for name in _ARRAYS}
         path.write_bytes(save(arrays, metadata={"conse_share": repr(self.conse_share)}))
 
     @classmethod
-    def load(cls, path: Path) -> "Head":
-        """Reads a saved head. Raises ModelError if the file is absent or is not a head."""
+    def load(cls, path: Path) -> "HeadWeights":
+        """Reads saved weights. Raises ModelError if the file is absent or holds something else."""
         from safetensors import SafetensorError, safe_open
 
         try:
@@ -70,65 +84,62 @@ class Head:
         except (OSError, SafetensorError, KeyError, TypeError) as error:
             raise ModelError(f"{path} is not a head of the everyday model: {error}") from error
 
-    def images(self, features: VectorArray) -> Doubles:
-        """features: float32 (N, C), as pooled from the backbone. Returns (N, D), L2-normalised."""
-        return unit(layer_norm(features) @ self._image_weight + self.image_bias)
 
-    def texts(self, sentences: VectorArray) -> Doubles:
-        """sentences: float32 (N, S). Returns (N, D), L2-normalised."""
-        return unit(sentences.astype(np.float64) @ self.text_weight.T.astype(np.float64) + self.text_bias)
+_ARRAYS = tuple(each.name for each in fields(HeadWeights) if each.name != "conse_share")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ConSE:
-    """The untrained part of the head.
+@dataclass(frozen=True, eq=False)
+class Head:
+    """Any number of threads may use it at once; one call runs on one thread.
 
-    weight, bias: the classifier's, float32 (K, C) and (K,). names: sentence vectors of its K classes, (K, S).
+    classifier: weight, float32 (K, 1280), and bias, (K,), of the ImageNet classifier.
     """
 
-    weight: VectorArray
-    bias: VectorArray
-    names: VectorArray
-    # kept as float64: casting the weights takes longer than multiplying a hundred vectors by them
-    _weight: Doubles = field(init=False, repr=False)  # transposed
-    _names: Doubles = field(init=False, repr=False)
+    weights: HeadWeights
+    classifier: tuple[VectorArray, VectorArray]
+    _inputs: dict[str, VectorArray] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_weight", self.weight.T.astype(np.float64))
-        object.__setattr__(self, "_names", self.names.astype(np.float64))
+        weight, bias = self.classifier
+        share = self.weights.conse_share
+        own = {name: getattr(self.weights, name) for name in IMAGE_WEIGHTS if hasattr(self.weights, name)}
+        inputs = own | {
+            "classifier_weight": np.ascontiguousarray(weight.T),
+            "classifier_bias": bias,
+            "trained_scale": np.array((1 - share) ** 0.5, np.float32),
+            "conse_scale": np.array(share**0.5, np.float32),
+        }
+        object.__setattr__(self, "_inputs", inputs)
 
-    def images(self, features: VectorArray) -> Doubles:
-        """features: float32 (N, C), as pooled from the backbone. Returns (N, S), L2-normalised."""
-        logits = features.astype(np.float64) @ self._weight + self.bias
-        likeliest = np.argpartition(-logits, CONSE_CLASSES, axis=1)[:, :CONSE_CLASSES]
-        top = np.take_along_axis(logits, likeliest, axis=1)
-        share = np.exp(top - top.max(axis=1, keepdims=True))
-        share /= share.sum(axis=1, keepdims=True)
-        # classes in a fixed order: another order of summation changes the last bits
-        weights = np.zeros_like(logits)
-        np.put_along_axis(weights, likeliest, share, axis=1)
-        return unit(weights @ self._names)
+    def regions(self, features: VectorArray) -> VectorArray:
+        """features: float32 (N, C), pooled from the levels of the backbone. Returns (N, D), L2-normalised."""
+        return self._run("regions", features)
 
+    def frames(self, features: VectorArray) -> VectorArray:
+        """The same for means over whole pictures."""
+        return self._run("frames", features)
 
-def joined(head: Doubles, conse: Doubles, *, conse_share: float) -> VectorArray:
-    """`[√(1−a)·head, √a·conse]`: the dot product of two such vectors is the weighted mean of both parts'."""
-    vectors: VectorArray = np.concatenate(
-        [np.sqrt(1.0 - conse_share) * head, np.sqrt(conse_share) * conse], axis=1
-    ).astype(np.float32)
-    return vectors
+    def _run(self, output: str, features: VectorArray) -> VectorArray:
+        # two rows at least, and one thread: a single row is multiplied by another kernel, whose last bits are others
+        rows = np.repeat(features, 2, axis=0) if len(features) == 1 else features
+        vectors: VectorArray = self._session.run([output], {"features": rows, **self._inputs})[0]
+        return vectors[: len(features)]
 
-
-def layer_norm(features: VectorArray) -> Doubles:
-    """float32 (N, C) → float64, each row of mean 0 and variance 1."""
-    # float64 throughout the head: BLAS picks its kernel by the batch size, and what that changes in the last bits of
-    # float64 is never seen in the float32 that the head returns
-    x = features.astype(np.float64)
-    centred = x - x.mean(axis=1, keepdims=True)
-    normed: Doubles = centred / np.sqrt(np.mean(centred**2, axis=1, keepdims=True) + _NORM_EPSILON)
-    return normed
+    @cached_property
+    def _session(self) -> "InferenceSession":
+        return session_of((GRAPHS / "head.onnx").read_bytes(), None, threads=1)
 
 
-def unit(x: Doubles) -> Doubles:
-    """float64 (N, D), each row L2-normalised."""
-    normed: Doubles = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
-    return normed
+def text_part(weights: HeadWeights, sentences: VectorArray) -> Doubles:
+    """sentences: float32 (N, S). Returns the trained part of their vectors, (N, T), L2-normalised."""
+    return unit(sentences.astype(np.float64) @ weights.text_weight.astype(np.float64))
+
+
+def text_vectors(weights: HeadWeights, trained: Doubles, plain: Doubles) -> VectorArray:
+    """The vectors of texts, float32 (N, D), L2-normalised.
+
+    trained: float64 (N, T), of `text_part`. plain: their sentence vectors, (N, S). Both are L2-normalised.
+    """
+    share = weights.conse_share
+    joined = np.concatenate([np.sqrt(1 - share) * trained, np.sqrt(share) * plain], axis=1)
+    return unit(joined @ weights.projection.astype(np.float64)).astype(np.float32)

@@ -47,8 +47,11 @@ def open_graph(name: str, weights: PackageWeights, *, threads: int) -> "Inferenc
     return session_of((GRAPHS / f"{name}.onnx").read_bytes(), weights, threads=threads)
 
 
-def session_of(graph: bytes, weights: PackageWeights, *, threads: int) -> "InferenceSession":
-    """A session that any number of threads may run at once. threads: threads of each run. Raises ModelError."""
+def session_of(graph: bytes, weights: PackageWeights | None, *, threads: int) -> "InferenceSession":
+    """A session that any number of threads may run at once. threads: threads of each run. Raises ModelError.
+
+    weights: the file in which the graph's weights are, if they are not in the graph.
+    """
     # ONNX Runtime reads this when it is imported. Otherwise it reports to its makers what is run, and keeps a database
     # of that in the user's cache
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -59,5 +62,7 @@ def session_of(graph: bytes, weights: PackageWeights, *, threads: int) -> "Infer
     options.inter_op_num_threads = 1
     # spinning idle threads would take cores from the decoder
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(weights.path.parent))
+    if weights is not None:
+        folder = str(weights.path.parent)
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

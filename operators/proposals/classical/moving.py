@@ -1,6 +1,6 @@
 """Proposes moving regions: boxes around whatever differs from the background of a fixed camera."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import cv2
@@ -11,6 +11,7 @@ from operators.motion.background import background_known
 from operators.proposals.classical.integral import IntegralImage, PixelBoxes, area_px
 from operators.proposals.proposer import Proposer, one_by_one
 from operators.proposals.refine import nms
+from operators.runtime.settings import neutral
 from schemas import require
 from schemas.boxes import Boxes
 from schemas.frames import Keyframe
@@ -37,8 +38,9 @@ class MovingConfig:
     thresholds, closing_px: windows are also the connected parts of the map at each threshold, with gaps closed up to
         each size.
     max_iou: of two windows with a higher IoU, only the better is kept.
-    least_score: windows with a lower score are dropped as noise.
+    least_score: windows with a lower score, before `score_factor`, are dropped as noise.
     limit: maximum number of boxes per frame.
+    score_factor: factor of the scores that are given, which makes them comparable with those of `objects`.
     """
 
     name: ClassVar[str] = "moving"
@@ -55,7 +57,8 @@ class MovingConfig:
     closing_px: tuple[int, ...] = (1, 5, 11)
     max_iou: float = 0.6
     least_score: float = 0.05
-    limit: int = 48
+    limit: int = 16
+    score_factor: float = field(default=2.0, metadata=neutral(1.0))
 
     def __post_init__(self) -> None:
         require.within("[0, 255]", still=self.still, moving=self.moving)
@@ -67,6 +70,7 @@ class MovingConfig:
         require.within("[1, 255]", thresholds=self.thresholds)
         require.at_least(1, closing_px=self.closing_px, limit=self.limit)
         require.within("[0, 1]", max_iou=self.max_iou, least_score=self.least_score)
+        require.above(0, score_factor=self.score_factor)
 
     def build(self) -> Proposer:
         return one_by_one(MovingRegions(self))
@@ -79,8 +83,8 @@ class MovingRegions:
     connected parts of the motion map, which fit single objects closely. The best are tightened, one side at a time.
     Nothing is proposed if no background is known: pictures, moving cameras.
 
-    score: (share of the window that moves − 0.3 · the sum of the shares of four strips around it) · (share of the
-        frame)^¼. By the last factor a whole object scores higher than its parts.
+    score: `score_factor` · (share of the window that moves − 0.3 · the sum of the shares of four strips around it) ·
+        (share of the frame)^¼, at most 1. By the last factor a whole object scores higher than its parts.
     """
 
     def __init__(self, config: MovingConfig) -> None:
@@ -103,7 +107,8 @@ class MovingRegions:
         windows, score = self._best(share, _tightened(share, windows), limit=self.config.limit)
         boxes = Boxes.from_pixels(windows, width_px=width, height_px=height)
         kept = np.flatnonzero(score >= self.config.least_score)
-        return Proposals.of(boxes[kept], score=score[kept], proposer="moving")
+        given = np.minimum(score[kept] * np.float32(self.config.score_factor), np.float32(1))
+        return Proposals.of(boxes[kept], score=given, proposer="moving")
 
     def _best(self, share: IntegralImage, windows: PixelBoxes, *, limit: int) -> tuple[PixelBoxes, NDArray[np.float32]]:
         """The windows that are kept by non-maximum suppression, and their scores, the best first."""

@@ -9,7 +9,7 @@ from typing import Self
 from pipeline.ingest.engines.engine import LakeWriter
 from pipeline.ingest.engines.packet_groups import grouped
 from pipeline.ingest.packets import FramePacket, RowPacket, Work
-from pipeline.ingest.stages import EmbedStage, ProposeStage
+from pipeline.ingest.stages import ModelStages
 from pipeline.plan.plan import Plan
 from pipeline.reading.reader_process import ReaderProcess
 from pipeline.reading.sources import Failure, Location
@@ -21,8 +21,7 @@ class LocalEngine:
     """Runs a plan in one process, for debugging, tests and few sources. The reader decodes ahead while models run."""
 
     def __init__(self, plan: Plan, make_writer: Callable[[], LakeWriter]) -> None:
-        self._propose = ProposeStage(plan)
-        self._embed = EmbedStage(plan)
+        self._models = ModelStages(plan)
         self.writer = make_writer()  # takes the lake's lock: only after all that may fail
         self._reader = ReaderProcess(plan.read, timeout_s=plan.run.read_timeout_s)
         self._groups: Generator[list[FramePacket]] | None = None
@@ -38,7 +37,7 @@ class LocalEngine:
         self._groups = grouped(self._read(works), stop=self._reader.stop)
         with closing(self._groups):
             for group in self._groups:
-                yield from self._embed(self._propose(group))
+                yield from self._models(group)
 
     def _read(self, works: Sequence[Work]) -> Generator[FramePacket]:
         for work in works:
@@ -51,6 +50,5 @@ class LocalEngine:
         if self._groups is not None:
             self._groups.close()  # the caller may not have closed the generator, whose thread uses the reader
         self._reader.close()
-        self._propose.close()
-        self._embed.close()
+        self._models.close()
         self.writer.close()

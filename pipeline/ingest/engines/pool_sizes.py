@@ -64,10 +64,12 @@ def pool_sizes(
     works: int,
     cluster_gpus: float = 0.0,
     models: Collection[StageName] = (),
+    one_pass: bool = False,
 ) -> PoolSizes:
     """The sizes that the plan gives; the others are computed from the cost of each stage.
 
     works: number of works to read; more readers than that would idle.
+    one_pass: every embedder is a proposer too, so `run.proposers` has no effect.
     models: stages that hold models. If the cluster has GPUs, each of these stages has one actor per GPU, and they share
         it evenly; Ray hides the GPUs from actors that request none.
     Raises PlanError for a plan that could never start on this cluster.
@@ -86,6 +88,8 @@ def pool_sizes(
 
     proposers, proposer_gpus = actors(run.proposers, "propose")
     embedders, embedder_gpus = actors(run.embedders, "embed")
+    if one_pass:
+        proposers = embedders
     _, linker_gpus = actors(linkers, "track")
     sizes = PoolSizes(
         readers=run.readers or min(units, max(1, works)),

@@ -47,6 +47,7 @@ class RayCluster:
             cluster_gpus=self.gpus,
             works=works,
             models=stages_with_models(self._plan),
+            one_pass=self._plan.one_pass,
         )
 
     def close(self) -> None:

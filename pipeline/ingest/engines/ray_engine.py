@@ -15,7 +15,7 @@ from pipeline.ingest.engines.engine import LakeWriter
 from pipeline.ingest.engines.pool_sizes import EMBEDDER_CPUS, PROPOSER_CPUS, READER_CPUS
 from pipeline.ingest.engines.ray_cluster import RayCluster
 from pipeline.ingest.packets import FramePacket, ProposalPacket, RowPacket, Work
-from pipeline.ingest.stages import EmbedStage, ProposeStage
+from pipeline.ingest.stages import EmbedStage, ModelStages, ProposeStage
 from pipeline.plan.plan import Plan
 from pipeline.reading.reader_process import ReaderProcess
 from pipeline.reading.sources import Failure, Location
@@ -60,11 +60,17 @@ class RayEngine:
         items = [{"works": pickle.dumps(group)} for group in _groups(works, readers=readers)]
         sizes = self._cluster.pool_sizes(works=len(items))
         dataset: ray.data.Dataset = ray.data.from_items(items, override_num_blocks=len(items))
-        for actor, size, cpus, gpus in (
-            (_ReadActor, sizes.readers, READER_CPUS, 0.0),
-            (_ProposeActor, sizes.proposers, PROPOSER_CPUS, sizes.proposer_gpus),
-            (_EmbedActor, sizes.embedders, EMBEDDER_CPUS, sizes.embedder_gpus),
-        ):
+        read = (_ReadActor, sizes.readers, READER_CPUS, 0.0)
+        propose = (_ProposeActor, sizes.proposers, PROPOSER_CPUS, sizes.proposer_gpus)
+        embed = (_EmbedActor, sizes.embedders, EMBEDDER_CPUS, sizes.embedder_gpus)
+        # the maps of a frame are twice its pixels: where both stages need them, they stay in one process
+        both = (
+            _ModelActor,
+            sizes.embedders,
+            PROPOSER_CPUS + EMBEDDER_CPUS,
+            min(1.0, sizes.proposer_gpus + sizes.embedder_gpus),
+        )
+        for actor, size, cpus, gpus in (read, both) if self._plan.one_pass else (read, propose, embed):
             dataset = dataset.map_batches(
                 actor,
                 fn_constructor_args=(self._plan,),
@@ -122,6 +128,14 @@ class _EmbedActor:
 
     def __call__(self, batch: Batch) -> Iterator[Batch]:
         yield _cells(self._stage([pickle.loads(cell) for cell in batch["packet"]]))
+
+
+class _ModelActor:
+    def __init__(self, plan: Plan) -> None:
+        self._stages = ModelStages(plan)
+
+    def __call__(self, batch: Batch) -> Iterator[Batch]:
+        yield _cells(self._stages([pickle.loads(cell) for cell in batch["packet"]]))
 
 
 def _cells(packets: Sequence[FramePacket] | Sequence[ProposalPacket] | Sequence[RowPacket]) -> Batch:

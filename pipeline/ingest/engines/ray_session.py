@@ -15,6 +15,10 @@ from schemas.errors import ClusterError
 from schemas.file_names import printable
 
 _CONNECT_S = 5.0
+# RFC 9113, sections 3.4 and 4.1: both sides begin with a frame of settings
+_FRAME_HEADER_BYTES = 9
+_SETTINGS = 4
+_HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0])
 
 
 @contextmanager
@@ -93,9 +97,12 @@ def _require_cluster(address: str) -> None:
     if "://" in address or not port.isdecimal():
         return  # a client of Ray, or `auto`
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S).close()
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S) as connection:
+            answers = _encrypts() or _speaks_http2(connection)
     except OSError as error:
         raise ClusterError(f"no cluster answers at RAY_ADDRESS={address}: {error.strerror or error}") from None
+    if not answers:
+        raise ClusterError(f"what answers at RAY_ADDRESS={address} is no cluster of Ray: give the address of its GCS")
     try:
         with _quiet_backend():
             GcsClient(address=address)
@@ -106,6 +113,24 @@ def _require_cluster(address: str) -> None:
         ) from None
     except ray.exceptions.RayError as error:
         raise ClusterError(f"no cluster of Ray answers at RAY_ADDRESS={address}: {error}") from None
+
+
+def _encrypts() -> bool:
+    """Whether Ray's connections are TLS, within which nothing can be asked here."""
+    return os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true")
+
+
+def _speaks_http2(connection: socket.socket) -> bool:
+    """Whether a server begins as one of HTTP/2 does. Ray's servers are of gRPC, and Ray itself tries one that speaks
+    another protocol for 40 s."""
+    try:
+        connection.sendall(_HTTP2_PREFACE)
+        answer = b""
+        while len(answer) < _FRAME_HEADER_BYTES and (more := connection.recv(_FRAME_HEADER_BYTES - len(answer))):
+            answer += more
+    except OSError:  # it waits for more, or has closed the connection
+        return False
+    return len(answer) == _FRAME_HEADER_BYTES and answer[3] == _SETTINGS
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from schemas.errors import InvalidValueError
 from schemas.masks import Mask
 from schemas.sources import Source
 
-Layout = Literal["coco", "lvis", "voc", "yolo", "mot"]
+Layout = Literal["coco", "lvis", "voc", "yolo", "mot", "captions"]
 Frequency = Literal["rare", "common", "frequent"]
 
 

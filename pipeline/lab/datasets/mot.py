@@ -47,12 +47,17 @@ class MotSequence:
     boxes: dict[int, Boxes]
     identities: dict[int, NDArray[np.int64]] = field(default_factory=dict)
 
-    def peopled_frames(self, *, every: int) -> Iterator[tuple[ImageArray, Boxes]]:
-        """Yields every `every`-th frame from the first on, if it shows a person: uint8 (H, W, 3) RGB, and its boxes."""
+    def images(self, *, every: int) -> Iterator[tuple[int, ImageArray]]:
+        """Yields every `every`-th frame from the first on, if it shows a person: its PTS, and uint8 (H, W, 3) RGB."""
         with VideoReader(self.source.uri, self.source) as reader:
             for frame in islice(reader.frames(self.source.span.start), 0, None, every):
                 if len(self.boxes[frame.pts]):
-                    yield frame.image(), self.boxes[frame.pts]
+                    yield frame.pts, frame.image()
+
+    def peopled_frames(self, *, every: int) -> Iterator[tuple[ImageArray, Boxes]]:
+        """Yields the same frames, each with its boxes."""
+        for pts, image in self.images(every=every):
+            yield image, self.boxes[pts]
 
 
 def read_sequence(folder: Path) -> MotSequence:

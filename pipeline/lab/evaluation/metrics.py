@@ -65,6 +65,11 @@ def recall_at(found: BoolArray, *, relevant: int, k: int) -> float:
     return float(found[:k].sum()) / min(k, relevant)
 
 
+def precision_at(found: BoolArray, *, k: int) -> float:
+    """The share of relevant items among the first k, or among all where fewer were returned; 0 if none was."""
+    return float(found[:k].mean()) if len(found) else 0.0
+
+
 def multiple_recall_at(found: BoolArray, *, relevant: int, k: int) -> float:
     """DetailCLIP's Recall@k: the share of relevant items that are among the first k × relevant.
 

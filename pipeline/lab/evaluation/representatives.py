@@ -108,7 +108,7 @@ def evaluate_representatives(
     scored: dict[int, _Scored] = {}
     for fold in range(config.folds):
         on_progress(f"fold {fold + 1} of {config.folds}")
-        head = fit_head(views.where(fold_of[views.pictures] != fold), prompts, backbone, config=config.fit)
+        head = fit_head(views.where(fold_of[views.pictures] != fold), prompts, None, backbone, config=config.fit)
         unseeing = encoder.with_head(head)
         words = unseeing.encode_texts(COCO_CLASSES)
         for index in np.flatnonzero(fold_of == fold).tolist():

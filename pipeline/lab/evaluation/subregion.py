@@ -28,6 +28,7 @@ from pipeline.lake.lake import Lake
 from pipeline.plan.plan import Plan
 from pipeline.search.filters import overlapping
 from pipeline.search.memory.lake_cache import LakeCache
+from pipeline.search.memory.rounded_vectors import RoundedVectors
 from pipeline.search.scoring import Scorer
 from schemas.boxes import Boxes, FloatArray
 from schemas.query import Geometry, Normalisation, Ranking
@@ -184,7 +185,9 @@ class _Candidates:
 
     @classmethod
     def regions(cls, columns: LakeCache, text: VectorArray) -> "_Candidates":
-        semantic = Scorer().distances(columns.region_vectors, text)
+        vectors = columns.region_vectors
+        assert not isinstance(vectors, RoundedVectors)  # they are held as they are stored
+        semantic = Scorer().distances(vectors, text)
         return cls(semantic, np.stack(columns.boxes, axis=1), _by_time(columns.pts)[columns.frame])
 
     def and_(self, other: "_Candidates") -> "_Candidates":

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pipeline.lake.audit import checksum_checks, ledger_checks, row_checks
 from pipeline.lake.audit.audited_lake import AuditedLake, Problem
 from pipeline.lake.lake import Lake, lake_errors
+from pipeline.lake.reductions import missing_reductions
 from schemas.tables import TableName
 
 _SHOWN = 10  # problems of one kind that are listed: a lost source must not print a line for each of its rows
@@ -61,5 +62,6 @@ def check(lake: Lake) -> CheckReport:
         problems += [sentence for _, sentence in found[:_SHOWN]]
         if len(found) > _SHOWN:
             problems.append(f"… and {len(found) - _SHOWN} more like the last")
+    problems += missing_reductions(lake)
     rows = {name: table.num_rows for name, table in audited.tables.items()}
     return CheckReport(rows, tuple(problems), frozenset(source_ids), checksum_checks.unsummed(audited))

@@ -25,8 +25,8 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.ledger import SegmentState, load_entries, shots_table
 from pipeline.lake.plans import read_plans
 from pipeline.lake.writing import removal
-from pipeline.lake.writing.fold_shots import fold_sources
-from pipeline.lake.writing.table_writer import TableWriter
+from pipeline.lake.writing.completion import fold_sources
+from pipeline.lake.writing.table_writer import TableWriter, write_column
 from pipeline.plan.lake_plan import read_lake_plan
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.clock import Span, union
@@ -251,9 +251,9 @@ def _forget_tracks(audited: AuditedLake, lake: Lake) -> None:
 
 
 def _null_tracks(lake: Lake, where: str) -> None:
-    if lake.count("regions", where=sql.all_of(where, "track IS NOT NULL")):
-        lake.table("regions").update(where=where, values_sql={"track": "CAST(NULL AS string)"})
-        lake.make_durable("regions")
+    where = sql.all_of(where, "track IS NOT NULL")
+    row_ids = lake.dataset("regions").to_table(columns=[], filter=where, with_row_id=True)["_rowid"].to_numpy()
+    write_column(lake, "track", row_ids, pa.nulls(len(row_ids), pa.string()))
 
 
 def _damaged(audited: AuditedLake, name: TableName) -> pa.Table:

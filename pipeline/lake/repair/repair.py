@@ -16,6 +16,8 @@ from pipeline.lake.repair.reconcile import reconcile
 from pipeline.lake.repair.tables import move_aside, repair_tables, roll_backs
 from pipeline.lake.writing.committer import Committer
 from pipeline.lake.writing.table_writer import TableWriter
+from pipeline.ring.feed_ring import rings_in, rings_of_state
+from pipeline.ring.repair import repair_rings
 from schemas.errors import LakeError
 from schemas.tables import TABLE_NAMES
 
@@ -56,7 +58,7 @@ def repair(uri: str, *, dry_run: bool = False, wait_s: float = WAIT_S) -> Repair
     lease = take_lease(uri, wait_s=wait_s)
     try:
         with lake_errors(f"repairing the lake {uri}"):
-            done = [*repair_tables(folder), *_repair_state(folder)]
+            done = [*repair_tables(folder), *_repair_state(folder), *repair_rings(rings_of_state(folder / ".live"))]
     finally:
         lease.release()
     lake = Lake.open(uri)
@@ -76,6 +78,7 @@ def _look(uri: str, folder: Path) -> RepairReport:
         damaged += damage_of(folder, name, reads=True, limit=2**62)
     done = [str(damage) for damage in dict.fromkeys(damaged)]
     done += [f"{path} is damaged ({why})" for path, why in _damaged_state(folder)]
+    done += repair_rings(rings_of_state(folder / ".live"), dry_run=True)
     problems = () if damaged else check(Lake.open(uri)).problems
     return RepairReport(tuple(done), (), (), problems)
 
@@ -86,7 +89,8 @@ def _repair_state(folder: Path) -> list[str]:
     for path, why in list(_damaged_state(folder)):
         move_aside(folder, path)
         done.append(f"{path} is damaged ({why}): what it held of a follower is lost")
-    for place in (folder, folder / ".live", folder / ".live" / "spool"):
+    rings = [ring.folder for ring in rings_in(rings_of_state(folder / ".live"))]
+    for place in (folder, folder / ".live", folder / ".live" / "spool", *rings):
         for leftover in place.glob(_LEFTOVER):
             shutil.rmtree(leftover)
             done.append(f"{leftover} was left by a killed process: removed")

@@ -1,13 +1,13 @@
 """Makes the tables of a damaged lake readable again: older manifests, without damaged fragments and indexes."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import lance
 
 from operators.runtime.file_sync import make_folder, sync_folder
-from pipeline.lake.durability import manifest_path
+from pipeline.lake.durability import NOTE, manifest_path, read_note
 from pipeline.lake.repair.damage import PINS, Damage, damage_of, manifest_damage, versions_of
 from schemas.errors import LakeError
 from schemas.tables import TABLE_NAMES, TableName, schema_of, vector_space
@@ -22,15 +22,20 @@ _log = logging.getLogger(__name__)
 def roll_back_torn(folder: Path) -> list[Damage]:
     """Takes back the newest changes of tables that a power cut tore, before they were reported; returns them.
 
-    A change is reported after its files are synced. Damage of older files is left: `repair` removes what needs them.
+    A change is reported after it was synced. What is known to have been durable is left, however it was damaged later:
+    its errors say so, and `repair` removes what needs it.
     """
+    return _roll_back(folder, read_note(folder), reported=False)
+
+
+def _roll_back(folder: Path, durable: Mapping[str, int], *, reported: bool) -> list[Damage]:
     torn: list[Damage] = []
-    for damage in _torn_creations(folder):
+    for damage in _torn_creations(folder, durable):
         move_aside(folder, folder / f"{damage.table}.lance")
         torn.append(damage)
         _log.warning("the creation of %s was torn and is taken back: %s", damage.table, damage)
     for name in _TABLES:
-        for damage, number in _torn(folder, name):
+        for damage, number in _torn(folder, name, durable.get(name, 0), reported=reported):
             move_aside(folder, manifest_path(folder / f"{name}.lance", number))
             torn.append(damage)
             _log.warning("the newest change of %s was torn and is taken back: %s", name, damage)
@@ -47,14 +52,15 @@ def drop_damaged_indexes(folder: Path) -> None:
 
 
 def roll_backs(folder: Path) -> list[Damage]:
-    """What `roll_back_torn` would take back."""
-    return [damage for name in _TABLES for damage, _ in _torn(folder, name)]
+    """What `repair_tables` would roll back."""
+    durable = read_note(folder)
+    return [damage for name in _TABLES for damage, _ in _torn(folder, name, durable.get(name, 0), reported=True)]
 
 
-def _torn_creations(folder: Path) -> Iterator[Damage]:
+def _torn_creations(folder: Path, durable: Mapping[str, int]) -> Iterator[Damage]:
     """Tables that hold nothing yet and cannot be read: those of a lake that was being made, or the first pins."""
-    held = {name: versions_of(folder / f"{name}.lance") for name in _TABLES}
-    creating = all(held[name] in ([], [1]) for name in TABLE_NAMES)
+    held = {name: versions_of(folder / f"{name}.lance") for name in _TABLES if name not in durable}
+    creating = all(held.get(name, [0]) in ([], [1]) for name in TABLE_NAMES)
     for name, versions in held.items():
         if versions in ([1], [2, 1]) if name == PINS else creating and versions:
             damaged = [manifest_damage(folder / f"{name}.lance", version) for version in versions]
@@ -62,8 +68,11 @@ def _torn_creations(folder: Path) -> Iterator[Damage]:
                 yield Damage(name, "table", folder / f"{name}.lance", damaged[-1])
 
 
-def _torn(folder: Path, name: str) -> list[tuple[Damage, int]]:
-    """The newest versions of a table that cannot be read, if an older one can: with their numbers."""
+def _torn(folder: Path, name: str, durable: int, *, reported: bool) -> list[tuple[Damage, int]]:
+    """The newest versions of a table that cannot be read, if an older one can: with their numbers.
+
+    durable: the newest version that was; 0 where that is not known. reported: also manifests that were durable.
+    """
     place = folder / f"{name}.lance"
     found: list[tuple[Damage, int]] = []
     for number in versions_of(place):
@@ -72,7 +81,11 @@ def _torn(folder: Path, name: str) -> list[tuple[Damage, int]]:
             return found
         # rows are synced before a manifest names them, so damaged ones are no torn change; pins and deletions are not
         synced_first = damage.kind != "deletions" and name != PINS
-        if damage.kind != "manifest" and (synced_first or len(found) >= _BACK):
+        if damage.kind == "manifest":
+            torn = reported or number > durable
+        else:
+            torn = number > durable and not synced_first and len(found) < _BACK
+        if not torn:
             break  # an older file is damaged, not the newest change
         found.append((damage, number))
     manifests = [each for each in found if each[0].kind == "manifest"]
@@ -85,7 +98,10 @@ def repair_tables(folder: Path) -> list[str]:
 
     Raises LakeError where no table is left that records the model of the vectors.
     """
-    done = [f"{damage}: rolled back to the version before" for damage in roll_back_torn(folder)]
+    durable = read_note(folder)
+    (folder / NOTE).unlink(missing_ok=True)  # versions are made again; the next writer notes which are durable
+    sync_folder(folder)
+    done = [f"{damage}: rolled back to the version before" for damage in _roll_back(folder, durable, reported=True)]
     space = _space(folder)
     for name in _TABLES:
         damaged = list(damage_of(folder, name, reads=True, limit=2**62))

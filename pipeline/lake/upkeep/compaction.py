@@ -10,6 +10,7 @@ from typing import Any
 from lance.optimize import Compaction as LanceCompaction
 from lance.optimize import CompactionOptions, RewriteResult
 
+from pipeline.lake.durability import Staged
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.runtime.time_source import REAL_TIME
 from schemas.tables import TableName
@@ -61,7 +62,7 @@ class VersionsForgotten:
 def compact(lake: Lake, *, many: int = MANY_FRAGMENTS, keep: timedelta = KEEP_VERSIONS) -> tuple[Compaction, ...]:
     """Joins the fragments of each table that has at least `many` small ones, and calls `forget_versions` on it.
 
-    Call it through `Committer.upkeep.compact()`, which holds the writer's lock.
+    Call it through `Committer.upkeep.compact()`, which holds the writer's lease.
     """
     done = []
     for name in lake.names:
@@ -162,13 +163,13 @@ def _compact_once(lake: Lake, name: TableName, tier: Tier, turn: Turn) -> bool:
         if not tasks:
             return False
         if sum(sum(file.file_size_bytes or 0 for file in f.files) for f in tasks[0].fragments) < _AT_ONCE_BYTES:
-            _replace(lake, name, data, tasks[0].execute(data))
+            lake.durability.commit([_staged(lake, name, data, tasks[0].execute(data))])
             return True
     rewritten = tasks[0].execute(data)
-    lake.durability.sync_data([(name, rewritten.new_fragments)])  # most of it, without holding `turn`
+    lake.durability.sync_data([_staged(lake, name, data, rewritten)])  # most of it, without holding `turn`
     with turn:
         try:
-            _replace(lake, name, data, rewritten)
+            lake.durability.commit([_staged(lake, name, data, rewritten)])
         except OSError as error:
             if "commit conflict" not in str(error):
                 raise
@@ -176,11 +177,14 @@ def _compact_once(lake: Lake, name: TableName, tier: Tier, turn: Turn) -> bool:
     return True
 
 
-def _replace(lake: Lake, name: TableName, data: Any, rewritten: RewriteResult) -> None:
-    """Commits new fragments in place of the old ones, whose files stay until their version is forgotten."""
-    lake.durability.sync_data([(name, rewritten.new_fragments)])
-    LanceCompaction.commit(data, [rewritten])
-    lake.make_durable(name)
+def _staged(lake: Lake, name: TableName, data: Any, rewritten: RewriteResult) -> Staged:
+    """New fragments in place of the old ones, whose files stay until their version is forgotten."""
+
+    def commit() -> Any:
+        LanceCompaction.commit(data, [rewritten])
+        return lake.dataset(name)
+
+    return Staged(name, rewritten.new_fragments, commit)
 
 
 def _row_bytes(data: Any) -> float:

@@ -23,6 +23,7 @@ class UpkeepConfig:
         stays, unless the feed was removed from the file of feeds.
     max_bytes_per_feed: limit above which the oldest recordings of a feed are removed; its newest recording, and files,
         are never removed by it. Bytes are estimated from counts of rows.
+    video_max_age, video_max_bytes: limits of the video that is kept of each feed (pipeline/ring), whatever rows it has.
     remove_at_once: number of sources removed in one step, during which commits wait.
     remove_share: what a pass would remove of a feed is held back if it is more than this share of the feed's recordings
         or bytes; with 1 nothing is. Files that are in no followed folder count as one feed.
@@ -36,15 +37,20 @@ class UpkeepConfig:
     index_rows: int = 1_000_000
     max_age: timedelta | None = None
     max_bytes_per_feed: int | None = None
+    video_max_age: timedelta | None = None
+    video_max_bytes: int | None = None
     remove_at_once: int = 16
     remove_share: float = 0.5
     clock_tolerance: timedelta = timedelta(minutes=5)
 
     def __post_init__(self) -> None:
         require.above(0, every_s=self.every_s, max_bytes_per_feed=self.max_bytes_per_feed)
+        require.above(0, video_max_bytes=self.video_max_bytes)
         require.at_least(0, join_after_s=self.join_after_s)
         require.at_least(2, many_fragments=self.many_fragments)
         require.at_least(1, index_rows=self.index_rows, remove_at_once=self.remove_at_once)
         require.at_least(timedelta(0), keep_versions=self.keep_versions)
-        require.above(timedelta(0), max_age=self.max_age, clock_tolerance=self.clock_tolerance)
+        require.above(
+            timedelta(0), max_age=self.max_age, video_max_age=self.video_max_age, clock_tolerance=self.clock_tolerance
+        )
         require.within("(0, 1]", remove_share=self.remove_share)

@@ -1,7 +1,7 @@
 """Finds what a user wants to pin: sources by name and time, a shot, or the shot of a hit."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,29 +11,34 @@ from pipeline.lake.lake import Lake
 from schemas.clock import Clock, Span
 from schemas.errors import QueryError
 from schemas.file_names import uri_of_path
-from schemas.sources import feed_name
+from schemas.sources import Source, feed_name
 
 Place = tuple[str, str, Span | None]  # source id, source, span; None: the whole source
 Moment = datetime | float | None  # UTC, or seconds within the source
 
+WAITING = "waiting"  # state of a source that the lake does not have yet
 _COLUMNS = ["id", "source", "kind", "state", "time_base_num", "time_base_den", "start_time", "start", "stop"]
 
 
-def named_sources(lake: Lake, name: str) -> list[dict[str, Any]]:
-    """Rows of `sources` by id, address, path, or name of a feed. Raises QueryError if there are none."""
+def named_sources(
+    lake: Lake, name: str, *, any_state: bool = False, waiting: Iterable[Source] = ()
+) -> list[dict[str, Any]]:
+    """Rows of `sources` by id, address, path, or name of a feed. Raises QueryError if there are none.
+
+    any_state: also those that could not be read, and those that are being removed. waiting: sources whose rows wait for
+    the lake; one that the lake does not have gets a row with the state WAITING.
+    """
     names = {name} if "://" in name else {name, uri_of_path(str(Path(name).absolute()))}
-    rows = lake.read("sources", columns=_COLUMNS, where="state <> 'quarantined' AND state <> 'removing'").to_pylist()
+    where = None if any_state else "state <> 'quarantined' AND state <> 'removing'"
+    rows = lake.read("sources", columns=_COLUMNS, where=where).to_pylist()
+    held = {row["id"] for row in rows}
+    rows += [_waiting_row(source) for source in {each.id: each for each in waiting}.values() if source.id not in held]
     found = [row for row in rows if row["id"] == name or row["source"] in names or feed_name(row["source"]) in names]
     if not found:
-        raise no_such_source(lake, name, (row["source"] for row in rows))
+        alike = sorted({row["source"] for row in rows if row["source"].rpartition("/")[2] == name})[:3]
+        advice = f"did you mean {' or '.join(alike)}?" if alike else "give its path or address, or the name of a feed"
+        raise QueryError(f"{lake.uri} has no source or feed {name}; {advice}")
     return found
-
-
-def no_such_source(lake: Lake, name: str, sources: Iterable[str]) -> QueryError:
-    """The error for a name that is none of the sources; it suggests those whose file is called so."""
-    alike = sorted({source for source in sources if source.rpartition("/")[2] == name})[:3]
-    advice = f"did you mean {' or '.join(alike)}?" if alike else "give its path or address, or the name of a feed"
-    return QueryError(f"{lake.uri} has no source or feed {name}; {advice}")
 
 
 def places_of_source(lake: Lake, name: str, *, since: Moment = None, until: Moment = None) -> list[Place]:
@@ -45,8 +50,8 @@ def places_of_source(lake: Lake, name: str, *, since: Moment = None, until: Mome
             places.append((row["id"], row["source"], None))
             continue
         clock = clock_of(row)
-        start = row["start"] if since is None else _pts(since, clock, row["source"])
-        stop = row["stop"] if until is None else _pts(until, clock, row["source"])
+        start = row["start"] if since is None else pts_of(since, clock, row["source"])
+        stop = row["stop"] if until is None else pts_of(until, clock, row["source"])
         if start >= stop:
             continue
         meets = Span(start, stop).intersection(Span(row["start"], row["stop"]))
@@ -79,9 +84,26 @@ def clock_of(row: Mapping[str, Any]) -> Clock:
     return Clock(Fraction(row["time_base_num"], row["time_base_den"]), row["start_time"])
 
 
-def _pts(moment: datetime | float, clock: Clock, source: str) -> int:
+def pts_of(moment: datetime | float, clock: Clock, source: str) -> int:
+    """The PTS at or after a moment. Raises QueryError for a time in UTC where the source has no clock."""
     if not isinstance(moment, datetime):
-        return clock.pts_at_or_after(moment)
+        # the decimal that was typed: 6.2 as a binary number is later than the frame at 6.2 s
+        return clock.pts_at_or_after(Fraction(repr(moment)))
     if clock.start_time is None:
         raise QueryError(f"{source} does not say when it was recorded; give --from and --to in seconds within it")
-    return clock.pts_at_or_after((moment - clock.start_time).total_seconds())
+    return clock.pts_at_or_after(Fraction((moment - clock.start_time) // timedelta(microseconds=1), 1_000_000))
+
+
+def _waiting_row(source: Source) -> dict[str, Any]:
+    time_base = source.clock.time_base
+    return {
+        "id": source.id,
+        "source": source.uri,
+        "kind": source.kind,
+        "state": WAITING,
+        "time_base_num": time_base.numerator,
+        "time_base_den": time_base.denominator,
+        "start_time": source.clock.start_time,
+        "start": source.span.start,
+        "stop": source.span.stop,
+    }

@@ -115,7 +115,7 @@ class Pins:
             with lake_errors(f"pinning in {self._lake.uri}", lake=self._lake.uri):
                 self._table().add(pa.Table.from_pylist(rows, schema=_SCHEMA))
                 try:
-                    self._make_durable()
+                    self.make_durable()
                 except OSError:  # a later sync that succeeds would not prove that these rows are durable
                     self._table().delete(sql.is_in("id", [pin.id for pin in pins if pin.id not in held]))
                     raise
@@ -156,7 +156,7 @@ class Pins:
         if held:
             with lake_errors(f"unpinning in {self._lake.uri}", lake=self._lake.uri):
                 self._table().delete(sql.is_in("id", sorted(held)))
-                self._make_durable()
+                self.make_durable()
         return len(held)
 
     def _removed(self, pins: Sequence[Pin], states: str) -> Mapping[str, list[Span]]:
@@ -165,10 +165,14 @@ class Pins:
         where = sql.all_of(sql.is_in("source_id", ids), states)
         return spans_by_source(self._lake.read("segments", columns=["source_id", "start", "stop"], where=where))
 
-    def _make_durable(self) -> None:
+    def make_durable(self) -> None:
+        """Syncs the pins as they are, and notes it. Raises OSError."""
         table = open_dataset(self._lake.uri, _TABLE)
         if table is not None:
-            self._lake.durability.sync([(_TABLE, table)])
+            try:
+                self._lake.durability.sync([(_TABLE, table)])
+            finally:
+                self._lake.durability.trust(_TABLE)  # what was not synced is not reported
 
     def _table(self) -> "Table":
         """The table for changes, created at the first call."""

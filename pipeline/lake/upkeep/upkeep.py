@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+from pipeline.lake import sql
 from pipeline.lake.lake import Lake
-from pipeline.lake.upkeep.clock_check import jump, read_clock, right_time, with_right, with_wrong
+from pipeline.lake.upkeep.clock_check import ClockReading, jump, read_clock, right_time, with_right, with_wrong
 from pipeline.lake.upkeep.compaction import VersionsForgotten, compaction_steps, forget_versions, fragment_bytes
 from pipeline.lake.upkeep.config import UpkeepConfig
 from pipeline.lake.upkeep.holds import Held, hold_back
@@ -21,8 +22,11 @@ from pipeline.lake.upkeep.upkeep_folder import FollowedFeeds, Release, UpkeepFol
 from pipeline.lake.upkeep.upkeep_status import PassReport, TableUpkeep, UpkeepStatus
 from pipeline.lake.writing.committer import Committer
 from pipeline.lake.writing.upkeep_changes import Removal
+from pipeline.ring.feed_ring import rings_of_state
+from pipeline.ring.retention import Trimmed, trim
 from pipeline.runtime.threads import REAL_THREADS, SupervisedThread, Threads, ThreadStatus
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
+from schemas.clock import Span
 from schemas.errors import LakeError
 from schemas.tables import TableName
 
@@ -46,6 +50,9 @@ class _Pass:
     errors: list[str] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
     clock_ahead: timedelta | None = None
+    clock_read: bool = False
+    video: Trimmed = field(default_factory=Trimmed)
+    video_waits: bool = False
 
 
 class Upkeep:
@@ -194,6 +201,7 @@ class Upkeep:
         kinds: list[Callable[[_Pass], Iterator[str]]] = [
             self._measure,
             self._retain,
+            self._trim_video,
             self._join_ledger,
             self._compact,
             self._index,
@@ -233,17 +241,7 @@ class Upkeep:
         followed = self._folder.followed() if self._folder is not None else FollowedFeeds()
         releases = self._folder.releases() if self._folder is not None else {}
         recordings = recordings_of(self._lake, folders=followed.folders)
-        confirmed = [each.clock for each in releases.values() if each.clock is not None]
-        self._clock = max(confirmed, key=lambda each: each.since_boot_s, default=self._clock)
-        ahead = jump(clock, self._clock, tolerance=self.config.clock_tolerance) if self._clock is not None else None
-        if ahead is not None:
-            assert self._clock is not None
-            self._wrong_clocks = with_wrong(self._wrong_clocks, clock, self._clock, ahead)
-        else:
-            if confirmed:  # it is not the clock that was wrong
-                self._wrong_clocks = tuple(each for each in self._wrong_clocks if each.over)
-            self._wrong_clocks = with_right(self._wrong_clocks, clock)
-            self._clock = clock
+        ahead = self._look_at_clock(clock, releases, done)
         recordings = [
             replace(each, ended=right_time(each.ended, each.committed, self._wrong_clocks)) for each in recordings
         ]
@@ -263,9 +261,24 @@ class Upkeep:
             clock="clock ahead" if ahead is not None and ahead > timedelta(0) else "clock behind",
             released={name for each in releases.values() for name in each.ids},
         )
-        done.clock_ahead = ahead
         self._drop_releases(releases, {each.id for each in recordings})
         return allowed
+
+    def _look_at_clock(self, clock: ClockReading, releases: Mapping[Path, Release], done: _Pass) -> timedelta | None:
+        """How far the clock jumped ahead since the last pass whose clock was right; None if it did not."""
+        confirmed = [each.clock for each in releases.values() if each.clock is not None]
+        self._clock = max(confirmed, key=lambda each: each.since_boot_s, default=self._clock)
+        ahead = jump(clock, self._clock, tolerance=self.config.clock_tolerance) if self._clock is not None else None
+        if ahead is not None:
+            assert self._clock is not None
+            self._wrong_clocks = with_wrong(self._wrong_clocks, clock, self._clock, ahead)
+        else:
+            if confirmed:  # it is not the clock that was wrong
+                self._wrong_clocks = tuple(each for each in self._wrong_clocks if each.over)
+            self._wrong_clocks = with_right(self._wrong_clocks, clock)
+            self._clock = clock
+        done.clock_ahead, done.clock_read = ahead, True
+        return ahead
 
     def _drop_releases(self, releases: Mapping[Path, Release], held: set[str]) -> None:
         """Deletes the releases whose sources have gone."""
@@ -296,6 +309,40 @@ class Upkeep:
         pins = self._pins.read()
         pinned = {pin.source_id for pin in pins}
         return split_by_pins(going, pins, shots_of(self._lake, [r.id for r in going if r.id in pinned]))
+
+    def _trim_video(self, done: _Pass) -> Iterator[str]:
+        """Removes video of feeds beyond its limits, which are not those of rows."""
+        max_age, max_bytes = self.config.video_max_age, self.config.video_max_bytes
+        if self._folder is None or (max_age is None and max_bytes is None):
+            return
+        yield "looking for video that is too old or too much"
+        clock = read_clock(self._time)
+        if not done.clock_read:
+            self._look_at_clock(clock, self._folder.releases(), done)
+        done.video_waits = max_age is not None and done.clock_ahead is not None
+        done.video = trim(
+            rings_of_state(self._folder.path),
+            max_age=None if done.video_waits else max_age,
+            max_bytes=max_bytes,
+            now=clock.utc,
+            pinned=self._pinned_spans(),
+        )
+
+    def _pinned_spans(self) -> dict[str, list[Span]]:
+        """What is pinned of each recording: the spans of its pins, and the shots that they meet."""
+        pins = self._pins.read()
+        ids = sorted({pin.source_id for pin in pins})
+        shots = shots_of(self._lake, ids)
+        where = sql.is_in("id", ids)
+        rows = self._lake.read("sources", columns=["id", "start", "stop"], where=where).to_pylist() if ids else []
+        whole = {row["id"]: Span(row["start"], row["stop"]) for row in rows if row["stop"] is not None}
+        found: dict[str, list[Span]] = {}
+        for pin in pins:
+            span = pin.span or whole.get(pin.source_id)
+            if span is not None:
+                met = [shot for shot in shots.get(pin.source_id, ()) if span.intersection(shot) is not None]
+                found.setdefault(pin.source_id, []).extend([span, *met])
+        return found
 
     def _join_ledger(self, done: _Pass) -> Iterator[str]:
         many = [name for name, rows in self._changes.ledger_rows().items() if rows >= _JOINABLE_ROWS]
@@ -348,6 +395,10 @@ class Upkeep:
             errors=tuple(done.errors),
             held=tuple(done.held),
             clock_ahead_s=_seconds(done.clock_ahead),
+            video_files=done.video.files,
+            video_bytes=done.video.bytes,
+            video_pinned=done.video.pinned,
+            video_waits=done.video_waits,
         )
         self._passes += 1
         if done.errors:

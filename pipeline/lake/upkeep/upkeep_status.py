@@ -41,7 +41,8 @@ class PassReport:
     index was refreshed. put_off: fragments that were changed while they were being joined, and are joined later.
     errors: why steps failed; the next pass tries again. held: what was not removed, and waits until it is released.
     clock_ahead_s: how far the wall clock jumped ahead (negative: back) since the last pass whose clock was right; None
-    if it did not.
+    if it did not. video_files, video_bytes: of feeds, removed. video_pinned: files of video beyond the limits in which
+    something is pinned. video_waits: video is not removed by its age until the clock is trusted again.
     """
 
     began: datetime
@@ -56,6 +57,10 @@ class PassReport:
     errors: tuple[str, ...]
     held: tuple[Held, ...] = ()
     clock_ahead_s: float | None = None
+    video_files: int = 0
+    video_bytes: int = 0
+    video_pinned: int = 0
+    video_waits: bool = False
 
     @property
     def seconds(self) -> float:

@@ -5,6 +5,7 @@ ledger rows as `done`. The next writer that opens the lake deletes the rows of e
 still `writing`, so that a commit happens wholly or not at all.
 """
 
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Literal, Self
@@ -14,7 +15,7 @@ import pyarrow as pa
 from operators.tracking.links import Linker
 from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.lake.audit.check import check
-from pipeline.lake.lake import Lake
+from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.lease.held_lake import HeldLake
 from pipeline.lake.ledger import (
     LedgerEntry,
@@ -24,14 +25,12 @@ from pipeline.lake.ledger import (
 )
 from pipeline.lake.plans import plan_conflict, plans_table, replace_command
 from pipeline.lake.upkeep.compaction import MANY_FRAGMENTS
-from pipeline.lake.writing.commit_segments import forget_failures, new_segments, write_segments
-from pipeline.lake.writing.completion import Completion
-from pipeline.lake.writing.completions import CompletionOf, Completions
-from pipeline.lake.writing.fold_shots import FoldShots
+from pipeline.lake.upkeep.pins import Pins
+from pipeline.lake.writing.commit_segments import forget_failures, new_segments, of_today, validate_rows, write_segments
+from pipeline.lake.writing.completion import Completion, CompletionOf, Completions, FoldShots
 from pipeline.lake.writing.ledger_state import LedgerState
 from pipeline.lake.writing.tracks import NewTracker
 from pipeline.lake.writing.upkeep_changes import UpkeepChanges
-from pipeline.lake.writing.validate_rows import of_today, validate_rows
 from pipeline.lake.writing.validity import GRID_S, with_validity
 from pipeline.plan.stored_plan import StoredPlan
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
@@ -126,6 +125,9 @@ class Committer:
                     self.flush()
                 if self._commits and self._state.sound and self.joins_fragments:
                     self._join_fragments()
+                if self._beside is None:
+                    with lake_errors(f"noting what is durable in {self.lake.uri}", lake=self.lake.uri):
+                        self.lake.durability.note()
             finally:
                 if self._beside is None:
                     self.lease.release()
@@ -137,7 +139,8 @@ class Committer:
 
         A source that was quarantined is tried again. replace: first removes the rows of the source that another plan
         made or that fail the audit, and the rows of other bytes at its URI; without it, another plan or rows of other
-        bytes raise PlanConflictError.
+        bytes raise PlanConflictError. Pins are of spans of the bytes, so those of the source stay; where other bytes
+        are pinned, FileChangedError is raised.
         """
         with self._state.reading() as known:
             self._clear_place(source, replace=replace)
@@ -315,6 +318,13 @@ class Committer:
                     "new file another name"
                 )
             if old.segments or old.state != "quarantined":  # else `forget_quarantined` deletes its one row
+                if any(pin.source_id == name for pin in Pins(self.lake).read()):
+                    command = f"regionlake unpin --lake {shlex.quote(self.lake.uri)} {shlex.quote(source.uri)}"
+                    raise FileChangedError(
+                        f"{source.uri} has changed since it was ingested into {self.lake.uri}, and the old file is "
+                        f"pinned: nothing could read it again; unpin it first ({command}), or give the new file "
+                        "another name"
+                    )
                 self._remove(name)
 
     def _remove(self, source_id: str) -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Protocol, Self
 
-import lance
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,7 +14,7 @@ from pipeline.lake import sql
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.lease.held_lake import HeldLake
 from pipeline.lake.upkeep.compaction import compact
-from pipeline.lake.writing.table_writer import new_fragments
+from pipeline.lake.writing.table_writer import staged
 from schemas.boxes import Boxes
 from schemas.clock import Span
 from schemas.tables import TableName, further_vector
@@ -94,11 +93,10 @@ class OwnColumnWriter:
         doing = f"filling {rows.schema.names[1]} of {name} of {self._lake.uri}"
         with self._turn, lake_errors(doing, lake=self._lake.uri):
             self._lease.hold()
-            data = self._lake.writable(name)
-            transaction, _ = data.merge_insert("id").when_matched_update_all().execute_uncommitted(rows)
-            self._lake.durability.sync_data([(name, new_fragments(transaction))])
-            lance.LanceDataset.commit(data, transaction)
-            self._lake.make_durable(name)  # before a frame says that its regions are filled
+            merge = self._lake.writable(name).merge_insert("id").when_matched_update_all()
+            transaction, _ = merge.execute_uncommitted(rows)
+            # durable before a frame says that its regions are filled
+            self._lake.durability.commit([staged(self._lake, name, transaction)])
 
     def close(self) -> None:
         """Joins the small fragments that filling left, and releases the lake; beside a committer, upkeep joins them."""

@@ -6,28 +6,32 @@ source is deleted from the moment that its rows in `segments` are `removing`. Th
 of the part become `removed`, last.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.lake import sql
-from pipeline.lake.checksums import WRITTEN_ONCE, SegmentChecksum, of_rows, with_ledger_checksums
+from pipeline.lake.checksums import WRITTEN_ONCE, SegmentChecksum, of_rows, with_ledger_checksums, with_own_checksums
 from pipeline.lake.lake import Lake
 from pipeline.lake.ledger import SourceState, failed_table
 from pipeline.lake.writing.ledger_rows import CountRows, Row, joined_rows, trimmed_rows
-from pipeline.lake.writing.shot_cuts import continue_tracks, cut_shots
 from pipeline.lake.writing.table_writer import TableWriter
-from schemas.clock import Span
-from schemas.ids import segment_id
+from schemas.clock import Clock, Span
+from schemas.ids import segment_id, shot_id
 from schemas.sources import Segment, Source
-from schemas.tables import TableName, segments_schema
+from schemas.tables import TableName, segments_schema, shots_schema
 
 ROW_TABLES: tuple[TableName, ...] = ("frames", "regions", "patches")
 IN_PART = "a part of it is being removed"  # `error` of a source that is marked for a removal of a part
 _AT_ONCE = 200
+_ROWS_AT_ONCE = 8192  # of regions, in memory with their vectors and masks
 Stretch = tuple[str, str, Span]  # a part of a source: source id, id of its row in `segments`, span
 
 
@@ -172,3 +176,77 @@ def _any_stretch(stretches: Sequence[Stretch], *, column: str) -> str:
     return sql.any_of(
         sql.all_of(sql.equals("source_id", source_id), sql.within(column, span)) for source_id, _, span in stretches
     )
+
+
+def cut_shots(lake: Lake, tables: TableWriter, going: Sequence[tuple[str, str, Span]]) -> None:
+    """Removes the parts of shots that are in these stretches: (source id, id of a row of the ledger, span).
+
+    What is left of a shot on either side is a shot. Repeated after a kill, the result is the same.
+    """
+    removed: defaultdict[str, list[Span]] = defaultdict(list)
+    for source_id, _, span in going:
+        removed[source_id].append(span)
+    clocks = _clocks(lake, sorted(removed))
+    old: list[str] = []
+    new: list[dict[str, Any]] = []
+    for row in lake.read("shots", where=sql.is_in("source_id", sorted(removed))).to_pylist():
+        span = Span(row["start"], row["stop"])
+        parts = span.minus(removed[row["source_id"]])
+        if parts != [span]:
+            old.append(row["id"])
+            new += [_part(row, part, clocks[row["source_id"]]) for part in parts]
+    if new:
+        rows = with_own_checksums(pa.Table.from_pylist(new, schema=shots_schema()))
+        tables.replace("shots", rows, sql.is_in("id", old))
+    else:
+        tables.delete("shots", "id", old)
+
+
+def continue_tracks(lake: Lake, tables: TableWriter, source_ids: Sequence[str]) -> None:
+    """Names each track whose first region was removed after the first that is left."""
+    where = sql.is_in("source_id", source_ids)
+    regions = lake.read("regions", columns=["id", "pts", "track"], where=where)
+    lost = pc.and_(pc.is_valid(regions["track"]), pc.invert(pc.is_in(regions["track"], value_set=regions["id"])))
+    headless = regions.filter(lost).sort_by([("pts", "ascending"), ("id", "ascending")])
+    names: dict[str, str] = {}
+    rows: Counter[str] = Counter()
+    for row in headless.to_pylist():
+        names.setdefault(row["track"], row["id"])
+        rows[row["track"]] += 1
+    for some in _batches(rows, _ROWS_AT_ONCE):
+        old = lake.read("regions", where=sql.all_of(where, sql.is_in("track", some)))
+        at = old.schema.get_field_index("track")
+        new = pa.array([names[track] for track in old["track"].to_pylist()], pa.string())
+        # whole rows are rewritten: a new column would leave the old name in its file
+        tables.replace("regions", old.set_column(at, old.schema.field(at), new))
+
+
+def _batches(rows: Mapping[str, int], limit: int) -> Iterator[list[str]]:
+    """Names in order, as many at once as have `limit` rows together, and at least one. rows: of each."""
+    batch: list[str] = []
+    count = 0
+    for name, number in sorted(rows.items()):
+        if batch and count + number > limit:
+            yield batch
+            batch, count = [], 0
+        batch.append(name)
+        count += number
+    if batch:
+        yield batch
+
+
+def _part(row: dict[str, Any], part: Span, clock: Clock) -> dict[str, Any]:
+    return {
+        **row,
+        "id": shot_id(row["source_id"], part.start),
+        "start": part.start,
+        "stop": part.stop,
+        "start_s": clock.seconds(part.start),
+        "stop_s": clock.seconds(part.stop),
+    }
+
+
+def _clocks(lake: Lake, source_ids: Sequence[str]) -> dict[str, Clock]:
+    columns = ["id", "time_base_num", "time_base_den", "start_time"]
+    rows = lake.read("sources", columns=columns, where=sql.is_in("id", source_ids)).to_pylist()
+    return {row["id"]: Clock(Fraction(row["time_base_num"], row["time_base_den"]), row["start_time"]) for row in rows}

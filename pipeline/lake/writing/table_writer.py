@@ -1,23 +1,29 @@
 """Writes to the lake's tables: appends are counted, all other writes may be repeated, and each is durable.
 
-The files of a change are synced before Lance's manifest names them, and the manifest before a method returns. A power
-cut therefore leaves at most a newest manifest that is torn, of a change that nothing has confirmed.
+The files of a change are synced before Lance's manifest names them, and the manifest before a method returns: see
+`Durability.commit`. Lance names the files of a plain deletion at once; they are synced after that, and what is durable
+is noted. A power cut therefore leaves at most a newest manifest or deletion that is torn, which nothing has confirmed.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import lance
 import numpy as np
 import pyarrow as pa
 from lance.dataset import MergeInsertBuilder
 from lance.fragment import write_fragments
+from numpy.typing import NDArray
 
 from pipeline.lake import sql
 from pipeline.lake.checksums import renewed_checksums
+from pipeline.lake.durability import Staged
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.lease.held_lake import HeldLake
 from schemas.errors import LakeError
 from schemas.tables import TableName
+
+RowIds = NDArray[np.uint64]
 
 
 class TableWriter:
@@ -40,13 +46,10 @@ class TableWriter:
         kept = [{name: rows for name, rows in step.items() if rows.num_rows} for step in steps]
         counts = ", ".join(f"{rows.num_rows} rows to {name}" for step in kept for name, rows in step.items())
         with lake_errors(f"writing {counts} of {self._lake.uri}", lake=self._lake.uri):
-            staged = [{name: self._stage(name, rows) for name, rows in step.items()} for step in kept]
-            self._sync_data((name, one) for step in staged for name, one in step.items())
-            for rows_of, step in zip(kept, staged, strict=True):
-                for name, transaction in step.items():
-                    self._add(name, transaction, rows_of[name].num_rows)
-                if step:
-                    self._lake.make_durable(*step)
+            staged = [[self._appended(name, rows) for name, rows in step.items()] for step in kept]
+            self._lake.durability.sync_data(each for step in staged for each in step)
+            for step in staged:
+                self._lake.durability.commit(step)
 
     def upsert(self, name: TableName, rows: pa.Table) -> None:
         """Writes rows; a row with the id of an existing row replaces it."""
@@ -78,16 +81,11 @@ class TableWriter:
                     new = renewed_checksums(_with_text(new, "error", error), rows)
                 self._merge(name, new, self._by_id(name))
 
-    def set_text(self, name: TableName, where: str, *, column: str, value: str) -> None:
-        """Sets a column of the rows that match."""
-        with lake_errors(f"updating {name} of {self._lake.uri}", lake=self._lake.uri):
-            self._lake.table(name).update(where=where, values={column: value})
-            self._lake.make_durable(name)
-
-    def replace(self, name: TableName, rows: pa.Table, where: str) -> None:
+    def replace(self, name: TableName, rows: pa.Table, where: str | None = None) -> None:
         """Upserts rows and removes all other rows that match `where`, in one change; rows keep their lease."""
         with lake_errors(f"replacing rows of {name} of {self._lake.uri}", lake=self._lake.uri):
-            self._merge(name, rows, self._by_id(name).when_not_matched_by_source_delete(where))
+            merge = self._by_id(name)
+            self._merge(name, rows, merge if where is None else merge.when_not_matched_by_source_delete(where))
 
     def _by_id(self, name: TableName) -> MergeInsertBuilder:
         merge = self._lake.writable(name).merge_insert("id")
@@ -95,16 +93,18 @@ class TableWriter:
 
     def _merge(self, name: TableName, rows: pa.Table, merge: MergeInsertBuilder) -> None:
         transaction, _ = merge.execute_uncommitted(rows)
-        self._sync_data([(name, transaction)])
-        lance.LanceDataset.commit(self._lake.dataset(name), transaction)
-        self._lake.make_durable(name)
+        self._lake.durability.commit([staged(self._lake, name, transaction)])
 
-    def _stage(self, name: TableName, rows: pa.Table) -> lance.Transaction:
-        """Writes the files of new rows, which no reader finds yet."""
-        return write_fragments(self._numbered(rows), self._lake.writable(name), mode="append", return_transaction=True)
+    def _appended(self, name: TableName, rows: pa.Table) -> Staged:
+        """New rows, whose files are written; no reader finds them yet."""
+        data = self._lake.writable(name)
+        transaction = write_fragments(self._numbered(rows), data, mode="append", return_transaction=True)
 
-    def _sync_data(self, staged: Iterable[tuple[TableName, lance.Transaction]]) -> None:
-        self._lake.durability.sync_data((name, new_fragments(transaction)) for name, transaction in staged)
+        def commit() -> lance.LanceDataset:
+            self._add(name, transaction, rows.num_rows)
+            return self._lake.dataset(name)
+
+        return replace(staged(self._lake, name, transaction), commit=commit)
 
     def _add(self, name: TableName, transaction: lance.Transaction, count: int) -> None:
         table = self._lake.dataset(name)
@@ -128,14 +128,40 @@ def _with_text(rows: pa.Table, column: str, value: str | None) -> pa.Table:
     return rows.set_column(at, rows.schema.field(at), pa.array([value] * rows.num_rows, pa.string()))
 
 
-def new_fragments(transaction: lance.Transaction) -> list[lance.FragmentMetadata]:
-    """The fragments that an append or a merge adds or changes."""
+def staged(lake: Lake, name: TableName, transaction: lance.Transaction) -> Staged:
+    """An append, a merge, or new values of a column, whose files are written."""
     operation = transaction.operation
     if isinstance(operation, lance.LanceOperation.Append):
-        return list(operation.fragments)
-    if isinstance(operation, lance.LanceOperation.Update):
-        return [*operation.updated_fragments, *operation.new_fragments]
-    raise TypeError(f"expected an append or an update, got {operation!r}")
+        fragments = list(operation.fragments)
+    elif isinstance(operation, lance.LanceOperation.Update):
+        fragments = [*operation.updated_fragments, *operation.new_fragments]
+    else:
+        raise TypeError(f"expected an append or an update, got {operation!r}")
+    return Staged(name, fragments, lambda: lance.LanceDataset.commit(lake.dataset(name), transaction))
+
+
+def write_column(lake: Lake, column: str, row_ids: RowIds, values: pa.Array) -> None:
+    """Rewrites one column of `regions` in the fragments that hold these rows.
+
+    row_ids: uint64 (N,), of Lance. A merge by id would rewrite whole rows, and read the whole table to find them: 3.9 s
+    against 0.2 s among 300,000 regions.
+    """
+    if not len(row_ids):
+        return
+    dataset = lake.writable("regions")
+    fragment_of = row_ids >> np.uint64(32)
+    new = pa.table({"_rowid": pa.array(row_ids), column: values})
+    fragments: list[lance.FragmentMetadata] = []
+    fields: set[int] = set()
+    for fragment in dataset.get_fragments():
+        here = np.flatnonzero(fragment_of == fragment.fragment_id)
+        if not len(here):
+            continue
+        updated, modified = fragment.update_columns(new.take(pa.array(here)))
+        fragments.append(updated)
+        fields.update(modified)
+    update = lance.LanceOperation.Update(updated_fragments=fragments, fields_modified=sorted(fields))
+    lake.durability.commit([staged(lake, "regions", lance.Transaction(dataset.version, update))])
 
 
 def _one_of_each_id(rows: pa.Table) -> pa.Table:

@@ -4,16 +4,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Protocol
 
-import lance
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from operators.tracking.links import Link, Linker
+from operators.readers.picture import decode_thumbnail
+from operators.tracking.links import Link, Linker, MaskedFrame
 from operators.tracking.tracker import TrackFrame
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake, lake_errors
-from pipeline.lake.writing.keyframe_masks import KeyframeMasks
+from pipeline.lake.mask_rows import masks_of
+from pipeline.lake.writing.table_writer import RowIds, write_column
 from schemas.boxes import Boxes
 from schemas.errors import WorkerDiedError
 from schemas.shots import Shot
@@ -21,7 +22,6 @@ from schemas.shots import Shot
 _COLUMNS = ["id", "pts", "pts_s", "x0", "y0", "x1", "y1", "score", "proposer", "label", "vector"]
 _ROWS_AT_ONCE = 4096  # of one source in memory with their vectors
 _TRIES = 3  # for a source whose linker died
-RowIds = NDArray[np.uint64]
 
 
 class Tracker(Protocol):
@@ -37,12 +37,40 @@ class Tracker(Protocol):
 NewTracker = Callable[[], Tracker]
 
 
+class KeyframeMasks:
+    """The keyframes of one source that have masks, each read on demand.
+
+    The picture is the keyframe's thumbnail, so that no frame is decoded twice; models see squares of 1024 px or less.
+    """
+
+    def __init__(self, lake: Lake, source_id: str) -> None:
+        self._lake = lake
+        with lake_errors(f"reading the frames of {lake.uri}", lake=lake.uri):
+            places = lake.dataset("frames").to_table(
+                columns=["pts"], filter=sql.equals("source_id", source_id), with_row_id=True
+            )
+        self._frame_at = dict(zip(places["pts"].to_pylist(), places["_rowid"].to_pylist(), strict=True))
+
+    def at(self, pts: int, regions: NDArray[np.uint64]) -> MaskedFrame | None:
+        """The keyframe at a PTS; None if it has no mask. regions: row ids of its regions."""
+        with lake_errors(f"reading masks of {self._lake.uri}", lake=self._lake.uri):
+            query = self._lake.table("regions").take_row_ids(regions.tolist())
+            rows = query.select(["id", "mask", "mask_area"]).to_arrow()
+            masks = masks_of(rows)
+            if not masks:
+                return None
+            frame = self._lake.table("frames").take_row_ids([self._frame_at[pts]]).select(["thumbnail"]).to_arrow()
+        image = decode_thumbnail(frame["thumbnail"][0].as_py())
+        ids = sorted(masks)
+        return MaskedFrame(image, tuple(ids), tuple(masks[name] for name in ids))
+
+
 def write_tracks(
     lake: Lake, shots_of: Mapping[str, Sequence[Shot]], new_tracker: NewTracker, *, linker: Linker | None = None
 ) -> None:
     """Writes the tracks of covered sources, by source id; repeated after a kill, they are the same.
 
-    Call it with the writer's lock. Regions are processed in the order of PTS and id, so tracks do not depend on how a
+    Call it with the writer's lease. Regions are processed in the order of PTS and id, so tracks do not depend on how a
     source was cut into segments, nor on the order in which these were committed.
     linker: finds which masks of a keyframe continue earlier ones; it gets the thumbnails of keyframes with masks.
     """
@@ -157,29 +185,3 @@ def _frame(rows: pa.Table) -> TrackFrame:
         proposer=tuple(rows["proposer"].to_pylist()),
         label=tuple(rows["label"].to_pylist()),
     )
-
-
-def write_column(lake: Lake, column: str, row_ids: RowIds, values: pa.Array) -> None:
-    """Rewrites one column of `regions` in the fragments that hold these rows.
-
-    A merge by id would rewrite whole rows, and read the whole table to find them: 3.9 s against 0.2 s among 300,000
-    regions.
-    """
-    if not len(row_ids):
-        return
-    dataset = lake.table("regions").to_lance()
-    fragment_of = row_ids >> np.uint64(32)
-    new = pa.table({"_rowid": pa.array(row_ids), column: values})
-    fragments: list[lance.FragmentMetadata] = []
-    fields: set[int] = set()
-    for fragment in dataset.get_fragments():
-        here = np.flatnonzero(fragment_of == fragment.fragment_id)
-        if not len(here):
-            continue
-        updated, modified = fragment.update_columns(new.take(pa.array(here)))
-        fragments.append(updated)
-        fields.update(modified)
-    update = lance.LanceOperation.Update(updated_fragments=fragments, fields_modified=sorted(fields))
-    lake.durability.sync_data([("regions", fragments)])
-    lance.LanceDataset.commit(dataset, update, read_version=dataset.version)
-    lake.make_durable("regions")

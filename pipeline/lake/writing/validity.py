@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake, lake_errors
-from pipeline.lake.writing.tracks import RowIds, write_column
+from pipeline.lake.writing.table_writer import RowIds, write_column
 from schemas.sources import Source
 
 GRID_S = 60.0
@@ -47,7 +47,7 @@ def with_validity(item: SegmentRows, *, grid_s: float) -> SegmentRows:
 def write_validity(lake: Lake, sources: Mapping[str, Source], *, grid_s: float) -> None:
     """Corrects the validity of the regions of covered sources, by source id; repeated after a kill, it is the same.
 
-    Call it with the writer's lock. Only regions of the last keyframes of segments, and those without a value, change.
+    Call it with the writer's lease. Only regions of the last keyframes of segments, and those without a value, change.
     """
     rows: list[RowIds] = []
     values: list[NDArray[np.int64]] = []

@@ -67,7 +67,7 @@ class FrameCounts:
             status,
             frames_per_s=sum(frames for _, frames in self._received_at) / _RATE_S,
             received=received,
-            undecided=received - settled,
+            pending=received - settled,
             not_selected=self._not_selected,
             kept=self._kept,
             waiting=waiting,

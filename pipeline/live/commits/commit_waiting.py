@@ -12,7 +12,7 @@ from schemas.sources import Source
 
 
 def commit_waiting(uri: str, *, wait_s: float = 10.0) -> SinkStatus:
-    """Commits the batches of the spool under the writer's lock, each under the plan that made it.
+    """Commits the batches of the spool under the writer's lease, each under the plan that made it.
 
     Returns what became of them: what the lake refuses is among the refused batches, and where it is out of reach, what
     is left in the spool is counted and the error named. Raises LakeError where another writer has the lake.

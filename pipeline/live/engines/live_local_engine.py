@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from pipeline.ingest.packets import FramePacket
-from pipeline.ingest.stages import EmbedStage, ProposeStage
+from pipeline.ingest.stages import ModelStages
 from pipeline.live.commits.batch_commits import LiveWriter
 from pipeline.live.engines.live_engine import Worked
 from pipeline.live.engines.model_thread import ModelThread
@@ -29,10 +29,9 @@ class LocalLiveEngine:
     ) -> None:
         self._time = time
         self._threads = threads
-        self._propose = ProposeStage(plan)
-        self._embed = EmbedStage(plan)
+        self._models = ModelStages(plan)
         self.writer = make_writer()  # holds the lake's lock: after all that may be refused
-        self._model = ModelThread(lambda group: self._embed(self._propose(group)), time=time, threads=threads)
+        self._model = ModelThread(self._models, time=time, threads=threads)
 
     def feed(self, name: str, request: FollowRequest) -> Feed:
         feed = Feed(name, request, time=self._time, threads=self._threads)
@@ -59,6 +58,5 @@ class LocalLiveEngine:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._model.close()
-        self._propose.close()
-        self._embed.close()
+        self._models.close()
         self.writer.close()

@@ -5,11 +5,12 @@ from types import TracebackType
 from typing import Any, Self
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline.ingest.engines.pool_sizes import EMBEDDER_CPUS, PROPOSER_CPUS
 from pipeline.ingest.engines.ray_cluster import RayCluster
 from pipeline.ingest.packets import FramePacket, RowPacket
-from pipeline.ingest.stages import EmbedStage, ProposeStage
+from pipeline.ingest.stages import ModelStages
 from pipeline.live.account.losses import Lost, Received, RecordingEnded, close_recording
 from pipeline.live.commits.batch_commits import LiveWriter
 from pipeline.live.engines.live_engine import Worked
@@ -117,7 +118,10 @@ class RemoteFeed:
         self._actor = SupervisedActor(f"feed {name}", self._make, pauses=request.live.backoff)
 
     def _make(self) -> Any:
-        options = {"num_cpus": 0, "max_restarts": 0, "max_concurrency": 3}
+        options: dict[str, Any] = {"num_cpus": 0, "max_restarts": 0, "max_concurrency": 3}
+        if self._request.keeps_video:  # a ring is a folder of this machine
+            here = ray.get_runtime_context().get_node_id()
+            options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(here, soft=False)
         actor: Any = ray.remote(_FeedActor).options(**options).remote(self.name, self._request)
         if self._paused:
             actor.pause.remote()
@@ -246,8 +250,7 @@ class _FeedActor:
 
 class _ModelActor:
     def __init__(self, plan: Plan) -> None:
-        self._propose = ProposeStage(plan)
-        self._embed = EmbedStage(plan)
+        self._models = ModelStages(plan)
 
     def work(self, packets: tuple[FramePacket, ...]) -> list[RowPacket]:
-        return self._embed(self._propose(packets))
+        return self._models(packets)

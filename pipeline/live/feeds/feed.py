@@ -11,12 +11,14 @@ from pathlib import Path
 from types import MappingProxyType
 
 from operators.readers.growing_file import FileMark
+from operators.readers.stream_packet import NotKept, RunBegins, RunPackets
 from pipeline.ingest.packets import FramePacket
 from pipeline.live.account.feed_account import FeedAccount
 from pipeline.live.account.losses import Received, RecordingEnded
 from pipeline.live.feeds.feed_buffer import FeedBuffer, FeedItem
 from pipeline.live.feeds.feed_child import FollowRequest, Heartbeat, StreamEnded
 from pipeline.live.feeds.feed_status import THREAD_DIED, FeedState, FeedStatus
+from pipeline.live.feeds.feed_video import FeedVideo, RecordingVideo
 from pipeline.reading.child import Child
 from pipeline.runtime.backoff import Backoff
 from pipeline.runtime.threads import REAL_THREADS, SupervisedThread, Threads, described
@@ -69,6 +71,7 @@ class Feed:
         self._wanted = True  # not paused
         self._stopped = False
         self._child: Child | None = None
+        self._video: FeedVideo | None = None
         self._thread: SupervisedThread | None = None
 
     @property
@@ -77,9 +80,12 @@ class Feed:
         return tuple(self._recordings)
 
     def start(self) -> None:
+        ring = self._request.ring
+        if ring is not None and self._request.keeps_video:
+            self._video = FeedVideo(self.name, ring, time=self._time, threads=self._threads)
         self._thread = SupervisedThread(
             f"feed {self.name}",
-            self._supervise,
+            self._run,
             pauses=self._request.live.backoff,
             noted=self._died,
             choose=self._choose,
@@ -119,7 +125,8 @@ class Feed:
     @property
     def ended(self) -> bool:
         """Whether the feed was stopped, and everything was polled."""
-        return self._stopped and (self._thread is None or not self._thread.alive) and not len(self._buffer)
+        done = self._stopped and (self._thread is None or not self._thread.alive) and not len(self._buffer)
+        return done and (self._video is None or self._video.ended)
 
     @property
     def ready(self) -> bool:
@@ -143,8 +150,10 @@ class Feed:
 
     def status(self) -> FeedStatus:
         thread = None if self._thread is None else self._thread.status()
+        video = None if self._video is None else self._video.status()
         with self._lock:
             status = self._status if thread is None else self._status.of_thread(thread)
+            status = replace(status, video=video)
             return self._account.with_counts(status, shed=self._buffer.shed, waiting=self._buffer.keyframes)
 
     def received(self) -> tuple[Received, ...]:
@@ -160,6 +169,11 @@ class Feed:
             self._status = replace(self._status, last_error=f"{THREAD_DIED}: {error}")
             if self._child is not None:
                 self._child.kill()  # nobody reads from it until the next thread closes it
+
+    def _run(self) -> None:
+        self._supervise()
+        if self._video is not None:
+            self._video.end()
 
     def _supervise(self) -> None:
         self._end_child(StreamEnded(THREAD_DIED))  # that of a thread before this one
@@ -251,6 +265,8 @@ class Feed:
                 self._put(item)
             self._child = None
             self._news.notify_all()
+        if self._video is not None:
+            self._video.child_ended()
         child.close()
         return ended
 
@@ -274,6 +290,10 @@ class Feed:
         return True
 
     def _take_note(self, message: object) -> None:
+        if isinstance(message, RunBegins | RunPackets | NotKept | RecordingVideo):
+            if self._video is not None:
+                self._video.put(message)
+            return
         with self._news:
             if isinstance(message, Heartbeat):
                 self._enter("live")

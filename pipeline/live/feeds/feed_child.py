@@ -7,14 +7,19 @@ from multiprocessing.connection import Connection
 from urllib.parse import urlsplit
 
 from operators.readers.growing_file import FileMark
-from operators.readers.live_stream import LiveStream, StreamInfo
+from operators.readers.live_stream import LiveFrame, LiveStream, StreamInfo
+from operators.readers.packet_tap import PacketTap
 from operators.readers.stream_address import is_address
 from operators.readers.stream_tls import TlsConfig, authorities_of, uses_tls
 from operators.sandbox.confinement import Confinement, confine
+from pipeline.ingest.packets import FramePacket
+from pipeline.live.account.losses import RecordingEnded
+from pipeline.live.feeds.feed_video import RecordingVideo
 from pipeline.live.feeds.recorder import Recorder, ingested_spans
 from pipeline.live.live_config import LiveConfig
 from pipeline.reading.child import child_connection
 from pipeline.reading.keyframe_stream import ReadConfig
+from pipeline.ring.config import RingConfig
 from pipeline.runtime.time_source import REAL_TIME
 from schemas.clock import Span
 from schemas.errors import RegionLakeError, SandboxError
@@ -33,6 +38,7 @@ class FollowRequest:
     recordings: of a file that grows, the recordings that were made of it before, each with the span that it covers; of
         a playlist (HLS), which gives its newest chunk to every new client, only the last recording.
     tls: which certificate of the server is trusted.
+    ring: where the packets of a stream are kept; None to keep none. A file that grows is its own video.
     """
 
     address: str
@@ -42,10 +48,15 @@ class FollowRequest:
     live: LiveConfig
     recordings: tuple[Source, ...] = ()
     tls: TlsConfig = field(default_factory=TlsConfig)
+    ring: RingConfig | None = None
 
     @property
     def is_file(self) -> bool:
         return not is_address(self.address)
+
+    @property
+    def keeps_video(self) -> bool:
+        return self.ring is not None and not self.is_file
 
     @property
     def unverified(self) -> bool:
@@ -143,19 +154,25 @@ def _follow(request: FollowRequest, connection: Connection, stop: threading.Even
             connection.send(Waiting())
         return stop.is_set()
 
+    tap = PacketTap(connection.send) if request.keeps_video else None
     stream = LiveStream(
         request.address,
         request.live.stream,
         ingested_spans=request.ingested_spans,
         quiet_s=request.live.stalled_s,
         on_wait=on_wait,
+        on_packet=tap or (lambda _: None),
+        with_sound=request.ring is not None and request.ring.sound,
         limits=request.read.limits,
         tls=request.tls,
     )
+    if tap is not None:
+        tap.sound = stream.sound
     with stream:
         recorder = Recorder(
             request.read, request.live, uri=request.uri, plan_hash=request.plan_hash, identity=stream.identity
         )
+        runs = None if tap is None else _RunsOfRecordings(tap, connection)
         reason = None
         failed = stream.mark is None  # a file that ends may still grow; a stream that ends has failed
         try:
@@ -164,8 +181,12 @@ def _follow(request: FollowRequest, connection: Connection, stop: threading.Even
                     reason = STOPPED
                     break
                 for item in recorder.add(frame):
+                    if runs is not None:
+                        runs.before(item)
                     connection.send(item)
                     sent_s = 0.0
+                if runs is not None:
+                    runs.after(frame)
                 if REAL_TIME.monotonic_s() - sent_s >= _HEARTBEAT_S:
                     sent_s = REAL_TIME.monotonic_s()
                     source = recorder.source
@@ -186,5 +207,31 @@ def _follow(request: FollowRequest, connection: Connection, stop: threading.Even
             reason, failed = str(error), True
         reason = reason or stream.ended
         for item in recorder.finish(reason):
+            if runs is not None:
+                runs.before(item)
             connection.send(item)
+        if tap is not None:
+            tap.flush()
         return StreamEnded(reason, stream.mark, failed)
+
+
+class _RunsOfRecordings:
+    """Reports of which run of packets each recording is made, before the first message about the recording."""
+
+    def __init__(self, tap: PacketTap, connection: Connection) -> None:
+        self._tap = tap
+        self._connection = connection
+        self._reported: str | None = None  # the last recording
+        self._run: int | None = None  # of the current epoch
+
+    def before(self, item: FramePacket | RecordingEnded) -> None:
+        """Call it with each item before it is sent."""
+        source = item.source if isinstance(item, RecordingEnded) else item.head.segment.source
+        if source.id != self._reported and self._run is not None:
+            self._reported = source.id
+            self._connection.send(RecordingVideo(source.id, self._run))
+
+    def after(self, frame: LiveFrame) -> None:
+        """Call it with each frame after it was recorded: what the first frame of an epoch completes is of the last."""
+        if frame.epoch is not None:
+            self._run = self._tap.run_of(frame.frame.pts)

@@ -168,6 +168,12 @@ class FeedList:
                 raise PlanError(f"{self.path}: feeds.{name}: {error}") from None
         return feeds
 
+    def create(self) -> None:
+        """Makes a file without feeds, unless there is one. Raises PlanError where that is not possible."""
+        with self._changing():
+            if not self.path.exists():
+                self._write({})
+
     def add(self, name: str, entry: FeedEntry) -> None:
         """Adds a feed. Raises PlanError where the name exists, or has characters that no name may have."""
         if not re.fullmatch(r"[\w.-]+", name):

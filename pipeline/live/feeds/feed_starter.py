@@ -12,6 +12,7 @@ from pipeline.live.feeds.folder_feed import FolderFeed
 from pipeline.plan.plan import Plan
 from pipeline.reading.reader_process import logged_unsupported
 from pipeline.reading.sources import Failure
+from pipeline.ring.config import RingConfig
 from pipeline.runtime.threads import Threads
 from pipeline.runtime.time_source import TimeSource
 from schemas.clock import Span
@@ -20,13 +21,26 @@ from schemas.sources import Source
 
 
 class FeedStarter:
-    """Starts streams with the engine, which may run them elsewhere, and folders and files on this machine."""
+    """Starts streams with the engine, which may run them elsewhere, and folders and files on this machine.
 
-    def __init__(self, engine: LiveEngine, plan: Plan, sink: Sink, *, time: TimeSource, threads: Threads) -> None:
+    ring: where the packets of streams are kept; None to keep none.
+    """
+
+    def __init__(
+        self,
+        engine: LiveEngine,
+        plan: Plan,
+        sink: Sink,
+        *,
+        ring: RingConfig | None,
+        time: TimeSource,
+        threads: Threads,
+    ) -> None:
         self._engine = engine
         self._plan = plan
         self._plan_hash = plan.hash
         self._sink = sink
+        self._ring = ring
         self._time = time
         self._threads = threads
         self._files: dict[str, Feed] = {}  # the last feed of each name: it knows which recordings were made of its file
@@ -47,7 +61,9 @@ class FeedStarter:
                 threads=self._threads,
             )
         else:
-            request = FollowRequest(address, name, self._plan_hash, self._plan.read, self._plan.live, tls=entry.tls)
+            request = FollowRequest(
+                address, name, self._plan_hash, self._plan.read, self._plan.live, tls=entry.tls, ring=self._ring
+            )
             if entry.is_file:
                 request = replace(request, recordings=self._recordings_of_file(name))
                 file = self._files[name] = Feed(name, request, time=self._time, threads=self._threads)

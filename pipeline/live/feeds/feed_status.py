@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
+from pipeline.ring.config import VideoStatus
 from pipeline.runtime.threads import ThreadStatus
 
 THREAD_DIED = "the feed's thread died"
@@ -16,13 +17,14 @@ FEED_STATES: tuple[FeedState, ...] = ("connecting", "live", "stalled", "backing 
 class FeedStatus:
     """since: when the feed came into its state, UTC. frames_per_s: frames received a second, over the last 10 s.
     behind_s: time between the moment that the newest frame shows and its arrival.
-    received: frames decoded since the follower began. `undecided`: pending frames, which are in no packet yet.
+    received: frames decoded since the follower began. pending: frames that are in no packet yet.
     kept: keyframes that the models took; waiting: keyframes that wait for them; not_selected: frames that are no
     keyframes; shed: keyframes dropped while they waited. lost: lost frames, by fault.
-    `received = undecided + not_selected + shed + waiting + kept + sum(lost)`.
+    `received = pending + not_selected + shed + waiting + kept + sum(lost)`.
     damaged: frames that the decoder could not restore, which are not counted as received.
     restarts: number of restarts, by reason. last_error: the reason of the last one, or the last error.
     unverified: any certificate of the feed's server is accepted (`verify = false`).
+    video: what became of its packets; None where none are to be kept.
     """
 
     name: str
@@ -32,7 +34,7 @@ class FeedStatus:
     frames_per_s: float = 0.0
     behind_s: float | None = None
     received: int = 0
-    undecided: int = 0
+    pending: int = 0
     not_selected: int = 0
     kept: int = 0
     waiting: int = 0
@@ -42,6 +44,7 @@ class FeedStatus:
     restarts: dict[str, int] = field(default_factory=dict)
     last_error: str | None = None
     unverified: bool = False
+    video: VideoStatus | None = None
 
     def of_thread(self, thread: ThreadStatus, *, what: str = THREAD_DIED) -> "FeedStatus":
         """The status where this thread serves the feed: what a thread that does not run reported last is not true.
@@ -58,11 +61,11 @@ class FeedStatus:
 
     def broken_off(self, reason: str) -> "FeedStatus":
         """The status after a fault by which every frame that the models had not taken is lost; the feed reconnects."""
-        gone = self.undecided + self.waiting
+        gone = self.pending + self.waiting
         return replace(
             self,
             state="connecting",
-            undecided=0,
+            pending=0,
             waiting=0,
             lost=dict(Counter(self.lost) + Counter({reason: gone})),
             restarts=dict(Counter(self.restarts) + Counter({reason: 1})),
@@ -81,4 +84,5 @@ class FeedStatus:
             lost=dict(Counter(before.lost) + Counter(self.lost)),
             restarts=dict(Counter(before.restarts) + Counter(self.restarts)),
             last_error=self.last_error or before.last_error,
+            video=self.video if self.video is None or before.video is None else self.video.after(before.video),
         )

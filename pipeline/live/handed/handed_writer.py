@@ -29,13 +29,19 @@ def open_writer(
     """The committer of a lake, or one that hands its rows to the follower that holds the lease.
 
     open_committer: called, with `linker` if there is one, where there is no follower.
-    Raises what that raises, and ModelError where the lake's vectors are of another space.
+    linker: closed with the writer, and where none can be opened.
+    Raises what `open_committer` raises, and ModelError where the lake's vectors are of another space.
     """
-    if follower := find_follower(lake):
-        follower.close()
-        Lake.open(lake).space.require_same(plan.space, lake=lake)
-        return _HandedWriter(lake, plan, open_committer, linker)
-    return _opened(open_committer, linker)
+    try:
+        if follower := find_follower(lake):
+            follower.close()
+            Lake.open(lake).space.require_same(plan.space, lake=lake)
+            return _HandedWriter(lake, plan, open_committer, linker)
+        return _opened(open_committer, linker)
+    except BaseException:
+        if linker is not None:
+            linker.close()
+        raise
 
 
 def open_column_writer(lake: Lake) -> ColumnWriter:
@@ -103,8 +109,9 @@ class _HandedWriter:
         self._plan = handed_plan_to_json(plan)
 
         def own() -> LakeWriter:
-            given, self._linker = self._linker, None  # closed with the committer
-            return _opened(open_committer, given)
+            writer = _opened(open_committer, self._linker)
+            self._linker = None  # closed with the committer
+            return writer
 
         self._handing: _Handing[LakeWriter] = _Handing(
             lake, remote=lambda link: _Remote(link, self._plan), own=own, close=lambda writer: writer.close()

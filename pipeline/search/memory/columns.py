@@ -1,50 +1,59 @@
-"""Columns of one table in memory, which grow fragment by fragment as the table does."""
+"""Columns of one table, which grow fragment by fragment as the table does."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
-Columns = Mapping[str, NDArray[Any]]
+from pipeline.search.memory.buffers import Buffers, Columns
+
 FragmentKey = tuple[int, str, str]
 
 
 class ColumnStore:
-    """Columns of one table; rows of fragments that are already in memory are not read again.
+    """Columns of one table; rows of fragments that are already held are not read again.
 
     A fragment is identified by its number, its data files and its deletions; when it changes, its rows die
     and it is read again. Rows keep their place until more than half are dead; then all are read again.
 
-    shapes: name → (dtype, trailing shape) of every column. decode: Arrow rows → those columns.
+    buffers: where the columns are. decode: Arrow rows → those columns. read: columns of the table that `decode` needs.
+    row_ids: whether the rows that are decoded have Lance's row ids, `_rowid`, by which `dataset` finds them again.
     """
 
     def __init__(
         self,
         *,
-        shapes: Mapping[str, tuple[DTypeLike, tuple[int, ...]]],
+        buffers: Buffers,
         decode: Callable[[pa.Table], Columns],
         read: list[str],
+        row_ids: bool = False,
     ) -> None:
-        self._shapes = shapes
+        self._buffers = buffers
         self._decode = decode
         self._read = read
-        self._clear()
+        self._row_ids = row_ids
+        self.dataset: Any = None  # the version that is in memory
+        self._begin()
 
-    def _clear(self) -> None:
+    def _begin(self) -> None:
         self._size = 0
         self._dead = 0
         self._slices: dict[FragmentKey, slice] = {}
-        self._buffers = {name: np.zeros((0, *tail), dtype) for name, (dtype, tail) in self._shapes.items()}
         self._alive = np.zeros(0, np.bool_)
+
+    def clear(self) -> None:
+        """Forgets all rows."""
+        self._begin()
+        self._buffers.clear()
 
     def __len__(self) -> int:
         return self._size
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         """A column, dead rows included; see `alive`."""
-        return self._buffers[name][: self._size]
+        return self._buffers.column(name, self._size)
 
     @property
     def alive(self) -> NDArray[np.bool_]:
@@ -53,6 +62,7 @@ class ColumnStore:
 
     def refresh(self, dataset: Any) -> bool:
         """Updates the columns to the version of a Lance dataset. Returns whether rows moved or died, or only came."""
+        self.dataset = dataset
         fragments = {fragment_key(f): f for f in dataset.get_fragments()}
         gone = [key for key in self._slices if key not in fragments]
         for key in gone:
@@ -60,45 +70,43 @@ class ColumnStore:
             self._alive[place] = False
             self._dead += place.stop - place.start
         if self._dead * 2 > self._size:
-            self._clear()
+            self.clear()
         new = {key: f for key, f in fragments.items() if key not in self._slices}
         counts = [f.count_rows() for f in new.values()]
-        self._reserve(self._size + sum(counts))
+        room = self._size + sum(counts)
         at = self._size
         for batch in self._rows(dataset, list(new.values())):
-            count = len(next(iter(batch.values())))
-            for name, values in batch.items():
-                self._buffers[name][at : at + count] = values
-            at += count
-        # marked alive only now: after a read that failed half-way, the next refresh reads the fragments again
-        self._alive[self._size : at] = True
+            self._buffers.write(at, batch, room=room)
+            at += len(next(iter(batch.values())))
+        # counted only now: after a read that failed half-way, the next refresh reads the fragments again
+        self._buffers.hold(at)
+        self._alive = np.concatenate([self._alive, np.ones(at - self._size, np.bool_)])
         for key, count in zip(new, counts, strict=True):
             self._slices[key] = slice(self._size, self._size + count)
             self._size += count
         return bool(gone)
 
+    def slices(self) -> list[tuple[FragmentKey, int, int]]:
+        """The fragments that are held, each with its first row and the row behind its last."""
+        return [(key, place.start, place.stop) for key, place in self._slices.items()]
+
+    def adopt(self, slices: Iterable[tuple[FragmentKey, int, int]], *, size: int) -> None:
+        """Takes over rows that are in the buffers already: `size` of them, of which those of the slices are alive."""
+        self._size = size
+        self._slices = {key: slice(start, stop) for key, start, stop in slices}
+        self._alive = np.zeros(size, np.bool_)
+        for place in self._slices.values():
+            self._alive[place] = True
+        self._dead = size - int(self._alive.sum())
+
     def _rows(self, dataset: Any, fragments: list[Any]) -> Iterator[Columns]:
         if not fragments:
             return
         columns = [name for name in self._read if name in dataset.schema.names]  # older lakes lack some
-        scanner = dataset.scanner(columns=columns, fragments=fragments, scan_in_order=True)
+        scanner = dataset.scanner(columns=columns, fragments=fragments, scan_in_order=True, with_row_id=self._row_ids)
         for batch in scanner.to_reader():
             if batch.num_rows:
                 yield self._decode(pa.Table.from_batches([batch]))
-
-    def _reserve(self, size: int) -> None:
-        if size <= len(self._alive):
-            return
-        # twice what is needed: the system gives pages only when they are first written, so spare room costs nothing,
-        # and a feed that grows does not copy everything at each refresh
-        room = 2 * size
-        for name, old in self._buffers.items():
-            new = np.empty((room, *old.shape[1:]), old.dtype)
-            new[: self._size] = old[: self._size]
-            self._buffers[name] = new
-        alive = np.zeros(room, np.bool_)
-        alive[: self._size] = self._alive[: self._size]
-        self._alive = alive
 
 
 def fragment_key(fragment: Any) -> FragmentKey:

@@ -1,5 +1,6 @@
-"""The columns of a lake that ranking needs, kept in memory: boxes, ids, times and vectors."""
+"""The columns of a lake that ranking needs, in memory or mapped from files: boxes, ids, times and vectors."""
 
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -11,11 +12,19 @@ from operators.ranking.fusion import IdArray
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.lease.row_leases import leases_of
 from pipeline.lake.spans import SpanIndex
-from pipeline.search.memory.columns import Columns, ColumnStore
+from pipeline.search.memory.buffers import Buffers, Columns, MemoryBuffers, Shapes
+from pipeline.search.memory.columns import ColumnStore
+from pipeline.search.memory.decoding import codes_of, ids_of, int64_of, numbers_of, positions, vectors_of
+from pipeline.search.memory.kept_columns import KeptColumns
+from pipeline.search.memory.resident import KEPT, Resident, can_keep, choose_resident
+from pipeline.search.memory.rounded_vectors import RoundedVectors, rounded
+from pipeline.search.memory.shapes import FRAMES, REGIONS, vector_shapes
+from schemas.errors import LakeError
 from schemas.query import Place
-from schemas.tables import CODE_BYTES, TableName
+from schemas.tables import TableName
 
 NO_TIME = np.iinfo(np.int64).min
+_ROW_IDS = 4096  # in one condition
 _FOLLOWED: tuple[TableName, ...] = ("segments", "shots", "regions", "frames")
 
 
@@ -30,11 +39,15 @@ class LakeCache:
     A row is visible when its segment is done by the ledger (rows that a writer is about to commit, or left when it
     was killed, are not found), under the lease that wrote the row (a writer that had lost its lease left others), and
     when it has a vector in `column`: the lake's own "vector", or one that was filled later.
+    resident: how vectors of regions are held: "float16" as they are stored; "int8" rounded, in half the memory, beside
+        the row ids by which exact ones are read from the lake; "disk" as they are stored, in files of the lake's folder
+        `.search` that are mapped, like all other columns, and which other processes share. None chooses, see
+        `choose_resident`; the attribute is what was chosen.
     without_vector: number of frames whose segment is done and that have no vector.
     generation: changes with every refresh that found a change; rows may have moved.
     """
 
-    def __init__(self, lake: Lake, *, column: str = "vector") -> None:
+    def __init__(self, lake: Lake, *, column: str = "vector", resident: Resident | None = None) -> None:
         self._lake = lake
         self._column = column
         self._versions: dict[TableName, int] = {}
@@ -46,40 +59,24 @@ class LakeCache:
         self.labels: list[str] = []
         self._label_codes: dict[str, int] = {}
         self.dimension = dimension = lake.spaces()[column].dimension
+        self.resident = resident = resident or choose_resident(lake, dimension=dimension)
+        frames, regions = (
+            FRAMES | {"vector": (np.float16, (dimension,))},
+            REGIONS | vector_shapes(resident, dimension),
+        )
+        self._kept = _kept(lake, f"{column}-{dimension}", frames, regions) if resident == "disk" else None
         self._frames = ColumnStore(
-            shapes={
-                "id": ("S32", ()),
-                "source": (np.int64, ()),
-                "pts": (np.int64, ()),
-                "pts_s": (np.float64, ()),
-                "time": (np.int64, ()),
-                "lease": (np.int64, ()),
-                "vector": (np.float16, (dimension,)),
-                "embedded": (np.bool_, ()),
-            },
+            buffers=self._buffers("frames", frames),
             decode=self._decode_frames,
             read=["id", "source_id", "source", "pts", "pts_s", "time", "lease", column],
         )
         self._regions = ColumnStore(
-            shapes={
-                "id": ("S32", ()),
-                "frame_id": ("S32", ()),
-                "lease": (np.int64, ()),
-                "x0": (np.float32, ()),
-                "y0": (np.float32, ()),
-                "x1": (np.float32, ()),
-                "y1": (np.float32, ()),
-                "proposer": (np.int64, ()),
-                "label": (np.int32, ()),
-                "track": ("S32", ()),
-                "code": (np.uint8, (CODE_BYTES,)),
-                "coded": (np.bool_, ()),
-                "vector": (np.float16, (dimension,)),
-                "embedded": (np.bool_, ()),
-            },
+            buffers=self._buffers("regions", regions),
             decode=self._decode_regions,
             read=["id", "frame", "lease", "x0", "y0", "x1", "y1", "proposer", "label", "track", "code", column],
+            row_ids=resident == "int8",
         )
+        self._stores = {"frames": self._frames, "regions": self._regions}
         self._frame_of_region = np.zeros(0, np.int64)
         self._shots: tuple[SpanIndex, NDArray[np.float64]] | None = None
         self.visible: NDArray[np.bool_] = np.zeros(0, np.bool_)
@@ -98,12 +95,17 @@ class LakeCache:
             return False
         # unset until all is done: after a refresh that failed half-way, the next one must look at everything again
         before, self._versions = self._versions, {}
-        with lake_errors(f"loading {self._lake.uri} into memory", lake=self._lake.uri):
+        with (
+            lake_errors(f"loading the columns of {self._lake.uri}", lake=self._lake.uri),
+            nullcontext() if self._kept is None else self._kept.locked(),
+        ):
+            moved = self._adopt()
             done, done_leases = self._read_done()
-            moved = self._regions.refresh(self._lake.dataset("regions"))
+            moved |= self._regions.refresh(self._lake.dataset("regions"))
             moved |= self._frames.refresh(self._lake.dataset("frames"))
-            if versions["shots"] != before.get("shots"):
+            if versions["shots"] != before.get("shots") or moved:
                 self._shots = self._read_shots()
+            self._record()
         segment = done.find(source=self.source, pts=self.pts)
         stale = segment >= 0
         stale[stale] = done_leases[segment[stale]] != self._frames["lease"][stale]
@@ -179,8 +181,11 @@ class LakeCache:
         )
 
     @property
-    def region_vectors(self) -> NDArray[np.float16]:
-        return self._regions["vector"]
+    def region_vectors(self) -> NDArray[np.float16] | RoundedVectors:
+        if self.resident != "int8":
+            return self._regions["vector"]
+        store = self._regions
+        return RoundedVectors(store["steps"], store["step"], store["error"], self._read_vectors)
 
     @property
     def region_codes(self) -> NDArray[np.uint8]:
@@ -212,7 +217,49 @@ class LakeCache:
         micros = int(self.time[frame])
         return None if micros == NO_TIME else datetime.fromtimestamp(0, UTC) + timedelta(microseconds=micros)
 
+    # -- files that others share -----------------------------------------------------------------
+
+    def _buffers(self, table: str, shapes: Shapes) -> Buffers:
+        return MemoryBuffers(shapes) if self._kept is None else self._kept.buffers(table, shapes)
+
+    def _adopt(self) -> bool:
+        """Takes over what other processes read into the files; returns whether rows may have moved."""
+        content = None if self._kept is None else self._kept.adopt(self._stores)
+        if content is None:
+            return False
+        self.uris, self.source_ids = list(content.get("uris", ())), list(content.get("source_ids", ()))
+        self.proposers, self.labels = list(content.get("proposers", ())), list(content.get("labels", ()))
+        self._source_codes = {name: number for number, name in enumerate(self.source_ids)}
+        self._proposer_codes = {name: number for number, name in enumerate(self.proposers)}
+        self._label_codes = {name: number for number, name in enumerate(self.labels)}
+        return True
+
+    def _record(self) -> None:
+        if self._kept is not None:
+            names = ("uris", "source_ids", "proposers", "labels")
+            self._kept.write(self._stores, {name: list(getattr(self, name)) for name in names})
+
     # -- reading ---------------------------------------------------------------------------------
+
+    def _read_vectors(self, rows: NDArray[np.intp]) -> NDArray[np.float16]:
+        """float16 (N, D): the vectors of these rows of regions, ascending, from the version that is in memory."""
+        ids = self._regions["row_id"][rows]
+        with lake_errors(f"reading vectors of {self._lake.uri}", lake=self._lake.uri):
+            found = [
+                self._regions.dataset.to_table(
+                    columns=[self._column],
+                    filter=f"_rowid IN ({', '.join(map(str, ids[at : at + _ROW_IDS].tolist()))})",
+                    with_row_id=True,
+                )
+                for at in range(0, len(ids), _ROW_IDS)
+            ]
+        if not found:
+            return np.zeros((0, self.dimension), np.float16)
+        table = pa.concat_tables(found)
+        order = np.argsort(table["_rowid"].to_numpy())
+        place = order[np.searchsorted(table["_rowid"].to_numpy(), ids, sorter=order)]
+        vectors: NDArray[np.float16] = vectors_of(table[self._column])["vector"][place]
+        return vectors
 
     def _read_done(self) -> tuple[SpanIndex, NDArray[np.int64]]:
         """The done segments, and the lease of each."""
@@ -220,13 +267,13 @@ class LakeCache:
         rows = self._lake.read("segments", columns=columns, where="state = 'done'")
         # the ledger is read whole each time, so its paths are the newest, as a new searcher would show them
         codes = self._codes(rows, renew_uris=True)
-        index = SpanIndex(source=codes, start=_int64(rows["start"]), stop=_int64(rows["stop"]))
+        index = SpanIndex(source=codes, start=int64_of(rows["start"]), stop=int64_of(rows["stop"]))
         return index, leases_of(rows)
 
     def _read_shots(self) -> tuple[SpanIndex, NDArray[np.float64]]:
         columns = ["source_id", "source", "start", "stop", "start_s", "stop_s"]
         rows = self._lake.read("shots", columns=columns)
-        index = SpanIndex(source=self._codes(rows), start=_int64(rows["start"]), stop=_int64(rows["stop"]))
+        index = SpanIndex(source=self._codes(rows), start=int64_of(rows["start"]), stop=int64_of(rows["stop"]))
         return index, np.stack([rows["start_s"].to_numpy(), rows["stop_s"].to_numpy()], axis=1)
 
     def _codes(self, rows: pa.Table, *, renew_uris: bool = False) -> NDArray[np.int64]:
@@ -252,9 +299,9 @@ class LakeCache:
         return {
             "id": ids_of(rows["id"]),
             "source": self._codes(rows),
-            "pts": _int64(rows["pts"]),
+            "pts": int64_of(rows["pts"]),
             "pts_s": rows["pts_s"].to_numpy(),
-            "time": _int64(time),
+            "time": int64_of(time),
             "lease": leases_of(rows),
             **vectors_of(rows[self._column]),
         }
@@ -265,65 +312,26 @@ class LakeCache:
             "frame_id": ids_of(rows["frame"]),
             "lease": leases_of(rows),
             **{name: rows[name].to_numpy() for name in ("x0", "y0", "x1", "y1")},
-            "proposer": _numbers(rows["proposer"], self.proposers, self._proposer_codes),
-            "label": _numbers(rows["label"], self.labels, self._label_codes),
-            **_codes(rows["code"]),
+            "proposer": numbers_of(rows["proposer"], self.proposers, self._proposer_codes),
+            "label": numbers_of(rows["label"], self.labels, self._label_codes),
+            **codes_of(rows["code"]),
             "track": ids_of(pc.fill_null(rows["track"], "")),
-            **vectors_of(rows[self._column]),
+            **self._vectors_of_regions(rows),
         }
 
-
-def _numbers(column: pa.ChunkedArray, names: list[str], numbers: dict[str, int]) -> NDArray[np.int64]:
-    """The index of each value in `names`, −1 where it is null; new names are appended, to `numbers` as well."""
-    coded = pc.dictionary_encode(column.combine_chunks())
-    for name in coded.dictionary.to_pylist():
-        if name not in numbers:
-            numbers[name] = len(names)
-            names.append(name)
-    places = np.array([numbers[name] for name in coded.dictionary.to_pylist()] + [-1], np.int64)
-    found: NDArray[np.int64] = places[pc.fill_null(coded.indices, -1).to_numpy()]
-    return found
+    def _vectors_of_regions(self, rows: pa.Table) -> Columns:
+        held = vectors_of(rows[self._column])
+        if self.resident != "int8":
+            return held
+        steps, step, error = rounded(held["vector"])
+        row_id = rows["_rowid"].to_numpy()
+        return {"steps": steps, "step": step, "error": error, "row_id": row_id, "embedded": held["embedded"]}
 
 
-def _int64(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    return np.asarray(column.to_numpy(), np.int64)
-
-
-def ids_of(column: pa.ChunkedArray) -> IdArray:
-    """Ids as bytes (N,), of fixed width, so that NumPy can sort and compare them."""
-    return np.asarray(column.cast(pa.binary()).to_numpy(zero_copy_only=False), "S32")
-
-
-def _codes(column: pa.ChunkedArray) -> Columns:
-    """code: uint8 (N, 32) from a column of fixed-size lists, zero where it is null; coded: bool (N,)."""
-    values = column.combine_chunks()
-    coded = values.is_valid().to_numpy(zero_copy_only=False)
-    codes = np.zeros((len(values), CODE_BYTES), np.uint8)
-    codes[coded] = values.flatten().to_numpy(zero_copy_only=False).reshape(-1, CODE_BYTES)
-    return {"code": codes, "coded": coded}
-
-
-def vectors_of(column: pa.ChunkedArray) -> Columns:
-    """vector: float16 (N, D) from a column of fixed-size lists, zero where it is null; embedded: bool (N,)."""
-    values = column.combine_chunks()
-    embedded = values.is_valid().to_numpy(zero_copy_only=False)
-    flat = values.flatten().to_numpy(zero_copy_only=False)  # without those that are null
-    held = np.asarray(flat, np.float16).reshape(-1, values.type.list_size)
-    if embedded.all():
-        return {"vector": held, "embedded": embedded}
-    vector = np.zeros((len(values), values.type.list_size), np.float16)
-    vector[embedded] = held
-    return {"vector": vector, "embedded": embedded}
-
-
-def positions(wanted: IdArray, ids: IdArray, alive: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """int64 (N,): the row of each wanted id among the `ids` that are alive, −1 where it is not among them."""
-    rows = np.flatnonzero(alive)
-    if not len(rows) or not len(wanted):
-        return np.full(len(wanted), -1, np.int64)
-    order = rows[np.argsort(ids[rows])]
-    # regions come frame by frame: look each frame up once
-    unique, inverse = np.unique(wanted, return_inverse=True)
-    place = np.minimum(np.searchsorted(ids[order], unique), len(order) - 1)
-    found = np.where(ids[order[place]] == unique, order[place], -1)
-    return found[inverse]
+def _kept(lake: Lake, column: str, *shapes: Shapes) -> KeptColumns:
+    if lake.folder is None or not can_keep(lake):
+        raise LakeError(
+            f"{lake.uri} is no folder that this user may write to, so no columns can be kept there; hold them in "
+            "memory: --resident float16 or int8"
+        )
+    return KeptColumns(lake.folder / KEPT / column, columns=repr(shapes))

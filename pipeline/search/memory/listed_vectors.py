@@ -12,7 +12,8 @@ from operators.ranking.fusion import IdArray
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.search.boxed_vectors import BoxedVectors
 from pipeline.search.memory.columns import FragmentKey, fragment_key
-from pipeline.search.memory.lake_cache import LakeCache, ids_of, positions
+from pipeline.search.memory.decoding import ids_of, positions
+from pipeline.search.memory.lake_cache import LakeCache
 from schemas.boxes import FloatArray
 from schemas.query import BoxTuple, Place
 from schemas.tables import TableName

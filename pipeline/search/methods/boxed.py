@@ -6,6 +6,7 @@ from pipeline.search.boxed_vectors import BoxedVectors
 from pipeline.search.candidates import Candidates
 from pipeline.search.frame_scores import FrameScores
 from pipeline.search.methods.method import RankingRequest, SearchState
+from pipeline.search.where import Where
 from schemas.errors import QueryError
 from schemas.regions import WHOLE_FRAME
 
@@ -19,15 +20,15 @@ class Regions:
         self._state = state
 
     def candidates(self, request: RankingRequest) -> Candidates:
-        """The regions that overlap the query box, and whole frames."""
+        """The regions that are where the query looks; anywhere, the whole frames too."""
         columns, proposers = self._state.columns, self._state.proposers
         sets = [BoxedVectors.of_regions(columns, proposers=proposers)]
         if proposers is None or WHOLE_FRAME in proposers:
             sets.append(BoxedVectors.of_frames(columns.frame_vectors, alive=columns.visible))
-        return Candidates.of(sets, frames=request.frames, box=request.query.box)
+        return Candidates.of(sets, frames=request.frames, where=request.where)
 
     def __call__(self, request: RankingRequest) -> FrameScores:
-        return scores_of(self.candidates(request), request, self._state, with_box=True)
+        return scores_of(self.candidates(request), request, self._state, where=request.where)
 
 
 class WholeFrames:
@@ -42,18 +43,22 @@ class WholeFrames:
         require_meaning(request, "global")
         columns = self._state.columns
         whole = BoxedVectors.of_frames(columns.frame_vectors, alive=columns.visible)
-        found = Candidates.of([whole], frames=request.frames, box=None)
-        return scores_of(found, request, self._state, with_box=False)
+        found = Candidates.of([whole], frames=request.frames, where=None)
+        return scores_of(found, request, self._state, where=None)
 
 
-def scores_of(candidates: Candidates, request: RankingRequest, state: SearchState, *, with_box: bool) -> FrameScores:
-    """Scores each frame by its nearest candidate. with_box: whether the query box counts, or meaning alone."""
+def scores_of(
+    candidates: Candidates, request: RankingRequest, state: SearchState, *, where: Where | None
+) -> FrameScores:
+    """Scores each frame by its nearest candidate. where: None where meaning alone counts."""
     return candidates.frame_scores(
         request.target.vector,
-        request.query.box if with_box else None,
+        where,
         ranking=request.query.ranking,
         frames=len(state.columns.pts),
         scorer=state.scorer,
+        confidence=request.target.confidence,
+        least=request.query.min_confidence,
     )
 
 

@@ -7,7 +7,7 @@ from pipeline.search.methods.boxed import Regions, WholeFrames
 from pipeline.search.methods.codes import Codes
 from pipeline.search.methods.detail import Detail
 from pipeline.search.methods.listed import FrameRepresentatives, Patches
-from pipeline.search.methods.matched import Growing, Votes
+from pipeline.search.methods.matched import Correlation, Growing, Votes
 from pipeline.search.methods.method import Method, SearchState
 from schemas.query import MethodName
 
@@ -24,4 +24,5 @@ METHODS: dict[MethodName, Callable[[SearchState], Method]] = {
     "votes-weighted": partial(Votes, kind="weighted"),
     "votes-weighted-unique": partial(Votes, kind="weighted-unique"),
     "growing": Growing,
+    "correlation": Correlation,
 }

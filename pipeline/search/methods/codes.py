@@ -10,7 +10,6 @@ from operators.codes.model import CodeModel
 from pipeline.lake.code_model import load_code_model
 from pipeline.search.boxed_vectors import BoxedVectors
 from pipeline.search.candidates import Candidates
-from pipeline.search.filters import overlapping
 from pipeline.search.frame_scores import FrameScores
 from pipeline.search.methods.method import RankingRequest, SearchState
 from schemas.boxes import Boxes
@@ -34,18 +33,20 @@ class Codes:
         code = self._code_of(request)
         regions = BoxedVectors.of_regions(columns, proposers=self._state.proposers)
         passes = regions.alive & columns.region_coded & np.append(request.frames, False)[columns.frame]
-        if request.query.box is not None:
-            passes &= overlapping(regions.boxes, request.query.box)
+        if request.where is not None:
+            passes &= request.where.passing(regions)
         rows = np.flatnonzero(passes)
         nearest = nearest_codes(
             hamming_distances(columns.region_codes, code)[rows], REGIONS_PER_CANDIDATE * request.query.candidates
         )
         scores = Candidates([regions], [np.sort(rows[nearest])]).frame_scores(
             request.target.vector,
-            request.query.box,
+            request.where,
             ranking=request.query.ranking,
             frames=len(columns.pts),
             scorer=self._state.scorer,
+            confidence=request.target.confidence,
+            least=request.query.min_confidence,
         )
         return replace(scores, candidates=len(rows), exact=len(nearest) == len(rows))
 

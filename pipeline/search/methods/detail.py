@@ -7,8 +7,9 @@ from pipeline.lake.lake import lake_errors
 from pipeline.search.boxed_vectors import BoxedVectors
 from pipeline.search.candidates import Candidates
 from pipeline.search.frame_scores import FrameScores
-from pipeline.search.memory.columns import Columns, ColumnStore
-from pipeline.search.memory.lake_cache import ids_of, positions, vectors_of
+from pipeline.search.memory.buffers import Columns, MemoryBuffers
+from pipeline.search.memory.columns import ColumnStore
+from pipeline.search.memory.decoding import ids_of, positions, vectors_of
 from pipeline.search.methods.boxed import require_meaning, scores_of
 from pipeline.search.methods.method import RankingRequest, SearchState
 from schemas.errors import QueryError
@@ -25,11 +26,13 @@ class Detail:
         self._generation = -1
         self._frame = np.zeros(0, np.int64)  # row of each vector's frame in the columns, −1 where it was removed
         self._store = ColumnStore(
-            shapes={
-                "id": ("S32", ()),
-                "vector": (np.float16, (state.lake.space.dimension,)),
-                "embedded": (np.bool_, ()),
-            },
+            buffers=MemoryBuffers(
+                {
+                    "id": ("S32", ()),
+                    "vector": (np.float16, (state.lake.space.dimension,)),
+                    "embedded": (np.bool_, ()),
+                }
+            ),
             decode=_decode,
             read=["id", "detail"],
         )
@@ -45,8 +48,8 @@ class Detail:
                 "this lake holds no fused vectors; make one that does: regionlake lab train detail, then "
                 "regionlake ingest … --set detail.model=FILE"
             )
-        candidates = Candidates.of([found], frames=request.frames, box=None)
-        return scores_of(candidates, request, self._state, with_box=False)
+        candidates = Candidates.of([found], frames=request.frames, where=None)
+        return scores_of(candidates, request, self._state, where=None)
 
     def _vectors(self) -> BoxedVectors:
         store, columns = self._store, self._state.columns

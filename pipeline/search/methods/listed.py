@@ -1,5 +1,7 @@
 """Methods that rank frames by the nearest of a frame's representatives or patches (Cluster-CLIP, methods.md §4.3)."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 
@@ -55,9 +57,10 @@ class FrameRepresentatives:
         sets = [found]
         if self._with_frames:
             columns = self._state.columns
-            sets.append(BoxedVectors.of_frames(columns.frame_vectors, alive=columns.visible))
-        candidates = Candidates.of(sets, frames=request.frames, box=request.query.box)
-        return scores_of(candidates, request, self._state, with_box=True)
+            frames = BoxedVectors.of_frames(columns.frame_vectors, alive=columns.visible)
+            sets.append(replace(frames, whole=False))  # the query names them, so they are compared with its box too
+        candidates = Candidates.of(sets, frames=request.frames, where=request.where)
+        return scores_of(candidates, request, self._state, where=request.where)
 
 
 class Patches:
@@ -75,5 +78,5 @@ class Patches:
         found = self._stored()
         if not len(found):
             raise no_patches()
-        candidates = Candidates.of([found], frames=request.frames, box=request.query.box)
-        return scores_of(candidates, request, self._state, with_box=True)
+        candidates = Candidates.of([found], frames=request.frames, where=request.where)
+        return scores_of(candidates, request, self._state, where=request.where)

@@ -3,18 +3,20 @@
 Frames in which nothing matches keep the order of the first ranking, after all others, at distances above 1.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from operators.masks.rle import decode_mask
 from operators.patch_matching.cell_mask import cell_mask
 from operators.patch_matching.config import VoteKind
+from operators.patch_matching.correlation import correlate
 from operators.patch_matching.pyramid import SCALES, Level, roi_pyramid
 from operators.patch_matching.region_match import RegionMatch, match_region
 from operators.patch_matching.voting import votes
 from pipeline.lake import sql
 from pipeline.search.frame_scores import FrameScores
+from pipeline.search.methods.boxed import WholeFrames
 from pipeline.search.methods.method import RankingRequest, SearchState
 from pipeline.search.methods.stored_grids import no_patches, read_grids, require_space
 from schemas.boxes import Boxes, FloatArray
@@ -52,23 +54,61 @@ class Growing:
 
     def __init__(self, state: SearchState) -> None:
         self._state = state
+        self._places = _Places(state, proposer="growing")
 
     def __call__(self, request: RankingRequest) -> FrameScores:
         levels = _levels(request, self._state, scales=SCALES)
         rows, grids = _grids(request, self._state)
-        matches = match_region(levels, grids)
         distance = _unmatched(request, rows)
         found: dict[int, tuple[RegionMatch, PatchGrid]] = {}
-        for row, grid, match in zip(rows, grids, matches, strict=True):
+        for row, grid, match in zip(rows, grids, match_region(levels, grids), strict=True):
             if match is not None:
                 distance[row] = 1 - match.score
                 found[row] = (match, grid)
+        return FrameScores(distance, self._places(found), candidates=len(rows))
+
+
+class Correlation:
+    """Ranks frames by the place where the ROI fits best, over a pyramid of its sizes, and by the whole frame.
+
+    The distance is the mean of two: 1 minus the score of that place, and the frame's own distance, which knows the
+    surroundings. A hit has the box and the mask of its place.
+    """
+
+    reranks = True
+
+    def __init__(self, state: SearchState) -> None:
+        self._state = state
+        self._whole = WholeFrames(state)
+        self._places = _Places(state, proposer="correlation")
+
+    def __call__(self, request: RankingRequest) -> FrameScores:
+        levels = _levels(request, self._state, scales=SCALES)
+        rows, grids = _grids(request, self._state)
+        matches = correlate(levels, grids)
+        distance = np.full(len(request.frames), np.inf, np.float32)
+        here = 1 - np.array([match.score for match in matches], np.float32)
+        whole = self._whole(request).distance[rows]
+        distance[rows] = (here + whole) / 2
+        found = dict(zip(rows, zip(matches, grids, strict=True), strict=True))
+        return FrameScores(distance, self._places(found), candidates=len(rows))
+
+
+class _Places:
+    """The boxes and masks of matches in their frames."""
+
+    def __init__(self, state: SearchState, *, proposer: str) -> None:
+        self._state = state
+        self._proposer = proposer
+
+    def __call__(self, found: Mapping[int, tuple[RegionMatch, PatchGrid]]) -> Callable[[int], Place]:
+        """found: row of a frame → its match, and its patches. Rows that are not there have the whole frame."""
         sizes = self._sizes(list(found))
 
         def place(row: int) -> Place:
             return self._place(*found[row], size=sizes[row]) if row in found else Place()
 
-        return FrameScores(distance, place, candidates=len(rows))
+        return place
 
     def _sizes(self, rows: list[int]) -> dict[int, tuple[int, int]]:
         """Width and height in pixels of some frames, by row; one read of the table for all of them."""
@@ -79,13 +119,12 @@ class Growing:
         stored = self._state.lake.read("frames", columns=columns, where=sql.is_in("id", list(names)))
         return {names[row["id"]]: (row["width_px"], row["height_px"]) for row in stored.to_pylist()}
 
-    @staticmethod
-    def _place(match: RegionMatch, grid: PatchGrid, *, size: tuple[int, int]) -> Place:
+    def _place(self, match: RegionMatch, grid: PatchGrid, *, size: tuple[int, int]) -> Place:
         width_px, height_px = size
         x0, y0, x1, y1 = match.box.xyxy[0].tolist()
         return Place(
             box=(x0, y0, x1, y1),
-            proposer="growing",
+            proposer=self._proposer,
             mask=cell_mask(match.mask, extent=grid.extent, width_px=width_px, height_px=height_px),
         )
 

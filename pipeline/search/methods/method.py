@@ -12,6 +12,7 @@ from pipeline.search.frame_scores import FrameScores
 from pipeline.search.memory.lake_cache import LakeCache
 from pipeline.search.scoring import Scorer
 from pipeline.search.target import Target
+from pipeline.search.where import Where
 from schemas.query import Query
 
 
@@ -34,7 +35,7 @@ class SearchState:
 class RankingRequest:
     """A query as a method receives it.
 
-    frames: bool (F,), the frames that pass the query's filters.
+    frames: bool (F,), the frames that pass the query's filters. where: where in them it looks; None for anywhere.
     nearest: intp (N,), rows of the frames that a method with `reranks` may compare, nearest first; otherwise empty.
     """
 
@@ -42,6 +43,7 @@ class RankingRequest:
     target: Target
     frames: NDArray[np.bool_]
     nearest: NDArray[np.intp]
+    where: Where | None = None
 
 
 class Method(Protocol):

@@ -2,6 +2,8 @@
 
 import io
 import json
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,6 +22,9 @@ from deploy.cli import output
 from deploy.cli.output import console
 from deploy.contact_sheet import draw_contact_sheet
 from deploy.feeds_table import feed_line
+from deploy.held_wording import held_line, held_note
+from pipeline.lake.upkeep.holds import Held
+from pipeline.lake.upkeep.pins import Fates, Pin, Pins
 from pipeline.live.feeds.feed_status import FeedStatus
 from regionlake.text import hits_text
 from schemas.query import SearchResult
@@ -66,6 +71,47 @@ def test_json_has_the_exact_name_and_no_control_character(called: Run, lake: Pat
     done = called("search", "--box", "0,0,1,1", "--lake", lake, "--json")
     assert json.loads(done.stdout)["hits"][0]["source"] == str(lake.parent / NAME)
     assert not any(each in done.stdout for each in COMMANDS)
+
+
+def test_what_is_pinned_erased_or_lost_is_one_line_each(called: Run, lake: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "lake"
+    shutil.copytree(lake, broken)
+    name = str(lake.parent / NAME)
+    erased = called("forget", "--lake", broken, name)  # asks, and nobody answers
+    assert any(line.endswith(SHOWN) for line in erased.stderr.splitlines()), erased.stderr
+    for data in (broken / "frames.lance" / "data").iterdir():
+        data.write_bytes(b"")
+    for words in (["--dry-run"], []):
+        repaired = called("repair", "--lake", broken, *words)
+        assert all(
+            re.match(r"would repair: |repaired: |run |cannot |problem: |/", line)
+            for line in repaired.stdout.splitlines()
+        )
+    assert f"run `regionlake ingest` again on: {lake.parent}/{SHOWN}" in repaired.stdout.splitlines()
+    shutil.rmtree(broken)
+    shutil.copytree(lake, broken)
+    erased = called("forget", "--lake", broken, name, "--yes", "--pinned")
+    assert erased.returncode == 0, erased.stderr
+    assert f"erased: {lake.parent}/{SHOWN}" in erased.stdout.splitlines()
+
+
+def test_what_was_removed_of_a_pinned_source_is_named_in_one_line(
+    called: Run, lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "lake"
+    shutil.copytree(lake, copy)
+    pin = Pin("1", NAME, None, datetime(2026, 5, 1, tzinfo=UTC))
+    monkeypatch.setattr(Pins, "fates", lambda *_, **__: Fates((), (pin,), ()))
+    monkeypatch.setattr(Pins, "add", lambda *_, **__: (pin,))
+    done = called("pin", "--lake", copy, str(lake.parent / NAME))
+    assert done.stderr.splitlines() == [f"parts of {SHOWN} were removed earlier; what is left is pinned"]
+
+
+def test_what_upkeep_holds_back_is_named_in_one_line() -> None:
+    held = Held(NAME, "share", recordings=2, bytes=1, of_recordings=3, of_bytes=1)
+    for line in (held_line(held, ahead_s=None), held_note(held)):
+        assert SHOWN in line
+        assert len(line.splitlines()) == 1
 
 
 def test_errors_and_wrong_usage_show_escapes(called: Run, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_ingest_again_skips_and_says_so(called: Run, clip: Path, lake: Path) -> 
     assert (as_json["skipped"], as_json["segments"], as_json["regions"]) == (1, 0, 0)
     done = called(*arguments)
     assert done.returncode == 0
-    assert "1 sources skipped" in done.stdout
+    assert "1 source skipped" in done.stdout
 
 
 def test_ingest_with_another_plan_is_refused_with_the_way_out(called: Run, clip: Path, lake: Path) -> None:
@@ -54,6 +54,27 @@ def test_ingest_with_another_plan_is_refused_with_the_way_out(called: Run, clip:
     assert done.returncode != 0
     assert "--replace" in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_answer_names_the_sources_for_which_no_zone_was_drawn(called: Run, clip: Path, tmp_path: Path) -> None:
+    make_clip(tmp_path / "other.mp4", seed=6, seconds=1)
+    made = called("ingest", clip, tmp_path / "other.mp4", "--lake", tmp_path / "lake", "--proposer", "grid")
+    assert made.returncode == 0, made.stderr
+    zone = ("--zone", f"{clip.name}=0,0 .5,0 .5,.5", "--lake", tmp_path / "lake")
+    words = json.loads(called("search", "a white box", *zone, "-k", 100, "--json").stdout)
+    assert [Path(name).name for name in words["by_meaning_alone"]] == ["other.mp4"]
+    assert {hit["geometric"] is None for hit in words["hits"] if hit["source"].endswith("other.mp4")} == {True}
+    assert words["query"]["zones"] == [
+        {"corners": [[0, 0], [0.5, 0], [0.5, 0.5]], "source": clip.name, "source_ids": []}
+    ]
+    alone = called("search", *zone, "-k", 100)
+    assert "omitted, for no zone was drawn for it: other.mp4" in alone.stdout
+    chosen = called("search", "a white box", *zone, "--source", clip.name)
+    assert chosen.returncode == 0
+    assert "no zone" not in chosen.stdout
+    wrong = called("search", "a white box", "--zone", "gate=0,0,1,1", "--lake", tmp_path / "lake")
+    assert wrong.returncode == 2
+    assert "no source of the lake matches 'gate'" in wrong.stderr
 
 
 def test_search_prints_one_object_of_the_promised_shape(regionlake: Run, clip: Path, lake: Path) -> None:
@@ -77,6 +98,31 @@ def test_a_table_names_every_hit(called: Run, lake: Path) -> None:
     assert lines[1].split()[0] == "1"
     assert "one clip.mp4" in lines[1]
     assert "2 hits of" in lines[-1]
+
+
+def test_hits_have_a_confidence_at_which_a_search_can_be_cut(called: Run, lake: Path) -> None:
+    words = ["search", "a white box", "--lake", lake, "-k", 50]
+    hits = json.loads(called(*words, "--json").stdout)["hits"]
+    assert all(0.0 <= hit["confidence"] <= 1.0 for hit in hits)
+    limit = sorted(hit["confidence"] for hit in hits)[len(hits) // 2]
+    some = json.loads(called(*words, "--json", "--min-confidence", limit).stdout)["hits"]
+    assert all(hit["confidence"] >= limit for hit in some)
+    assert {hit["frame_id"] for hit in hits if hit["confidence"] >= limit} <= {hit["frame_id"] for hit in some}
+    table = called(*words, "--min-confidence", limit).stdout.splitlines()
+    assert table[0].split()[:3] == ["rank", "confidence", "distance"]
+    assert float(table[1].split()[1]) == pytest.approx(some[0]["confidence"], abs=0.005)
+
+
+def test_a_limit_of_confidence_is_refused_where_hits_have_none(called: Run, lake: Path) -> None:
+    assert {
+        hit["confidence"] for hit in json.loads(called("search", *ANYWHERE, "--lake", lake, "--json").stdout)["hits"]
+    } == {None}
+    alone = called("search", *ANYWHERE, "--lake", lake, "--min-confidence", 0.5)
+    assert (alone.returncode, alone.stdout) == (2, "")
+    assert "--min-confidence is the chance" in alone.stderr
+    others = called("search", "a dog", "--lake", lake, "--min-confidence", 0.5, "--method", "detail")
+    assert others.returncode == 2
+    assert "hits of detail have no confidence" in others.stderr
 
 
 @pytest.mark.parametrize(("window", "inside"), [(["--since", "1.5"], (1.5, 9)), (["--until", "0:01.5"], (0, 1.5))])

@@ -20,7 +20,7 @@ def test_models_lists_the_default_and_what_else_loads(called: Run) -> None:
 
 def test_models_tells_programs_the_same(called: Run) -> None:
     listed = json.loads(called("models", "--json").stdout)
-    assert [model["name"] for model in listed["models"]] == ["everyday"]
+    assert [model["name"] for model in listed["models"]] == ["everyday", "everyday-1"]
     (largest,) = [each for each in listed["checkpoints"] if each["name"].startswith("facebook/dinov3-vit7b16")]
     assert largest == {
         "name": "facebook/dinov3-vit7b16-pretrain-lvd1689m",
@@ -83,4 +83,4 @@ def test_a_model_of_pictures_is_asked_with_pictures(
     assert "--image" in refused.stderr
     Image.new("RGB", (50, 40), "white").save(tmp_path / "white.png")
     found = called("search", "--image", tmp_path / "white.png", "--lake", tmp_path / "lake", "-k", 1)
-    assert "1 hits" in found.stdout
+    assert "1 hit of" in found.stdout

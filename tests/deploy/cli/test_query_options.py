@@ -10,6 +10,8 @@ from schemas.query import Query, WeightedMethod
 WRITTEN = {
     "text": "a dog",
     "box": "0,0,0.5,1",
+    "zones": "gate=0,.5 .4,.5 .4,1",
+    "min_inside": "0.8",
     "image": __file__,
     "roi": "0,0,1,0.5",
     "frame": "0123",
@@ -31,7 +33,9 @@ WRITTEN = {
     "geometry": "giou",
     "norm": "zscore",
     "weight": "0.125",
+    "min_confidence": "0.6",
     "source": "gate",
+    "source_ids": "89ab",
     "since": "1:30",
     "until": "90.5",
     "k": "3",

@@ -48,7 +48,7 @@ def test_refused_rows_are_listed_tried_again_and_dropped(called: Run, lake: Lake
     assert (first["sources"], first["at"]) == ([World(1).source.uri], AT.isoformat())
     shown = called("spool", "list", "--lake", lake.uri).stdout
     assert r"for\x1b[31m a test 2" in shown
-    assert "0 batches wait for the lake, 2 are refused" in shown
+    assert "0 batches wait for the lake, 2 refused" in shown
     assert "2 batches are refused by the lake (regionlake spool list)" in called("status", "--lake", lake.uri).stdout
     assert json.loads(called("status", "--lake", lake.uri, "--json").stdout)["refused_batches"] == 2
 
@@ -79,7 +79,7 @@ def test_nothing_is_dropped_but_what_is_named(called: Run, lake: Lake) -> None:
         each["name"] for each in json.loads(called("spool", "list", "--lake", lake.uri, "--json").stdout)["refused"]
     ] == ["2"]
     assert called("spool", "drop", "--all", "--lake", lake.uri).returncode == 0
-    assert "0 are refused" in called("spool", "list", "--lake", lake.uri).stdout
+    assert "0 refused" in called("spool", "list", "--lake", lake.uri).stdout
     done = called("spool", "list", "--lake", lake.uri + "-of-nobody")
     assert (done.returncode, "nothing waits" in done.stderr) == (1, True)
 
@@ -96,4 +96,4 @@ def test_a_running_follower_gets_what_is_to_be_tried_again(called: Run, lake: La
     state.write_status(replace(state.read_status(), at=AT))  # it is gone
     assert called("spool", "retry", "2", "--lake", lake.uri).returncode == 2  # it waits, and is not refused
     done = called("spool", "retry", "--lake", lake.uri)
-    assert "1 batches are committed, 1 are refused" in done.stdout
+    assert "1 batch committed, 1 refused" in done.stdout

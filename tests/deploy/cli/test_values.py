@@ -7,7 +7,7 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.cli.values import parse_box, parse_moment
+from deploy.cli.values import parse_box, parse_moment, parse_zone
 
 sides = st.floats(0, 1, width=32)
 
@@ -30,6 +30,12 @@ def test_what_is_no_box_is_refused_and_quoted(text: str) -> None:
     with pytest.raises(typer.BadParameter, match="x0,y0,x1,y1") as refused:
         parse_box(text)
     assert repr(text) in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["", "0,0 1,1", "0,0,640,480", "gate=0,0 1,1 1,0 0,1", "left"])
+def test_what_is_no_zone_is_wrong_usage(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="zone"):
+        parse_zone(text)
 
 
 @pytest.mark.parametrize(

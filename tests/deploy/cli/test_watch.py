@@ -1,4 +1,4 @@
-"""`regionlake watch`: catches a threshold that differs from the distances of `search`, changes of the JSON lines, and
+"""`regionlake watch`: catches a limit that differs from the distances of `search`, changes of the JSON lines, and
 a command that cannot be ended or started again."""
 
 import json
@@ -20,10 +20,10 @@ def lines(text: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_a_threshold_is_a_distance_of_search(called: Run, lake: Path, tmp_path: Path) -> None:
+def test_the_largest_distance_is_one_of_search(called: Run, lake: Path, tmp_path: Path) -> None:
     searched = json.loads(called("search", "a white box", *BOX, "--lake", lake, "-k", 2, "--json").stdout)["hits"]
     out = tmp_path / "hits.jsonl"
-    command = ["watch", "a white box", *BOX, "--lake", lake, "--threshold", searched[-1]["distance"], "--since"]
+    command = ["watch", "a white box", *BOX, "--lake", lake, "--max-distance", searched[-1]["distance"], "--since"]
     command += ["start", "--once", "--out", out, "--state", tmp_path / "watch.sqlite"]
     done = called(*command)
     assert done.returncode == 0, done.stderr
@@ -39,7 +39,7 @@ def test_a_file_of_watches_tells_each_hit_once_to_a_webhook_whose_token_is_not_s
     called: Run, lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "watches.toml").write_text(
-        "[watch.corner]\nbox = [0, 0, 0.3, 0.3]\nthreshold = 1\n[watch.all]\nbox = [0, 0, 1, 1]\nthreshold = 0\n"
+        "[watch.corner]\nbox = [0, 0, 0.3, 0.3]\nmax_distance = 1\n[watch.all]\nbox = [0, 0, 1, 1]\nmax_distance = 1\n"
     )
     monkeypatch.setenv("HOOK_TOKEN", "a-secret")
     receiver = Receiver()
@@ -60,8 +60,52 @@ def test_a_file_of_watches_tells_each_hit_once_to_a_webhook_whose_token_is_not_s
     assert (again.returncode, again.stdout) == (0, ""), again.stderr
 
 
+def test_a_confidence_is_one_of_search(called: Run, lake: Path, tmp_path: Path) -> None:
+    words = ["a white box", *BOX, "--lake", lake]
+    every = json.loads(called("search", *words, "-k", 50, "--json").stdout)["hits"]
+    limit = sorted(hit["confidence"] for hit in every)[-2]
+    searched = json.loads(called("search", *words, "-k", 50, "--json", "--min-confidence", limit).stdout)["hits"]
+    watch = ["watch", *words, "--min-confidence", limit, "--since", "start", "--once", "--state", tmp_path / "s.sqlite"]
+    found = lines(called(*watch).stdout)
+    assert len(searched) >= 2
+    assert {hit["frame_id"]: hit["confidence"] for hit in found} == {h["frame_id"]: h["confidence"] for h in searched}
+
+
+def test_a_zone_is_that_of_search(called: Run, lake: Path, tmp_path: Path) -> None:
+    words = ("a white box", "--zone", "one clip=0,0 .5,0 .5,.5 .25,1 0,.5", "--min-inside", 0.6, "--lake", lake)
+    searched = json.loads(called("search", *words, "-k", 100, "--json").stdout)["hits"]
+    command = [*words, "--max-distance", 2, "--since", "start", "--once", "--state", tmp_path / "watch.sqlite"]
+    done = called("watch", *command)
+    assert done.returncode == 0, done.stderr
+    found = {hit["frame_id"]: (hit["box"], hit["geometric"]) for hit in lines(done.stdout)}
+    assert found == {hit["frame_id"]: (hit["box"], hit["geometric"]) for hit in searched} != {}
+
+
+def test_the_former_name_of_the_largest_distance_works_and_is_reported(called: Run, lake: Path, tmp_path: Path) -> None:
+    command = ["watch", "--box", "0,0,1,1", "--lake", lake, "--since", "start", "--once"]
+    new = called(*command, "--max-distance", 1, "--state", tmp_path / "new.sqlite")
+    old = called(*command, "--threshold", 1, "--state", tmp_path / "old.sqlite")
+    assert (new.returncode, old.returncode) == (0, 0), new.stderr + old.stderr
+    assert [hit["id"] for hit in lines(old.stdout)] == [hit["id"] for hit in lines(new.stdout)] != []
+    assert "--threshold is deprecated" in old.stderr
+    assert "deprecated" not in new.stderr
+    both = called(*command, "--threshold", 0, "--max-distance", 0)
+    assert (both.returncode, both.stdout) == (2, "")
+
+
+def test_a_stay_is_reported_once(called: Run, lake: Path, tmp_path: Path) -> None:
+    command = ["watch", *BOX, "--max-distance", 1, "--lake", lake, "--since", "start", "--once", "--name"]
+    each = called(*command, "each", "--state", tmp_path / "each.sqlite")
+    stays = called(*command, "stays", "--state", tmp_path / "stays.sqlite", "--stay", 1)
+    assert (each.returncode, stays.returncode) == (0, 0), each.stderr + stays.stderr
+    sources = {hit["source"] for hit in lines(each.stdout)}
+    assert len(lines(each.stdout)) > len(sources)
+    assert sorted(hit["source"] for hit in lines(stays.stdout)) == sorted(sources)
+    assert "held back by cooldowns and least stays" in stays.stderr
+
+
 def test_it_watches_until_it_is_asked_to_end(lake: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "deploy.cli.main", "watch", "--box", "0,0,1,1", "--threshold", "1"]
+    command = [sys.executable, "-m", "deploy.cli.main", "watch", "--box", "0,0,1,1", "--max-distance", "1"]
     command += ["--lake", str(lake), "--state", str(tmp_path / "watch.sqlite"), "--since", "start"]
     with default_signals():
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -76,11 +120,14 @@ def test_it_watches_until_it_is_asked_to_end(lake: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("a dog",), "--threshold"),
-        (("a dog", "--threshold", "0.5", "--webhook", "http://host", "--webhook-token-env", "NO_SUCH"), "NO_SUCH"),
+        (("a dog",), "--min-confidence"),
+        (("--box", "0,0,1,1"), "--max-distance"),
+        (("--box", "0,0,1,1", "--min-confidence", "0.5"), "a box alone"),
+        (("a dog", "--max-distance", "0.5", "--webhook", "http://host", "--webhook-token-env", "NO_SUCH"), "NO_SUCH"),
         (("a dog", "--queries", __file__), "TEXT is set in the file"),
-        (("a dog", "--threshold", "0.5", "--dead-letter", "lost.jsonl"), "--dead-letter"),
-        (("a dog", "--threshold", "0.5", "--webhook-token-env", "PATH"), "--webhook-token-env"),
+        (("a dog", "--max-distance", "0.5", "--hours", "at noon"), "are no hours"),
+        (("a dog", "--max-distance", "0.5", "--dead-letter", "lost.jsonl"), "--dead-letter"),
+        (("a dog", "--max-distance", "0.5", "--webhook-token-env", "PATH"), "--webhook-token-env"),
     ],
 )
 def test_wrong_usage_says_what_is_right(

@@ -6,9 +6,9 @@ frame must be accounted for.
 The test has two RTSP cameras in a network namespace, one camera over UDP through a relay, a lake on a small disk (a
 tmpfs), a clock for the follower alone, and a watch with a webhook. Faults that the machine does not allow (namespaces
 and mounts need root) are skipped, and this is printed. After each fault the feeds must be live again within two
-minutes, rows must be committed, and every hit of the watch must be delivered or given up. At the end, frames received =
-keyframes + not selected + shed + lost by reason, for each feed, exactly but for the second before a kill of the
-follower; the lake is audited, and no hit may be reported twice.
+minutes, their video must be kept, rows must be committed, and every hit of the watch must be delivered or given up. At
+the end, frames received = keyframes + not selected + shed + lost by reason, for each feed, exactly but for the second
+before a kill of the follower; the lake and its video are audited, and no hit may be reported twice.
 """
 
 import argparse

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.live.status.follow_status import FollowStatus
+from pipeline.live.status.state_folder import StateFolder
+from pipeline.ring.feed_ring import rings_of_state
+from pipeline.ring.report import kept_video, ring_problems
 from tests.live.cameras import RtspServer, film, rtsp_server, udp_camera
 from tests.live.faults.account import Account
 from tests.live.faults.network import Network, network
@@ -24,6 +27,7 @@ from tests.live.follower import FollowerProcess
 _DISK_BYTES = (
     768 * 2**20
 )  # room for the rows of fifty faults, and for the versions that the lake keeps for five minutes
+_VIDEO = "16MB"  # of each feed, on that disk
 _RELAYED = "relayed"
 
 
@@ -67,7 +71,7 @@ class FaultRun:
 
     def _start(self) -> FollowerProcess:
         around = self._around
-        arguments = ["--feeds", str(self._feeds), "--engine", around.engine]
+        arguments = ["--feeds", str(self._feeds), "--engine", around.engine, "--video-max-bytes", _VIDEO]
         environment = None if around.clock is None else around.clock.environment
         return FollowerProcess(self.lake, arguments, log=around.folder / "follower.log", environment=environment)
 
@@ -222,7 +226,12 @@ class FaultRun:
 
         def goes_on(status: FollowStatus) -> bool:
             return len(status.feeds) == 3 and all(
-                feed.state == "live" and feed.received >= before.get(feed.name, 0) + 20 for feed in status.feeds
+                feed.state == "live"
+                and feed.received >= before.get(feed.name, 0) + 20
+                and feed.video is not None
+                and feed.video.fragments > 0
+                and feed.video.error is None
+                for feed in status.feeds
             )
 
         commits = self.follower.wait(goes_on, most_s=120).sink.commits
@@ -253,6 +262,10 @@ class FaultRun:
         yield f"{'fault':<40} times"
         yield from (f"{name:<40} {count:>5}" for name, count in sorted(self.faults.items()))
         yield from self.account.report(self.lake)
+        rings = rings_of_state(StateFolder.of(str(self.lake)).path)
+        assert ring_problems(rings) == []
+        for kept in kept_video(rings):
+            yield f"video of {kept.feed:<31} {kept.bytes / 1e6:5.1f} MB in {kept.files} files"
         if self.watch is not None:
             yield self.watch.end()
 

@@ -61,7 +61,9 @@ class WatchProcess:
         self._hits = folder / "hits.jsonl"
         self._letters = folder / "dead-letter.jsonl"
         self._log = (folder / "watch.log").open("a")
-        options = f"--box 0,0,1,1 --threshold 1 --name all --give-up {self.give_up_s} --webhook {webhook.url}".split()
+        options = (
+            f"--box 0,0,1,1 --max-distance 1 --name all --give-up {self.give_up_s} --webhook {webhook.url}".split()
+        )
         self._command = [sys.executable, "-m", "deploy.cli.main", "watch", "--lake", str(lake), *options]
         self._command += ["--out", str(self._hits), "--dead-letter", str(self._letters)]
         self.process = self._start()

@@ -33,7 +33,7 @@ def test_the_cosine_of_two_x_is_the_weighted_mean_of_both_parts(encoder: Everyda
     found = regions((0, 0, 160, 160), (160, 80, 320, 240))
     (even,) = RegionFeatures(RegionFeaturesConfig(crop_share=0.25, crop_px=64), encoder)([IMAGE], [found])
     np.testing.assert_allclose(np.linalg.norm(even, axis=1), 1.0, atol=1e-5)
-    pooled, crop = even[:, :768], even[:, 768:]
+    pooled, crop = even[:, :128], even[:, 128:]
     np.testing.assert_allclose((pooled**2).sum(axis=1), 0.75, atol=1e-5)
     np.testing.assert_allclose((crop**2).sum(axis=1), 0.25, atol=1e-5)
 
@@ -53,8 +53,8 @@ def test_a_large_region_is_cut_out_and_a_small_one_keeps_its_context(encoder: Ev
     for least, equal in ((0.0, False), (0.9, True)):
         make = RegionFeatures(RegionFeaturesConfig(least_masked_area=least, crop_px=64), encoder)
         (a,), (b,) = make([IMAGE, IMAGE], [whole, cut])
-        assert np.allclose(a[768:], b[768:], atol=1e-5) == equal
-        assert not np.allclose(a[:768], b[:768], atol=1e-3)  # the pooled part is always masked
+        assert np.allclose(a[128:], b[128:], atol=1e-5) == equal
+        assert not np.allclose(a[:128], b[:128], atol=1e-3)  # the pooled part is always masked
 
 
 def test_an_x_depends_on_its_own_frame_and_region_alone(encoder: EverydayEncoder) -> None:
@@ -72,8 +72,8 @@ def test_regions_without_masks_are_their_boxes_and_frames_without_regions_have_n
     bare = Proposals.of(masked.boxes, score=1.0, proposer="moving")
     found, none = make([IMAGE, IMAGE], [bare, Proposals.concat([])])
     pooled = encoder.pool_regions([IMAGE], [masked.boxes])[0]
-    np.testing.assert_allclose(found[0, :768], pooled * np.sqrt(0.5), atol=1e-5)
-    assert none.shape == (0, 1536)
+    np.testing.assert_allclose(found[0, :128], pooled * np.sqrt(0.5), atol=1e-5)
+    assert none.shape == (0, 256)
 
 
 def test_settings_out_of_range_are_refused() -> None:

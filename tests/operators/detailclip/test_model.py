@@ -16,7 +16,7 @@ from operators.proposals.windows.complete_cover import cover_windows
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError, ModelError
 from schemas.frames import ImageArray
-from schemas.vectors import VectorArray, VectorSpace, normalise
+from schemas.vectors import FeatureMap, VectorArray, VectorSpace, normalise
 
 SPACE = VectorSpace("m", "r", 8, "p")
 COVER = CoverConfig(k=2, crop_px=64)
@@ -72,7 +72,8 @@ class MeanColour:
 
     space = SPACE
 
-    def encode_images(self, images: Sequence[ImageArray]) -> VectorArray:
+    def encode_images(self, images: Sequence[ImageArray], *, maps: Sequence[FeatureMap] | None = None) -> VectorArray:
+        del maps
         return np.stack([np.resize(image.mean(axis=(0, 1)), 8) for image in images]).astype(np.float32)
 
     def encode_regions(

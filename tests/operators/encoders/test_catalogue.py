@@ -29,7 +29,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Insta
 
 def test_a_registered_model_is_listed_and_loads_by_its_name(installed: Installed) -> None:
     installed(points=POINT)
-    assert [card.name for card in model_cards()] == ["everyday", "grey"]
+    assert [card.name for card in model_cards()] == ["everyday", "everyday-1", "grey"]
     assert model_card("grey").space.model == "grey"
     assert model_text("grey") == "# Grey"
     assert type(load_encoder("grey")).__name__ == "GreyConfig"

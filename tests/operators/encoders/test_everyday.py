@@ -35,19 +35,19 @@ def test_a_picture_has_one_vector_whatever_shares_its_call(
 def test_vectors_do_not_depend_on_the_number_of_threads(everyday: EverydayEncoder, pictures: list[ImageArray]) -> None:
     single = EverydayEncoder(threads=1)
     np.testing.assert_array_equal(single.encode_images(pictures[:5]), everyday.encode_images(pictures[:5]))
-    np.testing.assert_array_equal(
-        single.feature_maps(pictures[:1])[0].features, everyday.feature_maps(pictures[:1])[0].features
-    )
+    for one, two in zip(single.feature_maps(pictures[:1]), everyday.feature_maps(pictures[:1]), strict=True):
+        for level, same in zip(one.levels, two.levels, strict=True):
+            np.testing.assert_array_equal(level, same)
 
 
 @settings(deadline=None, max_examples=8)
 @given(rows=st.integers(1, 20), seed=st.integers(0, 2**32 - 1))
 def test_projection_treats_every_row_alone(everyday: EverydayEncoder, rows: int, seed: int) -> None:
-    features = np.random.default_rng(seed).gamma(0.3, 1.0, (rows, 1280)).astype(np.float32)
+    features = np.random.default_rng(seed).gamma(0.3, 1.0, (rows, 1800)).astype(np.float32)
     together = everyday.project(features)
     np.testing.assert_array_equal(together, np.concatenate([everyday.project(f[None]) for f in features]))
     np.testing.assert_array_equal(together[::-1], everyday.project(features[::-1]))
-    # float32 rounding of 768 squares
+    # float32 rounding of 128 squares
     np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1.0, atol=1e-5)
 
 
@@ -59,8 +59,8 @@ def test_a_text_has_one_unit_vector_whatever_shares_its_call(everyday: EverydayE
 
 
 def test_no_pictures_and_no_texts_give_no_vectors(everyday: EverydayEncoder) -> None:
-    assert everyday.encode_images([]).shape == (0, 768)
-    assert everyday.encode_texts([]).shape == (0, 768)
+    assert everyday.encode_images([]).shape == (0, 128)
+    assert everyday.encode_texts([]).shape == (0, 128)
     assert everyday.feature_maps([]) == []
 
 
@@ -76,13 +76,14 @@ def test_cells_stand_where_their_pixels_are(everyday: EverydayEncoder) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8).repeat(4, 0).repeat(4, 1)
     blank = np.full((448, 448, 3), 127, np.uint8)
     before = everyday.feature_maps([blank])[0]
-    assert before.features.shape == (14, 14, 1280)
+    assert [level.shape for level in before.levels] == [(56, 56, 48), (28, 28, 120), (14, 14, 352), (14, 14, 1280)]
+    assert before.shape == (28, 28, 1800)
     assert before.extent == (0.0, 0.0, 1.0, 1.0)
     off_px = []
     for row, col in itertools.product(range(2, 5), range(2, 5)):
         marked = blank.copy()
         marked[row * 64 : (row + 1) * 64, col * 64 : (col + 1) * 64] = noise
-        change = np.abs(everyday.feature_maps([marked])[0].features - before.features).sum(axis=2)
+        change = np.abs(everyday.feature_maps([marked])[0].levels[-1] - before.levels[-1]).sum(axis=2)
         centres = np.arange(14) * 32 + 16
         off_px.append(
             [
@@ -115,7 +116,7 @@ def test_the_card_and_the_encoder_name_one_space(everyday: EverydayEncoder) -> N
 
 
 def test_wrong_arrays_are_refused(everyday: EverydayEncoder) -> None:
-    with pytest.raises(InvalidValueError, match=r"must be \(N, 1280\)"):
+    with pytest.raises(InvalidValueError, match=r"must be \(N, 1800\)"):
         everyday.project(np.zeros((2, 3), np.float32))
     with pytest.raises(InvalidValueError, match="uint8"):
         everyday.encode_images([np.zeros((8, 8), np.uint8)])

@@ -9,7 +9,7 @@ from schemas.boxes import Boxes
 from schemas.vectors import FeatureMap
 
 # cell (row, col) holds [row, col]
-GRID = FeatureMap(np.stack(np.meshgrid(np.arange(4), np.arange(8), indexing="ij"), axis=-1).astype(np.float32))
+GRID = FeatureMap((np.stack(np.meshgrid(np.arange(4), np.arange(8), indexing="ij"), axis=-1).astype(np.float32),))
 UNIT = st.floats(0, 1, width=32)
 BOX = st.tuples(UNIT, UNIT, UNIT, UNIT).map(
     lambda b: (min(b[0], b[2]), min(b[1], b[3]), max(b[0], b[2]), max(b[1], b[3]))
@@ -35,7 +35,7 @@ def test_cells_count_by_the_share_that_is_covered() -> None:
 
 
 def test_an_extent_beyond_the_frame_moves_the_cells() -> None:
-    padded = FeatureMap(GRID.features, extent=(0.0, 0.0, 2.0, 1.0))  # the right half of the grid is padding
+    padded = FeatureMap(GRID.levels, extent=(0.0, 0.0, 2.0, 1.0))  # the right half of the grid is padding
     assert pooled((0, 0, 1, 1), padded) == [1.5, 1.5]
 
 
@@ -63,7 +63,7 @@ def test_the_mask_of_a_box_is_pooled_as_the_box_is(rows: int, cols: int, data: s
     mask = np.zeros((height, width), bool)
     mask[y0:y1, x0:x1] = True
     features = np.random.default_rng(0).normal(size=(rows, cols, 5)).astype(np.float32)
-    feature_map = FeatureMap(features, extent=(-0.1, 0.0, 1.1, 1.0))
+    feature_map = FeatureMap((features,), extent=(-0.1, 0.0, 1.1, 1.0))
     boxes = Boxes.from_pixels([[x0, y0, x1, y1]], width_px=width, height_px=height)
     np.testing.assert_allclose(pool_masks(feature_map, [mask]), pool_boxes(feature_map, boxes), atol=1e-4)
 
@@ -72,4 +72,4 @@ def test_a_mask_takes_the_mean_of_the_cells_under_its_pixels() -> None:
     features = np.arange(4, dtype=np.float32).reshape(2, 2, 1)
     mask = np.zeros((4, 4), bool)
     mask[0, 0] = mask[3, 3] = mask[2, 3] = True  # one pixel in cell 0, two in cell 3
-    np.testing.assert_allclose(pool_masks(FeatureMap(features), [mask]), [[2.0]], atol=1e-6)
+    np.testing.assert_allclose(pool_masks(FeatureMap((features,)), [mask]), [[2.0]], atol=1e-6)

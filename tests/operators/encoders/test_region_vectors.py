@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from operators.encoders.crops import cropped
 from operators.encoders.everyday.encoder import EverydayEncoder
-from operators.encoders.region_vectors import RegionMode, RegionVectors, RegionVectorsConfig
+from operators.encoders.region_mode import RegionMode
+from operators.encoders.region_vectors import RegionVectors, RegionVectorsConfig
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError
 from schemas.frames import ImageArray
@@ -48,7 +49,7 @@ def test_a_vector_depends_on_its_own_frame_and_box_alone(
     for image, part, vectors in zip(frames, boxes, together, strict=True):
         alone = [regions([image], [part[i : i + 1]])[0][0] for i in range(len(part))]
         np.testing.assert_array_equal(vectors, alone)
-        # float32 rounding of 768 squares
+        # float32 rounding of 128 squares
         np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
 
 
@@ -57,8 +58,8 @@ def test_frames_without_boxes_give_no_vectors(
     mode: RegionMode, encoder: EverydayEncoder, frames: list[ImageArray], boxes: list[Boxes]
 ) -> None:
     regions = RegionVectors(RegionVectorsConfig(mode=mode), encoder)
-    assert [v.shape for v in regions(frames, [Boxes.empty(), boxes[1]])] == [(0, 768), (18, 768)]
-    assert [v.shape for v in regions(frames, [Boxes.empty()] * 2)] == [(0, 768), (0, 768)]
+    assert [v.shape for v in regions(frames, [Boxes.empty(), boxes[1]])] == [(0, 128), (18, 128)]
+    assert [v.shape for v in regions(frames, [Boxes.empty()] * 2)] == [(0, 128), (0, 128)]
     assert regions([], []) == []
 
 
@@ -72,10 +73,20 @@ def test_both_is_the_middle_between_crop_and_pool(
     np.testing.assert_allclose(by_mode["both"], between / np.linalg.norm(between, axis=1, keepdims=True), atol=1e-6)
 
 
-def test_a_crop_of_the_whole_frame_is_the_frame(encoder: EverydayEncoder, frames: list[ImageArray]) -> None:
-    whole = Boxes(np.array([[0, 0, 1, 1]], np.float32))
-    vector = RegionVectors(RegionVectorsConfig(mode="crop", crop_px=224), encoder)(frames[:1], [whole])[0]
-    np.testing.assert_array_equal(vector, encoder.encode_images(frames[:1]))
+def test_known_maps_change_no_vector(encoder: EverydayEncoder, frames: list[ImageArray], boxes: list[Boxes]) -> None:
+    regions = RegionVectors(RegionVectorsConfig(mode="pool"), encoder)
+    maps = regions.maps(frames)
+    for known, made in zip(regions(frames, boxes, maps=maps), regions(frames, boxes), strict=True):
+        np.testing.assert_array_equal(known, made)
+    np.testing.assert_array_equal(encoder.encode_images(frames, maps=maps), encoder.encode_images(frames))
+
+
+def test_a_larger_map_is_another_pass(encoder: EverydayEncoder, frames: list[ImageArray], boxes: list[Boxes]) -> None:
+    large = RegionVectors(RegionVectorsConfig(mode="pool", map_px=640), encoder)
+    usual = RegionVectors(RegionVectorsConfig(mode="pool"), encoder)
+    assert [m.shape[:2] for m in large.maps(frames)] == [(34, 46), (30, 54)]
+    assert not np.array_equal(large(frames, boxes)[0], usual(frames, boxes)[0])
+    np.testing.assert_array_equal(large(frames, boxes)[1], large(frames, boxes, maps=large.maps(frames))[1])
 
 
 @given(box=BOX, context=st.floats(1, 3))
@@ -95,7 +106,9 @@ def test_a_box_lies_in_its_crop_where_it_lay_in_the_frame(
 
 def test_wrong_calls_say_what_came(encoder: EverydayEncoder, frames: list[ImageArray]) -> None:
     with pytest.raises(InvalidValueError, match="got 2 images and 1 boxes"):
-        RegionVectors(RegionVectorsConfig(), encoder)(frames, [Boxes.empty()])
+        RegionVectors(RegionVectorsConfig(mode="pool"), encoder)(frames, [Boxes.empty()])
+    with pytest.raises(InvalidValueError, match="a plan decides it"):
+        RegionVectors(RegionVectorsConfig(), encoder)
     with pytest.raises(InvalidValueError, match="both, crop, pool"):
         RegionVectorsConfig(mode="mask")  # type: ignore[arg-type]
     with pytest.raises(InvalidValueError, match="at least 1"):

@@ -25,6 +25,7 @@ from schemas.frames import Keyframe
 from tests.detectors import Detectors
 from tests.segmenters import Segmenters
 
+ALL_ARE_KEPT = RefineConfig(max_iou=0.99, limit=64, stand_ins=())
 EVERY: tuple[str, ...] = ("moving", "selective-search", "segments", "grid", "complete-cover")
 
 
@@ -45,27 +46,27 @@ def kinds(config: ProposalConfig, keyframe: Keyframe) -> list[str]:
     [(True, ["moving", "segments", "grid", "cover"]), (False, ["selective", "segments", "grid", "cover"])],
 )
 def test_every_proposer_that_is_named_has_boxes_in_the_order_named(moving: bool, expected: list[str]) -> None:
-    config = ProposalConfig(use=EVERY, refine=RefineConfig(max_iou=0.99))
+    config = ProposalConfig(use=EVERY, refine=ALL_ARE_KEPT)
     assert kinds(config, frame(moving=moving)) == expected
-    backwards = ProposalConfig(use=EVERY[::-1], refine=RefineConfig(max_iou=0.99, reserve=2))
+    backwards = ProposalConfig(use=EVERY[::-1], refine=replace(ALL_ARE_KEPT, reserve=2))
     assert kinds(backwards, frame(moving=moving)) == expected[::-1]
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_each_proposer_runs_alone(name: str) -> None:
     found = FrameProposer(ProposalConfig(use=(name,)))([frame(moving=name == "moving")])[0]
-    assert 0 < len(found) <= 64
+    assert 0 < len(found) <= 32
 
 
 @pytest.mark.parametrize("motion", [None, np.full((1, 1), 255, np.uint8)])
 def test_a_frame_of_one_pixel_is_taken(motion: np.ndarray | None) -> None:
     pixel = Keyframe(0, np.zeros((1, 1, 3), np.uint8), motion, "picture")
-    found = FrameProposer(ProposalConfig(use=EVERY))([pixel])[0]
+    found = FrameProposer(ProposalConfig(use=EVERY, refine=ALL_ARE_KEPT))([pixel])[0]
     assert {"grid-2", "grid-4"} <= set(found.proposer)
 
 
 def test_unknown_proposers_are_refused_with_the_known_ones() -> None:
-    with pytest.raises(PlanError, match=r"unknown proposer 'magic'; known proposers: moving, .*complete-cover"):
+    with pytest.raises(PlanError, match=r"unknown proposer 'magic'; known proposers: objects, .*complete-cover"):
         ProposalConfig(use=("magic",))
 
 
@@ -79,7 +80,9 @@ def test_no_proposer_gives_no_boxes() -> None:
 
 
 def test_regions_get_masks_where_the_plan_asks_for_them() -> None:
-    config = ProposalConfig(use=("selective-search", "grid"), box_masks=MaskConfig(by="grabcut"))
+    config = ProposalConfig(
+        use=("selective-search", "grid"), refine=RefineConfig(stand_ins=()), box_masks=MaskConfig(by="grabcut")
+    )
     (plain,) = FrameProposer(replace(config, box_masks=MaskConfig()))([frame(moving=False)])
     (found,) = FrameProposer(config)([frame(moving=False)])
     np.testing.assert_array_equal(found.boxes.xyxy, plain.boxes.xyxy)

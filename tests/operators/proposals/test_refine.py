@@ -1,6 +1,7 @@
 """Catches duplicate boxes, proposers without any box in the limit, and results that depend on the order of input."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,7 +27,9 @@ def proposals(draw: st.DrawFn) -> Proposals:
     rows = draw(boxes)
     count = len(rows)
     score = draw(st.lists(st.sampled_from([0.1, 0.5, 0.9]), min_size=count, max_size=count))
-    names = draw(st.lists(st.sampled_from(["moving", "selective", "grid-2"]), min_size=count, max_size=count))
+    names = draw(
+        st.lists(st.sampled_from(["objects", "moving", "selective", "grid-2"]), min_size=count, max_size=count)
+    )
     return Proposals.of(rows, score=np.array(score, np.float32), proposer=names)
 
 
@@ -36,7 +39,14 @@ configs = st.builds(
     min_side=st.sampled_from([0.0, 0.01, 0.3]),
     limit=st.integers(1, 20),
     reserve=st.integers(0, 6),
+    one_scale=st.sampled_from([(), ("objects", "moving")]),
+    stand_ins=st.sampled_from([(), ("grid",)]),
 )
+
+
+def source_of(name: str, config: RefineConfig) -> str:
+    """Proposers of one scale are one source."""
+    return config.one_scale[0] if name in config.one_scale else name
 
 
 def assert_equal(a: Proposals, b: Proposals) -> None:
@@ -99,14 +109,14 @@ def test_what_is_kept_was_proposed_is_large_enough_apart_and_within_the_limit(
 @settings(deadline=None)
 @given(proposals(), configs)
 def test_the_limit_takes_nobody_s_reserve(found: Proposals, config: RefineConfig) -> None:
-    everything = refine(found, RefineConfig(config.max_iou, config.min_side, limit=1000, reserve=config.reserve))
+    everything = refine(found, replace(config, limit=1000))
     kept = refine(found, config)
     assert len(kept) == min(config.limit, len(everything))
-    names = set(everything.proposer)
-    reserved = {name: min(config.reserve, everything.proposer.count(name)) for name in names}
-    for name in names:
-        own = [row for row in rows_of(everything) if row[-1] == name]
-        kept_own = [row for row in rows_of(kept) if row[-1] == name]
+    names = [source_of(name, config) for name in everything.proposer]
+    reserved = {name: min(config.reserve, names.count(name)) for name in names}
+    for name in set(names):
+        own = [row for row in rows_of(everything) if source_of(str(row[-1]), config) == name]
+        kept_own = [row for row in rows_of(kept) if source_of(str(row[-1]), config) == name]
         assert kept_own == own[: len(kept_own)]  # the best of each proposer, in order
         if sum(reserved.values()) <= config.limit:
             assert len(kept_own) >= reserved[name]
@@ -119,15 +129,44 @@ def test_the_order_within_a_proposer_does_not_matter(
 ) -> None:
     order = list(range(len(found)))
     chance.shuffle(order)
-    proposers = list(dict.fromkeys(found.proposer))
-    order.sort(key=lambda i: proposers.index(found.proposer[i]))
+    sources = [source_of(name, config) for name in found.proposer]
+    first = list(dict.fromkeys(sources))
+    order.sort(key=lambda i: first.index(sources[i]))
     assert_equal(refine(found.take(np.array(order, np.intp)), config), refine(found, config))
+
+
+def test_on_one_scale_the_better_box_stays_whoever_proposed_it() -> None:
+    rows = np.array([[0.1, 0.1, 0.5, 0.5], [0.6, 0.1, 0.9, 0.5]], np.float32)
+    objects = Proposals.of(Boxes(rows), score=np.array([0.3, 0.8], np.float32), proposer="objects")
+    moving = Proposals.of(Boxes(rows), score=np.array([0.5, 0.6], np.float32), proposer="moving")
+    config = RefineConfig(one_scale=("objects", "moving"))
+    kept = refine(Proposals.concat([moving, objects]), config)
+    assert rows_of(kept) == [(*rows[1].tolist(), pytest.approx(0.8), "objects"), (*rows[0].tolist(), 0.5, "moving")]
+    best = refine(Proposals.concat([moving, objects]), replace(config, max_iou=1.0, limit=3, reserve=0))
+    assert best.score.tolist() == pytest.approx([0.8, 0.6, 0.5])
+
+
+def test_static_windows_are_kept_only_where_nothing_else_is_proposed() -> None:
+    cells = Proposals.of(
+        Boxes(np.array([[0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1]], np.float32)), score=1.0, proposer="grid-2"
+    )
+    speck = Proposals.of(Boxes(np.array([[0.7, 0.1, 0.705, 0.9]], np.float32)), score=0.9, proposer="objects")
+    thing = Proposals.of(Boxes(np.array([[0.7, 0.1, 0.8, 0.4]], np.float32)), score=0.1, proposer="objects")
+    config = RefineConfig(stand_ins=("grid",))
+    assert refine(Proposals.concat([thing, cells]), config).proposer == ("objects",)
+    # what is too small to be kept is no proposal
+    assert refine(Proposals.concat([speck, cells]), config).proposer == ("grid-2", "grid-2")
+    assert refine(Proposals.concat([thing, cells]), replace(config, stand_ins=())).proposer == (
+        "objects",
+        "grid-2",
+        "grid-2",
+    )
 
 
 def test_the_proposer_named_first_wins_over_a_higher_score_of_the_next() -> None:
     same = Boxes(np.array([[0.1, 0.1, 0.5, 0.5]], np.float32))
     first = Proposals.of(same, score=0.2, proposer="moving")
-    kept = refine(Proposals.concat([first, Proposals.of(same, score=0.9, proposer="grid-2")]), RefineConfig())
+    kept = refine(Proposals.concat([first, Proposals.of(same, score=0.9, proposer="cover-2")]), RefineConfig())
     assert kept.proposer == ("moving",)
 
 
@@ -135,10 +174,10 @@ def test_room_that_is_left_goes_to_the_first_proposer() -> None:
     rows = np.array([[i / 20, 0, i / 20 + 0.05, 0.1] for i in range(10)], np.float32)
     parts = [
         Proposals.of(Boxes(rows + np.array([0, 0.5 * j, 0, 0.5 * j], np.float32)), score=1.0, proposer=name)
-        for j, name in enumerate(("moving", "grid-2"))
+        for j, name in enumerate(("moving", "cover-2"))
     ]
     kept = refine(Proposals.concat(parts), RefineConfig(limit=12, reserve=3))
-    assert (kept.proposer.count("moving"), kept.proposer.count("grid-2")) == (9, 3)
+    assert (kept.proposer.count("moving"), kept.proposer.count("cover-2")) == (9, 3)
 
 
 def test_a_side_of_exactly_min_side_is_large_enough() -> None:

@@ -105,7 +105,7 @@ def test_regions_are_the_means_under_their_boxes() -> None:
     grid = random_grid(rows=4, cols=8)
     boxes = Boxes(np.array([[0, 0, 1, 1], [1 / 8, 0, 2.5 / 8, 1 / 4], [0.5, 0.5, 0.5, 0.5]], np.float32))
     few = build_representatives(RepresentativesConfig(method="regions", count=50))(grid, boxes)
-    assert_allclose(few.vectors, normalise(pool_boxes(FeatureMap(grid.vectors), boxes)), atol=1e-6)
+    assert_allclose(few.vectors, normalise(pool_boxes(FeatureMap((grid.vectors,)), boxes)), atol=1e-6)
     assert few.counts.tolist() == [32, 2, 1]
     assert_array_equal(few.boxes.xyxy, boxes.xyxy)
 

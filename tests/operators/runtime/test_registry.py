@@ -71,7 +71,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones_and_where_they_come_fro
     with pytest.raises(PlanError) as error:
         PROPOSERS.resolve("edgy")
     said = str(error.value)
-    assert "unknown proposer 'edgy'; known proposers: moving, selective-search" in said
+    assert "unknown proposer 'edgy'; known proposers: objects, moving" in said
     assert "edges (of the package plugged 1.5)" in said
     assert "package.module:Class" in said
 

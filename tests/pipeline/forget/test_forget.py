@@ -7,6 +7,7 @@ import json
 import os
 import random
 import shutil
+import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -30,11 +31,13 @@ from pipeline.lake.repair.tables import move_aside
 from pipeline.lake.upkeep.indexes import refresh_index
 from pipeline.lake.upkeep.pins import Pins
 from pipeline.lake.writing.committer import Committer
-from pipeline.lake.writing.tracks import write_column
+from pipeline.lake.writing.table_writer import write_column
 from pipeline.live.account.losses import Received, RecordingEnded
 from pipeline.live.commits.batch import Batch, read_batch, write_batch
 from pipeline.live.commits.in_flight import InFlight
 from pipeline.live.status.state_folder import StateFolder
+from pipeline.search.memory.lake_cache import LakeCache
+from pipeline.search.memory.resident import KEPT
 from pipeline.watch.standing_hit import StandingHit
 from pipeline.watch.watch import Watch
 from pipeline.watch.watch_state import WatchState
@@ -86,6 +89,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("frames", "regions", "patches"):
         refresh_index(lake, name, rows=1)
     Pins(lake).add([(LATER.source.id, LATER.source.uri, Span(0, 10))])
+    LakeCache(lake, resident="disk").refresh()
     state = StateFolder.of(lake.uri)
     state.spool.mkdir(parents=True)
     rows = tuple(with_pictures(WAITING.rows_at(each)) for each in WAITING.segments(2))
@@ -134,6 +138,7 @@ def test_a_feed_goes_from_rows_versions_indexes_what_waits_and_what_was_damaged(
     assert len(wanted) > 140
     move_aside(Path(lake.uri), Path(shutil.copy(holding(lake, wanted)[0], Path(lake.uri) / "of.an.earlier.repair")))
     assert len(holding(lake, wanted)) > 10
+    assert any(f"/{KEPT}/" in path for path in holding(lake, wanted))
     before = {name: lake.count(name) for name in ("frames", "regions")}
     done = run(lake, "yard")
     assert (done.rows["frames"], done.rows["regions"], done.rows["sources"]) == (20, 120, 1)
@@ -238,14 +243,14 @@ def test_beside_a_writer_it_is_refused_by_the_writers_name(lake: Lake) -> None:
     assert len(waiting_sources(StateFolder.of(lake.uri))) == 5
 
 
-def hit_of(lake: Lake, recording: Recording, pts: int) -> StandingHit:
+def hit_of(lake: Lake, recording: Recording, pts: int, *, stay_s: float = 0.0) -> StandingHit:
     from pipeline.search.searcher import Searcher
 
     searcher = Searcher(lake)
     found = searcher.search(Query(box=(0, 0, 1, 1), k=200)).hits
     searcher.close()
     hit = next(each for each in found if each.source_id == recording.source.id and each.pts == pts)
-    return StandingHit(Watch("door", Query(box=(0, 0, 1, 1)), 2.0, 60.0), datetime.now(UTC), hit)
+    return StandingHit(Watch("door", Query(box=(0, 0, 1, 1)), 2.0, 60.0, stay_s), datetime.now(UTC), hit)
 
 
 def test_watches_forget_what_they_saw_reported_and_wrote(lake: Lake) -> None:
@@ -255,6 +260,7 @@ def test_watches_forget_what_they_saw_reported_and_wrote(lake: Lake) -> None:
     with closing(WatchState(folder / "door.sqlite")) as state:
         seen = {YARD.source.id: [YARD.source.span], GATE.source.id: [GATE.source.span]}
         assert state.record([gone, stays], seen=seen, send=True) == 2
+        assert state.record([hit_of(lake, each, 50, stay_s=5.0) for each in (YARD, GATE)], seen={}, send=True) == 0
         out.write_text("".join(hit.line + "\n" for hit in state.unwritten()))
         state.wrote(state.unwritten(), path=str(out), size=out.stat().st_size)
     letters = folder / "door.dead-letter.jsonl"
@@ -264,6 +270,8 @@ def test_watches_forget_what_they_saw_reported_and_wrote(lake: Lake) -> None:
     assert holding(lake, [gone.hit.frame_id.encode(), YARD.source.id.encode()]) == []
     assert [json.loads(line)["id"] for line in out.read_text().splitlines()] == [stays.id]
     assert letters.read_text() == "no json\n"
+    with closing(sqlite3.connect(folder / "door.sqlite")) as file:
+        assert file.execute("SELECT count(*) FROM stays").fetchone() == (1,)
     with closing(WatchState(folder / "door.sqlite")) as state:
         assert state.seen([YARD.source.id, GATE.source.id]) == {YARD.source.id: [], GATE.source.id: [GATE.source.span]}
         assert state.size_of(str(out)) == out.stat().st_size

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from operators.encoders.catalogue import load_encoder
+from pipeline.ingest.continued_plan import continued_plan
 from pipeline.ingest.run import ingest
 from pipeline.lake.audit.check import check
 from pipeline.lake.lake import Lake
@@ -41,7 +42,7 @@ def test_it_opens_passes_its_audit_and_is_searched_and_nothing_is_written(old: P
     assert check(lake).ok
     assert read_plans(lake) == {}
     assert region_settings_in_use(lake) is None
-    encoder = load_encoder("everyday")
+    encoder = load_encoder("everyday-1")
     result = Searcher(lake, encoder).search(Query(text="a test card", box=(0.0, 0.0, 0.5, 0.5), k=3))
     assert [hit.place.box for hit in result.hits] == [(0.0, 0.0, 0.5, 0.5)] * 3
     assert files_of(old) == before
@@ -49,7 +50,7 @@ def test_it_opens_passes_its_audit_and_is_searched_and_nothing_is_written(old: P
 
 def test_it_goes_on_where_0_1_0_was_stopped_and_keeps_the_plan_from_then_on(old: Path) -> None:
     plan = load_plan(Path("grid.toml"))
-    stored = StoredPlan.of(plan)
+    stored = StoredPlan.of(continued_plan(plan, "lake"))
     before = {path: content for path, content in files_of(old / "lake").items() if "data" in path.parts}
     report = ingest(["clip.mp4", "stopped.mp4", "picture.png"], "lake", plan)
     assert (report.failed, report.quarantined, report.sources, report.skipped) == ([], [], 3, 2)
@@ -73,7 +74,7 @@ def test_what_is_added_to_it_stands_under_a_hash_of_today() -> None:
     ingest(["another.png"], "lake", plan)
     lake = Lake.open("lake")
     assert check(lake).ok
-    assert plan.hash in read_plans(lake)
+    assert continued_plan(plan, "lake").hash in read_plans(lake)
     assert {is_legacy(hash) for hash in lake.read("sources")["plan"].to_pylist()} == {True, False}
 
 

@@ -55,7 +55,7 @@ def test_its_settings_are_read_as_strictly_as_ours(use: str) -> None:
 
 def test_it_runs_beside_ours(use: str) -> None:
     keyframe = Keyframe(0, np.zeros((90, 160, 3), np.uint8), None, "picture")
-    (found,) = FrameProposer(load_plan(overrides=[use]).proposals)([keyframe])
+    (found,) = FrameProposer(load_plan(overrides=[use, "proposals.refine.stand_ins=[]"]).proposals)([keyframe])
     assert {"edges", "grid-2"} <= set(found.proposer)
 
 

@@ -72,7 +72,7 @@ def test_a_proposers_weights_count_and_not_where_they_are(checkpoints: Checkpoin
     ("override", "said"),
     [
         ("nosuch=1", "nosuch"),
-        ("tracks.propagation.model=owner/model", "moving, selective-search, grid make none: add a proposer"),
+        ("tracks.propagation.model=owner/model", "objects, moving, grid make none: add a proposer"),
         ("thumbnails.qualty=80", "qualty"),
         ("thumbnails.quality=500", "quality"),
         ("run.segment_s=-1", "segment_s must be above 0, got -1"),

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import lancedb
 import numpy as np
 import pytest
 
@@ -14,15 +15,18 @@ from pipeline.lake.audit.check import check
 from pipeline.lake.lake import Lake
 from pipeline.lake.lease.writer_lease import writer_of
 from pipeline.lake.writing.extra_vector_column import ExtraVectorColumn, NewVectors
+from pipeline.live.status.state_folder import StateFolder
 from pipeline.plan.plan import Plan, RunConfig
 from pipeline.reembed import run as module
 from pipeline.reembed.run import ReembedReport, reembed
+from pipeline.ring.feed_ring import rings_of_state
 from pipeline.search.searcher import Searcher
 from schemas.errors import LakeError, ModelError, PlanError
 from schemas.query import Query
 from schemas.tables import TableName
 from tests.checkpoints import Checkpoints
 from tests.integration.clips import make_clip
+from tests.pipeline.ring.rings import record
 from tests.web import Web, serving
 
 PLAN = Plan(
@@ -208,3 +212,26 @@ def test_ray_fills_the_same(lake: str, other: Plan, tmp_path: Path) -> None:
         for i, vector in here.items():
             # torch sums in another order with another number of threads: a step of float16 at most
             np.testing.assert_allclose(there[i], vector, rtol=2**-10, atol=2**-14)
+
+
+def test_a_recording_of_a_feed_is_read_from_its_ring_and_without_one_it_fails_by_name(
+    lake: str, other: Plan, folder: Path, tmp_path: Path
+) -> None:
+    straight = Plan(model=other.model, regions=other.regions, proposals=PLAN.proposals)
+    assert ingest([str(folder)], str(tmp_path / "straight"), straight).ok
+    [id] = Lake.open(lake).read("sources", columns=["id"], where=f"source = '{folder / '3.mp4'}'")["id"].to_pylist()
+    changed = {"source": "gate#2026-05-01T12:00:00.250Z"}
+    opened = lancedb.connect(lake)
+    opened.open_table("sources").update(where=f"id = '{id}'", values={"kind": "feed", **changed})
+    for name in ("frames", "regions"):
+        opened.open_table(name).update(where=f"source_id = '{id}'", values=changed)
+
+    report = reembed(lake, other)
+    [failed] = report.failed
+    assert "no video of its feed is kept" in failed.error
+    record(folder / "3.mp4", rings_of_state(StateFolder.of(lake).path), recording=id)
+    assert reembed(lake, other).ok
+    for name in TABLES:
+        found, expected = vectors(lake, name, report.column), vectors(str(tmp_path / "straight"), name)
+        assert found.keys() == expected.keys()
+        assert min(float(found[i] @ expected[i]) for i in found) > 0.999

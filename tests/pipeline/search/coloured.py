@@ -28,7 +28,8 @@ _represent = build_representatives(RepresentativesConfig(method="kmeans", count=
 class ColourEncoder(DrawnEncoder):
     """The vector of a cell of 8 by 8 px is its colour, mixed into 16 dimensions; of a picture, that of the mean."""
 
-    def encode_images(self, images: Sequence[ImageArray]) -> VectorArray:
+    def encode_images(self, images: Sequence[ImageArray], *, maps: Sequence[FeatureMap] | None = None) -> VectorArray:
+        del maps
         return np.stack([normalise(grid.flat().mean(axis=0)) for grid in patch_grids(self, images)])
 
     def encode_regions(
@@ -41,17 +42,17 @@ class ColourEncoder(DrawnEncoder):
         maps = self.feature_maps(images)
         return self.project(np.concatenate([pool_boxes(m, b) for m, b in zip(maps, boxes, strict=True)]))
 
-    def feature_maps(self, images: Sequence[ImageArray]) -> list[FeatureMap]:
-        return [
-            FeatureMap(
-                image.reshape(image.shape[0] // CELL_PX, CELL_PX, -1, CELL_PX, 3).mean(axis=(1, 3), dtype=np.float32)
-                - np.float32(127.5)
-            )
-            for image in images
-        ]
+    def feature_maps(self, images: Sequence[ImageArray], *, side_px: int | None = None) -> list[FeatureMap]:
+        del side_px
+        return [FeatureMap((_cells(image),)) for image in images]
 
     def project(self, features: VectorArray) -> VectorArray:
         return normalise(features @ _MIX)
+
+
+def _cells(image: ImageArray) -> VectorArray:
+    means = image.reshape(image.shape[0] // CELL_PX, CELL_PX, -1, CELL_PX, 3).mean(axis=(1, 3), dtype=np.float32)
+    return means - np.float32(127.5)
 
 
 def picture(source: int, pts: int) -> ImageArray:

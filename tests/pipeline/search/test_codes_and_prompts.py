@@ -56,7 +56,7 @@ def encoder() -> EverydayEncoder:
 
 @pytest.fixture(scope="module")
 def code_model(encoder: EverydayEncoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directions = np.random.default_rng(0).normal(size=(256, 1536)).astype(np.float32)
+    directions = np.random.default_rng(0).normal(size=(256, 256)).astype(np.float32)
     path = tmp_path_factory.mktemp("codes") / "codes.safetensors"
     features = RegionFeaturesConfig(crop_px=64)
     CodeModel(Projection(directions, np.zeros(256, np.float32)), "random", encoder.space, features).save(path)
@@ -90,7 +90,7 @@ def lake(pictures: list[Path], code_model: Path, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture(scope="module")
 def searcher(lake: Lake, encoder: EverydayEncoder) -> Searcher:
-    return Searcher(lake, encoder, regions=RegionVectorsConfig(crop_px=64))
+    return Searcher(lake, encoder, regions=RegionVectorsConfig(mode="pool", crop_px=64))
 
 
 def test_the_largest_masks_of_each_frame_have_the_code_that_their_pixels_give(
@@ -137,7 +137,7 @@ def test_hits_are_the_nearest_codes_in_the_order_of_their_vectors(
     (wide,) = RegionFeatures(RegionFeaturesConfig(context=1.4, crop_px=64), encoder)(
         [picture(0)], [found.take(np.array([meant]))]
     )
-    vector = wide[0, :768] + wide[0, 768:]
+    vector = wide[0, :128] + wide[0, 128:]
     vector /= np.linalg.norm(vector)
     best: dict[str, float] = {}
     for row in near:

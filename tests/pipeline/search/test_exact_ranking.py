@@ -9,11 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from operators.ranking.geometry import geometric_distance
+from operators.ranking.zones import share_inside
 from pipeline.lake.lake import Lake
+from pipeline.search.memory.resident import Resident
 from pipeline.search.searcher import Searcher
 from schemas.boxes import Boxes
 from schemas.query import Geometry, Hit, Normalisation, Query, Ranking
-from tests.pipeline.search.drawn import DrawnEncoder
+from schemas.zones import Zone
+from tests.pipeline.search.drawn import DrawnEncoder, compared_at_a_place
 
 GEOMETRIES: tuple[Geometry, ...] = get_args(Geometry)
 NORMALISATIONS: tuple[Normalisation, ...] = get_args(Normalisation)
@@ -42,7 +45,9 @@ class BruteForce:
         if vector is not None:
             dots = [sum(float(a) * float(b) for a, b in zip(r["vector"], vector, strict=True)) for r in rows]
             semantic = [float(np.float32(1 - d)) for d in dots]
-        if query.box is not None:
+        if query.areas:
+            geometric = [self._outside(r, query) for r in rows]
+        elif query.box is not None:
             one = Boxes(np.array([query.box]))
             boxes = Boxes(np.array([r["box"] for r in rows]))
             geometric = [float(d) for d in geometric_distance(boxes, one, geometry=query.geometry)]
@@ -56,6 +61,13 @@ class BruteForce:
     @staticmethod
     def _passes(row: dict[str, Any], query: Query) -> bool:
         frame = row["place"]
+        zones = own_zones(row, query)
+        if query.areas and not zones and not query.by_meaning:
+            return False
+        if (query.box is not None or zones) and not compared_at_a_place(row["proposer"]):
+            return False
+        if zones and max(share_of(row, zone) for zone in zones) < max(query.min_inside, 1e-12):
+            return False
         if query.box is not None:
             x0, y0, x1, y1 = row["box"]
             a0, b0, a1, b1 = np.float32(query.box).tolist()
@@ -66,6 +78,10 @@ class BruteForce:
             and (not isinstance(query.since, float) or frame["pts_s"] >= query.since)
             and (not isinstance(query.until, float) or frame["pts_s"] < query.until)
         )
+
+    @staticmethod
+    def _outside(row: dict[str, Any], query: Query) -> float:
+        return 1 - max((share_of(row, zone) for zone in own_zones(row, query)), default=1.0)
 
     @staticmethod
     def _fused(semantic: list[float] | None, geometric: list[float] | None, ranking: Ranking) -> list[float]:
@@ -89,14 +105,22 @@ class BruteForce:
         return [float(np.float32(f + (ranking.normalisation == "rrf"))) for f in fused]
 
 
+def own_zones(row: dict[str, Any], query: Query) -> list[Zone]:
+    return [zone for zone in query.areas if zone.source is None or zone.source in row["place"]["source"]]
+
+
+def share_of(row: dict[str, Any], zone: Zone) -> float:
+    return float(share_inside(Boxes([row["box"]]), zone)[0])  # type: ignore[arg-type]
+
+
 @pytest.fixture(scope="module")
 def brute_force(random_lake: Lake) -> BruteForce:
     return BruteForce(random_lake)
 
 
-@pytest.fixture(scope="module")
-def searcher(random_lake: Lake) -> Searcher:
-    return Searcher(random_lake, DrawnEncoder())
+@pytest.fixture(scope="module", params=get_args(Resident))
+def searcher(random_lake: Lake, request: pytest.FixtureRequest) -> Searcher:
+    return Searcher(random_lake, DrawnEncoder(), resident=request.param)
 
 
 def require_equal(hits: tuple[Hit, ...], expected: list[tuple[float, str, str]]) -> None:
@@ -139,6 +163,26 @@ def test_sources_that_look_the_same_tie_and_are_ordered_by_id(searcher: Searcher
         assert a.frame_id < b.frame_id
 
 
+LEFT, ELL, CAM0 = Zone.parse("0,0,.5,1"), Zone.parse("0,0 1,0 1,.5 .5,.5 .5,1 0,1"), Zone.parse("cam0=.3,0 1,.2 .6,1")
+CAM1, CLIP4 = Zone.parse("cam1=.1,.1,.9,.9"), Zone.parse("clip-4=0,.5 1,.4 1,.9")
+
+
+@pytest.mark.parametrize("normalisation", NORMALISATIONS)
+@pytest.mark.parametrize("zones", [(LEFT,), (ELL,), (ELL, CAM0), (CAM0, CAM1), (CLIP4,)])
+@pytest.mark.parametrize("text", ["a dog", None])
+def test_zones(
+    searcher: Searcher,
+    brute_force: BruteForce,
+    text: str | None,
+    zones: tuple[Zone, ...],
+    normalisation: Normalisation,
+) -> None:
+    vector = None if text is None else DrawnEncoder().encode_texts([text])[0]
+    for weight, least in ((0.5, 0.5), (0.0, 0.8), (1.0, 0.0)):
+        query = Query(text=text, zones=zones, weight=weight, min_inside=least, k=25, norm=normalisation)
+        require_equal(searcher.search(query).hits, brute_force.rank(query, vector))
+
+
 side = st.floats(0, 1, width=32)
 
 
@@ -157,6 +201,8 @@ side = st.floats(0, 1, width=32)
     ),
     since=st.none() | st.floats(0, 10),
     source=st.none() | st.sampled_from(["cam0", "clip-4", "nothing"]),
+    zones=st.just(()) | st.lists(st.sampled_from([LEFT, ELL, CAM0, CAM1, CLIP4]), min_size=1, max_size=3, unique=True),
+    min_inside=st.floats(0, 1),
 )
 def test_any_query(
     searcher: Searcher,
@@ -168,8 +214,22 @@ def test_any_query(
     ranking: dict[str, Any],
     since: float | None,
     source: str | None,
+    zones: list[Zone],
+    min_inside: float,
 ) -> None:
-    query = Query(text=text, box=(xs[0], ys[0], xs[1], ys[1]), k=k, since=since, source=source, **ranking)
+    box = None if zones else (xs[0], ys[0], xs[1], ys[1])
+    if zones:
+        ranking["geometry"] = "inside"
+    query = Query(
+        text=text,
+        box=box,
+        zones=tuple(zones),
+        min_inside=min_inside,
+        k=k,
+        since=since,
+        source=source,
+        **ranking,
+    )
     vector = None if text is None else DrawnEncoder().encode_texts([text])[0]
     hits = searcher.search(query).hits
     every = {frame: d for d, frame, _ in brute_force.rank(replace(query, k=1000), vector)}

@@ -33,7 +33,7 @@ class NamedWorld(World):
 
 def test_hits_know_the_label_and_the_track_of_their_region(empty_lake: Lake) -> None:
     searcher = Searcher(Lake.open(empty_lake.uri), DrawnEncoder())
-    query = Query(text="anything", box=(0.1, 0.1, 0.9, 0.9), k=10_000)
+    query = Query(text="anything", k=10_000)
     with Committer(empty_lake, plan=stored(), fold_shots=fold_shots, new_tracker=NEW) as writer:
         for world in (NamedWorld(0), NamedWorld(1)):
             for segment in world.segments(2):

@@ -67,7 +67,7 @@ def distance(lake: Lake, query: Query, encoder: EverydayEncoder, regions: Region
 def test_it_is_encoded_as_the_regions_of_the_lake_were(cropped: Lake, picture: Path, everyday: EverydayEncoder) -> None:
     query = Query(image=str(picture), roi=BOX, k=1)
     assert distance(cropped, query, everyday) == pytest.approx(0, abs=SAME)
-    assert distance(cropped, query, everyday, RegionVectorsConfig()) > 10 * SAME
+    assert distance(cropped, query, everyday, RegionVectorsConfig(mode="pool")) > 10 * SAME
 
 
 def test_a_watch_encodes_it_as_a_search_does(cropped: Lake, picture: Path, everyday: EverydayEncoder) -> None:

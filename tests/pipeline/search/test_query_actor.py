@@ -28,7 +28,7 @@ def drawn(model: str) -> DrawnEncoder:
 def cluster() -> Iterator[None]:
     import ray
 
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)  # no cluster of another test
     yield
     ray.shutdown()
 

@@ -12,6 +12,7 @@ import pytest
 from pipeline.lake.lake import Lake
 from pipeline.lake.ledger import done_table
 from pipeline.lake.writing.committer import Committer
+from pipeline.search.memory import lake_cache
 from pipeline.search.memory.lake_cache import LakeCache
 from pipeline.search.searcher import Searcher
 from schemas.errors import LakeError
@@ -21,6 +22,13 @@ from tests.pipeline.lake.synthetic import SPACE, World, fold_shots, stored
 from tests.pipeline.search.drawn import DrawnEncoder, add
 
 EVERYTHING = Query(text="anything", box=(0.1, 0.1, 0.9, 0.9), k=10_000)
+
+
+@pytest.fixture(autouse=True, params=["float16", "disk"])
+def held(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """In every test, columns are held in this way."""
+    monkeypatch.setattr(lake_cache, "choose_resident", lambda *_, **__: request.param)
+    return str(request.param)
 
 
 def answers(result: SearchResult) -> list[tuple[object, ...]]:
@@ -160,7 +168,7 @@ def test_rows_that_a_killed_writer_left_are_never_found(lake: Lake) -> None:
 
 
 def test_a_refresh_reads_only_what_is_new(lake: Lake) -> None:
-    columns = LakeCache(lake)
+    columns = LakeCache(lake, resident="float16")  # on disk rows have no place in memory: see test_kept_columns
     with committer(lake) as writer:
         for number in range(4):
             add(writer, World(number))

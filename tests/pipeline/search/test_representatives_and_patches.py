@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from operators.masks.rle import decode_mask
+from operators.patch_matching.correlation import correlate
 from operators.patch_matching.pyramid import roi_pyramid
 from operators.patch_matching.region_match import match_region
 from operators.patch_matching.roi import roi_patches
@@ -160,6 +161,24 @@ def test_votes_and_growing_rank_the_nearest_frames_by_the_stored_patches(
         expected = {h.frame_id: 1 + n / 12 for n, h in enumerate(first, start=1)}
         expected |= {h.frame_id: 1 - n / cast.sum() for h, n in zip(first, cast.tolist(), strict=True) if n > 0}
         assert by_frame(hits) == pytest.approx(expected, abs=1e-5)
+
+
+def test_correlation_ranks_the_nearest_frames_by_their_best_place_and_by_themselves(
+    lake: Lake, searcher: Searcher, image: str
+) -> None:
+    first = searcher.search(Query(image=image, roi=ROI, methods=by("global"), k=12)).hits
+    stored = {row["frame"]: stored_grid(row) for row in lake.read("patches").to_pylist()}
+    levels = roi_pyramid(ColourEncoder(), picture(1, 35), Boxes(np.array([ROI], np.float32)))
+    matches = correlate(levels, [stored[hit.frame_id] for hit in first])
+    expected = {h.frame_id: (1 - m.score + h.distance) / 2 for h, m in zip(first, matches, strict=True)}
+    answer = searcher.search(Query(image=image, roi=ROI, candidates=12, k=100, methods=by("correlation")))
+    assert by_frame(answer.hits) == pytest.approx(expected, abs=1e-5)
+    every = Query(image=image, roi=ROI, candidates=1000, k=100, methods=by("correlation"))
+    (own,) = [h for h in searcher.search(every).hits if h.source.endswith("clip-1.mp4") and h.pts == 35]
+    assert own.place.box == pytest.approx(ROI)
+    assert own.place.mask is not None
+    whole = by_frame(searcher.search(replace(every, methods=by("global"))).hits)
+    assert own.distance == pytest.approx(whole[own.frame_id] / 2, abs=1e-3)  # it fits itself
 
 
 def test_together_with_others_growing_says_where(searcher: Searcher, image: str) -> None:

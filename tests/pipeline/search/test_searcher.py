@@ -77,11 +77,13 @@ def test_the_same_weights_from_another_place_are_taken(random_lake: Lake) -> Non
     assert moved.search(query).hits == Searcher(random_lake, DrawnEncoder()).search(query).hits
 
 
-def test_a_box_that_nothing_overlaps_still_has_the_whole_frames(random_lake: Lake) -> None:
-    corner = Query(box=(0.9999, 0.9999, 1.0, 1.0), k=1000)
-    assert {h.place.proposer for h in Searcher(random_lake).search(corner).hits} == {"frame"}
-    result = Searcher(random_lake, proposers=frozenset({"moving"})).search(corner)
+def test_a_box_that_nothing_overlaps_has_no_hits_but_whole_frames_where_the_query_names_them(random_lake: Lake) -> None:
+    corner = Query(text="a dog", box=(0.9999, 0.9999, 1.0, 1.0), k=1000)
+    searcher = Searcher(random_lake, DrawnEncoder())
+    result = searcher.search(corner)
     assert (result.hits, result.candidates) == ((), 0)
+    named = searcher.search(replace(corner, methods=("regions", "global"))).hits
+    assert (len(named), {h.place.proposer for h in named}) == (100, {"frame"})
 
 
 @pytest.mark.parametrize(("proposers", "count"), [({"frame"}, 100), ({"moving"}, 300), ({"grid-4", "frame"}, 400)])

@@ -58,7 +58,7 @@ def test_a_restart_remembers_it(tmp_path: Path) -> None:
 
 def test_the_hits_of_one_question_have_ids_of_their_own() -> None:
     here = hit(0)
-    nearer = replace(here, watch=replace(EVERYTHING, threshold=0.1))
+    nearer = replace(here, watch=replace(EVERYTHING, max_distance=0.1))
     other = replace(here, watch=replace(EVERYTHING, query=CAR.query))
     assert here.id == nearer.id
     assert len({here.id, other.id, hit(1).id}) == 3

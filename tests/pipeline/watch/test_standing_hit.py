@@ -11,6 +11,7 @@ import pytest
 from pipeline.watch.standing_hit import StandingHit
 from pipeline.watch.watch import Watch
 from schemas.query import Hit, Place, Query
+from schemas.zones import Zone
 
 CAR = Query(text="red car", box=(0.2, 0.3, 0.6, 0.8), weight=0.7, geometry="giou", not_text=("a bus",), source="gate")
 DOOR = Query(
@@ -41,6 +42,20 @@ HANDLE = Query(
 )
 def test_a_question_keeps_its_id(query: Query, question: str) -> None:
     assert Watch("x", query, 0.5).question == question
+
+
+def test_limits_may_change_under_one_name_without_making_another_watch() -> None:
+    plain = Watch("x", CAR, 0.5).question
+    assert Watch("x", replace(CAR, min_confidence=0.25)).question == plain
+    assert Watch("x", replace(CAR, min_confidence=0.75), 0.1).question == plain
+    assert Watch("x", replace(CAR, min_inside=0.75), 0.1).question == plain
+
+
+def test_a_zone_is_part_of_the_question() -> None:
+    zone = Query(text="red car", zones=((0, 0, 0.5, 1),))
+    assert Watch("x", zone, 0.5).question == "c8a3c855f8eedb318991568a10a3e081"
+    for other in ((0, 0, 0.5, 0.9), ((0, 0), (0.5, 0), (0, 1)), Zone.parse("gate=0,0,.5,1")):
+        assert Watch("x", replace(zone, zones=(other,)), 0.5).question != Watch("x", zone, 0.5).question
 
 
 def test_a_hit_keeps_its_id_whenever_it_is_found_and_however_near() -> None:

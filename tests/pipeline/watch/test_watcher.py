@@ -21,7 +21,7 @@ from schemas.errors import LakeError, ModelError, PlanError, QueryError, WatchEr
 from schemas.query import Query, WeightedMethod
 from schemas.query_json import hit_json
 from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots, stored
-from tests.pipeline.search.drawn import DrawnEncoder, add
+from tests.pipeline.search.drawn import CalibratedEncoder, DrawnEncoder, add
 from tests.pipeline.watch.watching import BOX, CAR, EVERYTHING, expected, reported, watcher
 
 
@@ -56,14 +56,12 @@ def test_hits_are_those_of_brute_force_each_once_in_whatever_order_segments_come
     assert len({hit["id"] for hit in reported(tmp_path)}) == len(reported(tmp_path))
 
 
-def test_a_hit_is_the_hit_of_a_search_and_its_distance_the_one_to_choose_a_threshold_by(
-    lake: Lake, tmp_path: Path
-) -> None:
+def test_a_hit_is_the_hit_of_a_search_and_its_distance_the_one_to_cut_at(lake: Lake, tmp_path: Path) -> None:
     with committer(lake) as writer:
         add(writer, World(0))
         add(writer, World(2, timed=True))
     searched = Searcher(lake, DrawnEncoder()).search(replace(CAR.query, k=7)).hits
-    watcher(lake, tmp_path, (replace(CAR, threshold=searched[-1].distance),), since="start").look()
+    watcher(lake, tmp_path, (replace(CAR, max_distance=searched[-1].distance),), since="start").look()
     found = sorted(reported(tmp_path), key=lambda hit: hit["distance"])
     assert len(found) == 7
     for hit, like in zip(found, searched, strict=True):
@@ -73,6 +71,24 @@ def test_a_hit_is_the_hit_of_a_search_and_its_distance_the_one_to_choose_a_thres
         }
         assert hit.keys() - as_json.keys() == {"id", "watch", "found_at"}
         assert as_json.keys() <= hit.keys()
+
+
+@pytest.mark.parametrize("text", ["red car", None])
+def test_a_zone_is_that_of_a_search_and_of_its_sources(lake: Lake, tmp_path: Path, text: str | None) -> None:
+    with committer(lake) as writer:
+        for number in range(3):
+            add(writer, World(number))
+    query = Query(text=text, zones=("cam0=0,0 .6,0 .3,1", "cam1=.2,.2,.9,.9"), min_inside=0.7, k=1000)
+    searched = Searcher(lake, DrawnEncoder()).search(query)
+    watcher(lake, tmp_path, (Watch("zone", query, max_distance=2.0),), since="start").look()
+    found = {hit["frame_id"]: hit for hit in reported(tmp_path)}
+    assert found.keys() == {hit.frame_id for hit in searched.hits}
+    for hit in searched.hits:
+        like = found[hit.frame_id]
+        assert (like["region_id"], like["geometric"]) == (hit.place.region_id, hit.place.geometric)
+        assert like["distance"] == hit.distance
+    others = {hit["geometric"] is None for hit in found.values() if "cam2" in hit["source"]}
+    assert others == (set() if text is None else {True})
 
 
 def test_what_is_there_counts_from_the_start_only_where_that_is_asked_for(lake: Lake, tmp_path: Path) -> None:
@@ -284,12 +300,34 @@ def test_two_watchers_do_not_share_a_state(lake: Lake, tmp_path: Path) -> None:
         watcher(lake, tmp_path)
 
 
+def test_a_limit_of_confidence_reports_the_frames_that_a_search_finds_with_it(lake: Lake, tmp_path: Path) -> None:
+    with committer(lake) as writer:
+        add(writer, World(0))
+        add(writer, World(2, timed=True))
+    query = replace(CAR.query, min_confidence=0.2)
+    searched = Searcher(lake, CalibratedEncoder()).search(replace(query, k=100)).hits
+    assert 0 < len(searched) < 40
+    watches = with_targets(
+        [Watch("sure", query), Watch("near", query, searched[2].distance)], lake, CalibratedEncoder()
+    )
+    watching = Watcher(
+        Lake.open(lake.uri), watches, WatchState(tmp_path / "s.sqlite"), out=tmp_path / "hits.jsonl", since="start"
+    )
+    watching.look()
+    found = {name: [hit for hit in reported(tmp_path) if hit["watch"] == name] for name in ("sure", "near")}
+    own = {hit.frame_id: (hit.place.region_id, hit.confidence) for hit in searched}
+    assert {hit["frame_id"]: (hit["region_id"], hit["confidence"]) for hit in found["sure"]} == own
+    assert {hit["frame_id"] for hit in found["near"]} == {hit.frame_id for hit in searched[:3]}
+    with pytest.raises(QueryError, match="has no calibration"):
+        with_targets([Watch("sure", query)], lake, DrawnEncoder())
+
+
 def test_watches_that_cannot_begin_are_refused(lake: Lake, tmp_path: Path) -> None:
     state = WatchState(tmp_path / "watch.sqlite")
     with pytest.raises(PlanError, match="different names"):
         watcher(lake, tmp_path, (CAR, CAR), state=state)
     watcher(lake, tmp_path, (CAR,), state=state)
-    watcher(lake, tmp_path, (replace(CAR, threshold=0.1),), since="start", state=state)
+    watcher(lake, tmp_path, (replace(CAR, max_distance=0.1),), since="start", state=state)
     with pytest.raises(PlanError, match="door would begin where the others"):
         watcher(lake, tmp_path, (CAR, BOX), since="start", state=state)
     other = DrawnEncoder(replace(SPACE, model="other", revision="other"))
@@ -300,8 +338,9 @@ def test_watches_that_cannot_begin_are_refused(lake: Lake, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "bad",
     [
-        {"threshold": float("nan")},
-        {"threshold": -0.1},
+        {"max_distance": float("nan")},
+        {"max_distance": -0.1},
+        {"max_distance": None},
         {"name": "a/b"},
         {"cooldown_s": -1.0},
         {"query": Query(text="x", methods=(WeightedMethod("global"),))},
@@ -311,4 +350,4 @@ def test_watches_that_cannot_begin_are_refused(lake: Lake, tmp_path: Path) -> No
 )
 def test_a_watch_that_one_frame_cannot_answer_is_refused(bad: dict[str, object]) -> None:
     with pytest.raises(QueryError):
-        Watch(**({"name": "x", "query": Query(text="x"), "threshold": 0.5} | bad))  # type: ignore[arg-type]
+        Watch(**({"name": "x", "query": Query(text="x"), "max_distance": 0.5} | bad))  # type: ignore[arg-type]

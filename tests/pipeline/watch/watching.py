@@ -16,11 +16,11 @@ from pipeline.watch.watch_state import WatchState
 from pipeline.watch.watcher import Since, Watcher
 from schemas.boxes import Boxes
 from schemas.query import Query
-from tests.pipeline.search.drawn import DrawnEncoder
+from tests.pipeline.search.drawn import DrawnEncoder, compared_at_a_place
 
 EVERYTHING = Watch("everything", Query(text="whatever"), 2.0)
-CAR = Watch("red-car", Query(text="red car", box=(0.2, 0.3, 0.6, 0.8), weight=0.7, geometry="giou"), threshold=0.62)
-BOX = Watch("door", Query(box=(0.1, 0.1, 0.4, 0.4)), threshold=0.7)
+CAR = Watch("red-car", Query(text="red car", box=(0.2, 0.3, 0.6, 0.8), weight=0.7, geometry="giou"), max_distance=0.62)
+BOX = Watch("door", Query(box=(0.1, 0.1, 0.4, 0.4)), max_distance=0.7)
 
 
 def watcher(
@@ -64,6 +64,8 @@ def expected(lake: Lake, watch: Watch) -> dict[str, tuple[float, str | None]]:
         if vector is not None:
             parts.append(float(np.float32(1 - np.dot(np.array(row["vector"], np.float64), vector))))
         if query.box is not None:
+            if not compared_at_a_place(row.get("proposer", "frame")):
+                continue
             a0, b0, a1, b1 = query.box
             if min(x1, a1) <= max(x0, a0) or min(y1, b1) <= max(y0, b0):
                 continue
@@ -75,7 +77,7 @@ def expected(lake: Lake, watch: Watch) -> dict[str, tuple[float, str | None]]:
         distance = parts[0] if len(parts) == 1 else float(np.float32(w * parts[0] + (1 - w) * parts[1]))
         mine = (distance, row["id"])
         best[row["frame_id"]] = min(mine, best.get(row["frame_id"], mine))
-    near = {frame: found for frame, found in best.items() if found[0] <= watch.threshold}
+    near = {frame: found for frame, found in best.items() if found[0] <= watch.max_distance}
     return {frame: (distance, None if region == "~" else region) for frame, (distance, region) in near.items()}
 
 

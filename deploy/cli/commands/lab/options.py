@@ -25,10 +25,28 @@ VideosArgument = Annotated[
         metavar="FOLDER...", help="Folders with a video and its gt.txt (MOT Challenge).", exists=True, file_okay=False
     ),
 ]
+DataArgument = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="FOLDER...",
+        help="Folders with a video and its gt.txt (MOT Challenge), or with pictures (COCO, LVIS, VOC, YOLO).",
+        exists=True,
+        file_okay=False,
+    ),
+]
 KeptLakeOption = Annotated[
     Path | None,
     typer.Option(
         "--lake", metavar="DIR", help="Keep the ingested lakes in this folder, so that measuring again takes seconds."
+    ),
+]
+SiblingOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.safetensors",
+        help="A head of `lab train everyday --without N`, where the shipped one knows the pictures.",
+        exists=True,
+        dir_okay=False,
     ),
 ]
 WeightsOption = Annotated[

@@ -7,6 +7,7 @@ import typer
 
 from deploy.cli.commands.lab.options import (
     CocoFoldersOption,
+    SiblingOption,
     ThreadsOption,
     WeightsOption,
     coco_folders_of,
@@ -14,7 +15,7 @@ from deploy.cli.commands.lab.options import (
 )
 from deploy.cli.options import LakeOption, ModelOption
 from deploy.cli.output import console
-from deploy.cli.progress import shown_count
+from deploy.cli.progress import shown_count, shown_steps
 
 # repeated from operators.codes.model, whose import would slow down `--help`
 CodeMethod = Literal["random", "itq", "learnt"]
@@ -26,19 +27,143 @@ app = typer.Typer(name="train", help="Train the parts of models that are RegionL
 def everyday(
     data: CocoFoldersOption,
     out: WeightsOption,
+    captions: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder with images and captions_train.tsv, as of Flickr8k; repeatable. Captions teach sentences.",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
     split: Annotated[str | None, typer.Option(help="Name of the split, if a folder has several.")] = None,
+    without: Annotated[
+        int,
+        typer.Option(min=0, help="Omit the N pictures that `lab train confidence --pictures N` draws."),
+    ] = 0,
     threads: ThreadsOption = 2,
 ) -> None:
-    """Train the head of the embedded model."""
+    """Train the head of the embedded model.
+
+    If it is interrupted, the same command continues with the pictures that it has not seen.
+    """
     from pipeline.lab.training.everyday.train import TrainConfig, train_everyday
 
     folders = coco_folders_of(data)
-    config = TrainConfig(data=folders, cache_dir=default_cache_dir(), out=out, split=split, threads=threads)
-    with shown_count("pictures") as on_progress:
-        report = train_everyday(config, on_progress=on_progress)
+    config = TrainConfig(
+        data=folders,
+        cache_dir=default_cache_dir(),
+        out=out,
+        split=split,
+        captions=tuple(captions or ()),
+        threads=threads,
+        without=without,
+    )
+    with shown_steps() as say:
+        report = train_everyday(
+            config,
+            on_progress=lambda done, total: say(f"picture {done:,} of {total:,}"),
+            on_step=lambda done, total: say(f"step {done:,} of {total:,}"),
+        )
     console().print(
         f"{report.out}: revision {report.revision}, trained in {report.seconds:.0f} s from {report.pictures} pictures "
-        f"with {report.objects:,} objects ({report.views:,} crops) of {', '.join(map(str, folders))}"
+        f"with {report.objects:,} objects ({report.views:,} views) of {', '.join(map(str, folders))}"
+    )
+
+
+@app.command()
+def objects(
+    data: CocoFoldersOption,
+    out: Annotated[Path, typer.Option(metavar="FILE.onnx", help="Graph to write.", dir_okay=False)],
+    split: Annotated[str | None, typer.Option(help="Name of the split, if a folder has several.")] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Number of passes over the pictures.")] = 5,
+    held_out: Annotated[
+        int, typer.Option(min=0, help="One of so many pictures is kept out and measured; 0 keeps none out.")
+    ] = 20,
+    threads: ThreadsOption = 2,
+) -> None:
+    """Train the head that finds objects in feature maps.
+
+    If it is interrupted, the same command continues with the pictures that it has not seen.
+    """
+    from pipeline.lab.training.objects.fit import ObjectFitConfig
+    from pipeline.lab.training.objects.train import TrainObjectsConfig, train_objects
+
+    folders = coco_folders_of(data)
+    config = TrainObjectsConfig(
+        data=folders,
+        cache_dir=default_cache_dir(),
+        out=out,
+        split=split,
+        held_out=held_out,
+        fit=ObjectFitConfig(epochs=epochs),
+        threads=threads,
+    )
+    with shown_steps() as say:
+        report = train_objects(
+            config,
+            on_progress=lambda done, total: say(f"pass {done:,} of {total:,}"),
+            on_step=lambda done, total: say(f"step {done:,} of {total:,}"),
+        )
+    found = ", ".join(f"{share:.3f} of their objects by {count} boxes" for count, share in report.recall.items())
+    console().print(
+        f"{report.out}: revision {report.revision}, trained in {report.seconds:.0f} s from {report.pictures} pictures "
+        f"with {report.objects:,} objects ({report.views:,} views) of {', '.join(map(str, folders))}"
+        + (f"; in pictures kept out it finds {found}" if found else ""),
+        soft_wrap=True,
+    )
+
+
+@app.command()
+def backbone(
+    data: CocoFoldersOption,
+    out: Annotated[Path, typer.Option(metavar="FILE.onnx", help="Graph to write.", dir_okay=False)],
+) -> None:
+    """Make the integer form of the embedded model's backbone.
+
+    A few of the pictures decide the scales of its activations. Every head depends on it: train that again afterwards.
+    """
+    from pipeline.lab.datasets.coco_pictures import read_coco_pictures
+    from pipeline.lab.training.everyday.quantise import QuantiseConfig, quantise_backbone
+
+    pictures = [frame for folder in coco_folders_of(data) for frame in read_coco_pictures(folder).frames]
+    used = quantise_backbone(pictures, config=QuantiseConfig(), out=out)
+    console().print(f"{out}: {out.stat().st_size:,} bytes, scales from {used} of {len(pictures):,} pictures")
+
+
+@app.command()
+def confidence(
+    data: CocoFoldersOption,
+    out: WeightsOption,
+    model: ModelOption = None,
+    pictures: Annotated[int, typer.Option(min=1, help="Maximum number of pictures.")] = 1500,
+    sibling: SiblingOption = None,
+    split: Annotated[str | None, typer.Option(help="Name of the split, if a folder has several.")] = None,
+    threads: ThreadsOption = 2,
+) -> None:
+    """Calibrate a model, so that its hits have a confidence.
+
+    The file belongs beside the weights of the model, as confidence.safetensors. The same pictures give the same file.
+    """
+    from operators.encoders.catalogue import DEFAULT_MODEL
+    from pipeline.lab.training.confidence.train import ConfidenceTraining, train_confidence
+
+    config = ConfidenceTraining(
+        coco_folders_of(data),
+        out,
+        model or DEFAULT_MODEL,
+        default_cache_dir(),
+        pictures=pictures,
+        sibling=sibling,
+        split=split,
+        threads=threads,
+    )
+    with shown_count("pictures") as on_progress:
+        report = train_confidence(config, on_progress=on_progress)
+    console().print(
+        f"{report.out}: for {report.model}, fitted in {report.seconds:.0f} s to {report.regions:,} regions of "
+        f"{report.pictures:,} pictures; {report.nouns:,} nouns at a scale of {report.scale:g}",
+        soft_wrap=True,
     )
 
 
@@ -148,4 +273,41 @@ def codes(
         f"{report.out}: code model {report.fingerprint}, {method}, in {report.seconds:.0f} s from {report.regions:,} "
         f"regions of {report.frames:,} frames of {lake}{learnt}\n"
         f"use it with: regionlake ingest SOURCE... --lake LAKE --set codes.model={report.out}"
+    )
+
+
+@app.command()
+def reduction(
+    data: Annotated[
+        list[Path],
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder of pictures like those of the lake; repeatable.",
+            exists=True,
+            file_okay=False,
+        ),
+    ],
+    out: WeightsOption,
+    model: ModelOption = None,
+    dimensions: Annotated[int, typer.Option(min=1, help="The most dimensions that an ingest can keep.")] = 256,
+    pictures: Annotated[int, typer.Option(min=1, help="Maximum number of pictures.")] = 2000,
+    threads: ThreadsOption = 2,
+) -> None:
+    """Fit short vectors of a model to pictures.
+
+    The pictures need no labels. The same pictures give the same file.
+    """
+    from operators.encoders.catalogue import DEFAULT_MODEL
+    from pipeline.lab.training.reduction import ReductionTraining, train_reduction
+
+    config = ReductionTraining(model or DEFAULT_MODEL, tuple(data), dimensions, out, pictures=pictures, threads=threads)
+    with shown_count("pictures") as on_progress:
+        report = train_reduction(config, on_progress=on_progress)
+    console().print(
+        f"{report.out}: {report.name}, {report.full_dimensions} to {dimensions} dimensions, fitted in "
+        f"{report.seconds:.0f} s to {report.vectors:,} vectors of {report.pictures:,} pictures; it keeps "
+        f"{report.kept:.1%} of their squared length\n"
+        f"use it with: regionlake ingest SOURCE... --lake LAKE --model {config.model} "
+        f"--set regions.dimensions={dimensions} --set regions.reduction={report.out}",
+        soft_wrap=True,
     )

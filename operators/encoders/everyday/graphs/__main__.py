@@ -5,12 +5,14 @@ from collections.abc import Callable
 import onnx
 
 from operators.encoders.everyday.graphs.efficientnet import draw_backbone, draw_classifier
+from operators.encoders.everyday.graphs.head import draw_head
 from operators.encoders.everyday.graphs.minilm import draw_sentences
 from operators.encoders.everyday.package_weights import GRAPHS
 
 DRAWN: dict[str, Callable[[], onnx.ModelProto]] = {
     "backbone": draw_backbone,
     "classifier": draw_classifier,
+    "head": draw_head,
     "sentences": draw_sentences,
 }
 

@@ -13,12 +13,12 @@ Weights = Mapping[str, NDArray[np.float32]]
 
 
 class Drawing:
-    """weights: the weights of the network by name, whose little-endian bytes are found in `file`."""
+    """weights: the weights of the network by name, whose little-endian bytes are found in `file`, if it has any."""
 
-    def __init__(self, weights: Weights, file: Path) -> None:
+    def __init__(self, weights: Weights, file: Path | None = None) -> None:
         self._weights = weights
-        self._file = file.name
-        self._bytes = file.read_bytes()
+        self._file = "" if file is None else file.name
+        self._bytes = b"" if file is None else file.read_bytes()
         self._nodes: list[onnx.NodeProto] = []
         self._tensors: dict[str, TensorProto] = {}
 
@@ -26,6 +26,10 @@ class Drawing:
         """Adds a node. Returns the name of its output."""
         self._nodes.append(helper.make_node(op, inputs, [out], name=out, **attributes))
         return out
+
+    def split(self, *inputs: str, outs: Sequence[str], op: str = "Split", **attributes: Any) -> None:
+        """Adds a node with several outputs."""
+        self._nodes.append(helper.make_node(op, inputs, outs, name=outs[0], **attributes))
 
     def constant(self, name: str, value: ArrayLike) -> str:
         """Adds a constant. Returns its name."""

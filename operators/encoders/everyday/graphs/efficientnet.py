@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from operators.encoders.everyday.backbone import CHANNELS, EFFICIENTNET
+from operators.encoders.everyday.backbone import EFFICIENTNET, LEVELS, Level
 from operators.encoders.everyday.graphs.drawing import Drawing, array
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _STRIDES = {_STEM: (0, 1), "_blocks.1": (0, 1), "_blocks.4": (2, 2), "_blocks.7"
 
 
 def draw_backbone() -> onnx.ModelProto:
-    """pictures: uint8 (N, H, W, 3). features: float32 (N, rows, cols, CHANNELS)."""
+    """pictures: uint8 (N, H, W, 3). One output per depth of LEVELS: float32 (N, rows, cols, channels)."""
     state = _state()
     drawing = Drawing({name: values.numpy() for name, values in state.items()}, EFFICIENTNET.path)
     for name, value in (("zero", 0.0), ("six", 6.0), ("middle", 127.0), ("range", 128.0)):
@@ -61,6 +61,14 @@ def draw_backbone() -> onnx.ModelProto:
     x = drawing.node("Sub", x, "middle", out="centred")
     x = drawing.node("Div", x, "range", out="scaled")
     x = convolved(x, _STEM, "_bn0")
+    outputs = []
+
+    def output(x: str, level: Level) -> None:
+        drawing.node("Transpose", x, out=level.name, perm=[0, 2, 3, 1])
+        sides = [f"{level.name}.rows", f"{level.name}.cols"]
+        outputs.append(array(level.name, ["n", *sides, level.channels]))
+
+    by_block = {level.block: level for level in LEVELS}
     blocks = sorted({int(name.split(".")[1]) for name in state if name.startswith("_blocks.")})
     for block in (f"_blocks.{number}" for number in blocks):
         y = x
@@ -73,18 +81,19 @@ def draw_backbone() -> onnx.ModelProto:
         if block not in _STRIDES and entering is not None and entering.shape[1] == len(leaving):
             y = drawing.node("Add", y, x, out=f"{block}.sum")
         x = y
-    x = convolved(x, "_conv_head", "_bn1")
-    drawing.node("Transpose", x, out="features", perm=[0, 2, 3, 1])
+        if level := by_block.get(int(block.split(".")[1])):
+            output(x, level)
+    output(convolved(x, "_conv_head", "_bn1"), by_block[None])
     return drawing.model(
         "efficientnet-lite2",
         inputs=[array("pictures", ["n", "height", "width", 3], of=TensorProto.UINT8)],
-        outputs=[array("features", ["n", "rows", "cols", CHANNELS])],
+        outputs=outputs,
         opset=17,
     )
 
 
 def draw_classifier() -> onnx.ModelProto:
-    """A graph without inputs, whose outputs are weight, float32 (1000, CHANNELS), and bias, (1000,)."""
+    """A graph without inputs, whose outputs are weight, float32 (1000, TOP.channels), and bias, (1000,)."""
     state = {name: values.numpy() for name, values in _state().items()}
     drawing = Drawing(state, EFFICIENTNET.path)
     for part in ("weight", "bias"):

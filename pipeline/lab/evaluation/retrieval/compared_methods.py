@@ -13,6 +13,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "patches": ("patches=true",),
     **{name: ("patches=true",) for name in get_args(MethodName) if name.startswith("votes")},
     "growing": ("patches=true",),
+    "correlation": ("patches=true",),
     "representatives": ("representatives.method=kmeans",),
     "representatives-global": ("representatives.method=kmeans",),
 }
@@ -22,8 +23,8 @@ _RANKING = "ranking."
 
 @dataclass(frozen=True, slots=True)
 class ComparedMethod:
-    """label: the method as the user wrote it. methods, ranking: used for every query. settings: settings of its own
-    lake, `key.path=value`.
+    """label: the method as the user wrote it. methods, ranking: used for every query. geometry: that of the ranking, if
+    the user wrote one; None for that of the question. settings: settings of its own lake, `key.path=value`.
 
     needs: settings that it requires; methods without settings of their own share a lake with all of these.
     """
@@ -33,6 +34,7 @@ class ComparedMethod:
     ranking: Ranking
     settings: tuple[str, ...]
     needs: tuple[str, ...]
+    geometry: Geometry | None = None
 
 
 def method_names() -> tuple[str, ...]:
@@ -71,8 +73,10 @@ def _parse(text: str) -> ComparedMethod:
     settings = [setting for setting in given if not setting.startswith(_RANKING)]
     if grid:  # a lake of its own, as its regions are not proposals
         settings, needs = [*needs, *settings], []
-    ranking = _ranking([setting.removeprefix(_RANKING) for setting in given if setting.startswith(_RANKING)])
-    return ComparedMethod(text, tuple(terms), ranking, tuple(settings), tuple(needs))
+    of_ranking = [setting.removeprefix(_RANKING) for setting in given if setting.startswith(_RANKING)]
+    ranking = _ranking(of_ranking)
+    geometry = ranking.geometry if any(setting.startswith("geometry=") for setting in of_ranking) else None
+    return ComparedMethod(text, tuple(terms), ranking, tuple(settings), tuple(needs), geometry)
 
 
 def _ranking(settings: list[str]) -> Ranking:

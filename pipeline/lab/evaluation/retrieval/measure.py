@@ -16,6 +16,7 @@ from pipeline.lab.evaluation.retrieval.by_box import box_questions
 from pipeline.lab.evaluation.retrieval.by_caption import caption_questions
 from pipeline.lab.evaluation.retrieval.by_class import class_questions
 from pipeline.lab.evaluation.retrieval.by_roi import roi_questions
+from pipeline.lab.evaluation.retrieval.by_zone import zone_questions
 from pipeline.lab.evaluation.retrieval.gallery import Gallery
 from pipeline.lab.evaluation.retrieval.judge import MEASURES, judge
 from pipeline.lab.evaluation.retrieval.prepare import Prepared, PreparedMethod
@@ -108,6 +109,8 @@ def _questions(task: Task, prepared: Prepared, draw: Draw, *, pictures: Path) ->
             questions = caption_questions(gallery, most=draw.queries, seed=draw.seed)
         case "boxes":
             questions = box_questions(gallery, dataset.classes, most=draw.queries, seed=draw.seed)
+        case "zones":
+            questions = zone_questions(gallery, dataset.classes, most=draw.queries, seed=draw.seed)
         case "rois":
             questions = roi_questions(gallery, dataset, pictures=pictures, most=draw.queries, seed=draw.seed)
     if not questions:
@@ -137,7 +140,7 @@ def _answered(
                 question.query,
                 methods=each.method.methods,
                 weight=ranking.semantic_weight,
-                geometry=ranking.geometry,
+                geometry=each.method.geometry or question.query.geometry,
                 norm=ranking.normalisation,
                 k=len(gallery),
             )

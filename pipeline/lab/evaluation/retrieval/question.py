@@ -11,7 +11,7 @@ from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError
 from schemas.query import Query
 
-Task = Literal["classes", "captions", "boxes", "rois"]
+Task = Literal["classes", "captions", "boxes", "zones", "rois"]
 JudgementArray = NDArray[np.int8]
 T = TypeVar("T")
 RELEVANT, IRRELEVANT, UNJUDGED = 1, 0, -1

@@ -15,6 +15,7 @@ _COLUMNS: dict[str, tuple[tuple[TableName, str], ...]] = {
     "patches": (("patches", "vectors"),),
     **{name: (("patches", "vectors"),) for name in get_args(MethodName) if name.startswith("votes")},
     "growing": (("patches", "vectors"),),
+    "correlation": (("patches", "vectors"), ("frames", "vector")),
     "detail": (("frames", "detail"),),
     "codes": (("regions", "code"),),
 }

@@ -18,7 +18,6 @@ from operators.codes.coder import largest_regions
 from operators.codes.config import CodesConfig
 from operators.codes.features import RegionFeatures, RegionFeaturesConfig
 from operators.codes.model import CodeMethod, CodeModel
-from operators.encoders.catalogue import load_encoder
 from operators.masks.rle import resized_mask
 from operators.readers.picture import decode_thumbnail
 from pipeline.lab.training.codes.fit import CodeEpoch, CodeTraining, train_codes
@@ -26,6 +25,7 @@ from pipeline.lab.training.codes.itq import itq
 from pipeline.lab.training.codes.random_projection import random_projection
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake
+from pipeline.lake.lake_encoder import load_lake_encoder
 from pipeline.lake.mask_rows import masks_of
 from schemas.boxes import Boxes
 from schemas.errors import LakeError
@@ -80,7 +80,7 @@ def train_lake_codes(
     """
     start = time.perf_counter()
     opened = Lake.open(lake)
-    encoder = load_encoder(opened.space.model)
+    encoder = load_lake_encoder(opened)
     try:
         opened.space.require_same(encoder.space, lake=lake)
         make = RegionFeatures(config.features, encoder)

@@ -18,6 +18,7 @@ from pipeline.lab.training.detailclip.checkpoint import Epoch
 from pipeline.lab.training.detailclip.cover_cache import CoverCache
 from pipeline.lab.training.detailclip.fit import DetailFitConfig, fit_fusion
 from pipeline.lake.lake import Lake
+from pipeline.lake.lake_encoder import for_lake
 from pipeline.reading.fetch_rule import FetchRule
 from pipeline.reading.keyframe_stream import ReadConfig
 from pipeline.reading.reader_process import ReaderProcess
@@ -90,6 +91,7 @@ def train_detail(
     encoder = load_encoder(config.model, class_paths=True)
     try:
         if lake is not None:
+            encoder = for_lake(encoder, lake, model=config.model)
             encoder.space.require_same(lake.space, lake=lake.uri)
         texts = encoder.encode_texts(config.classes)
         cache = CoverCache(config.cache_dir / "detail", CoverVectors(config.cover, encoder))

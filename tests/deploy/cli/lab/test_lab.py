@@ -9,8 +9,11 @@ import pytest
 from tests.deploy.cli.conftest import Run
 
 COMMANDS = {
-    "eval": ["search", "subregion", "representatives", "codes", "everyday", "proposals", "tracks", "masks"],
-    "train": ["everyday", "detail", "codes"],
+    "eval": [
+        *("search", "subregion", "representatives", "codes", "everyday", "confidence", "proposals", "tracks"),
+        *("identities", "masks"),
+    ],
+    "train": ["everyday", "confidence", "backbone", "detail", "codes"],
 }
 
 

@@ -53,11 +53,36 @@ def test_pictures_may_be_paths_arrays_or_of_pillow(lake: rl.Lake, tmp_path: Path
     assert all(other == by_path for other in others)
 
 
+def test_hits_have_a_confidence_at_which_a_search_can_be_cut(lake: rl.Lake) -> None:
+    hits = lake.search("a box", k=50)
+    chances = [hit.confidence for hit in hits]
+    assert all(chance is not None and 0.0 <= chance <= 1.0 for chance in chances)
+    assert hits.to_arrow()["confidence"].to_pylist() == chances
+    limit = max(chance or 0.0 for chance in chances)
+    sure = lake.search("a box", k=50, min_confidence=limit)
+    assert len(sure) >= 1
+    assert all((hit.confidence or 0.0) >= limit for hit in sure)
+    with pytest.raises(rl.QueryError, match="a box alone"):
+        lake.search(box=(0, 0, 1, 1), min_confidence=0.5)
+
+
 def test_a_box_alone_needs_no_model_and_words_do(folder: Path) -> None:
     with rl.open(folder / "lake", model="no-such-model") as lake:
         assert lake.search(box=(0, 0, 1, 1), k=2)[0].rank == 1
         with pytest.raises(rl.ModelError, match="no-such-model"):
             lake.search("a dog")
+
+
+def test_zones_are_given_as_corners_boxes_text_or_a_zone(lake: rl.Lake) -> None:
+    corners = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
+    shapes = (corners, (0.0, 0.0, 0.5, 1.0), "0,0,.5,1", rl.Zone(corners))
+    first, *others = [lake.search("a red box", zones=(shape,), k=5) for shape in shapes]
+    assert len(first) > 0
+    assert all(hit.place.box[2] - 0.5 <= 0.5 - hit.place.box[0] + 1e-6 for hit in first), "at least half is inside"
+    assert all([*other] == [*first] for other in others)
+    assert first.by_meaning_alone == first.omitted == ()
+    with pytest.raises(rl.QueryError, match="no source of the lake matches 'gate'"):
+        lake.search("a red box", zones=(rl.Zone(corners, source="gate"),))
 
 
 def test_wrong_queries_and_missing_lakes_are_named(lake: rl.Lake, tmp_path: Path) -> None:

@@ -129,8 +129,8 @@ def test_a_patch_of_clip_is_the_value_path_of_the_last_block(kind: str, checkpoi
     last = F.layer_norm(out, (32,), vision.post_layernorm.weight, vision.post_layernorm.bias)
     expected = F.normalize(last @ model.visual_projection.weight.T, dim=1).numpy()
     (feature_map,) = encoder.feature_maps([SQUARE])
-    assert feature_map.features.shape == (4, 4, 32)
-    np.testing.assert_allclose(encoder.project(feature_map.features.reshape(16, 32)), expected, atol=2e-6)
+    assert feature_map.levels[0].shape == (4, 4, 32)
+    np.testing.assert_allclose(encoder.project(feature_map.levels[0].reshape(16, 32)), expected, atol=2e-6)
 
 
 @pytest.mark.parametrize("kind", ["siglip", "siglip2"])
@@ -148,7 +148,7 @@ def test_a_patch_of_siglip_is_the_heads_answer_to_that_patch_alone(kind: str, ch
     # a head that sees one patch can attend to nothing else
     expected = F.normalize(torch.cat([model.vision_model.head(patch[None, None]) for patch in hidden]), dim=1)
     (feature_map,) = encoder.feature_maps([SQUARE])
-    np.testing.assert_allclose(encoder.project(feature_map.features.reshape(16, 32)), expected.numpy(), atol=2e-6)
+    np.testing.assert_allclose(encoder.project(feature_map.levels[0].reshape(16, 32)), expected.numpy(), atol=2e-6)
 
 
 @pytest.mark.parametrize("kind", ["dinov2", "dinov2_with_registers", "dinov3_vit", "ijepa"])
@@ -159,15 +159,15 @@ def test_a_patch_of_a_model_of_pictures_is_its_token(kind: str, checkpoints: Che
     tokens = model(pixels_of([SQUARE])).last_hidden_state[0, -16:]  # class and register tokens stand before them
     (feature_map,) = encoder.feature_maps([SQUARE])
     expected = F.normalize(tokens, dim=1).numpy()
-    np.testing.assert_allclose(encoder.project(feature_map.features.reshape(16, 32)), expected, atol=1e-6)
+    np.testing.assert_allclose(encoder.project(feature_map.levels[0].reshape(16, 32)), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_maps_keep_the_shape_of_the_picture(kind: str, checkpoints: Checkpoints) -> None:
     encoder = load_encoder(str(checkpoints(kind)))
     wide, tall = encoder.feature_maps([WIDE, WIDE.transpose(1, 0, 2)])
-    assert wide.features.shape[:2] == (4, 9)
-    assert tall.features.shape[:2] == (9, 4)
+    assert wide.levels[0].shape[:2] == (4, 9)
+    assert tall.levels[0].shape[:2] == (9, 4)
     assert wide.extent == (0.0, 0.0, 1.0, 1.0)
     pooled = encoder.project(pool_boxes(wide, Boxes(np.array([[0, 0, 0.5, 1], [0.5, 0, 1, 1]], np.float32))))
     np.testing.assert_allclose(np.linalg.norm(pooled, axis=1), 1, rtol=1e-5)
@@ -248,7 +248,7 @@ def test_pictures_of_many_sizes_each_have_their_own_map_and_means(checkpoints: C
     together = encoder.feature_maps(encoder.to_device(images))
     for image, found in zip(images, together, strict=True):
         (alone,) = encoder.feature_maps([image])
-        np.testing.assert_allclose(found.features, alone.features, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(found.levels[0], alone.levels[0], rtol=0, atol=1e-5)
     expected = encoder.project(np.concatenate([pool_boxes(m, b) for m, b in zip(together, boxes, strict=True)]))
     np.testing.assert_allclose(encoder.pool_regions(images, boxes), expected, rtol=0, atol=1e-6)
     assert encoder.pool_regions(images, [Boxes.empty()] * 5).shape == (0, encoder.space.dimension)

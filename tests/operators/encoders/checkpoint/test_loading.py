@@ -51,7 +51,7 @@ def test_other_weights_are_another_revision(copied: Path, checkpoints: Checkpoin
 
 
 def test_what_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="known models: everyday, and checkpoints"):
+    with pytest.raises(ModelError, match="known models: everyday, everyday-1, and checkpoints"):
         model_card("clip")
     with pytest.raises(ModelError, match="there is no folder or file"):
         model_card(str(tmp_path / "nowhere"))

@@ -200,8 +200,8 @@ def test_its_card_tells_what_it_is(checkpoints: Checkpoints) -> None:
     wide = np.random.default_rng(0).integers(0, 256, (40, 90, 3), np.uint8)
     encoder = loaded(checkpoints("open_clip_resnet"))
     (frame_map,) = encoder.feature_maps([wide])
-    assert frame_map.features.shape[2] == 24
-    assert frame_map.features.shape[1] > frame_map.features.shape[0]
+    assert frame_map.levels[0].shape[2] == 24
+    assert frame_map.levels[0].shape[1] > frame_map.levels[0].shape[0]
     np.testing.assert_allclose(np.linalg.norm(encoder.encode_images([wide]), axis=1), 1, rtol=1e-6)
 
 

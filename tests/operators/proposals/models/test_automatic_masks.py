@@ -194,7 +194,7 @@ def test_the_grid_is_the_middles_of_equal_cells() -> None:
 
 def test_a_plan_runs_them_beside_other_proposers(segmenters: Segmenters) -> None:
     masks = replace(LOW, model=str(segmenters("sam2")))
-    config = ProposalConfig.of(masks, GridConfig(), refine=RefineConfig(max_iou=0.95))
+    config = ProposalConfig.of(masks, GridConfig(), refine=RefineConfig(max_iou=0.95, stand_ins=()))
     (found,) = FrameProposer(config)(FRAMES[:1])
     assert found.proposer[0] == "sam2"
     assert {"sam2", "grid-2"} <= set(found.proposer)

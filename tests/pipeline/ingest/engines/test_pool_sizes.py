@@ -24,6 +24,12 @@ def test_default_pools_start_on_any_cluster_and_leave_room(cpus: int, works: int
     assert sizes.readers <= works
 
 
+def test_an_embedder_that_proposes_too_is_counted_with_both_shares() -> None:
+    run = RunConfig(proposers=1, embedders=4)
+    assert pool_sizes(run, cluster_cpus=16, works=1, one_pass=True).proposers == 4
+    assert pool_sizes(run, cluster_cpus=16, works=1).proposers == 1
+
+
 def test_a_plan_that_cannot_start_is_refused_with_the_reason() -> None:
     with pytest.raises(PlanError, match="the cluster has 2"):
         pool_sizes(RunConfig(readers=8), cluster_cpus=2, works=100)

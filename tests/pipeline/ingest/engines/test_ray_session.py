@@ -4,6 +4,8 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
@@ -21,6 +23,33 @@ def test_an_address_without_a_cluster_is_one_sentence(monkeypatch: pytest.Monkey
         monkeypatch.setenv("RAY_ADDRESS", address)
         with pytest.raises(ClusterError, match=f"no cluster answers at RAY_ADDRESS={address}"), ray_session():
             raise AssertionError("there is no cluster")
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"", None], ids=["http", "closed", "silent"])
+def test_a_server_that_is_no_cluster_is_refused_in_seconds(
+    monkeypatch: pytest.MonkeyPatch, answer: bytes | None
+) -> None:
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(4096)
+                if answer is None:
+                    connection.recv(4096)  # until the other side has had enough
+                else:
+                    connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, daemon=True).start()
+        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{server.getsockname()[1]}")
+        began = time.monotonic()
+        with pytest.raises(ClusterError, match="is no cluster of Ray"), ray_session():
+            raise AssertionError("there is no cluster")
+        assert time.monotonic() - began < 20  # Ray itself tries for 40 s
+        server.shutdown(socket.SHUT_RDWR)
 
 
 def test_a_cluster_of_this_machine_is_reached_from_it_alone_and_refuses_other_tokens(

@@ -68,9 +68,10 @@ def test_people_of_a_real_video_keep_their_tracks_in_a_lake(data_dir: Path, tmp_
     found = evaluate_tracks(data_dir / "tud-stadtmitte", plan, lake=tmp_path / "lake")
     ours = found["position and appearance"]
     assert (ours.keyframes, ours.true_boxes, ours.people) == (15, 97, 10)
-    # measured: 0.763, 28 and 0.505
-    assert ours.recall >= 0.7
-    assert ours.switches <= 34
+    # measured: 0.866 (84 boxes), 36, 2 and 0.536; with the 64 windows of 0.2.0 0.763 (74), 28, 7 and 0.505
+    assert ours.recall >= 0.8
+    assert ours.switches <= 34 / 74 * ours.recall * ours.true_boxes  # who is found more often can switch more often
+    assert ours.fragments <= 5
     assert ours.identity_recall >= 0.42
     assert ours.switches < found["appearance alone"].switches
     assert check(Lake.open(str(tmp_path / "lake"))).problems == ()

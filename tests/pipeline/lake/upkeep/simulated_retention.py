@@ -1,6 +1,6 @@
 """Simulates retention beside commits, pins of other processes and a clock that jumps, in an order drawn by a seed.
 
-Everything is real but the clock, the threads and the writer's lock: the lake is a LanceDB. Upkeep may lose its turn
+Everything is real but the clock, the threads and the writer's lease: the lake is a LanceDB. Upkeep may lose its turn
 before each reading of pins and each change of a table.
 
     python -m tests.pipeline.lake.upkeep.simulated_retention --seeds 1000

@@ -90,7 +90,7 @@ def test_searches_find_the_same_before_and_after(lake: Lake, open_writer: OpenWr
     with open_writer() as writer:
         Recording(0).record(writer)
         searcher = Searcher(lake)
-        query = Query(box=(0.1, 0.1, 0.6, 0.6), k=20)
+        query = Query(box=(0.05, 0.05, 0.95, 0.95), k=20)  # regions of every frame overlap it
         before = searcher.search(query).hits
         Upkeep(writer, EAGER).run_pass()
         assert len(before) == 20

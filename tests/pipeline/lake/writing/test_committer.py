@@ -15,6 +15,7 @@ from pipeline.lake.audit.check import check
 from pipeline.lake.audit.compare import compare
 from pipeline.lake.lake import Lake
 from pipeline.lake.ledger import done_table
+from pipeline.lake.upkeep.pins import Fates, Pins
 from pipeline.lake.writing.committer import Committer
 from schemas.clock import Span
 from schemas.errors import FileChangedError, LakeError, PlanConflictError, RefusedError
@@ -314,6 +315,30 @@ def test_a_file_that_was_overwritten_is_refused_until_it_is_to_replace_the_old(
         writer.commit([NEW.rows(s, patches=True) for s in NEW.segments()])
     assert check(lake).problems == ()
     assert compare(lake, clean_lake(tmp_path / "clean", [NEW])) == ()
+
+
+def test_a_pin_outlives_a_replacement_and_protects_the_new_shots(lake: Lake, open_writer: OpenWriter) -> None:
+    other = World(0, plan=OTHER_PLAN, regions=3)
+    with open_writer() as writer:
+        writer.commit([WORLD.rows(s) for s in WORLD.segments()])
+    (pin,) = Pins(lake).add([(WORLD.source.id, WORLD.source.uri, Span(0, 1))])
+    with open_writer(OTHER_PLAN) as writer:
+        assert writer.register(other.source, replace=True) == [WHOLE.span]
+        writer.commit([other.rows(s) for s in other.segments()])
+    assert Pins(lake).read() == (pin,)
+    assert Pins(lake).fates([pin]) == Fates((), (), ())
+
+
+def test_a_pinned_file_that_was_overwritten_is_not_replaced(lake: Lake, open_writer: OpenWriter) -> None:
+    with open_writer() as writer:
+        writer.commit([WORLD.rows(s) for s in WORLD.segments()])
+        before = counts(lake)
+        pins = Pins(lake).add([(WORLD.source.id, WORLD.source.uri, Span(0, 1))])
+        with pytest.raises(FileChangedError, match=r"is pinned.*\(regionlake unpin "):
+            writer.register(NEW.source, replace=True)
+        assert counts(lake) == before
+        Pins(lake).remove([pin.id for pin in pins])
+        assert writer.register(NEW.source, replace=True) == [NEW.source.span]
 
 
 @pytest.mark.parametrize(

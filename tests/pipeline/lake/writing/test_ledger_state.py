@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.lake.lake import Lake
 from pipeline.lake.lease.held_lake import HeldLake
-from pipeline.lake.writing.ledger_state import LedgerState
+from pipeline.lake.writing.ledger_state import LedgerIndex, LedgerState
 from tests.pipeline.lake.conftest import OpenWriter
 from tests.pipeline.lake.synthetic import World
 
@@ -69,3 +69,31 @@ def test_a_thread_waits_until_the_change_of_another_is_over(lake: Lake) -> None:
         assert not seen
     thread.join()
     assert seen == [True]
+
+
+def test_a_commit_looks_through_no_list_of_all_sources(
+    open_writer: OpenWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 200,000 sources each look took 58 ms, twice a commit."""
+    worlds = [World(n, length=40) for n in range(3)]
+    with open_writer() as writer:
+        for world in worlds[:2]:
+            writer.register(world.source)
+        with monkeypatch.context() as patched:
+            patched.setattr(LedgerIndex, "__iter__", lambda _: pytest.fail("all sources are looked through"))
+            for world in worlds:
+                assert writer.commit([world.rows(segment) for segment in world.segments(1)]) == 1
+
+
+def test_what_has_no_row_yet_is_written_once(lake: Lake, open_writer: OpenWriter) -> None:
+    with open_writer() as writer:
+        for number in range(3):
+            writer.register(World(number).source)
+        writer.flush()
+        assert lake.count("sources") == 3
+        version = lake.version("sources")
+        writer.flush()
+        assert lake.version("sources") == version
+        writer.register(World(1).source, replace=True)
+        writer.flush()
+        assert lake.count("sources") == 3

@@ -83,9 +83,9 @@ def test_after_every_step_each_frame_of_a_feed_is_in_one_of_the_counts(steps: li
             elif isinstance(taken, Lost):
                 losses += taken.frames
         status = account.with_counts(CONNECTING, shed=buffer.shed, waiting=buffer.keyframes)
-        counted = status.kept + status.not_selected + status.shed + status.waiting + status.undecided
+        counted = status.kept + status.not_selected + status.shed + status.waiting + status.pending
         assert status.received == counted + sum(status.lost.values())
-        assert min(status.undecided, status.not_selected) >= 0
+        assert min(status.pending, status.not_selected) >= 0
     for ending in account.process_ended("it died"):
         buffer.put(ending)
     while (taken := buffer.take()) is not None:
@@ -102,14 +102,14 @@ def test_after_every_step_each_frame_of_a_feed_is_in_one_of_the_counts(steps: li
 
 def test_an_actor_that_died_loses_what_the_models_had_not_taken() -> None:
     status = replace(
-        CONNECTING, received=20, undecided=3, waiting=2, kept=4, not_selected=10, lost={"a": 1}, restarts={"a": 1}
+        CONNECTING, received=20, pending=3, waiting=2, kept=4, not_selected=10, lost={"a": 1}, restarts={"a": 1}
     )
     after = status.broken_off("the feed's actor died")
-    assert (after.undecided, after.waiting) == (0, 0)
+    assert (after.pending, after.waiting) == (0, 0)
     assert after.lost == {"a": 1, "the feed's actor died": 5}
     assert after.received == after.kept + after.not_selected + sum(after.lost.values())
     assert after.restarts == {"a": 1, "the feed's actor died": 1}
-    assert replace(status, undecided=0, waiting=0).broken_off("again").lost == {"a": 1}
+    assert replace(status, pending=0, waiting=0).broken_off("again").lost == {"a": 1}
 
 
 def test_an_end_waits_for_the_packets_of_its_recording_and_for_no_other() -> None:

@@ -69,7 +69,7 @@ def test_models_that_are_slow_slow_the_reading_and_nothing_is_shed(tmp_path: Pat
     drain = Drain(clip(tmp_path / "clip.ts"))
     status = drain.until(stalled, pause_s=0.3)
     drain.end()
-    assert (status.received, status.shed, status.lost, status.undecided) == (80, 0, {}, 0)
+    assert (status.received, status.shed, status.lost, status.pending) == (80, 0, {}, 0)
     assert len(drain.pts) == len(set(drain.pts)) == status.kept > 5
     assert status.restarts == {}
     assert status.last_error == "nothing was added to the file for 2 s"

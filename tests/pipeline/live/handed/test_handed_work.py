@@ -114,6 +114,36 @@ def ingest(writer: LakeWriter, world: World, *, pieces: int = 3) -> int:
     return sum(writer.commit([world.rows(each)]) for each in world.segments(pieces))
 
 
+class ClosedLinker:
+    """Stands for a model that holds a GPU."""
+
+    closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def refused(**_: object) -> LakeWriter:
+    raise LakeError("a test")
+
+
+def test_a_linker_is_closed_where_no_committer_can_be_opened(lake: Lake) -> None:
+    linker = ClosedLinker()
+    with pytest.raises(LakeError, match="a test"):
+        open_writer(lake.uri, SyntheticPlan(), refused, linker=linker)  # type: ignore[arg-type]
+    assert linker.closed == 1
+
+
+def test_a_linker_is_closed_where_none_can_be_opened_after_a_follower(lake: Lake) -> None:
+    linker, follower = ClosedLinker(), Follower(lake)
+    writer = open_writer(lake.uri, SyntheticPlan(), refused, linker=linker)  # type: ignore[arg-type]
+    follower.close()
+    with pytest.raises(LakeError, match="a test"):
+        writer.quarantine("/none.mp4", error="a test")
+    writer.close()
+    assert linker.closed == 1
+
+
 def test_a_backfill_of_another_plan_is_committed_by_the_follower_as_it_would_be_alone(
     follower: Follower, lake: Lake, tmp_path: Path
 ) -> None:

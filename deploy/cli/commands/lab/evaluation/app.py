@@ -3,14 +3,18 @@
 import typer
 
 from deploy.cli.commands.lab.evaluation.codes import codes
+from deploy.cli.commands.lab.evaluation.confidence import confidence
 from deploy.cli.commands.lab.evaluation.everyday import everyday
+from deploy.cli.commands.lab.evaluation.identities import identities
 from deploy.cli.commands.lab.evaluation.masks import masks
 from deploy.cli.commands.lab.evaluation.proposals import proposals
+from deploy.cli.commands.lab.evaluation.reduction import reduction
 from deploy.cli.commands.lab.evaluation.representatives import representatives
 from deploy.cli.commands.lab.evaluation.search import search
 from deploy.cli.commands.lab.evaluation.subregion import subregion
 from deploy.cli.commands.lab.evaluation.tracks import tracks
 
 app = typer.Typer(name="eval", help="Measure models, proposals and search on local folders.", no_args_is_help=True)
-for command in (search, subregion, representatives, codes, everyday, proposals, tracks, masks):
+_OF_MODELS = (everyday, confidence, reduction, identities)
+for command in (search, subregion, representatives, codes, *_OF_MODELS, proposals, tracks, masks):
     app.command()(command)

@@ -28,16 +28,45 @@ def everyday(
             file_okay=False,
         ),
     ] = None,
+    captions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder with images and captions_dev.tsv, as of Flickr8k, whose captions are the queries.",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
+    training: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folders that the model was trained on, in the order of the training; repeatable. With them a head is "
+            "trained without every fourth class, and measured on these.",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
+    map_px: Annotated[int, typer.Option(min=64, max=2048, help="As the setting regions.map_px.")] = 448,
     threads: ThreadsOption = 2,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure the embedded model.
+    """Measure the embedded model beside its first revision.
 
-    Each picture is scored by a head that was trained without it.
+    DATA must not be what the model was trained on.
     """
     from pipeline.lab.evaluation.everyday import EverydayEvaluation, evaluate_everyday
 
-    config = EverydayEvaluation(coco_folders_of(data), videos or data[0], default_cache_dir(), threads=threads)
+    config = EverydayEvaluation(
+        coco_folders_of(data),
+        videos or data[0],
+        default_cache_dir(),
+        captions=captions,
+        training=tuple(folder for folder in training or () if not _captioned(folder)),
+        training_captions=tuple(folder for folder in training or () if _captioned(folder)),
+        map_px=map_px,
+        threads=threads,
+    )
     with shown_steps() as on_progress:
         table = evaluate_everyday(config, on_progress=on_progress)
     if as_json:
@@ -47,9 +76,13 @@ def everyday(
 
 
 def show(table: "EverydayTable") -> None:
-    printed = figures("measure", "ours", "trial", "chance", "n")
+    printed = figures("measure", "everyday", "everyday-1", "chance", "n")
     for row in table.rows:
-        printed.add_row(row.measure, share(row.value), share(row.trial), share(row.chance), f"{row.count:,}")
+        printed.add_row(row.measure, share(row.value), share(row.first), share(row.chance), f"{row.count:,}")
     out = console()
     out.print(f"everyday@{table.revision}, {table.pictures} pictures")
     out.print(printed)
+
+
+def _captioned(folder: Path) -> bool:
+    return (folder / "captions_train.tsv").is_file()

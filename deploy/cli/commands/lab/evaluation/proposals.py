@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from deploy.cli.commands.lab.evaluation.table import figures, share
-from deploy.cli.commands.lab.options import VideosArgument
+from deploy.cli.commands.lab.options import DataArgument
 from deploy.cli.options import JsonOption, PlanOption, ProposerOption, SetOption, chosen_plan
 from deploy.cli.output import console, print_json
 from deploy.cli.progress import shown_steps
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def proposals(
-    videos: VideosArgument,
+    data: DataArgument,
     plan: PlanOption = None,
     proposer: ProposerOption = None,
     settings: SetOption = None,
@@ -26,7 +26,7 @@ def proposals(
 
     recalls = []
     with shown_steps() as on_progress:
-        for folder in videos:
+        for folder in data:
             on_progress(f"proposals of {folder.name}")
             recalls.append(proposal_recall(folder, made))
     if as_json:
@@ -48,7 +48,8 @@ def show(found: "ProposalRecall") -> None:
     out = console()
     out.print(
         f"{found.clip}: {found.frames} keyframes with {found.mean_boxes:.1f} proposals each, at most "
-        f"{found.most_boxes}; mean best IoU {found.mean_iou:.3f}",
+        f"{found.most_boxes}; mean best IoU {found.mean_iou:.3f}; precision {found.precision:.3f}, "
+        f"{found.per_box:.1f} for each box found",
         soft_wrap=True,
     )
     out.print(printed)

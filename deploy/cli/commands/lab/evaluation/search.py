@@ -41,7 +41,7 @@ def search(
         str | None,
         typer.Option(
             metavar="TASK[,TASK…]",
-            help="Kinds of queries: classes, captions, boxes, rois.",
+            help="Kinds of queries: classes, captions, boxes, zones, rois.",
             show_default="boxes,rois for a video, else classes,captions",
         ),
     ] = None,
@@ -61,7 +61,7 @@ def search(
 ) -> None:
     """Measure methods of search on a data set.
 
-    It is ingested and searched for its classes, captions, boxes or regions, and the results are judged.
+    It is ingested and searched for its classes, captions, boxes, zones or regions, and the results are judged.
     """
     from pipeline.lab.datasets.read import read_dataset
     from pipeline.lab.evaluation.retrieval.compared_methods import parse_methods

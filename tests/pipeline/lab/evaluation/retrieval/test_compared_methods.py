@@ -26,6 +26,9 @@ def test_settings_are_of_the_plan_or_of_the_ranking() -> None:
     assert first.settings == ('proposals.use=["segments", "grid"]',)
     assert first.ranking == Ranking(semantic_weight=1.0)
     assert second.ranking == Ranking()
+    (by_iou,) = parse_methods("regions:ranking.geometry=iou")
+    assert (by_iou.ranking, by_iou.geometry) == (Ranking(geometry="iou"), "iou")
+    assert first.geometry is second.geometry is None, "the geometry is that of the question"
 
 
 def test_the_grid_is_regions_in_a_lake_of_cells() -> None:

@@ -1,6 +1,8 @@
 """Hits against right answers. Catches unjudged or unknown frames that take a rank, and boxes that are compared with
 those of another frame."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from schemas.query import BoxTuple, Hit, Place, Query
 from tests.pipeline.lab.evaluation.retrieval.galleries import frame_of, gallery_of
 
 GALLERY = gallery_of(*(frame_of(number, []) for number in range(6)))
-LEFT, RIGHT = (0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0)
+LEFT, RIGHT, WIDE = (0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0), (0.0, 0.0, 0.75, 1.0)
 
 
 def hits(*frames: tuple[str, BoxTuple]) -> list[Hit]:
@@ -41,6 +43,17 @@ def test_localisation_is_of_relevant_hits_with_their_own_boxes() -> None:
     asked = question([1, 0, 1, 0, 0, 0])
     assert judge(hits(("0", LEFT), ("1", LEFT), ("2", RIGHT)), asked, GALLERY, task="boxes")["IoU"] == 0.5
     assert "IoU" not in judge(hits(("1", LEFT)), asked, GALLERY, task="boxes")
+
+
+def test_precision_counts_what_was_returned_and_inside_is_of_every_hit() -> None:
+    judged = question([1, 0, 1, 0, 1, -1])
+    zone = Question(replace(judged.query, box=LEFT, geometry="inside"), "all", judged.judged, judged.places)
+    values = judge(hits(("0", LEFT), ("1", WIDE), ("5", RIGHT), ("2", RIGHT)), zone, GALLERY, task="zones")
+    # in ranks: yes, no, yes; all of LEFT, two thirds of WIDE and nothing of RIGHT lie in the left half
+    assert values["P@10"] == pytest.approx(2 / 3)
+    assert values["R@10"] == pytest.approx(2 / 3)
+    assert values["inside"] == pytest.approx(2 / 3)
+    assert judge([], zone, GALLERY, task="zones")["P@10"] == 0
 
 
 def test_an_answer_without_hits_has_every_measure_but_localisation() -> None:

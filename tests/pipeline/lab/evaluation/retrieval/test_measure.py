@@ -68,7 +68,7 @@ def test_the_command_prints_what_makes_its_figures_and_makes_them_again(folder: 
     assert by_method["global"]["measures"]["Recall@5"]["value"] > 0.8  # of five pictures
     assert by_method["global"]["gain"] is None
     assert by_method["regions"]["gain"]["count"] == classes["questions"]["all"]
-    assert table["bytes_a_frame"]["global"] == 2 * 768
+    assert table["bytes_a_frame"]["global"] == 2 * 128
     program, *words = shlex.split(table["command"])
     assert program == "regionlake"
     assert "--lake" not in words

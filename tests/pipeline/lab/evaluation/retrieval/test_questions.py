@@ -14,6 +14,7 @@ from pipeline.lab.evaluation.retrieval.by_box import box_questions
 from pipeline.lab.evaluation.retrieval.by_caption import caption_questions
 from pipeline.lab.evaluation.retrieval.by_class import ALL, RARE, class_questions
 from pipeline.lab.evaluation.retrieval.by_roi import roi_questions
+from pipeline.lab.evaluation.retrieval.by_zone import FEW, zone_questions
 from pipeline.lab.evaluation.retrieval.gallery import Gallery
 from pipeline.lab.evaluation.retrieval.question import Question
 from pipeline.lab.evaluation.subregion import Queries, SubregionEvaluation
@@ -23,6 +24,7 @@ from schemas.query import Query
 from tests.pipeline.lab.evaluation.retrieval.galleries import frame_of, gallery_of
 
 CLASSES = (ClassName("cat"), ClassName("dog"), ClassName("bird"))
+SUBSETS = (ALL, FEW)
 LARGE, SMALL = (0.0, 0.0, 0.6, 0.6), (0.5, 0.5, 0.6, 0.6)  # 120² and 20² px²
 ELSEWHERE = (0.7, 0.0, 1.0, 0.6)
 
@@ -99,6 +101,58 @@ def test_a_place_is_answered_by_other_frames_with_that_class_there() -> None:
 def test_places_that_most_frames_answer_are_not_asked_for() -> None:
     everywhere = gallery_of(*(frame_of(n, [(0, LARGE)]) for n in range(5)))
     assert box_questions(everywhere, CLASSES, most=9, seed=0) == []
+
+
+def test_a_zone_is_answered_by_frames_with_four_fifths_of_the_class_inside() -> None:
+    small = (0.45, 0.45, 0.55, 0.55)
+    outside = (0.0, 0.0, 0.1, 0.1)
+    frames = [frame_of(n, [(0, small)]) for n in range(12)]
+    frames += [frame_of(n, [(1, small)]) for n in range(12, 16)]
+    frames += [frame_of(n, [(0, outside), (0, (0.4, 0.4, 0.6, 0.6), Flag.IGNORE)]) for n in range(16, 40)]
+    questions = zone_questions(gallery_of(*frames), CLASSES, most=99, seed=3)
+    own = {
+        subset: [int(np.flatnonzero(q.judged == -1)[0]) for q in questions if q.subset == subset] for subset in SUBSETS
+    }
+    assert own[ALL] == [*range(12), *range(16, 40)], "three other frames with a dog are too few"
+    assert own[FEW] == list(range(12)), "23 of 40 frames are not few"
+    of_cats = [q for q in questions if q.subset == FEW]
+    for number, question in enumerate(of_cats):
+        (zone,) = question.query.areas
+        x0, y0, x1, y1 = zone.bounds
+        assert 2 - 1e-5 <= (x1 - x0) * (y1 - y0) / 0.01 <= 6 + 1e-5
+        assert x0 <= 0.45 + 1e-6
+        assert x1 >= 0.55 - 1e-6
+        assert y0 <= 0.45 + 1e-6
+        assert y1 >= 0.55 - 1e-6
+        assert np.flatnonzero(question.judged == 1).tolist() == [n for n in range(12) if n != number]
+        assert question.query.not_frames == (frame_id(str(number), 0),)
+        np.testing.assert_allclose(question.places[(number + 1) % 12].xyxy, [small])
+    again = zone_questions(gallery_of(*frames), CLASSES, most=99, seed=3)
+    assert [q.query for q in again] == [q.query for q in questions]
+    assert [q.query for q in zone_questions(gallery_of(*frames), CLASSES, most=99, seed=4)] != [q.query for q in again]
+
+
+@pytest.mark.data
+def test_zones_of_a_video_are_answered_where_somebody_is_inside(data_dir: Path) -> None:
+    dataset = read_dataset(data_dir / "tud-stadtmitte")
+    assert dataset.video is not None
+    frames = dataset.frames[::3]
+    gallery = Gallery(frames, {(dataset.video.id, f.pts or 0): n for n, f in enumerate(frames)}, copies=0)
+    questions = zone_questions(gallery, dataset.classes, most=20, seed=0)
+    assert sum(question.subset == ALL for question in questions) == 20
+    assert {question.subset for question in questions} == {*SUBSETS}
+    for question in questions:
+        assert question.query.box is not None
+        zx0, zy0, zx1, zy1 = question.query.box
+        for number, judged in enumerate(question.judged.tolist()):
+            boxes = frames[number].objects.boxes.xyxy[frames[number].objects.counted].tolist()
+            shares = [
+                max(0.0, min(x1, zx1) - max(x0, zx0)) * max(0.0, min(y1, zy1) - max(y0, zy0)) / ((x1 - x0) * (y1 - y0))
+                for x0, y0, x1, y1 in boxes
+            ]
+            if judged >= 0:
+                assert judged == (max(shares, default=0.0) >= 0.8)
+        assert 10 <= question.relevant <= (1.0 if question.subset == ALL else 0.4) * len(gallery)
 
 
 @pytest.mark.data

@@ -14,6 +14,7 @@ from operators.codes.model import CodeModel
 from operators.encoders.region_vectors import RegionVectorsConfig
 from operators.proposals.classical.segments import SegmentsConfig
 from operators.proposals.config import ProposalConfig
+from operators.proposals.refine import RefineConfig
 from pipeline.ingest.run import ingest
 from pipeline.lab.training.codes.fit import CodeEpoch, CodeTraining
 from pipeline.lab.training.codes.train import LEAST_REGIONS, CodesFromLake, train_lake_codes
@@ -34,7 +35,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> str:
             image[y : y + rng.integers(12, 50), x : x + rng.integers(12, 60)] = rng.integers(0, 256, 3)
         Image.fromarray(image).save(folder / f"{number:02}.png")
     plan = Plan(
-        proposals=ProposalConfig.of(SegmentsConfig(limit=60, max_iou=0.9)),
+        proposals=ProposalConfig.of(SegmentsConfig(limit=60, max_iou=0.9), refine=RefineConfig(limit=64)),
         regions=RegionVectorsConfig(mode="pool"),
     )
     uri = str(tmp_path_factory.mktemp("lakes") / "lake")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 from operators.encoders.everyday.encoder import EverydayEncoder, weights_revision
 from operators.encoders.everyday.sentences import SentenceEncoder
 from operators.proposals.models.coco_classes import COCO_CLASSES, SYNONYMS
+from pipeline.lab.datasets.drawn_frames import drawn_frames
 from pipeline.lab.training.everyday import train as everyday
 from pipeline.lab.training.everyday.fit import FitConfig
 from pipeline.lab.training.everyday.prompts import TEMPLATES, Prompts, everyday_prompts
@@ -38,6 +40,7 @@ def test_the_same_folder_gives_the_same_file(folder: Path, tmp_path: Path, monke
     classes, nouns = np.split(words, [len(COCO_CLASSES)])
     prompts = Prompts(classes, np.arange(len(classes)), nouns, nouns)
     monkeypatch.setattr(everyday, "everyday_prompts", lambda *_, **__: prompts)
+    drawn, _ = drawn_frames((folder,), most=1)
     seen: list[tuple[int, int]] = []
     reports = []
     for name in ("first", "again"):
@@ -53,8 +56,14 @@ def test_the_same_folder_gives_the_same_file(folder: Path, tmp_path: Path, monke
     origin = json.loads((tmp_path / "first.json").read_text())
     assert origin["pictures"] == {"three": 3}
     assert origin["revision"] == reports[0].revision == weights_revision(reports[0].out)
+    less = train_everyday(replace(config, out=tmp_path / "less.safetensors", without=1))
+    assert (less.pictures, less.objects) == (2, 4)
+    for part in ("images", "labels"):
+        (next((folder / part).glob(f"{drawn[0].path.stem}.*"))).unlink()
+    fewer = train_everyday(replace(config, out=tmp_path / "fewer.safetensors"))
+    assert less.out.read_bytes() == fewer.out.read_bytes()
     encoder = EverydayEncoder(threads=2, weights=reports[0].out)
-    assert encoder.encode_images([np.zeros((9, 9, 3), np.uint8)]).shape == (1, 768)
+    assert encoder.encode_images([np.zeros((9, 9, 3), np.uint8)]).shape == (1, 128)
 
 
 def test_a_sentence_has_the_same_vector_in_any_company() -> None:

@@ -1,0 +1,202 @@
+"""`regionlake serve`: one lake over HTTP, for the page, the client and other programs."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deploy.cli.options import (
+    FetchOption,
+    LakeOption,
+    MaxAgeOption,
+    MaxBytesOption,
+    PlanOption,
+    SetOption,
+    VideoMaxAgeOption,
+    VideoMaxBytesOption,
+    VideoSoundOption,
+    chosen_plan,
+)
+from deploy.cli.search_options import DimensionsOption, ModelOption, ResidentOption
+from deploy.cli.without_pandas import import_arrow_without_pandas
+
+if TYPE_CHECKING:
+    from deploy.server.feeding.follower_process import FollowerProcess
+    from pipeline.lake.lake import Lake
+
+PORT = 8420
+_LAKE_S = 120.0  # a follower makes the lake once its model is loaded
+_LOOK_S = 0.1
+
+
+def serve(
+    lake: LakeOption,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes any free one.")] = PORT,
+    host: Annotated[
+        str,
+        typer.Option(help="The address to listen on. Any but loopback needs --token-file, and a proxy for TLS."),
+    ] = "127.0.0.1",
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The first line of this file is the token that requests need.", dir_okay=False
+        ),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Another name of this service, as a proxy passes it on. Repeatable."),
+    ] = None,
+    model: ModelOption = None,
+    dimensions: DimensionsOption = None,
+    resident: ResidentOption = None,
+    fetch: FetchOption = None,
+    follow: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS", help="Follow this stream, folder or growing file into the lake, too. Repeatable."
+        ),
+    ] = None,
+    feeds: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.toml", help="Follow the feeds of this file, which the page can change.", dir_okay=False
+        ),
+    ] = None,
+    feed_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOST",
+            help="Feeds may be added from this host, glob or network (10.0.0.0/8). Repeatable.",
+            show_default="any without --token-file, else none",
+        ),
+    ] = None,
+    ingest_from: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Files of this folder may be ingested over HTTP. Repeatable.",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
+    plan: PlanOption = None,
+    settings: SetOption = None,
+    max_age: MaxAgeOption = None,
+    max_bytes_per_feed: MaxBytesOption = None,
+    video_max_age: VideoMaxAgeOption = None,
+    video_max_bytes: VideoMaxBytesOption = None,
+    video_sound: VideoSoundOption = False,
+) -> None:
+    """Serve a lake over HTTP: the page, and the API that it uses.
+
+    With --feeds or --follow, a follower runs beside it, and makes the lake if there is none.
+    """
+    from deploy.server.guard import access_of, is_loopback, read_token
+
+    if token_file is None and not is_loopback(host):
+        raise typer.BadParameter(
+            f"whoever reaches {host} could search the lake and see its pictures; give --token-file FILE as well",
+            param_hint="--host",
+        )
+    token = None
+    if token_file is not None:
+        try:
+            token = read_token(token_file.read_text())
+        except (OSError, ValueError) as error:
+            raise typer.BadParameter(str(error), param_hint="--token-file") from None
+    access = access_of(host, allowed=allow_host or (), token=token)
+    folders = _folders(ingest_from or [])
+    kept = {
+        "--max-age": max_age,
+        "--max-bytes-per-feed": max_bytes_per_feed,
+        "--video-max-age": video_max_age,
+        "--video-max-bytes": video_max_bytes,
+    }
+    follower = _follower_arguments(follow or [], feeds, plan=plan, settings=settings or [], kept=kept)
+    if video_sound:
+        if video_max_age is None and video_max_bytes is None:
+            raise typer.BadParameter("needs --video-max-age or --video-max-bytes", param_hint="--video-sound")
+        follower.insert(0, "--video-sound")
+    if not follower and not folders and (plan is not None or settings):
+        raise typer.BadParameter("needs --feeds, --follow or --ingest-from", param_hint="--plan" if plan else "--set")
+    import_arrow_without_pandas()
+    from deploy.server.feeding.feed_access import FeedAccess
+    from deploy.server.feeding.follower_process import FollowerProcess
+    from deploy.server.ingesting.ingest_runs import IngestRuns
+    from deploy.server.run import Server, address_of, listening
+    from deploy.server.service import Service
+
+    ingest_plan = chosen_plan(plan, model=None, proposer=None, settings=settings)
+    listener = listening(host, port)
+    hosts = feed_host or (["*"] if token is None else [])
+    access_to_feeds = FeedAccess(feeds, hosts, FollowerProcess(lake, follower) if follower else None)
+    try:
+        opened = _opened(lake, access_to_feeds.follower)
+    except BaseException:
+        access_to_feeds.close()
+        raise
+    service = Service.of(
+        opened,
+        model=model,
+        dimensions=dimensions,
+        resident=resident,
+        fetch=fetch or (),
+        feeds=access_to_feeds,
+        ingests=IngestRuns(opened.uri, ingest_plan, folders),
+    )
+
+    def ready() -> None:
+        typer.echo(f"serving {opened.uri} at {address_of(listener)}; Ctrl-C ends it", err=True)
+
+    Server(service, access=access, ready=ready).run(sockets=[listener])
+
+
+def _follower_arguments(
+    names: list[str],
+    feeds: Path | None,
+    *,
+    plan: Path | None,
+    settings: list[str],
+    kept: Mapping[str, str | None],
+) -> list[str]:
+    """The arguments of `regionlake ingest --follow` with these options; none where nothing is to be followed.
+
+    kept: values of the options that say what is kept for how long."""
+    given = {**kept, "--feeds": feeds, "--plan": plan}
+    options = [part for name, value in given.items() if value is not None for part in (name, str(value))]
+    options += [part for setting in settings for part in ("--set", setting)]
+    if not names and feeds is None:
+        for name, value in kept.items():
+            if value is not None:
+                raise typer.BadParameter("needs --feeds or --follow", param_hint=name)
+        return []
+    if feeds is not None and not feeds.exists():
+        from pipeline.live.feeds.feed_list import FeedList
+
+        FeedList(feeds).create()
+    return [*options, "--", *names] if names else options
+
+
+def _folders(given: list[Path]) -> dict[str, Path]:
+    """The folders by their names, which alone are on the wire."""
+    folders = {path.resolve().name: path for path in given}
+    if len(folders) < len(given):
+        raise typer.BadParameter("two of the folders have the same name", param_hint="--ingest-from")
+    return folders
+
+
+def _opened(lake: str, follower: "FollowerProcess | None") -> "Lake":
+    """Opens the lake; waits for it where a follower makes it. Raises LakeError as `Lake.open` does."""
+    from pipeline.lake.lake import Lake
+    from schemas.errors import LakeError
+
+    until = time.monotonic() + _LAKE_S
+    while True:
+        try:
+            return Lake.open(lake)
+        except LakeError:
+            if follower is None or follower.status().error is not None or time.monotonic() > until:
+                raise
+        time.sleep(_LOOK_S)

@@ -1,0 +1,1 @@
+"""The client of the service: the calls of a local lake, over HTTP."""

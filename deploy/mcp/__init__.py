@@ -1,0 +1,1 @@
+"""A lake for agents: tools of the Model Context Protocol, each a few requests to `regionlake serve`."""

@@ -1,0 +1,205 @@
+"""The application: every route behind the guard, and every error as one sentence."""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from deploy.metrics import FollowCollector
+from deploy.server.answers import RequestError, error_answer, status_of
+from deploy.server.asking.routes import search_routes
+from deploy.server.feeding.routes import feed_routes
+from deploy.server.guard import COOKIE, Access, BodyTooLargeError, Guard
+from deploy.server.ingesting.routes import ingest_routes
+from deploy.server.media.routes import media_routes
+from deploy.server.media.uploads import MOST_BYTES
+from deploy.server.page_files import PageFiles, policy
+from deploy.server.pinning.routes import pin_routes
+from deploy.server.search_times import ServiceCollector
+from deploy.server.service import Service
+from deploy.server.showing.routes import showing_routes
+from deploy.server.watching.routes import watch_routes
+from schemas.errors import RegionLakeError
+from schemas.visible_text import visible
+
+_log = logging.getLogger(__name__)
+Handler = Callable[[Request, Exception], Any]
+
+
+class Login(BaseModel):
+    """A token."""
+
+    token: str
+
+
+def make_app(service: Service, *, access: Access, version: str) -> FastAPI:
+    """The application of a service, which is closed with it."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        service.close()
+
+    errors: dict[int | str, dict[str, Any]] = {
+        status: {"description": text, "content": {"application/json": {"schema": _ERROR}}}
+        for status, text in _ERRORS.items()
+    }
+    app = FastAPI(
+        title="RegionLake",
+        version=version,
+        summary="Find the moment when this appeared there.",
+        openapi_url="/api/openapi.json",
+        docs_url=None,  # its script would come from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        responses=errors,
+    )
+    app.include_router(media_routes(service))  # before those without a suffix
+    app.include_router(showing_routes(service))
+    app.include_router(search_routes(service))
+    app.include_router(watch_routes(service))
+    app.include_router(pin_routes(service))
+    app.include_router(feed_routes(service))
+    app.include_router(ingest_routes(service))
+    _own_routes(app, service, access)
+    for kind, handler in _HANDLERS.items():
+        app.add_exception_handler(kind, handler(service))
+    app.add_middleware(Guard, access=access, policy=policy(), most_bytes=MOST_BYTES)
+    return app
+
+
+def _own_routes(app: FastAPI, service: Service, access: Access) -> None:
+    registry = CollectorRegistry()
+    registry.register(ServiceCollector(service.times, service.searches))
+    registry.register(FollowCollector(service.state.followed))
+    ProcessCollector(registry=registry)
+    GCCollector(registry=registry)
+    page = PageFiles()
+
+    @app.get("/healthz", tags=["service"], summary="Say whether the process answers")
+    async def health() -> dict[str, bool]:
+        return {"ok": True}
+
+    @app.get("/metrics", tags=["service"], response_class=Response, summary="Metrics for Prometheus")
+    async def metrics(request: Request) -> Response:
+        text = await service.reads.run(request, lambda: generate_latest(registry))
+        return Response(text, 200, {"Cache-Control": "no-store"}, CONTENT_TYPE_LATEST)
+
+    @app.post("/api/login", tags=["service"], status_code=204, response_class=Response, summary="Get a cookie")
+    async def login(body: Login) -> Response:
+        """A page's pictures and videos send no header; with the cookie they need none."""
+        if not access.accepts(body.token):
+            raise RequestError(401, "the token is wrong")
+        answer = Response(status_code=204)
+        if access.token is not None:
+            answer.set_cookie(COOKIE, access.cookie, httponly=True, samesite="strict", path="/")
+        return answer
+
+    @app.get("/{path:path}", include_in_schema=False)
+    async def file(path: str) -> Response:
+        if path.partition("/")[0] == "api":
+            raise RequestError(404, "there is nothing at this path; the API is described at /api/openapi.json")
+        return page(path)
+
+
+_ERROR = {
+    "type": "object",
+    "properties": {"error": {"type": "string", "description": "One sentence."}},
+    "required": ["error"],
+}
+_ERRORS = {
+    400: "JSON that cannot be read",
+    401: "No token, or a wrong one",
+    403: "A foreign host or site",
+    404: "No such frame, region, source or picture",
+    405: "Another method is needed",
+    409: "It contradicts what there is",
+    410: "The video is gone, changed, or was never kept",
+    413: "A body that is too large",
+    415: "An upload that is no picture",
+    422: "A query or parameter that is wrong",
+    429: "Too many requests wait",
+    503: "The lake or its model is out of reach",
+    504: "No answer within the deadline",
+}
+
+
+def _refused(_: Service) -> Handler:
+    async def answer(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestError)
+        return error_answer(error.status, visible(error.sentence), headers=error.headers)
+
+    return answer
+
+
+def _of_lake(service: Service) -> Handler:
+    async def answer(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, RegionLakeError)
+        return error_answer(status_of(error), visible(service.sources.hide(str(error))))
+
+    return answer
+
+
+def _invalid(_: Service) -> Handler:
+    async def answer(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return error_answer(422, visible("; ".join(_sentences(error)))[:1000])
+
+    return answer
+
+
+def _of_http(_: Service) -> Handler:
+    async def answer(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return error_answer(error.status_code, visible(str(error.detail)), headers=error.headers)
+
+    return answer
+
+
+def _too_large(_: Service) -> Handler:
+    async def answer(_request: Request, error: Exception) -> Response:
+        return error_answer(413, str(error), headers={"Connection": "close"})
+
+    return answer
+
+
+def _unexpected(_: Service) -> Handler:
+    async def answer(request: Request, error: Exception) -> Response:
+        _log.error("%s %s failed", request.method, visible(request.url.path), exc_info=error)
+        return error_answer(500, "the service has failed at this request; its log says why")
+
+    return answer
+
+
+_HANDLERS: dict[type[Exception], Callable[[Service], Handler]] = {
+    RequestError: _refused,
+    RegionLakeError: _of_lake,
+    RequestValidationError: _invalid,
+    HTTPException: _of_http,
+    BodyTooLargeError: _too_large,
+    Exception: _unexpected,
+}
+
+
+_SECRET = {"token", "user", "password", "url"}  # what is wrong with them is said without them
+
+
+def _sentences(error: RequestValidationError) -> list[str]:
+    """`k: Input should be less than or equal to 1000, got 5000`, one for each value that is wrong."""
+    found = []
+    for each in error.errors()[:5]:
+        where = ".".join(str(part) for part in each["loc"][1:]) or str(each["loc"][0])
+        given = each.get("input")
+        shown = isinstance(given, str | int | float | bool) and _SECRET.isdisjoint(map(str, each["loc"]))
+        got = f", got {given!r}"[:120] if shown else ""
+        found.append(f"{where}: {each['msg']}{got}")
+    return found

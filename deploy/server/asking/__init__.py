@@ -1,0 +1,1 @@
+"""Searches over HTTP: from JSON to a query, and from its answer to JSON."""

@@ -1,0 +1,60 @@
+/** Folders that may be ingested, and the progress of the one that is. */
+
+import * as api from "../core/api.js";
+import { fill, h, say, set, show } from "../core/dom.js";
+import { seconds } from "../core/format.js";
+import { words } from "../words.js";
+
+/** @param {{guarded: (request: () => Promise<void>) => Promise<void>, grown: () => void}} given */
+export function makeFolders({ guarded, grown }) {
+  const buttons = h("div", { class: "choices" });
+  const said = h("p", { role: "status" }), bar = h("progress", { "aria-label": words.ingestProgress, max: 1 });
+  const stop = h("button", { type: "button", onclick: () => guarded(() => api.stopIngest()) }, words.stopIngest);
+  const errors = h("ul", { class: "muted" });
+  const run = h("div", { class: "ingest-run" }, h("div", { class: "line" }, said, stop), bar, errors);
+  const element = h("section", { class: "folders", hidden: true }, h("h3", {}, words.folders), h("p", { class: "muted" }, words.foldersText), buttons, run);
+  let state = /** @type {any} */ (null), events = /** @type {EventSource|null} */ (null);
+
+  function take(answer) {
+    state = answer;
+    draw();
+    if (state.run?.state === "running" && !events) follow();
+  }
+
+  /** Follows the run until it ends. */
+  function follow() {
+    const source = (events = new EventSource("api/ingest/events"));
+    const close = () => { source.close(); if (events === source) events = null; };
+    source.addEventListener("progress", (event) => {
+      state = { ...state, run: JSON.parse(event.data) };
+      draw();
+      if (state.run.state !== "running") { close(); grown(); }
+    });
+    source.addEventListener("error", close); // the server is gone; the room asks again
+  }
+
+  function draw() {
+    const { folders, run: last } = state, running = last?.state === "running";
+    show(element, folders.length > 0);
+    const key = `${folders.join("/")} ${running}`;
+    if (buttons.dataset.key !== key) {
+      buttons.dataset.key = key;
+      fill(buttons, ...folders.map((folder) => h("button", { type: "button", disabled: running, onclick: () => guarded(async () => take(await api.ingest(folder))) }, words.ingestFolder(folder))));
+    }
+    show(run, last !== null);
+    if (!last) return;
+    const { keyframes = 0, regions = 0, media_s = 0, media_total_s = 0 } = last.progress;
+    say(said, words.ingestStates[last.state](last.folder, words.ingestFound(keyframes, regions), last.skipped, last.error) + (running && media_total_s ? ` · ${words.ingestRead(seconds(media_s, 0), seconds(media_total_s, 0))}` : ""));
+    show(stop, running);
+    show(bar, running);
+    if (media_total_s) set(bar, "value", media_s / media_total_s);
+    else set(bar, "value", null);
+    fill(errors, ...last.errors.map(({ source, error }) => h("li", {}, `${source}: ${error}`)));
+    show(errors, last.errors.length > 0);
+  }
+
+  return {
+    element,
+    read: () => guarded(async () => take(await api.ingests())),
+  };
+}

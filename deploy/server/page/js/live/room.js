@@ -1,0 +1,112 @@
+/** The live room: a tile for each feed, folders that may be ingested, and shots that are kept. */
+
+import * as api from "../core/api.js";
+import { h, say, set, show } from "../core/dom.js";
+import { latest } from "../core/latest.js";
+import { LIVE, placeNow } from "../core/places.js";
+import { words } from "../words.js";
+import { makeAddFeed } from "./add_feed.js";
+import { makeFolders } from "./folders.js";
+import { makePins } from "./pins.js";
+import { makeTile } from "./tile.js";
+
+const POLL_MS = 2000;
+
+/** @param {{store: any, lake: any, locked: () => void}} given */
+export function makeLive({ store, lake, locked }) {
+  const adding = makeAddFeed((answer) => { take(answer); });
+  const count = h("b", {}), about = h("span", {});
+  const add = h("button", { type: "button", onclick: () => adding.open() }, words.addFeed);
+  const note = h("p", { class: "notice bad", role: "status", hidden: true });
+  const tiles = h("div", { class: "feeds" });
+  const empty = h("div", { class: "empty", hidden: true }, h("h2", {}, words.noFeeds), h("p", {}, words.noFeedsText), h("p", {}, h("code", {}, words.noFeedsCommand)));
+  const element = h(
+    "main", { class: "live-room", hidden: true, tabindex: -1 },
+    h("div", { class: "live-head" }, h("h2", { class: "count", "aria-live": "polite" }, count, about), add), note, empty, tiles,
+  );
+  const folders = makeFolders({ guarded, grown: () => lake.follow() }), pins = makePins({ guarded, open: (frame) => store.show(frame) });
+  element.append(folders.element, pins.element);
+  /** @type {Map<string, ReturnType<typeof makeTile>>} */
+  const made = new Map();
+  let state = /** @type {any} */ (null), error = "", timer = 0;
+
+  async function guarded(request) {
+    try {
+      await request();
+      error = "";
+    } catch (caught) {
+      if (!(caught instanceof api.ApiError)) throw caught;
+      if (caught.status === 401) locked();
+      else if (caught.gone) lake.lost();
+      else error = caught.message;
+    }
+    draw();
+  }
+
+  function take(answer) {
+    state = answer;
+    draw();
+  }
+
+  const poll = latest(async () => {
+    await guarded(async () => { state = await api.feeds(); });
+  });
+
+  /** Reads again while the room is shown. */
+  async function follow() {
+    clearTimeout(timer);
+    if (placeNow() !== LIVE) return;
+    if (!document.hidden) await poll(null);
+    clearTimeout(timer);
+    timer = setTimeout(follow, POLL_MS);
+  }
+
+  function act(name, what) {
+    return guarded(async () => {
+      if (what === "remove") await api.removeFeed(name);
+      state = what === "remove" ? await api.feeds() : await api.setFeed(name, what);
+    });
+  }
+
+  function draw() {
+    if (element.hidden || state === null) return;
+    const { feeds, follower } = state, now = Date.now();
+    const counts = { live: 0, down: 0, paused: 0 };
+    for (const { state: each } of feeds) counts[each === "live" ? "live" : each === "paused" ? "paused" : "down"] += 1;
+    say(count, words.feedCount(feeds.length));
+    say(about, words.feedsLine(counts, feeds.reduce((sum, each) => sum + each.frames_per_s, 0), follower.findable_s));
+    show(add, state.can_add);
+    const said = error || follower.error || (feeds.length && !follower.running ? words.noFollower(follower.reported) : "");
+    say(note, said);
+    show(note, said !== "");
+    show(empty, !feeds.length);
+    const ordered = [...feeds.filter((each) => !each.paused), ...feeds.filter((each) => each.paused)]; // by name, what is paused last
+    ordered.forEach((feed, at) => {
+      let tile = made.get(feed.name);
+      if (!tile) made.set(feed.name, (tile = makeTile({ open: (frame) => store.show(frame), act })));
+      // a tile that is where it belongs is not moved, which would take the focus from its buttons
+      if (tiles.children[at] !== tile.element) tiles.insertBefore(tile.element, tiles.children[at] ?? null);
+      tile.draw(feed, now);
+    });
+    for (const [name, tile] of made) {
+      if (!feeds.some((each) => each.name === name)) {
+        tile.element.remove();
+        made.delete(name);
+      }
+    }
+  }
+
+  return {
+    element, dialog: adding.element,
+    enter() {
+      const before = element.hidden;
+      show(element, placeNow() === LIVE);
+      if (!element.hidden && before) {
+        follow();
+        folders.read();
+      }
+      if (!element.hidden && !store.open) pins.read(); // also after the viewer, in which shots are pinned
+      set(element, "data-feeds", state ? state.feeds.length : null);
+    },
+  };
+}

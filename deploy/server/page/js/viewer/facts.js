@@ -1,0 +1,70 @@
+/** Facts of a moment, and what can be done with it. */
+
+import { clipUrl, stillUrl } from "../core/api.js";
+import { fill, h, say, set, show } from "../core/dom.js";
+import { seconds, when, whenFully } from "../core/format.js";
+import { words } from "../words.js";
+import { makePinning } from "./pinning.js";
+
+const LONG_S = 10;
+
+/** @param {{close: () => void, find: () => void, still: () => void, boxes: () => void}} calls */
+export function makeFacts({ close, find, still, boxes }) {
+  const title = h("h2", {});
+  const picture = h("img", { alt: "", class: "close-up" });
+  const sure = h("b", {}), parts = h("span", {}), rank = h("span", {});
+  const list = h("dl", {});
+  const action = h("button", { type: "button", class: "accent", title: words.findThisTitle, onclick: find }, words.findElsewhere);
+  const hint = h("p", { class: "muted" }, words.drawHere);
+  const mode = h("button", { type: "button", title: words.boxesTitle, onclick: boxes }, words.boxes.some);
+  const clip = h("a", { class: "button", download: "" }, words.clip(LONG_S));
+  const jpeg = h("a", { class: "button", download: "" }, words.stillFile);
+  const pinning = makePinning((sentence) => say(said, sentence));
+  const said = h("p", { class: "said", role: "status" });
+  const element = h(
+    "aside", { class: "facts", "aria-label": words.viewer },
+    h("div", { class: "line" }, title, h("button", { type: "button", class: "close", "aria-label": words.close, onclick: close }, "Esc ×")),
+    h("div", { class: "who" }, picture, h("p", {}, sure, parts, rank)),
+    list,
+    h("div", { class: "doing" }, action, hint, mode, h("button", { type: "button", onclick: still }, words.useStill), clip, jpeg, pinning.element),
+    said,
+    h("p", { class: "keys" },
+      ...[["J", "L"], " moment · ", [",", "."], " keyframe · ", ["Space"], " play · ", ["B"], " boxes · ", ["F"], " find this · ", ["P"], " pin"].flatMap((each) =>
+        typeof each === "string" ? [each] : each.map((key) => h("kbd", {}, key)))),
+  );
+
+  /** @param {{frame: any, box: any, item: any, total: number, drawn: any, mode: string, also: string}} shown */
+  function draw({ frame, box, item, total, drawn, mode: boxMode, also }) {
+    say(title, frame.source);
+    set(title, "title", frame.source);
+    const roi = drawn ?? box;
+    show(picture, roi !== null);
+    if (roi) set(picture, "src", stillUrl(frame.id, { width: 176, height: 240, box: roi.join(","), fill: 0.8 }));
+    const hit = item?.hit;
+    const known = hit && !drawn;
+    const certain = known && hit.confidence !== null && hit.confidence !== undefined;
+    say(sure, certain ? words.sureLong(hit.confidence) : drawn ? words.drawnTitle : when(frame));
+    const distances = known ? [hit.semantic === null ? null : words.meaning(hit.semantic), hit.geometric === null ? null : words.place(hit.geometric)].filter(Boolean) : [];
+    say(parts, distances.join(" · "));
+    say(rank, known ? words.rankOf(hit.rank, total) : "");
+    const region = box && frame.regions.find((each) => each.box.every((side, at) => Math.abs(side - box[at]) < 1e-3));
+    const visit = item?.visit?.group;
+    const rows = [
+      [words.facts.at, whenFully(frame)],
+      visit && visit.ranks.length > 1 ? [words.facts.track, words.seen(seconds(visit.start_s), seconds(visit.stop_s), visit.ranks.length)] : null,
+      hit?.shot_s ? [words.facts.shot, `${seconds(hit.shot_s[0])} to ${seconds(hit.shot_s[1])}`] : null,
+      region?.label ? [words.facts.label, region.label] : null,
+      also ? [words.facts.also, also] : null,
+    ].filter(Boolean);
+    fill(list, ...rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+    say(action, drawn ? words.findDrawn : words.findElsewhere);
+    action.disabled = roi === null;
+    say(mode, words.boxes[boxMode]);
+    show(clip, frame.clip_s !== null);
+    if (frame.clip_s !== null) set(clip, "href", clipUrl(frame.id, LONG_S));
+    set(jpeg, "href", stillUrl(frame.id));
+    pinning.follow(frame.id);
+  }
+
+  return { element, draw, pin: pinning.toggle, say: (text) => say(said, text), focus: () => element.querySelector(".close").focus() };
+}

@@ -1,0 +1,283 @@
+/** The viewer: a moment at full height over a room, its clip, and what else is there. */
+
+import { ApiError, search, stillUrl } from "../core/api.js";
+import { h, set, show, trapFocus } from "../core/dom.js";
+import { seconds, clock } from "../core/format.js";
+import { words } from "../words.js";
+import { Drawing } from "../search/drawing.js";
+import { makeFacts } from "./facts.js";
+import { MODES, others, Overlay } from "./overlay.js";
+import { makePlayer } from "./player.js";
+import { around, FrameCache, makeStrip } from "./strip.js";
+
+const JUMP_S = 5;
+const STILL_PX = [640, 960, 1280, 1920, 2560];
+
+/** `FRAME.x0,y0,x1,y1` of an address. */
+export function parsed(open) {
+  const [id, sides] = [open.split(".")[0], open.slice(open.indexOf(".") + 1)];
+  const box = open.includes(".") ? sides.split(",").map(Number) : null;
+  return { id, box: box && box.length === 4 && box.every(Number.isFinite) ? box : null };
+}
+
+/** @param {{store: any, lake: any, pictures: any, room: any}} given */
+export function makeViewer({ store, lake, pictures, room }) {
+  const cache = new FrameCache();
+  const image = h("img", { alt: "", draggable: "false" });
+  const ground = h("div", { class: "ground", tabindex: 0, role: "application", "aria-label": words.stage, "aria-describedby": "canvas-help" });
+  const overlay = new Overlay();
+  const player = makePlayer({ moved, failed: (sentence) => facts.say(sentence), step, time: timeOf });
+  const cutting = h("p", { class: "cutting-note", role: "status" });
+  const picture = h("div", { class: "frame" }, image, player.video, overlay.element, ground, cutting);
+  const stage = h("div", { class: "stage" }, picture);
+  const strip = makeStrip((id) => goTo(id));
+  const facts = makeFacts({ close, find, still: useStill, boxes: nextMode });
+  const element = h("section", { class: "viewer", role: "dialog", "aria-label": words.viewer, hidden: true }, h("div", { class: "watch" }, stage, player.controls, strip.element), facts.element);
+  const drawing = new Drawing(ground, { changed: (box) => { drawn = box; drawing.show(box); draw(); }, clicked: point });
+  element.addEventListener("keydown", (event) => trapFocus(element, event));
+  new ResizeObserver(fit).observe(stage);
+
+  let frame = /** @type {any} */ (null), box = /** @type {any} */ (null), drawn = /** @type {any} */ (null), item = /** @type {any} */ (null);
+  let mode = MODES[0], list = /** @type {any[]} */ ([]), details = new Map(), shownBoxes = /** @type {any} */ (null), from = "", current = "";
+
+  /** Follows the address. */
+  async function follow() {
+    const { open } = store;
+    if (open === current) return;
+    const before = current;
+    current = open ?? "";
+    if (!open) return hide();
+    if (!before) {
+      from = open;
+      show(element, true);
+      for (const each of document.querySelectorAll("main")) each.inert = true;
+      document.body.classList.add("viewing");
+      facts.focus();
+    }
+    const wanted = parsed(open);
+    facts.say("");
+    let found;
+    try {
+      found = await cache.get(wanted.id);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (current === open) {
+        facts.say(error.gone ? words.gone : words.notFound);
+        if (error.gone) { lake.lost(); current = before; }
+      }
+      return;
+    }
+    if (current !== open) return;
+    [frame, box, drawn, item] = [found, wanted.box, null, room.grid.find(open)];
+    lake.noteFrames([found]);
+    if (room.grid.find(open)) from = open;
+    shownBoxes = { regions: frame.regions, box };
+    drawing.show(null);
+    const width = STILL_PX.find((each) => each >= stage.clientWidth * Math.min(devicePixelRatio, 2)) ?? 2560;
+    pictures.want(image, [stillUrl(frame.id, { width: 640, from: "thumbnail" }), stillUrl(frame.id, { width })]);
+    player.open(frame.id, frame.clip_s, frame.pts_s);
+    if (frame.clip_s === null) facts.say(words.noClip);
+    else if (!before) player.focus(); // Space plays
+    fit();
+    draw();
+    await surround(open);
+  }
+
+  /** Reads the keyframes around, and what is in them. */
+  async function surround(open) {
+    try {
+      if (!list.some((each) => each.id === frame.id) || list[0].id === frame.id || list[list.length - 1].id === frame.id) {
+        const found = await around(frame);
+        if (current !== open) return;
+        list = found;
+      }
+      draw();
+      player.mark(list.map((each) => each.pts_s));
+      for (const each of list) {
+        if (current !== open) return;
+        details.set(each.id, await cache.get(each.id));
+      }
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      return;
+    }
+    if (current === open) draw();
+  }
+
+  /** The region that the moment shows, among those of a frame. */
+  const same = (regions, place) => regions.find((each) => place && each.box.every((side, at) => Math.abs(side - place[at]) < 1e-3));
+  const track = () => (frame && box ? same(frame.regions, box)?.track ?? null : null);
+
+  function path() {
+    const own = track();
+    if (!own) return [];
+    const seen = [];
+    for (const each of list) {
+      const region = details.get(each.id)?.regions.find((one) => one.track === own);
+      if (region) seen.push([(region.box[0] + region.box[2]) / 2, (region.box[1] + region.box[3]) / 2]);
+    }
+    return seen;
+  }
+
+  function draw() {
+    if (!frame) return;
+    const shown = shownBoxes ?? { regions: [], box: null };
+    overlay.draw({ ...shown, mode, path: path() });
+    const total = room.answer?.hits.length ?? 0;
+    facts.draw({ frame, box, item, total, drawn, mode, also: labels() });
+    strip.draw(list, nearest()?.id ?? frame.id);
+  }
+
+  /** `person × 3, car`: the labels of the other regions that are shown. */
+  function labels() {
+    const counts = new Map();
+    for (const each of others(frame.regions, box, "some")) if (each.label) counts.set(each.label, (counts.get(each.label) ?? 0) + 1);
+    return [...counts].map(([label, count]) => (count > 1 ? `${label} × ${count}` : label)).join(", ");
+  }
+
+  let at = /** @type {number|null} */ (null);
+  function nearest() {
+    if (at === null) return null;
+    let found = null;
+    for (const each of list) if (each.pts_s <= /** @type {number} */ (at) + 0.02) found = each;
+    return found ?? list[0] ?? null;
+  }
+
+  /** The clip moved: boxes are those of the keyframe that is shown, or was last. @param {number|null} pts_s */
+  function moved(pts_s) {
+    at = pts_s;
+    cutting.textContent = pts_s === null ? words.cutting : "";
+    if (pts_s === null) return;
+    const near = nearest(), own = track();
+    const known = near ? (near.id === frame.id ? frame : details.get(near.id)) : null;
+    const regions = known?.regions ?? [];
+    const next = near?.id === frame.id ? box : own ? regions.find((each) => each.track === own)?.box ?? null : null;
+    if (shownBoxes?.regions !== regions) {
+      shownBoxes = { regions, box: next };
+      draw();
+    }
+  }
+
+  function timeOf(pts_s) {
+    if (!frame) return "";
+    return frame.time ? clock(new Date(Date.parse(frame.time) + (pts_s - frame.pts_s) * 1000).toISOString()) : seconds(pts_s);
+  }
+
+  /** Sizes the frame so that it fits on the stage. */
+  function fit() {
+    if (!frame || !stage.clientWidth) return;
+    const shape = frame.width_px / frame.height_px, width = Math.min(stage.clientWidth, stage.clientHeight * shape);
+    picture.style.width = `${width}px`;
+    picture.style.height = `${width / shape}px`;
+  }
+
+  function reset() {
+    at = null;
+    cutting.textContent = "";
+  }
+
+  /** Shows another keyframe, with the same region where it is known. */
+  async function goTo(id) {
+    const own = track();
+    const region = own ? (await cache.get(id)).regions.find((each) => each.track === own) : null;
+    reset();
+    const rounded = region?.box.map((side) => Math.round(side * 1e4) / 1e4).join(",");
+    store.show(rounded ? `${id}.${rounded}` : id, true);
+  }
+
+  function step(by) {
+    const id = by < 0 ? frame?.previous : frame?.next;
+    if (id) goTo(id);
+  }
+
+  /** The moment before or after in the order of the answer. */
+  function hop(by) {
+    const { items } = room.grid;
+    const now = room.grid.find(current) ?? room.grid.find(from);
+    const next = items[(now ? now.at : -by) + by];
+    if (!next) return;
+    reset();
+    from = next.key;
+    room.grid.select(next.key, { focus: false });
+    store.show(next.key, true);
+  }
+
+  /** Draws the region that a point selects. */
+  async function point(place) {
+    facts.say(words.pointing);
+    const asked = frame.id;
+    try {
+      const { region } = await search({ frame: asked, points: [place], k: 1 });
+      if (frame?.id !== asked || !region) return;
+      drawn = region;
+      drawing.show(region);
+      facts.say(words.drawnRegion);
+      draw();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (frame?.id === asked) facts.say(error.gone ? words.gone : error.message);
+    }
+  }
+
+  function find() {
+    const roi = drawn ?? box;
+    if (frame && roi) room.findRegion(nearestFrame(), roi);
+  }
+
+  /** The frame that a drawn box is about: where a clip moved, the keyframe that was shown last. */
+  const nearestFrame = () => (drawn ? nearest()?.id ?? frame.id : frame.id);
+
+  function useStill() {
+    store.change({ still: nearest()?.id ?? frame.id });
+    room.where.focus();
+  }
+
+  function nextMode() {
+    mode = MODES[(MODES.indexOf(mode) + 1) % MODES.length];
+    draw();
+  }
+
+  function close() {
+    store.show(null);
+  }
+
+  function hide() {
+    player.close();
+    reset();
+    show(element, false);
+    for (const each of document.querySelectorAll("main")) each.inert = false;
+    document.body.classList.remove("viewing");
+    frame = null;
+    list = [];
+    if (room.grid.find(from)) room.grid.ring(from);
+  }
+
+  /** One layer back. */
+  function back() {
+    if (element.hidden) return false;
+    if (drawing.giveUp()) return true;
+    if (drawn) {
+      drawn = null;
+      drawing.show(null);
+      draw();
+    } else close();
+    return true;
+  }
+
+  const keys = {
+    " ": () => player.toggle(), ArrowLeft: () => player.seekBy(-JUMP_S), ArrowRight: () => player.seekBy(JUMP_S),
+    ",": () => step(-1), ".": () => step(1), j: () => hop(-1), l: () => hop(1), b: nextMode, f: find, p: () => facts.pin(),
+    "+": () => { if (item) room.more(item.key); },
+  };
+
+  return {
+    element, follow, back,
+    get open() { return !element.hidden; },
+    /** Returns whether the key has a meaning here. */
+    key(name) {
+      const act = keys[name];
+      if (act) act();
+      return act !== undefined;
+    },
+  };
+}

@@ -1,0 +1,73 @@
+"""Runs the service until a signal ends it."""
+
+import socket
+from collections.abc import Callable
+from importlib.metadata import version
+
+import uvicorn
+
+from deploy.server.app import make_app
+from deploy.server.guard import Access
+from deploy.server.service import Service
+from schemas.errors import InvalidValueError
+
+_GRACE_S = 5
+_MOST_CONNECTIONS = 256
+_KEEP_ALIVE_S = 30
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens there; port 0 takes any free one. Raises InvalidValueError where that is not possible."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        # named as TCP: otherwise asyncio leaves Nagle's algorithm on, and each answer waits 40 ms for an ACK
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(address)
+        except OSError:
+            listener.close()
+            raise
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise InvalidValueError(f"cannot listen at {host}:{port}: {error}; choose another --port or --host") from None
+    return listener
+
+
+def address_of(listener: socket.socket) -> str:
+    """The URL at which a socket listens."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class Server(uvicorn.Server):
+    """`run(sockets=[…])` serves until Ctrl-C, SIGTERM, or `should_exit` is set, and then closes the service.
+
+    Requests that are being answered then have five seconds. ready: called when requests are accepted.
+    """
+
+    def __init__(self, service: Service, *, access: Access, ready: Callable[[], None]) -> None:
+        super().__init__(_config(service, access))
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started:
+            self._ready()
+
+
+def _config(service: Service, access: Access) -> uvicorn.Config:
+    app = make_app(service, access=access, version=version("regionlake"))
+    return uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # nothing here depends on the address of a client
+        limit_concurrency=_MOST_CONNECTIONS,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_GRACE_S,
+        h11_max_incomplete_event_size=64 * 1024,
+    )

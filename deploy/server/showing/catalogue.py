@@ -1,0 +1,157 @@
+"""The sources of a lake as the service names them: a feed is one source, and no name has a path of the server."""
+
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import Any
+
+from pipeline.lake.lake import Lake
+from pipeline.reading.addresses import public_reason
+from schemas.file_names import path_of_uri, printable
+from schemas.ids import digest
+from schemas.sources import feed_name
+
+_MAX_AGE_S = 1.0
+_PATH = re.compile(r"(?<![\w/.])(?:file://)?/(?:[^\s'\":;,()<>]*/)?([^\s'\":;,()<>/]+)")
+_STATES = ("open", "removing", "quarantined", "complete")  # that of a feed is the first that a recording has
+
+
+@dataclass(frozen=True, slots=True)
+class ServedSource:
+    """A file, a picture or a feed with all its recordings.
+
+    id: of a file the lake's own, of a feed one made from its name. source_ids: of its rows in the lake.
+    """
+
+    id: str
+    name: str
+    kind: str
+    state: str
+    error: str | None
+    source_ids: tuple[str, ...]
+    width_px: int | None
+    height_px: int | None
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The sources at one moment. served: id of a source in the lake → the id that the service gives it."""
+
+    sources: Mapping[str, ServedSource]
+    served: Mapping[str, str]
+    uris: Mapping[str, str]
+
+    def of_row(self, source_id: str) -> ServedSource:
+        """The source of a row of the lake. Raises KeyError."""
+        return self.sources[self.served[source_id]]
+
+    def address_of(self, id: str) -> str:
+        """The name of the feed or the URI of the file with this id of the service. Raises KeyError."""
+        return feed_name(self.uris[self.sources[id].source_ids[0]])
+
+    @cached_property
+    def by_address(self) -> Mapping[str, str]:
+        """The ids of the service by names of feeds and URIs of files."""
+        return {feed_name(uri): self.served[id] for id, uri in self.uris.items()}
+
+    def chosen(self, ids: Iterable[str] = (), pattern: str | None = None) -> tuple[str, ...]:
+        """The lake's ids of the sources with these ids, or of all, whose name contains the pattern or matches it as a
+        glob. Raises KeyError for an unknown id."""
+        wanted = [self.sources[id] for id in ids] or list(self.sources.values())
+        if pattern is not None:
+            wanted = [each for each in wanted if pattern in each.name or fnmatchcase(each.name, pattern)]
+        return tuple(id for each in wanted for id in each.source_ids)
+
+
+class Sources:
+    """Reads the catalogue of a lake, again when its table of sources has changed. Any thread may call it."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._lock = threading.Lock()
+        self._version = -1
+        self._looked_at = 0.0
+        self._catalogue = Catalogue({}, {}, {})
+        self._private = {lake.uri.rstrip("/"): lake_name(lake)}
+
+    def __call__(self, *, knowing: Iterable[str] = ()) -> Catalogue:
+        """The catalogue, at most a second old. knowing: ids of the lake that must be in it, if they exist."""
+        with self._lock:
+            missing = any(id not in self._catalogue.served for id in knowing)
+            if missing or self._version < 0 or time.monotonic() - self._looked_at > _MAX_AGE_S:
+                version = self._lake.version("sources")
+                if version != self._version:
+                    columns = ["id", "source", "kind", "state", "error", "width_px", "height_px"]
+                    self._catalogue = catalogue_of(self._lake.read("sources", columns=columns).to_pylist())
+                    self._version = version
+                self._looked_at = time.monotonic()
+            return self._catalogue
+
+    def hide(self, text: str) -> str:
+        """The text with the names of sources and files instead of their paths, without users of addresses."""
+        known = {uri: self._catalogue.of_row(id).name for id, uri in self._catalogue.uris.items() if uri in text}
+        for uri, name in sorted((known | self._private).items(), key=lambda pair: -len(pair[0])):
+            text = text.replace(uri, name)
+        return _PATH.sub(r"\1", public_reason(ValueError(text), ""))
+
+
+def lake_name(lake: Lake) -> str:
+    """The last part of the lake's address."""
+    return lake.uri.rstrip("/").rpartition("/")[2] or "lake"
+
+
+def catalogue_of(rows: Sequence[Mapping[str, Any]]) -> Catalogue:
+    """rows: of the table `sources`."""
+    members: dict[str, list[Mapping[str, Any]]] = {}
+    addresses: dict[str, str] = {}
+    for row in rows:
+        name = feed_name(row["source"])
+        id = digest("feed", name) if row["kind"] == "feed" else row["id"]
+        members.setdefault(id, []).append(row)
+        addresses[id] = name
+    names = short_names(addresses)
+    sources = {}
+    for id, of_source in members.items():
+        newest = max(of_source, key=lambda row: row["source"])
+        states = {row["state"] for row in of_source}
+        sources[id] = ServedSource(
+            id=id,
+            name=names[id],
+            kind=newest["kind"] or "unknown",
+            state=next((state for state in _STATES if state in states), newest["state"]),
+            error=newest["error"] or None,
+            source_ids=tuple(row["id"] for row in of_source),
+            width_px=newest["width_px"],
+            height_px=newest["height_px"],
+        )
+    served = {row["id"]: id for id, of_source in members.items() for row in of_source}
+    return Catalogue(sources, served, {row["id"]: row["source"] for row in rows})
+
+
+def short_names(addresses: Mapping[str, str]) -> dict[str, str]:
+    """The last part of each address, with as many parts before it as distinguish it from the others."""
+    parts = {id: _parts(address) for id, address in addresses.items()}
+    taken = dict.fromkeys(addresses, 1)
+    while True:
+        names = {id: "/".join(parts[id][-taken[id] :]) for id in addresses}
+        times_used = Counter(names.values())
+        longer = [id for id in addresses if times_used[names[id]] > 1 and taken[id] < len(parts[id])]
+        if not longer:
+            return names
+        for id in longer:
+            taken[id] += 1
+
+
+def short_name(address: str) -> str:
+    """The last part of an address, for a source that the lake does not have any more."""
+    return _parts(address)[-1]
+
+
+def _parts(address: str) -> list[str]:
+    path = printable(path_of_uri(address)).rpartition("://")[2]
+    return [part for part in path.split("/") if part] or [path or "?"]

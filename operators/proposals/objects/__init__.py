@@ -1,0 +1,1 @@
+"""Objects, found by a small head in the levels of the embedded model."""

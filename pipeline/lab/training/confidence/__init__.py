@@ -1,0 +1,1 @@
+"""Calibrates a model: its cosines become chances."""

@@ -1,0 +1,1 @@
+"""The video of feeds: packets of the last days, as fragmented MP4 in files beside the lake."""

@@ -1,0 +1,120 @@
+"""Removes the oldest video of feeds beyond an age or a size, and keeps what is pinned."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from pipeline.ring.feed_ring import FeedRing, PartFile, rings_in
+from pipeline.ring.ring_file import opened_ring_file, span_of
+from schemas.clock import Span
+from schemas.errors import SourceError
+
+_AROUND_S = 2.0  # a clip shows so much around a hit
+
+
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """files, bytes: removed. pinned: files that stay beyond the limits because something in them is pinned."""
+
+    files: int = 0
+    bytes: int = 0
+    pinned: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Sized:
+    part: PartFile
+    bytes: int
+    written_s: float  # since 1970, by the clock of this machine
+
+
+def trim(
+    rings: Path,
+    *,
+    max_age: timedelta | None,
+    max_bytes: int | None,
+    now: datetime,
+    pinned: Mapping[str, Sequence[Span]],
+) -> Trimmed:
+    """Removes whole files, of each feed the oldest first. Raises OSError.
+
+    max_age: files that were written to for the last time longer ago go; None for no limit. max_bytes: of each feed; its
+    newest file stays. pinned: spans of PTS by id of recording; files that show them, or what clips show around them,
+    stay and count.
+    """
+    done = Trimmed()
+    for ring in rings_in(rings):
+        one = _trim_ring(ring, max_age, max_bytes, now, pinned)
+        done = Trimmed(done.files + one.files, done.bytes + one.bytes, done.pinned + one.pinned)
+    return done
+
+
+def _trim_ring(
+    ring: FeedRing,
+    max_age: timedelta | None,
+    max_bytes: int | None,
+    now: datetime,
+    pinned: Mapping[str, Sequence[Span]],
+) -> Trimmed:
+    files = _sized(ring)
+    if not files:
+        return Trimmed()
+    held = sum(each.bytes for each in files)
+    before_s = None if max_age is None else now.timestamp() - max_age.total_seconds()
+    protected = _runs(ring, pinned)
+    removed: list[_Sized] = []
+    stay = 0
+    for each in files:
+        old = before_s is not None and each.written_s < before_s
+        much = max_bytes is not None and held > max_bytes and each is not files[-1]
+        if not (old or much):
+            continue
+        if _shows(each.part, protected.get(each.part.run, ())):
+            stay += 1
+            continue
+        with ring.locked():
+            each.part.path.unlink(missing_ok=True)
+        removed.append(each)
+        held -= each.bytes
+    if removed:
+        left = {part.run for part in ring.parts()}
+        newest = files[-1].part.run  # it may still be written, and one after it may have begun
+        with ring.locked():
+            ring.recordings.keep(lambda recorded: recorded.run in left or recorded.run >= newest)
+    return Trimmed(len(removed), sum(each.bytes for each in removed), stay)
+
+
+def _sized(ring: FeedRing) -> list[_Sized]:
+    found = []
+    for part in ring.parts():
+        try:
+            about = part.path.stat()
+        except FileNotFoundError:
+            continue
+        found.append(_Sized(part, about.st_size, about.st_mtime))
+    return found
+
+
+def _runs(ring: FeedRing, pinned: Mapping[str, Sequence[Span]]) -> dict[int, list[Span]]:
+    """The pinned spans by run of packets."""
+    found: dict[int, list[Span]] = {}
+    for recorded in ring.recordings.read() if pinned else ():
+        if recorded.source_id in pinned:
+            found.setdefault(recorded.run, []).extend(pinned[recorded.source_id])
+    return found
+
+
+def _shows(part: PartFile, spans: Iterable[Span]) -> bool:
+    spans = list(spans)
+    if not spans:
+        return False
+    try:
+        with opened_ring_file(part.path) as file:
+            shown = span_of(list(file.fragments()))
+            around, shift = round(_AROUND_S / file.meta.time_base), file.meta.shift
+    except SourceError:  # nothing can be cut from it
+        return False
+    if shown is None:
+        return False
+    return any(shown.start < span.stop + shift + around and shown.stop > span.start + shift - around for span in spans)

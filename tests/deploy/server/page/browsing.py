@@ -1,0 +1,170 @@
+"""Drives the page in a real browser, for tests and for pictures of the page."""
+
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+
+from deploy.server.guard import Access
+from deploy.server.ingesting.ingest_runs import IngestRuns
+from deploy.server.run import Server, address_of, listening
+from deploy.server.service import Service
+from pipeline.lake.lake import Lake
+from schemas.boxes import Boxes, box_iou
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+CHROMIUM = Path("/usr/bin/chromium")
+DESKTOP = (1440, 960)
+PHONE = (412, 915)
+Box = tuple[float, float, float, float]
+
+
+@contextmanager
+def served(lake: Path, *options: str) -> Iterator[str]:
+    """Runs `regionlake serve` on the lake; yields its address."""
+    command = [sys.executable, "-m", "deploy.cli.main", "serve", "--lake", str(lake), "--port", "0", *options]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        reported = []
+        for line in process.stderr:
+            reported.append(line)
+            found = re.search(r"at (http://\S+);", line)
+            if found:
+                yield found[1]
+                return
+        raise AssertionError(f"regionlake serve ended: {''.join(reported)}")
+    finally:
+        process.terminate()
+        process.wait(30)
+        process.stderr.close()  # type: ignore[union-attr]
+
+
+@contextmanager
+def served_here(
+    lake: Path, *, port: int = 0, token: str | None = None, clips: Path, ingests: IngestRuns | None = None
+) -> Iterator[str]:
+    """The same in a thread of this process, which has imported everything. port: 0 takes any free one."""
+    service = Service.of(Lake.open(str(lake)), clips=clips, ingests=ingests)
+    listener = listening("127.0.0.1", port)
+    ready = threading.Event()
+    server = Server(service, access=Access(token=token), ready=ready.set)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        assert ready.wait(60)
+        yield address_of(listener)
+    finally:
+        server.should_exit = True
+        thread.join(60)
+        assert not thread.is_alive()
+
+
+@contextmanager
+def chromium() -> Iterator["Browser"]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """One tab with the page. errors: what scripts of the page failed at, and what its policy refused."""
+
+    def __init__(
+        self, browser: "Browser", url: str, *, size: tuple[int, int] = DESKTOP, dark: bool = False, touch: bool = False
+    ) -> None:
+        context = browser.new_context(
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme="dark" if dark else "light",
+            reduced_motion="reduce",  # otherwise pictures of the page depend on the moment
+            has_touch=touch,
+        )
+        self.url = url
+        self.page: Page = context.new_page()
+        self.page.set_default_timeout(30_000)
+        self.errors: list[str] = []
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", lambda message: self._note(message.text) if message.type == "error" else None)
+
+    def _note(self, text: str) -> None:
+        if "Failed to load resource" not in text:  # a refusal by the service, or a server that is gone
+            self.errors.append(text)
+
+    def open(self, address: str = "") -> "Visit":
+        self.page.goto(f"{self.url}/{address}")
+        return self
+
+    def close(self) -> None:
+        self.page.context.close()
+
+    @property
+    def asked(self) -> dict[str, str]:
+        """The question in the address."""
+        return {name: values[0] for name, values in parse_qs(urlsplit(self.page.url).query).items()}
+
+    def until(self, true: Callable[[], object], *, within_s: float = 30.0) -> None:
+        """Waits. The page's policy forbids the browser to evaluate texts, so that it cannot wait itself."""
+        deadline = time.monotonic() + within_s
+        while not true():
+            assert time.monotonic() < deadline, (
+                f"not within {within_s:g} s at {self.page.url}: {self.page.inner_text('.results')[:500]}"
+            )
+            self.page.wait_for_timeout(25)
+
+    @property
+    def answer(self) -> int:
+        """The number of the answer that is shown."""
+        number: int = self.page.evaluate("Number(document.querySelector('.room').dataset.answer ?? 0)")
+        return number
+
+    def settle(self) -> None:
+        """Waits until nothing is asked any more."""
+        self.page.wait_for_load_state("networkidle")
+
+    def moments(self) -> list[str]:
+        """The moments that are shown, from the upper left: `FRAME.x0,y0,x1,y1`."""
+        place = "e => { const r = e.getBoundingClientRect(); return [Math.round(r.top), r.left, e.dataset.key] }"
+        found: list[list[object]] = self.page.evaluate(f"[...document.querySelectorAll('.card')].map({place})")
+        return [str(each[2]) for each in sorted(found)]  # type: ignore[type-var]
+
+    def click(self, selector: str, x: float, y: float, *, button: Literal["left", "right"] = "left") -> None:
+        """Clicks on an element at a point, fractions of it."""
+        area = self.page.locator(selector).bounding_box()
+        assert area is not None
+        self.page.mouse.click(area["x"] + x * area["width"], area["y"] + y * area["height"], button=button)
+
+    def drag(self, selector: str, *points: tuple[float, float], drop: bool = True) -> None:
+        """Drags over an element through points, fractions of it."""
+        area = self.page.locator(selector).bounding_box()
+        assert area is not None
+        at = [(area["x"] + x * area["width"], area["y"] + y * area["height"]) for x, y in points]
+        self.page.mouse.move(*at[0])
+        self.page.mouse.down()
+        for point in at[1:]:
+            self.page.mouse.move(*point)
+        if drop:
+            self.page.mouse.up()
+
+
+def box_of(key: str) -> Box:
+    x0, y0, x1, y1 = map(float, key.partition(".")[2].split(","))
+    return x0, y0, x1, y1
+
+
+def iou(boxes: Sequence[Box], query: Box) -> list[float]:
+    found: list[float] = box_iou(np.asarray(Boxes(list(boxes)).xyxy, np.float64), np.asarray([query])).ravel().tolist()
+    return found
