@@ -138,6 +138,27 @@ def test_a_watch_is_edited_paused_and_removed_by_keys(visit: VisitPage, own: Pat
         seen.page.get_by_role("heading", name="No watch yet").wait_for()
 
 
+def test_who_went_elsewhere_while_a_watch_was_saved_stays_there(visit: VisitPage, own: Path, tmp_path: Path) -> None:
+    with served_here(own, clips=tmp_path / "clips") as url:
+        seen = visit(SEARCH, url=url)
+        seen.until(seen.moments)
+        drafted(seen)
+        seen.page.get_by_role("button", name="Save the watch").click()
+        seen.until(lambda: seen.asked.get("watch") == "a-white-box")
+        held: list[Any] = []
+        seen.page.route("**/api/watches/*", lambda route: held.append(route))
+        seen.page.get_by_role("button", name="Pause").click()
+        seen.until(lambda: held)
+        seen.page.get_by_role("button", name="Edit the question").click()
+        seen.until(lambda: "q" in seen.asked)
+        with seen.page.expect_response("**/api/watches/*") as saved:
+            held.pop().continue_()
+        assert saved.value.ok
+        seen.page.wait_for_timeout(100)  # the page reads the answer
+        assert seen.asked["q"] == "a white box"
+        assert seen.page.get_by_role("button", name="Save to the watch").is_visible()
+
+
 @pytest.mark.parametrize(("size", "dark"), [(DESKTOP, True), (PHONE, False)])
 def test_the_room_is_accessible(visit: VisitPage, own: Path, tmp_path: Path, size: tuple[int, int], dark: bool) -> None:
     with served_here(own, clips=tmp_path / "clips") as url:

@@ -149,13 +149,18 @@ export function makeWatches({ store, lake, pictures, locked }) {
     keep.disabled = pause.disabled = false;
     if (made) {
       watches = [...(watches ?? []).filter((each) => each.name !== made.name), made];
-      saved = draft = draftOfWatch(made);
-      about = "";
-      go(addressOf(made.name), "replaceState");
-      poll(null);
+      if (shows(next.name)) {
+        saved = draft = draftOfWatch(made);
+        about = "";
+        go(addressOf(made.name), "replaceState");
+        poll(null);
+      }
     }
     draw();
   }
+
+  /** Whether one still looks at this watch: while a request is answered one may go elsewhere, and stays there. */
+  const shows = (name) => placeNow() === WATCHES && draft?.name === name;
 
   async function removing() {
     if (remove.dataset.sure === undefined) { // once more, so that no slip loses a watch
@@ -167,8 +172,9 @@ export function makeWatches({ store, lake, pictures, locked }) {
     const { name } = draft;
     if (await guarded(() => api.removeWatch(name))) {
       watches = (watches ?? []).filter((each) => each.name !== name);
-      go(WATCHES, "replaceState");
-    } else draw();
+      if (shows(name)) go(WATCHES, "replaceState");
+    }
+    draw();
   }
 
   /** Gives up what was changed. */
