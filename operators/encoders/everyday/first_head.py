@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from operators.encoders.everyday.head_file import read_head, save_head
 from operators.encoders.everyday.prompts import Doubles, unit
 from schemas import require
-from schemas.errors import ModelError
 from schemas.vectors import VectorArray
 
 CONSE_CLASSES = 10
@@ -50,23 +50,12 @@ class Head:
 
     def save(self, path: Path) -> None:
         """Writes the weights rounded to float16."""
-        from safetensors.numpy import save
-
-        arrays = {name: getattr(self, name).astype(np.float16) for name in _SAVED}
-        path.write_bytes(save(arrays, metadata={"conse_share": repr(self.conse_share)}))
+        save_head(path, {name: getattr(self, name) for name in _SAVED}, conse_share=self.conse_share)
 
     @classmethod
     def load(cls, path: Path) -> "Head":
-        """Reads a saved head. Raises ModelError if the file is absent or is not a head."""
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(path, framework="numpy") as file:
-                arrays = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118
-                share = float((file.metadata() or {})["conse_share"])
-            return cls(**arrays, conse_share=share)
-        except (OSError, SafetensorError, KeyError, TypeError) as error:
-            raise ModelError(f"{path} is not a head of the everyday model: {error}") from error
+        """Reads saved weights. Raises ModelError if the file is absent or holds something else."""
+        return read_head(path, cls)
 
     def images(self, features: VectorArray) -> Doubles:
         """features: float32 (N, C), as pooled from the backbone. Returns (N, D), L2-normalised."""

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from operators.encoders.everyday.head_file import read_head, save_head
 from operators.encoders.everyday.package_weights import GRAPHS, session_of
 from operators.encoders.everyday.prompts import Doubles, unit
 from schemas import require
-from schemas.errors import ModelError
 from schemas.vectors import VectorArray
 
 if TYPE_CHECKING:
@@ -66,23 +66,12 @@ class HeadWeights:
 
     def save(self, path: Path) -> None:
         """Writes the weights rounded to float16."""
-        from safetensors.numpy import save
-
-        arrays = {name: getattr(self, name).astype(np.float16) for name in _ARRAYS}
-        path.write_bytes(save(arrays, metadata={"conse_share": repr(self.conse_share)}))
+        save_head(path, {name: getattr(self, name) for name in _ARRAYS}, conse_share=self.conse_share)
 
     @classmethod
     def load(cls, path: Path) -> "HeadWeights":
         """Reads saved weights. Raises ModelError if the file is absent or holds something else."""
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(path, framework="numpy") as file:
-                arrays = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118
-                share = float((file.metadata() or {})["conse_share"])
-            return cls(**arrays, conse_share=share)
-        except (OSError, SafetensorError, KeyError, TypeError) as error:
-            raise ModelError(f"{path} is not a head of the everyday model: {error}") from error
+        return read_head(path, cls)
 
 
 _ARRAYS = tuple(each.name for each in fields(HeadWeights) if each.name != "conse_share")

@@ -4,11 +4,12 @@ Source: https://cocodataset.org/#format-data
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from pipeline.lab.datasets.coco_json import CocoJson, Entry, chosen_split, objects_of
-from pipeline.lab.datasets.dataset import ClassName, Dataset, LabelledFrame
-from pipeline.lab.datasets.picture_files import named_picture, shown_size
+from pipeline.lab.datasets.coco_json import CocoJson, Entry, chosen_split, labelled_picture
+from pipeline.lab.datasets.dataset import ClassName, Dataset
+from pipeline.lab.datasets.picture_files import named_picture
 
 LOOKED_FOR = "COCO: instances_SPLIT.json or captions_SPLIT.json, here or in annotations/"
 
@@ -49,20 +50,9 @@ def read_coco(folder: Path, *, split: str | None = None, masks: bool = False) ->
     frames = []
     for image in document.images:
         path = named_picture(image.text("file_name"), folders, place=image.place)
-        said = image.integer("width"), image.integer("height")
-        width_px, height_px = shown_size(path, said=said, place=image.place)
         number = image.integer("id")
-        marked = annotations.get(number, [])
-        frames.append(
-            LabelledFrame(
-                path,
-                None,
-                width_px,
-                height_px,
-                objects_of(marked, classes, width_px=width_px, height_px=height_px, masks=masks),
-                captions=tuple(sentences.get(number, ())),
-            )
-        )
+        picture = labelled_picture(image, path, annotations.get(number, []), classes, masks=masks)
+        frames.append(replace(picture, captions=tuple(sentences.get(number, ()))))
     return Dataset(
         folder.name,
         "coco",

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from pycocotools import mask as coco
 
-from pipeline.lab.datasets.dataset import Flag, Objects
+from pipeline.lab.datasets.dataset import Flag, LabelledFrame, Objects
+from pipeline.lab.datasets.picture_files import shown_size
 from schemas.boxes import Boxes
 from schemas.errors import SourceError
 from schemas.masks import Mask
@@ -99,6 +100,20 @@ class CocoJson:
                 raise entry.error(f"image_id {entry.values['image_id']} is none of the {len(found)} images")
             of.append(entry)
         return found
+
+
+def labelled_picture(
+    image: Entry, path: Path, annotations: list[Entry], classes: Mapping[int, int], *, masks: bool
+) -> LabelledFrame:
+    """One picture with its annotated objects.
+
+    image: the entry that names the picture. path: where the picture is. masks: whether to read outlines too.
+    Raises SourceError if the picture has another size than its entry says, and as `objects_of` does.
+    """
+    said = image.integer("width"), image.integer("height")
+    width_px, height_px = shown_size(path, said=said, place=image.place)
+    objects = objects_of(annotations, classes, width_px=width_px, height_px=height_px, masks=masks)
+    return LabelledFrame(path, None, width_px, height_px, objects)
 
 
 def objects_of(

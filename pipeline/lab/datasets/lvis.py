@@ -5,11 +5,12 @@ absent (`neg_category_ids`), or unknown. A picture is not judged for its unknown
 Source: Gupta, Dollár and Girshick, "LVIS", 2019, §3; https://www.lvisdataset.org/dataset
 """
 
+from dataclasses import replace
 from pathlib import Path
 
-from pipeline.lab.datasets.coco_json import CocoJson, Entry, chosen_split, objects_of
-from pipeline.lab.datasets.dataset import ClassName, Dataset, Frequency, LabelledFrame
-from pipeline.lab.datasets.picture_files import named_picture, shown_size
+from pipeline.lab.datasets.coco_json import CocoJson, Entry, chosen_split, labelled_picture
+from pipeline.lab.datasets.dataset import ClassName, Dataset, Frequency
+from pipeline.lab.datasets.picture_files import named_picture
 
 LOOKED_FOR = "LVIS: lvis_*.json, here or in annotations/"
 _FREQUENCIES: dict[object, Frequency] = {"r": "rare", "c": "common", "f": "frequent"}
@@ -33,23 +34,12 @@ def read_lvis(folder: Path, *, split: str | None = None, masks: bool = False) ->
     names = {entry.integer("id"): _class_name(entry) for entry in document.categories}
     frames = []
     for image in document.images:
-        path = _picture(image, folder)
-        said = image.integer("width"), image.integer("height")
-        width_px, height_px = shown_size(path, said=said, place=image.place)
         absent = image.integers("neg_category_ids")
         if unknown := set(absent) - set(classes):
             raise image.error(f"neg_category_ids {sorted(unknown)} are none of the {len(classes)} categories")
         marked = annotations[image.integer("id")]
-        frames.append(
-            LabelledFrame(
-                path,
-                None,
-                width_px,
-                height_px,
-                objects_of(marked, classes, width_px=width_px, height_px=height_px, masks=masks),
-                absent=frozenset(classes[category] for category in absent),
-            )
-        )
+        picture = labelled_picture(image, _picture(image, folder), marked, classes, masks=masks)
+        frames.append(replace(picture, absent=frozenset(classes[category] for category in absent)))
     frames.sort(key=lambda frame: frame.path)
     return Dataset(folder.name, "lvis", tuple(names[category] for category in classes), tuple(frames))
 
