@@ -1,6 +1,8 @@
 """The interface of every proposer: settings that build it, and boxes of keyframes."""
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import Field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -61,3 +63,21 @@ class ReadsMaps(Protocol):
 def one_by_one(propose: Callable[[Keyframe], Proposals]) -> Proposer:
     """A proposer that calls `propose` for one keyframe at a time; models take several at once."""
     return lambda keyframes: [propose(keyframe) for keyframe in keyframes]
+
+
+class SideBySide:
+    """A proposer that calls `propose` for several keyframes at once, on one thread per core that this process may use.
+
+    propose: may be called by several threads at once. NumPy and OpenCV release the GIL in long calls, so that two
+        threads take little more than half of the time.
+    """
+
+    def __init__(self, propose: Callable[[Keyframe], Proposals]) -> None:
+        self._propose = propose
+        self._threads = ThreadPoolExecutor(len(os.sched_getaffinity(0)), "proposer")
+
+    def __call__(self, keyframes: Sequence[Keyframe]) -> list[Proposals]:
+        return list(self._threads.map(self._propose, keyframes))
+
+    def close(self) -> None:
+        self._threads.shutdown(cancel_futures=True)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.motion.background import background_known
-from operators.proposals.classical.integral import IntegralImage, PixelBoxes, area_px
-from operators.proposals.proposer import Proposer, one_by_one
+from operators.proposals.classical.integral import BoxSums, IntegralImage, PixelBoxes, area_px
+from operators.proposals.proposer import Proposer, SideBySide
 from operators.proposals.refine import nms
 from operators.runtime.settings import neutral
 from schemas import require
@@ -73,7 +73,7 @@ class MovingConfig:
         require.above(0, score_factor=self.score_factor)
 
     def build(self) -> Proposer:
-        return one_by_one(MovingRegions(self))
+        return SideBySide(MovingRegions(self))
 
 
 class MovingRegions:
@@ -89,7 +89,7 @@ class MovingRegions:
 
     def __init__(self, config: MovingConfig) -> None:
         self.config = config
-        self._windows: dict[tuple[int, int], PixelBoxes] = {}
+        self._windows: dict[tuple[int, int], BoxSums] = {}  # by the size of the map
 
     def __call__(self, keyframe: Keyframe) -> Proposals:
         if keyframe.motion is None or not background_known(keyframe.motion):
@@ -101,9 +101,8 @@ class MovingRegions:
         moving = still + self.config.moving - self.config.still
         share = IntegralImage(np.clip((motion - np.float32(still)) / (moving - still), 0.0, 1.0))
         windows = np.concatenate([self._filled_windows(share), self._connected_parts(motion, lift=still)])
-        windows, _ = self._best(
-            share, windows[_first(_score(share, windows), windows)[:_BEST_WINDOWS]], limit=_TIGHTENED
-        )
+        best = _first(_score(share, windows), windows, most=_BEST_WINDOWS)
+        windows, _ = self._best(share, windows[best], limit=_TIGHTENED)
         windows, score = self._best(share, _tightened(share, windows), limit=self.config.limit)
         boxes = Boxes.from_pixels(windows, width_px=width, height_px=height)
         kept = np.flatnonzero(score >= self.config.least_score)
@@ -122,9 +121,11 @@ class MovingRegions:
     def _filled_windows(self, share: IntegralImage) -> PixelBoxes:
         height, width = share.height, share.width
         if (width, height) not in self._windows:
-            self._windows[width, height] = _windows(self.config, width=width, height=height)
+            self._windows[width, height] = BoxSums(
+                _windows(self.config, width=width, height=height), width=width, height=height
+            )
         windows = self._windows[width, height]
-        return windows[_fill(share, windows) >= self.config.least_fill]
+        return windows.boxes[windows(share) / windows.area_px >= self.config.least_fill]
 
     def _connected_parts(self, motion: NDArray[np.uint8], *, lift: int) -> PixelBoxes:
         parts = [np.zeros((0, 4), np.int32)]
@@ -175,9 +176,14 @@ def _fill(share: IntegralImage, windows: PixelBoxes) -> NDArray[np.float64]:
     return share.sums(windows) / area_px(windows)
 
 
-def _first(score: NDArray[np.float32], windows: PixelBoxes) -> NDArray[np.intp]:
-    """Order by falling score; ties are ordered by the window itself, so that the result depends on nothing else."""
-    return np.lexsort((*windows.T, -score))
+def _first(score: NDArray[np.float32], windows: PixelBoxes, *, most: int | None = None) -> NDArray[np.intp]:
+    """The first `most` in the order of falling score; ties are ordered by the window itself, so that the result depends
+    on nothing else."""
+    if most is None or len(score) <= most:
+        return np.lexsort((*windows.T, -score))
+    least = np.partition(score, -most)[-most]  # thousands of windows are not sorted for the best thousand
+    among = np.flatnonzero(score >= least)
+    return among[_first(score[among], windows[among])][:most]
 
 
 def _tightened(share: IntegralImage, windows: PixelBoxes) -> PixelBoxes:

@@ -1,12 +1,14 @@
 """Catches moving objects that are not found or are merged with a neighbour, and noise that is found."""
 
+from random import Random
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from operators.proposals.classical.moving import MovingConfig, MovingRegions
+from operators.proposals.classical.moving import MovingConfig, MovingRegions, _first
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError
 from schemas.frames import Keyframe
@@ -149,3 +151,12 @@ def test_maps_of_any_size_are_taken(shape: tuple[int, int], value: int) -> None:
 def test_settings_that_mean_nothing_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(InvalidValueError, match=next(iter(wrong))):
         MovingConfig(**wrong)  # type: ignore[arg-type]
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=40), st.integers(1, 45), st.randoms(use_true_random=False))
+def test_the_first_windows_are_those_of_the_whole_order(scores: list[int], most: int, shuffled: Random) -> None:
+    places = list(range(len(scores)))
+    shuffled.shuffle(places)
+    windows = np.array([(place, place, place + 1, place + 1) for place in places], np.int32)
+    score = np.array(scores, np.float32) / 5
+    np.testing.assert_array_equal(_first(score, windows, most=most), _first(score, windows)[:most])
