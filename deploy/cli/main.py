@@ -25,6 +25,7 @@ from deploy.cli.commands import (
     search,
     serve,
     spool,
+    sql,
     status,
     upkeep,
     watch,
@@ -50,6 +51,7 @@ app = typer.Typer(
 )
 app.command()(ingest.ingest)
 app.command()(search.search)
+app.command()(sql.sql)
 app.command()(serve.serve)
 app.command()(mcp.mcp)
 app.command()(watch.watch)

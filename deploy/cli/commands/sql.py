@@ -1,0 +1,85 @@
+"""`regionlake sql`: answers one SELECT over the tables and views of a lake."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from deploy.cli.options import LakeOption
+from deploy.cli.output import console
+from deploy.cli.values import parse_bytes, parse_duration
+from deploy.cli.without_pandas import import_arrow_without_pandas
+from deploy.wording import counted
+
+Written = Literal["table", "csv", "json", "parquet"]  # repeated from deploy.answer_table, which imports Arrow
+
+
+def sql(
+    query: Annotated[str, typer.Argument(help="One SELECT; - reads it from standard input.", show_default=False)],
+    lake: LakeOption,
+    source: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Only sources whose path, URL or feed contains this, or a glob.")
+    ] = None,
+    written_as: Annotated[
+        Written | None,
+        typer.Option("--format", help="By default that of FILE's suffix, or a table.", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the answer to this file.", dir_okay=False)
+    ] = None,
+    timeout: Annotated[str, typer.Option(metavar="60s|10m", help="Stop a query that runs for longer.")] = "60s",
+    memory: Annotated[str, typer.Option(metavar="1GB", help="Stop a query that needs more memory.")] = "1GB",
+) -> None:
+    """Count, follow and measure with SQL.
+
+    Tables: sources, shots, frames, regions. Views: objects, sightings, visits, stays, counts, heat, and crossings of
+    a line. "DESCRIBE visits" lists the columns of one. Zones and lines are drawn in the query: visits(zone :=
+    '0,0.5,1,1'), crossings('0.5,0 0.5,1'). Nothing is changed, and nothing but the lake is read.
+    """
+    if query == "-":
+        query = sys.stdin.read()
+    chosen = written_as or _format_of(out)
+    if chosen == "parquet" and out is None:
+        raise typer.BadParameter("parquet needs --out FILE", param_hint="--format")
+    import_arrow_without_pandas()
+    from deploy.answer_table import SHOWN_ROWS, shown_table, write_table
+    from pipeline.analysis.lake_rows import LakeRows
+    from pipeline.analysis.sql import SqlLimits, require_select, run_sql
+    from pipeline.lake.lake import Lake
+
+    limits = SqlLimits(
+        timeout_s=parse_duration(timeout, option="--timeout").total_seconds(),
+        memory_bytes=parse_bytes(memory, option="--memory"),
+    )
+    require_select(query)
+    answer = run_sql(LakeRows(Lake.open(lake), source), query, limits=limits)
+    if out is not None:
+        write_table(answer, out, written_as=chosen)
+        typer.echo(f"{out}: {counted(answer.num_rows, 'row')}", err=True)
+    elif chosen == "table":
+        if answer.num_rows:
+            console().print(shown_table(answer))
+        hidden = answer.num_rows - SHOWN_ROWS
+        omitted = f", {hidden:,} not shown: add LIMIT, or --out FILE.csv" if hidden > 0 else ""
+        typer.echo(counted(answer.num_rows, "row") + omitted, err=True)
+    else:
+        import io
+
+        buffer = io.BytesIO()
+        write_table(answer, buffer, written_as=chosen)
+        sys.stdout.write(buffer.getvalue().decode())
+
+
+def _format_of(out: Path | None) -> Written:
+    """The format that the suffix of a file names; a table for none."""
+    if out is None:
+        return "table"
+    match out.suffix.lower():
+        case ".csv":
+            return "csv"
+        case ".json":
+            return "json"
+        case ".parquet":
+            return "parquet"
+    raise typer.BadParameter(f"{out} ends in none of .csv, .json and .parquet: add --format", param_hint="--out")

@@ -1,0 +1,157 @@
+"""The committed rows of a lake as plain Arrow tables: times in seconds and UTC, boxes in four columns, no vectors."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import lance
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pipeline.lake import sql
+from pipeline.lake.lake import Lake, lake_errors
+from pipeline.lake.lease.row_leases import leases_of
+from pipeline.lake.spans import SpanIndex
+from pipeline.search.filters import source_matches
+from schemas.errors import QueryError
+from schemas.sources import feed_name
+from schemas.tables import TableName, missing_columns, with_added_columns
+
+_PLACED = frozenset({"frames", "regions"})  # tables whose rows count only within a done segment, under its lease
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LakeRows:
+    """A lake as it was at one moment, or the part of it that one may see.
+
+    source: only sources whose path, URL or feed contains this, or matches it as a glob; None for all.
+    allowed: ids of the only sources that count; None for all.
+    Raises QueryError where no source matches.
+    """
+
+    lake: Lake
+    source: str | None = None
+    allowed: frozenset[str] | None = None
+    _datasets: Mapping[TableName, lance.LanceDataset] = field(init=False, repr=False)
+    _ids: tuple[str, ...] | None = field(init=False, repr=False)
+    _done: tuple[dict[str, int], SpanIndex, NDArray[np.int64]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_datasets", self.lake.snapshot())
+        object.__setattr__(self, "_ids", None)
+        object.__setattr__(self, "_ids", self._chosen())
+        object.__setattr__(self, "_done", self._read_done())
+
+    def sources(self) -> pa.Table:
+        """id, source, feed, kind, state, error, start_time, start_s, stop_s, width_px, height_px, frame_rate, codec."""
+        names = ["id", "source", "kind", "state", "error", "start_time", "start", "stop", "time_base_num"]
+        rows = self.read("sources", [*names, "time_base_den", "width_px", "height_px", "frame_rate", "codec"])
+        tick_s = pc.divide(pc.cast(rows["time_base_num"], pa.float64()), rows["time_base_den"])
+        for name in ("start", "stop"):
+            rows = rows.append_column(f"{name}_s", pc.multiply(pc.cast(rows[name], pa.float64()), tick_s))
+        # recordings of one camera have one feed; of another source it is the source itself
+        rows = rows.append_column("feed", pa.array(map(feed_name, rows["source"].to_pylist()), pa.string()))
+        kept = ["id", "source", "feed", "kind", "state", "error", "start_time", "start_s", "stop_s"]
+        return rows.select([*kept, "width_px", "height_px", "frame_rate", "codec"])
+
+    def shots(self) -> pa.Table:
+        """id, source_id, source, start_s, stop_s, kind."""
+        return self.read("shots", ["id", "source_id", "source", "start_s", "stop_s", "kind"])
+
+    def frames(self) -> pa.Table:
+        """id, source_id, source, at_s, time, width_px, height_px, reason."""
+        rows = self.read(
+            "frames", ["id", "source_id", "source", "pts_s", "time", "width_px", "height_px", "reason", "pts"]
+        )
+        return rows.drop_columns(["pts"]).rename_columns({"pts_s": "at_s"})
+
+    def regions(self) -> pa.Table:
+        """id, frame, source_id, source, at_s, time, until_s, x0, y0, x1, y1, area, proposer, score, label, track."""
+        names = ["id", "frame", "source_id", "source", "pts", "pts_s", "time", "until", "x0", "y0", "x1", "y1", "area"]
+        rows = self.read("regions", [*names, "proposer", "score", "label", "track"])
+        ticks = self.read("sources", ["id", "time_base_num", "time_base_den"])
+        tick_s = pc.divide(pc.cast(ticks["time_base_num"], pa.float64()), ticks["time_base_den"])
+        of_row = tick_s.take(pc.index_in(rows["source_id"], value_set=ticks["id"]))
+        valid_s = pc.multiply(pc.cast(pc.subtract(rows["until"], rows["pts"]), pa.float64()), of_row)
+        rows = rows.set_column(rows.schema.get_field_index("until"), "until_s", pc.add(rows["pts_s"], valid_s))
+        return rows.drop_columns(["pts"]).rename_columns({"pts_s": "at_s"})
+
+    def read(self, name: TableName, columns: list[str], *, where: str | None = None) -> pa.Table:
+        """The rows of a table that count. columns: of the stored table, `pts` among them for frames and regions.
+
+        where: a further condition in Lance's SQL.
+        """
+        dataset = self._datasets.get(name)
+        if dataset is None:
+            return self.lake.schema(name).empty_table().select(columns)
+        own = "id" if name == "sources" else "source_id"
+        conditions = [each for each in (where, None if self._ids is None else sql.is_in(own, self._ids)) if each]
+        extra = ["source_id", "lease"] if name in _PLACED else []
+        wanted = list(dict.fromkeys([*columns, *extra]))
+        missing = {each.name for each in missing_columns(dataset.schema, name, self.lake.space)}
+        with lake_errors(f"reading table {name} of {self.lake.uri}", lake=self.lake.uri):
+            stored = [column for column in wanted if column not in missing]
+            rows = dataset.to_table(columns=stored, filter=" AND ".join(conditions) or None)
+        rows = with_added_columns(rows, name, self.lake.space)
+        if name in _PLACED:
+            rows = rows.filter(pa.array(self._committed(rows)))
+        rows = rows.select(columns).replace_schema_metadata(None)
+        for at, each in enumerate(rows.schema):  # UTC without a time zone: DuckDB has zones in an extension alone
+            if pa.types.is_timestamp(each.type):
+                rows = rows.set_column(at, each.name, pc.cast(rows[at], pa.timestamp("us")))
+        return rows
+
+    def _chosen(self) -> tuple[str, ...] | None:
+        """Ids of the sources that count; None for all."""
+        if self.source is None and self.allowed is None:
+            return None
+        rows = self.read("sources", ["id", "source"])
+        found = [
+            (id, uri)
+            for id, uri in zip(rows["id"].to_pylist(), rows["source"].to_pylist(), strict=True)
+            if self.allowed is None or id in self.allowed
+        ]
+        if self.source is None:
+            return tuple(id for id, _ in found)
+        chosen = tuple(id for id, uri in found if source_matches(uri, self.source))
+        if not chosen:
+            raise QueryError(f"no source of {self.lake.uri} matches {self.source!r}: write it as in a search")
+        return chosen
+
+    def _read_done(self) -> tuple[dict[str, int], SpanIndex, NDArray[np.int64]]:
+        rows = self.read("segments", ["source_id", "start", "stop", "lease"], where="state = 'done'")
+        numbers = {id: number for number, id in enumerate(pc.unique(rows["source_id"]).to_pylist())}
+        index = SpanIndex(
+            source=_numbers(rows["source_id"], numbers), start=_int64(rows["start"]), stop=_int64(rows["stop"])
+        )
+        return numbers, index, leases_of(rows)
+
+    def _committed(self, rows: pa.Table) -> NDArray[np.bool_]:
+        """bool (N,): the rows in a done segment, written under the lease of that segment."""
+        numbers, index, leases = self._done
+        segment = index.find(source=_numbers(rows["source_id"], numbers), pts=_int64(rows["pts"]))
+        counts = segment >= 0
+        counts[counts] = leases[segment[counts]] == leases_of(rows)[counts]
+        return counts
+
+
+TABLES: dict[str, Callable[[LakeRows], pa.Table]] = {
+    "sources": LakeRows.sources,
+    "shots": LakeRows.shots,
+    "frames": LakeRows.frames,
+    "regions": LakeRows.regions,
+}
+
+
+def _numbers(ids: pa.ChunkedArray, numbers: Mapping[str, int]) -> NDArray[np.int64]:
+    """int64 (N,): the number of each id; −1 for one that has none."""
+    if not numbers:
+        return np.full(len(ids), -1, np.int64)
+    known = pa.array(list(numbers), pa.string())  # in order of their numbers
+    found: NDArray[np.int64] = pc.fill_null(pc.index_in(ids, value_set=known), -1).to_numpy().astype(np.int64)
+    return found
+
+
+def _int64(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    return np.asarray(column.to_numpy(), np.int64)
