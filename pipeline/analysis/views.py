@@ -59,7 +59,7 @@ SETUP = (
         max(greatest(at_s, coalesce(until_s, at_s))) - min(at_s) AS dwell_s,
         arg_max(frame, score) AS frame, arg_max(region, score) AS region
     FROM numbered GROUP BY object, stay ORDER BY source, enter_s, object""",
-    # a thing that stands on the line would cross it with every keyframe: within the band it keeps its side
+    # a thing that stays at the line would cross it with every keyframe: within the band it keeps its side
     f"""CREATE MACRO crossings(line, band := 0.02, {_LIKELY}) AS TABLE
     WITH placed AS (
         SELECT *, corners_of_line(line) AS c, (x0 + x1) / 2 AS x, (y0 + y1) / 2 AS y

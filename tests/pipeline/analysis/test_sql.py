@@ -1,0 +1,114 @@
+"""What SQL refuses: catches a query that writes, reads a file, runs for ever, or takes the memory of the machine."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from operators.sandbox.confinement import unsupported
+from pipeline.analysis.lake_rows import LakeRows
+from pipeline.analysis.sql import SqlLimits, run_sql
+from schemas.errors import InvalidValueError, QueryError
+
+LIMITS = SqlLimits(timeout_s=60.0, memory_bytes=128 * 2**20, threads=1)
+BRIEF = replace(LIMITS, timeout_s=0.5)
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("INSERT INTO frames SELECT * FROM frames", "INSERT"),
+        ("WITH x AS (SELECT 1) INSERT INTO frames FROM x", "INSERT"),
+        ("UPDATE regions SET label = 'cat'", "UPDATE"),
+        ("DELETE FROM regions", "DELETE"),
+        ("CREATE TABLE t AS SELECT 1", "CREATE"),
+        ("DROP TABLE frames", "DROP"),
+        ("COPY regions TO 'regions.csv'", "COPY"),
+        ("ATTACH 'other.db'", "ATTACH"),
+        ("INSTALL httpfs", "INSTALL"),
+        ("LOAD httpfs", "LOAD"),
+        ("PRAGMA database_list", "PRAGMA"),
+        ("SET memory_limit = '1TB'", "SET"),
+        ("SET VARIABLE x = 1", "SET"),
+        ("EXPORT DATABASE 'folder'", "EXPORT"),
+        ("EXPLAIN ANALYZE SELECT 1", "EXPLAIN"),
+    ],
+)
+def test_only_a_select_is_answered(street: LakeRows, statement: str, named: str) -> None:
+    with pytest.raises(QueryError, match=f"only SELECT is answered, got {named}: "):
+        run_sql(street, statement)
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("", "the query is empty"),
+        ("-- nothing", "the query is empty"),
+        ("SELECT 1; SELECT 2", "one statement is answered at a time, got 2"),
+        ("SELEC 1", 'syntax error at or near "SELEC"'),
+        ("SELECT colour FROM frames", '"colour" not found'),
+        ("FROM walks", "there is no table or view 'walks': there are sources, shots, frames, regions, objects"),
+        ("SELECT label::INTEGER FROM regions", "Could not convert string"),
+    ],
+)
+def test_a_mistake_is_explained_in_one_line(street: LakeRows, query: str, said: str) -> None:
+    with pytest.raises(QueryError, match=said) as raised:
+        run_sql(street, query)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("call", ["read_csv", "read_text", "read_blob", "glob"])
+def test_no_file_is_opened(street: LakeRows, call: str, tmp_path: Path) -> None:
+    (tmp_path / "secret.csv").write_text("a\n1\n")
+    with pytest.raises(QueryError, match="opens a file, an address or an extension"):
+        run_sql(street, f"SELECT * FROM {call}('{tmp_path}/secret.csv')")
+
+
+def test_a_path_is_no_table(street: LakeRows, tmp_path: Path) -> None:
+    (tmp_path / "secret.csv").write_text("a\n1\n")
+    with pytest.raises(QueryError):
+        run_sql(street, f"SELECT * FROM '{tmp_path}/secret.csv'")
+
+
+def test_a_variable_of_python_is_no_table(street: LakeRows) -> None:
+    with pytest.raises(QueryError, match="there is no table or view 'tables'"):
+        run_sql(street, "FROM tables")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT count(*) FROM range(1000000000) a, range(1000000000) b WHERE a.range % 7 = b.range % 5",
+        "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT max(n) FROM t",
+    ],
+)
+def test_a_query_without_an_end_is_stopped(street: LakeRows, query: str) -> None:
+    with pytest.raises(QueryError, match=r"ran for more than 0\.5 s and was stopped"):
+        run_sql(street, query, limits=BRIEF)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT * FROM range(100000000) ORDER BY hash(range)",
+        "SELECT len(list(range)) FROM range(100000000)",
+        # what DuckDB's own limit does not count
+        pytest.param(
+            "SELECT length(repeat('x', 4000000000))",
+            marks=pytest.mark.skipif(bool(unsupported()), reason="this kernel cannot confine a process"),
+        ),
+    ],
+)
+def test_a_query_that_needs_too_much_memory_is_stopped(street: LakeRows, query: str) -> None:
+    with pytest.raises(QueryError, match="needs more than 128 MiB of memory and was stopped"):
+        run_sql(street, query, limits=LIMITS)
+
+
+def test_an_answer_that_is_too_large_is_refused(street: LakeRows) -> None:
+    with pytest.raises(QueryError, match="the answer has more than 1 MiB"):
+        run_sql(street, "FROM range(1000000)", limits=replace(LIMITS, result_bytes=2**20))
+
+
+def test_limits_that_mean_nothing_are_refused() -> None:
+    with pytest.raises(InvalidValueError, match="timeout_s"):
+        SqlLimits(timeout_s=0)
