@@ -30,6 +30,7 @@ from deploy.cli.commands import (
     upkeep,
     watch,
 )
+from deploy.cli.commands.export import app as export
 from deploy.cli.commands.lab import app as lab
 from deploy.cli.commands.lab.generate import generate
 from deploy.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, visible_output
@@ -65,6 +66,7 @@ app.command()(forget.forget)
 app.command()(plan.plan)
 app.command()(models.models)
 app.command()(doctor.doctor)
+app.add_typer(export.app)
 app.add_typer(feeds.app)
 app.add_typer(spool.app)
 app.add_typer(lab.app)

@@ -1,0 +1,1 @@
+"""`regionlake export`, one file for each kind of thing that is exported."""
