@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from deploy.cli.commands import (
+    audit,
     check,
     doctor,
     feeds,
@@ -28,6 +29,7 @@ from deploy.cli.commands import (
     sql,
     status,
     upkeep,
+    users,
     watch,
 )
 from deploy.cli.commands.export import app as export
@@ -66,7 +68,9 @@ app.command()(forget.forget)
 app.command()(plan.plan)
 app.command()(models.models)
 app.command()(doctor.doctor)
+app.command()(audit.audit)
 app.add_typer(export.app)
+app.add_typer(users.app)
 app.add_typer(feeds.app)
 app.add_typer(spool.app)
 app.add_typer(lab.app)

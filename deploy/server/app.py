@@ -3,21 +3,27 @@
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from deploy.metrics import FollowCollector
+from deploy.server.access.people import People
+from deploy.server.access.rights import right_of
+from deploy.server.access.routes import access_routes, require_right
 from deploy.server.answers import RequestError, error_answer, status_of
 from deploy.server.asking.routes import search_routes
+from deploy.server.auditing.audit_log import AuditLog
+from deploy.server.auditing.recorder import Recorder
+from deploy.server.exporting.routes import export_routes
 from deploy.server.feeding.routes import feed_routes
-from deploy.server.guard import COOKIE, Access, BodyTooLargeError, Guard
+from deploy.server.guard import Access, BodyTooLargeError, Guard
 from deploy.server.ingesting.routes import ingest_routes
 from deploy.server.media.routes import media_routes
 from deploy.server.media.uploads import MOST_BYTES
@@ -34,19 +40,15 @@ _log = logging.getLogger(__name__)
 Handler = Callable[[Request, Exception], Any]
 
 
-class Login(BaseModel):
-    """A token."""
-
-    token: str
-
-
-def make_app(service: Service, *, access: Access, version: str) -> FastAPI:
-    """The application of a service, which is closed with it."""
+def make_app(service: Service, *, access: Access, version: str, audit: AuditLog | None = None) -> FastAPI:
+    """The application of a service, which is closed with it. audit: where requests are recorded."""
+    people, recorder = access.people(), Recorder(audit)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         service.close()
+        recorder.close()
 
     errors: dict[int | str, dict[str, Any]] = {
         status: {"description": text, "content": {"application/json": {"schema": _ERROR}}}
@@ -62,22 +64,50 @@ def make_app(service: Service, *, access: Access, version: str) -> FastAPI:
         redirect_slashes=False,
         lifespan=lifespan,
         responses=errors,
+        dependencies=[Depends(require_right)],
     )
-    app.include_router(media_routes(service))  # before those without a suffix
-    app.include_router(showing_routes(service))
-    app.include_router(search_routes(service))
-    app.include_router(watch_routes(service))
-    app.include_router(pin_routes(service))
-    app.include_router(feed_routes(service))
-    app.include_router(ingest_routes(service))
-    _own_routes(app, service, access)
+    app.state.service = service
+    app.include_router(media_routes())  # before those without a suffix
+    app.include_router(showing_routes())
+    app.include_router(search_routes())
+    app.include_router(watch_routes())
+    app.include_router(pin_routes())
+    app.include_router(feed_routes())
+    app.include_router(ingest_routes())
+    app.include_router(export_routes())
+    app.include_router(access_routes(people, secure=access.transport.secure))
+    _own_routes(app, service)
+    _describe_rights(app, people)
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, handler(service))
-    app.add_middleware(Guard, access=access, policy=policy(), most_bytes=MOST_BYTES)
+    app.add_middleware(Guard, access=access, people=people, recorder=recorder, policy=policy(), most_bytes=MOST_BYTES)
     return app
 
 
-def _own_routes(app: FastAPI, service: Service, access: Access) -> None:
+def _describe_rights(app: FastAPI, people: People) -> None:
+    """The OpenAPI says which right each operation needs, and how one says who asks."""
+    made = app.openapi
+    ways: list[dict[str, list[str]]] = [{"bearer": []}, {"cookie": []}]
+
+    @cache
+    def described() -> dict[str, Any]:
+        found = made()
+        for path, operations in found["paths"].items():
+            for method, operation in operations.items():
+                right = right_of(method.upper(), path)
+                needs = "Anybody may ask this." if right is None else right.needs()
+                operation["description"] = f"{operation.get('description', '')}\n\n{needs}".strip()
+                operation["security"] = [] if right is None else ways
+        found.setdefault("components", {})["securitySchemes"] = {
+            "bearer": {"type": "http", "scheme": "bearer"},
+            "cookie": {"type": "apiKey", "in": "cookie", "name": people.cookie},
+        }
+        return found
+
+    app.openapi = described  # type: ignore[method-assign]
+
+
+def _own_routes(app: FastAPI, service: Service) -> None:
     registry = CollectorRegistry()
     registry.register(ServiceCollector(service.times, service.searches))
     registry.register(FollowCollector(service.state.followed))
@@ -94,16 +124,6 @@ def _own_routes(app: FastAPI, service: Service, access: Access) -> None:
         text = await service.reads.run(request, lambda: generate_latest(registry))
         return Response(text, 200, {"Cache-Control": "no-store"}, CONTENT_TYPE_LATEST)
 
-    @app.post("/api/login", tags=["service"], status_code=204, response_class=Response, summary="Get a cookie")
-    async def login(body: Login) -> Response:
-        """A page's pictures and videos send no header; with the cookie they need none."""
-        if not access.accepts(body.token):
-            raise RequestError(401, "the token is wrong")
-        answer = Response(status_code=204)
-        if access.token is not None:
-            answer.set_cookie(COOKIE, access.cookie, httponly=True, samesite="strict", path="/")
-        return answer
-
     @app.get("/{path:path}", include_in_schema=False)
     async def file(path: str) -> Response:
         if path.partition("/")[0] == "api":
@@ -119,7 +139,7 @@ _ERROR = {
 _ERRORS = {
     400: "JSON that cannot be read",
     401: "No token, or a wrong one",
-    403: "A foreign host or site",
+    403: "A foreign host or site, or what the user may not do",
     404: "No such frame, region, source or picture",
     405: "Another method is needed",
     409: "It contradicts what there is",
@@ -142,9 +162,11 @@ def _refused(_: Service) -> Handler:
 
 
 def _of_lake(service: Service) -> Handler:
-    async def answer(_request: Request, error: Exception) -> Response:
+    async def answer(request: Request, error: Exception) -> Response:
         assert isinstance(error, RegionLakeError)
-        return error_answer(status_of(error), visible(service.sources.hide(str(error))))
+        person = getattr(request.state, "person", None)  # None at what is open to anybody
+        hide = (service if person is None else service.seen_by(person.sources)).sources.hide
+        return error_answer(status_of(error), visible(hide(str(error))))
 
     return answer
 

@@ -1,27 +1,31 @@
-"""What stands before every request: which sites may ask, the token, the size of bodies, and headers of every answer.
+"""What is before every request: which sites may ask, who asks, the size of bodies, and headers of every answer.
 
 Any page that a user visits can send requests to this machine, and a name that it controls can be made to lead here (DNS
 rebinding). So a request must name a host that is known to be this service, and must not come from another site.
 """
 
-import hashlib
-import hmac
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from deploy.server.access.people import People
+from deploy.server.access.transport import PLAIN, Transport
+from deploy.server.access.users_file import UsersFile
 from deploy.server.answers import error_answer
+from deploy.server.auditing.recorder import Recorder
+from schemas.errors import PlanError
 from schemas.visible_text import visible
 
-COOKIE = "regionlake"
+_log = logging.getLogger(__name__)
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 MOST_JSON_BYTES = 2**20
-_OPEN = ("/healthz", "/api/login")  # what is answered without a token, besides the page's own files
+_OPEN = ("/healthz", "/api/login", "/api/logout")  # what is answered to anybody, besides the page's own files
+COOKIE = "regionlake"
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -38,37 +42,45 @@ class Access:
 
     hosts: names in `Host` that are this service, in small letters without a port. any_address: whether every IP address
         is one, too: a service that listens on all addresses does not know them, and no address can be rebound.
-    token: the bearer token; None for a service on loopback.
+    token: a bearer token, whose holder is an admin. users: the file of users. None of the two: there is no login,
+        for a service on loopback.
+    transport: how requests come.
     """
 
     hosts: frozenset[str] = frozenset(LOOPBACK)
     any_address: bool = False
     token: str | None = None
+    users: UsersFile | None = None
+    transport: Transport = PLAIN
 
     def knows(self, host: str) -> bool:
         """Whether `host`, with or without a port, is this service."""
         name = _name(host)
         return name is not None and (name in self.hosts or (self.any_address and _is_address(name)))
 
-    def accepts(self, token: str) -> bool:
-        """Whether the token is right, in a time that does not depend on it."""
-        return self.token is None or hmac.compare_digest(_hashed(token), _hashed(self.token))
-
     @property
-    def cookie(self) -> str:
-        """What the cookie of a login holds: made from the token, which it does not reveal."""
-        return hmac.new((self.token or "").encode(), b"regionlake login", hashlib.sha256).hexdigest()
+    def has_login(self) -> bool:
+        return self.token is not None or self.users is not None
+
+    def people(self) -> People:
+        """Those who may ask. A cookie named `__Host-…` is taken by browsers over TLS alone, from this host alone."""
+        cookie = f"__Host-{COOKIE}" if self.transport.secure else COOKIE
+        return People(token=self.token, users=self.users, cookie=cookie)
 
 
 class Guard:
     """Middleware: refuses foreign and unknown requests, and bounds bodies. most_bytes: of an upload.
 
-    policy: the Content-Security-Policy of every answer.
+    policy: the Content-Security-Policy of every answer. recorder: writes the audit log.
     """
 
-    def __init__(self, app: ASGIApp, *, access: Access, policy: str, most_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, *, access: Access, people: People, recorder: Recorder, policy: str, most_bytes: int
+    ) -> None:
         self._app = app
         self._access = access
+        self._people = people
+        self._recorder = recorder
         self._headers = _ALWAYS | {"Content-Security-Policy": policy}
         self._most_bytes = most_bytes
 
@@ -78,7 +90,11 @@ class Guard:
                 await self._app(scope, receive, send)
             return  # a websocket is closed: there are none
         send = self._with_headers(send)
+        scope.setdefault("state", {})
         refused = self._refusal(scope)
+        if refused is None:
+            client = self._access.transport.client(scope, Headers(scope=scope))
+            send = self._recorder.recording(scope, send, client=client)
         if refused is not None:
             status, sentence = refused
             headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
@@ -97,23 +113,22 @@ class Guard:
         if origin is not None and not _same_site(origin, hosts[0]):
             return 403, f"the page {visible(origin)[:200]} is of another site, which may not ask this service"
         path = scope["path"]
+        untrusted = None if path == "/healthz" else self._access.transport.refusal(scope, headers)
+        if untrusted is not None:
+            return 403, untrusted
         if headers.get("sec-fetch-site") in ("cross-site", "same-site") and not is_page(path):
             return 403, "another site may not ask this service"
-        if self._access.token is None or path in _OPEN or is_page(path) or self._known(headers):
+        if path in _OPEN or is_page(path):
             return None
-        return 401, "this service has a token: send it as `Authorization: Bearer …`, or log in at /api/login"
-
-    def _known(self, headers: Headers) -> bool:
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            return self._access.accepts(token.strip())
-        cookies: SimpleCookie = SimpleCookie()
         try:
-            cookies.load(headers.get("cookie", ""))
-        except CookieError:
-            return False
-        held = cookies[COOKIE].value if COOKIE in cookies else ""
-        return hmac.compare_digest(_hashed(held), _hashed(self._access.cookie))
+            person = self._people.of_request(headers)
+        except PlanError as error:
+            _log.error("%s", error)
+            return 503, "the users of this service cannot be read, so that nobody may ask; its log says why"
+        if person is None:
+            return 401, "this service has users: send a token as `Authorization: Bearer …`, or sign in at /api/login"
+        scope["state"]["person"] = person
+        return None
 
     def _with_headers(self, send: Send) -> Send:
         async def answer(message: Message) -> None:
@@ -151,13 +166,20 @@ def is_loopback(host: str) -> bool:
     return name is not None and (name == "localhost" or (_is_address(name) and ip_address(name).is_loopback))
 
 
-def access_of(host: str, *, allowed: Iterable[str], token: str | None) -> Access:
+def access_of(
+    host: str,
+    *,
+    allowed: Iterable[str],
+    token: str | None,
+    users: UsersFile | None = None,
+    transport: Transport = PLAIN,
+) -> Access:
     """Who may ask a service that listens at `host`. allowed: further names of it, as a proxy gives them."""
     named = {each.lower() for each in allowed}
     own = _name(host) or host.lower()
-    if is_loopback(host):
-        return Access(frozenset({*LOOPBACK, own, *named}), token=token)
-    return Access(frozenset({*LOOPBACK, own, *named}), any_address=_is_address(own), token=token)
+    hosts = frozenset({*LOOPBACK, own, *named})
+    reached = not is_loopback(host)
+    return Access(hosts, any_address=reached and _is_address(own), token=token, users=users, transport=transport)
 
 
 def _bounded(receive: Receive, headers: Headers, most_bytes: int) -> Receive:
@@ -200,7 +222,3 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _hashed(text: str) -> bytes:
-    return hashlib.sha256(text.encode(errors="replace")).digest()

@@ -3,10 +3,12 @@
 import socket
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 
 import uvicorn
 
 from deploy.server.app import make_app
+from deploy.server.auditing.audit_log import AuditLog
 from deploy.server.guard import Access
 from deploy.server.service import Service
 from schemas.errors import InvalidValueError
@@ -33,20 +35,30 @@ def listening(host: str, port: int) -> socket.socket:
     return listener
 
 
-def address_of(listener: socket.socket) -> str:
+def address_of(listener: socket.socket, *, tls: bool = False) -> str:
     """The URL at which a socket listens."""
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if tls else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 class Server(uvicorn.Server):
     """`run(sockets=[…])` serves until Ctrl-C, SIGTERM, or `should_exit` is set, and then closes the service.
 
     Requests that are being answered then have five seconds. ready: called when requests are accepted.
+    audit: where they are recorded. certificate: files of a certificate with its chain, and of its key, for TLS.
     """
 
-    def __init__(self, service: Service, *, access: Access, ready: Callable[[], None]) -> None:
-        super().__init__(_config(service, access))
+    def __init__(
+        self,
+        service: Service,
+        *,
+        access: Access,
+        ready: Callable[[], None],
+        audit: AuditLog | None = None,
+        certificate: tuple[Path, Path] | None = None,
+    ) -> None:
+        super().__init__(_config(service, access, audit, certificate))
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -55,8 +67,11 @@ class Server(uvicorn.Server):
             self._ready()
 
 
-def _config(service: Service, access: Access) -> uvicorn.Config:
-    app = make_app(service, access=access, version=version("regionlake"))
+def _config(
+    service: Service, access: Access, audit: AuditLog | None, certificate: tuple[Path, Path] | None
+) -> uvicorn.Config:
+    app = make_app(service, access=access, version=version("regionlake"), audit=audit)
+    chain, key = certificate or (None, None)
     return uvicorn.Config(
         app,
         http="h11",
@@ -65,7 +80,9 @@ def _config(service: Service, access: Access) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # nothing here depends on the address of a client
+        proxy_headers=False,  # access/transport.py believes those of named proxies alone
+        ssl_certfile=chain,
+        ssl_keyfile=key,
         limit_concurrency=_MOST_CONNECTIONS,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_GRACE_S,

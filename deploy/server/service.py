@@ -1,10 +1,12 @@
 """All that the service holds while it runs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
+from deploy.server.access.source_grants import SourceGrants
+from deploy.server.asking.seen_search import SeenSearch
 from deploy.server.asking.warm_search import WarmSearch
 from deploy.server.feeding.feed_access import FeedAccess
 from deploy.server.ingesting.ingest_runs import IngestRuns
@@ -14,9 +16,9 @@ from deploy.server.media.stills import Stills
 from deploy.server.media.uploads import Uploads
 from deploy.server.pinning.pin_keeper import PinKeeper
 from deploy.server.search_times import SearchTimes
-from deploy.server.showing.catalogue import Sources
+from deploy.server.showing.catalogue import CatalogueReader, Sources
 from deploy.server.showing.frames import Frames
-from deploy.server.showing.lake_state import LakeState
+from deploy.server.showing.lake_state import LakeState, LakeSummary
 from deploy.server.watching.alarm_log import AlarmLog
 from deploy.server.watching.watch_keeper import WatchKeeper
 from deploy.server.workers import Workers
@@ -29,6 +31,7 @@ from pipeline.search.memory.resident import Resident
 from schemas.ids import digest
 
 DEADLINE_S = 30.0
+_MOST_VIEWS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +40,11 @@ class Service:
 
     searches, reads, pictures, changes: threads for what ranks, what reads the lake, what makes pictures and clips, and
     what changes something, so that a page full of pictures does not hold up a search.
+    views: the service as others see it, by what they see.
     """
 
     lake: Lake
-    search: WarmSearch
+    search: WarmSearch | SeenSearch
     sources: Sources
     frames: Frames
     state: LakeState
@@ -58,6 +62,7 @@ class Service:
     pins: PinKeeper
     feeds: FeedAccess
     ingests: IngestRuns
+    views: dict[SourceGrants, "Service"] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -79,7 +84,7 @@ class Service:
         """
         originals = Originals(rings=rings_of_state(StateFolder.of(lake.uri).path), fetch=fetch)
         search = WarmSearch(lake, model=model, dimensions=dimensions, resident=resident)
-        sources = Sources(lake)
+        sources = Sources(CatalogueReader(lake))
         watches = WatchKeeper(lake, encoder=search.encoder)
         folder = clips or user_cache_folder() / "clips" / digest("clips", lake.uri)
         return cls(
@@ -87,7 +92,7 @@ class Service:
             search=search,
             sources=sources,
             frames=Frames(lake, sources),
-            state=LakeState(lake, sources, search),
+            state=LakeState(lake, LakeSummary(lake), sources, search),
             uploads=Uploads(kept=watches.saved.picture),
             originals=originals,
             stills=Stills(originals),
@@ -104,6 +109,28 @@ class Service:
             ingests=ingests or IngestRuns(lake.uri, Plan(), {}),
         )
 
+    @property
+    def grants(self) -> SourceGrants:
+        """The sources that are seen through this."""
+        return self.sources.grants
+
+    def seen_by(self, grants: SourceGrants) -> "Service":
+        """The service as if its lake had no sources but these: what every request of such a user is answered from."""
+        if grants.everything:
+            return self
+        found = self.views.get(grants)
+        if found is None:
+            assert isinstance(self.search, WarmSearch)  # of the whole lake
+            sources = self.sources.seen_by(grants)
+            frames = self.frames.seen_by(sources)
+            search = SeenSearch(self.search, self.lake, sources, frames)
+            state = self.state.seen_by(sources, search)
+            found = replace(self, search=search, sources=sources, frames=frames, state=state, views={})
+            while len(self.views) >= _MOST_VIEWS:
+                self.views.pop(next(iter(self.views)), None)
+            self.views[grants] = found
+        return found
+
     def close(self) -> None:
         self.originals.close()  # first: others wait for what it reads
         self.ingests.close()
@@ -113,4 +140,5 @@ class Service:
         for workers in (self.changes, self.pictures, self.reads, self.searches):
             workers.close()
         self.uploads.close()
+        assert isinstance(self.search, WarmSearch)
         self.search.close()

@@ -44,12 +44,17 @@ def query_picture(query: Query, lake: Lake) -> QueryPicture | None:
         return None
     found = lake.read("frames", columns=["thumbnail"], where=sql.equals("id", query.frame))
     if not found.num_rows:
-        raise QueryError(f"{lake.uri} has no frame {query.frame}; it takes the frame_id of a hit")
+        raise no_such_frame(lake, query.frame)
     image = confined_pictures().thumbnail(found["thumbnail"][0].as_py())
     rows = lake.read("regions", columns=["id", "mask", "mask_area"], where=sql.equals("frame", query.frame))
     height_px, width_px, _ = image.shape
     masks = masks_of(rows)
     return QueryPicture(image, tuple(resized_mask(masks[i], height_px, width_px) for i in sorted(masks)))
+
+
+def no_such_frame(lake: Lake, id: str) -> QueryError:
+    """What is raised for a keyframe that the lake does not have."""
+    return QueryError(f"{lake.uri} has no frame {id}; it takes the frame_id of a hit")
 
 
 def prompted_region(picture: QueryPicture, prompts: RegionPrompts, encoder: Encoder) -> Selection:

@@ -36,14 +36,33 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes any free one.")] = PORT,
     host: Annotated[
         str,
-        typer.Option(help="The address to listen on. Any but loopback needs --token-file, and a proxy for TLS."),
+        typer.Option(help="The address to listen on. Any but loopback needs a login, and TLS or a proxy that adds it."),
     ] = "127.0.0.1",
+    users: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.toml", help="Those who may ask, as `regionlake users` writes them.", dir_okay=False),
+    ] = None,
     token_file: Annotated[
         Path | None,
+        typer.Option(metavar="FILE", help="The first line of this file is the token of an admin.", dir_okay=False),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The certificate with its chain, PEM: serve https.", dir_okay=False),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The key of --tls-cert, PEM.", dir_okay=False)
+    ] = None,
+    behind_proxy: Annotated[
+        list[str] | None,
         typer.Option(
-            metavar="FILE", help="The first line of this file is the token that requests need.", dir_okay=False
+            metavar="ADDRESS",
+            help="The address or network of a proxy that adds TLS; only through it may be asked. Repeatable.",
         ),
     ] = None,
+    plain_http: Annotated[
+        bool, typer.Option("--plain-http", help="Let others ask without TLS: whoever is between reads tokens.")
+    ] = False,
     allow_host: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="Another name of this service, as a proxy passes it on. Repeatable."),
@@ -69,7 +88,7 @@ def serve(
         typer.Option(
             metavar="HOST",
             help="Feeds may be added from this host, glob or network (10.0.0.0/8). Repeatable.",
-            show_default="any without --token-file, else none",
+            show_default="any without a login, else none",
         ),
     ] = None,
     ingest_from: Annotated[
@@ -93,20 +112,18 @@ def serve(
 
     With --feeds or --follow, a follower runs beside it, and makes the lake if there is none.
     """
-    from deploy.server.guard import access_of, is_loopback, read_token
+    from deploy.cli.serve_access import certificate_of, chosen_access
 
-    if token_file is None and not is_loopback(host):
-        raise typer.BadParameter(
-            f"whoever reaches {host} could search the lake and see its pictures; give --token-file FILE as well",
-            param_hint="--host",
-        )
-    token = None
-    if token_file is not None:
-        try:
-            token = read_token(token_file.read_text())
-        except (OSError, ValueError) as error:
-            raise typer.BadParameter(str(error), param_hint="--token-file") from None
-    access = access_of(host, allowed=allow_host or (), token=token)
+    certificate = certificate_of(tls_cert, tls_key)
+    access = chosen_access(
+        host,
+        allow_host or [],
+        users=users,
+        token_file=token_file,
+        tls=certificate is not None,
+        proxies=behind_proxy or [],
+        plain_http=plain_http,
+    )
     folders = _folders(ingest_from or [])
     kept = {
         "--max-age": max_age,
@@ -122,6 +139,7 @@ def serve(
     if not follower and not folders and (plan is not None or settings):
         raise typer.BadParameter("needs --feeds, --follow or --ingest-from", param_hint="--plan" if plan else "--set")
     import_arrow_without_pandas()
+    from deploy.server.auditing.audit_log import AuditLog
     from deploy.server.feeding.feed_access import FeedAccess
     from deploy.server.feeding.follower_process import FollowerProcess
     from deploy.server.ingesting.ingest_runs import IngestRuns
@@ -130,7 +148,7 @@ def serve(
 
     ingest_plan = chosen_plan(plan, model=None, proposer=None, settings=settings)
     listener = listening(host, port)
-    hosts = feed_host or (["*"] if token is None else [])
+    hosts = feed_host or ([] if access.has_login else ["*"])
     access_to_feeds = FeedAccess(feeds, hosts, FollowerProcess(lake, follower) if follower else None)
     try:
         opened = _opened(lake, access_to_feeds.follower)
@@ -148,9 +166,11 @@ def serve(
     )
 
     def ready() -> None:
-        typer.echo(f"serving {opened.uri} at {address_of(listener)}; Ctrl-C ends it", err=True)
+        at = address_of(listener, tls=certificate is not None)
+        typer.echo(f"serving {opened.uri} at {at}; Ctrl-C ends it", err=True)
 
-    Server(service, access=access, ready=ready).run(sockets=[listener])
+    audit = AuditLog.of(opened.uri) if access.has_login else None
+    Server(service, access=access, ready=ready, audit=audit, certificate=certificate).run(sockets=[listener])
 
 
 def _follower_arguments(

@@ -8,11 +8,13 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request
 from starlette.responses import Response
 
+from deploy.server.access.seeing import Seen
 from deploy.server.answers import RequestError, json_answer
 from deploy.server.asking.answer_models import SearchAnswer
 from deploy.server.asking.arrange import grouped, ordered
 from deploy.server.asking.query_body import EXAMPLES, SearchBody, ServedQuery, query_of
 from deploy.server.asking.served_hits import served_hit, served_name
+from deploy.server.auditing.audited import note
 from deploy.server.service import Service
 from deploy.server.showing.catalogue import Catalogue
 from schemas.query import Query
@@ -21,12 +23,15 @@ from schemas.query_json import Json, query_json
 _EXAMPLES = {name: {"summary": name, "value": value} for name, value in EXAMPLES.items()}
 
 
-def search_routes(service: Service) -> APIRouter:
+def search_routes() -> APIRouter:
     router = APIRouter(tags=["search"])
 
     @router.post("/api/search", response_model=SearchAnswer, summary="Search the lake")
-    async def search(request: Request, body: Annotated[SearchBody, Body(openapi_examples=_EXAMPLES)]) -> Response:
+    async def search(
+        request: Request, service: Seen, body: Annotated[SearchBody, Body(openapi_examples=_EXAMPLES)]
+    ) -> Response:
         """The nearest frames for words, a picture, a region of the lake or a box, each with its best place."""
+        note(request, body.model_dump(by_alias=True, exclude_unset=True))
         began = time.perf_counter()
         answer = await service.searches.run(request, lambda: search_answer(service, body))
         service.times.add(time.perf_counter() - began)

@@ -8,9 +8,11 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from urllib.parse import quote
 
+from deploy.server.access.source_grants import EVERY_SOURCE, SourceGrants
 from deploy.server.answers import RequestError
 from deploy.server.feeding.follower_process import FollowerProcess
 from pipeline.live.feeds.feed_list import FeedEntry, FeedList, is_stream
+from pipeline.reading.addresses import public_uri
 
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?", re.IGNORECASE)
 
@@ -55,8 +57,9 @@ class FeedAccess:
             raise RequestError(409, f"there is a feed {name} already; choose another name")
         listed.add(name, replace(FeedEntry(url), paused=paused))
 
-    def pause(self, name: str, *, paused: bool) -> None:
-        self._known(name).set_paused(name, paused)
+    def pause(self, name: str, *, paused: bool, grants: SourceGrants = EVERY_SOURCE) -> None:
+        """grants: feeds that may be seen; any other is one that does not exist."""
+        self._known(name, grants=grants).set_paused(name, paused)
 
     def remove(self, name: str) -> None:
         self._known(name).remove(name)
@@ -70,11 +73,16 @@ class FeedAccess:
             raise RequestError(409, "the service has no file of feeds; start it with --feeds FILE.toml")
         return FeedList(self.file)
 
-    def _known(self, name: str) -> FeedList:
+    def _known(self, name: str, *, grants: SourceGrants = EVERY_SOURCE) -> FeedList:
         listed = self._listed()
-        if name not in self.read():
+        if name not in self.read() or not grants.allow(name):
             raise RequestError(404, f"the file has no feed {name[:100]}; /api/feeds lists those that it has")
         return listed
+
+
+def shown_address(url: str) -> str | None:
+    """An address that was given, without its secrets; None for what is no address, of which nobody knows what it is."""
+    return None if _host(url) is None else public_uri(url)
 
 
 def _host(url: str) -> str | None:

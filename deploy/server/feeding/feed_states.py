@@ -13,6 +13,7 @@ from schemas.errors import PlanError
 from schemas.query_json import Json
 
 _FRESH = timedelta(seconds=10)
+_TROUBLE = "the follower is in trouble; whoever sees every feed sees why"
 
 
 def feed_states(service: Service) -> Json:
@@ -21,7 +22,7 @@ def feed_states(service: Service) -> Json:
     fresh = followed is not None and datetime.now(UTC) - followed.at < _FRESH
     reported = {} if followed is None else {feed.name: feed for feed in followed.feeds}
     entries, unreadable = _entries(service)
-    names = sorted({*entries, *reported})
+    names = sorted(name for name in {*entries, *reported} if service.grants.allow(name))
     return {
         "feeds": [
             _feed(service, name, entries.get(name), reported.get(name) if fresh else None, catalogue) for name in names
@@ -82,7 +83,7 @@ def _address(entry: FeedEntry | None, status: FeedStatus | None) -> str | None:
 
 def _follower(service: Service, fresh: FollowStatus | None, last: FollowStatus | None, unreadable: str | None) -> Json:
     process = service.feeds.follower
-    error = unreadable
+    error = unreadable  # it may name any feed
     if error is None and fresh is not None:
         error = fresh.list_error or fresh.sink.error
     if error is None and fresh is None and process is not None:
@@ -91,5 +92,5 @@ def _follower(service: Service, fresh: FollowStatus | None, last: FollowStatus |
         "running": fresh is not None,
         "reported": None if last is None else last.at.isoformat(),
         "findable_s": None if fresh is None else fresh.findable.p95_s,
-        "error": None if error is None else service.sources.hide(error),
+        "error": None if error is None else service.sources.hide(error) if service.grants.everything else _TROUBLE,
     }

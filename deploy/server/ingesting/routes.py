@@ -9,8 +9,10 @@ from fastapi import APIRouter, Body, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
+from deploy.server.access.seeing import Seen
 from deploy.server.answers import RequestError, json_answer
 from deploy.server.asking.query_body import Text
+from deploy.server.auditing.audited import note
 from deploy.server.ingesting.ingest_runs import IngestStatus
 from deploy.server.service import Service
 from schemas.query_json import Json
@@ -61,28 +63,31 @@ class IngestAnswer(BaseModel):
     run: IngestRunAnswer | None
 
 
-def ingest_routes(service: Service) -> APIRouter:
+def ingest_routes() -> APIRouter:
     router = APIRouter(tags=["ingest"])
     streams = asyncio.Semaphore(_MOST_STREAMS)
 
     @router.get("/api/ingest", response_model=IngestAnswer, summary="Show folders and the last ingest")
-    async def shown() -> Response:
+    async def shown(service: Seen) -> Response:
         return json_answer({"folders": list(service.ingests.folders), "run": _run(service, service.ingests.status())})
 
     @router.post("/api/ingest", response_model=IngestAnswer, status_code=202, summary="Ingest a folder")
-    async def start(request: Request, body: Annotated[IngestBody, Body(openapi_examples=_EXAMPLES)]) -> Response:
+    async def start(
+        request: Request, service: Seen, body: Annotated[IngestBody, Body(openapi_examples=_EXAMPLES)]
+    ) -> Response:
         """What the lake holds already is skipped. One ingest runs at a time."""
+        note(request, {"folder": body.folder, "path": body.path})
         begun = await service.changes.run(request, lambda: service.ingests.start(body.folder, body.path))
         return json_answer({"folders": list(service.ingests.folders), "run": _run(service, begun)}, status=202)
 
     @router.delete("/api/ingest", status_code=204, response_class=Response, summary="Stop the ingest")
-    async def stop() -> Response:
+    async def stop(service: Seen) -> Response:
         """What it has committed stays; the same ingest continues from there."""
         service.ingests.stop()
         return Response(status_code=204)
 
     @router.get("/api/ingest/events", response_class=Response, responses=_EVENTS, summary="Follow the ingest")
-    async def events() -> Response:
+    async def events(service: Seen) -> Response:
         """Server-sent events: `progress` with the run whenever it changes, until it ends."""
         if service.ingests.status() is None:
             raise RequestError(404, "nothing was ingested since the service was started")

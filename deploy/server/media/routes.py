@@ -6,9 +6,10 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 from starlette.responses import FileResponse, Response
 
+from deploy.server.access.seeing import Seen
 from deploy.server.answers import RequestError, json_answer
+from deploy.server.auditing.audited import note
 from deploy.server.media.stills import Origin, Still, jpeg_of
-from deploy.server.service import Service
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError
 from schemas.query import BoxTuple
@@ -38,11 +39,11 @@ class UploadAnswer(BaseModel):
     height_px: int
 
 
-def media_routes(service: Service) -> APIRouter:
+def media_routes() -> APIRouter:
     router = APIRouter(tags=["pictures"])
 
     @router.post("/api/pictures", response_model=UploadAnswer, summary="Upload a picture", openapi_extra=_UPLOAD)
-    async def upload(request: Request) -> Response:
+    async def upload(request: Request, service: Seen) -> Response:
         """The body is the bytes of a JPEG, PNG, WebP, BMP or TIFF. Equal pictures have equal ids."""
         content = await request.body()
         if not content:
@@ -52,7 +53,7 @@ def media_routes(service: Service) -> APIRouter:
         return json_answer({"id": id, "width_px": width_px, "height_px": height_px})
 
     @router.get("/api/pictures/{id}.jpg", response_class=Response, responses=_JPEG, summary="Show an uploaded picture")
-    async def picture(request: Request, id: str, width: Side = None) -> Response:
+    async def picture(request: Request, service: Seen, id: str, width: Side = None) -> Response:
         def answer() -> bytes:
             return jpeg_of(service.uploads.find(id).pixels, (width, None))
 
@@ -61,6 +62,7 @@ def media_routes(service: Service) -> APIRouter:
     @router.get("/api/frames/{id}.jpg", response_class=Response, responses=_JPEG, summary="Show a still or a close-up")
     async def still(
         request: Request,
+        service: Seen,
         id: str,
         width: Side = None,
         height: Side = None,
@@ -80,6 +82,7 @@ def media_routes(service: Service) -> APIRouter:
     )
     async def region(
         request: Request,
+        service: Seen,
         id: str,
         width: Side = None,
         height: Side = None,
@@ -94,8 +97,11 @@ def media_routes(service: Service) -> APIRouter:
         return _still(await service.pictures.run(request, answer))
 
     @router.get("/api/clips/{frame_id}.mp4", response_class=FileResponse, responses=_MP4, summary="Play a hit")
-    async def clip(request: Request, frame_id: str, around_s: Annotated[float, Query(ge=0.5, le=30)] = 2.0) -> Response:
+    async def clip(
+        request: Request, service: Seen, frame_id: str, around_s: Annotated[float, Query(ge=0.5, le=30)] = 2.0
+    ) -> Response:
         """The hit's shot, at most `around_s` to either side, without sound."""
+        note(request, {"around_s": around_s})
         path = await service.pictures.run(
             request, lambda: service.clips(service.frames.find(frame_id, with_shot=True), around_s=around_s)
         )

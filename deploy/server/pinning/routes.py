@@ -7,7 +7,9 @@ import numpy as np
 from fastapi import APIRouter, Body, Path, Query, Request
 from starlette.responses import Response
 
+from deploy.server.access.seeing import Seen
 from deploy.server.answers import RequestError, json_answer
+from deploy.server.auditing.audited import note
 from deploy.server.pinning.bodies import EXAMPLE, PinAnswer, PinBody, PinListAnswer
 from deploy.server.service import Service
 from deploy.server.showing.catalogue import short_name
@@ -21,18 +23,19 @@ from schemas.query_json import Json
 _EXAMPLES = {"for a month": {"summary": "for a month", "value": EXAMPLE}}
 
 
-def pin_routes(service: Service) -> APIRouter:
+def pin_routes() -> APIRouter:
     router = APIRouter(tags=["pins"])
 
     @router.get("/api/pins", response_model=PinListAnswer, summary="List pins")
     async def pins(
         request: Request,
+        service: Seen,
         frame: Annotated[
             str | None, Query(max_length=64, description="Only pins by which this keyframe is kept.")
         ] = None,
     ) -> Response:
         def answer() -> Json:
-            found = service.pins.read()
+            found = _seen(service)
             if frame is not None:
                 shown = service.frames.find(frame)
                 found = [each for each in found if _covers(each[0], shown.source_id, shown.pts)]
@@ -45,8 +48,11 @@ def pin_routes(service: Service) -> APIRouter:
         return json_answer(await service.reads.run(request, answer))
 
     @router.post("/api/pins", response_model=PinAnswer, status_code=201, summary="Pin a shot")
-    async def pin(request: Request, body: Annotated[PinBody, Body(openapi_examples=_EXAMPLES)]) -> Response:
+    async def pin(
+        request: Request, service: Seen, body: Annotated[PinBody, Body(openapi_examples=_EXAMPLES)]
+    ) -> Response:
         """The shot of a keyframe is kept whole. One that is pinned already is kept for the longer of both times."""
+        note(request, body.model_dump(exclude_unset=True))
 
         def answer() -> Json:
             service.frames.find(body.frame)  # 404 for one that the lake does not have
@@ -58,13 +64,22 @@ def pin_routes(service: Service) -> APIRouter:
         return json_answer(await service.changes.run(request, answer), status=201)
 
     @router.delete("/api/pins/{id}", status_code=204, response_class=Response, summary="Remove a pin")
-    async def unpin(request: Request, id: Annotated[str, Path(max_length=64)]) -> Response:
+    async def unpin(request: Request, service: Seen, id: Annotated[str, Path(max_length=64)]) -> Response:
         """Retention may remove the shot again."""
-        if not await service.changes.run(request, lambda: service.pins.remove(id)):
+
+        def answer() -> bool:
+            return any(pin.id == id for pin, _ in _seen(service)) and service.pins.remove(id)
+
+        if not await service.changes.run(request, answer):
             raise RequestError(404, "there is no such pin; /api/pins lists those that there are")
         return Response(status_code=204)
 
     return router
+
+
+def _seen(service: Service) -> list[tuple[Pin, datetime | None]]:
+    """The pins of sources that may be seen."""
+    return [(pin, expires) for pin, expires in service.pins.read() if service.grants.allow(pin.source)]
 
 
 def _covers(pin: Pin, source_id: str, pts: int) -> bool:

@@ -5,14 +5,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
 
+from deploy.server.access.source_grants import EVERY_SOURCE, SourceGrants, parts_of
 from pipeline.lake.lake import Lake
 from pipeline.reading.addresses import public_reason
-from schemas.file_names import path_of_uri, printable
 from schemas.ids import digest
 from schemas.sources import feed_name
 
@@ -67,8 +67,19 @@ class Catalogue:
             wanted = [each for each in wanted if pattern in each.name or fnmatchcase(each.name, pattern)]
         return tuple(id for each in wanted for id in each.source_ids)
 
+    def limited(self, grants: SourceGrants) -> "Catalogue":
+        """As if the lake had no other sources than these: no name is longer to distinguish it from one of them."""
+        kept = {id: self.address_of(id) for id in self.sources if grants.allow(self.address_of(id))}
+        names = short_names(kept)
+        served = {row: id for row, id in self.served.items() if id in kept}
+        return Catalogue(
+            {id: replace(self.sources[id], name=names[id]) for id in kept},
+            served,
+            {row: uri for row, uri in self.uris.items() if row in served},
+        )
 
-class Sources:
+
+class CatalogueReader:
     """Reads the catalogue of a lake, again when its table of sources has changed. Any thread may call it."""
 
     def __init__(self, lake: Lake) -> None:
@@ -76,28 +87,58 @@ class Sources:
         self._lock = threading.Lock()
         self._version = -1
         self._looked_at = 0.0
-        self._catalogue = Catalogue({}, {}, {})
-        self._private = {lake.uri.rstrip("/"): lake_name(lake)}
+        self.latest = Catalogue({}, {}, {})
+        self.private = {lake.uri.rstrip("/"): lake_name(lake)}
 
     def __call__(self, *, knowing: Iterable[str] = ()) -> Catalogue:
-        """The catalogue, at most a second old. knowing: ids of the lake that must be in it, if they exist."""
+        """The catalogue, at most a second old: the same object until it changes. knowing: see Sources."""
         with self._lock:
-            missing = any(id not in self._catalogue.served for id in knowing)
+            missing = any(id not in self.latest.served for id in knowing)
             if missing or self._version < 0 or time.monotonic() - self._looked_at > _MAX_AGE_S:
                 version = self._lake.version("sources")
                 if version != self._version:
                     columns = ["id", "source", "kind", "state", "error", "width_px", "height_px"]
-                    self._catalogue = catalogue_of(self._lake.read("sources", columns=columns).to_pylist())
+                    self.latest = catalogue_of(self._lake.read("sources", columns=columns).to_pylist())
                     self._version = version
                 self._looked_at = time.monotonic()
-            return self._catalogue
+            return self.latest
+
+
+class Sources:
+    """The sources of a lake that somebody may see, as if there were no others. Any thread may call it."""
+
+    def __init__(self, reader: CatalogueReader, *, grants: SourceGrants = EVERY_SOURCE) -> None:
+        self._reader = reader
+        self.grants = grants
+        self._limited: tuple[Catalogue, Catalogue] | None = None  # the whole catalogue, and what is seen of it
+
+    def seen_by(self, grants: SourceGrants) -> "Sources":
+        return Sources(self._reader, grants=grants)
+
+    def __call__(self, *, knowing: Iterable[str] = ()) -> Catalogue:
+        """The catalogue, at most a second old. knowing: ids of the lake that must be in it, if they exist."""
+        return self._seen(self._reader(knowing=knowing))
 
     def hide(self, text: str) -> str:
         """The text with the names of sources and files instead of their paths, without users of addresses."""
-        known = {uri: self._catalogue.of_row(id).name for id, uri in self._catalogue.uris.items() if uri in text}
-        for uri, name in sorted((known | self._private).items(), key=lambda pair: -len(pair[0])):
+        latest = self._reader.latest
+        seen = self._seen(latest)
+        known = {
+            uri: seen.of_row(id).name if id in seen.served else "another source"
+            for id, uri in latest.uris.items()
+            if uri in text
+        }
+        for uri, name in sorted((known | self._reader.private).items(), key=lambda pair: -len(pair[0])):
             text = text.replace(uri, name)
         return _PATH.sub(r"\1", public_reason(ValueError(text), ""))
+
+    def _seen(self, catalogue: Catalogue) -> Catalogue:
+        if self.grants.everything:
+            return catalogue
+        limited = self._limited
+        if limited is None or limited[0] is not catalogue:
+            limited = self._limited = catalogue, catalogue.limited(self.grants)
+        return limited[1]
 
 
 def lake_name(lake: Lake) -> str:
@@ -135,7 +176,7 @@ def catalogue_of(rows: Sequence[Mapping[str, Any]]) -> Catalogue:
 
 def short_names(addresses: Mapping[str, str]) -> dict[str, str]:
     """The last part of each address, with as many parts before it as distinguish it from the others."""
-    parts = {id: _parts(address) for id, address in addresses.items()}
+    parts = {id: parts_of(address) for id, address in addresses.items()}
     taken = dict.fromkeys(addresses, 1)
     while True:
         names = {id: "/".join(parts[id][-taken[id] :]) for id in addresses}
@@ -149,9 +190,4 @@ def short_names(addresses: Mapping[str, str]) -> dict[str, str]:
 
 def short_name(address: str) -> str:
     """The last part of an address, for a source that the lake does not have any more."""
-    return _parts(address)[-1]
-
-
-def _parts(address: str) -> list[str]:
-    path = printable(path_of_uri(address)).rpartition("://")[2]
-    return [part for part in path.split("/") if part] or [path or "?"]
+    return parts_of(address)[-1]

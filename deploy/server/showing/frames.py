@@ -52,12 +52,16 @@ class FoundRegion:
 
 
 class Frames:
-    """Reads keyframes and regions of a lake by their ids. Raises RequestError with 404 for one that the lake lacks."""
+    """Reads keyframes and regions of a lake by their ids. Raises RequestError with 404 for one that the lake lacks, or
+    whose source is not one of these."""
 
     def __init__(self, lake: Lake, sources: Sources) -> None:
         self._lake = lake
         self._sources = sources
         self._rings = rings_of_state(StateFolder.of(lake.uri).path)
+
+    def seen_by(self, sources: Sources) -> "Frames":
+        return Frames(self._lake, sources)
 
     def find(self, id: str, *, with_shot: bool = False) -> FoundFrame:
         columns = ["id", "source_id", "source", "pts", "pts_s", "time", "width_px", "height_px", "thumbnail"]
@@ -72,7 +76,7 @@ class Frames:
         )
 
     def region(self, id: str) -> FoundRegion:
-        row = self._one("regions", id, ["id", "frame", "x0", "y0", "x1", "y1"])
+        row = self._one("regions", id, ["id", "frame", "source", "x0", "y0", "x1", "y1"])
         return FoundRegion(row["id"], row["frame"], (row["x0"], row["y0"], row["x1"], row["y1"]))
 
     def shown(self, id: str, listing: FrameListing) -> dict[str, object]:
@@ -120,7 +124,7 @@ class Frames:
         rows = []
         if len(id) == _ID and id.isalnum() and id.isascii():
             rows = self._lake.read(table, columns=columns, where=sql.equals("id", id)).to_pylist()
-        if not rows:
+        if not rows or not self._sources.grants.allow(rows[0]["source"]):
             what = "frame" if table == "frames" else "region"
             raise RequestError(404, f"the lake has no {what} {id[:_ID]}; it takes the {what}_id of a hit")
         found: dict[str, Any] = rows[0]

@@ -2,10 +2,12 @@
 
 import threading
 import time
+from collections import Counter
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 
+from deploy.server.asking.seen_search import SeenSearch
 from deploy.server.asking.warm_search import WarmSearch
 from deploy.server.search_times import SearchTimes
 from deploy.server.showing.catalogue import Sources, lake_name
@@ -18,19 +20,39 @@ from pipeline.live.status.state_folder import StateFolder
 from schemas.errors import LakeError
 
 _MAX_AGE_S = 5.0
+_MOST_REFUSALS = 100
 
 
-class LakeState:
-    """Reads the state. A summary of the lake reads its whole ledger, and is kept for some seconds."""
+class LakeSummary:
+    """Reads the summary of a lake, which is kept for some seconds: it needs the whole ledger."""
 
-    def __init__(self, lake: Lake, sources: Sources, search: WarmSearch) -> None:
+    def __init__(self, lake: Lake) -> None:
         self._lake = lake
-        self._sources = sources
-        self._search = search
-        self._started = datetime.now(UTC)
         self._lock = threading.Lock()
         self._status: LakeStatus | None = None
         self._read_at = 0.0
+
+    def __call__(self) -> LakeStatus:
+        with self._lock:
+            if self._status is None or time.monotonic() - self._read_at > _MAX_AGE_S:
+                self._status, self._read_at = read_status(self._lake), time.monotonic()
+            return self._status
+
+
+class LakeState:
+    """Reads the state of the service, as far as it is about these sources."""
+
+    def __init__(self, lake: Lake, summary: LakeSummary, sources: Sources, search: WarmSearch | SeenSearch) -> None:
+        self._lake = lake
+        self._summary = summary
+        self._sources = sources
+        self._search = search
+        self._started = datetime.now(UTC)
+
+    def seen_by(self, sources: Sources, search: SeenSearch) -> "LakeState":
+        made = LakeState(self._lake, self._summary, sources, search)
+        made._started = self._started
+        return made
 
     def followed(self) -> FollowStatus | None:
         """The last status of a follower of this lake; None where there never was one, or it cannot be read."""
@@ -61,30 +83,35 @@ class LakeState:
 
     def _of_lake(self) -> dict[str, object]:
         listing = self._search.listing()
-        status = self._summary()
+        summary = self._summary()
         hide = self._sources.hide
         error = self._search.lake_error
         return {
             "name": lake_name(self._lake),
             "keyframes": len(listing),
             "regions": int(listing.regions.sum()),
-            "sources": status.sources,
-            "segments": status.segments,
+            **self._counts(summary),
             "generation": listing.generation,
-            "disk_bytes": status.disk_bytes,
-            "writer": None if status.writer is None else hide(status.writer),
             "error": None if error is None else hide(error),
             "refusals": [
                 {"source": hide(each.source), "span_s": each.span_s, "state": each.state, "error": hide(each.error)}
-                for each in status.refusals[:100]
-            ],
+                for each in summary.refusals
+                if self._sources.grants.allow(each.source)
+            ][:_MOST_REFUSALS],
         }
 
-    def _summary(self) -> LakeStatus:
-        with self._lock:
-            if self._status is None or time.monotonic() - self._read_at > _MAX_AGE_S:
-                self._status, self._read_at = read_status(self._lake), time.monotonic()
-            return self._status
+    def _counts(self, summary: LakeStatus) -> dict[str, object]:
+        """What is about the lake as a whole is not for somebody who sees a part of it."""
+        if self._sources.grants.everything:
+            writer = None if summary.writer is None else self._sources.hide(summary.writer)
+            return {
+                "sources": summary.sources,
+                "segments": summary.segments,
+                "disk_bytes": summary.disk_bytes,
+                "writer": writer,
+            }
+        states = Counter(source.state for source in self._sources().sources.values())
+        return {"sources": dict(states), "segments": {}, "disk_bytes": None, "writer": None}
 
     def _feeds(self) -> list[dict[str, object]]:
         followed = self.followed()
@@ -99,4 +126,5 @@ class LakeState:
                 "reported": followed.at.isoformat() if followed is not None else None,
             }
             for feed in (() if followed is None else followed.feeds)
+            if self._sources.grants.allow(feed.name)
         ]

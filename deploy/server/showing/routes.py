@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from deploy.server.access.seeing import Seen
 from deploy.server.answers import RequestError, json_answer
 from deploy.server.asking.query_body import moment_of
 from deploy.server.service import Service
@@ -25,11 +26,11 @@ Bound = Annotated[
 ]
 
 
-def showing_routes(service: Service) -> APIRouter:
+def showing_routes() -> APIRouter:
     router = APIRouter(tags=["lake"])
 
     @router.get("/api/sources", response_model=SourceListAnswer, summary="List the sources")
-    async def sources(request: Request) -> Response:
+    async def sources(request: Request, service: Seen) -> Response:
         def answer() -> object:
             return {"sources": source_list(service.sources(), service.search.listing(), service.sources)}
 
@@ -38,6 +39,7 @@ def showing_routes(service: Service) -> APIRouter:
     @router.get("/api/frames", response_model=FrameListAnswer, summary="List keyframes of a source")
     async def frames(
         request: Request,
+        service: Seen,
         source: Annotated[str, Query(max_length=64, description="The id of a source.")],
         since: Bound = None,
         until: Bound = None,
@@ -54,13 +56,14 @@ def showing_routes(service: Service) -> APIRouter:
         return json_answer(await service.reads.run(request, answer))
 
     @router.get("/api/frames/{id}", response_model=FrameAnswer, summary="Show a keyframe")
-    async def frame(request: Request, id: str) -> Response:
+    async def frame(request: Request, service: Seen, id: str) -> Response:
         """The keyframe with its regions, and those before and after it."""
         return json_answer(await service.reads.run(request, lambda: service.frames.shown(id, service.search.listing())))
 
     @router.get("/api/activity", response_model=ActivityAnswer, summary="Count over time")
     async def counts(
         request: Request,
+        service: Seen,
         source: Annotated[list[str], Query(max_length=256, description="Ids of sources; all if there are none.")] = [],  # noqa: B006
         since: Bound = None,
         until: Bound = None,
@@ -82,7 +85,7 @@ def showing_routes(service: Service) -> APIRouter:
         return json_answer(await service.reads.run(request, answer))
 
     @router.get("/api/status", response_model=StatusAnswer, summary="Show the state of the service and its lake")
-    async def status(request: Request) -> Response:
+    async def status(request: Request, service: Seen) -> Response:
         return json_answer(await service.reads.run(request, lambda: service.state(service.searches, service.times)))
 
     return router

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from deploy.server.access.source_grants import EVERY_SOURCE, SourceGrants
 from schemas.errors import WatchError
 
 Alarm = Mapping[str, Any]  # a line: `id`, `watch`, `found_at`, and a hit as `regionlake search --json` prints it
@@ -19,10 +20,11 @@ _FEW = timedelta(days=7)
 
 @dataclass(slots=True)
 class _OfWatch:
-    """newest: the last alarms, oldest first. times: of all alarms, in seconds since 1970, as they were found."""
+    """newest: the last alarms, oldest first. times: of all alarms, in seconds since 1970, as they were found, each with
+    the URI of its source."""
 
     newest: deque[Alarm] = field(default_factory=lambda: deque(maxlen=_KEPT))
-    times: list[float] = field(default_factory=list)
+    times: list[tuple[float, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +50,28 @@ class AlarmLog:
         self._read_to = 0
         self._of: dict[str, _OfWatch] = {}
 
-    def newest(self, watch: str, *, limit: int, before: str | None = None) -> tuple[list[Alarm], bool]:
-        """Alarms of a watch, newest first, and whether there are more. before: the id of an alarm; those before it."""
+    def newest(
+        self, watch: str, *, limit: int, before: str | None = None, grants: SourceGrants = EVERY_SOURCE
+    ) -> tuple[list[Alarm], bool]:
+        """Alarms of a watch, newest first, and whether there are more. before: the id of an alarm; those before it.
+
+        grants: only alarms of sources that may be seen.
+        """
         with self._lock:
             self._read()
             alarms = list(self._of.get(watch, _OfWatch()).newest)[::-1]
+        alarms = [alarm for alarm in alarms if grants.allow(str(alarm["source"]))]
         if before is not None:
             ids = [alarm["id"] for alarm in alarms]
             alarms = alarms[ids.index(before) + 1 :] if before in ids else []
         return alarms[:limit], len(alarms) > limit
 
-    def count(self, watch: str, *, now: datetime) -> AlarmCount:
+    def count(self, watch: str, *, now: datetime, grants: SourceGrants = EVERY_SOURCE) -> AlarmCount:
+        """grants: only alarms of sources that may be seen."""
         with self._lock:
             self._read()
-            times = self._of.get(watch, _OfWatch()).times
+            of_watch = self._of.get(watch, _OfWatch()).times
+            times = [seconds for seconds, source in of_watch if grants.allow(source)]
             since = (now - _FEW).timestamp()
             recent = sum(since <= each for each in times)
             newest = datetime.fromtimestamp(max(times), now.tzinfo) if times else None
@@ -93,12 +103,12 @@ class AlarmLog:
     def _add(self, line: bytes) -> None:
         try:
             alarm = json.loads(line)
-            seconds = moment_of(alarm).timestamp()
+            seconds, source = moment_of(alarm).timestamp(), str(alarm["source"])
             own = self._of.setdefault(str(alarm["watch"]), _OfWatch())
         except (ValueError, TypeError, KeyError):  # a line of another program
             return
         own.newest.append(alarm)
-        own.times.append(seconds)
+        own.times.append((seconds, source))
 
 
 def moment_of(alarm: Alarm) -> datetime:

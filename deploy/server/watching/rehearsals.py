@@ -76,7 +76,7 @@ def _frames(service: Service, watch: Watch, body: RehearsalBody, *, by: str) -> 
         moment(given, name=name) if isinstance(given, str) else given
         for name, given in (("since", body.since), ("until", body.until))
     )
-    ids = service.sources().chosen(body.query.sources) if body.query.sources else ()
+    ids = service.sources().chosen(body.query.sources) if body.query.sources else ()  # none: all that are seen
     return service.search.search(replace(query, since=since, until=until, source_ids=ids, k=_FRAMES)).hits
 
 

@@ -5,7 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Path, Query, Request
 from starlette.responses import Response
 
+from deploy.server.access.seeing import Seen
 from deploy.server.answers import RequestError, json_answer
+from deploy.server.auditing.audited import note
 from deploy.server.service import Service
 from deploy.server.watching.bodies import (
     EXAMPLE,
@@ -17,8 +19,8 @@ from deploy.server.watching.bodies import (
     WatchListAnswer,
 )
 from deploy.server.watching.rehearsals import rehearsal
-from deploy.server.watching.watch_keeper import MOST_WATCHES
-from deploy.server.watching.watches import alarm_json, listed_of, new_name, watch_json
+from deploy.server.watching.watch_keeper import MOST_WATCHES, KeeperStatus
+from deploy.server.watching.watches import alarm_json, listed_of, new_name, seen_watches, watch_json
 from pipeline.watch.watch_list import ListedWatch
 from schemas.query_json import Json
 
@@ -28,27 +30,30 @@ _TRIED = {"a bicycle at night": {"summary": "a bicycle at night", "value": _REHE
 Name = Annotated[str, Path(max_length=100, description="The name of a watch.")]
 
 
-def watch_routes(service: Service) -> APIRouter:
+def watch_routes() -> APIRouter:
     router = APIRouter(tags=["watches"])
 
     @router.get("/api/watches", response_model=WatchListAnswer, summary="List watches")
-    async def watches(request: Request) -> Response:
+    async def watches(request: Request, service: Seen) -> Response:
         def answer() -> Json:
             status, catalogue = service.watches.status(), service.sources()
-            listed = service.watches.saved.read()
+            listed = seen_watches(service)
             error = None if status.error is None else service.sources.hide(status.error)
             return {
                 "watches": [watch_json(service, each, status, catalogue) for each in listed],
-                "watching": status.watching,
-                "behind": status.behind,
+                "watching": _watching(service, listed, status),
+                "behind": status.behind if service.grants.everything else min(status.behind, 1),
                 "error": error,
             }
 
         return json_answer(await service.reads.run(request, answer))
 
     @router.post("/api/watches", response_model=WatchAnswer, status_code=201, summary="Save a watch")
-    async def save(request: Request, body: Annotated[WatchBody, Body(openapi_examples=_SAVED)]) -> Response:
+    async def save(
+        request: Request, service: Seen, body: Annotated[WatchBody, Body(openapi_examples=_SAVED)]
+    ) -> Response:
         """It reports what is committed from now on."""
+        note(request, body.model_dump(by_alias=True, exclude_unset=True))
 
         def answer() -> Json:
             if len(service.watches.saved.read()) >= MOST_WATCHES:
@@ -61,9 +66,10 @@ def watch_routes(service: Service) -> APIRouter:
 
     @router.put("/api/watches/{name}", response_model=WatchAnswer, summary="Change a watch")
     async def change(
-        request: Request, name: Name, body: Annotated[WatchBody, Body(openapi_examples=_SAVED)]
+        request: Request, service: Seen, name: Name, body: Annotated[WatchBody, Body(openapi_examples=_SAVED)]
     ) -> Response:
         """The whole watch is replaced; it keeps its name and its alarms."""
+        note(request, body.model_dump(by_alias=True, exclude_unset=True))
 
         def answer() -> Json:
             _require(service, name)
@@ -74,12 +80,12 @@ def watch_routes(service: Service) -> APIRouter:
         return json_answer(await service.changes.run(request, answer))
 
     @router.delete("/api/watches/{name}", status_code=204, response_class=Response, summary="Remove a watch")
-    async def remove(request: Request, name: Name) -> Response:
+    async def remove(request: Request, service: Seen, name: Name) -> Response:
         """Its alarms stay in the file beside the lake."""
 
         def answer() -> None:
-            if not service.watches.remove(name):
-                _require(service, name)
+            _require(service, name)
+            service.watches.remove(name)
 
         await service.changes.run(request, answer)
         return Response(status_code=204)
@@ -87,6 +93,7 @@ def watch_routes(service: Service) -> APIRouter:
     @router.get("/api/watches/{name}/alarms", response_model=AlarmListAnswer, summary="List alarms of a watch")
     async def alarms(
         request: Request,
+        service: Seen,
         name: Name,
         limit: Annotated[int, Query(ge=1, le=200)] = 40,
         before: Annotated[
@@ -97,18 +104,29 @@ def watch_routes(service: Service) -> APIRouter:
 
         def answer() -> Json:
             _require(service, name)
-            found, more = service.alarms.newest(name, limit=limit, before=before)
+            found, more = service.alarms.newest(name, limit=limit, before=before, grants=service.grants)
             catalogue = service.sources()
             return {"alarms": [alarm_json(each, catalogue) for each in found], "more": more}
 
         return json_answer(await service.reads.run(request, answer))
 
     @router.post("/api/watches/rehearsal", response_model=RehearsalAnswer, summary="Rehearse a watch on the past")
-    async def rehearse(request: Request, body: Annotated[RehearsalBody, Body(openapi_examples=_TRIED)]) -> Response:
+    async def rehearse(
+        request: Request, service: Seen, body: Annotated[RehearsalBody, Body(openapi_examples=_TRIED)]
+    ) -> Response:
         """How often it would have fired, and the frames that decide where its limit belongs. Nothing is saved."""
+        note(request, body.model_dump(by_alias=True, exclude_unset=True))
         return json_answer(await service.searches.run(request, lambda: rehearsal(service, body)))
 
     return router
+
+
+def _watching(service: Service, seen: list[ListedWatch], status: KeeperStatus) -> int:
+    """How many of the watches that are seen are evaluated."""
+    if service.grants.everything:
+        return status.watching
+    evaluated = [each for each in seen if not each.paused and each.watch.name not in status.errors]
+    return min(len(evaluated), status.watching)
 
 
 def _shown(service: Service, listed: ListedWatch) -> Json:
@@ -116,7 +134,7 @@ def _shown(service: Service, listed: ListedWatch) -> Json:
 
 
 def _require(service: Service, name: str) -> ListedWatch:
-    for each in service.watches.saved.read():
+    for each in seen_watches(service):
         if each.watch.name == name:
             return each
     raise RequestError(404, f"there is no watch {name[:100]}; /api/watches lists those that there are")

@@ -43,6 +43,8 @@ def watch_of(service: Service, body: WatchedQuestion, *, name: str, keeps: bool)
     if asked.region is not None:
         region = service.frames.region(asked.region)
         fields |= {"frame": region.frame_id, "roi": region.box}
+    elif asked.frame is not None:  # type: ignore[attr-defined]
+        service.frames.find(asked.frame)  # type: ignore[attr-defined]
     query = query_of(asked, replaced=fields, picture=service.uploads.find, sources=_no_sources)
     if keeps and query.has_picture:
         query = _with_kept_picture(service, query)
@@ -53,6 +55,10 @@ def watch_of(service: Service, body: WatchedQuestion, *, name: str, keeps: bool)
         raise RequestError(
             404, f"the lake has no source {error.args[0]}; /api/sources lists those that it has"
         ) from None
+    if not sources and not service.grants.everything:
+        sources = tuple(sorted(catalogue.by_address))  # those that are seen now
+        if not sources:
+            raise RequestError(422, "there is no source that you may see, and so nothing to watch")
     hours = None if body.hours is None else Hours.parse(body.hours)
     return Watch(name, query, body.max_distance, body.cooldown_s, body.stay_s, hours, sources)
 
@@ -60,6 +66,13 @@ def watch_of(service: Service, body: WatchedQuestion, *, name: str, keeps: bool)
 def listed_of(service: Service, body: WatchBody, *, name: str) -> ListedWatch:
     """A watch to be saved."""
     return ListedWatch(watch_of(service, body, name=name, keeps=True), body.title.strip(), body.paused)
+
+
+def seen_watches(service: Service) -> list[ListedWatch]:
+    """The saved watches whose every source may be seen; of a watch of all sources, that is each there may ever be."""
+    every, allow = service.grants.everything, service.grants.allow
+    listed = service.watches.saved.read()
+    return [each for each in listed if every or (each.watch.sources and all(map(allow, each.watch.sources)))]
 
 
 def new_name(service: Service, title: str) -> str:
@@ -73,7 +86,7 @@ def new_name(service: Service, title: str) -> str:
 
 def watch_json(service: Service, listed: ListedWatch, status: KeeperStatus, catalogue: Catalogue) -> Json:
     watch = listed.watch
-    count = service.alarms.count(watch.name, now=datetime.now(UTC))
+    count = service.alarms.count(watch.name, now=datetime.now(UTC), grants=service.grants)
     error = status.errors.get(watch.name) or (None if listed.paused else status.error)
     ids = [catalogue.by_address.get(address) for address in watch.sources]
     return {

@@ -1,0 +1,1 @@
+"""Who asks: users with their roles and sources, sessions, and what each role may do."""

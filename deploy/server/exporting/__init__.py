@@ -1,0 +1,1 @@
+"""Exports, which the page makes of what it shows."""
