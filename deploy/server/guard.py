@@ -8,12 +8,14 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deploy.server.access.people import People
+from deploy.server.access.sessions import Sessions
 from deploy.server.access.transport import PLAIN, Transport
 from deploy.server.access.users_file import UsersFile
 from deploy.server.answers import error_answer
@@ -44,7 +46,7 @@ class Access:
         is one, too: a service that listens on all addresses does not know them, and no address can be rebound.
     token: a bearer token, whose holder is an admin. users: the file of users. None of the two: there is no login,
         for a service on loopback.
-    transport: how requests come.
+    transport: how requests come. sessions: a file that keeps sessions over a restart; None: they end with the service.
     """
 
     hosts: frozenset[str] = frozenset(LOOPBACK)
@@ -52,6 +54,7 @@ class Access:
     token: str | None = None
     users: UsersFile | None = None
     transport: Transport = PLAIN
+    sessions: Path | None = None
 
     def knows(self, host: str) -> bool:
         """Whether `host`, with or without a port, is this service."""
@@ -65,7 +68,7 @@ class Access:
     def people(self) -> People:
         """Those who may ask. A cookie named `__Host-…` is taken by browsers over TLS alone, from this host alone."""
         cookie = f"__Host-{COOKIE}" if self.transport.secure else COOKIE
-        return People(token=self.token, users=self.users, cookie=cookie)
+        return People(token=self.token, users=self.users, cookie=cookie, sessions=Sessions(self.sessions))
 
 
 class Guard:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -145,6 +146,7 @@ def serve(
     from deploy.server.ingesting.ingest_runs import IngestRuns
     from deploy.server.run import Server, address_of, listening
     from deploy.server.service import Service
+    from pipeline.live.status.state_folder import StateFolder
 
     ingest_plan = chosen_plan(plan, model=None, proposer=None, settings=settings)
     listener = listening(host, port)
@@ -170,6 +172,7 @@ def serve(
         typer.echo(f"serving {opened.uri} at {at}; Ctrl-C ends it", err=True)
 
     audit = AuditLog.of(opened.uri) if access.has_login else None
+    access = replace(access, sessions=StateFolder.of(opened.uri).path / "sessions.json")
     Server(service, access=access, ready=ready, audit=audit, certificate=certificate).run(sockets=[listener])
 
 

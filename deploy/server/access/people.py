@@ -36,11 +36,18 @@ class People:
     cookie: the name of the cookie. Raises PlanError where the file of users cannot be read: then nobody may ask.
     """
 
-    def __init__(self, *, token: str | None = None, users: UsersFile | None = None, cookie: str) -> None:
+    def __init__(
+        self,
+        *,
+        token: str | None = None,
+        users: UsersFile | None = None,
+        cookie: str,
+        sessions: Sessions | None = None,
+    ) -> None:
         self._token_sha256 = None if token is None else hash_of(token)
         self._users = users
         self.cookie = cookie
-        self.sessions = Sessions()
+        self.sessions = sessions or Sessions()
 
     @property
     def need_login(self) -> bool:

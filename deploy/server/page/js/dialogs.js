@@ -1,7 +1,6 @@
-/** Dialogs: the keys, and the token of a service that has one. */
+/** The dialog that shows the keys. */
 
-import * as api from "./core/api.js";
-import { h, say } from "./core/dom.js";
+import { h } from "./core/dom.js";
 import { words } from "./words.js";
 
 export function makeHelp() {
@@ -17,32 +16,4 @@ export function makeHelp() {
     toggle: () => (element.open ? element.close() : element.showModal()),
     close: () => element.open && (element.close(), true),
   };
-}
-
-/** @param {() => void} done */
-export function makeLogin(done) {
-  const token = h("input", { type: "password", id: "token", autocomplete: "current-password", required: true });
-  const wrong = h("p", { class: "bad", role: "alert" });
-  const form = h(
-    "form", { method: "dialog", onsubmit: submit },
-    h("h2", { id: "login-title" }, words.loginTitle), h("p", { class: "muted" }, words.loginText),
-    h("label", { for: "token" }, words.loginToken), token, wrong, h("button", { type: "submit", class: "accent" }, words.loginGo),
-  );
-  const element = h("dialog", { class: "login", "aria-labelledby": "login-title" }, form);
-
-  async function submit(event) {
-    event.preventDefault();
-    try {
-      await api.login(token.value);
-    } catch (error) {
-      if (!(error instanceof api.ApiError)) throw error;
-      say(wrong, error.status === 401 ? words.loginWrong : error.message || words.gone);
-      return;
-    }
-    token.value = "";
-    say(wrong, "");
-    element.close();
-    done();
-  }
-  return { element, open: () => { if (!element.open) element.showModal(); } };
 }

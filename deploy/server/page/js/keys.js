@@ -5,8 +5,8 @@ import { placeNow, SEARCH } from "./core/places.js";
 
 const PAIR_MS = 1500;
 
-/** @param {{store: any, room: any, viewer: any, field: any, help: any, nav: any}} given */
-export function listen({ store, room, viewer, field, help, nav }) {
+/** @param {{store: any, room: any, viewer: any, field: any, help: any, nav: any, account: any, signIn: any}} given */
+export function listen({ store, room, viewer, field, help, nav, account, signIn }) {
   let went = 0; // when G was pressed, after which a key goes to a room
   const undo = (act) => { if (act()) field.reset(); };
   const search = {
@@ -17,10 +17,10 @@ export function listen({ store, room, viewer, field, help, nav }) {
   const selected = (act) => { if (room.grid.selected) act(room.grid.selected.key); };
 
   document.addEventListener("keydown", (event) => {
-    if (event.defaultPrevented || event.isComposing || document.querySelector("dialog[open]")) return;
+    if (event.defaultPrevented || event.isComposing || document.querySelector("dialog[open]") || signIn.opened) return;
     const target = /** @type {Element} */ (event.target);
     if (event.key === "Escape") {
-      if (help.close() || viewer.back() || room.back() || leave(target)) event.preventDefault();
+      if (help.close() || account.back() || viewer.back() || room.back() || leave(target)) event.preventDefault();
       return;
     }
     if (writing(target)) return;

@@ -13,6 +13,8 @@ export class Lake {
     this.sources = [];
     /** @type {any} */
     this.status = null;
+    /** @type {any} who uses the page */
+    this.me = null;
     /** Grows whenever `sources` was read. */
     this.made = 0;
     this.away = false;
@@ -76,7 +78,7 @@ export class Lake {
   async read() {
     const before = { generation: this.generation, model: this.status?.model.state };
     try {
-      this.status = await api.status();
+      [this.status, this.me] = await Promise.all([api.status(), api.me()]);
       if (!this.sources.length || this.generation !== before.generation) {
         this.sources = await api.sources();
         this.made += 1;

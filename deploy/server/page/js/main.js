@@ -4,7 +4,9 @@ import { h, set, show } from "./core/dom.js";
 import { placeNow, SEARCH, whenPlaceChanges } from "./core/places.js";
 import { Pictures } from "./core/pictures.js";
 import { Store } from "./core/store.js";
-import { makeHelp, makeLogin } from "./dialogs.js";
+import { makeAccount } from "./access/account.js";
+import { makeSignIn } from "./access/sign_in.js";
+import { makeHelp } from "./dialogs.js";
 import { listen } from "./keys.js";
 import { Lake } from "./lake.js";
 import { makeLive } from "./live/room.js";
@@ -18,17 +20,18 @@ import { words } from "./words.js";
 const store = new Store();
 const pictures = new Pictures();
 const lake = new Lake({
-  changed: () => { drawBar(); room.draw(); watches.poll(); },
+  changed: () => { drawBar(); room.draw(); watches.poll(); live.known(); },
   gone: () => room.draw(),
   back: () => { room.states.back(); room.ask({ urgent: true, force: true }); viewer.follow(); },
   grown: () => room.ask({ urgent: false, force: true }),
-  locked: () => login.open(),
+  locked,
 });
-const login = makeLogin(() => { lake.follow(); watches.poll(); room.ask({ urgent: true, force: true }); });
+const signIn = makeSignIn({ sign: mark(), done: () => { lake.follow().then(() => viewer.follow()); arrange(); room.ask({ urgent: true, force: true }); } });
+const account = makeAccount();
 const help = makeHelp();
-const room = makeRoom({ store, lake, pictures, locked: () => login.open() });
-const watches = makeWatches({ store, lake, pictures, locked: () => login.open() });
-const live = makeLive({ store, lake, locked: () => login.open() });
+const room = makeRoom({ store, lake, pictures, locked });
+const watches = makeWatches({ store, lake, pictures, locked });
+const live = makeLive({ store, lake, locked });
 const viewer = makeViewer({ store, lake, pictures, room });
 const field = makeField(store, { refused: (sentence) => { room.states.refuse(sentence); room.draw(); } });
 
@@ -38,10 +41,10 @@ const bar = h(
   "header", { class: "bar" },
   name,
   field.element,
-  h("div", { class: "end" }, nav.element, h("button", { type: "button", class: "quiet", title: `${words.keys} (?)`, "aria-label": words.keys, onclick: () => help.toggle() }, h("kbd", {}, "?"))),
+  h("div", { class: "end" }, nav.element, account.element, h("button", { type: "button", class: "quiet", title: `${words.keys} (?)`, "aria-label": words.keys, onclick: () => help.toggle() }, h("kbd", {}, "?"))),
 );
 const drop = h("div", { class: "drop", hidden: true }, h("p", {}, words.dropHere));
-document.body.append(bar, room.element, watches.element, live.element, live.dialog, viewer.element, help.element, login.element, drop);
+document.body.append(bar, room.element, watches.element, live.element, live.dialog, viewer.element, help.element, signIn.element, drop);
 
 store.subscribe((how) => {
   arrange();
@@ -50,7 +53,7 @@ store.subscribe((how) => {
   viewer.follow();
 });
 whenPlaceChanges(() => store.arrive());
-listen({ store, room, viewer, field, help, nav });
+listen({ store, room, viewer, field, help, nav, account, signIn });
 takePictures();
 arrange();
 field.draw();
@@ -58,7 +61,12 @@ room.changed("done");
 lake.follow().then(() => viewer.follow());
 document.addEventListener("visibilitychange", () => { if (!document.hidden) lake.follow(); });
 
+function locked() {
+  signIn.open();
+}
+
 function drawBar() {
+  if (lake.me) account.draw(lake.me);
   const { status } = lake;
   if (status) set(name, "title", words.lakeLine(status.lake.name, status.lake.keyframes));
 }

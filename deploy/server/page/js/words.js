@@ -298,11 +298,19 @@ export const words = {
   wrongUpload: (name, error) => `${name} cannot be searched with: ${error}`,
   dropHere: "Drop a picture to search with it",
   notFound: "This moment is not in the lake; it may have been removed.",
-  loginTitle: "This service has a token",
-  loginText: "Whoever runs it can give you the token.",
-  loginToken: "Token",
-  loginGo: "Log in",
-  loginWrong: "This token is wrong.",
+
+  // Who uses the page
+  signInTitle: "Sign in to this lake",
+  signInText: "This service has users. Whoever runs it gives you a token.",
+  signInToken: "Token",
+  signInGo: "Sign in",
+  signInWrong: "This token is wrong, or it was replaced by a newer one.",
+  signOut: "Sign out",
+  account: (name) => `Signed in as ${name}`,
+  roles: { viewer: "viewer", operator: "operator", admin: "admin" },
+  seesAll: "sees every source",
+  seesSome: (patterns) => (patterns.length ? `sees ${patterns.join(", ")}` : "sees no source"),
+
   dismiss: "Dismiss",
 
   // Keys

@@ -89,14 +89,23 @@ def test_a_token_that_is_renewed_or_removed_ends_its_sessions(world: World, tmp_
             assert web.post("/api/login", json={"token": new}).status_code == 503
 
 
-def test_sessions_end_by_themselves() -> None:
+def test_sessions_outlive_a_restart_and_end_by_themselves(tmp_path: Path) -> None:
     now_s = 0.0
-    sessions = Sessions(clock=lambda: now_s)
-    cookie = sessions.begin("anna", token_sha256="x")
+    file = tmp_path / "sessions.json"
+    ended, cookie = (Sessions(file, clock=lambda: now_s).begin(name, token_sha256="x") for name in ("anna", "ben"))
+    assert Sessions(file, clock=lambda: now_s).end(ended) is not None
     now_s = LIFETIME_S - 1
-    assert sessions.find(cookie) is not None
+    sessions = Sessions(file, clock=lambda: now_s)
+    found = sessions.find(cookie)
+    assert found is not None
+    assert found.name == "ben"
+    assert sessions.find(ended) is None
     now_s = LIFETIME_S
     assert sessions.find(cookie) is None
+    assert cookie not in file.read_text()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    file.write_text("{")
+    assert Sessions(file).find(cookie) is None
 
 
 def test_tokens_are_compared_in_equal_time(

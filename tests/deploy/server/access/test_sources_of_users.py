@@ -7,10 +7,13 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
+from PIL import Image
 
+import regionlake as rl
 from deploy.server.feeding.feed_access import FeedAccess
 from pipeline.live.status.state_folder import StateFolder
 from tests.deploy.server.with_users import As
+from tests.waiting import wait_until
 
 Json = dict[str, Any]
 ABSENT = "0" * 32  # an id that nothing has
@@ -178,19 +181,21 @@ def _rows(lake: Path) -> list[Json]:
 
 
 def test_the_generation_grows_with_what_is_seen_alone(as_user: As, own_lake: Path, tmp_path: Path) -> None:
-    import regionlake as rl
-    from tests.integration.clips import make_clip
-    from tests.waiting import wait_until
-
     def generation(name: str) -> int:
         number: int = as_user(name).get("/api/status").json()["lake"]["generation"]
         return number
 
-    before = {name: generation(name) for name in ("guest", "viewer")}
-    assert rl.ingest(make_clip(tmp_path / "elsewhere.mp4", seed=9, seconds=2), lake=own_lake).ok
+    def arrives(name: str, level: int) -> None:
+        Image.new("RGB", (64, 48), (level, 90, 20)).save(tmp_path / name)
+        assert rl.ingest(tmp_path / name, lake=own_lake).ok
+
+    before = {name: generation(name) for name in ("guard", "viewer")}
+    arrives("elsewhere.png", 10)
     wait_until(lambda: generation("viewer") > before["viewer"])
-    assert generation("guest") == before["guest"]
-    assert [each["name"] for each in as_user("guest").get("/api/sources").json()["sources"]] == ["bikes.mp4"]
-    (tmp_path / "may").mkdir()
-    assert rl.ingest(make_clip(tmp_path / "may" / "bikes.mp4", seed=10, seconds=2), lake=own_lake).ok
-    wait_until(lambda: generation("guest") > before["guest"])
+    assert generation("guard") == before["guard"]
+    arrives("bikes.png", 200)
+    wait_until(lambda: generation("guard") > before["guard"])
+    assert {each["name"] for each in as_user("guard").get("/api/sources").json()["sources"]} == {
+        "bikes.mp4",
+        "bikes.png",
+    }

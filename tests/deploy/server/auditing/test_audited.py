@@ -28,7 +28,7 @@ def test_every_action_has_an_entry_with_its_user_and_what_it_was_about(as_user: 
     before = len(entries(own_lake))
     viewer, operator, admin = (as_user(name) for name in ("viewer", "operator", "admin"))
     hit = viewer.post("/api/search", json={"text": "a bicycle", "box": BOX, "k": 1}).json()["hits"][0]
-    frame = viewer.post("/api/search", json={"box": BOX, "source": "bikes", "k": 1}).json()["hits"][0]["frame_id"]
+    frame = viewer.post("/api/search", json={"box": BOX, "source": "bikes.mp4", "k": 1}).json()["hits"][0]["frame_id"]
     viewer.get(f"/api/clips/{frame}.mp4")
     viewer.get(f"/api/clips/{frame}.mp4", headers={"Range": "bytes=100-"})  # the same clip, further on
     viewer.post("/api/exports", json={"format": "csv", "moments": 1, "query": {"text": "a bicycle"}})

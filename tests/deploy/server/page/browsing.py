@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 
+from deploy.server.feeding.feed_access import FeedAccess
 from deploy.server.guard import Access
 from deploy.server.ingesting.ingest_runs import IngestRuns
 from deploy.server.run import Server, address_of, listening
@@ -52,13 +53,19 @@ def served(lake: Path, *options: str) -> Iterator[str]:
 
 @contextmanager
 def served_here(
-    lake: Path, *, port: int = 0, token: str | None = None, clips: Path, ingests: IngestRuns | None = None
+    lake: Path,
+    *,
+    port: int = 0,
+    access: Access | None = None,
+    clips: Path,
+    ingests: IngestRuns | None = None,
+    feeds: FeedAccess | None = None,
 ) -> Iterator[str]:
     """The same in a thread of this process, which has imported everything. port: 0 takes any free one."""
-    service = Service.of(Lake.open(str(lake)), clips=clips, ingests=ingests)
+    service = Service.of(Lake.open(str(lake)), clips=clips, ingests=ingests, feeds=feeds)
     listener = listening("127.0.0.1", port)
     ready = threading.Event()
-    server = Server(service, access=Access(token=token), ready=ready.set)
+    server = Server(service, access=access or Access(), ready=ready.set)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import regionlake as rl
+from deploy.server.guard import Access
 from tests.deploy.server.page.browsing import served_here
 from tests.deploy.server.page.conftest import VisitPage
 
@@ -14,14 +15,15 @@ TOKEN = "0123456789abcdef"
 
 
 def test_answers_stay_while_the_server_is_gone(visit: VisitPage, town: Path, tmp_path: Path) -> None:
-    with served_here(town, token=TOKEN, clips=tmp_path) as url:
+    access = Access(token=TOKEN, sessions=tmp_path / "sessions.json")
+    with served_here(town, access=access, clips=tmp_path) as url:
         seen = visit("?q=box", url=url)
-        seen.page.get_by_role("heading", name="This service has a token").wait_for()
+        seen.page.get_by_role("heading", name="Sign in to this lake").wait_for()
         seen.page.get_by_role("textbox", name="Token").fill("wrong token, long enough")
-        seen.page.get_by_role("button", name="Log in").click()
+        seen.page.get_by_role("button", name="Sign in").click()
         seen.page.get_by_text("This token is wrong").wait_for()
         seen.page.get_by_role("textbox", name="Token").fill(TOKEN)
-        seen.page.get_by_role("button", name="Log in").click()
+        seen.page.get_by_role("button", name="Sign in").click()
         seen.until(seen.moments)  # pictures have the cookie
         seen.until(lambda: seen.page.locator(".card img[src]").count() > 0)
         shown = seen.moments()
@@ -29,7 +31,7 @@ def test_answers_stay_while_the_server_is_gone(visit: VisitPage, town: Path, tmp
     seen.page.get_by_text("The server does not answer").wait_for()
     assert seen.moments() == shown
     number = seen.answer
-    with served_here(town, token=TOKEN, clips=tmp_path, port=urlsplit(url).port or 0):
+    with served_here(town, access=access, clips=tmp_path, port=urlsplit(url).port or 0):
         seen.page.get_by_text("The server is back").wait_for()
         seen.until(lambda: seen.answer > number)
         assert seen.asked == {"q": "white"}

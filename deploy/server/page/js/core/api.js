@@ -43,6 +43,11 @@ export async function ask(path, { method = "GET", json, body, signal } = {}) {
 
 export const search = (query, signal) => ask("search", { method: "POST", json: query, signal });
 export const login = (token) => ask("login", { method: "POST", json: { token } });
+export const logout = () => ask("logout", { method: "POST" });
+/** Who uses the page, and what they may do. */
+export const me = () => ask("me");
+/** Says what is exported, which may be refused. */
+export const exported = (body) => ask("exports", { method: "POST", json: body });
 export const upload = (file) => ask("pictures", { method: "POST", body: file });
 
 const parameters = (given) => {

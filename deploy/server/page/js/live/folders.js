@@ -12,7 +12,7 @@ export function makeFolders({ guarded, grown }) {
   const stop = h("button", { type: "button", onclick: () => guarded(() => api.stopIngest()) }, words.stopIngest);
   const errors = h("ul", { class: "muted" });
   const run = h("div", { class: "ingest-run" }, h("div", { class: "line" }, said, stop), bar, errors);
-  const element = h("section", { class: "folders", hidden: true }, h("h3", {}, words.folders), h("p", { class: "muted" }, words.foldersText), buttons, run);
+  const element = h("section", { class: "folders", "data-needs": "ingest", hidden: true }, h("h3", {}, words.folders), h("p", { class: "muted" }, words.foldersText), buttons, run);
   let state = /** @type {any} */ (null), events = /** @type {EventSource|null} */ (null);
 
   function take(answer) {

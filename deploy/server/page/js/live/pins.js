@@ -18,7 +18,7 @@ export function makePins({ guarded, open }) {
       "article", { class: "shot-card", "data-pin": pin.id },
       h("div", { class: "shot" }, h("img", { alt: "", loading: "lazy", src: pin.frame ? api.stillUrl(pin.frame, { width: 320 }) : null })),
       h("div", { class: "foot" }, h("span", { class: "time" }, when), h("span", { class: "source", title: pin.source }, pin.source)),
-      h("div", { class: "foot" }, h("span", { class: "source" }, words.pinned(pin.expires)), h("button", { type: "button", class: "quiet", "aria-label": `${words.unpinShot}: ${pin.source}, ${when}`, onclick: () => guarded(async () => { await api.unpin(pin.id); draw(await api.pins()); }) }, words.unpinShot)),
+      h("div", { class: "foot" }, h("span", { class: "source" }, words.pinned(pin.expires)), h("button", { type: "button", class: "quiet", "data-needs": "pin", "aria-label": `${words.unpinShot}: ${pin.source}, ${when}`, onclick: () => guarded(async () => { await api.unpin(pin.id); draw(await api.pins()); }) }, words.unpinShot)),
       pin.frame ? h("button", { type: "button", class: "open", "aria-label": words.openPin(pin.source, when), onclick: () => open(pin.frame) }) : null,
     );
   }

@@ -5,6 +5,7 @@ import { h, say, set, show } from "../core/dom.js";
 import { latest } from "../core/latest.js";
 import { LIVE, placeNow } from "../core/places.js";
 import { words } from "../words.js";
+import { may } from "../access/account.js";
 import { makeAddFeed } from "./add_feed.js";
 import { makeFolders } from "./folders.js";
 import { makePins } from "./pins.js";
@@ -16,7 +17,7 @@ const POLL_MS = 2000;
 export function makeLive({ store, lake, locked }) {
   const adding = makeAddFeed((answer) => { take(answer); });
   const count = h("b", {}), about = h("span", {});
-  const add = h("button", { type: "button", onclick: () => adding.open() }, words.addFeed);
+  const add = h("button", { type: "button", "data-needs": "feeds", onclick: () => adding.open() }, words.addFeed);
   const note = h("p", { class: "notice bad", role: "status", hidden: true });
   const tiles = h("div", { class: "feeds" });
   const empty = h("div", { class: "empty", hidden: true }, h("h2", {}, words.noFeeds), h("p", {}, words.noFeedsText), h("p", {}, h("code", {}, words.noFeedsCommand)));
@@ -28,7 +29,7 @@ export function makeLive({ store, lake, locked }) {
   element.append(folders.element, pins.element);
   /** @type {Map<string, ReturnType<typeof makeTile>>} */
   const made = new Map();
-  let state = /** @type {any} */ (null), error = "", timer = 0;
+  let state = /** @type {any} */ (null), error = "", timer = 0, offered = false;
 
   async function guarded(request) {
     try {
@@ -96,14 +97,22 @@ export function makeLive({ store, lake, locked }) {
     }
   }
 
+  /** Reads the folders once it is known that one may ingest. */
+  function known() {
+    if (offered || element.hidden || lake.me === null || !may("ingest")) return;
+    offered = true;
+    folders.read();
+  }
+
   return {
-    element, dialog: adding.element,
+    element, dialog: adding.element, known,
     enter() {
       const before = element.hidden;
       show(element, placeNow() === LIVE);
       if (!element.hidden && before) {
         follow();
-        folders.read();
+        offered = false;
+        known();
       }
       if (!element.hidden && !store.open) pins.read(); // also after the viewer, in which shots are pinned
       set(element, "data-feeds", state ? state.feeds.length : null);

@@ -15,8 +15,8 @@ export function makeTile({ open, act }) {
   const dot = h("span", { class: "dot" }), name = h("span", {});
   const state = h("span", { class: "state" }), lag = h("span", { class: "muted" });
   const opener = h("button", { type: "button", class: "open", onclick: () => open(feed.newest_frame) });
-  const pause = h("button", { type: "button", onclick: () => act(feed.name, feed.paused ? "resume" : "pause") });
-  const remove = h("button", { type: "button", onclick: removing });
+  const pause = h("button", { type: "button", "data-needs": "pause", onclick: () => act(feed.name, feed.paused ? "resume" : "pause") });
+  const remove = h("button", { type: "button", "data-needs": "feeds", onclick: removing });
   const element = h(
     "article", { class: "feed" },
     h("div", { class: "feed-picture" }, image, h("h3", { class: "feed-name" }, dot, name)),

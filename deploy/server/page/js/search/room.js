@@ -1,5 +1,6 @@
 /** The search room: the question at the left, moments at the right. */
 
+import { ApiError, exported } from "../core/api.js";
 import { go } from "../core/places.js";
 import { asks, toAddress, toQuery } from "../core/question.js";
 import { Asker } from "../core/asker.js";
@@ -29,7 +30,7 @@ export function makeRoom({ store, lake, pictures, locked }) {
   const filters = h("div", { class: "filters" }, sliders.weight, sliders.sure, when.element, sources.element);
   const chips = { time: filterChip(), sure: filterChip(), sources: filterChip() };
   const summary = h("div", { class: "summary" }, chips.time, chips.sure, chips.sources);
-  const watching = h("button", { type: "button", class: "accent", onclick: () => go(`watches?new&${toAddress(store.question).slice(1)}`) }, words.saveAsWatch);
+  const watching = h("button", { type: "button", class: "accent", "data-needs": "watch", onclick: () => go(`watches?new&${toAddress(store.question).slice(1)}`) }, words.saveAsWatch);
   const panel = h(
     "aside", { class: "panel", "aria-label": words.search },
     where.element, summary, filters,
@@ -126,9 +127,17 @@ export function makeRoom({ store, lake, pictures, locked }) {
       toggle(false);
       button.focus();
       results.busy(true); // a report reads a picture of each
-      const made = await make(hits);
-      results.busy(false);
-      save(kind, made);
+      try {
+        await exported({ format: kind, moments: hits.length, query: JSON.parse(asked || "{}") });
+        save(kind, await make(hits));
+      } catch (caught) {
+        if (!(caught instanceof ApiError)) throw caught;
+        if (caught.status === 401) return locked();
+        states.refuse(caught.gone ? words.gone : caught.message);
+        draw();
+      } finally {
+        results.busy(false);
+      }
     } }, text);
     const asReport = (hits) => report({ question: store.question, answer, hits, lake, still: where.still() });
     const menu = h("div", { class: "menu", role: "menu", "aria-label": words.export, hidden: true }, choose("csv", words.exportCsv, (hits) => toCsv(hits)), choose("json", words.exportJson, (hits) => toJson(answer, hits)), choose("html", words.exportHtml, asReport));

@@ -1,6 +1,7 @@
 /** Pins the shot of a moment: keeps it from retention, for a while or for ever. */
 
 import * as api from "../core/api.js";
+import { may } from "../access/account.js";
 import { h, say, show } from "../core/dom.js";
 import { words } from "../words.js";
 
@@ -9,9 +10,9 @@ const DAYS = [7, 30, 365, null];
 /** @param {(sentence: string) => void} report */
 export function makePinning(report) {
   let frame = /** @type {string|null} */ (null), pins = /** @type {any[]} */ ([]);
-  const days = h("select", { class: "button", "aria-label": words.pinFor }, ...DAYS.map((each) => h("option", { value: each ?? "" }, words.pinDays(each))));
+  const days = h("select", { class: "button", "data-needs": "pin", "aria-label": words.pinFor }, ...DAYS.map((each) => h("option", { value: each ?? "" }, words.pinDays(each))));
   days.value = "30";
-  const button = h("button", { type: "button", title: words.pinTitle, onclick: () => toggle() });
+  const button = h("button", { type: "button", "data-needs": "pin", title: words.pinTitle, onclick: () => toggle() });
   const said = h("span", { class: "muted" });
   const element = h("div", { class: "pinning" }, button, days, said);
 
@@ -31,6 +32,7 @@ export function makePinning(report) {
   }
 
   function toggle() {
+    if (!may("pin")) return undefined;
     button.disabled = true;
     return about(async (asked) => {
       if (pins.length) for (const each of pins) await api.unpin(each.id);

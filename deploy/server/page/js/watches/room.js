@@ -20,11 +20,11 @@ export function makeWatches({ store, lake, pictures, locked }) {
   const open = (key) => store.show(key);
   const list = makeWatchList(() => go(toAddress(store.question)));
   const title = h("input", { type: "text", class: "title", "aria-label": words.watchTitle, maxlength: 200, oninput: () => change({ title: title.value }) });
-  const edit = h("button", { type: "button", onclick: () => go(toAddress(questionOf(/** @type {any} */ (draft)))) }, words.editQuestion);
-  const pause = h("button", { type: "button", onclick: () => save({ ...saved, paused: !saved.paused }) });
-  const remove = h("button", { type: "button", onclick: () => removing() }, words.removeWatch);
+  const edit = h("button", { type: "button", "data-needs": "watch", onclick: () => go(toAddress(questionOf(/** @type {any} */ (draft)))) }, words.editQuestion);
+  const pause = h("button", { type: "button", "data-needs": "watch", onclick: () => save({ ...saved, paused: !saved.paused }) });
+  const remove = h("button", { type: "button", "data-needs": "watch", onclick: () => removing() }, words.removeWatch);
   const revert = h("button", { type: "button", onclick: () => leave() });
-  const keep = h("button", { type: "button", class: "accent", onclick: () => save(draft) });
+  const keep = h("button", { type: "button", class: "accent", "data-needs": "watch", onclick: () => save(draft) });
   const note = h("p", { class: "notice", role: "status" });
   const limit = makeLimit((value) => change({ limit: value })), rules = makeRules((patch) => change(patch));
   const above = makeShots({ lake, pictures, open }), below = makeShots({ lake, pictures, open }), fired = makeShots({ lake, pictures, open });

@@ -9,7 +9,7 @@ export const addressOf = (name) => `watches?watch=${encodeURIComponent(name)}`;
 /** @param {() => void} toSearch */
 export function makeWatchList(toSearch) {
   const list = h("nav", { "aria-label": words.watches });
-  const element = h("aside", { class: "watch-list", "aria-label": words.watches }, list, h("button", { type: "button", onclick: toSearch }, words.watchFromSearch));
+  const element = h("aside", { class: "watch-list", "aria-label": words.watches }, list, h("button", { type: "button", "data-needs": "watch", onclick: toSearch }, words.watchFromSearch));
   let shown = "";
 
   function entry(watch, chosen) {
