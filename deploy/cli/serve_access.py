@@ -80,4 +80,4 @@ def _token(file: Path | None) -> str | None:
 
 
 def _no_password() -> str:
-    raise ValueError("the key has a passphrase, which a service cannot be asked for; give a key without one")
+    raise ValueError("the key has a passphrase, which nobody can type; give a key without one")

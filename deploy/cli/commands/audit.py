@@ -17,8 +17,12 @@ def audit(
         list[str] | None,
         typer.Option(metavar="TEXT", help="Only this: search, export, clip, pin, “add feed” … Repeatable."),
     ] = None,
-    since: Annotated[str | None, typer.Option(metavar="TIME", help="From this moment on (UTC).")] = None,
-    until: Annotated[str | None, typer.Option(metavar="TIME", help="Before this moment (UTC).")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only what was asked at this moment (UTC) or later.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only what was asked before this moment (UTC).")
+    ] = None,
     contains: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Only entries whose JSON has this text, such as an id.")
     ] = None,

@@ -30,7 +30,7 @@ QUESTIONS: list[Json] = [
 OF_LAKE = ("took_ms", "generation")
 
 
-def told(web: httpx.Client, method: str, path: str, **options: Any) -> tuple[int, Any]:
+def said(web: httpx.Client, method: str, path: str, **options: Any) -> tuple[int, Any]:
     """Status and content of an answer, without what differs between any two services."""
     answer = web.request(method, path, **options)
     kind = answer.headers.get("content-type", "")
@@ -41,14 +41,14 @@ def told(web: httpx.Client, method: str, path: str, **options: Any) -> tuple[int
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=json.dumps)
 def test_a_search_answers_as_if_there_were_no_other_source(question: Json, as_user: As, alone: httpx.Client) -> None:
-    assert told(as_user("guest"), "POST", "/api/search", json=question) == told(
+    assert said(as_user("guest"), "POST", "/api/search", json=question) == said(
         alone, "POST", "/api/search", json=question
     )
 
 
 @pytest.mark.parametrize("path", ["/api/sources", "/api/activity?bins=7", "/api/activity?clock=source&since=1"])
 def test_lists_and_counts_are_those_of_the_sources_that_are_seen(path: str, as_user: As, alone: httpx.Client) -> None:
-    assert told(as_user("guest"), "GET", path) == told(alone, "GET", path)
+    assert said(as_user("guest"), "GET", path) == said(alone, "GET", path)
 
 
 def test_the_state_counts_what_is_seen_alone(as_user: As, alone: httpx.Client) -> None:
@@ -93,11 +93,11 @@ def by_id(hidden: Json) -> list[tuple[str, str, Json]]:
 def test_what_is_of_another_source_is_answered_like_what_does_not_exist(as_user: As, hidden: Json) -> None:
     web, differ = as_user("guard"), []
     for (method, path, options), absent in zip(by_id(hidden), by_id(dict.fromkeys(hidden, ABSENT)), strict=True):
-        status, content = told(web, method, path, **options)
+        status, content = said(web, method, path, **options)
         given = json.dumps(content) if isinstance(content, dict) else content.decode()
         for id in hidden.values():
             given = given.replace(id, ABSENT)
-        absent_status, absent_content = told(web, absent[0], absent[1], **absent[2])
+        absent_status, absent_content = said(web, absent[0], absent[1], **absent[2])
         if (status, json.loads(given)) != (absent_status, absent_content) or status not in (200, 404, 422):
             differ.append((method, path, status, given, absent_content))
     assert not differ
