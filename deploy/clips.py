@@ -4,7 +4,7 @@ Clips of files are encoded again. Those of feeds are copied from the ring where 
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -23,14 +23,17 @@ from pipeline.reading.reader_process import ReaderProcess
 from pipeline.reading.sources import Location
 from pipeline.ring.cut import Cut, cut_of_seconds
 from pipeline.ring.feed_ring import rings_of_state
+from pipeline.ring.frames import ring_frames
 from schemas.clock import Span
-from schemas.errors import RegionLakeError, SourceError
+from schemas.errors import DecodeError, NoVideoError, RegionLakeError, SourceError
+from schemas.frames import ImageArray
 from schemas.query import Hit, SearchResult
 from schemas.sources import Source
 
 _log = logging.getLogger(__name__)
 AROUND_S = 2.0
 _READ_TIMEOUT_S = 60.0
+Paint = Callable[[int, ImageArray], ImageArray]  # the frame at a PTS of the source → what is shown instead of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,41 +65,82 @@ def export_clips(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RegionLakeError(f"the folder of clips {folder} cannot be made: {error}") from error
-    rule = FetchRule(of_lake=True, allowed=allow(fetch))
-    rows = lake.read("sources", columns=["id", "kind"])
-    kinds: dict[str, str] = dict(zip(*(rows[name].to_pylist() for name in ("id", "kind")), strict=True))
-    rings = rings_of_state(StateFolder.of(lake.uri).path)
-    with ReaderProcess(ReadConfig(), timeout_s=_READ_TIMEOUT_S) as reader:
-        yield from _clips(result, reader, kinds, folder, rule, rings, on_missing)
-
-
-def _clips(
-    result: SearchResult,
-    reader: ReaderProcess,
-    kinds: Mapping[str, str],
-    folder: Path,
-    rule: FetchRule,
-    rings: Path,
-    on_missing: Callable[[str], None],
-) -> Iterator[Path]:
-    found: dict[str, Video] = {}  # by id of source: a probe reads the whole file, and many hits may be in one
-    for hit in result.hits:
-        path = folder / clip_name(hit)
-        start_s, stop_s = clip_span(hit)
-        if kinds.get(hit.source_id) == "feed":
+    with HitVideos(lake, fetch=fetch) as videos:
+        for hit in result.hits:
+            path = folder / clip_name(hit)
             try:
-                cut = cut_of_seconds(rings, uri=hit.source, source_id=hit.source_id, start_s=start_s, stop_s=stop_s)
-            except SourceError as error:
+                if videos.clip(hit, path):
+                    yield path
+            except NoVideoError as error:
                 on_missing(str(error))
-                continue
-            write_cut(reader, cut, path, uri=hit.source)
-            yield path
-        if kinds.get(hit.source_id) != "video":
-            continue
-        if hit.source_id not in found:
-            found[hit.source_id] = find_video(reader, hit.source, rule, source_id=hit.source_id)
-        cut_clip(reader, found[hit.source_id], path, start_s=start_s, stop_s=stop_s)
-        yield path
+
+
+class HitVideos:
+    """The videos and pictures in which hits are, read in a confined process: their clips and their frames.
+
+    fetch: as in `export_clips`. Use it from one thread, and close it, or use it in a `with`.
+    """
+
+    def __init__(self, lake: Lake, *, fetch: Sequence[str] = ()) -> None:
+        self._rule = FetchRule(of_lake=True, allowed=allow(fetch))
+        rows = lake.read("sources", columns=["id", "kind"])
+        self._kinds: dict[str, str] = dict(zip(*(rows[name].to_pylist() for name in ("id", "kind")), strict=True))
+        self._rings = rings_of_state(StateFolder.of(lake.uri).path)
+        self._reader = ReaderProcess(ReadConfig(), timeout_s=_READ_TIMEOUT_S)
+        self._found: dict[str, Video] = {}  # by id of source: a probe reads the whole file, which may have many hits
+
+    def clip(self, hit: Hit, path: Path, *, paint: Paint | None = None) -> bool:
+        """Writes the clip of a hit, painted over if `paint` is given; False for a picture, which has no clip.
+
+        Raises NoVideoError for a feed without video, SourceError and DecodeError otherwise.
+        """
+        start_s, stop_s = clip_span(hit)
+        if self._kinds.get(hit.source_id) == "feed":
+            write_cut(self._reader, self._cut(hit, start_s, stop_s), path, uri=hit.source, paint=paint)
+            return True
+        if self._kinds.get(hit.source_id) != "video":
+            return False
+        cut_clip(self._reader, self._video(hit), path, start_s=start_s, stop_s=stop_s, paint=paint)
+        return True
+
+    def frame(self, hit: Hit) -> ImageArray:
+        """The frame of a hit as its source has it, uint8 (H, W, 3) RGB. Raises as `clip` does."""
+        if self._kinds.get(hit.source_id) == "feed":
+            try:
+                found = ring_frames(self._reader, self._rings, uri=hit.source, source_id=hit.source_id, pts=[hit.pts])
+                return next(iter(found))
+            except SourceError as error:
+                raise NoVideoError(str(error)) from error
+        if self._kinds.get(hit.source_id) == "picture":
+            location = Location(hit.source, hit.source, fetch=self._rule)
+            for images in self._reader.frames(location, hit.source_id, [hit.pts]):
+                return images[0]
+        else:
+            video = self._video(hit)
+            for pts, image in self._reader.span(video.location, video.source, Span(hit.pts, hit.pts + 1)):
+                if pts == hit.pts:
+                    return np.ascontiguousarray(image)
+        raise DecodeError(f"{hit.source} has no frame at {hit.pts_s:.3f} s any more")
+
+    def close(self) -> None:
+        self._reader.close()
+
+    def __enter__(self) -> "HitVideos":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _cut(self, hit: Hit, start_s: float, stop_s: float) -> Cut:
+        try:
+            return cut_of_seconds(self._rings, uri=hit.source, source_id=hit.source_id, start_s=start_s, stop_s=stop_s)
+        except SourceError as error:
+            raise NoVideoError(str(error)) from error
+
+    def _video(self, hit: Hit) -> Video:
+        if hit.source_id not in self._found:
+            self._found[hit.source_id] = find_video(self._reader, hit.source, self._rule, source_id=hit.source_id)
+        return self._found[hit.source_id]
 
 
 def clip_span(hit: Hit, *, around_s: float = AROUND_S) -> tuple[float, float]:
@@ -118,23 +162,28 @@ def find_video(reader: ReaderProcess, uri: str, rule: FetchRule, *, source_id: s
     return video
 
 
-def cut_clip(reader: ReaderProcess, video: Video, path: Path, *, start_s: float, stop_s: float) -> None:
-    """Encodes the frames with `start_s <= time < stop_s`, as shown, at the times they have in the source; no sound."""
+def cut_clip(
+    reader: ReaderProcess, video: Video, path: Path, *, start_s: float, stop_s: float, paint: Paint | None = None
+) -> None:
+    """Encodes the frames with `start_s <= time < stop_s`, as shown, at the times they have in the source; no sound.
+
+    paint: changes each frame before it is encoded.
+    """
     base = video.source.clock.time_base
     # rounded to nearest: borders of shots arrive as float seconds
     start, stop = round(Fraction(start_s) / base), round(Fraction(stop_s) / base)
-    _encode(reader, video, path, Span(start, max(start + 1, stop)))
+    _encode(reader, video, path, Span(start, max(start + 1, stop)), paint)
 
 
-def write_cut(reader: ReaderProcess, cut: Cut, path: Path, *, uri: str) -> None:
+def write_cut(reader: ReaderProcess, cut: Cut, path: Path, *, uri: str, paint: Paint | None = None) -> None:
     """Writes a clip of a feed: its packets as they are where browsers play them, otherwise encoded again as H.264.
 
-    uri: of the recording. Raises SourceError or DecodeError.
+    uri: of the recording. paint: changes each frame, so that all are encoded again. Raises SourceError or DecodeError.
     """
     with cut.file() as file:
         location = Location(uri, str(file))
-        if cut.meta.pixels not in PLAYABLE.get(cut.meta.codec, ()):
-            _encode(reader, Video(location, reader.probe(location)), path, cut.span)
+        if paint is not None or cut.meta.pixels not in PLAYABLE.get(cut.meta.codec, ()):
+            _encode(reader, Video(location, reader.probe(location)), path, cut.span, paint, shift=cut.meta.shift)
             return
         try:
             with path.open("wb") as out:
@@ -147,7 +196,10 @@ def write_cut(reader: ReaderProcess, cut: Cut, path: Path, *, uri: str) -> None:
             raise SourceError(f"no clip of {uri} could be written to {path}: {error}") from error
 
 
-def _encode(reader: ReaderProcess, video: Video, path: Path, span: Span) -> None:
+def _encode(
+    reader: ReaderProcess, video: Video, path: Path, span: Span, paint: Paint | None = None, *, shift: int = 0
+) -> None:
+    """shift: what PTS of the file have more than those of the source."""
     source, base = video.source, video.source.clock.time_base
     try:
         # its index first: a player that reads over HTTP begins at once
@@ -159,7 +211,8 @@ def _encode(reader: ReaderProcess, video: Video, path: Path, span: Span) -> None
             out.codec_context.colorspace = 5  # BT.601, to which FFmpeg converts RGB
             out.codec_context.time_base = base
             for pts, image in reader.span(video.location, source, span):
-                pixels = np.ascontiguousarray(image[: out.height, : out.width])
+                shown = image if paint is None else paint(pts - shift, image)
+                pixels = np.ascontiguousarray(shown[: out.height, : out.width])
                 picture = VideoFrame.from_ndarray(pixels, "rgb24")
                 picture.pts, picture.time_base = pts - span.start, base
                 clip.mux(out.encode(picture))

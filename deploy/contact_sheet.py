@@ -42,7 +42,7 @@ MASK_OPACITY = 0.35
 
 def write_contact_sheet(result: SearchResult, *, lake: Lake | Stored, path: Path) -> None:
     """Draws the hits from the lake's thumbnails and masks and writes the picture; its suffix names the format."""
-    sheet = draw_contact_sheet(result, *_read(result, lake))
+    sheet = draw_contact_sheet(result, *read_stored(result, lake))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sheet.save(path)
@@ -52,12 +52,12 @@ def write_contact_sheet(result: SearchResult, *, lake: Lake | Stored, path: Path
 
 def drawn_hits(result: SearchResult, lake: Lake | Stored) -> Iterator[tuple[Hit, Image.Image]]:
     """Yields each hit with the picture of its frame, at the size of a tile, on which its box is drawn."""
-    thumbnails, masks = _read(result, lake)
+    thumbnails, masks = read_stored(result, lake)
     for hit in result.hits:
         yield hit, _drawn(hit, thumbnails, masks, drawn=drawn_on(hit, result.query))
 
 
-def _read(result: SearchResult, lake: Lake | Stored) -> tuple[dict[str, bytes], dict[str, Mask]]:
+def read_stored(result: SearchResult, lake: Lake | Stored) -> tuple[dict[str, bytes], dict[str, Mask]]:
     """Thumbnails by the id of their frame, and masks by that of their region."""
     if not isinstance(lake, Lake):
         return lake(result)

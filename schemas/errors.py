@@ -27,6 +27,10 @@ class SourceError(RegionLakeError, OSError):
     """A source is missing, unreadable, empty, or contains no picture; it is quarantined."""
 
 
+class NoVideoError(SourceError):
+    """No video of a feed is kept, or not any more."""
+
+
 class DecodeError(RegionLakeError, OSError):
     """A source was opened, but its pictures cannot be decoded; the segment is quarantined."""
 
@@ -81,3 +85,7 @@ class ServiceError(RegionLakeError, ConnectionError):
 
 class WatchError(RegionLakeError, RuntimeError):
     """The files of a watch cannot be read or written, or another watch uses them."""
+
+
+class EvidenceError(RegionLakeError, ValueError):
+    """Evidence cannot be made, or a key that signs or verifies it cannot be used."""

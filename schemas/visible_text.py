@@ -18,10 +18,14 @@ def visible(text: str, *, lines: bool = False) -> str:
     return (_HIDDEN_IN_LINES if lines else _HIDDEN).sub(lambda sign: _escape(sign[0]), text)
 
 
-def visible_json(value: object, *, default: "type[str] | None" = None) -> str:
-    r"""The value as JSON in one line, in which such signs are `\u009b`: a reader of the JSON gets them exactly."""
-    text = json.dumps(value, ensure_ascii=False, default=default)
-    return _HIDDEN.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
+def visible_json(value: object, *, default: "type[str] | None" = None, indent: int | None = None) -> str:
+    r"""The value as JSON, in which such signs are `\u009b`: a reader of the JSON gets them exactly.
+
+    indent: spaces for each level; by default all is in one line.
+    """
+    text = json.dumps(value, ensure_ascii=False, default=default, indent=indent)
+    hidden = _HIDDEN if indent is None else _HIDDEN_IN_LINES  # within strings, line breaks are escaped already
+    return hidden.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
 
 
 def _escape(sign: str) -> str:

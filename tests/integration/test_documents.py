@@ -86,6 +86,7 @@ def test_every_command_works_in_its_order(
 ) -> None:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "settings"))  # a key is made there
     for words, output in commands(document):
         done = called(*words)
         assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}\n{done.stderr}"

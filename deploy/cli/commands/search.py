@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from deploy.cli.answer_query import answer
 from deploy.cli.options import FetchOption, JsonOption
 from deploy.cli.output import console, print_json
 from deploy.cli.query_options import QueryFields, takes_query
@@ -139,20 +140,11 @@ def _answer(
     templates: list[str] | None,
     resident: Resident | None,
 ) -> SearchResult:
-    from operators.encoders.catalogue import model_of_space
     from pipeline.search.session import SearchSession
 
     session = SearchSession(lake, model=model, dimensions=dimensions, templates=templates, resident=resident)
     try:
-        result = session.search(query)
-        if session.without_vector:
-            name = model or model_of_space(lake.space)
-            typer.echo(
-                f"not searched: {session.without_vector:,} keyframes without a vector of {name}; "
-                f"run: regionlake ingest --reembed --model {name} --lake {lake.uri}",
-                err=True,
-            )
-        return result
+        return answer(session, query, lake=lake, model=model)
     finally:
         session.close()
 

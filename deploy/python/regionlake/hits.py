@@ -57,7 +57,7 @@ class Hits(Sequence[Hit]):
 
     def to_arrow(self) -> "pa.Table":
         """One row for each hit, with the columns of `to_json`, `pts` and `source_id`; times are timestamps in UTC."""
-        from regionlake.arrow import hits_table
+        from deploy.hits_table import hits_table
 
         return hits_table(self._result)
 

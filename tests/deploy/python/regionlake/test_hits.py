@@ -14,7 +14,7 @@ from PIL import Image
 
 import regionlake as rl
 from deploy.contact_sheet import HIT, QUERY
-from regionlake.arrow import hits_table
+from deploy.hits_table import hits_table
 from schemas.query import SearchResult
 from schemas.query_json import hit_json
 

@@ -1,0 +1,1 @@
+"""Evidence: a zip of clips, stills and rows whose manifest is signed, and its verification."""

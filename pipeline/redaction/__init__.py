@@ -1,0 +1,1 @@
+"""Redaction: which parts of which frames are covered, from the rows of a lake."""
