@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 _MODE = 0o100644 << 16  # a regular file
 _UNIX = 3
@@ -66,7 +66,7 @@ def is_as_written(path: Path, names: Iterable[str], *, at: datetime) -> bool:
         return written.equal and written.end == path.stat().st_size
 
 
-def _store(archive: zipfile.ZipFile, name: str, source: BinaryIO, at: datetime) -> Member:
+def _store(archive: zipfile.ZipFile, name: str, source: IO[bytes], at: datetime) -> Member:
     moment = at.astimezone(UTC)
     about = zipfile.ZipInfo(name, (moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second))
     about.compress_type, about.external_attr, about.create_system = zipfile.ZIP_STORED, _MODE, _UNIX

@@ -29,9 +29,7 @@ from schemas.query import Hit, Place
 from tests.clips import ffmpeg
 from tests.pipeline.lake.synthetic import SPACE, World, fold_shots, stored
 
-EXACT = CarryConfig(
-    margin_sides=0.0, growth_sides_per_s=0.0, open_growth_sides_per_s=0.0, most_growth_sides=0.0, hold_s=0.0
-)
+EXACT = CarryConfig(margin_sides=0.0, most_growth_sides=0.0, hold_s=0.0)
 SECONDS = 12
 
 
