@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from operators.tracking.same_thing import SameThingConfig
 from pipeline.analysis.lake_rows import TABLES, LakeRows
 from pipeline.analysis.likely_class import FindOdds, class_odds
 from pipeline.analysis.objects import find_objects
@@ -38,12 +39,18 @@ class SqlLimits:
 
 
 def run_sql(
-    rows: LakeRows, query: str, *, limits: SqlLimits | None = None, find_odds: FindOdds = class_odds
+    rows: LakeRows,
+    query: str,
+    *,
+    limits: SqlLimits | None = None,
+    config: SameThingConfig | None = None,
+    find_odds: FindOdds = class_odds,
 ) -> pa.Table:
     """The answer to one SELECT over the tables and views of `pipeline/analysis/README.md`.
 
     Nothing is written, no file is read, and nothing is left of the query: it runs in a process of its own, which the
     kernel confines.
+    config: which tracks are one object; None for the default.
     Raises QueryError for any other statement, an error in the query, and one that exceeds a limit; LakeError and
     ModelError where the lake or its model cannot be read.
     """
@@ -52,7 +59,7 @@ def run_sql(
     named = set(re.findall(r"\w+", query.lower()))
     # a text such as query('FROM vis' || 'its') names no view: DuckDB then reports that there is no such table
     every = bool(named & {*OF_OBJECTS, "show", "information_schema", "duckdb_tables", "duckdb_views"})
-    objects = find_objects(rows, find_odds=find_odds) if every else None
+    objects = find_objects(rows, config=config, find_odds=find_odds) if every else None
     tables = {name: TABLES[name](rows) for name in BASE if every or name in named}
     if objects is not None:
         tables |= {"_things": objects.objects, "_members": objects.members}

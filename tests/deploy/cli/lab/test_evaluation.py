@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from deploy.cli.commands.lab.evaluation import codes, confidence, everyday, identities, masks, proposals
+from deploy.cli.commands.lab.evaluation import codes, confidence, counts, everyday, identities, masks, proposals
 from pipeline.lab.evaluation.codes import CodesRow, CodesTable
 from pipeline.lab.evaluation.confidence import Bin, ConfidenceTable, CutOffs, Reliability
+from pipeline.lab.evaluation.counts import CountsRow, CountsTable
 from pipeline.lab.evaluation.everyday import EverydayTable, Row
 from pipeline.lab.evaluation.identities import IdentitiesRow, IdentitiesTable
 from pipeline.lab.evaluation.masks import MaskRecall
@@ -109,4 +110,16 @@ def test_who_is_found_again_is_shown_beside_its_cost(shown: Shown) -> None:
     assert figures == [
         ["regions.mode=both", ".500", ".500", "–", "1234"],
         ["regions.mode=pool", "1.000", ".250", "-.250", "9"],
+    ]
+
+
+def test_errors_of_counts_are_below_the_true_means(shown: Shown) -> None:
+    rows = (CountsRow("tracks", 30, (21.0, 9.5), 2.75), CountsRow("people", 9, (1.0, 0.5), 0.25))
+    counts.show(CountsTable("a.mp4", 15, 10, (60.0, 10.0), (10.0, 6.0), 0.75, rows))
+    _, header, *found = shown()
+    assert " ".join(header) == "counted things people in 60 s people in 10 s crossings of a line"
+    assert found == [
+        ["(true", "mean)", "10", "10.00", "6.00", "0.75"],
+        ["tracks", "30", "21.00", "9.50", "2.75"],
+        ["people", "9", "1.00", "0.50", "0.25"],
     ]

@@ -18,7 +18,8 @@ interface = LabelInterface((folder / "label_config.xml").read_text())
 interface.validate()
 tasks = json.loads((folder / "tasks.json").read_text())
 for task in tasks:
-    interface.validate_task(task)
+    # without its predictions: the library's own check of these calls itself with too few arguments
+    interface.validate_task({"data": task["data"]})
     for prediction in task["predictions"]:
         if not interface.validate_prediction(prediction):
             sys.exit(f"{task['data']['image']}: a prediction is not valid: {prediction}")
