@@ -57,20 +57,24 @@ CONFIDENT_METHODS: tuple[MethodName, ...] = ("regions", "global", "codes")
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """How candidates are ordered: `w * semantic + (1 - w) * geometric` (methods of sub-region search).
+    """How candidates are ordered: `w * semantic + (1 - w) * geometric + prior * (0.3 - score)` (methods of sub-region
+    search, and the prior).
 
     semantic_weight: w, in [0, 1]; without a box only the semantic distance counts.
     normalisation: how both distances are scaled over the query's candidates before they are added;
         "rrf" adds reciprocal ranks instead.
+    prior: in [0, 1], how much a region gains by its score, where both distances count; 0 ranks as published. 0.3 is the
+        score of a typical region, and of one whose proposer scores otherwise; see `schemas.regions.ONE_SCALE`.
     """
 
     semantic_weight: float = 0.5
     geometry: Geometry = "iou"
     normalisation: Normalisation = "raw"
+    prior: float = 0.4
 
     def __post_init__(self) -> None:
         with _query_errors():
-            require.within("[0, 1]", semantic_weight=self.semantic_weight)
+            require.within("[0, 1]", semantic_weight=self.semantic_weight, prior=self.prior)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +161,13 @@ class Query:
     norm: Normalisation = option("raw", "How both distances are made comparable.")
     weight: float = option(
         0.5, "Weight of meaning in the distance; the rest is geometry.", least=0, most=1, standing=True
+    )
+    prior: float = option(
+        0.4,
+        "Where meaning and place both count: how much a region gains by the score with which it was proposed.",
+        least=0,
+        most=1,
+        standing=True,
     )
     zones: tuple[ZoneShape, ...] = option(
         (),
@@ -301,7 +312,7 @@ class Query:
 
     @property
     def ranking(self) -> Ranking:
-        return Ranking(self.weight, self.geometry, self.norm)
+        return Ranking(self.weight, self.geometry, self.norm, self.prior)
 
     @property
     def weighted_methods(self) -> tuple[WeightedMethod, ...]:
@@ -345,6 +356,7 @@ class Place:
 
     region_id: None where the hit is the whole frame, or a part that the method cut out, instead of a stored region.
     semantic, geometric: both parts of the distance, where the method has them.
+    score: with which the region was proposed, in [0, 1], the third part of the distance; see Ranking.prior.
     label: the region's label, where its proposer gave one. track: the region's track, once its source is complete.
     confidence: the chance that the region shows what the query asks for, in [0, 1]; None for a query by a box alone, a
         model without calibration, and methods that rank neither stored regions nor whole frames.
@@ -360,6 +372,7 @@ class Place:
     track: str | None = None
     confidence: float | None = None
     mask: Mask | None = None
+    score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

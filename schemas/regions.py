@@ -13,6 +13,8 @@ from schemas.errors import InvalidValueError
 from schemas.masks import Mask
 
 WHOLE_FRAME = "frame"  # proposer of the one region that is the frame itself
+# proposers whose scores estimate how well a box fits one thing (its IoU with it), so that regions of both compare
+ONE_SCALE = ("objects", "moving")
 
 
 def is_static(proposer: str) -> bool:

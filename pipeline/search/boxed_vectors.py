@@ -11,7 +11,7 @@ from operators.ranking.fusion import IdArray
 from pipeline.search.memory.lake_cache import LakeCache
 from pipeline.search.memory.rounded_vectors import RoundedVectors
 from schemas.query import Place
-from schemas.regions import is_static
+from schemas.regions import ONE_SCALE, is_static
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,6 +26,8 @@ class BoxedVectors:
     kind: what a model's calibration calls these vectors; None where it knows nothing of them.
     whole: whether these are whole frames, which a query with a place does not compare.
     static: bool (N,), windows that are the same in every frame; None where there are none.
+    score: rows → float32, the expected IoU of each with one thing, NaN where its proposer scores otherwise; None where
+        there are no such scores.
     """
 
     vectors: NDArray[np.float16] | RoundedVectors
@@ -37,6 +39,7 @@ class BoxedVectors:
     kind: VectorKind | None = None
     whole: bool = False
     static: NDArray[np.bool_] | None = None
+    score: Callable[[NDArray[np.intp]], NDArray[np.float32]] | None = None
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -78,6 +81,7 @@ class BoxedVectors:
             place=columns.place,
             kind="region",
             static=np.array([*map(is_static, columns.proposers), False])[columns.proposer],
+            score=_of_one_scale(columns),
         )
 
     @classmethod
@@ -95,3 +99,12 @@ class BoxedVectors:
             kind="frame",
             whole=True,
         )
+
+
+def _of_one_scale(columns: LakeCache) -> Callable[[NDArray[np.intp]], NDArray[np.float32]]:
+    comparable = np.array([name in ONE_SCALE for name in columns.proposers] + [False])
+
+    def score(rows: NDArray[np.intp]) -> NDArray[np.float32]:
+        return np.where(comparable[columns.proposer[rows]], columns.score[rows], np.float32(np.nan))
+
+    return score

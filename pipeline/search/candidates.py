@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.ranking.fusion import IdArray, contenders, fuse, rank_frames
+from operators.ranking.fusion import IdArray, contenders, fuse, rank_frames, with_prior
 from pipeline.search.boxed_vectors import BoxedVectors
 from pipeline.search.confidence import Confidence
 from pipeline.search.frame_scores import FrameScores
@@ -74,12 +74,12 @@ class Candidates:
         # normalisations look at all candidates, so all must be exact; a raw sum needs only the best to be
         only_best = vector is not None and (geometric is None or ranking.normalisation == "raw")
         semantic = None if vector is None else self._semantic(vector, scorer, exact=not only_best and self._all_read)
-        distance = fuse(semantic, geometric, ranking=ranking)
+        distance = self._fused(semantic, geometric, ranking)
         slack = 0.0
         if only_best and vector is not None:
             weight = 1.0 if geometric is None else ranking.semantic_weight
             length = max(1.0, float(np.linalg.norm(vector)))
-            slack = weight * length * (float32_error(len(vector)) + self._rounding(len(vector))) + 2.0**-23
+            slack = weight * length * (float32_error(len(vector)) + self._rounding(len(vector))) + 2.0**-22
         if confidence is None or least is None:
             kept = contenders(distance, self._frame, k=k, slack=slack)
             kept = kept[distance[kept] <= np.float64(within) + 2 * slack]
@@ -92,7 +92,7 @@ class Candidates:
         geometric = None if geometric is None else geometric[kept]
         if only_best and vector is not None:
             semantic = best._semantic(vector, scorer, exact=True)
-            distance = fuse(semantic, geometric, ranking=ranking)
+            distance = best._fused(semantic, geometric, ranking)
         frame = best._frame
         order = rank_frames(distance, frame_id=ids[frame], candidate_id=best._ids, k=k)
         order = order[distance[order] <= np.float64(within)]
@@ -122,7 +122,7 @@ class Candidates:
         distances = np.full(frames, np.inf, np.float32)
         nearest = np.full(frames, -1, np.intp)
         if len(self):
-            distance = fuse(semantic, geometric, ranking=ranking)
+            distance = self._fused(semantic, geometric, ranking)
             frame = self._frame
             order = np.lexsort((self._ids, distance))[::-1]  # the last one written is the nearest
             if confidence is not None and least is not None:
@@ -247,6 +247,14 @@ class Candidates:
             return scorer.rounded_distances(vectors, vector, rows)
 
         return np.concatenate([of(each.vectors, rows) for each, rows in self._each()])
+
+    def _fused(self, semantic: FloatArray | None, geometric: FloatArray | None, ranking: Ranking) -> FloatArray:
+        distance = fuse(semantic, geometric, ranking=ranking)
+        if semantic is None or geometric is None or not ranking.prior:
+            return distance
+        unknown = np.float32(np.nan)
+        score = [np.full(len(rows), unknown) if s.score is None else s.score(rows) for s, rows in self._each()]
+        return with_prior(distance, np.concatenate(score), prior=ranking.prior)
 
     def _geometric(self, where: Where) -> FloatArray:
         boxes = np.concatenate([np.stack([side[rows] for side in s.boxes], axis=1) for s, rows in self._each()])

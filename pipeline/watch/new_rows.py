@@ -20,7 +20,7 @@ from pipeline.search.memory.columns import FragmentKey, fragment_key
 from pipeline.search.memory.decoding import ids_of, positions, vectors_of
 from schemas.clock import Span
 from schemas.query import Place
-from schemas.regions import is_static
+from schemas.regions import ONE_SCALE, is_static
 from schemas.tables import TableName
 
 _FRAME_COLUMNS = ["id", "source_id", "source", "pts", "pts_s", "time", "vector", "lease"]
@@ -37,6 +37,7 @@ _REGION_COLUMNS = [
     "proposer",
     "label",
     "track",
+    "score",
     "vector",
 ]
 _TABLES: tuple[TableName, ...] = ("regions", "frames")
@@ -166,8 +167,12 @@ def _regions(rows: pa.Table, frame: NDArray[np.int64]) -> BoxedVectors:
     ids = ids_of(rows["id"])
     x0, y0, x1, y1 = (rows[side].to_numpy() for side in ("x0", "y0", "x1", "y1"))
 
+    proposers = rows["proposer"].to_pylist()
+    comparable = np.array([name in ONE_SCALE for name in proposers], np.bool_)
+    score = np.where(comparable, rows["score"].to_numpy(), np.float32(np.nan))
+
     def place(row: int) -> Place:
-        known: dict[str, Any] = rows.slice(row, 1).select(["proposer", "label", "track"]).to_pylist()[0]
+        known: dict[str, Any] = rows.slice(row, 1).select(["proposer", "label", "track", "score"]).to_pylist()[0]
         return Place(
             box=(float(x0[row]), float(y0[row]), float(x1[row]), float(y1[row])), region_id=ids[row].decode(), **known
         )
@@ -180,5 +185,6 @@ def _regions(rows: pa.Table, frame: NDArray[np.int64]) -> BoxedVectors:
         ids=lambda rows: ids[rows],
         place=place,
         kind="region",
-        static=np.array([is_static(name) for name in rows["proposer"].to_pylist()], np.bool_),
+        static=np.array([is_static(name) for name in proposers], np.bool_),
+        score=lambda rows: score[rows],
     )

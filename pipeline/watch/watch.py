@@ -27,8 +27,8 @@ class Watch:
 
     name: stated in every hit. query: evaluated on one frame at a time, by its regions; its `k` is ignored.
     max_distance: the largest distance of a hit, as `regionlake search` prints it for the same query: `w · semantic +
-        (1 − w) · geometric`, of which semantic lies in [0, 2] and geometric in [0, 1]; None where the query's
-        `min_confidence` alone decides.
+        (1 − w) · geometric`, of which semantic lies in [0, 2] and geometric in [0, 1], and what its score adds; None
+        where the query's `min_confidence` alone decides.
     cooldown_s: time after a hit in which the same feed or file has no other hit, by its own clock; 0 reports all.
     stay_s: the least stay. Hits of a feed or file that are at most `due.GAP_S` apart are one stay, which is reported
         once: by the first hit at which it has lasted so long; 0 reports each hit.

@@ -62,14 +62,7 @@ class FeedStarter:
             )
         else:
             request = FollowRequest(
-                address,
-                name,
-                self._plan_hash,
-                self._plan.read,
-                self._plan.live,
-                tls=entry.tls,
-                ring=self._ring,
-                masks=entry.zones,
+                address, name, self._plan_hash, self._plan.read, self._plan.live, tls=entry.tls, ring=self._ring
             )
             if entry.is_file:
                 request = replace(request, recordings=self._recordings_of_file(name))

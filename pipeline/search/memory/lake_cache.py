@@ -73,7 +73,21 @@ class LakeCache:
         self._regions = ColumnStore(
             buffers=self._buffers("regions", regions),
             decode=self._decode_regions,
-            read=["id", "frame", "lease", "x0", "y0", "x1", "y1", "proposer", "label", "track", "code", column],
+            read=[
+                "id",
+                "frame",
+                "lease",
+                "x0",
+                "y0",
+                "x1",
+                "y1",
+                "score",
+                "proposer",
+                "label",
+                "track",
+                "code",
+                column,
+            ],
             row_ids=resident == "int8",
         )
         self._stores = {"frames": self._frames, "regions": self._regions}
@@ -168,6 +182,11 @@ class LakeCache:
     def proposer(self) -> NDArray[np.int64]:
         return self._regions["proposer"]
 
+    @property
+    def score(self) -> NDArray[np.float32]:
+        """float32 (R,): with which each region was proposed."""
+        return self._regions["score"]
+
     def place(self, region: int) -> Place:
         """What a hit shows of a region, by its row."""
         x0, y0, x1, y1 = (float(side[region]) for side in self.boxes)
@@ -178,6 +197,7 @@ class LakeCache:
             region_id=self.region_id[region].decode(),
             label=None if label < 0 else self.labels[label],
             track=self._regions["track"][region].decode() or None,
+            score=float(self.score[region]),
         )
 
     @property
@@ -311,7 +331,7 @@ class LakeCache:
             "id": ids_of(rows["id"]),
             "frame_id": ids_of(rows["frame"]),
             "lease": leases_of(rows),
-            **{name: rows[name].to_numpy() for name in ("x0", "y0", "x1", "y1")},
+            **{name: rows[name].to_numpy() for name in ("x0", "y0", "x1", "y1", "score")},
             "proposer": numbers_of(rows["proposer"], self.proposers, self._proposer_codes),
             "label": numbers_of(rows["label"], self.labels, self._label_codes),
             **codes_of(rows["code"]),

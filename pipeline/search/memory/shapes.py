@@ -23,6 +23,7 @@ REGIONS: Shapes = {
     "y0": (np.float32, ()),
     "x1": (np.float32, ()),
     "y1": (np.float32, ()),
+    "score": (np.float32, ()),
     "proposer": (np.int64, ()),
     "label": (np.int32, ()),
     "track": ("S32", ()),

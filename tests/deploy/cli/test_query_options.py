@@ -33,6 +33,7 @@ WRITTEN = {
     "geometry": "giou",
     "norm": "zscore",
     "weight": "0.125",
+    "prior": "0.625",
     "min_confidence": "0.6",
     "source": "gate",
     "source_ids": "89ab",

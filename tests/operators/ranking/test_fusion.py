@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from operators.ranking.fusion import contenders, fuse, rank_frames
+from operators.ranking.fusion import contenders, fuse, rank_frames, with_prior
 from schemas.errors import InvalidValueError
 from schemas.query import Normalisation, Ranking
 
@@ -146,3 +146,11 @@ def test_neither_distance_is_refused() -> None:
 def test_distances_of_different_lengths_are_refused() -> None:
     with pytest.raises(InvalidValueError, match="both distances must be"):
         fuse(np.zeros(2, np.float32), np.zeros(3, np.float32), ranking=Ranking())
+
+
+@given(st.lists(st.tuples(st.floats(0, 2, width=32), st.floats(0, 1, width=32)), max_size=20), st.floats(0, 1))
+def test_a_surer_region_gains_and_one_without_a_score_stays(rows: list[tuple[float, float]], prior: float) -> None:
+    distance, score = np.array(rows, np.float32).reshape(-1, 2).T
+    np.testing.assert_allclose(with_prior(distance, score, prior=prior), distance + prior * (0.3 - score), atol=1e-6)
+    unknown = np.full(len(rows), np.float32(np.nan))
+    np.testing.assert_array_equal(with_prior(distance, unknown, prior=prior), distance)

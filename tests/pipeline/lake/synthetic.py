@@ -86,12 +86,12 @@ class World:
             corners = np.sort(rng.uniform(size=(self.regions, 2, 2)), axis=1).astype(np.float32)
             boxes = Boxes(corners.reshape(-1, 4))
             names = ["moving" if i % 2 else "grid-4" for i in range(self.regions)]
-            ids = region_ids(frame, boxes, names)
+            ids, scores = region_ids(frame, boxes, names), rng.uniform(size=self.regions).astype(np.float32)
             for i, box in enumerate(boxes.xyxy):
                 x0, y0, x1, y1 = box.tolist()
                 regions.append(
                     {"id": ids[i], "frame": frame, **place, "x0": x0, "y0": y0, "x1": x1, "y1": y1}
-                    | {"area": boxes.area()[i].item(), "proposer": names[i], "score": 0.5}
+                    | {"area": boxes.area()[i].item(), "proposer": names[i], "score": float(scores[i])}
                     | {"vector": vectors[i + 1].astype(np.float16)}
                 )
             patch_rows.append(

@@ -58,6 +58,7 @@ class Row:
     box: tuple[float, float, float, float]
     vector: np.ndarray
     at_a_place: bool
+    score: float = 0.3  # where it is on the common scale; else that of a typical region
 
     @cache  # noqa: B019  # the rows live as long as the module
     def chance(self, text: str) -> float:
@@ -74,6 +75,7 @@ def rows(random_lake: Lake) -> list[Row]:
             (r["x0"], r["y0"], r["x1"], r["y1"]),
             np.array(r["vector"], np.float64),
             compared_at_a_place(r["proposer"]),
+            r["score"] if r["proposer"] == "moving" else 0.3,
         )
         for r in random_lake.read("regions").to_pylist()
     ]
@@ -106,6 +108,7 @@ def ranked(rows: list[Row], query: Query) -> list[tuple[float, str, str, float]]
         place = geometric_distance(boxes, Boxes(np.array([query.box])), geometry=query.geometry).astype(np.float64)
         w = query.weight
         distance = w * scaled(distance, query.norm) + (1 - w) * scaled(place, query.norm)
+        distance += query.prior * (0.3 - np.array([r.score for r in rows]))
     best: dict[str, tuple[float, str, str, float]] = {}
     for row, d in zip(rows, distance, strict=True):
         certain = confidence(row, query)

@@ -64,7 +64,7 @@ def test_the_least_share_may_be_another(find: Find) -> None:
 
 
 def test_the_size_of_a_region_in_the_zone_does_not_matter(find: Find) -> None:
-    everywhere = find(text="a dog", zones=((0, 0, 1, 1),))
+    everywhere = find(text="a dog", zones=((0, 0, 1, 1),), prior=0.0)
     assert {h.place.geometric for h in everywhere.hits} == {0.0}
     plain = [h.place.semantic for h in everywhere.hits]
     assert plain == sorted(plain, key=lambda d: d or 0.0)
@@ -88,7 +88,7 @@ def test_a_hit_lies_in_one_of_several_zones(find: Find) -> None:
 
 
 def test_other_sources_are_searched_by_meaning_alone_and_named(find: Find) -> None:
-    found = find(text="a dog", zones=(Zone.parse("cam0=0,0,.4,1"),), source="/cam")
+    found = find(text="a dog", zones=(Zone.parse("cam0=0,0,.4,1"),), source="/cam", prior=0.0)
     others = ("/videos/cam1/clip-1.mp4", "/videos/cam2/clip-2.mp4", "/videos/cam1/clip-4.mp4")
     assert set(found.by_meaning_alone) == set(others)
     assert found.omitted == ()

@@ -75,6 +75,8 @@ def expected(lake: Lake, watch: Watch) -> dict[str, tuple[float, str | None]]:
             parts.append(float(one[0]))
         w = query.weight
         distance = parts[0] if len(parts) == 1 else float(np.float32(w * parts[0] + (1 - w) * parts[1]))
+        if len(parts) == 2 and row["proposer"] == "moving":
+            distance += query.prior * (0.3 - float(row["score"]))
         mine = (distance, row["id"])
         best[row["frame_id"]] = min(mine, best.get(row["frame_id"], mine))
     near = {frame: found for frame, found in best.items() if found[0] <= watch.max_distance}

@@ -85,13 +85,15 @@ def _ranking(settings: list[str]) -> Ranking:
         key, _, value = setting.partition("=")
         if key == "semantic_weight":
             ranking = replace(ranking, semantic_weight=_number(f"ranking.{key}", value))
+        elif key == "prior":
+            ranking = replace(ranking, prior=_number(f"ranking.{key}", value))
         elif key == "geometry" and value in get_args(Geometry):
             ranking = replace(ranking, geometry=cast(Geometry, value))
         elif key == "normalisation" and value in get_args(Normalisation):
             ranking = replace(ranking, normalisation=cast(Normalisation, value))
         else:
             known = f"geometry={'|'.join(get_args(Geometry))}, normalisation={'|'.join(get_args(Normalisation))}"
-            raise QueryError(f"ranking.{setting} is none of semantic_weight=0…1, {known}")
+            raise QueryError(f"ranking.{setting} is none of semantic_weight=0…1, prior=0…1, {known}")
     return ranking
 
 

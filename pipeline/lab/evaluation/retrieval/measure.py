@@ -142,6 +142,7 @@ def _answered(
                 weight=ranking.semantic_weight,
                 geometry=each.method.geometry or question.query.geometry,
                 norm=ranking.normalisation,
+                prior=ranking.prior,
                 k=len(gallery),
             )
             if query not in answers:
