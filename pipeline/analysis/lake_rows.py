@@ -1,6 +1,6 @@
 """The committed rows of a lake as plain Arrow tables: times in seconds and UTC, boxes in four columns, no vectors."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import lance
@@ -18,6 +18,7 @@ from schemas.errors import QueryError
 from schemas.sources import feed_name
 from schemas.tables import TableName, missing_columns, with_added_columns
 
+_MOST_IDS = 2000  # in one condition; for more of them a table is read whole
 _PLACED = frozenset({"frames", "regions"})  # tables whose rows count only within a done segment, under its lease
 
 
@@ -101,6 +102,14 @@ class LakeRows:
             if pa.types.is_timestamp(each.type):
                 rows = rows.set_column(at, each.name, pc.cast(rows[at], pa.timestamp("us")))
         return rows
+
+    def read_ids(self, name: TableName, columns: list[str], ids: Collection[str]) -> pa.Table:
+        """As `read`, but only the rows with these ids, in any order."""
+        if len(ids) <= _MOST_IDS:
+            return self.read(name, columns, where=sql.is_in("id", ids))
+        wanted = columns if "id" in columns else [*columns, "id"]
+        found = self.read(name, wanted)
+        return found.filter(pc.is_in(found["id"], value_set=pa.array(ids, pa.string()))).select(columns)
 
     def _chosen(self) -> tuple[str, ...] | None:
         """Ids of the sources that count; None for all."""

@@ -11,7 +11,6 @@ from PIL import Image
 
 from pipeline.analysis.lake_rows import LakeRows
 from pipeline.export.dataset import ExportedFrame, ExportedPicture, Pictures
-from pipeline.lake import sql
 from pipeline.live.status.state_folder import StateFolder
 from pipeline.reading.fetch_rule import FetchRule, allow
 from pipeline.reading.keyframe_stream import ReadConfig
@@ -105,5 +104,5 @@ def _originals(
 def _thumbnails(rows: LakeRows, ids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     for start in range(0, len(ids), _THUMBNAILS):
         some = ids[start : start + _THUMBNAILS]
-        found = rows.read("frames", ["id", "pts", "thumbnail"], where=sql.is_in("id", some))
+        found = rows.read_ids("frames", ["id", "pts", "thumbnail"], some)
         yield from zip(found["id"].to_pylist(), found["thumbnail"].to_pylist(), strict=True)

@@ -14,7 +14,6 @@ from operators.ranking.diverse import diverse
 from pipeline.analysis.lake_rows import LakeRows
 from pipeline.analysis.likely_class import FindOdds, class_odds
 from pipeline.export.dataset import Annotation, BoxTuple, ExportedFrame
-from pipeline.lake import sql
 from pipeline.lake.mask_rows import masks_of
 from pipeline.search.memory.decoding import vectors_of
 from schemas.boxes import Boxes
@@ -47,7 +46,7 @@ def of_hits(rows: LakeRows, result: SearchResult, *, label: str | None = None) -
     """
     hits = {hit.place.region_id: hit for hit in result.hits if hit.place.region_id is not None}
     names = ["id", "proposer", "score", "label", "track", "mask", "mask_area", "pts"]
-    found = rows.read("regions", names, where=sql.is_in("id", hits)) if hits else None
+    found = rows.read_ids("regions", names, list(hits)) if hits else None
     regions = {} if found is None else {row["id"]: row for row in found.drop_columns(["mask"]).to_pylist()}
     masks = {} if found is None else masks_of(found)
     words = label or result.query.text
@@ -125,7 +124,7 @@ def most_different(
     two regions are near duplicates.
     """
     wanted = [each.region for frame in frames for each in frame.annotations]
-    found = rows.read("regions", ["id", "pts", "vector"], where=sql.is_in("id", wanted)) if wanted else None
+    found = rows.read_ids("regions", ["id", "pts", "vector"], wanted) if wanted else None
     if found is None or not found.num_rows:
         return list(frames)
     place = {id: number for number, id in enumerate(found["id"].to_pylist())}
@@ -216,7 +215,7 @@ def _frames(rows: LakeRows, ids: Sequence[str]) -> dict[str, ExportedFrame]:
     sources = rows.sources().select(["id", "kind"]).to_pylist()
     kinds: Mapping[str, str | None] = {row["id"]: row["kind"] for row in sources}
     names = ["id", "source_id", "source", "pts", "pts_s", "time", "width_px", "height_px"]
-    found = rows.read("frames", names, where=sql.is_in("id", ids)).to_pylist()
+    found = rows.read_ids("frames", names, ids).to_pylist()
     return {
         row["id"]: ExportedFrame(
             id=row["id"],

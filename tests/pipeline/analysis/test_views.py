@@ -6,6 +6,7 @@ from datetime import datetime
 
 import pytest
 
+from pipeline.analysis import lake_rows
 from pipeline.analysis.lake_rows import LakeRows
 from pipeline.analysis.sql import run_sql
 from pipeline.lake.lake import Lake
@@ -142,6 +143,14 @@ def test_sources_that_one_may_not_see_are_in_no_answer(street_lake: Lake) -> Non
 def test_what_is_drawn_wrongly_is_refused(street: LakeRows, query: str, said: str) -> None:
     with pytest.raises(QueryError, match=said):
         run_sql(street, query)
+
+
+def test_many_ids_are_read_as_few_are(street: LakeRows, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = street.read("frames", ["id", "pts"])["id"].to_pylist()[3:9]
+    few = street.read_ids("frames", ["id", "pts_s", "pts"], ids)
+    monkeypatch.setattr(lake_rows, "_MOST_IDS", 2)
+    assert few.num_rows == len(ids)
+    assert street.read_ids("frames", ["id", "pts_s", "pts"], ids).sort_by("id") == few.sort_by("id")
 
 
 def test_a_source_that_the_lake_lacks_is_named(street_lake: Lake) -> None:

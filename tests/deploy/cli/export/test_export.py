@@ -2,6 +2,7 @@
 of another size, and an answer that is not written as its file's name says."""
 
 import json
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -34,6 +35,19 @@ def test_thumbnails_and_no_pictures_can_be_chosen(called: Run, lake: Path, tmp_p
         assert done.returncode == 0, done.stderr
         assert len([*out.glob("images/*.jpg")]) == pictures
         assert len([*out.glob("labels/*.txt")]) == 2
+
+
+def test_a_source_that_is_gone_is_exported_by_its_thumbnails(called: Run, clip: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "moved.mp4"
+    shutil.copy(clip, moved)
+    lake = tmp_path / "lake"
+    assert called("ingest", moved, "--lake", lake, "--engine", "local", "--proposer", "grid").returncode == 0
+    moved.unlink()
+    done = called("export", "coco", "a car", "-k", "1", "--lake", lake, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "thumbnails instead of originals" in done.stderr
+    assert "moved.mp4" in done.stderr
+    assert len([*(tmp_path / "out" / "data").iterdir()]) == 1
 
 
 def test_everything_is_exported_where_nothing_is_asked(called: Run, lake: Path, tmp_path: Path) -> None:
