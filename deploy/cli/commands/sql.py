@@ -13,6 +13,7 @@ from deploy.cli.without_pandas import import_arrow_without_pandas
 from deploy.wording import counted
 
 Written = Literal["table", "csv", "json", "parquet"]  # repeated from deploy.answer_table, which imports Arrow
+PLOTS = (".png", ".svg", ".pdf")
 
 
 def sql(
@@ -28,6 +29,10 @@ def sql(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the answer to this file.", dir_okay=False)
     ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png|.svg|.pdf", help="Draw the answer into this file.", dir_okay=False),
+    ] = None,
     timeout: Annotated[str, typer.Option(metavar="60s|10m", help="Stop a query that runs for longer.")] = "60s",
     memory: Annotated[str, typer.Option(metavar="1GB", help="Stop a query that needs more memory.")] = "1GB",
 ) -> None:
@@ -42,6 +47,8 @@ def sql(
     chosen = written_as or _format_of(out)
     if chosen == "parquet" and out is None:
         raise typer.BadParameter("parquet needs --out FILE", param_hint="--format")
+    if plot is not None and plot.suffix.lower() not in PLOTS:
+        raise typer.BadParameter(f"{plot} must end in one of {' '.join(PLOTS)}", param_hint="--plot")
     import_arrow_without_pandas()
     from deploy.answer_table import SHOWN_ROWS, shown_table, write_table
     from pipeline.analysis.lake_rows import LakeRows
@@ -54,16 +61,21 @@ def sql(
     )
     require_select(query)
     answer = run_sql(LakeRows(Lake.open(lake), source), query, limits=limits)
+    if plot is not None:
+        from deploy.answer_plot import write_plot
+
+        write_plot(answer, plot)
+        typer.echo(f"plot: {plot}", err=True)
     if out is not None:
         write_table(answer, out, written_as=chosen)
         typer.echo(f"{out}: {counted(answer.num_rows, 'row')}", err=True)
-    elif chosen == "table":
+    elif plot is None and chosen == "table":
         if answer.num_rows:
             console().print(shown_table(answer))
         hidden = answer.num_rows - SHOWN_ROWS
         omitted = f", {hidden:,} not shown: add LIMIT, or --out FILE.csv" if hidden > 0 else ""
         typer.echo(counted(answer.num_rows, "row") + omitted, err=True)
-    else:
+    elif plot is None:
         import io
 
         buffer = io.BytesIO()
