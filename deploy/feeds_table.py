@@ -56,6 +56,7 @@ def feed_line(feed: FeedStatus, *, keyframes: int, reported_at: datetime) -> str
     behind = f"{_behind(feed)} behind, " if _behind(feed) else ""
     error = f"; last error: {_one_line(feed.last_error)}" if feed.last_error else ""
     state = f"{feed.state} (certificate not verified)" if feed.unverified else feed.state
+    state += f" ({counted(feed.masks, 'mask')}, no video kept)" if feed.masks else ""
     restarts = counted(sum(feed.restarts.values()), "restart")
     return (
         f"{visible(feed.name)}: {state} for {lasted((reported_at - feed.since).total_seconds())}, "
@@ -95,6 +96,7 @@ def troubles(status: FollowStatus) -> list[Text]:
         if feed.video is not None and feed.video.trouble is not None:
             style = "yellow" if feed.video.error is None else "bold red"
             lines.append(Text(f"{visible(feed.name)}: {_one_line(feed.video.trouble)}", style=style))
+    lines += [Text(f"{visible(feed.name)}: {feed.masked}", style="dim") for feed in status.feeds if feed.masked]
     return lines
 
 

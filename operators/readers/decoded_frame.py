@@ -5,8 +5,10 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from operators.readers.orientation import Orientation
+from operators.readers.privacy_masks import PrivacyMasks
 from schemas.frames import ImageArray
 
+_NO_MASKS = PrivacyMasks(())
 SMALL_SIDE_PX = 256  # PySceneDetect's default: its scores, and therefore its cuts, depend on this size
 
 
@@ -53,10 +55,11 @@ class DecodedFrame:
 class Pixels:
     """Converts the pixels of the frames of one stream, which all have the same size.
 
-    width_px, height_px: size of the pictures as they are shown.
+    width_px, height_px: size of the pictures as they are shown. masks: areas that are black in all that is converted.
     """
 
-    def __init__(self, *, width_px: int, height_px: int) -> None:
+    def __init__(self, *, width_px: int, height_px: int, masks: PrivacyMasks = _NO_MASKS) -> None:
+        self._masks = masks
         self._small_size = small_size(width_px, height_px)
         self._orientation: Orientation | None = None
         # One converter for each output: a converter is set up again whenever its output size changes.
@@ -77,7 +80,7 @@ class Pixels:
                 raw, width, height, "yuv420p", interpolation=Interpolation.POINT, threads=1
             )
         bgr = self._to_bgr.reformat(scaled, width, height, "bgr24", interpolation=Interpolation.POINT, threads=1)
-        return orientation.apply(_array(bgr))
+        return self._masks(orientation.apply(_array(bgr)))
 
     def image(self, raw: VideoFrame, *, max_side_px: int | None) -> ImageArray:
         """See DecodedFrame.image."""
@@ -85,7 +88,7 @@ class Pixels:
         factor = 1.0 if max_side_px is None else min(1.0, max_side_px / max(raw.width, raw.height))
         width, height = max(1, round(raw.width * factor)), max(1, round(raw.height * factor))
         scaled = self._to_image.reformat(raw, width, height, "rgb24", interpolation=Interpolation.AREA, threads=1)
-        return orientation.apply(_array(scaled))
+        return self._masks(orientation.apply(_array(scaled)))
 
     def _orientation_of(self, raw: VideoFrame) -> Orientation:
         # Read from one frame only: reading a frame's side data makes the frame refer to itself, which

@@ -23,11 +23,13 @@ from operators.readers.decoded_frame import DecodedFrame, Pixels
 from operators.readers.file_survey import Coverage, WrittenTimes, survey
 from operators.readers.growing_file import FileMark, GrowingFile
 from operators.readers.limits import DEFAULT_LIMITS, ReadLimits
+from operators.readers.privacy_masks import PrivacyMasks
 from operators.readers.stream_address import is_address, options_of, reason_of
 from operators.readers.stream_tls import TlsConfig, VerifiedPlaylist, trusted
 from schemas import require
 from schemas.clock import Clock, Span
 from schemas.errors import DecodeError, SourceError
+from schemas.zones import Zone
 
 _USUAL_RATE = 25.0  # frames per second of a stream that does not state its rate
 _VERIFIED = TlsConfig()
@@ -106,6 +108,7 @@ class LiveStream:
     with_sound: read the packets of the first stream of sound, `sound`, too.
     limits: of pixels and streams. Larger frames are not decoded.
     tls: which certificate of the server is trusted; its authorities are those of `config`.
+    masks: areas that are black in all frames.
     damaged: number of frames so far that had no time or could not be restored by the decoder; they are skipped.
     identity: identity of the growing file (see `Survey`); "" for a stream.
 
@@ -124,7 +127,9 @@ class LiveStream:
         with_sound: bool = False,
         limits: ReadLimits = DEFAULT_LIMITS,
         tls: TlsConfig = _VERIFIED,
+        masks: Sequence[Zone] = (),
     ) -> None:
+        self._masks = PrivacyMasks(masks)
         self._config = config
         self._on_wait = on_wait
         self._on_packet = on_packet
@@ -233,7 +238,7 @@ class LiveStream:
                     continue
             if info is None or pixels is None or epoch is not None:
                 info = self._info(raw)
-                pixels = Pixels(width_px=info.width_px, height_px=info.height_px)
+                pixels = Pixels(width_px=info.width_px, height_px=info.height_px, masks=self._masks)
             last = raw.pts, arrived
             yield LiveFrame(DecodedFrame(raw.pts, raw, pixels), info, arrived, self._sender_zero(), epoch)
 

@@ -7,6 +7,7 @@ import typer
 
 from deploy.cli.options import JsonOption
 from deploy.cli.output import console, print_json
+from deploy.wording import counted
 from schemas.visible_text import visible
 
 if TYPE_CHECKING:
@@ -36,6 +37,14 @@ def add(
         typer.Option(metavar="FILE", help="A file with user:password; neither is written to the lake or a log."),
     ] = None,
     paused: Annotated[bool, typer.Option("--paused", help="Do not connect yet.")] = False,
+    mask: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="BOX|POLYGON",
+            help='An area that is black before anything looks at the picture: 0,0,0.3,1 or "0,0.5 0.4,0.5 0.4,1". '
+            "The video of the feed is not kept then. Repeatable.",
+        ),
+    ] = None,
     trust_certificate: Annotated[
         bool,
         typer.Option(
@@ -53,7 +62,7 @@ def add(
 
     held = None if credentials is None else str(credentials.expanduser().absolute())
     entry = FeedEntry(url) if "${" in url else entry_of(url)  # variables are those of the follower
-    entry = replace(entry, credentials=held, paused=paused, verify=not no_verify)
+    entry = replace(entry, credentials=held, paused=paused, verify=not no_verify, masks=tuple(mask or ()))
     if trust_certificate:
         if no_verify:
             raise typer.BadParameter("excludes --trust-certificate", param_hint="--no-verify")
@@ -113,6 +122,7 @@ def list_feeds(feeds: FileOption, as_json: JsonOption = False) -> None:
                         "paused": entry.paused,
                         "verify": entry.verify,
                         "certificate": entry.certificate,
+                        "masks": entry.masks,
                     }
                     for name, entry in entries.items()
                 ]
@@ -125,6 +135,7 @@ def list_feeds(feeds: FileOption, as_json: JsonOption = False) -> None:
     for name, entry in sorted(entries.items()):
         notes = [
             *(["paused"] if entry.paused else []),
+            *([counted(len(entry.masks), "mask")] if entry.masks else []),
             *(["its certificate is not verified"] if not entry.verify else []),
             *([f"trusts the certificate {entry.certificate[:16]}…"] if entry.certificate else []),
         ]

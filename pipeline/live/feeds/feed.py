@@ -66,7 +66,9 @@ class Feed:
             plan_hash=request.plan_hash,
         )
         self._recordings = list(request.recordings)
-        self._status = FeedStatus(name, request.uri, "connecting", time.utc(), unverified=request.unverified)
+        self._status = FeedStatus(
+            name, request.uri, "connecting", time.utc(), unverified=request.unverified, masks=len(request.masks)
+        )
         self._account = FeedAccount(plan_hash=request.plan_hash, reads_again=request.is_file, time=time)
         self._wanted = True  # not paused
         self._stopped = False

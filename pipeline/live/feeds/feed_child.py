@@ -24,6 +24,7 @@ from pipeline.runtime.time_source import REAL_TIME
 from schemas.clock import Span
 from schemas.errors import RegionLakeError, SandboxError
 from schemas.sources import Source
+from schemas.zones import Zone
 
 _HEARTBEAT_S = 0.5
 _TAIL_S = 60.0  # longer than what a playlist repeats
@@ -39,6 +40,7 @@ class FollowRequest:
         a playlist (HLS), which gives its newest chunk to every new client, only the last recording.
     tls: which certificate of the server is trusted.
     ring: where the packets of a stream are kept; None to keep none. A file that grows is its own video.
+    masks: areas that are black before anything looks at a frame. Packets show what is under them, and are not kept.
     """
 
     address: str
@@ -49,6 +51,7 @@ class FollowRequest:
     recordings: tuple[Source, ...] = ()
     tls: TlsConfig = field(default_factory=TlsConfig)
     ring: RingConfig | None = None
+    masks: tuple[Zone, ...] = ()
 
     @property
     def is_file(self) -> bool:
@@ -56,7 +59,7 @@ class FollowRequest:
 
     @property
     def keeps_video(self) -> bool:
-        return self.ring is not None and not self.is_file
+        return self.ring is not None and not self.is_file and not self.masks
 
     @property
     def unverified(self) -> bool:
@@ -162,9 +165,10 @@ def _follow(request: FollowRequest, connection: Connection, stop: threading.Even
         quiet_s=request.live.stalled_s,
         on_wait=on_wait,
         on_packet=tap or (lambda _: None),
-        with_sound=request.ring is not None and request.ring.sound,
+        with_sound=request.ring is not None and request.ring.sound and request.keeps_video,
         limits=request.read.limits,
         tls=request.tls,
+        masks=request.masks,
     )
     if tap is not None:
         tap.sound = stream.sound

@@ -19,9 +19,10 @@ from operators.runtime.file_lock import file_lock
 from pipeline.plan.named_tables import read_named_tables
 from pipeline.reading.addresses import is_remote, public_uri
 from pipeline.reading.sources import VIDEO_SUFFIXES
-from schemas.errors import InvalidValueError, PlanError
+from schemas.errors import InvalidValueError, PlanError, QueryError
 from schemas.file_names import path_of_uri, uri_of_path
 from schemas.sources import feed_name
+from schemas.zones import Zone
 
 T = TypeVar("T")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
@@ -42,6 +43,8 @@ class FeedEntry:
     paused: the feed stays in the list, and is not connected to.
     verify: False accepts any certificate of the server (rtsps, rtmps, https).
     certificate: SHA-256 of the only certificate that is accepted, `regionlake feeds add --trust-certificate` writes it.
+    masks: areas that are black before anything looks at the picture, a box or a polygon as schemas.zones writes it.
+        They are for streams and growing files: a folder's files show what is under them, whatever the lake does.
     """
 
     url: str
@@ -49,6 +52,18 @@ class FeedEntry:
     paused: bool = False
     verify: bool = True
     certificate: str | None = None
+    masks: tuple[str, ...] = ()
+
+    @property
+    def zones(self) -> tuple[Zone, ...]:
+        """The masks. Raises PlanError for one that is no area of the picture."""
+        try:
+            zones = tuple(Zone.parse(mask) for mask in self.masks)
+        except QueryError as error:
+            raise PlanError(f"a mask is no area: {error}") from None
+        if any(zone.source is not None for zone in zones):
+            raise PlanError(f"a mask is of its feed, and names no source; got {', '.join(self.masks)}")
+        return zones
 
     @property
     def tls(self) -> TlsConfig:
@@ -108,6 +123,11 @@ class FeedEntry:
     def check(self) -> None:
         """Raises PlanError where this can never be followed, whatever the environment and the credentials are."""
         _ = self.tls
+        if self.zones and self.is_folder:
+            raise PlanError(
+                f"{self.shown} is a folder, and its files show what is under a mask; masks are for streams and files "
+                "that grow"
+            )
         for path in (self.url, self.credentials or "/"):
             if not path or "\0" in path:
                 raise PlanError(f"{path!r} {_NO_FEED}")
@@ -218,7 +238,7 @@ class FeedList:
 
     def _write(self, feeds: dict[str, FeedEntry]) -> None:
         tables = {
-            name: {k: v for k, v in _converter.unstructure(entry).items() if v != _DEFAULTS.get(k)}
+            name: {k: v for k, v in _converter.unstructure(entry).items() if v not in (_DEFAULTS.get(k), [])}
             for name, entry in feeds.items()
         }
         target = self.path.resolve()
@@ -238,7 +258,14 @@ def _exactly(kind: type[T]) -> Callable[[object, object], T]:
     return structure
 
 
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
+        raise TypeError(f"expected a list of texts, got {str(value)[:80]}")
+    return tuple(value)
+
+
 _DEFAULTS = {each.name: each.default for each in fields(FeedEntry)}
 _converter = cattrs.Converter(forbid_extra_keys=True)
 _converter.register_structure_hook(str, _exactly(str))  # cattrs would follow `url = 3`, and take "no" for true
 _converter.register_structure_hook(bool, _exactly(bool))
+_converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], lambda value, _: _texts(value))

@@ -62,7 +62,14 @@ class FeedStarter:
             )
         else:
             request = FollowRequest(
-                address, name, self._plan_hash, self._plan.read, self._plan.live, tls=entry.tls, ring=self._ring
+                address,
+                name,
+                self._plan_hash,
+                self._plan.read,
+                self._plan.live,
+                tls=entry.tls,
+                ring=self._ring,
+                masks=entry.zones,
             )
             if entry.is_file:
                 request = replace(request, recordings=self._recordings_of_file(name))

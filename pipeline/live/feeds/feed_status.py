@@ -25,6 +25,7 @@ class FeedStatus:
     restarts: number of restarts, by reason. last_error: the reason of the last one, or the last error.
     unverified: any certificate of the feed's server is accepted (`verify = false`).
     video: what became of its packets; None where none are to be kept.
+    masks: number of its privacy masks. With any, no video of it is kept.
     """
 
     name: str
@@ -45,6 +46,15 @@ class FeedStatus:
     last_error: str | None = None
     unverified: bool = False
     video: VideoStatus | None = None
+    masks: int = 0
+
+    @property
+    def masked(self) -> str | None:
+        """What its masks mean, as a sentence; None without any."""
+        if not self.masks:
+            return None
+        many = "1 privacy mask is" if self.masks == 1 else f"{self.masks} privacy masks are"
+        return f"{many} black in all that is kept of it, and its video is not kept"
 
     def of_thread(self, thread: ThreadStatus, *, what: str = THREAD_DIED) -> "FeedStatus":
         """The status where this thread serves the feed: what a thread that does not run reported last is not true.
