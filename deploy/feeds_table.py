@@ -56,7 +56,8 @@ def feed_line(feed: FeedStatus, *, keyframes: int, reported_at: datetime) -> str
     behind = f"{_behind(feed)} behind, " if _behind(feed) else ""
     error = f"; last error: {_one_line(feed.last_error)}" if feed.last_error else ""
     state = f"{feed.state} (certificate not verified)" if feed.unverified else feed.state
-    state += f" ({counted(feed.masks, 'mask')}, no video kept)" if feed.masks else ""
+    if feed.masks:
+        state += f" ({counted(feed.masks, 'mask')}, {'no video' if feed.video is None else 'video encoded again'})"
     restarts = counted(sum(feed.restarts.values()), "restart")
     return (
         f"{visible(feed.name)}: {state} for {lasted((reported_at - feed.since).total_seconds())}, "

@@ -30,6 +30,7 @@ _MOST_UNDATED = 64
 _REMEMBERED = 512  # packets whose run is known: more than a decoder delays frames
 _START_CODE = re.compile(b"\0\0\1")
 _OF_NAL_UNITS = ("h264", "hevc")
+_ENCODES = {"libx264": "h264"}  # an encoder is called otherwise than what it makes
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class PacketTap:
         self.sound: AudioStream | None = None
         self._track: SoundTrack | None = None
         self._begun: RunBegins | None = None
-        self._refused = self._prefixed = False
+        self._refused = self._prefixed = self._renewed = False
         self._waiting: list[StreamPacket] = []
         self._bytes = self._dropped = 0
         self._sent_s = time.monotonic()
@@ -102,7 +103,12 @@ class PacketTap:
         """Takes a packet of the run that has begun, or begins the next."""
         if self._begun is None:
             return
-        if self._last_dts is not None:
+        if self._renewed:
+            self._renewed = False
+            self._begin(stream, run=self._begun.run + 1)
+            if self._begun is None:
+                return
+        elif self._last_dts is not None:
             moved_s = (packet.dts - self._last_dts) * self._begun.time_base
             if -_BACK_S < moved_s <= 0:
                 self._dropped += 1
@@ -122,6 +128,11 @@ class PacketTap:
         if self._bytes >= _BATCH_BYTES or time.monotonic() - self._sent_s >= _BATCH_S:
             self.flush()
 
+    def renew(self) -> None:
+        """The next packet of the video begins another run: it is made by another encoder."""
+        self.flush()
+        self._renewed = self._begun is not None
+
     def run_of(self, pts: int) -> int | None:
         """The run of the newest packet with this PTS, by default the current one; None before there is any."""
         now = None if self._begun is None else self._begun.run
@@ -136,21 +147,22 @@ class PacketTap:
 
     def _begin(self, stream: VideoStream, *, run: int) -> None:
         codec = stream.codec_context
+        name = _ENCODES.get(codec.name, codec.name)
         extradata = bytes(codec.extradata or b"")
         base = stream.time_base
         try:
             if base is None or base.numerator != 1:
                 raise ValueError(f"its time base is {base}")
-            if codec.name in _OF_NAL_UNITS and len(extradata) < 7:
+            if name in _OF_NAL_UNITS and len(extradata) < 7:
                 raise ValueError("its parameter sets are not known")
             self._track, silent = sound_of(self.sound)
             header, sound_base = _header(stream, base, self._track)
         except (av.error.FFmpegError, ValueError) as error:
             reason = (isinstance(error, av.error.FFmpegError) and error.strerror) or str(error)
-            self._refuse(f"an MP4 file cannot hold this {codec.name}: {reason}")
+            self._refuse(f"an MP4 file cannot hold this {name}: {reason}")
             return
-        self._prefixed = codec.name not in _OF_NAL_UNITS or extradata[0] == 1  # else Annex B: start codes
-        self._begun = RunBegins(run, codec.name, codec.pix_fmt or "", base, header, sound_base, silent)
+        self._prefixed = name not in _OF_NAL_UNITS or extradata[0] == 1  # else Annex B: start codes
+        self._begun = RunBegins(run, name, codec.pix_fmt or "", base, header, sound_base, silent)
         self._send(self._begun)
 
     def _refuse(self, reason: str) -> None:

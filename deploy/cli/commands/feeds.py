@@ -1,7 +1,7 @@
 """`regionlake feeds`: the file of feeds that a follower reads again whenever it changes."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -42,9 +42,13 @@ def add(
         typer.Option(
             metavar="BOX|POLYGON",
             help='An area that is black before anything looks at the picture: 0,0,0.3,1 or "0,0.5 0.4,0.5 0.4,1". '
-            "The video of the feed is not kept then. Repeatable.",
+            "Repeatable.",
         ),
     ] = None,
+    video_masked: Annotated[
+        Literal["drop", "encode"],
+        typer.Option(help="Keep no video of a feed with masks, or its frames, encoded again with the masks black."),
+    ] = "drop",
     trust_certificate: Annotated[
         bool,
         typer.Option(
@@ -62,7 +66,8 @@ def add(
 
     held = None if credentials is None else str(credentials.expanduser().absolute())
     entry = FeedEntry(url) if "${" in url else entry_of(url)  # variables are those of the follower
-    entry = replace(entry, credentials=held, paused=paused, verify=not no_verify, masks=tuple(mask or ()))
+    entry = replace(entry, credentials=held, paused=paused, verify=not no_verify)
+    entry = replace(entry, masks=tuple(mask or ()), video_masked=video_masked)
     if trust_certificate:
         if no_verify:
             raise typer.BadParameter("excludes --trust-certificate", param_hint="--no-verify")
@@ -123,6 +128,7 @@ def list_feeds(feeds: FileOption, as_json: JsonOption = False) -> None:
                         "verify": entry.verify,
                         "certificate": entry.certificate,
                         "masks": entry.masks,
+                        "video_masked": entry.video_masked,
                     }
                     for name, entry in entries.items()
                 ]

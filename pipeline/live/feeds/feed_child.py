@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from operators.readers.growing_file import FileMark
 from operators.readers.live_stream import LiveFrame, LiveStream, StreamInfo
+from operators.readers.masked_video import MaskedVideo
 from operators.readers.packet_tap import PacketTap
 from operators.readers.stream_address import is_address
 from operators.readers.stream_tls import TlsConfig, authorities_of, uses_tls
@@ -41,6 +42,7 @@ class FollowRequest:
     tls: which certificate of the server is trusted.
     ring: where the packets of a stream are kept; None to keep none. A file that grows is its own video.
     masks: areas that are black before anything looks at a frame. Packets show what is under them, and are not kept.
+    encodes_masked: keep the frames of a masked stream, encoded again with the masks black, instead of no video.
     """
 
     address: str
@@ -52,6 +54,7 @@ class FollowRequest:
     tls: TlsConfig = field(default_factory=TlsConfig)
     ring: RingConfig | None = None
     masks: tuple[Zone, ...] = ()
+    encodes_masked: bool = False
 
     @property
     def is_file(self) -> bool:
@@ -59,7 +62,7 @@ class FollowRequest:
 
     @property
     def keeps_video(self) -> bool:
-        return self.ring is not None and not self.is_file and not self.masks
+        return self.ring is not None and not self.is_file and (not self.masks or self.encodes_masked)
 
     @property
     def unverified(self) -> bool:
@@ -164,14 +167,15 @@ def _follow(request: FollowRequest, connection: Connection, stop: threading.Even
         ingested_spans=request.ingested_spans,
         quiet_s=request.live.stalled_s,
         on_wait=on_wait,
-        on_packet=tap or (lambda _: None),
-        with_sound=request.ring is not None and request.ring.sound and request.keeps_video,
+        on_packet=(lambda _: None) if tap is None or request.masks else tap,
+        with_sound=request.ring is not None and request.ring.sound and not request.masks,
         limits=request.read.limits,
         tls=request.tls,
         masks=request.masks,
     )
     if tap is not None:
         tap.sound = stream.sound
+    masked = MaskedVideo(tap) if tap is not None and request.masks else None
     with stream:
         recorder = Recorder(
             request.read, request.live, uri=request.uri, plan_hash=request.plan_hash, identity=stream.identity
@@ -184,6 +188,8 @@ def _follow(request: FollowRequest, connection: Connection, stop: threading.Even
                 if stop.is_set():
                     reason = STOPPED
                     break
+                if masked is not None:
+                    masked.add(frame)
                 for item in recorder.add(frame):
                     if runs is not None:
                         runs.before(item)
@@ -210,6 +216,8 @@ def _follow(request: FollowRequest, connection: Connection, stop: threading.Even
         except RegionLakeError as error:
             reason, failed = str(error), True
         reason = reason or stream.ended
+        if masked is not None:
+            masked.close()
         for item in recorder.finish(reason):
             if runs is not None:
                 runs.before(item)

@@ -25,6 +25,7 @@ from schemas.sources import feed_name
 from schemas.zones import Zone
 
 T = TypeVar("T")
+VIDEO_MASKED = ("drop", "encode")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _NO_FEED = (
     "cannot be followed; give an rtsp://, rtmp://, udp://, tcp://, srt:// or http(s)://….m3u8 address, a folder into "
@@ -45,6 +46,8 @@ class FeedEntry:
     certificate: SHA-256 of the only certificate that is accepted, `regionlake feeds add --trust-certificate` writes it.
     masks: areas that are black before anything looks at the picture, a box or a polygon as schemas.zones writes it.
         They are for streams and growing files: a folder's files show what is under them, whatever the lake does.
+    video_masked: what becomes of the video of a stream with masks, where video is kept: "drop" keeps none, "encode"
+        keeps its frames, encoded again with the masks black, without sound.
     """
 
     url: str
@@ -53,6 +56,7 @@ class FeedEntry:
     verify: bool = True
     certificate: str | None = None
     masks: tuple[str, ...] = ()
+    video_masked: str = "drop"
 
     @property
     def zones(self) -> tuple[Zone, ...]:
@@ -123,6 +127,8 @@ class FeedEntry:
     def check(self) -> None:
         """Raises PlanError where this can never be followed, whatever the environment and the credentials are."""
         _ = self.tls
+        if self.video_masked not in VIDEO_MASKED:
+            raise PlanError(f"video_masked is {' or '.join(VIDEO_MASKED)}, got {self.video_masked!r}")
         if self.zones and self.is_folder:
             raise PlanError(
                 f"{self.shown} is a folder, and its files show what is under a mask; masks are for streams and files "

@@ -70,6 +70,7 @@ class FeedStarter:
                 tls=entry.tls,
                 ring=self._ring,
                 masks=entry.zones,
+                encodes_masked=entry.video_masked == "encode",
             )
             if entry.is_file:
                 request = replace(request, recordings=self._recordings_of_file(name))

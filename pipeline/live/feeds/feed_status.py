@@ -25,7 +25,7 @@ class FeedStatus:
     restarts: number of restarts, by reason. last_error: the reason of the last one, or the last error.
     unverified: any certificate of the feed's server is accepted (`verify = false`).
     video: what became of its packets; None where none are to be kept.
-    masks: number of its privacy masks. With any, no video of it is kept.
+    masks: number of its privacy masks. With any, its packets are not kept: `video` is encoded again, or None.
     """
 
     name: str
@@ -54,7 +54,8 @@ class FeedStatus:
         if not self.masks:
             return None
         many = "1 privacy mask is" if self.masks == 1 else f"{self.masks} privacy masks are"
-        return f"{many} black in all that is kept of it, and its video is not kept"
+        video = "no video is kept" if self.video is None else "its video is encoded again with them"
+        return f"{many} black in all that is kept of it, and {video}"
 
     def of_thread(self, thread: ThreadStatus, *, what: str = THREAD_DIED) -> "FeedStatus":
         """The status where this thread serves the feed: what a thread that does not run reported last is not true.

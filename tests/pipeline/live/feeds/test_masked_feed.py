@@ -72,7 +72,9 @@ def test_no_video_of_a_masked_stream_is_kept() -> None:
     stream = replace(REQUEST, address="rtsp://10.0.0.5/stream", ring=RingConfig("/nowhere", sound=True))
     assert replace(stream, masks=()).keeps_video
     assert not stream.keeps_video
-    assert "not kept" in (Feed("gate", stream).status().masked or "")
+    assert replace(stream, encodes_masked=True).keeps_video
+    assert not replace(stream, encodes_masked=True, ring=None).keeps_video
+    assert "no video is kept" in (Feed("gate", stream).status().masked or "")
     assert Feed("gate", replace(stream, masks=())).status().masked is None
 
 
