@@ -40,6 +40,8 @@ def feeds_screen(status: FollowStatus, *, now: datetime, gone: str | None, width
     shown, hidden = _that_fit(status.feeds, height - len(head) - len(foot) - 1)  # the table has a header
     if any(feed.unverified for feed in status.feeds):
         foot.insert(0, Text("* the certificate of the server is not verified", style="yellow"))
+    if masked := sum(feed.masks > 0 for feed in status.feeds):
+        foot.insert(0, Text(f"{counted(masked, 'feed has', 'feeds have')} privacy masks", style="dim"))
     if hidden:
         foot.insert(0, Text(f"… and {len(hidden)} more: {_states(hidden).plain}", style="dim"))
     left = height - len(head) - len(foot) - 1 - len(shown)
@@ -97,8 +99,12 @@ def troubles(status: FollowStatus) -> list[Text]:
         if feed.video is not None and feed.video.trouble is not None:
             style = "yellow" if feed.video.error is None else "bold red"
             lines.append(Text(f"{visible(feed.name)}: {_one_line(feed.video.trouble)}", style=style))
-    lines += [Text(f"{visible(feed.name)}: {feed.masked}", style="dim") for feed in status.feeds if feed.masked]
     return lines
+
+
+def mask_notes(status: FollowStatus) -> list[Text]:
+    """What the privacy masks of the feeds mean for what is kept."""
+    return [Text(f"{visible(feed.name)}: {feed.masked}", style="dim") for feed in status.feeds if feed.masked]
 
 
 def _states(feeds: Sequence[FeedStatus]) -> Text:

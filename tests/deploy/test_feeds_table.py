@@ -12,10 +12,11 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from deploy.cli.following import status_line
-from deploy.feeds_table import feed_line, feeds_screen, follower_line
+from deploy.feeds_table import feed_line, feeds_screen, follower_line, mask_notes
 from pipeline.lake.upkeep.holds import Held
 from pipeline.live.feeds.feed_status import FEED_STATES, FeedState, FeedStatus
 from pipeline.live.status.follow_status import FindableStatus, FollowStatus, SinkStatus
+from pipeline.ring.config import VideoStatus
 from pipeline.runtime.threads import ThreadStatus
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
@@ -157,3 +158,20 @@ def test_a_feed_whose_certificate_is_not_verified_is_marked() -> None:
     shown = console.export_text()
     assert "live*" in shown
     assert "* the certificate of the server is not verified" in shown
+
+
+@pytest.mark.parametrize("masks", [0, 2])
+def test_a_feed_with_masks_says_what_is_kept_of_it(masks: int) -> None:
+    feed = replace(_feed("gate"), masks=masks)
+    line = feed_line(feed, keyframes=1, reported_at=NOW)
+    assert ("(2 masks, no video)" in line) == (masks > 0)
+    kept = replace(feed, video=VideoStatus())
+    assert ("(2 masks, video encoded again)" in feed_line(kept, keyframes=1, reported_at=NOW)) == (masks > 0)
+    notes = [note.plain for note in mask_notes(_status([feed, replace(kept, name="yard")]))]
+    if masks:
+        assert notes == [
+            "gate: 2 privacy masks are black in all that is kept of it, and no video is kept",
+            "yard: 2 privacy masks are black in all that is kept of it, and its video is encoded again with them",
+        ]
+    else:
+        assert notes == []

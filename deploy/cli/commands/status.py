@@ -125,7 +125,7 @@ def _print_feeds(recorded: "Sequence[RecordedFeed]", followed: "FollowStatus | N
     from rich.text import Text
 
     from deploy.cli.feeds_view import gone_text
-    from deploy.feeds_table import state_text, troubles
+    from deploy.feeds_table import mask_notes, state_text, troubles
 
     out, now = console(), datetime.now(UTC)
     in_lake = {feed.name: feed for feed in recorded}
@@ -157,6 +157,8 @@ def _print_feeds(recorded: "Sequence[RecordedFeed]", followed: "FollowStatus | N
         )
         for trouble in troubles(followed):
             out.print(trouble, soft_wrap=True)
+    for note in () if followed is None else mask_notes(followed):
+        out.print(note, soft_wrap=True)
     for each in recorded:
         for why, frames in each.lost.items():
             lost = f"{frames:,}" if frames else "some"
