@@ -125,7 +125,10 @@ class LakeRows:
             return tuple(id for id, _ in found)
         chosen = tuple(id for id, uri in found if source_matches(uri, self.source))
         if not chosen:
-            raise QueryError(f"no source of {self.lake.uri} matches {self.source!r}: write it as in a search")
+            raise QueryError(
+                f"no source of {self.lake.uri} matches {self.source!r}: `source` is a part of a path, a URL or the "
+                "name of a feed, or a glob that matches the whole of it"
+            )
         return chosen
 
     def _read_done(self) -> tuple[dict[str, int], SpanIndex, NDArray[np.int64]]:

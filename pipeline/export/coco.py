@@ -15,7 +15,8 @@ PICTURES = "data"
 
 def write_coco(folder: Path, frames: Sequence[ExportedFrame], pictures: Pictures) -> list[Path]:
     """Categories are numbered from 1, in the order of their names; a region with a mask has it as run lengths, another
-    one its box as a polygon. Keys beyond COCO's (`region`, `source`, `at_s`, `confidence` …) lead back to the lake."""
+    one its box as a polygon. Keys beyond COCO's (`region`, `source`, `at_s` …) lead back to the lake; `score` is the
+    confidence."""
     number = {name: at for at, name in enumerate(label_names(frames), start=1)}
     images: list[dict[str, object]] = []
     annotations: list[dict[str, object]] = []
@@ -56,5 +57,6 @@ def _shape(each: Annotation, picture: ExportedPicture) -> dict[str, object]:
 
 
 def _more(each: Annotation) -> dict[str, object]:
-    found = {"region": each.region, "track": each.track, "score": each.score, "confidence": each.confidence}
+    # `score` is what COCO calls a confidence, and what FiftyOne takes for it; it refuses one more of that name
+    found = {"region": each.region, "track": each.track, "score": each.confidence, "proposal_score": each.score}
     return {name: value for name, value in found.items() if value is not None}

@@ -105,6 +105,23 @@ class Lake:
         """
         return self._lake.dataset(name)
 
+    def sql(
+        self, query: str, *, source: str | None = None, timeout_s: float = 60.0, memory_bytes: int = 2**30
+    ) -> "pa.Table":
+        """Answers one SELECT over the lake's tables and views, which pipeline/analysis/README.md describes.
+
+        source: only sources whose path, URL or feed contains this, or matches it as a glob.
+        Raises QueryError for another statement, a mistake, and a query that exceeds a limit.
+
+        >>> lake.sql("SELECT max(at_s) > 0 AS later, count(DISTINCT source) AS sources FROM frames").to_pylist()
+        [{'later': True, 'sources': 1}]
+        """
+        from pipeline.analysis.lake_rows import LakeRows
+        from pipeline.analysis.sql import SqlLimits, run_sql
+
+        limits = SqlLimits(timeout_s=timeout_s, memory_bytes=memory_bytes)
+        return run_sql(LakeRows(self._lake, source), query, limits=limits)
+
     def sources(self) -> "pa.Table":
         """One row for each file, picture and recording, with its state.
 

@@ -54,6 +54,8 @@ def test_pycocotools_finds_every_box_and_mask_with_its_label(tmp_path: Path) -> 
     names = {each["id"]: each["name"] for each in coco.loadCats(coco.getCatIds())}
     found = coco.loadAnns(coco.getAnnIds())
     assert {each["region"]: names[each["category_id"]] for each in found} == LABELS
+    assert {each["region"]: each.get("score") for each in found} == {"r1": 0.75, "r2": None, "r3": 1.0}
+    assert all("confidence" not in each for each in found)  # FiftyOne refuses it
     for each in found:
         x, y, width, height = each["bbox"]
         corners = np.array([x, y, x + width, y + height]) / ([WIDTH_PX // 2, HEIGHT_PX // 2] * 2)
