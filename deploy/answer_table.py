@@ -32,6 +32,22 @@ def shown_table(rows: pa.Table) -> "Table":
     return table
 
 
+def shown_records(rows: pa.Table) -> "Table":
+    """The first rows one below the other, a line for each value: for answers that are too wide for a table."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    names = [visible(name) for name in rows.schema.names]
+    for number, row in enumerate(_rows(rows.slice(0, SHOWN_ROWS))):
+        if number:
+            table.add_row()
+        for name, value in zip(names, row, strict=True):
+            table.add_row(name, visible(_cell(value)))
+    return table
+
+
 def write_table(rows: pa.Table, out: Path | IO[bytes], *, written_as: TableFormat) -> None:
     """Writes all rows, to a file (which appears when it is complete) or to an open one.
 

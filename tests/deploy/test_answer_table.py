@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from deploy.answer_table import SHOWN_ROWS, shown_table, write_table
+from deploy.answer_table import SHOWN_ROWS, shown_records, shown_table, write_table
 
 ROWS = pa.table(
     [
@@ -53,3 +53,12 @@ def test_people_see_rounded_numbers_and_no_control_characters() -> None:
 
 def test_a_long_answer_is_shown_in_part() -> None:
     assert shown_table(pa.table({"n": range(SHOWN_ROWS + 5)})).row_count == SHOWN_ROWS
+
+
+def test_what_is_too_wide_for_a_table_is_shown_a_value_a_line() -> None:
+    names, values = ([*column.cells] for column in shown_records(ROWS).columns)
+    assert names == ["name", "value", "time", "list", "name", "", "name", "value", "time", "list", "name"]
+    assert values == [
+        *(r'a "quoted", name\n\x1b[31m', "0.123457", "2026-05-01 12:00:00", "x y", "1"),
+        *("", "–", "–", "–", "", "2"),
+    ]

@@ -50,7 +50,7 @@ def sql(
     if plot is not None and plot.suffix.lower() not in PLOTS:
         raise typer.BadParameter(f"{plot} must end in one of {' '.join(PLOTS)}", param_hint="--plot")
     import_arrow_without_pandas()
-    from deploy.answer_table import SHOWN_ROWS, shown_table, write_table
+    from deploy.answer_table import SHOWN_ROWS, shown_records, shown_table, write_table
     from pipeline.analysis.lake_rows import LakeRows
     from pipeline.analysis.sql import SqlLimits, require_select, run_sql
     from pipeline.lake.lake import Lake
@@ -71,7 +71,9 @@ def sql(
         typer.echo(f"{out}: {counted(answer.num_rows, 'row')}", err=True)
     elif plot is None and chosen == "table":
         if answer.num_rows:
-            console().print(shown_table(answer))
+            out_console, table = console(), shown_table(answer)
+            fits = out_console.measure(table).maximum <= out_console.width
+            out_console.print(table if fits else shown_records(answer))
         hidden = answer.num_rows - SHOWN_ROWS
         omitted = f", {hidden:,} not shown: add LIMIT, or --out FILE.csv" if hidden > 0 else ""
         typer.echo(counted(answer.num_rows, "row") + omitted, err=True)
