@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
@@ -30,6 +31,9 @@ from schemas.frames import ImageArray
 from schemas.query import Hit, SearchResult
 from schemas.sources import Source
 
+if TYPE_CHECKING:
+    from pipeline.redaction.covers import Redactor
+
 _log = logging.getLogger(__name__)
 AROUND_S = 2.0
 _READ_TIMEOUT_S = 60.0
@@ -51,10 +55,12 @@ def export_clips(
     folder: Path,
     fetch: Sequence[str] = (),
     on_missing: Callable[[str], None] = _log.warning,
+    redactor: "Redactor | None" = None,
 ) -> Iterator[Path]:
     """Writes `RANK_NAME_TIME.mp4` for every hit in a video or a feed and yields the paths; a picture has no clip.
 
     on_missing: called with the reason for each hit of a feed of which no video is kept, or not any more.
+    redactor: covers what clips must not show; they are encoded again then, without sound.
     fetch: hosts and buckets from which sources may be fetched. Names of sources are data of the lake, which may be
         somebody else's: otherwise only files of this machine are opened.
 
@@ -69,7 +75,11 @@ def export_clips(
         for hit in result.hits:
             path = folder / clip_name(hit)
             try:
-                if videos.clip(hit, path):
+                paint = None
+                if redactor is not None:
+                    start_s, stop_s = clip_span(hit)
+                    paint = redactor.of(hit, start_s=start_s, stop_s=stop_s).paint
+                if videos.clip(hit, path, paint=paint):
                     yield path
             except NoVideoError as error:
                 on_missing(str(error))

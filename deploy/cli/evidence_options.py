@@ -1,4 +1,4 @@
-"""Options of the commands about evidence."""
+"""Options of the commands about evidence, and of redaction."""
 
 import os
 from pathlib import Path
@@ -8,6 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from deploy.evidence.keys import SigningKey
+    from pipeline.redaction.config import RedactionConfig
 
 SigningKeyOption = Annotated[
     Path | None,
@@ -53,3 +54,13 @@ def found_key(given: Path | None) -> "SigningKey":
     if made:
         typer.echo(f"made the key {path}; keep a copy of it where only you can read it", err=True)
     return found
+
+
+def redaction_of(redact: list[str] | None, *, style: Style, margin: float) -> "RedactionConfig | None":
+    """What was asked to be covered; None for nothing."""
+    if not redact:
+        return None
+    from operators.redaction.config import CarryConfig
+    from pipeline.redaction.config import RedactionConfig
+
+    return RedactionConfig(tuple(redact), style=style, carry=CarryConfig(margin_sides=margin))

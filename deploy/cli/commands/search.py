@@ -9,6 +9,13 @@ from typing import TYPE_CHECKING
 import typer
 
 from deploy.cli.answer_query import answer
+from deploy.cli.evidence_options import (
+    MARGIN,
+    RedactMarginOption,
+    RedactOption,
+    RedactStyleOption,
+    redaction_of,
+)
 from deploy.cli.options import FetchOption, JsonOption
 from deploy.cli.output import console, print_json
 from deploy.cli.query_options import QueryFields, takes_query
@@ -34,7 +41,7 @@ if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
 
 _SHOWN = {"label": 32, "track": 8}  # characters: enough of an id to see which hits are one track
-_OF_SERVER = ("template", "model", "dimensions", "resident", "fetch")  # what a service has chosen
+_OF_SERVER = ("template", "model", "dimensions", "resident", "fetch", "redact")  # what a service has chosen
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
@@ -52,12 +59,18 @@ def search(
     sheet: SheetOption = None,
     clips: ClipsOption = None,
     fetch: FetchOption = None,
+    redact: RedactOption = None,
+    redact_style: RedactStyleOption = "blur",
+    redact_margin: RedactMarginOption = MARGIN,
 ) -> None:
     """Find frames by what they show (TEXT, --image) and where (--box)."""
     if sheet and sheet.suffix.lower() not in PICTURE_SUFFIXES:
         raise typer.BadParameter(f"{sheet} must end in one of {' '.join(PICTURE_SUFFIXES)}", param_hint="--sheet")
     if fetch and not clips:
         raise typer.BadParameter("needs --clips", param_hint="--fetch")
+    if redact and (sheet or not clips):
+        raise typer.BadParameter("covers --clips, and no sheet; use regionlake export evidence", param_hint="--redact")
+    redaction = redaction_of(redact, style=redact_style, margin=redact_margin)
     query = Query(**query_fields)
     if lake is None and server is None:
         server = os.environ.get("REGIONLAKE_SERVER") or None
@@ -84,8 +97,15 @@ def search(
     if clips:
         from deploy.clips import export_clips
 
+        redactor = None
+        if redaction is not None:
+            from pipeline.lake.lake_encoder import load_lake_encoder
+            from pipeline.redaction.covers import Redactor
+
+            redactor = Redactor(opened, redaction, partial(load_lake_encoder, opened, model=model))
         missing = partial(typer.echo, err=True)
-        _report_clips(export_clips(result, lake=opened, folder=clips, fetch=fetch or (), on_missing=missing))
+        made = export_clips(result, lake=opened, folder=clips, fetch=fetch or (), on_missing=missing, redactor=redactor)
+        _report_clips(made)
 
 
 def _search_by_server(query: Query, url: str, *, as_json: bool, sheet: Path | None, clips: Path | None) -> None:

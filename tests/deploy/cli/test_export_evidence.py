@@ -179,3 +179,17 @@ def test_what_is_covered_is_black_in_the_still_and_in_the_clip(
     nearest = clip[round((hit["pts_s"] - hit["clip_s"][0]) * 12)]
     assert np.median(nearest[covered]) < 8
     assert np.median(nearest[shown]) > 8
+
+
+def test_clips_of_a_search_are_covered_too_and_a_sheet_is_refused(called: Run, lake: Path, tmp_path: Path) -> None:
+    redact = ("--redact", "others", "--redact-style", "black")
+    run = called("search", *QUERY, "--lake", lake, "-k", "1", "--clips", tmp_path / "clips", *redact)
+    assert run.returncode == 0, run.stderr
+    [clip] = (tmp_path / "clips").iterdir()
+    frames = frames_of(clip.read_bytes())
+    assert np.mean([(frame < 8).all(axis=2).mean() for frame in frames]) > 0.5
+    for wrong in (("--sheet", tmp_path / "hits.png"), ()):
+        clips = ("--clips", tmp_path / "more") if wrong else ()
+        refused = called("search", *QUERY, "--lake", lake, *clips, *wrong, "--redact", "people")
+        assert (refused.returncode, "covers --clips, and no sheet" in refused.stderr) == (2, True)
+    assert not (tmp_path / "more").exists()

@@ -12,8 +12,8 @@ from deploy.cli.evidence_options import (
     RedactOption,
     RedactStyleOption,
     SigningKeyOption,
-    Style,
     found_key,
+    redaction_of,
 )
 from deploy.cli.options import FetchOption, JsonOption, LakeOption
 from deploy.cli.output import EXIT_FAILED, print_json
@@ -25,7 +25,6 @@ from schemas.query import Query
 if TYPE_CHECKING:
     from deploy.evidence.export import Written
     from deploy.evidence.keys import PublicKey
-    from pipeline.redaction.config import RedactionConfig
 
 
 @takes_query()
@@ -78,16 +77,6 @@ def evidence(
     _show(written, hits=len(result.hits), key=key.public, as_json=as_json)
     if written.missing:
         raise typer.Exit(EXIT_FAILED)
-
-
-def redaction_of(redact: list[str] | None, *, style: Style, margin: float) -> "RedactionConfig | None":
-    """What was asked to be covered; None for nothing."""
-    if not redact:
-        return None
-    from operators.redaction.config import CarryConfig
-    from pipeline.redaction.config import RedactionConfig
-
-    return RedactionConfig(tuple(redact), style=style, carry=CarryConfig(margin_sides=margin))
 
 
 def _show(written: "Written", *, hits: int, key: "PublicKey", as_json: bool) -> None:
