@@ -14,6 +14,7 @@ from deploy.wording import counted
 
 Written = Literal["table", "csv", "json", "parquet"]  # repeated from deploy.answer_table, which imports Arrow
 PLOTS = (".png", ".svg", ".pdf")
+_ANY_WIDTH = 100_000  # columns
 
 
 def sql(
@@ -72,7 +73,8 @@ def sql(
     elif plot is None and chosen == "table":
         if answer.num_rows:
             out_console, table = console(), shown_table(answer)
-            fits = out_console.measure(table).maximum <= out_console.width
+            unlimited = out_console.options.update(width=_ANY_WIDTH)
+            fits = out_console.measure(table, options=unlimited).maximum <= out_console.width
             out_console.print(table if fits else shown_records(answer))
         hidden = answer.num_rows - SHOWN_ROWS
         omitted = f", {hidden:,} not shown: add LIMIT, or --out FILE.csv" if hidden > 0 else ""

@@ -83,3 +83,9 @@ def test_a_refused_query_is_one_line_and_wrong_usage(called: Run, lake: Path) ->
     assert done.stderr.count("\n") == 1
     assert "only SELECT is answered, got DROP" in done.stderr
     assert called("sql", "SELECT 1", "--lake", lake, "--out", "answer.doc").returncode == 2
+
+
+def test_a_wide_answer_is_shown_a_value_a_line(called: Run, lake: Path) -> None:
+    narrow, wide = (called("sql", f"SELECT {what} FROM regions LIMIT 2", "--lake", lake) for what in ("x0, y0", "*"))
+    assert narrow.stdout.split()[:2] == ["x0", "y0"]
+    assert [line.split()[0] for line in wide.stdout.splitlines() if line.startswith(("x0", "y1"))] == ["x0", "y1"] * 2
