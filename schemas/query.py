@@ -52,6 +52,8 @@ MethodName = Literal[
 # names of 0.1.0, accepted until 0.3.0
 _RENAMED_METHODS: dict[str, MethodName] = {"parts": "representatives", "parts-global": "representatives-global"}
 Fusion = Literal["rrf", "weighted"]
+# those that rank by the query's vector alone, which `like` and `unlike` move
+MOVED_METHODS: tuple[MethodName, ...] = ("regions", "global", "representatives", "representatives-global", "patches")
 CONFIDENT_METHODS: tuple[MethodName, ...] = ("regions", "global", "codes")
 
 
@@ -141,6 +143,10 @@ class Query:
         0.5, "Weight of the similarity to what hits should not show.", least=0, most=1, standing=True
     )
     not_rois: tuple[BoxTuple, ...] = option((), "A part of `image` that hits should not show.", standing=True)
+    like: tuple[str, ...] = option(
+        (), "A region of the lake that hits should resemble: the region_id of a hit.", value="ID"
+    )
+    unlike: tuple[str, ...] = option((), "A region of the lake that hits should not resemble.", value="ID")
     # nearly all patches would vote for the keyframe that the query itself shows
     not_frames: tuple[str, ...] = option((), "A keyframe to exclude, such as that of `frame`.", value="ID")
     then: str | None = option(None, "What must follow in the same source, in words.", value="TEXT")
@@ -210,6 +216,11 @@ class Query:
         self._make_zones()
         if not self.by_meaning and self.box is None and not self.zones:
             raise QueryError("the query asks for nothing; give `text`, `box`, `zones` or `image`")
+        if self.unlike and not (self.shows or self.box is not None or self.zones):
+            raise QueryError(
+                "`unlike` restricts what is looked for; give `text`, `image`, `like`, `box` or `zones` too"
+            )
+        self._require_examples()
         if self.image is not None and self.frame is not None:
             raise QueryError("give a picture (`image`) or a keyframe of the lake (`frame`), not both")
         if (self.roi is not None or self.not_rois or self._has_prompts) and not self.has_picture:
@@ -219,7 +230,7 @@ class Query:
             )
         if self.roi is not None and self._has_prompts:
             raise QueryError("give `roi`, or points, words and a box that select a region, not both")
-        if self.not_text and not self.by_meaning:
+        if self.not_text and not (self.text is not None or self.has_picture):
             raise QueryError("`not_text` restricts a query by text or picture; give `text`, `image` or `frame` too")
         self._require_what_follows()
         self._require_time()
@@ -256,8 +267,17 @@ class Query:
         if not 0.0 < self.within_s < math.inf:
             raise QueryError(f"`within_s` must be a positive number of seconds, got {self.within_s}")
 
+    def _require_examples(self) -> None:
+        both = sorted({*self.like} & {*self.unlike})
+        if both:
+            raise QueryError(f"the region {both[0]} cannot be in `like` and in `unlike`")
+        others = [each.name for each in self.weighted_methods if each.name not in MOVED_METHODS]
+        if (self.like or self.unlike) and others:
+            known = ", ".join(MOVED_METHODS)
+            raise QueryError(f"`like` and `unlike` are for the methods {known}, and not for {', '.join(others)}")
+
     def _require_confidence(self) -> None:
-        if not self.by_meaning:
+        if not self.shows:
             raise QueryError(
                 "`min_confidence` is the chance that a hit shows what the query asks for, and a box alone or a "
                 "zone alone asks for nothing that could be shown; give `text`, `image` or `frame` too"
@@ -282,8 +302,13 @@ class Query:
 
     @property
     def by_meaning(self) -> bool:
-        """Whether the query has a text or a picture, and not only a box."""
-        return self.text is not None or self.has_picture
+        """Whether the query has a text, a picture or examples, and not only a box."""
+        return self.shows or bool(self.unlike)
+
+    @property
+    def shows(self) -> bool:
+        """Whether the query says what hits show: by a text, a picture or regions that they should resemble."""
+        return self.text is not None or self.has_picture or bool(self.like)
 
     @property
     def has_picture(self) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 
 from operators.encoders.encoder import Encoder
 from operators.encoders.region_vectors import RegionVectorsConfig
+from operators.ranking.feedback import Move
 from operators.ranking.fusion import contenders, rank_frames
 from pipeline.lake.lake import Lake
 from pipeline.runtime.time_source import REAL_TIME
@@ -52,6 +53,7 @@ class Searcher:
     max_age_s: how old the columns in memory may be before the lake is checked for changes: a check costs four
         listings, which take 2 ms on a disk, and much more in a bucket. 0 finds what was committed the instant before.
     resident: how vectors of regions are held in memory: as they are stored, or rounded to bytes.
+    move: how the vector of a query is moved by `like` and `unlike`; None for that of `operators.ranking.feedback`.
 
     The ranking is exact: semantic distances are float64 products of the query with the stored float16
     vectors, rounded to float32; ties are broken by id. With `resident="int8"` the nearest are found by rounded vectors
@@ -71,11 +73,12 @@ class Searcher:
         threads: int | None = None,
         max_age_s: float = 0.0,
         resident: Resident | None = None,
+        move: Move | None = None,
     ) -> None:
         column = "vector" if encoder is None else lake.column_of(encoder.space)
         self._columns = LakeCache(lake, column=column, resident=resident)
         self._scorer = Scorer(threads=threads)
-        self._targets = TargetMaker(encoder, lake=lake, regions=regions)
+        self._targets = TargetMaker(encoder, lake=lake, regions=regions, move=move)
         self._state = SearchState(lake, self._columns, self._scorer, encoder, proposers)
         self._methods: dict[MethodName, Method] = {}
         self._lock = threading.Lock()

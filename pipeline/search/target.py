@@ -10,6 +10,7 @@ import numpy as np
 from operators.encoders.calibration import QueryKind, calibration_of
 from operators.encoders.encoder import Encoder
 from operators.encoders.region_vectors import RegionVectors, RegionVectorsConfig
+from operators.ranking.feedback import Move, Rocchio
 from pipeline.lake.lake import Lake
 from pipeline.search.confidence import Confidence
 from schemas.boxes import Boxes
@@ -52,7 +53,7 @@ _KNOWN = 64
 # all that a target depends on
 _SHOWN = (
     *("text", "roi", "frame", "points", "not_points", "prompt", "prompt_box"),
-    *("text_weight", "not_text", "not_weight", "not_rois"),
+    *("text_weight", "not_text", "not_weight", "not_rois", "like", "unlike"),
 )
 
 
@@ -60,9 +61,18 @@ class TargetMaker:
     """Makes targets with a model. lake: holds the keyframe of a query by `frame`.
 
     regions: how a part of a picture becomes a vector; None for the way in which the lake's regions became theirs.
+    move: how `like` and `unlike` move the vector of a query.
     """
 
-    def __init__(self, encoder: Encoder | None, *, lake: Lake, regions: RegionVectorsConfig | None = None) -> None:
+    def __init__(
+        self,
+        encoder: Encoder | None,
+        *,
+        lake: Lake,
+        regions: RegionVectorsConfig | None = None,
+        move: Move | None = None,
+    ) -> None:
+        self._move = move or Rocchio()
         self._lake = lake
         self._encoder = encoder
         self._regions = regions
@@ -95,6 +105,7 @@ class TargetMaker:
     def make(self, query: Query) -> Target:
         """Makes the target of a query.
 
+        `like` and `unlike` move the vector, and not the confidence: that stays the chance of what was asked for.
         Raises QueryError when the query needs a model and there is none, or its prompts choose nothing, or it wants a
         confidence that this model does not have; DecodeError for an unreadable picture.
         """
@@ -129,8 +140,14 @@ class TargetMaker:
         unwanted = [_Part(weight, self._of_text(text), "words") for text in query.not_text]
         if picture is not None:
             unwanted += [_Part(weight, self._of_roi(picture, roi), "part") for roi in query.not_rois]
-        vector = np.sum([part.weight * part.vector for part in (*wanted, *unwanted)], axis=0).astype(np.float32)
-        return Target(vector, picture, roi, mask, self._confidence(query, wanted, unwanted))
+        parts = [part.weight * part.vector for part in (*wanted, *unwanted)]
+        vector = np.sum(parts, axis=0).astype(np.float32) if parts else None
+        if query.like or query.unlike:
+            liked, unliked = (self._of_regions(ids) for ids in (query.like, query.unlike))
+            vector = self._move(vector, liked, unliked)
+            if not wanted:
+                wanted = [_Part(1.0 / len(liked), each, "part") for each in liked]
+        return Target(vector, picture, roi, mask, self._confidence(query, wanted, unwanted) if wanted else None)
 
     def of_what_follows(self, query: Query) -> Target:
         """The target of the query's `then`, with the confidence that it is shown."""
@@ -159,6 +176,15 @@ class TargetMaker:
         """float32 (D,), of unit length."""
         vector: VectorArray = self._need().encode_texts([text])[0]
         return vector
+
+    def _of_regions(self, ids: Sequence[str]) -> VectorArray:
+        """float32 (N, D), of unit length."""
+        from pipeline.search.liked_regions import vectors_of  # not for every search
+
+        space = self._need().space
+        if not ids:
+            return np.zeros((0, space.dimension), np.float32)
+        return vectors_of(self._lake, ids, column=self._lake.column_of(space))
 
     def _of_roi(self, picture: ImageArray, roi: BoxTuple) -> VectorArray:
         # as the stored regions were made: a query by a region's own box is at distance 0 from it

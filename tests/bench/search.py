@@ -30,7 +30,7 @@ from schemas.ids import digest, frame_id, segment_id
 from schemas.query import Query
 from schemas.sources import Segment, SegmentReport, Source
 from schemas.tables import frames_schema, regions_schema
-from schemas.vectors import VectorSpace, normalise
+from schemas.vectors import VectorArray, VectorSpace, normalise
 from tests.bench.machine import processor
 from tests.pipeline.lake.synthetic import PLAN, fold_shots, stored
 from tests.pipeline.search.drawn import DrawnEncoder
@@ -152,8 +152,13 @@ def source(number: int, *, frames: int) -> Source:
     )
 
 
-def segment_rows(source: Source, space: VectorSpace, *, seed: int) -> SegmentRows:
-    """The rows of a source as one segment: a keyframe at each tick, with random boxes and vectors."""
+def segment_rows(
+    source: Source, space: VectorSpace, *, seed: int, draw: Callable[[int], VectorArray] | None = None
+) -> SegmentRows:
+    """The rows of a source as one segment: a keyframe at each tick, with random boxes and vectors.
+
+    draw: makes so many vectors instead, float32 (N, D).
+    """
     rng = np.random.default_rng(seed)
     frames = source.span.stop
     regions = frames * REGIONS_A_FRAME
@@ -168,7 +173,7 @@ def segment_rows(source: Source, space: VectorSpace, *, seed: int) -> SegmentRow
             "source": [source.uri] * len(pts),
             "pts": pts,
             "pts_s": pts.astype(np.float64),
-            "vector": _vectors(rng, len(pts), space),
+            "vector": _vectors(rng, len(pts), space) if draw is None else _stored(draw(len(pts)), space),
         }
 
     frame_columns = columns(1) | {
@@ -207,8 +212,11 @@ def _filled(columns: dict[str, object], schema: pa.Schema) -> pa.Table:
 
 
 def _vectors(rng: np.random.Generator, count: int, space: VectorSpace) -> pa.FixedSizeListArray:
-    vectors = normalise(rng.standard_normal((count, space.dimension), np.float32)).astype(np.float16)
-    return pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), space.dimension)
+    return _stored(normalise(rng.standard_normal((count, space.dimension), np.float32)), space)
+
+
+def _stored(vectors: VectorArray, space: VectorSpace) -> pa.FixedSizeListArray:
+    return pa.FixedSizeListArray.from_arrays(pa.array(vectors.astype(np.float16).reshape(-1)), space.dimension)
 
 
 def _memory_mib() -> float:

@@ -17,8 +17,9 @@ CLIP = str(ROOT / "tests" / "fixtures" / "lake-0.1.0" / "clip.mp4")
         (["tests.bench.upkeep", "--commits", "12", "--regions", "2", "--dimension", "8"], "upkeep: sound, 12 rows"),
         (["tests.bench.durability", "--commits", "3", "--regions", "2", "--dimension", "8"], "as an unsynced one"),
         (["tests.bench.default_ingest", CLIP, "--minutes", "0", "--engine", "local"], "clip                 default"),
+        (["tests.bench.serve_load", "--regions", "2000", "--clients", "2", "--seconds", "1"], "2  an ingest"),
     ],
-    ids=["search", "upkeep", "durability", "default_ingest"],
+    ids=["search", "upkeep", "durability", "default_ingest", "serve_load"],
 )
 def test_it_runs_and_prints_its_table(bench: list[str], said: str) -> None:
     command = [sys.executable, "-m", *bench]

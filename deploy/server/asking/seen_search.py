@@ -11,6 +11,7 @@ from deploy.server.showing.catalogue import Sources
 from deploy.server.showing.frames import Frames
 from operators.encoders.encoder import Encoder
 from pipeline.lake.lake import Lake
+from pipeline.search.liked_regions import no_such_region
 from pipeline.search.memory.frame_listing import FrameListing
 from pipeline.search.query_picture import no_such_frame
 from schemas.query import Query, SearchResult
@@ -39,15 +40,28 @@ class SeenSearch:
         self._listed: _Listed | None = None
 
     def search(self, query: Query) -> SearchResult:
-        """Raises as WarmSearch does; QueryError for a keyframe of another source, as for one that does not exist."""
+        """Raises as WarmSearch does; QueryError for what is of another source, as for what does not exist."""
         if query.frame is not None:
             try:
                 self._frames.find(query.frame)
             except RequestError:
                 raise no_such_frame(self._lake, query.frame) from None
+        for id in (*query.like, *query.unlike):
+            if not self._sees(id):
+                raise no_such_region(self._lake, id)
         seen = self._sources().served
         ids = [id for id in query.source_ids or seen if id in seen]
         return self._search.search(replace(query, source_ids=tuple(ids) or NO_SOURCE))
+
+    def _sees(self, id: str) -> bool:
+        """Whether a region or a keyframe is of one of these sources."""
+        for find in (self._frames.region, self._frames.find):
+            try:
+                find(id)
+            except RequestError:
+                continue
+            return True
+        return False
 
     def encoder(self) -> Encoder:
         return self._search.encoder()

@@ -198,3 +198,38 @@ def test_what_is_uploaded_is_a_picture_of_reasonable_size(web: httpx.Client, tmp
     large = web.post("/api/pictures", content=b"\x89PNG" + bytes(33 * 2**20))
     assert large.status_code == 413
     assert web.get("/healthz").json() == {"ok": True}
+
+
+def test_hits_resemble_what_is_liked_and_not_what_is_not(ask: Callable[..., dict[str, Any]]) -> None:
+    hits = ask(text="a box", k=50)["hits"]
+    first, last = (hit["region_id"] or hit["frame_id"] for hit in (hits[0], hits[-1]))
+
+    def rank(**query: object) -> int:
+        """Of the frame that was last."""
+        found = ask(text="a box", k=50, **query)["hits"]
+        return next(hit["rank"] for hit in found if hit["frame_id"] == hits[-1]["frame_id"])
+
+    assert rank(like=[last]) < len(hits)
+    assert rank(like=[last], unlike=[first]) <= rank(like=[last])
+    alone = ask(like=[last], k=1)["hits"][0]
+    assert alone["frame_id"] == hits[-1]["frame_id"]  # nothing is nearer to it than itself
+    assert alone["semantic"] == pytest.approx(0, abs=1e-2)
+    words = ask(text="a box", k=50, like=[last])["hits"]
+    of_words = {hit["frame_id"]: hit["confidence"] for hit in hits if hit["region_id"] is None}
+    same = [hit for hit in words if hit["frame_id"] in of_words and hit["region_id"] is None]
+    assert all(hit["confidence"] == pytest.approx(of_words[hit["frame_id"]], abs=1e-4) for hit in same)
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ({"text": "a box", "like": ["0" * 32]}, "has no region"),
+        ({"unlike": ["0" * 32]}, "give `text`"),
+        ({"like": ["a"], "unlike": ["a"]}, "cannot be in"),
+        ({"like": ["a"], "methods": ["votes"]}, "not for votes"),
+    ],
+)
+def test_examples_that_mean_nothing_are_refused(query: dict[str, Any], says: str, web: httpx.Client) -> None:
+    answer = web.post("/api/search", json=query)
+    assert answer.status_code == 422
+    assert says in answer.json()["error"]

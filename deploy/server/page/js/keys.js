@@ -10,7 +10,7 @@ export function listen({ store, room, viewer, field, help, nav, account, signIn 
   let went = 0; // when G was pressed, after which a key goes to a room
   const undo = (act) => { if (act()) field.reset(); };
   const search = {
-    f: () => selected((key) => room.find(key)), "+": () => selected((key) => room.more(key)), w: () => room.results.toggleWhole(),
+    f: () => selected((key) => room.find(key)), "+": () => selected((key) => room.judge(key, "like")), "-": () => selected((key) => room.judge(key, "unlike")), w: () => room.results.toggleWhole(),
     x: () => room.mark(false), X: () => room.mark(true), l: () => room.grid.step("ArrowRight"), j: () => room.grid.step("ArrowLeft"),
     Enter: () => selected((key) => store.show(key)),
   };

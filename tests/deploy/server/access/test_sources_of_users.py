@@ -79,6 +79,8 @@ def by_id(hidden: Json) -> list[tuple[str, str, Json]]:
         ("POST", "/api/search", {"json": {"region": region}}),
         ("POST", "/api/search", {"json": {"frame": frame, "roi": [0, 0, 0.5, 0.5], "not_frames": [frame]}}),
         ("POST", "/api/search", {"json": {"text": "a box", "sources": [source]}}),
+        ("POST", "/api/search", {"json": {"text": "a box", "like": [region]}}),
+        ("POST", "/api/search", {"json": {"text": "a box", "unlike": [frame]}}),
         ("POST", "/api/search", {"json": {"box": [0, 0, 1, 1], "zones": [], "source": source}}),
         ("POST", "/api/search", {"json": {"text": "a", "zones": [{"corners": [[0, 0], [1, 1]], "sources": [source]}]}}),
         ("POST", "/api/watches/rehearsal", {"json": {"query": {"frame": frame}, "max_distance": 0.5}}),

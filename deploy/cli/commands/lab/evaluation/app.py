@@ -6,6 +6,7 @@ from deploy.cli.commands.lab.evaluation.codes import codes
 from deploy.cli.commands.lab.evaluation.confidence import confidence
 from deploy.cli.commands.lab.evaluation.counts import counts
 from deploy.cli.commands.lab.evaluation.everyday import everyday
+from deploy.cli.commands.lab.evaluation.feedback import feedback
 from deploy.cli.commands.lab.evaluation.identities import identities
 from deploy.cli.commands.lab.evaluation.masks import masks
 from deploy.cli.commands.lab.evaluation.proposals import proposals
@@ -17,5 +18,5 @@ from deploy.cli.commands.lab.evaluation.tracks import tracks
 
 app = typer.Typer(name="eval", help="Measure models, proposals and search on local folders.", no_args_is_help=True)
 _OF_MODELS = (everyday, confidence, reduction, identities)
-for command in (search, subregion, representatives, codes, *_OF_MODELS, proposals, tracks, counts, masks):
+for command in (search, feedback, subregion, representatives, codes, *_OF_MODELS, proposals, tracks, counts, masks):
     app.command()(command)

@@ -86,5 +86,6 @@ export const setFeed = (name, what) => ask(`feeds/${encodeURIComponent(name)}/${
 export const removeFeed = (name) => ask(`feeds/${encodeURIComponent(name)}`, { method: "DELETE" });
 
 export const stillUrl = (id, given = {}) => `api/frames/${encodeURIComponent(id)}.jpg?${parameters(given)}`;
+export const regionUrl = (id, given = {}) => `api/regions/${encodeURIComponent(id)}.jpg?${parameters(given)}`;
 export const pictureUrl = (id, width) => `api/pictures/${encodeURIComponent(id)}.jpg?${parameters({ width })}`;
 export const clipUrl = (id, around_s) => `api/clips/${encodeURIComponent(id)}.mp4?${parameters({ around_s })}`;

@@ -10,6 +10,8 @@
  * @typedef {object} Question
  * @property {string} text
  * @property {Example|null} example
+ * @property {string[]} like what hits should resemble: ids of regions, or `ID.frame` of whole keyframes
+ * @property {string[]} unlike what they should not resemble
  * @property {"anywhere"|"zone"|"here"} mode
  * @property {import("./geometry.js").Box|null} box
  * @property {import("./polygon.js").Zone|null} zone
@@ -29,17 +31,23 @@ import { isZone } from "./polygon.js";
 
 export const FEW = 200;
 export const MOST = 1000;
+export const MOST_JUDGED = 16; // liked, and not
 
 /** @type {Readonly<Question>} */
 export const EMPTY = Object.freeze({
-  text: "", example: null, mode: "anywhere", box: null, zone: null, weight: 0.5, sure: null, since: null, until: null,
+  text: "", example: null, like: [], unlike: [], mode: "anywhere", box: null, zone: null, weight: 0.5, sure: null, since: null, until: null,
   sources: [], order: "relevance", group: "visit", count: FEW, watch: null, still: null,
 });
 
 /** Whether something is asked for. @param {Question} question */
 export const asks = (question) => byMeaning(question) || placed(question);
 /** @param {Question} question */
-export const byMeaning = (question) => question.text.trim() !== "" || question.example !== null;
+export const byMeaning = (question) => question.text.trim() !== "" || question.example !== null || question.like.length > 0;
+/** Whether hits were judged. @param {Question} question */
+export const judges = (question) => question.like.length + question.unlike.length > 0;
+/** What is judged when a hit is. */
+export const tokenOf = (hit) => hit.region_id ?? `${hit.frame_id}.frame`;
+const idOf = (token) => token.split(".")[0];
 /** The box that counts. @param {Question} question */
 export const boxOf = (question) => (question.mode === "here" ? question.box : null);
 /** The zone that counts. @param {Question} question */
@@ -64,6 +72,8 @@ export function toQuery(question, { confidence }) {
     if (example.roi) query.roi = example.roi;
     if (example.elsewhere && example.kind === "frame") query.not_frames = [example.id];
   }
+  if (question.like.length) query.like = question.like.map(idOf);
+  if (question.unlike.length && asks(question)) query.unlike = question.unlike.map(idOf);
   if (question.sure !== null && confidence && byMeaning(question)) query.min_confidence = question.sure;
   if (question.since !== null) query.since = question.since;
   if (question.until !== null) query.until = question.until;
@@ -73,7 +83,7 @@ export function toQuery(question, { confidence }) {
 
 /** What a watch asks, as the query of its JSON: without a limit, a time, and how answers are arranged. @param {Question} question */
 export function toWatched(question) {
-  const { k, order, group, since, until, not_frames, min_confidence, ...query } = toQuery(question, { confidence: true });
+  const { k, order, group, since, until, not_frames, min_confidence, like, unlike, ...query } = toQuery(question, { confidence: true });
   return query;
 }
 
@@ -104,6 +114,7 @@ const zone = (text) => {
   const valid = corners.every((corner) => corner.length === 2 && corner.every((side) => side >= 0 && side <= 1)) && isZone(corners);
   return valid ? /** @type {import("./polygon.js").Zone} */ (corners) : null;
 };
+const judged = (texts) => texts.filter((text) => /^[0-9a-f]{32}(\.frame)?$/.test(text)).slice(0, MOST_JUDGED);
 const share = (text) => (text !== null && text !== "" && +text >= 0 && +text <= 1 ? +text : null);
 const moment = (text) => (text === null || text === "" ? null : Number.isFinite(+text) ? +text : Number.isNaN(Date.parse(text)) ? null : text);
 const one = (text, choices, otherwise) => (choices.includes(text) ? text : otherwise);
@@ -115,6 +126,8 @@ export function fromAddress(search) {
   return {
     text: given.get("q") ?? "",
     example: kind ? { kind, id: given.get(kind) ?? "", roi: box(given.get("roi")), elsewhere: given.has("elsewhere") } : null,
+    like: judged(given.getAll("like")),
+    unlike: judged(given.getAll("unlike")),
     mode: one(given.get("where"), ["anywhere", "zone", "here"], given.has("box") ? "here" : given.has("zone") ? "zone" : "anywhere"),
     box: box(given.get("box")),
     zone: zone(given.get("zone")),
@@ -143,6 +156,8 @@ export function toAddress(question, open = null) {
     add("roi", question.example.roi?.join(",") ?? null);
     if (question.example.elsewhere) add("elsewhere", "1");
   }
+  for (const each of question.like) add("like", each);
+  for (const each of question.unlike) add("unlike", each);
   add("where", question.mode, question.box ? "here" : question.zone ? "zone" : "anywhere");
   add("zone", question.zone?.map((corner) => corner.join(",")).join("_") ?? null);
   add("box", question.box?.join(",") ?? null);

@@ -12,15 +12,15 @@ const WHOLE_AREA = 0.98;
 
 /**
  * @param {{pictures: import("../core/pictures.js").Pictures, lake: import("../lake.js").Lake,
- *   open: (key: string) => void, find: (key: string) => void, more: (key: string) => void}} given
+ *   open: (key: string) => void, find: (key: string) => void, more: (key: string) => void, less: (key: string) => void}} given
  */
-export function makeCard({ pictures, lake, open, find, more }) {
+export function makeCard({ pictures, lake, open, find, more, less }) {
   let key = "";
   const image = h("img", { alt: "", draggable: "false" });
   const answer = h("span", { class: "answer" });
   const spot = h("span", { class: "spot" }), asked = h("span", { class: "asked" });
   const inset = h("span", { class: "inset" }, asked, spot);
-  const visit = h("span", { class: "visit" }), mark = h("span", { class: "mark" }, "✓");
+  const visit = h("span", { class: "visit" }), mark = h("span", { class: "mark" }, "✓"), verdict = h("span", { class: "verdict" });
   const time = h("span", { class: "time" }), source = h("span", { class: "source" });
   const level = h("span", { class: "level" }), meter = h("span", { class: "meter" }, level), value = h("span", { class: "value" });
   const opener = h("button", { type: "button", class: "open", tabindex: -1, onclick: () => open(key) });
@@ -28,15 +28,16 @@ export function makeCard({ pictures, lake, open, find, more }) {
     "div", { class: "actions" },
     h("button", { type: "button", tabindex: -1, title: words.findThisTitle, onclick: () => find(key) }, words.findThis),
     h("button", { type: "button", tabindex: -1, title: words.more, "aria-label": words.more, onclick: () => more(key) }, "+"),
+    h("button", { type: "button", tabindex: -1, title: words.less, "aria-label": words.less, onclick: () => less(key) }, "\u2212"),
   );
   const element = h(
     "article", { class: "card" },
-    h("div", { class: "shot" }, image, answer, inset, visit, mark),
+    h("div", { class: "shot" }, image, answer, inset, visit, mark, verdict),
     h("div", { class: "foot" }, time, source, meter, value),
     opener, actions,
   );
 
-  /** @param {Item} item @param {{width: number, whole: boolean, box: any, zone: any, selected: boolean, marked: boolean, ringed: boolean, tabbable: boolean}} look */
+  /** @param {Item} item @param {{width: number, whole: boolean, box: any, zone: any, selected: boolean, marked: boolean, judged: "like"|"unlike"|null, ringed: boolean, tabbable: boolean}} look */
   function draw(item, look) {
     const { hit } = item;
     key = item.key;
@@ -58,6 +59,9 @@ export function makeCard({ pictures, lake, open, find, more }) {
     show(visit, many && (item.tile || look.selected));
     if (many) say(visit, item.tile ? words.moments(item.visit.count, false) : words.inVisit(item.visit.at, item.visit.count));
     show(mark, look.marked);
+    show(verdict, look.judged !== null && !look.marked);
+    say(verdict, look.judged === "like" ? "+" : "\u2212");
+    set(verdict, "title", look.judged === "like" ? words.liked : words.unliked);
     say(time, when(hit));
     set(time, "title", whenFully(hit));
     say(source, hit.source);

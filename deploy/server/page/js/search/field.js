@@ -2,6 +2,7 @@
 
 import * as api from "../core/api.js";
 import { fill, h, show } from "../core/dom.js";
+import { judges } from "../core/question.js";
 import { words } from "../words.js";
 
 const PAUSE_MS = 160;
@@ -25,7 +26,7 @@ export function makeField(store, { refused }) {
   const chips = h("div", { class: "examples" });
   const file = h("input", { type: "file", accept: "image/*", hidden: true, "aria-label": words.askPicture, onchange: () => use(file.files?.[0]) });
   const choose = h("button", { type: "button", class: "icon", title: words.askPicture, "aria-label": words.askPicture, onclick: () => file.click() }, pictureIcon());
-  const clear = h("button", { type: "button", class: "icon clear", title: words.clearText, "aria-label": words.clearText, onclick: () => { store.change({ text: "", example: null }); input.focus(); } }, "×");
+  const clear = h("button", { type: "button", class: "icon clear", title: words.clearText, "aria-label": words.clearText, onclick: () => { store.change({ text: "", example: null, like: [], unlike: [] }); input.focus(); } }, "×");
   const element = h("div", { class: "field", role: "search" }, input, chips, choose, clear, h("kbd", { "aria-hidden": "true" }, "/"), file);
   let pause = 0;
 
@@ -57,13 +58,25 @@ export function makeField(store, { refused }) {
   }
 
   function draw() {
-    const { text, example } = store.question;
+    const { text, example, like, unlike } = store.question;
     if (input.value !== text && document.activeElement !== input) input.value = text;
-    show(clear, text !== "" || example !== null);
-    const key = JSON.stringify(example);
+    show(clear, text !== "" || example !== null || judges(store.question));
+    const key = JSON.stringify([example, like, unlike]);
     if (chips.dataset.key === key) return;
     chips.dataset.key = key;
-    fill(chips, example ? chip(example) : null);
+    fill(chips, example ? chip(example) : null, ...like.map((each) => judgement("like", each)), ...unlike.map((each) => judgement("unlike", each)));
+  }
+
+  /** What was judged, as a chip that gives it up. @param {"like"|"unlike"} how @param {string} token */
+  function judgement(how, token) {
+    const [id, whole] = token.split("."), size = { width: 64, height: 64 };
+    const label = how === "like" ? words.dropLike : words.dropUnlike;
+    return h(
+      "span", { class: `example judged ${how}` },
+      h("b", { "aria-hidden": "true" }, how === "like" ? "+" : "\u2212"),
+      h("img", { src: whole ? api.stillUrl(id, size) : api.regionUrl(id, { ...size, fill: 0.9 }), alt: how === "like" ? words.liked : words.unliked, onerror: (event) => event.target.classList.add("missing") }),
+      h("button", { type: "button", "aria-label": label, title: label, onclick: () => store.change({ [how]: store.question[how].filter((each) => each !== token) }) }, "\u00d7"),
+    );
   }
 
   function chip(example) {

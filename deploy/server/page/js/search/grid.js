@@ -4,7 +4,7 @@
  */
 
 import { h, perFrame, say } from "../core/dom.js";
-import { boxOf, zoneOf } from "../core/question.js";
+import { boxOf, tokenOf, zoneOf } from "../core/question.js";
 import { arranged, laidOut } from "./arrangement.js";
 import { makeCard } from "./card.js";
 
@@ -13,9 +13,9 @@ const FAST = 1.2; // windows a frame: nothing new is made
 const RING_MS = 3000;
 
 /**
- * @param {{store: any, lake: any, pictures: any, open: (key: string) => void, find: (key: string) => void, more: (key: string) => void}} given
+ * @param {{store: any, lake: any, pictures: any, open: (key: string) => void, find: (key: string) => void, more: (key: string) => void, less: (key: string) => void}} given
  */
-export function makeGrid({ store, lake, pictures, open, find, more }) {
+export function makeGrid({ store, lake, pictures, open, find, more, less }) {
   const element = h("div", { class: "grid" });
   /** @type {Map<string, ReturnType<typeof makeCard>>} */
   const cards = new Map();
@@ -53,6 +53,7 @@ export function makeGrid({ store, lake, pictures, open, find, more }) {
     if (fast) settle = setTimeout(() => { pictures.hold(state.dragging); render(); }, 90);
     const from = -top - NEAR * tall, to = -top + (1 + NEAR) * tall;
     const box = boxOf(store.question), zone = zoneOf(store.question);
+    const liked = new Set(store.question.like), unliked = new Set(store.question.unlike);
     const present = new Set(), tabbable = layout.boxes.some((each) => each.item.key === state.selected) ? state.selected : layout.boxes[0]?.item.key;
     for (const each of layout.boxes) {
       const { key } = each.item;
@@ -61,9 +62,10 @@ export function makeGrid({ store, lake, pictures, open, find, more }) {
       if (!card && fast) continue;
       present.add(key);
       const fresh = !card;
-      if (!card) cards.set(key, (card = makeCard({ pictures, lake, open, find, more })));
+      if (!card) cards.set(key, (card = makeCard({ pictures, lake, open, find, more, less })));
       card.draw(each.item, {
         width: each.width, whole: state.whole, box, zone, selected: key === state.selected, marked: state.marked.has(key),
+        judged: liked.has(tokenOf(each.item.hit)) ? "like" : unliked.has(tokenOf(each.item.hit)) ? "unlike" : null,
         ringed: key === state.ringed, tabbable: key === tabbable,
       });
       const { style } = card.element;

@@ -1,7 +1,7 @@
 /** Which condition excluded how many: the same question without each of its conditions. */
 
 import { ApiError, search } from "../core/api.js";
-import { asks, byMeaning, placed, toQuery } from "../core/question.js";
+import { asks, byMeaning, judges, placed, toQuery } from "../core/question.js";
 import { words } from "../words.js";
 
 const ENOUGH = 200;
@@ -18,6 +18,7 @@ export function looser(question) {
   if (placed(question)) without(question.mode === "zone" ? words.without.zone : words.without.box, { mode: "anywhere" });
   if (question.text.trim()) without(words.without.text, { text: "" });
   if (question.example) without(words.without.example, { example: null });
+  if (judges(question)) without(words.without.judged, { like: [], unlike: [] });
   return found;
 }
 

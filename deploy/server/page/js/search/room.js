@@ -2,7 +2,7 @@
 
 import { ApiError, exported } from "../core/api.js";
 import { go } from "../core/places.js";
-import { asks, toAddress, toQuery } from "../core/question.js";
+import { asks, judges, MOST_JUDGED, toAddress, tokenOf, toQuery } from "../core/question.js";
 import { Asker } from "../core/asker.js";
 import { h, say, set, show } from "../core/dom.js";
 import { words } from "../words.js";
@@ -22,7 +22,7 @@ import { makeWhere } from "./where.js";
 export function makeRoom({ store, lake, pictures, locked }) {
   const axis = new TimeAxis(lake, () => draw());
   const states = makeStates(store, lake, { again: () => ask({ urgent: true }) });
-  const grid = makeGrid({ store, lake, pictures, open: (key) => store.show(key), find, more });
+  const grid = makeGrid({ store, lake, pictures, open: (key) => store.show(key), find, more: (key) => judge(key, "like"), less: (key) => judge(key, "unlike") });
   const lanes = makeLanes(store, axis, (item) => store.show(item.key));
   const results = makeResults(store, { grid, lanes, states });
   const where = makeWhere(store, lake), sliders = makeSliders(store, lake), when = makeWhen(store, axis), sources = makeSources(store, lake);
@@ -94,8 +94,8 @@ export function makeRoom({ store, lake, pictures, locked }) {
     results.draw(answer, tookMs, error);
     drawSummary();
     exporting.draw();
-    watching.disabled = !asks(store.question);
-    set(watching, "title", watching.disabled ? words.saveNothing : null);
+    watching.disabled = !asks(store.question) || judges(store.question);
+    set(watching, "title", judges(store.question) ? words.saveJudged : watching.disabled ? words.saveNothing : null);
     say(watching, store.question.watch ? words.saveToWatch : words.saveAsWatch);
   }
 
@@ -166,14 +166,18 @@ export function makeRoom({ store, lake, pictures, locked }) {
   }
 
   function findRegion(frame, roi) {
-    store.change({ text: "", mode: "anywhere", sure: null, example: { kind: "frame", id: frame, roi, elsewhere: true } });
+    store.change({ text: "", mode: "anywhere", sure: null, like: [], unlike: [], example: { kind: "frame", id: frame, roi, elsewhere: true } });
     scrollUp();
   }
 
-  /** Adds a moment as an example to what is asked. */
-  function more(key) {
+  /** Judges a moment: more or less like it. The same again takes it back. @param {"like"|"unlike"} how */
+  function judge(key, how) {
     const item = grid.find(key);
-    if (item) store.change({ example: { kind: "frame", id: item.hit.frame_id, roi: item.hit.box, elsewhere: false } });
+    if (!item) return;
+    const token = tokenOf(item.hit), { question } = store, other = how === "like" ? "unlike" : "like";
+    const without = (list) => list.filter((each) => each !== token);
+    const kept = question[how].includes(token) ? without(question[how]) : [...question[how], token].slice(-MOST_JUDGED);
+    store.change({ [how]: kept, [other]: without(question[other]) });
     scrollUp();
   }
 
@@ -196,7 +200,7 @@ export function makeRoom({ store, lake, pictures, locked }) {
   }
 
   return {
-    element, grid, results, where, changed, draw, findRegion, find, more, mark, states, ask,
+    element, grid, results, where, changed, draw, findRegion, find, judge, mark, states, ask,
     /** One layer back. */
     back: () => exporting.close() || where.giveUp() || (grid.state.marked.size ? (grid.state.marked.clear(), grid.paint(), exporting.draw(), true) : false),
     get answer() { return answer; },

@@ -8,13 +8,18 @@ import { makePinning } from "./pinning.js";
 
 const LONG_S = 10;
 
-/** @param {{close: () => void, find: () => void, still: () => void, boxes: () => void}} calls */
-export function makeFacts({ close, find, still, boxes }) {
+/** @param {{close: () => void, find: () => void, judge: (how: "like"|"unlike") => void, still: () => void, boxes: () => void}} calls */
+export function makeFacts({ close, find, judge, still, boxes }) {
   const title = h("h2", {});
   const picture = h("img", { alt: "", class: "close-up" });
   const sure = h("b", {}), parts = h("span", {}), rank = h("span", {});
   const list = h("dl", {});
   const action = h("button", { type: "button", class: "accent", title: words.findThisTitle, onclick: find }, words.findElsewhere);
+  const verdicts = h(
+    "div", { class: "verdicts" },
+    h("button", { type: "button", title: words.more, onclick: () => judge("like") }, words.moreLike),
+    h("button", { type: "button", title: words.less, onclick: () => judge("unlike") }, words.lessLike),
+  );
   const hint = h("p", { class: "muted" }, words.drawHere);
   const mode = h("button", { type: "button", title: words.boxesTitle, onclick: boxes }, words.boxes.some);
   const clip = h("a", { class: "button", download: "" }, words.clip(LONG_S));
@@ -26,7 +31,7 @@ export function makeFacts({ close, find, still, boxes }) {
     h("div", { class: "line" }, title, h("button", { type: "button", class: "close", "aria-label": words.close, onclick: close }, "Esc ×")),
     h("div", { class: "who" }, picture, h("p", {}, sure, parts, rank)),
     list,
-    h("div", { class: "doing" }, action, hint, mode, h("button", { type: "button", onclick: still }, words.useStill), clip, jpeg, pinning.element),
+    h("div", { class: "doing" }, action, verdicts, hint, mode, h("button", { type: "button", onclick: still }, words.useStill), clip, jpeg, pinning.element),
     said,
     h("p", { class: "keys" },
       ...[["J", "L"], " moment · ", [",", "."], " keyframe · ", ["Space"], " play · ", ["B"], " boxes · ", ["F"], " find this · ", ["P"], " pin"].flatMap((each) =>
@@ -59,6 +64,7 @@ export function makeFacts({ close, find, still, boxes }) {
     fill(list, ...rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
     say(action, drawn ? words.findDrawn : words.findElsewhere);
     action.disabled = roi === null;
+    show(verdicts, hit !== undefined && !drawn);
     say(mode, words.boxes[boxMode]);
     show(clip, frame.clip_s !== null);
     if (frame.clip_s !== null) set(clip, "href", clipUrl(frame.id, LONG_S));

@@ -31,7 +31,7 @@ export function makeViewer({ store, lake, pictures, room }) {
   const picture = h("div", { class: "frame" }, image, player.video, overlay.element, ground, cutting);
   const stage = h("div", { class: "stage" }, picture);
   const strip = makeStrip((id) => goTo(id));
-  const facts = makeFacts({ close, find, still: useStill, boxes: nextMode });
+  const facts = makeFacts({ close, find, judge, still: useStill, boxes: nextMode });
   const element = h("section", { class: "viewer", role: "dialog", "aria-label": words.viewer, hidden: true }, h("div", { class: "watch" }, stage, player.controls, strip.element), facts.element);
   const drawing = new Drawing(ground, { changed: (box) => { drawn = box; drawing.show(box); draw(); }, clicked: point });
   element.addEventListener("keydown", (event) => trapFocus(element, event));
@@ -224,6 +224,11 @@ export function makeViewer({ store, lake, pictures, room }) {
     if (frame && roi) room.findRegion(nearestFrame(), roi);
   }
 
+  /** Asks for more or less like the hit. @param {"like"|"unlike"} how */
+  function judge(how) {
+    if (item) room.judge(item.key, how);
+  }
+
   /** The frame that a drawn box is about: where a clip moved, the keyframe that was shown last. */
   const nearestFrame = () => (drawn ? nearest()?.id ?? frame.id : frame.id);
 
@@ -267,7 +272,7 @@ export function makeViewer({ store, lake, pictures, room }) {
   const keys = {
     " ": () => player.toggle(), ArrowLeft: () => player.seekBy(-JUMP_S), ArrowRight: () => player.seekBy(JUMP_S),
     ",": () => step(-1), ".": () => step(1), j: () => hop(-1), l: () => hop(1), b: nextMode, f: find, p: () => facts.pin(),
-    "+": () => { if (item) room.more(item.key); },
+    "+": () => judge("like"), "-": () => judge("unlike"),
   };
 
   return {
