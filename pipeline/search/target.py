@@ -105,7 +105,7 @@ class TargetMaker:
     def make(self, query: Query) -> Target:
         """Makes the target of a query.
 
-        `like` and `unlike` move the vector, and not the confidence: that stays the chance of what was asked for.
+        `like` and `unlike` move the vector, and not the confidence: that is of what words and picture ask.
         Raises QueryError when the query needs a model and there is none, or its prompts choose nothing, or it wants a
         confidence that this model does not have; DecodeError for an unreadable picture.
         """

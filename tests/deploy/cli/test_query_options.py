@@ -23,6 +23,8 @@ WRITTEN = {
     "not_text": "a cat",
     "not_weight": "0.75",
     "not_rois": "0,0,0.5,0.5",
+    "like": "cdef",
+    "unlike": "ba98",
     "not_frames": "4567",
     "then": "a car",
     "then_box": "0.5,0,1,1",

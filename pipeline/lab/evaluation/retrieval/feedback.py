@@ -215,7 +215,7 @@ def _judge(
 
 
 def _shows(hit: Hit, question: Question, number: int, task: FeedbackTask) -> bool:
-    """Whether the close-up of a hit shows what was asked for: a user sees no more of the frame."""
+    """Whether the close-up of a hit shows what the question asks: a user sees no more of the frame."""
     if number not in question.places:
         return True
     return localisation(Boxes(np.array([hit.place.box], np.float32)), question.places[number]) >= _SHOWS[task]
