@@ -73,6 +73,8 @@ def access_routes(people: People, *, secure: bool) -> APIRouter:
         else:
             request.state.person = Person(name, "viewer")
         answer = Response(status_code=204)
+        # pictures that were shown may be kept for an hour, and the next user is somebody else
+        answer.headers["Clear-Site-Data"] = '"cache"'
         answer.delete_cookie(people.cookie, httponly=True, samesite=same_site, secure=secure, path="/")
         return answer
 

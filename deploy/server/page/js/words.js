@@ -245,6 +245,7 @@ export const words = {
   facts: { at: "At", shot: "Shot", also: "Also here", label: "Label", track: "Seen", found: "Found by" },
   seen: (from, to, count) => (count > 1 ? `${from} to ${to}, ${count} keyframes` : from),
   findElsewhere: "Find this elsewhere",
+  findLater: "Find this later, in this source",
   drawnTitle: "What is drawn",
   findDrawn: "Find what is drawn",
   drawHere: "Draw on the picture to look for something else in it",

@@ -32,3 +32,18 @@ def test_hits_are_judged_by_keys_and_buttons_and_taken_back(visit: VisitPage) ->
     page.locator(".card:not(:has(.verdict:not([hidden]))) .open").first.click()
     page.locator(".verdicts").get_by_role("button", name="Less like this").click()
     seen.until(lambda: page.locator(".example.judged.unlike").count() == 2)
+
+
+def test_what_a_moment_shows_is_found_later_in_its_source(visit: VisitPage) -> None:
+    seen = visit("?q=box&group=none")
+    seen.until(seen.moments)
+    card = seen.page.locator(".card").first
+    source = card.locator(".source").inner_text()
+    card.locator(".open").click()
+    seen.page.locator(".strip button").first.wait_for()
+    seen.page.get_by_role("button", name="Find this later").click()
+    seen.until(lambda: {"frame", "since", "source"} <= set(seen.asked))
+    assert seen.asked["order"] == "oldest"
+    seen.settle()
+    shown = {each.inner_text() for each in seen.page.locator(".card .source").all()}
+    assert shown <= {source}

@@ -165,8 +165,9 @@ export function makeRoom({ store, lake, pictures, locked }) {
     if (item) findRegion(item.hit.frame_id, item.hit.box);
   }
 
-  function findRegion(frame, roi) {
-    store.change({ text: "", mode: "anywhere", sure: null, like: [], unlike: [], example: { kind: "frame", id: frame, roi, elsewhere: true } });
+  /** @param {string} frame @param {any} roi @param {Partial<import("../core/question.js").Question>} [within] further conditions */
+  function findRegion(frame, roi, within = {}) {
+    store.change({ text: "", mode: "anywhere", sure: null, like: [], unlike: [], example: { kind: "frame", id: frame, roi, elsewhere: true }, ...within });
     scrollUp();
   }
 

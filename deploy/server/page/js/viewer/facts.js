@@ -8,13 +8,14 @@ import { makePinning } from "./pinning.js";
 
 const LONG_S = 10;
 
-/** @param {{close: () => void, find: () => void, judge: (how: "like"|"unlike") => void, still: () => void, boxes: () => void}} calls */
-export function makeFacts({ close, find, judge, still, boxes }) {
+/** @param {{close: () => void, find: () => void, later: () => void, judge: (how: "like"|"unlike") => void, still: () => void, boxes: () => void}} calls */
+export function makeFacts({ close, find, later, judge, still, boxes }) {
   const title = h("h2", {});
   const picture = h("img", { alt: "", class: "close-up" });
   const sure = h("b", {}), parts = h("span", {}), rank = h("span", {});
   const list = h("dl", {});
   const action = h("button", { type: "button", class: "accent", title: words.findThisTitle, onclick: find }, words.findElsewhere);
+  const after = h("button", { type: "button", onclick: later }, words.findLater);
   const verdicts = h(
     "div", { class: "verdicts" },
     h("button", { type: "button", title: words.more, onclick: () => judge("like") }, words.moreLike),
@@ -31,7 +32,7 @@ export function makeFacts({ close, find, judge, still, boxes }) {
     h("div", { class: "line" }, title, h("button", { type: "button", class: "close", "aria-label": words.close, onclick: close }, "Esc ×")),
     h("div", { class: "who" }, picture, h("p", {}, sure, parts, rank)),
     list,
-    h("div", { class: "doing" }, action, verdicts, hint, mode, h("button", { type: "button", onclick: still }, words.useStill), clip, jpeg, pinning.element),
+    h("div", { class: "doing" }, action, after, verdicts, hint, mode, h("button", { type: "button", onclick: still }, words.useStill), clip, jpeg, pinning.element),
     said,
     h("p", { class: "keys" },
       ...[["J", "L"], " moment · ", [",", "."], " keyframe · ", ["Space"], " play · ", ["B"], " boxes · ", ["F"], " find this · ", ["P"], " pin"].flatMap((each) =>
@@ -63,7 +64,7 @@ export function makeFacts({ close, find, judge, still, boxes }) {
     ].filter(Boolean);
     fill(list, ...rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
     say(action, drawn ? words.findDrawn : words.findElsewhere);
-    action.disabled = roi === null;
+    action.disabled = after.disabled = roi === null;
     show(verdicts, hit !== undefined && !drawn);
     say(mode, words.boxes[boxMode]);
     show(clip, frame.clip_s !== null);

@@ -31,7 +31,7 @@ export function makeViewer({ store, lake, pictures, room }) {
   const picture = h("div", { class: "frame" }, image, player.video, overlay.element, ground, cutting);
   const stage = h("div", { class: "stage" }, picture);
   const strip = makeStrip((id) => goTo(id));
-  const facts = makeFacts({ close, find, judge, still: useStill, boxes: nextMode });
+  const facts = makeFacts({ close, find, later, judge, still: useStill, boxes: nextMode });
   const element = h("section", { class: "viewer", role: "dialog", "aria-label": words.viewer, hidden: true }, h("div", { class: "watch" }, stage, player.controls, strip.element), facts.element);
   const drawing = new Drawing(ground, { changed: (box) => { drawn = box; drawing.show(box); draw(); }, clicked: point });
   element.addEventListener("keydown", (event) => trapFocus(element, event));
@@ -222,6 +222,12 @@ export function makeViewer({ store, lake, pictures, room }) {
   function find() {
     const roi = drawn ?? box;
     if (frame && roi) room.findRegion(nearestFrame(), roi);
+  }
+
+  /** Looks for it from this moment on, in this source alone. */
+  function later() {
+    const roi = drawn ?? box, at = list.find((each) => each.id === nearestFrame()) ?? frame;
+    if (frame && roi) room.findRegion(nearestFrame(), roi, { since: at.time ?? at.pts_s, until: null, sources: [frame.source_id], order: "oldest" });
   }
 
   /** Asks for more or less like the hit. @param {"like"|"unlike"} how */
