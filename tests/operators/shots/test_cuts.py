@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from operators.readers.video import VideoReader
 from operators.shots.config import ShotConfig
 from operators.shots.cuts import fold_shots
 from schemas.clock import Clock, Span
+from schemas.frames import ImageArray
 from schemas.shots import CutEvent
 from schemas.sources import Source
 from tests.clips import Clips
@@ -49,16 +51,22 @@ def cli_cuts(path: Path, folder: Path, *arguments: str, column: int = 1) -> list
     return [start - 1 for start in starts] if column == 1 else starts
 
 
+@lru_cache(maxsize=1)  # a clip is decoded once for all detectors
+def decoded(path: Path) -> tuple[Source, list[tuple[int, ImageArray]]]:
+    """PTS and small picture of every frame."""
+    source = probe(str(path), uri=path.name)
+    with VideoReader(str(path), source) as reader:
+        return source, [(frame.pts, frame.small()) for frame in reader.frames(source.span.start)]
+
+
 def our_cuts(path: Path, config: ShotConfig) -> list[int]:
     """PTS of the first frames of all shots but the first."""
-    source = probe(str(path), uri=path.name)
+    source, frames = decoded(path)
     detector = config.build(source, first_of_source=True)
     events: list[CutEvent] = []
-    times: list[int] = []
-    with VideoReader(str(path), source) as reader:
-        for frame in reader.frames(source.span.start):
-            events.extend(detector(frame.pts, frame.small()))
-            times.append(frame.pts)
+    for pts, small in frames:
+        events.extend(detector(pts, small))
+    times = [pts for pts, _ in frames]
     shots = fold_shots(source, events, times[0], times[-1], config=config)
     assert shots[0].span.start == source.span.start
     assert shots[-1].span.stop == source.span.stop
@@ -73,8 +81,8 @@ def frame_numbers(path: Path, cuts: list[int]) -> list[int]:
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("clip", ["testvideo.mp4", "fades.mp4"])
 @pytest.mark.parametrize("detector", COMMANDS)
+@pytest.mark.parametrize("clip", ["testvideo.mp4", "fades.mp4"])
 def test_cuts_equal_the_command_lines(data_dir: Path, tmp_path: Path, clip: str, detector: str) -> None:
     path = data_dir / "shot-clips" / clip
     cuts = frame_numbers(path, our_cuts(path, ShotConfig(detector)))
