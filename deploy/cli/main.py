@@ -37,6 +37,7 @@ from deploy.cli.commands.lab import app as lab
 from deploy.cli.commands.lab.generate import generate
 from deploy.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, visible_output
 from deploy.cli.query_options import with_flags
+from deploy.cli.sections import SectionedGroup
 from deploy.logs import configure_logs
 from schemas.errors import InvalidValueError, ModelError, PlanError, QueryError, RegionLakeError
 from schemas.visible_text import visible
@@ -46,6 +47,7 @@ INTERRUPTED = "regionlake: interrupted; an ingest continues from its last commit
 
 app = typer.Typer(
     name="regionlake",
+    cls=SectionedGroup,
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
