@@ -61,7 +61,7 @@ class Tutorial:
         return "\n".join(printed)
 
     def run(self, command: str) -> str:
-        path = os.environ.get("PYTHONPATH", str(ROOT))
+        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         if command.startswith(HERE):
             path = os.pathsep.join([str(self.folder), path])
         if command.startswith(
