@@ -17,7 +17,7 @@ export function makeFacts({ close, find, later, judge, still, boxes }) {
   const action = h("button", { type: "button", class: "accent", title: words.findThisTitle, onclick: find }, words.findElsewhere);
   const after = h("button", { type: "button", onclick: later }, words.findLater);
   const verdicts = h(
-    "div", { class: "verdicts" },
+    "div", { class: "verdicts", hidden: true }, // until it is known which hit it is
     h("button", { type: "button", title: words.more, onclick: () => judge("like") }, words.moreLike),
     h("button", { type: "button", title: words.less, onclick: () => judge("unlike") }, words.lessLike),
   );
