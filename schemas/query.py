@@ -49,7 +49,7 @@ MethodName = Literal[
     "growing",
     "correlation",
 ]
-# names of 0.1.0, accepted until 0.3.0
+# names of 0.1.0, accepted until 0.4.0
 _RENAMED_METHODS: dict[str, MethodName] = {"parts": "representatives", "parts-global": "representatives-global"}
 Fusion = Literal["rrf", "weighted"]
 # those that rank by the query's vector alone, which `like` and `unlike` move

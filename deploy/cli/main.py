@@ -79,7 +79,7 @@ app.add_typer(lab.app)
 for group in lab.GROUPS:
     app.add_typer(group, hidden=True)
 app.command(hidden=True)(generate)
-MOVED = ("eval", "train", "generate")  # names of 0.1.0, to be removed in 0.3.0
+MOVED = ("eval", "train", "generate")  # names of 0.1.0, to be removed in 0.4.0
 
 
 def _print_version(wanted: bool) -> None:
