@@ -240,4 +240,7 @@ def _files(lake: Lake, state: StateFolder) -> Iterator[Path]:
     folders = {state.path} if lake.folder is None else {lake.folder, state.path}
     found = {path for folder in folders for path in folder.rglob("*") if path.is_file()}
     rings = rings_of_state(state.path)  # of whose video every span is looked at, and no byte: it may be terabytes
-    yield from sorted(path for path in found if path.name != _RECORD and not is_video(rings, path))
+    for path in sorted(found):
+        # an audit log says who asked for which ids, and outlives what they named
+        if path.name != _RECORD and not path.is_relative_to(state.audit) and not is_video(rings, path):
+            yield path

@@ -25,7 +25,7 @@ _MODE = 0o600
 
 def audit_folder(lake: str) -> Path:
     """Where the log of a lake is: beside its rows."""
-    return StateFolder.of(lake).path / "audit"
+    return StateFolder.of(lake).audit
 
 
 class AuditLog:

@@ -63,6 +63,11 @@ class StateFolder:
         return self.path / "in-flight.json"
 
     @property
+    def audit(self) -> Path:
+        """Who asked a service what: deploy/server/auditing/audit_log.py."""
+        return self.path / "audit"
+
+    @property
     def status(self) -> Path:
         """JSON, replaced about once a second."""
         return self.path / "status.json"

@@ -156,6 +156,15 @@ def test_a_feed_goes_from_rows_versions_indexes_what_waits_and_what_was_damaged(
         run(lake, "yard")
 
 
+def test_the_audit_log_of_a_service_stays(lake: Lake) -> None:
+    log = StateFolder.of(lake.uri).audit / "audit.jsonl"
+    log.parent.mkdir(parents=True)
+    log.write_text(f'{{"action": "search", "what": {{"source": "{YARD.source.id}"}}}}\n')
+    said = log.read_text()
+    assert run(lake, "yard").proved
+    assert log.read_text() == said
+
+
 def test_of_a_span_rows_go_shots_are_cut_and_the_rest_stays_as_it_was(lake: Lake) -> None:
     inside = f"source_id = '{GATE.source.id}' AND pts >= 35 AND pts < 62"
     outside = f"source_id = '{GATE.source.id}' AND NOT (pts >= 35 AND pts < 62)"
