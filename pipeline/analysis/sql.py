@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -134,8 +135,12 @@ def _run(query: str, tables: dict[str, pa.Table], *, views: bool, limits: SqlLim
                     f"the answer has more than {_size(limits.result_bytes)}: choose fewer rows or columns, or add LIMIT"
                 )
     except (EOFError, OSError) as error:
-        if isinstance(error, BrokenPipeError) and connection.poll(_GRACE_S):  # it gave a reason before it ended
-            raise _refused(json.loads(connection.recv_bytes()[len(REFUSED) :]), limits) from error
+        reason = b""
+        with suppress(EOFError, OSError):  # at the end of a pipe `poll` returns true as well
+            if isinstance(error, BrokenPipeError) and connection.poll(_GRACE_S):
+                reason = connection.recv_bytes()
+        if reason.startswith(REFUSED):  # it gave one before it ended
+            raise _refused(json.loads(reason[len(REFUSED) :]), limits) from error
         if not ready:
             raise QueryError(f"the process of the query did not start ({child.exit_reason()})") from error
         raise _too_large(limits, f"its process ended, {child.exit_reason()}") from error

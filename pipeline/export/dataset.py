@@ -1,5 +1,6 @@
 """What is exported: pictures of keyframes, and the labelled regions of each."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -49,6 +50,8 @@ class ExportedFrame:
     annotations: tuple[Annotation, ...]
 
     def __post_init__(self) -> None:
+        if not re.fullmatch(r"[\w-]{1,64}", self.id, re.ASCII):  # it names a file, and the lake may be somebody else's
+            raise InvalidValueError(f"{self.id[:64]!r} is no id of a frame")
         Boxes.clipped([each.box for each in self.annotations])  # raises for a box that is none
         if self.width_px < 1 or self.height_px < 1:
             raise InvalidValueError(f"a frame has a size, got {self.width_px}x{self.height_px} px")

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 OUT_OF_REACH = (
     "out of reach: your own files (videos, clips, sheets, copies of hits, states of watches given with --state), "
-    "pictures of watches that a service keeps, what a webhook or a search has received, backups, and older versions of "
-    "objects that a bucket keeps"
+    "pictures of watches and clips that a service keeps, its audit log, what a webhook or a search has received, "
+    "backups, and older versions of objects that a bucket keeps"
 )
 
 

@@ -20,7 +20,7 @@ from deploy.server.watching.bodies import (
 )
 from deploy.server.watching.rehearsals import rehearsal
 from deploy.server.watching.watch_keeper import MOST_WATCHES, KeeperStatus
-from deploy.server.watching.watches import alarm_json, listed_of, new_name, seen_watches, watch_json
+from deploy.server.watching.watches import alarm_json, listed_of, new_name, require_changeable, seen_watches, watch_json
 from pipeline.watch.watch_list import ListedWatch
 from schemas.query_json import Json
 
@@ -73,6 +73,7 @@ def watch_routes() -> APIRouter:
 
         def answer() -> Json:
             _require(service, name)
+            require_changeable(service, name)
             listed = listed_of(service, body, name=name)
             service.watches.save(listed, new=False)
             return _shown(service, listed)

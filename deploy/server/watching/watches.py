@@ -26,6 +26,7 @@ from schemas.sources import feed_name
 from schemas.zones import Zone
 
 _SHOWN = {each.field: each for each in options_of(Query) if each.standing}
+_OF_PICTURE = ("image", "roi", "points", "not_points", "prompt", "prompt_box", "not_rois")
 
 
 def watch_of(service: Service, body: WatchedQuestion, *, name: str, keeps: bool) -> Watch:
@@ -75,6 +76,14 @@ def seen_watches(service: Service) -> list[ListedWatch]:
     return [each for each in listed if every or (each.watch.sources and all(map(allow, each.watch.sources)))]
 
 
+def require_changeable(service: Service, name: str) -> None:
+    """Raises RequestError for a watch by a picture, where the picture is hidden from whoever changes it."""
+    if not service.grants.everything and any(
+        each.watch.name == name and each.watch.query.has_picture for each in seen_watches(service)
+    ):
+        raise RequestError(403, "only who sees every source may change a watch that looks for a picture")
+
+
 def new_name(service: Service, title: str) -> str:
     """A name for a new watch, which no watch has and of which there are no alarms."""
     plain = unicodedata.normalize("NFKD", title.lower()).encode("ascii", "ignore").decode()
@@ -93,7 +102,8 @@ def watch_json(service: Service, listed: ListedWatch, status: KeeperStatus, cata
         "name": watch.name,
         "title": listed.title,
         "paused": listed.paused,
-        "query": _query_json(watch.query) | ({"sources": [id for id in ids if id is not None]} if ids else {}),
+        "query": _query_json(watch.query, with_picture=service.grants.everything)
+        | ({"sources": [id for id in ids if id is not None]} if ids else {}),
         "sources": [_name(address, catalogue) for address in watch.sources],
         "max_distance": watch.max_distance,
         "cooldown_s": watch.cooldown_s,
@@ -113,10 +123,15 @@ def alarm_json(alarm: Alarm, catalogue: Catalogue) -> Json:
     return shown | {"source": _name(address, catalogue), "source_id": catalogue.by_address.get(address), "pts": None}
 
 
-def _query_json(query: Query) -> Json:
-    """What is asked, as a search takes it, without options that are not set."""
+def _query_json(query: Query, *, with_picture: bool) -> Json:
+    """What is asked, as a search takes it, without options that are not set.
+
+    with_picture: whether the picture is named. It may be a keyframe of a source that whoever asks does not see.
+    """
     found: dict[str, Any] = {}
     for field, option in _SHOWN.items():
+        if field in _OF_PICTURE and not with_picture:
+            continue
         value = getattr(query, field)
         if field == "zones":
             value = [Zone.of(zone).corners for zone in value]

@@ -112,3 +112,11 @@ def test_an_answer_that_is_too_large_is_refused(street: LakeRows) -> None:
 def test_limits_that_mean_nothing_are_refused() -> None:
     with pytest.raises(InvalidValueError, match="timeout_s"):
         SqlLimits(timeout_s=0)
+
+
+def test_a_process_that_dies_while_it_gets_the_tables_is_reported_in_a_sentence(
+    street: LakeRows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.analysis.sql.CHILD_CODE", "raise SystemExit(3)")
+    with pytest.raises(QueryError, match="the process of the query did not start"):
+        run_sql(street, "SELECT * FROM regions")

@@ -23,6 +23,7 @@ from pipeline.export.fiftyone import write_fiftyone
 from pipeline.export.label_studio import write_label_studio
 from pipeline.export.rows import region_rows
 from pipeline.export.yolo import write_yolo
+from schemas.errors import InvalidValueError
 
 WIDTH_PX, HEIGHT_PX = 640, 360  # of the frame; its picture is half as large
 MASK = np.zeros((HEIGHT_PX, WIDTH_PX), np.bool_)
@@ -165,3 +166,9 @@ def test_any_box_and_name_is_read_back(
     about = yaml.safe_load(write_yolo(tmp_path, [one], shown)[0].read_bytes().decode())
     assert about["names"] == {0: name}
     assert Xml.parse(write_cvat(tmp_path, [one], shown)[0]).getroot().find("image/box") is not None
+
+
+@pytest.mark.parametrize("id", ["../../elsewhere", "/etc/passwd", "", "a\nb", "x" * 65])
+def test_an_id_that_would_be_written_elsewhere_is_refused(id: str) -> None:
+    with pytest.raises(InvalidValueError, match="no id of a frame"):
+        frame(id)

@@ -175,6 +175,24 @@ def test_watches_and_alarms_of_other_sources_are_not_seen(as_user: As, own_lake:
         assert operator.delete(f"/api/watches/{watch['name']}").status_code == 204
 
 
+def test_the_picture_of_a_watch_is_not_shown_where_its_source_may_be_hidden(as_user: As, hidden: Json) -> None:
+    operator, guard = as_user("operator"), as_user("guard")
+    (seen,) = guard.get("/api/sources").json()["sources"]
+    body = {"title": "elsewhere", "max_distance": 0.5, "paused": True}
+    asked = {"frame": hidden["frame"], "roi": [0, 0, 0.5, 1], "sources": [seen["id"]]}
+    made = operator.post("/api/watches", json={**body, "query": asked}).json()
+    try:
+        (listed,) = (each for each in guard.get("/api/watches").json()["watches"] if each["name"] == made["name"])
+        assert {"image", "roi"} <= set(made["query"])
+        assert set(listed["query"]).isdisjoint({"image", "frame", "roi"})
+        assert made["query"]["image"] not in guard.get("/api/watches").text
+        changed = guard.put(f"/api/watches/{made['name']}", json={**body, "query": {"box": [0, 0, 1, 1]}})
+        assert changed.status_code == 403
+        assert "looks for a picture" in changed.text
+    finally:
+        assert operator.delete(f"/api/watches/{made['name']}").status_code == 204
+
+
 def _rows(lake: Path) -> list[Json]:
     from pipeline.lake.lake import Lake
 
