@@ -63,12 +63,16 @@ def verify(path: Path, *, expected: PublicKey | str | None = None) -> Verdict:
 
     expected: the key that must have signed it, or that key's fingerprint; without one the key in the zip is taken, and
     the verdict says which that is. A zip that cannot be read as one was changed, too: it may be cut short.
-    Raises EvidenceError where there is no such file.
+    Raises EvidenceError where there is no such file, or it may not be read.
     """
-    if not path.is_file():
+    try:
+        file = path.open("rb") if path.is_file() else None
+    except OSError as error:  # which says nothing about the content
+        raise EvidenceError(f"{path} cannot be read: {error.strerror}") from None
+    if file is None:
         raise EvidenceError(f"there is no file {path}; give the zip that `regionlake export evidence` made")
     try:
-        with zipfile.ZipFile(path) as archive:
+        with file, zipfile.ZipFile(file) as archive:
             return _verify(archive, path, expected)
     except _UNREADABLE as error:
         return Verdict("changed", (Change(path.name, f"it cannot be read as a zip, or was cut short ({error})"),))

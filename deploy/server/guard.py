@@ -95,7 +95,9 @@ class Guard:
         send = self._with_headers(send)
         scope.setdefault("state", {})
         refused = self._refusal(scope)
-        if refused is None:
+        if refused is not None and refused[0] == 401 and Headers(scope=scope).get("authorization"):
+            scope["state"]["audit"] = {"action": "sign in", "what": {}}  # or tokens could be guessed unseen
+        if refused is None or refused[0] == 401:
             client = self._access.transport.client(scope, Headers(scope=scope))
             send = self._recorder.recording(scope, send, client=client)
         if refused is not None:

@@ -1,6 +1,7 @@
 """`regionlake audit`: who asked a service what."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -40,9 +41,9 @@ def audit(
     from deploy.server.auditing.audit_log import audit_folder, chosen, read_audit
 
     first, end = _moment(since, "--since"), _moment(until, "--until")
-    found = chosen(
-        read_audit(audit_folder(lake)), who=who, actions=action or (), since=first, until=end, contains=contains
-    )
+    folder = audit_folder(lake)
+    _require_audit(folder, lake)
+    found = chosen(read_audit(folder), who=who, actions=action or (), since=first, until=end, contains=contains)
     entries = deque(found, maxlen=last) if last is not None else found
     if as_json:
         for entry in entries:
@@ -57,6 +58,17 @@ def audit(
         cells = [str(entry["at"])[:19], str(entry["who"] or "?"), str(entry.get("from", "")), str(entry["action"])]
         table.add_row(*map(visible, cells), "" if status.startswith("2") else status, visible(what))
     console().print(table)
+
+
+def _require_audit(folder: Path, lake: str) -> None:
+    from schemas.errors import LakeError
+
+    try:
+        folder.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise LakeError(f"no service with a login has recorded anything for the lake {lake}") from None
+    except OSError as error:
+        raise LakeError(f"{folder} cannot be read: {error.strerror}") from None
 
 
 def _short(value: object) -> str:

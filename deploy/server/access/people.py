@@ -11,7 +11,7 @@ from starlette.requests import Request
 from deploy.server.access.rights import Right, Role, rights_of
 from deploy.server.access.sessions import Sessions
 from deploy.server.access.source_grants import EVERY_SOURCE, SourceGrants
-from deploy.server.access.users_file import UsersFile, hash_of
+from deploy.server.access.users_file import HOLDER, UsersFile, hash_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,6 @@ class Person:
 
 
 ANYBODY = Person("anybody", "admin")  # where there is no login, which is on this machine alone
-HOLDER = "token"  # of the service's one token
 
 
 class People:

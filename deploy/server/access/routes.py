@@ -11,6 +11,8 @@ from deploy.server.access.rights import Role, right_of, rights_of
 from deploy.server.answers import RequestError, json_answer
 from deploy.server.auditing.audited import begin_note, refuse_note
 
+_CLEAR = '"cache"'  # pictures that were shown may be kept for an hour, and the next user is somebody else
+
 
 class Login(BaseModel):
     """A token."""
@@ -61,6 +63,7 @@ def access_routes(people: People, *, secure: bool) -> APIRouter:
         person, cookie = signed
         request.state.person = person
         answer = Response(status_code=204)
+        answer.headers["Clear-Site-Data"] = _CLEAR  # whoever was signed in before may not have signed out
         answer.set_cookie(people.cookie, cookie, httponly=True, samesite=same_site, secure=secure, path="/")
         return answer
 
@@ -73,8 +76,7 @@ def access_routes(people: People, *, secure: bool) -> APIRouter:
         else:
             request.state.person = Person(name, "viewer")
         answer = Response(status_code=204)
-        # pictures that were shown may be kept for an hour, and the next user is somebody else
-        answer.headers["Clear-Site-Data"] = '"cache"'
+        answer.headers["Clear-Site-Data"] = _CLEAR
         answer.delete_cookie(people.cookie, httponly=True, samesite=same_site, secure=secure, path="/")
         return answer
 

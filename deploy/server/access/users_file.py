@@ -24,6 +24,7 @@ from schemas.errors import InvalidValueError, PlanError
 
 _MODE = 0o600
 _NAME = r"[\w.@-]{1,64}"
+HOLDER = "token"  # the name of whoever has the service's one token
 _TOKEN_BYTES = 32
 _PREFIX = "rl_"  # so that a token is recognised as one where it should not be
 
@@ -87,6 +88,11 @@ class UsersFile:
         """Adds a user; makes the file if there is none. Returns the token, which is kept nowhere."""
         if not re.fullmatch(_NAME, name):
             raise PlanError(f"a user's name is 1 to 64 letters, digits and . _ @ -, got {name!r}")
+        if name == HOLDER:
+            raise PlanError(
+                f"no user can be named {HOLDER}: beside --token-file it is the name of that token's holder, "
+                "and the user would never be let in; give another name"
+            )
         token = new_token()
         with self._changing():
             users = self._read() if self.path.exists() else {}

@@ -64,6 +64,8 @@ class AuditLog:
                 if os.fstat(file).st_size + len(line) > self._most_bytes and os.fstat(file).st_size:
                     file = self._rotated()
                 if os.write(file, line) != len(line):  # the disk is full
+                    self._file = None  # what writes next opens it again, and so ends the torn line first
+                    os.close(file)
                     raise OSError("a line was not written whole")
             if sync:
                 self._sync()
@@ -84,8 +86,13 @@ class AuditLog:
     def _opened(self) -> int:
         if self._file is None:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            self._file = os.open(self._path, flags, _MODE)
-            self._end_line(self._file)
+            file = os.open(self._path, flags, _MODE)
+            try:
+                self._end_line(file)
+            except OSError:
+                os.close(file)
+                raise
+            self._file = file
         return self._file
 
     def _end_line(self, file: int) -> None:

@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 _LONGEST = 500  # of a text; nobody can fill the log by long questions
 _MOST = 16
+_DEEPEST = 8  # levels of a value; Python ends at some hundred, and the request would have no entry
 ACTIONS: Mapping[str, str] = {
     "POST /api/search": "search",
     "POST /api/watches/rehearsal": "rehearse",
@@ -27,15 +28,18 @@ ACTIONS: Mapping[str, str] = {
     "POST /api/login": "sign in",
     "POST /api/logout": "sign out",
 }
+_WHOLE = "bytes=0-"
+_RANGE_OF_START = re.compile("bytes=0-")
 _TOKEN = re.compile(r"rl_[\w-]{20,}")
 
 
 def begin_note(request: Request, route: str) -> None:
     """Has the audit log record a request of one of these routes, once its status is known. route: `METHOD /path`."""
     action = ACTIONS.get(route)
-    continues = request.headers.get("range", "bytes=0-").removeprefix("bytes=").partition("-")[0] != "0"
-    if action is not None and not (action == "clip" and continues):  # a player asks for a clip part by part
+    if action is not None:
         request.state.audit = {"action": action, "what": shortened(request.path_params)}
+        # a player asks for a clip part by part; whether its start was asked for is known to the recorder
+        request.state.audit_part = action == "clip" and not _RANGE_OF_START.match(request.headers.get("range", _WHOLE))
 
 
 def refuse_note(request: Request, route: str) -> None:
@@ -51,14 +55,18 @@ def note(request: Request, what: Mapping[str, object]) -> None:
         noted["what"] = {**noted["what"], **shortened(what)}
 
 
-def shortened(value: Any) -> Any:
-    """The value as the log has it: bounded in size, without anything that looks like a token."""
+def shortened(value: Any, *, deepest: int = _DEEPEST) -> Any:
+    """The value as the log has it: bounded in size and depth, without anything that looks like a token."""
     if isinstance(value, str):
         text = _TOKEN.sub("rl_…", value)
         return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text)} characters)"
+    if isinstance(value, Mapping | list | tuple) and not deepest:
+        return "…"
     if isinstance(value, Mapping):
-        return {str(key)[:_LONGEST]: shortened(each) for key, each in list(value.items())[: 4 * _MOST]}
+        return {
+            str(key)[:_LONGEST]: shortened(each, deepest=deepest - 1) for key, each in list(value.items())[: 4 * _MOST]
+        }
     if isinstance(value, list | tuple):
-        kept = [shortened(each) for each in value[:_MOST]]
+        kept = [shortened(each, deepest=deepest - 1) for each in value[:_MOST]]
         return kept if len(value) <= _MOST else [*kept, f"… ({len(value)} values)"]
     return value if value is None or isinstance(value, bool | int | float) else str(value)[:_LONGEST]

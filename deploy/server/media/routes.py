@@ -29,6 +29,7 @@ _UPLOAD = {
     }
 }
 _KEPT = "private, max-age=3600"  # rows do not change, but may be erased
+_VARY = "Cookie, Authorization"  # what one user may see, the next user of the browser may not
 
 
 class UploadAnswer(BaseModel):
@@ -57,7 +58,9 @@ def media_routes() -> APIRouter:
         def answer() -> bytes:
             return jpeg_of(service.uploads.find(id).pixels, (width, None))
 
-        return Response(await service.pictures.run(request, answer), 200, {"Cache-Control": _KEPT}, "image/jpeg")
+        return Response(
+            await service.pictures.run(request, answer), 200, {"Cache-Control": _KEPT, "Vary": _VARY}, "image/jpeg"
+        )
 
     @router.get("/api/frames/{id}.jpg", response_class=Response, responses=_JPEG, summary="Show a still or a close-up")
     async def still(
@@ -105,7 +108,7 @@ def media_routes() -> APIRouter:
         path = await service.pictures.run(
             request, lambda: service.clips(service.frames.find(frame_id, with_shot=True), around_s=around_s)
         )
-        return FileResponse(path, media_type="video/mp4", headers={"Cache-Control": _KEPT})
+        return FileResponse(path, media_type="video/mp4", headers={"Cache-Control": _KEPT, "Vary": _VARY})
 
     return router
 
@@ -113,6 +116,7 @@ def media_routes() -> APIRouter:
 def _still(still: Still) -> Response:
     headers = {
         "Cache-Control": _KEPT if still.final else "private, max-age=10",
+        "Vary": _VARY,
         "X-Cut": ",".join(f"{side:.6g}" for side in still.cut),
         "X-From": still.origin,
     }

@@ -120,7 +120,8 @@ def test_a_change_and_another_signer_have_their_own_exit_codes(called: Run, lake
         (("evidence", *QUERY, "--out", "found.zip", "--redact", "others", "--redact", "people"), 2, "cannot add"),
         (("evidence", *QUERY, "--source", "nowhere", "--out", "found.zip"), 1, "no hits"),
         (("evidence", *QUERY, "--out", "/proc/found.zip"), 1, "cannot be written"),
-        (("verify", "absent.zip"), 1, "there is no file"),
+        (("verify", "absent.zip"), 2, "there is no file"),
+        (("verify", "absent.zip", "--key", __file__), 2, "is no public key"),
         (("verify", "absent.zip", "--key", "absent.pem"), 2, "is no file of a public key"),
     ],
 )

@@ -1,6 +1,8 @@
 """Verification of evidence: catches a change of any byte that is not found or is blamed on another file, files that
 were added or removed, another signer who passes for the expected one, and zips that harm whoever verifies them."""
 
+import errno
+import io
 import struct
 import zipfile
 from collections.abc import Callable
@@ -237,6 +239,16 @@ def test_a_zip_whose_directory_lies_is_changed(folder: Path, sound: Path, key: K
             if lying != content:
                 (folder / "lying.zip").write_bytes(lying)
                 assert verify(folder / "lying.zip", expected=key.public).state == "changed"
+
+
+def test_a_file_that_may_not_be_read_is_not_said_to_be_changed(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: object, **__: object) -> None:  # a file's mode does not stop root, who may run the tests
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", denied)
+    monkeypatch.setattr(io, "open", denied)  # as zipfile opens it
+    with pytest.raises(EvidenceError, match=r"cannot be read: Permission denied"):
+        verify(sound)
 
 
 def test_a_file_that_is_not_there_is_wrong_usage(folder: Path) -> None:

@@ -175,3 +175,18 @@ def test_every_other_path_is_an_address_within_the_page(web: httpx.Client) -> No
     index = web.get("/")
     assert "RegionLake" in index.text
     assert web.get("/etc/passwd").content == index.content == web.get("/search").content
+
+
+def test_no_picture_that_is_kept_is_shown_to_the_next_user(ask: Ask, web: httpx.Client) -> None:
+    found, still = hit(ask, "bikes"), hit(ask, "street")
+    region = web.get(f"/api/frames/{still['frame_id']}").json()["regions"][0]["id"]
+    content = web.get(f"/api/frames/{found['frame_id']}.jpg").content
+    upload = web.post("/api/pictures", content=content).json()["id"]
+    for path in (
+        f"frames/{found['frame_id']}.jpg",
+        f"regions/{region}.jpg",
+        f"clips/{found['frame_id']}.mp4",
+        f"pictures/{upload}.jpg",
+    ):
+        answer = web.get(f"/api/{path}")
+        assert (answer.status_code, answer.headers.get("vary")) == (200, "Cookie, Authorization"), path

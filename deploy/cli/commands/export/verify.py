@@ -35,8 +35,13 @@ def verify(
     Exit codes: 0 sound, 1 changed (what was is named), 2 wrong usage, 3 signed by another key than --key.
     """
     from deploy.evidence.verify import verify as verified
+    from schemas.errors import EvidenceError
 
-    verdict = verified(file, expected=_expected(key))
+    expected = _expected(key)
+    try:
+        verdict = verified(file, expected=expected)
+    except EvidenceError as error:  # 1 would say that it was changed
+        raise typer.BadParameter(str(error), param_hint="FILE.zip") from None
     whose = _whose(verdict, key)
     if as_json:
         _print_json(verdict, whose)
@@ -48,6 +53,7 @@ def verify(
 
 def _expected(key: str | None) -> "PublicKey | str | None":
     from deploy.evidence.keys import PublicKey, fingerprint_of
+    from schemas.errors import EvidenceError
 
     if key is None:
         return None
@@ -60,7 +66,10 @@ def _expected(key: str | None) -> "PublicKey | str | None":
         raise typer.BadParameter(
             f"{key} is no file of a public key (PEM), and no number of 64 hexadecimal digits", param_hint="--key"
         ) from None
-    return PublicKey.from_pem(content, name=key)
+    try:
+        return PublicKey.from_pem(content, name=key)
+    except EvidenceError as error:
+        raise typer.BadParameter(str(error), param_hint="--key") from None
 
 
 def _whose(verdict: "Verdict", key: str | None) -> str:

@@ -33,7 +33,8 @@ def test_a_session_is_new_each_time_and_ends_when_one_signs_out(guarded: str, us
     with signed_in(guarded, users["viewer"]) as web:
         first = web.cookies["regionlake"]
         assert web.get("/api/me").json()["name"] == "viewer"
-        web.post("/api/login", json={"token": users["guest"]})
+        again = web.post("/api/login", json={"token": users["guest"]})
+        assert again.headers["clear-site-data"] == '"cache"'  # of pictures that the viewer was shown
         second = web.cookies["regionlake"]
         assert first != second
         assert web.get("/api/me").json() == {
@@ -166,6 +167,7 @@ def test_the_command_manages_the_file(called: Run, tmp_path: Path) -> None:
     for wrong in (
         ("add", "anna"),
         ("add", "b c"),
+        ("add", "token"),
         ("add", "ben", "--role", "king"),
         ("add", "ben", "--role", "admin", "--source", "gate"),
         ("remove", "ben"),
@@ -177,6 +179,13 @@ def test_the_command_manages_the_file(called: Run, tmp_path: Path) -> None:
         assert "Traceback" not in refused.stderr
     assert called("users", "remove", "anna", "--users", file).returncode == 0
     assert UsersFile(file).read() == {}
+
+
+def test_the_name_of_the_one_token_is_refused_with_the_reason(tmp_path: Path) -> None:
+    listed = UsersFile(tmp_path / "users.toml")
+    with pytest.raises(PlanError, match="--token-file"):
+        listed.add("token", role="viewer", sources=None)
+    assert not listed.path.exists()
 
 
 def test_the_one_token_is_an_admin_beside_the_users(users_path: Path, users: dict[str, str]) -> None:

@@ -1,7 +1,9 @@
 """The file of the audit log. Catches entries that a rotation, a crash or two threads lose or tear, a log that grows for
 ever, and a link that leads elsewhere."""
 
+import errno
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -59,6 +61,31 @@ def test_a_line_that_a_crash_tore_spoils_no_other(tmp_path: Path) -> None:
     assert numbers(tmp_path) == [1, 2]
 
 
+def test_a_line_that_a_full_disk_tore_spoils_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = AuditLog(tmp_path)
+    log.write(entry(1))
+    write, room = os.write, [20, 0]  # bytes, for each write until there is space again
+
+    def short(file: int, content: bytes) -> int:
+        if not room or not Path(f"/proc/self/fd/{file}").samefile(tmp_path / "audit.jsonl"):
+            return write(file, content)
+        most = room.pop(0)
+        if not most:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(file, content[:most])
+
+    opened = len(list(Path("/proc/self/fd").iterdir()))
+    monkeypatch.setattr(os, "write", short)
+    for number in (2, 3):
+        with pytest.raises(LakeError, match="cannot be recorded"):
+            log.write(entry(number))
+    assert len(list(Path("/proc/self/fd").iterdir())) <= opened
+    for number in (4, 5):
+        log.write(entry(number))
+    log.close()
+    assert numbers(tmp_path) == [1, 4, 5]
+
+
 def test_it_is_for_its_user_alone(tmp_path: Path) -> None:
     AuditLog(tmp_path / "audit").close()
     assert (tmp_path / "audit").stat().st_mode & 0o777 == 0o700
@@ -95,4 +122,8 @@ def test_what_is_recorded_is_bounded_and_has_no_token() -> None:
     made = json.dumps(shortened(given))
     assert len(made) < 12_000
     assert token not in made
+    deep: object = token
+    for _ in range(5000):
+        deep = {"not": [deep]}
+    assert json.dumps(shortened(deep), ensure_ascii=False).count("…") == 1
     assert shortened({"box": [0.1, 0.2, 0.3, 0.4], "k": 3}) == {"box": [0.1, 0.2, 0.3, 0.4], "k": 3}

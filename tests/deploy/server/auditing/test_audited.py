@@ -1,15 +1,19 @@
 """What the service records. Catches an action that leaves no entry, an entry about the wrong user, and a password or
 token that is in the log."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
 import pytest
+from starlette.types import Message
 
+from deploy.server.access.people import Person
 from deploy.server.access.users_file import UsersFile
 from deploy.server.auditing.audit_log import AuditLog, audit_folder, read_audit
+from deploy.server.auditing.recorder import Recorder
 from deploy.server.guard import Access
 from schemas.errors import LakeError
 from tests.conftest import Run
@@ -60,6 +64,49 @@ def test_every_action_has_an_entry_with_its_user_and_what_it_was_about(as_user: 
     assert {each["from"] for each in new} == {"127.0.0.1"}
 
 
+@pytest.mark.parametrize("part", ["bytes=1-,0-0", "bytes=-99999999", "bytes=1-", "bytes= 1-"])
+def test_no_range_fetches_a_clip_without_an_entry(as_user: As, own_lake: Path, part: str) -> None:
+    viewer, operator = as_user("viewer"), as_user("operator")
+    hit = viewer.post("/api/search", json={"box": BOX, "source": "bikes.mp4", "k": 1}).json()["hits"][0]
+    before = len(entries(own_lake))
+    around_s = 1 + len(part) / 100  # a clip that no other test has asked for
+    for web in (viewer, viewer, operator):  # the second is a part of what was recorded, the third another user's
+        answer = web.get(f"/api/clips/{hit['frame_id']}.mp4?around_s={around_s}", headers={"Range": part})
+        assert answer.status_code in (200, 206)
+    assert [each["who"] for each in entries(own_lake)[before:]] == ["viewer", "operator"]
+
+
+def test_parts_are_recorded_again_after_a_while_and_after_a_refusal(tmp_path: Path) -> None:
+    log, now_s = AuditLog(tmp_path), 0.0
+    recorder = Recorder(log, clock=lambda: now_s)
+
+    async def sent(_: Message) -> None: ...
+
+    def ask(*, part: bool, status: int = 206, path: str = "/api/clips/a.mp4") -> int:
+        state = {"audit": {"action": "clip", "what": {}}, "audit_part": part, "person": Person("anna", "viewer")}
+        send = recorder.recording({"state": state, "path": path, "query_string": b""}, sent, client="10.0.0.9")
+        asyncio.run(send({"type": "http.response.start", "status": status}))  # type: ignore[arg-type]
+        return len(list(read_audit(tmp_path)))
+
+    assert [ask(part=True, status=404), ask(part=True), ask(part=True), ask(part=False)] == [1, 2, 2, 3]
+    assert ask(part=True, status=403) == 4
+    now_s = 3600.0
+    assert [ask(part=True), ask(part=True)] == [5, 5]
+    for number in range(5000):  # what is remembered is bounded
+        recorder._remember(("anna", f"/api/clips/{number}.mp4", b""))
+    assert len(recorder._clips) < 5000
+    assert ask(part=True) == 6
+    recorder.close()
+
+
+def test_a_body_however_deep_is_recorded(as_user: As, own_lake: Path) -> None:
+    before = len(entries(own_lake))
+    deep = '{"format": "csv", "moments": 1, "query": ' + '{"not":' * 500 + "1" + "}" * 501
+    answer = as_user("viewer").post("/api/exports", content=deep, headers={"Content-Type": "application/json"})
+    assert answer.status_code < 500
+    assert [each["action"] for each in entries(own_lake)[before:]] == ["export"]
+
+
 def test_no_password_and_no_token_is_in_the_log(
     as_user: As, own_lake: Path, users: dict[str, str], guarded: str
 ) -> None:
@@ -91,6 +138,26 @@ def test_who_guesses_tokens_cannot_push_out_the_log(own_lake: Path, guarded: str
         for number in range(40):
             assert web.post("/api/login", json={"token": f"guess{number}"}).status_code == 401
     assert len(entries(own_lake)) - before <= 2
+
+
+def test_a_token_that_is_guessed_by_a_header_leaves_an_entry_and_cannot_push_out_the_log(
+    world: World, users_path: Path, tmp_path: Path
+) -> None:
+    log = AuditLog(tmp_path / "audit")
+    with (
+        running(world.lake, clips=tmp_path, access=Access(users=UsersFile(users_path)), audit=log) as url,
+        httpx.Client(base_url=url, timeout=60) as web,
+    ):
+        assert web.get("/api/me").status_code == 401  # the page asks so before one signs in
+        assert not list(read_audit(tmp_path / "audit"))
+        for number in range(40):
+            answer = web.get("/api/me", headers={"Authorization": f"Bearer guess{number}"})
+            assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+        found = list(read_audit(tmp_path / "audit"))
+        assert 1 <= len(found) <= 2
+        assert {(each["who"], each["from"], each["action"], each["status"]) for each in found} == {
+            (None, "127.0.0.1", "sign in", 401)
+        }
 
 
 def test_what_cannot_be_recorded_is_not_answered(
@@ -125,3 +192,11 @@ def test_the_command_shows_and_filters_the_log(as_user: As, own_lake: Path, call
     assert [json.loads(line)["what"]["k"] for line in lines] == [7]
     assert called("audit", "--lake", own_lake, "--until", "2020-01-01").stdout.count("guest") == 0
     assert called("audit", "--lake", own_lake, "--since", "yesterday").returncode == 2
+
+
+def test_the_command_says_where_nothing_was_ever_recorded(called: Run, tmp_path: Path) -> None:
+    for options in ((), ("--json",)):
+        refused = called("audit", "--lake", tmp_path / "typo", *options)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "no service with a login has recorded anything" in refused.stderr
+        assert "Traceback" not in refused.stderr
