@@ -42,8 +42,13 @@ class DurableImage:
                 return
             if path.is_dir():
                 with os.scandir(path) as found:
-                    self._names[path.stat().st_ino] = {entry.name: entry.inode() for entry in found}
+                    entries = list(found)
+                for entry in entries:
+                    if not entry.is_dir(follow_symlinks=False):  # whose inode may be that of a folder that was removed
+                        self._names.pop(entry.inode(), None)
+                self._names[path.stat().st_ino] = {entry.name: entry.inode() for entry in entries}
             else:
+                self._names.pop(path.stat().st_ino, None)
                 self._contents[path.stat().st_ino] = path.read_bytes()
 
     def _write(self, folder: int, to: Path) -> None:

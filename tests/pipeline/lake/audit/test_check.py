@@ -194,7 +194,7 @@ CHANGES = {
     "doubled row": (doubled("frames"), "frames: 40 rows in the first, 41 in the second"),
     "another number": (
         updated("regions", f"{HERE} AND pts = 5", score=0.75),
-        "regions: score of id .*0.5 in the first, 0.75",
+        r"regions: score of id \w+: 0\.\d+ in the first, 0\.75",
     ),
     "another thumbnail": (
         updated("frames", f"{HERE} AND pts = 5", thumbnail=b"x"),

@@ -31,7 +31,7 @@ def counts(
     lake: KeptLakeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure counts of people, and of their crossings of lines, by SQL."""
+    """Measure how many people and crossings SQL counts."""
     made = chosen_plan(plan, model=None, proposer=proposer, settings=settings)
     from pipeline.lab.evaluation.counts import LINES, CountsEvaluation, evaluate_counts
 

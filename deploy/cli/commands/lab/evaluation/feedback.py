@@ -38,7 +38,7 @@ def feedback(
     lake: KeptLakeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure how much likes and dislikes help a search by words.
+    """Measure how much likes and dislikes help a search.
 
     Each class is searched for by its name; in a video, each person by "a person". A simulated user judges the first
     hits, and the others are ranked again.
