@@ -241,6 +241,6 @@ def _files(lake: Lake, state: StateFolder) -> Iterator[Path]:
     found = {path for folder in folders for path in folder.rglob("*") if path.is_file()}
     rings = rings_of_state(state.path)  # of whose video every span is looked at, and no byte: it may be terabytes
     for path in sorted(found):
-        # an audit log says who asked for which ids, and outlives what they named
+        # an audit log says who requested which ids, and outlives what they named
         if path.name != _RECORD and not path.is_relative_to(state.audit) and not is_video(rings, path):
             yield path

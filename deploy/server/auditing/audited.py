@@ -38,7 +38,7 @@ def begin_note(request: Request, route: str) -> None:
     action = ACTIONS.get(route)
     if action is not None:
         request.state.audit = {"action": action, "what": shortened(request.path_params)}
-        # a player asks for a clip part by part; whether its start was asked for is known to the recorder
+        # a player asks for a clip part by part; whether its start was requested is known to the recorder
         request.state.audit_part = action == "clip" and not _RANGE_OF_START.match(request.headers.get("range", _WHOLE))
 
 
