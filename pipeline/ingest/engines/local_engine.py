@@ -43,8 +43,8 @@ class LocalEngine:
 
     def _modelled(self, groups: Iterable[list[FramePacket]]) -> Iterator[RowPacket]:
         """The rows of every group in order. While the caller commits those of one, the models work on the next."""
-        end: Future[list[RowPacket]] = Future()
-        for of_group, _ in pairwise(chain(self._started(groups), (end,))):
+        end: Future[list[RowPacket]] = Future()  # follows the last group, and is never waited for
+        for of_group, _ in pairwise(chain(self._started(groups), (end,))):  # the next is started, then one waits
             yield from of_group.result()
 
     def _started(self, groups: Iterable[list[FramePacket]]) -> Iterator["Future[list[RowPacket]]"]:

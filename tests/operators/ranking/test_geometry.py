@@ -13,20 +13,10 @@ from operators.ranking.geometry import geometric_distance
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError
 from schemas.query import Geometry
+from tests.operators.ranking.drawn_boxes import Box, boxes
 
 GEOMETRIES: tuple[Geometry, ...] = get_args(Geometry)
 SYMMETRIC = tuple(geometry for geometry in GEOMETRIES if geometry != "inside")
-Box = tuple[float, float, float, float]
-
-# a coarse grid as well: it gives boxes that touch, coincide, and have no width
-coordinates = st.one_of(st.floats(0, 1, width=32), st.integers(0, 4).map(lambda n: n / 4))
-
-
-@st.composite
-def boxes(draw: st.DrawFn) -> Box:
-    x0, x1 = sorted((draw(coordinates), draw(coordinates)))
-    y0, y1 = sorted((draw(coordinates), draw(coordinates)))
-    return x0, y0, x1, y1
 
 
 def distance(a: Box, b: Box, geometry: Geometry) -> float:

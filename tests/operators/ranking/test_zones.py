@@ -12,20 +12,11 @@ from operators.ranking.zones import share_inside
 from schemas.boxes import Boxes
 from schemas.errors import QueryError
 from schemas.zones import Zone
+from tests.operators.ranking.drawn_boxes import Box, boxes, coordinates
 
 Point = tuple[Fraction, Fraction]
-Box = tuple[float, float, float, float]
 ELL = Zone.parse("0,0 1,0 1,.5 .5,.5 .5,1 0,1")
 TRIANGLE = Zone.parse("0,0 .5,0 0,.5")
-
-coordinates = st.one_of(st.floats(0, 1, width=32), st.integers(0, 4).map(lambda n: n / 4))
-
-
-@st.composite
-def boxes(draw: st.DrawFn) -> Box:
-    x0, x1 = sorted((draw(coordinates), draw(coordinates)))
-    y0, y1 = sorted((draw(coordinates), draw(coordinates)))
-    return x0, y0, x1, y1
 
 
 @st.composite

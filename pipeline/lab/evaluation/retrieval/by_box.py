@@ -6,7 +6,6 @@ from pipeline.lab.datasets.dataset import ClassName
 from pipeline.lab.evaluation.retrieval.by_class import ALL
 from pipeline.lab.evaluation.retrieval.gallery import Gallery
 from pipeline.lab.evaluation.retrieval.question import IRRELEVANT, RELEVANT, UNJUDGED, Question, drawn
-from schemas.boxes import Boxes
 from schemas.query import Query
 
 LEAST_IOU = 0.5
@@ -19,10 +18,7 @@ def box_questions(gallery: Gallery, classes: tuple[ClassName, ...], *, most: int
     A true box gives a question if at least one and at most 40 % of the other frames have a box of the same class at
     IoU ≥ 0.5.
     """
-    counted = [frame.objects.counted for frame in gallery.frames]
-    frame_of = np.repeat(np.arange(len(gallery)), [int(c.sum()) for c in counted])
-    boxes = Boxes.concat([f.objects.boxes[c] for f, c in zip(gallery.frames, counted, strict=True)])
-    labels = np.concatenate([f.objects.labels[c] for f, c in zip(gallery.frames, counted, strict=True)])
+    frame_of, boxes, labels = gallery.counted_objects()
 
     def question(box: int) -> Question | None:
         own, label = int(frame_of[box]), int(labels[box])

@@ -10,7 +10,6 @@ from pipeline.lab.evaluation.retrieval.by_box import MOST_RELEVANT
 from pipeline.lab.evaluation.retrieval.by_class import ALL
 from pipeline.lab.evaluation.retrieval.gallery import Gallery
 from pipeline.lab.evaluation.retrieval.question import IRRELEVANT, RELEVANT, UNJUDGED, Question, drawn
-from schemas.boxes import Boxes
 from schemas.query import BoxTuple, Query
 from schemas.zones import Zone
 
@@ -27,10 +26,7 @@ def zone_questions(gallery: Gallery, classes: tuple[ClassName, ...], *, most: in
     frame is relevant if at least 80 % of a true box of the same class lie in the zone. A zone gives a question if that
     is so for at least ten of the other frames, and is in the subset FEW as well if it is so for at most 40 %.
     """
-    counted = [frame.objects.counted for frame in gallery.frames]
-    frame_of = np.repeat(np.arange(len(gallery)), [int(c.sum()) for c in counted])
-    boxes = Boxes.concat([f.objects.boxes[c] for f, c in zip(gallery.frames, counted, strict=True)])
-    labels = np.concatenate([f.objects.labels[c] for f, c in zip(gallery.frames, counted, strict=True)])
+    frame_of, boxes, labels = gallery.counted_objects()
 
     def question(box: int) -> Question | None:
         own, label = int(frame_of[box]), int(labels[box])

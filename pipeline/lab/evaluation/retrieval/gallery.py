@@ -4,9 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from operators.readers.probe import probe
 from pipeline.lab.datasets.dataset import Dataset, LabelledFrame
 from pipeline.lake.lake import Lake
+from schemas.boxes import Boxes
 from schemas.errors import LakeError
 from schemas.ids import frame_id
 from schemas.query import Hit
@@ -57,6 +61,16 @@ class Gallery:
 
     def __len__(self) -> int:
         return len(self.frames)
+
+    def counted_objects(self) -> tuple[NDArray[np.intp], Boxes, NDArray[np.intp]]:
+        """The objects without flags, frame by frame: the number of the frame, the box and the label of each."""
+        counted = [frame.objects.where(frame.objects.counted) for frame in self.frames]
+        frame_of = np.repeat(np.arange(len(self)), [len(objects) for objects in counted])
+        return (
+            frame_of,
+            Boxes.concat([objects.boxes for objects in counted]),
+            np.concatenate([objects.labels for objects in counted]),
+        )
 
     def frame_id(self, number: int) -> str:
         """The id of a frame in the lake."""
