@@ -78,16 +78,13 @@ def doubles(seen: Sightings, group: IndexArray, *, config: SameThingConfig) -> N
     strength = np.bincount(seen.track, seen.score, minlength=tracks)
     length = np.bincount(seen.track, minlength=tracks)
     one, other = _pairs_on_each_other(seen, group[seen.track], config.double_iou)
-    turn = np.argsort(one, kind="stable")
+    turn = np.argsort(seen.track[one], kind="stable")  # the pairs of each track together
     one, other = one[turn], seen.track[other[turn]]
-    rows = np.argsort(seen.track, kind="stable")
-    first = np.concatenate([[0], np.cumsum(length)])
-    begins, ends = np.searchsorted(one, rows, side="left"), np.searchsorted(one, rows, side="right")
+    edges = np.searchsorted(seen.track[one], np.arange(tracks + 1))
     kept = np.zeros(tracks, np.bool_)
     for track in np.lexsort((np.arange(tracks), -strength)).tolist():
-        covered = 0
-        for place in range(first[track], first[track + 1]):
-            covered += bool(kept[other[begins[place] : ends[place]]].any())
+        here = slice(edges[track], edges[track + 1])
+        covered = len(np.unique(one[here][kept[other[here]]]))
         kept[track] = covered < config.double_share * max(1, length[track])
     return ~kept
 
@@ -163,15 +160,15 @@ def _appearance(vectors: NDArray[np.floating], of_track: list[IndexArray]) -> Ve
 
 def _cost(seen: Sightings, ended: IndexArray, begun: IndexArray, config: SameThingConfig) -> float:
     """The cost of a pair of tracks without that of their appearance; inf where one cannot continue the other."""
-    boxes = seen.boxes.xyxy.astype(np.float64)
-    last, first = boxes[ended[-1]], boxes[begun[0]]
+    recent = ended[-_RECENT:]
+    # only these rows: a cast of every box of the source costs more than all that follows
+    before, last, first = seen.boxes.xyxy[[recent[0], recent[-1], begun[0]]].astype(np.float64)
     heights = last[3] - last[1], first[3] - first[1]
     if min(heights) <= 0 or max(heights) > config.most_height_ratio * min(heights):
         return float("inf")
     gap_s = float(seen.at_s[begun[0]] - seen.at_s[ended[-1]])
-    recent = ended[-_RECENT:]
     took_s = float(seen.at_s[recent[-1]] - seen.at_s[recent[0]])
-    speed = (_centre(last) - _centre(boxes[recent[0]])) / took_s if took_s > 0 else np.zeros(2)
+    speed = (_centre(last) - _centre(before)) / took_s if took_s > 0 else np.zeros(2)
     expected = _centre(last) + speed * min(gap_s, _AHEAD_S)
     apart = min(np.linalg.norm(_centre(first) - expected), np.linalg.norm(_centre(first) - _centre(last)))
     reach = config.reach_per_s * (0.5 + gap_s) * max(heights)

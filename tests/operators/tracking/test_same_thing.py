@@ -105,6 +105,43 @@ def test_numbers_of_tracks_change_nothing_but_the_names(data: st.DataObject) -> 
     assert [bool(second[order[i]]) for i in range(len(parts))] == first.tolist()
 
 
+def doubles_one_by_one(found: Sightings, group: np.ndarray) -> list[bool]:
+    """The definition: a region counts once, however many regions of stronger tracks it lies on."""
+    strength = np.bincount(found.track, found.score, minlength=len(group))
+    iou = found.boxes.iou(found.boxes)
+    kept: set[int] = set()
+    for track in sorted(range(len(group)), key=lambda each: (-strength[each], each)):
+        stronger = [row for row, of in enumerate(found.track) if of in kept and group[of] == group[track]]
+        own = np.flatnonzero(found.track == track)
+        covered = sum(
+            any(found.frame[row] == found.frame[over] and iou[row, over] >= CONFIG.double_iou for over in stronger)
+            for row in own
+        )
+        if covered < CONFIG.double_share * max(1, len(own)):
+            kept.add(track)
+    return [track not in kept for track in range(len(group))]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4), st.integers(0, 6), st.integers(1, 3)), max_size=60),
+    st.lists(st.integers(0, 1), min_size=6, max_size=6),
+)
+def test_a_track_is_a_double_by_how_many_of_its_regions_are_covered(
+    rows: list[tuple[int, int, int, int]], groups: list[int]
+) -> None:
+    corners = [(0.05 * x, 0.4, 0.05 * x + 0.2, 0.6) for _, _, x, _ in rows]  # neighbours have an IoU of 0.6
+    found = Sightings(
+        track=np.array([track for track, *_ in rows], np.intp),
+        frame=np.array([frame for _, frame, *_ in rows], np.intp),
+        at_s=np.array([float(frame) for _, frame, *_ in rows]),
+        boxes=Boxes(np.array(corners, np.float32).reshape(-1, 4)),
+        score=np.array([score / 4 for *_, score in rows]),
+        vectors=np.zeros((len(rows), 4), np.float32),
+    )
+    group = np.array(groups, np.intp)
+    assert doubles(found, group, config=CONFIG).tolist() == doubles_one_by_one(found, group)
+
+
 def test_no_tracks_are_no_things() -> None:
     empty = Sightings(same(0), same(0), np.zeros(0), Boxes.empty(), np.zeros(0), np.zeros((0, 4)))
     assert not len(doubles(empty, same(0), config=CONFIG))
