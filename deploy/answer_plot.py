@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from schemas.errors import QueryError, RegionLakeError
 from schemas.visible_text import visible
@@ -42,6 +44,8 @@ def write_plot(rows: pa.Table, path: Path) -> None:
         raise RegionLakeError("matplotlib is not installed; run: pip install 'regionlake[plot]'") from error
     if not rows.num_rows:
         raise QueryError("the answer has no rows, so there is nothing to draw")
+    if len(set(rows.schema.names)) < rows.num_columns:
+        raise QueryError("two columns have the same name, so neither can be drawn: rename one with AS")
     # dollars begin no formulas; SVG has texts, which can be found and read aloud
     with rc_context({"text.parse_math": False, "svg.fonttype": "none"}):
         figure = Figure(figsize=_SIZE_IN, dpi=_DPI, layout="constrained")
@@ -107,9 +111,10 @@ def _lines(axes: "Axes", rows: pa.Table) -> None:
         ]
     if len(series) > _MOST_SERIES:
         raise QueryError(f"{len(series)} series cannot be distinguished, at most {_MOST_SERIES}: narrow it by WHERE")
+    values = {name: _floats(rows, name) for name in numbers}
     for label, own, name in series:
         order = np.argsort(at[own], kind="stable")
-        axes.plot(at[own][order], _floats(rows, name)[own][order], marker="o", markersize=3, label=_text(label))
+        axes.plot(at[own][order], values[name][own][order], marker="o", markersize=3, label=_text(label))
     axes.set_xlabel(_text(first))
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     axes.grid(axis="y", alpha=0.3)
@@ -132,8 +137,10 @@ def _numbers(rows: pa.Table) -> list[str]:
     return [each.name for each in rows.schema if any(is_kind(each.type) for is_kind in kinds)]
 
 
-def _floats(rows: pa.Table, name: str) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]]":
-    return np.array([np.nan if each is None else float(each) for each in rows[name].to_pylist()])
+def _floats(rows: pa.Table, name: str) -> NDArray[np.float64]:
+    """float64 (N,); NaN where it is null."""
+    values: NDArray[np.float64] = pc.cast(rows[name], pa.float64(), safe=False).to_numpy()
+    return values
 
 
 def _is_text(kind: pa.DataType) -> bool:

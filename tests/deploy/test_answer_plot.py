@@ -31,6 +31,20 @@ def test_times_and_several_columns_are_drawn(tmp_path: Path) -> None:
     assert {"objects", "most", "time"} <= set(texts(tmp_path / "a.svg"))
 
 
+@pytest.mark.parametrize("kind", [pa.int8(), pa.uint64(), pa.float16(), pa.decimal128(38, 2)], ids=str)
+def test_numbers_of_any_kind_are_drawn_alike(tmp_path: Path, kind: pa.DataType) -> None:
+    columns = {"at_s": [0, 1, 2], "objects": [1, None, 2]}
+    for name, of in (("a.png", kind), ("b.png", pa.float64())):
+        write_plot(pa.table({key: pa.array(column).cast(of) for key, column in columns.items()}), tmp_path / name)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    rows = pa.table([["a", "b"], [1, 2], [3, 4]], names=["label", "n", "n"])
+    with pytest.raises(QueryError, match="two columns have the same name, so neither can be drawn: rename one with AS"):
+        write_plot(rows, tmp_path / "a.png")
+
+
 def test_bars_are_in_the_order_of_the_rows(tmp_path: Path) -> None:
     write_plot(pa.table({"label": ["b", "a", None], "objects": [1, 2, 3]}), tmp_path / "a.svg")
     assert [each for each in texts(tmp_path / "a.svg") if each in ("a", "b", "–")] == ["b", "a", "–"]
