@@ -41,7 +41,7 @@ def write_coco(folder: Path, frames: Sequence[ExportedFrame], pictures: Pictures
     info = {"description": "regions of a RegionLake"}
     made = {"info": info, "licenses": [], "images": images, "annotations": annotations, "categories": categories}
     path = folder / "labels.json"
-    path.write_text(json.dumps(made, ensure_ascii=False))
+    path.write_text(json.dumps(made, ensure_ascii=False), encoding="utf-8")
     return [path]
 
 

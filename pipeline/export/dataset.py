@@ -8,8 +8,7 @@ from datetime import datetime
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError
 from schemas.masks import Mask
-
-BoxTuple = tuple[float, float, float, float]
+from schemas.query import BoxTuple
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,5 +26,5 @@ def write_fiftyone(folder: Path, frames: Sequence[ExportedFrame], pictures: Pict
             found.append(entry | {"attributes": {name: value for name, value in about.items() if value is not None}})
         labels[PurePosixPath(pictures[frame.id].path).stem] = found
     path = folder / "labels.json"
-    path.write_text(json.dumps({"classes": names, "labels": labels}, ensure_ascii=False))
+    path.write_text(json.dumps({"classes": names, "labels": labels}, ensure_ascii=False), encoding="utf-8")
     return [path]

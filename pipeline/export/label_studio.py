@@ -41,7 +41,7 @@ def write_label_studio(folder: Path, frames: Sequence[ExportedFrame], pictures: 
         score = {"score": sum(sure) / len(sure)} if sure else {}
         tasks.append({"data": data, "predictions": [{"model_version": "regionlake", "result": result} | score]})
     path = folder / "tasks.json"
-    path.write_text(json.dumps(tasks, ensure_ascii=False))
+    path.write_text(json.dumps(tasks, ensure_ascii=False), encoding="utf-8")
     return [path, _write_config(folder, label_names(frames))]
 
 

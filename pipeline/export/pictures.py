@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
@@ -51,9 +50,7 @@ def write_pictures(
         if choice == "original":
             for frame, image in _originals(rows, frames, fetch, on_missing):
                 path = f"{subfolder}/{frame.id}.jpg"
-                buffer = BytesIO()
-                Image.fromarray(image).save(buffer, "JPEG", quality=_QUALITY)
-                (folder / path).write_bytes(buffer.getvalue())
+                Image.fromarray(image).save(folder / path, "JPEG", quality=_QUALITY)
                 made[frame.id] = ExportedPicture(path, image.shape[1], image.shape[0], original=True)
         for id, jpeg in _thumbnails(rows, [each.id for each in frames if each.id not in made]):
             path = f"{subfolder}/{id}.jpg"

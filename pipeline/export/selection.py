@@ -13,12 +13,12 @@ from operators.encoders.calibration import chance
 from operators.ranking.diverse import diverse
 from pipeline.analysis.lake_rows import LakeRows
 from pipeline.analysis.likely_class import FindOdds, class_odds
-from pipeline.export.dataset import Annotation, BoxTuple, ExportedFrame
+from pipeline.export.dataset import Annotation, ExportedFrame
 from pipeline.lake.mask_rows import masks_of
 from pipeline.search.memory.decoding import vectors_of
 from schemas.boxes import Boxes
 from schemas.errors import QueryError
-from schemas.query import Moment, SearchResult
+from schemas.query import BoxTuple, Moment, SearchResult
 
 LEAST_CONFIDENCE = 0.5
 _SAME_IOU = 0.5  # of two boxes of one label in a frame, the less likely one is the same thing
@@ -91,13 +91,14 @@ def of_everything(
     masks = masks_of(found)
     listed = found.select(["id", "frame", "proposer", "score", "track"]).to_pylist()
     corners = np.stack([found[name].to_numpy() for name in ("x0", "y0", "x1", "y1")], axis=1)
+    scores = [row["score"] for row in listed]
     of_frame: dict[str, list[int]] = {}
     for number in numbers.tolist():
         of_frame.setdefault(listed[number]["frame"], []).append(number)
     frames = _frames(within, list(of_frame))
     made = []
     for frame in sorted(frames.values(), key=lambda each: (each.source, each.pts)):
-        own = _without_doubles(of_frame[frame.id], corners, labels, confidence, [row["score"] for row in listed])
+        own = _without_doubles(of_frame[frame.id], corners, labels, confidence, scores)
         annotations = tuple(
             Annotation(
                 region=listed[i]["id"],

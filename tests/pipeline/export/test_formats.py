@@ -2,6 +2,9 @@
 size, a name that breaks a file, and rows that are lost."""
 
 import json
+import os
+import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path
 from xml.etree import ElementTree as Xml
@@ -25,6 +28,7 @@ from pipeline.export.rows import region_rows
 from pipeline.export.yolo import write_yolo
 from schemas.errors import InvalidValueError
 
+ROOT = Path(__file__).parents[3]
 WIDTH_PX, HEIGHT_PX = 640, 360  # of the frame; its picture is half as large
 MASK = np.zeros((HEIGHT_PX, WIDTH_PX), np.bool_)
 MASK[90:180, 160:480] = True
@@ -129,6 +133,22 @@ def test_the_json_of_fiftyone_has_every_box_under_its_picture(tmp_path: Path) ->
             x, y, width, height = each["bounding_box"]
             assert read["classes"][each["label"]] == LABELS[region]
             np.testing.assert_allclose([x, y, x + width, y + height], BOXES[region])
+
+
+def test_names_are_utf8_whatever_the_locale_is(tmp_path: Path) -> None:
+    script = (
+        "from pathlib import Path\n"
+        "from tests.pipeline.export.test_formats import *\n"
+        "for write in (write_coco, write_fiftyone, write_label_studio):\n"
+        "    folder = Path(sys.argv[1]) / write.__name__\n"
+        "    folder.mkdir()\n"
+        "    write(folder, FRAMES, pictures('data'))\n"
+    )
+    ascii_alone = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-c", script, tmp_path], env=ascii_alone, cwd=ROOT, check=True)
+    written = sorted(tmp_path.glob("*/*.json"))
+    assert [each.parent.name for each in written] == ["write_coco", "write_fiftyone", "write_label_studio"]
+    assert all("№1" in each.read_text(encoding="utf-8") for each in written)
 
 
 @pytest.mark.parametrize("written_as", ["csv", "parquet"])
