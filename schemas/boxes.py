@@ -88,6 +88,11 @@ class Boxes:
         """float32 (N, M): shared area of every pair, as a share of the frame."""
         return intersection_and_union(self.xyxy[:, None], other.xyxy[None])[0]
 
+    def mirrored(self) -> "Boxes":
+        """The boxes in a frame that is mirrored, left to right."""
+        x0, y0, x1, y1 = self.xyxy.T
+        return Boxes(np.stack([1 - x1, y0, 1 - x0, y1], axis=1))
+
     def iou(self, other: "Boxes") -> FloatArray:
         """float32 (N, M): intersection over union of every pair, in [0, 1]; see `box_iou`."""
         return box_iou(self.xyxy[:, None], other.xyxy[None])

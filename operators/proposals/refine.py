@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from operators.runtime.settings import neutral
 from schemas import require
 from schemas.boxes import Boxes, box_iou
-from schemas.regions import Proposals
+from schemas.regions import ONE_SCALE, Proposals
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class RefineConfig:
     min_side: float = 0.01
     limit: int = 32
     reserve: int = 12
-    one_scale: tuple[str, ...] = field(default=("objects", "moving"), metadata=neutral(()))
+    one_scale: tuple[str, ...] = field(default=ONE_SCALE, metadata=neutral(()))
     stand_ins: tuple[str, ...] = field(default=("grid",), metadata=neutral(()))
 
     def __post_init__(self) -> None:

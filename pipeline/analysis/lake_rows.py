@@ -14,6 +14,7 @@ from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.lease.row_leases import leases_of
 from pipeline.lake.spans import SpanIndex
 from pipeline.search.filters import source_matches
+from pipeline.search.memory.decoding import int64_of
 from schemas.errors import QueryError
 from schemas.sources import feed_name
 from schemas.tables import TableName, missing_columns, with_added_columns
@@ -135,14 +136,14 @@ class LakeRows:
         rows = self.read("segments", ["source_id", "start", "stop", "lease"], where="state = 'done'")
         numbers = {id: number for number, id in enumerate(pc.unique(rows["source_id"]).to_pylist())}
         index = SpanIndex(
-            source=_numbers(rows["source_id"], numbers), start=_int64(rows["start"]), stop=_int64(rows["stop"])
+            source=_numbers(rows["source_id"], numbers), start=int64_of(rows["start"]), stop=int64_of(rows["stop"])
         )
         return numbers, index, leases_of(rows)
 
     def _committed(self, rows: pa.Table) -> NDArray[np.bool_]:
         """bool (N,): the rows in a done segment, written under the lease of that segment."""
         numbers, index, leases = self._done
-        segment = index.find(source=_numbers(rows["source_id"], numbers), pts=_int64(rows["pts"]))
+        segment = index.find(source=_numbers(rows["source_id"], numbers), pts=int64_of(rows["pts"]))
         counts = segment >= 0
         counts[counts] = leases[segment[counts]] == leases_of(rows)[counts]
         return counts
@@ -163,7 +164,3 @@ def _numbers(ids: pa.ChunkedArray, numbers: Mapping[str, int]) -> NDArray[np.int
     known = pa.array(list(numbers), pa.string())  # in order of their numbers
     found: NDArray[np.int64] = pc.fill_null(pc.index_in(ids, value_set=known), -1).to_numpy().astype(np.int64)
     return found
-
-
-def _int64(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    return np.asarray(column.to_numpy(), np.int64)

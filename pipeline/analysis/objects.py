@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from operators.tracking.same_thing import SameThingConfig, Sightings, continued, doubles
 from pipeline.analysis.lake_rows import LakeRows
 from pipeline.analysis.likely_class import ClassOdds, FindOdds, LikelyClass, class_odds, likely_class
-from pipeline.search.memory.decoding import vectors_of
+from pipeline.search.memory.decoding import numbers_of, vectors_of
 from schemas.boxes import Boxes
 
 LEAST_CONFIDENCE = 0.5
@@ -75,8 +75,8 @@ def find_objects(rows: LakeRows, *, config: SameThingConfig | None = None, find_
 
 def _of_source(rows: pa.Table, odds: ClassOdds | None, config: SameThingConfig) -> Objects:
     ids = np.array(rows["id"].to_pylist(), object)
-    tracks, track = _numbered(rows["track"].to_pylist())
-    _, frame = _numbered(rows["frame"].to_pylist())
+    tracks: list[str] = []
+    track, frame = numbers_of(rows["track"], tracks, {}), numbers_of(rows["frame"], [], {})
     corners = np.stack([rows[name].to_numpy() for name in ("x0", "y0", "x1", "y1")], axis=1)
     vectors = vectors_of(rows["vector"])["vector"]
     score = np.asarray(rows["score"].to_numpy(), np.float64)
@@ -159,13 +159,6 @@ def _groups(classes: Sequence[LikelyClass]) -> NDArray[np.intp]:
     numbers: dict[tuple[str | None, bool], int] = {}
     kinds = [(each.label, each.confidence is None or each.confidence >= LEAST_CONFIDENCE) for each in classes]
     return np.array([numbers.setdefault(kind, len(numbers)) for kind in kinds], np.intp)
-
-
-def _numbered(names: Sequence[str]) -> tuple[list[str], NDArray[np.intp]]:
-    """The names that differ, in order of appearance, and the number of each."""
-    numbers: dict[str, int] = {}
-    found = np.array([numbers.setdefault(name, len(numbers)) for name in names], np.intp)
-    return list(numbers), found
 
 
 def _rows_of(track: NDArray[np.intp], tracks: int) -> list[NDArray[np.intp]]:

@@ -87,9 +87,8 @@ SETUP = (
     FROM met WHERE along0 + part * (along - along0) BETWEEN 0 AND 1 ORDER BY source, at_s, object""",
     f"""CREATE MACRO counts(step_s := 60, {_LIKELY}) AS TABLE
     WITH stepped AS (
-        SELECT *, floor(coalesce(epoch(time), at_s) / step_s) * step_s AS step,
-            CASE WHEN time IS NULL THEN source_id ELSE feed END AS clock
-        FROM sightings WHERE {LIKELY}
+        SELECT *, floor(clock_s / step_s) * step_s AS step
+        FROM _seen(NULL, 0, least_confidence, least_keyframes)
     ),
     together AS (SELECT *, count(*) OVER (PARTITION BY frame, label) AS at_once FROM stepped)
     SELECT any_value(feed) AS feed, label,

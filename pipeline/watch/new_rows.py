@@ -17,7 +17,7 @@ from pipeline.lake.lease.row_leases import has_several, leases_of
 from pipeline.lake.spans import SpanIndex
 from pipeline.search.boxed_vectors import BoxedVectors
 from pipeline.search.memory.columns import FragmentKey, fragment_key
-from pipeline.search.memory.decoding import ids_of, positions, vectors_of
+from pipeline.search.memory.decoding import ids_of, int64_of, positions, vectors_of
 from schemas.clock import Span
 from schemas.query import Place
 from schemas.regions import ONE_SCALE, is_static
@@ -127,8 +127,8 @@ class RowReader:
         ids = pc.unique(rows["source_id"])
         where = sql.all_of("state = 'done'", sql.is_in("source_id", ids.to_pylist()))
         done = self._lake.read("segments", columns=["source_id", "start", "stop", "lease"], where=where)
-        index = SpanIndex(source=_codes(done, ids), start=_int64(done, "start"), stop=_int64(done, "stop"))
-        segment = index.find(source=_codes(rows, ids), pts=_int64(rows, "pts"))
+        index = SpanIndex(source=_codes(done, ids), start=int64_of(done["start"]), stop=int64_of(done["stop"]))
+        segment = index.find(source=_codes(rows, ids), pts=int64_of(rows["pts"]))
         counts = segment >= 0
         counts[counts] = leases_of(done)[segment[counts]] == leases_of(rows)[counts]
         return rows.filter(pa.array(counts))
@@ -157,10 +157,6 @@ def _within(rows: pa.Table, spans: Spans) -> pa.Array:
 def _codes(rows: pa.Table, ids: pa.Array) -> NDArray[np.int64]:
     """The place of each row's source among `ids`."""
     return np.asarray(pc.index_in(rows["source_id"], value_set=ids).to_numpy(), np.int64)
-
-
-def _int64(rows: pa.Table, column: str) -> NDArray[np.int64]:
-    return np.asarray(rows[column].to_numpy(), np.int64)
 
 
 def _regions(rows: pa.Table, frame: NDArray[np.int64]) -> BoxedVectors:

@@ -33,6 +33,12 @@ def test_a_box_with_an_area_has_iou_1_with_itself_and_one_without_has_0(a: Boxes
     np.testing.assert_array_equal(np.diag(a.iou(a)), np.where(a.area() > 0, 1.0, 0.0))
 
 
+@given(boxes)
+def test_a_mirrored_box_is_as_far_from_the_other_side(a: Boxes) -> None:
+    assert Boxes(np.array([[0.125, 0, 0.5, 0.75]], np.float32)).mirrored().xyxy.tolist() == [[0.5, 0, 0.875, 0.75]]
+    np.testing.assert_allclose(a.mirrored().mirrored().xyxy, a.xyxy, atol=1e-7)  # 1 − x is rounded in float32
+
+
 def textbook_iou(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     """Of every pair, in the dtype that came; each operation rounds as stored distances and choices of NMS rely on."""
     size = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])

@@ -58,6 +58,11 @@ def described_search(search: Search) -> Search:
     return search
 
 
+def query_of(*args: Any, **options: Any) -> Query:
+    """The query that a search was called with: a Query, or its fields as arguments."""
+    return args[0] if args and isinstance(args[0], Query) else Query(*args, **options)
+
+
 class Lake:
     """An open lake; `with` closes it. The model is loaded by the first search that needs one."""
 
@@ -94,8 +99,7 @@ class Lake:
         >>> lake.search(hits.query)[0].frame_id == hits[0].frame_id
         True
         """
-        query = args[0] if args and isinstance(args[0], Query) else Query(*args, **options)
-        return Hits(self._session.search(query), self._lake)
+        return Hits(self._session.search(query_of(*args, **options)), self._lake)
 
     def table(self, name: "TableName") -> "lance.LanceDataset":
         """The newest version of a table as a Lance dataset: `.to_table(columns=…, filter=…)` returns Arrow.

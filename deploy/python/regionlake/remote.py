@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Self, overload
 
 from regionlake.hits import Hits
-from regionlake.lake import described_search, takes
+from regionlake.lake import described_search, query_of, takes
 from schemas.errors import QueryError
 from schemas.query import Query, SearchResult
 
@@ -51,8 +51,7 @@ class RemoteLake:
         """
         from deploy.client import calls
 
-        query = args[0] if args and isinstance(args[0], Query) else Query(*args, **options)
-        return RemoteHits(self._connection(calls.search(query)), self)
+        return RemoteHits(self._connection(calls.search(query_of(*args, **options))), self)
 
     def sources(self) -> list[dict[str, Any]]:
         """Each file, picture and feed, with its id, its name and its state."""
@@ -97,8 +96,7 @@ class AsyncRemoteLake:
         """See RemoteLake.search."""
         from deploy.client import calls
 
-        query = args[0] if args and isinstance(args[0], Query) else Query(*args, **options)
-        return RemoteHits(await self._connection(calls.search(query)), self._remote)
+        return RemoteHits(await self._connection(calls.search(query_of(*args, **options))), self._remote)
 
     async def sources(self) -> list[dict[str, Any]]:
         """See RemoteLake.sources."""

@@ -138,7 +138,7 @@ def _views_of(
         seen = resize(image, width_px=width_px, height_px=height_px)
         boxes = picture.objects.boxes
         if each.mirrored:
-            seen, boxes = np.ascontiguousarray(seen[:, ::-1]), _mirrored(boxes)
+            seen, boxes = np.ascontiguousarray(seen[:, ::-1]), boxes.mirrored()
         if picture.captions:
             drawn, of_drawn = _wholes(config, rng)
         else:
@@ -165,11 +165,6 @@ def _objects(
     drawn = Boxes.concat([boxes[large], _jittered(boxes[large], config=config, rng=rng), backgrounds])
     of_backgrounds = np.full(len(backgrounds), BACKGROUND, np.intp)
     return drawn, np.concatenate([labels[large], labels[large], of_backgrounds])
-
-
-def _mirrored(boxes: Boxes) -> Boxes:
-    x0, y0, x1, y1 = boxes.xyxy.T
-    return Boxes(np.stack([1 - x1, y0, 1 - x0, y1], axis=1))
 
 
 def _jittered(boxes: Boxes, *, config: ViewConfig, rng: np.random.Generator) -> Boxes:

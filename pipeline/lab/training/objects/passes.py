@@ -14,7 +14,6 @@ from operators.readers.picture import read_picture
 from operators.runtime.atomic_write import atomic_write
 from pipeline.lab.datasets.dataset import LabelledFrame
 from schemas import require
-from schemas.boxes import Boxes
 from schemas.ids import digest
 
 _CHUNK = 200  # pictures whose passes are one file, so that an interrupted run continues
@@ -146,13 +145,8 @@ def _views(
     for i in here:
         height_px, width_px = each.size_px(pictures[i])
         count = sum(height_px // s * (width_px // s) * c for s, c in zip(STRIDES, WIDTHS, strict=True))
-        boxes = _seen(pictures[i].objects.boxes, mirrored=each.mirrored) * [width_px, height_px, width_px, height_px]
-        yield View(i, height_px, width_px, boxes.astype(np.float32), held[start : start + count])
+        boxes = pictures[i].objects.boxes
+        seen = boxes.mirrored() if each.mirrored else boxes
+        corners = seen.xyxy * [width_px, height_px, width_px, height_px]
+        yield View(i, height_px, width_px, corners.astype(np.float32), held[start : start + count])
         start += count
-
-
-def _seen(boxes: Boxes, *, mirrored: bool) -> NDArray[np.float32]:
-    if not mirrored:
-        return boxes.xyxy
-    x0, y0, x1, y1 = boxes.xyxy.T
-    return np.stack([1 - x1, y0, 1 - x0, y1], axis=1)
