@@ -32,10 +32,11 @@ class MaskedVideo:
         if self._stream is None or frame.epoch is not None:
             self.close()
             self._tap.renew()
-            self._stream = self._begun(frame.info, frame.frame.image().shape)
+        image = frame.frame.image()  # each call converts and masks it again
+        if self._stream is None:
+            self._stream = self._begun(frame.info, image.shape)
         stream = self._stream
-        image = frame.frame.image()[: stream.height, : stream.width]
-        picture = VideoFrame.from_ndarray(np.ascontiguousarray(image), "rgb24")
+        picture = VideoFrame.from_ndarray(np.ascontiguousarray(image[: stream.height, : stream.width]), "rgb24")
         picture.pts, picture.time_base = frame.frame.pts, frame.info.time_base
         with suppress(av.error.FFmpegError):
             for packet in stream.encode(picture):

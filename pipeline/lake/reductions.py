@@ -1,6 +1,7 @@
 """The reductions of a lake: files beside its tables, because every query goes through the one that made its vectors."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import fsspec
@@ -48,7 +49,8 @@ def keep_reduction(lake: str, file: str, *, name: str) -> str:
     place = reduction_place(lake, name)
     with lake_errors(f"keeping the reduction {name} at {place}"):
         filesystem, path = fsspec.core.url_to_fs(place)
-        if _is_kept(lake, name):
+        with suppress(LakeError):  # none yet, or not this one
+            _loaded(lake, name)
             return place
         source, source_path = fsspec.core.url_to_fs(file)
         data = source.cat_file(source_path)
@@ -75,13 +77,6 @@ def _loaded(lake: str, name: str) -> Reduction:
             "back, or run an ingest with that file: --set regions.dimensions=D --set regions.reduction=FILE"
         ) from error
     return found
-
-
-def _is_kept(lake: str, name: str) -> bool:
-    try:
-        return _loaded(lake, name).name == name
-    except LakeError:
-        return False
 
 
 def kept_reductions(lake: str) -> list[str]:

@@ -53,25 +53,24 @@ class EverydayEncoder:
                 f"{weights} makes vectors of {self._weights.projection.shape[1]} dimensions, not {DIMENSION}"
             )
         self.space = everyday_space(weights)
-        self._calibration: Calibration | None = None
         self._calibrated_by: Path | None = weights.with_name(CALIBRATION)
 
-    @property
+    @cached_property
     def calibration(self) -> Calibration | None:
         """The calibration that is beside the weights, loaded when it is first used; None if it is for other weights."""
-        if self._calibrated_by is not None:
-            self._calibration = Calibration.load(self._calibrated_by, revision=self.space.revision)
-            self._calibrated_by = None
-        return self._calibration
+        if self._calibrated_by is None:
+            return None
+        return Calibration.load(self._calibrated_by, revision=self.space.revision)
 
     def with_head(self, weights: HeadWeights) -> "EverydayEncoder":
         """The same backbone with another head, for training and evaluation; its `space` is no longer correct."""
         if self._sentences is None:
             self._sentences = SentenceEncoder()
         other = copy(self)
-        other._calibration = other._calibrated_by = None
+        other._calibrated_by = None
         other._weights = weights
-        other.__dict__.pop("_head", None)
+        for made in ("calibration", "_head"):
+            other.__dict__.pop(made, None)
         return other
 
     @cached_property

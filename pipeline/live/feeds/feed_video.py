@@ -52,7 +52,7 @@ class FeedVideo:
         self._news = threading.Condition()
         self._items: deque[_Item] = deque()
         self._bytes = 0  # of the packets that wait
-        self._ending = self._busy = False
+        self._busy = False
         self._ended_s: float | None = None
         self._status = VideoStatus()
         self._silent: str | None = None
@@ -79,8 +79,7 @@ class FeedVideo:
     def end(self) -> None:
         """Lets the thread end once everything is written; returns at once."""
         with self._news:
-            if not self._ending:
-                self._ending = True
+            if self._ended_s is None:
                 self._ended_s = self._time.monotonic_s()
             self._news.notify_all()
         self._thread.end()
@@ -115,7 +114,7 @@ class FeedVideo:
     def _run(self) -> None:
         while True:
             with self._news:
-                self._time.wait_for(self._news, lambda: self._items or self._ending)
+                self._time.wait_for(self._news, lambda: self._items or self._ended_s is not None)
                 if not self._items:
                     break
                 item = self._items.popleft()

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operators.encoders.catalogue import load_encoder, model_cards
-from operators.encoders.everyday.encoder import EverydayEncoder
+from operators.encoders.everyday.encoder import WEIGHTS, EverydayEncoder
+from operators.encoders.everyday.head import HeadWeights
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError, ModelError
 from schemas.frames import ImageArray
@@ -49,6 +50,12 @@ def test_projection_treats_every_row_alone(everyday: EverydayEncoder, rows: int,
     np.testing.assert_array_equal(together[::-1], everyday.project(features[::-1]))
     # float32 rounding of 128 squares
     np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1.0, atol=1e-5)
+
+
+def test_another_head_has_no_calibration(everyday: EverydayEncoder) -> None:
+    assert everyday.calibration is not None
+    assert everyday.with_head(HeadWeights.load(WEIGHTS)).calibration is None
+    assert everyday.calibration is not None
 
 
 def test_a_text_has_one_unit_vector_whatever_shares_its_call(everyday: EverydayEncoder) -> None:
