@@ -111,9 +111,9 @@ def _box_cover(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """float64 (N, rows) and (N, cols): see `_cover`."""
     x0, y0, x1, y1 = extent
-    down = ((boxes.xyxy[:, side] - y0) / (y1 - y0) * rows for side in (1, 3))
-    across = ((boxes.xyxy[:, side] - x0) / (x1 - x0) * cols for side in (0, 2))
-    return _cover(next(down), next(down), rows, least=least), _cover(next(across), next(across), cols, least=least)
+    top, bottom = ((boxes.xyxy[:, side] - y0) / (y1 - y0) * rows for side in (1, 3))
+    left, right = ((boxes.xyxy[:, side] - x0) / (x1 - x0) * cols for side in (0, 2))
+    return _cover(top, bottom, rows, least=least), _cover(left, right, cols, least=least)
 
 
 def _cover(low: NDArray[Any], high: NDArray[Any], cells: int, *, least: float = 1e-3) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""The patches of a region of interest (ROI), and one vector for all of them. Source: RIS; methods.md §5.1 and §5.2."""
+"""The patches of a region of interest (ROI). Source: RIS; methods.md §5.2."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError
 from schemas.patches import PatchGrid
-from schemas.vectors import VectorArray, normalise
 
 
 def roi_patches(grid: PatchGrid, roi: Boxes) -> PatchGrid:
@@ -20,23 +19,6 @@ def roi_patches(grid: PatchGrid, roi: Boxes) -> PatchGrid:
     x, y = grid.edges()
     x0, y0, x1, y1 = roi.xyxy[0].astype(np.float64)
     return grid.part(_inside(y, y0, y1), _inside(x, x0, x1))
-
-
-def mean_vector(grid: PatchGrid) -> VectorArray:
-    """float32 (D,): the mean of the patches, L2-normalised."""
-    return normalise(grid.flat().mean(axis=0))
-
-
-def salient_vector(grid: PatchGrid) -> VectorArray:
-    """float32 (D,): the mean of the patches weighted by their saliency, L2-normalised.
-
-    Saliency is the length of the Laplacian over the grid, whose border cells are repeated outwards. Models without a
-    global token weight the patches of whole frames in the same manner.
-    """
-    padded = np.pad(grid.vectors, ((1, 1), (1, 1), (0, 0)), mode="edge")
-    around = padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:]
-    weight = np.linalg.norm(4 * grid.vectors - around, axis=2) + 1e-12  # equal weights if all patches are equal
-    return normalise(np.einsum("rc,rcd->d", weight / weight.sum(), grid.vectors).astype(np.float32))
 
 
 def _inside(edges: NDArray[np.float64], low: float, high: float) -> slice:

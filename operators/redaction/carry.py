@@ -15,6 +15,7 @@ from schemas.masks import Mask
 
 Plane = NDArray[np.bool_]
 Edges = tuple[float, float, float, float]
+_AHEAD_S = 1.0  # for so long a thing is expected to move on evenly
 _ROUNDING = 1e-6  # pixels; an edge between two pixels is none of the next one
 
 
@@ -42,11 +43,11 @@ class Sightings:
         return bool((before and np.isinf(self.shown_s[0])) or (after and np.isinf(self.shown_s[1])))
 
 
-def box_at(sightings: Sightings, time_s: float, *, ahead_s: float = 1.0) -> tuple[Edges, float] | None:
+def box_at(sightings: Sightings, time_s: float) -> tuple[Edges, float] | None:
     """The box of the thing at a time, and how many seconds the nearest sighting is away; None where it is not shown.
 
     Between two sightings the box moves evenly from one to the other. Before the first and after the last one, it holds
-    both where the thing was seen and where it would be if it had moved evenly for at most `ahead_s`.
+    both where the thing was seen and where it would be if it had moved evenly for at most a second.
     """
     if not sightings.shown_s[0] <= time_s <= sightings.shown_s[1]:
         return None
@@ -56,7 +57,7 @@ def box_at(sightings: Sightings, time_s: float, *, ahead_s: float = 1.0) -> tupl
     outside = time_s < at_s[0] or time_s > at_s[-1]
     if outside and len(at_s) > 1:
         near, further = (0, 1) if time_s < at_s[0] else (-1, -2)
-        moved = (boxes[near] - boxes[further]) / abs(at_s[near] - at_s[further]) * min(away_s, ahead_s)
+        moved = (boxes[near] - boxes[further]) / abs(at_s[near] - at_s[further]) * min(away_s, _AHEAD_S)
         shift = (moved + np.roll(moved, 2)) / 2  # of the centre: at the border boxes grow, not things
         box = np.concatenate([np.minimum(box, box + shift)[:2], np.maximum(box, box + shift)[2:]])
     x0, y0, x1, y1 = box.tolist()

@@ -25,12 +25,6 @@ from schemas.sources import feed_name
 CACHE_LIMIT_BYTES = 20 * 2**30
 
 
-def local_path(location: Location, *, on_progress: Callable[[], None], cache_dir: Path | None = None) -> Path:
-    """`local_file` for immediate use: later downloads of other processes may evict the file from the cache."""
-    with local_file(location, on_progress=on_progress, cache_dir=cache_dir) as path:
-        return path
-
-
 @contextmanager
 def local_file(location: Location, *, on_progress: Callable[[], None], cache_dir: Path | None = None) -> Iterator[Path]:
     """A path on this machine with the bytes of `location`, which exists until the end of the `with`.

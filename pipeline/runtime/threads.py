@@ -78,7 +78,6 @@ REAL_THREADS = RealThreads()
 
 OnDeath = Literal["restart", "fail", "end"]
 ThreadState = Literal["running", "backing off", "failed", "ended"]
-THREAD_STATES: tuple[ThreadState, ...] = ("running", "backing off", "failed", "ended")
 RESTARTS = BackoffConfig()
 
 

@@ -1,8 +1,5 @@
 """The 80 object classes of COCO, in the order of its 2017 annotations, with synonyms."""
 
-# COCO's own ids have gaps: ids 1 to 90, of which 80 are used.
-COCO_IDS: tuple[int, ...] = tuple(i for i in range(1, 91) if i not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83))
-
 COCO_CLASSES: tuple[str, ...] = (
     "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light",
     "fire hydrant", "stop sign", "parking meter", "bench", "bird", "cat", "dog", "horse", "sheep", "cow",

@@ -1,18 +1,15 @@
-"""Catches a region of interest with the wrong patches, and pooled vectors with the wrong weights."""
+"""Catches a region of interest with the wrong patches."""
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_array_equal
 
-from operators.encoders.checkpoint.towers import saliency_mean
-from operators.patch_matching.roi import mean_vector, roi_patches, salient_vector
+from operators.patch_matching.roi import roi_patches
 from schemas.boxes import Boxes
 from schemas.errors import InvalidValueError
 from schemas.patches import PatchGrid
-from schemas.vectors import normalise
 from tests.operators.representatives.grids import random_grid
 
 GRID = random_grid(rows=4, cols=8)
@@ -59,12 +56,3 @@ def test_a_grid_that_reaches_beyond_the_frame_is_cut_at_its_place() -> None:
 def test_two_regions_are_refused() -> None:
     with pytest.raises(InvalidValueError, match="one region of interest, got 2 boxes"):
         roi_patches(GRID, Boxes(np.zeros((2, 4), np.float32)))
-
-
-def test_the_mean_vector_is_the_mean_of_the_patches() -> None:
-    assert_allclose(mean_vector(GRID), normalise(GRID.flat().mean(axis=0)), atol=1e-6)
-
-
-def test_the_salient_vector_is_pooled_as_models_without_a_global_token_pool() -> None:
-    expected = torch.nn.functional.normalize(saliency_mean(torch.from_numpy(GRID.vectors)[None]), dim=1)[0].numpy()
-    assert_allclose(salient_vector(GRID), expected, atol=1e-6)

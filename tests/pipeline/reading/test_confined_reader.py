@@ -122,7 +122,7 @@ class _Runs:
     [
         b"cos\nsystem\n(S'true'\ntR.",
         b"cpipeline.reading.messages\npickle\n.",
-        b"cpipeline.reading.download_cache\nlocal_path\n.",
+        b"cpipeline.reading.download_cache\nlocal_file\n.",
         b"cpipeline.reading.child\nsubprocess.Popen\n.",
         b"\x80\x05garbage",
         b"",

@@ -2,7 +2,7 @@
 
 import os
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.reading import download_cache
 from pipeline.reading.addresses import public_uri
-from pipeline.reading.download_cache import local_file, local_path
+from pipeline.reading.download_cache import local_file
 from pipeline.reading.fetch_rule import DownloadConfig, FetchRule
 from pipeline.reading.sources import Location, find_sources
 from schemas.errors import SourceError
@@ -40,14 +40,22 @@ def find(address: str) -> Location:
     return location
 
 
+def fetched(
+    location: Location, *, cache_dir: Path | None = None, on_progress: Callable[[], None] = lambda: None
+) -> Path:
+    """Where the file of a location is in the cache, in which it stays while nothing else is fetched."""
+    with local_file(location, on_progress=on_progress, cache_dir=cache_dir) as path:
+        return path
+
+
 def test_http_files_are_fetched_once(web: Web, tmp_path: Path) -> None:
     beats: list[int] = []
     address = f"{web.url}/b.mp4"
-    path = local_path(find(address), on_progress=lambda: beats.append(1), cache_dir=tmp_path / "cache")
+    path = fetched(find(address), on_progress=lambda: beats.append(1), cache_dir=tmp_path / "cache")
     assert path.read_bytes() == b"b.mp4"
     assert path.suffix == ".mp4"
     assert beats
-    assert local_path(find(address), on_progress=lambda: None, cache_dir=tmp_path / "cache") == path
+    assert fetched(find(address), cache_dir=tmp_path / "cache") == path
     assert web.fetched == ["/b.mp4"]
 
 
@@ -66,30 +74,30 @@ def test_an_http_file_that_changed_is_fetched_again(
     web.tells = tells
     location = find(f"{web.url}/b.mp4")
     os.utime(folder / "b.mp4", (1e9, 1e9))
-    assert local_path(location, on_progress=lambda: None, cache_dir=tmp_path / "cache").read_bytes() == b"b.mp4"
+    assert fetched(location, cache_dir=tmp_path / "cache").read_bytes() == b"b.mp4"
     (folder / "b.mp4").write_bytes(content)
     os.utime(folder / "b.mp4", (1e9, 1e9 + modified_s))
-    assert local_path(location, on_progress=lambda: None, cache_dir=tmp_path / "cache").read_bytes() == content
+    assert fetched(location, cache_dir=tmp_path / "cache").read_bytes() == content
 
 
 def test_an_http_file_that_tells_no_version_is_fetched_once_a_search(web: Web, folder: Path, tmp_path: Path) -> None:
     web.tells = set()
     first = find(f"{web.url}/b.mp4")
     for location in (first, pickle.loads(pickle.dumps(first))):  # the readers of a run are other processes
-        assert local_path(location, on_progress=lambda: None, cache_dir=tmp_path / "cache").read_bytes() == b"b.mp4"
+        assert fetched(location, cache_dir=tmp_path / "cache").read_bytes() == b"b.mp4"
     assert web.fetched == ["/b.mp4"]
     (folder / "b.mp4").write_bytes(b"B.MP4")
     again = find(first.address)
-    assert local_path(again, on_progress=lambda: None, cache_dir=tmp_path / "cache").read_bytes() == b"B.MP4"
+    assert fetched(again, cache_dir=tmp_path / "cache").read_bytes() == b"B.MP4"
     (folder / "b.mp4").write_bytes(b"b.MP4")
     unsearched = located(first.address)
-    assert local_path(unsearched, on_progress=lambda: None, cache_dir=tmp_path / "cache").read_bytes() == b"b.MP4"
+    assert fetched(unsearched, cache_dir=tmp_path / "cache").read_bytes() == b"b.MP4"
 
 
 def test_a_missing_http_file_is_named_without_its_credentials(server: str, tmp_path: Path) -> None:
     address = server.replace("://", "://me:secret@") + "/gone.mp4?token=abc"
     with pytest.raises(SourceError) as caught:
-        local_path(Location(public_uri(address), address), on_progress=lambda: None, cache_dir=tmp_path / "cache")
+        fetched(Location(public_uri(address), address), cache_dir=tmp_path / "cache")
     assert "gone.mp4" in str(caught.value)
     assert "secret" not in str(caught.value)
     assert "token" not in str(caught.value)
@@ -196,14 +204,14 @@ def test_a_cache_that_others_could_have_filled_is_refused(
     assert path.parent.stat().st_mode & 0o777 == 0o700
     path.parent.chmod(0o777)
     with pytest.raises(SourceError, match=r"can be written by others.*chmod go-w"):
-        local_path(located(f"{bucket}/a.mp4"), on_progress=lambda: None)
+        fetched(located(f"{bucket}/a.mp4"))
     path.parent.chmod(0o700)
     if os.geteuid() == 0:
         os.chown(path.parent, 12345, -1)
     else:
         monkeypatch.setattr(os, "geteuid", lambda: path.parent.stat().st_uid + 1)
     with pytest.raises(SourceError, match="belongs to the user"):
-        local_path(located(f"{bucket}/a.mp4"), on_progress=lambda: None)
+        fetched(located(f"{bucket}/a.mp4"))
 
 
 def test_a_file_of_a_store_that_is_too_large_is_refused(bucket: str, tmp_path: Path) -> None:
@@ -211,4 +219,4 @@ def test_a_file_of_a_store_that_is_too_large_is_refused(bucket: str, tmp_path: P
     rule = FetchRule(download=DownloadConfig(max_bytes=10))
     location = Location(f"{bucket}/a.mp4", f"{bucket}/a.mp4", fetch=rule)
     with pytest.raises(SourceError, match="11 bytes, and at most 10"):
-        local_path(location, on_progress=lambda: None, cache_dir=tmp_path / "cache")
+        fetched(location, cache_dir=tmp_path / "cache")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.reading.download_cache import local_path
+from pipeline.reading.download_cache import local_file
 from pipeline.reading.fetch_rule import DownloadConfig, FetchRule, allow
 from pipeline.reading.http_download import HttpDownload
 from pipeline.reading.sources import Location
@@ -172,8 +172,9 @@ def test_a_body_that_breaks_off_is_no_file(serve: Callable[[Answer], Server], tm
         to.close_connection = True
 
     url = serve(half).url
-    with pytest.raises(SourceError, match="broke off"):
-        local_path(Location(url, url), on_progress=lambda: None, cache_dir=tmp_path / "cache")
+    cached = local_file(Location(url, url), on_progress=lambda: None, cache_dir=tmp_path / "cache")
+    with pytest.raises(SourceError, match="broke off"), cached:
+        pass
     assert list((tmp_path / "cache").iterdir()) == []
 
 

@@ -23,7 +23,7 @@ from pipeline.search.searcher import Searcher
 from schemas import require
 from schemas.boxes import Boxes
 from schemas.errors import QueryError
-from schemas.query import Hit, Query
+from schemas.query import Hit, Query, WeightedMethod
 from schemas.vectors import VectorArray
 
 FeedbackTask = Literal["classes", "individuals"]
@@ -178,11 +178,11 @@ def evaluate_feedback(
 
 
 def _again(
-    searcher: Searcher, judged: _Judged, methods: object, gallery: Gallery, task: FeedbackTask
+    searcher: Searcher, judged: _Judged, methods: tuple[WeightedMethod, ...], gallery: Gallery, task: FeedbackTask
 ) -> tuple[float, float]:
     query = replace(
         judged.rest.query,
-        methods=methods,  # type: ignore[arg-type]
+        methods=methods,
         k=len(gallery),
         like=judged.liked,
         unlike=judged.unliked,

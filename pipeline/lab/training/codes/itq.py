@@ -36,9 +36,3 @@ def itq(features: VectorArray, *, seed: int, rounds: int = 50) -> Projection:
         left, _, right = torch.linalg.svd(projected.T @ signs)
         rotation = left @ right
     return Projection.about(mean, (components @ rotation).T.numpy())
-
-
-def quantisation_loss(features: VectorArray, projection: Projection) -> float:
-    """Mean squared distance of the projected rows from their signs, which ITQ minimises."""
-    values = features.astype(np.float64) @ projection.weight.T.astype(np.float64) + projection.bias
-    return float(np.mean((values - np.where(values > 0, 1.0, -1.0)) ** 2))

@@ -1,7 +1,7 @@
 """Fits the trained part of a head to views, prompts and captions, by gradient descent on cached features."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -248,8 +248,6 @@ def _weights(network: _Network, prompts: Prompts, config: FitConfig) -> HeadWeig
 
 def _projected(weights: HeadWeights, views: Views, backbone: Backbone, *, config: FitConfig) -> HeadWeights:
     """The head with vectors of `config.dimensions`: the principal axes of those of some views, the largest first."""
-    from dataclasses import replace
-
     head = Head(weights, backbone.classifier)
     some = np.random.default_rng(config.seed).permutation(len(views))[:_PCA_VIEWS]
     whole = views.labels[some] == WHOLE

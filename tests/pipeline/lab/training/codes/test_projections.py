@@ -9,7 +9,7 @@ import pytest
 
 from operators.codes.hamming import hamming_distances
 from operators.codes.projection import Projection
-from pipeline.lab.training.codes.itq import itq, quantisation_loss
+from pipeline.lab.training.codes.itq import itq
 from pipeline.lab.training.codes.random_projection import random_projection
 from schemas.errors import InvalidValueError
 from schemas.vectors import VectorArray, normalise
@@ -47,6 +47,12 @@ def test_itq_rotates_principal_components() -> None:
     _, _, components = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
     # the rows span what the first 256 components span
     np.testing.assert_allclose(np.linalg.norm(weight @ components[:256].T.astype(np.float64), axis=1), 1.0, atol=1e-4)
+
+
+def quantisation_loss(features: VectorArray, projection: Projection) -> float:
+    """Mean squared distance of the projected rows from their signs, which ITQ minimises."""
+    values = features.astype(np.float64) @ projection.weight.T.astype(np.float64) + projection.bias
+    return float(np.mean((values - np.where(values > 0, 1.0, -1.0)) ** 2))
 
 
 def test_every_round_of_itq_lowers_the_loss_or_keeps_it() -> None:
