@@ -25,7 +25,7 @@ from pipeline.reading.sources import Location
 from pipeline.ring.cut import Cut, cut_of_seconds
 from pipeline.ring.feed_ring import rings_of_state
 from pipeline.ring.frames import ring_frames
-from schemas.clock import Span
+from schemas.clock import Span, span_of_seconds
 from schemas.errors import DecodeError, NoVideoError, RegionLakeError, SourceError
 from schemas.frames import ImageArray
 from schemas.query import Hit, SearchResult
@@ -121,16 +121,9 @@ class HitVideos:
                 return next(iter(found))
             except SourceError as error:
                 raise NoVideoError(str(error)) from error
-        if self._kinds.get(hit.source_id) == "picture":
-            location = Location(hit.source, hit.source, fetch=self._rule)
-            for images in self._reader.frames(location, hit.source_id, [hit.pts]):
-                return images[0]
-        else:
-            video = self._video(hit)
-            for pts, image in self._reader.span(video.location, video.source, Span(hit.pts, hit.pts + 1)):
-                if pts == hit.pts:
-                    return np.ascontiguousarray(image)
-        raise DecodeError(f"{hit.source} has no frame at {hit.pts_s:.3f} s any more")
+        is_picture = self._kinds.get(hit.source_id) == "picture"
+        place = Location(hit.source, hit.source, fetch=self._rule) if is_picture else self._video(hit)
+        return read_frame(self._reader, place, source_id=hit.source_id, pts=hit.pts, pts_s=hit.pts_s)
 
     def close(self) -> None:
         self._reader.close()
@@ -155,8 +148,29 @@ class HitVideos:
 
 def clip_span(hit: Hit, *, around_s: float = AROUND_S) -> tuple[float, float]:
     """The part of the hit's shot within `around_s` of it, in seconds of the source."""
-    start, stop = hit.pts_s - around_s, hit.pts_s + around_s
-    return (start, stop) if hit.shot_s is None else (max(start, hit.shot_s[0]), min(stop, hit.shot_s[1]))
+    return span_around(hit.pts_s, hit.shot_s, around_s=around_s)
+
+
+def span_around(pts_s: float, shot_s: tuple[float, float] | None, *, around_s: float) -> tuple[float, float]:
+    """What is within `around_s` of a frame, in seconds of the source. shot_s: beyond which it does not go, if known."""
+    start, stop = pts_s - around_s, pts_s + around_s
+    return (start, stop) if shot_s is None else (max(start, shot_s[0]), min(stop, shot_s[1]))
+
+
+def read_frame(reader: ReaderProcess, place: Location | Video, *, source_id: str, pts: int, pts_s: float) -> ImageArray:
+    """A frame of a video, or of the picture at a location, uint8 (H, W, 3) RGB.
+
+    Raises SourceError, and DecodeError where the source has no such frame any more.
+    """
+    if isinstance(place, Video):
+        for at, image in reader.span(place.location, place.source, Span(pts, pts + 1)):
+            if at == pts:
+                return np.ascontiguousarray(image)
+    else:
+        for images in reader.frames(place, source_id, [pts]):
+            return images[0]
+    uri = place.location.uri if isinstance(place, Video) else place.uri
+    raise DecodeError(f"{uri} has no frame at {pts_s:.3f} s any more")
 
 
 def find_video(reader: ReaderProcess, uri: str, rule: FetchRule, *, source_id: str) -> Video:
@@ -179,10 +193,7 @@ def cut_clip(
 
     paint: changes each frame before it is encoded.
     """
-    base = video.source.clock.time_base
-    # rounded to nearest: borders of shots arrive as float seconds
-    start, stop = round(Fraction(start_s) / base), round(Fraction(stop_s) / base)
-    _encode(reader, video, path, Span(start, max(start + 1, stop)), paint)
+    _encode(reader, video, path, span_of_seconds(start_s, stop_s, video.source.clock.time_base), paint)
 
 
 def write_cut(reader: ReaderProcess, cut: Cut, path: Path, *, uri: str, paint: Paint | None = None) -> None:

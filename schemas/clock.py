@@ -87,6 +87,17 @@ class Span:
         return left
 
 
+def span_of_seconds(start_s: Fraction | float, stop_s: Fraction | float, time_base: Fraction) -> Span:
+    """The span of `start_s <= time < stop_s`, of one tick at least. Bounds are rounded to the nearest tick, because
+    borders of shots arrive as float seconds.
+
+    >>> span_of_seconds(0.04, 0.12, Fraction(1, 25))
+    Span(start=1, stop=3)
+    """
+    start, stop = round(Fraction(start_s) / time_base), round(Fraction(stop_s) / time_base)
+    return Span(start, max(start + 1, stop))
+
+
 def union(spans: Iterable[Span]) -> list[Span]:
     """The spans merged, in order: spans that overlap or touch become one.
 

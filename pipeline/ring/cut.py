@@ -5,13 +5,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 from pipeline.ring.boxes import Fragment
 from pipeline.ring.feed_ring import FeedRing, PartFile
 from pipeline.ring.ring_file import RingMeta, opened_ring_file
-from schemas.clock import Span
+from schemas.clock import Span, span_of_seconds
 from schemas.errors import SourceError
 from schemas.sources import feed_name
 
@@ -63,10 +62,7 @@ class Cut:
 def cut_of_seconds(rings: Path, *, uri: str, source_id: str, start_s: float, stop_s: float) -> Cut:
     """As `cut_of`, of `start_s <= time < stop_s` in seconds of PTS."""
     parts = _parts(rings, uri, source_id)
-    base = _opened(parts[0])[0].time_base
-    # rounded to nearest: borders of shots arrive as float seconds
-    start, stop = round(Fraction(start_s) / base), round(Fraction(stop_s) / base)
-    return _of_parts(parts, Span(start, max(start + 1, stop)), uri)
+    return _of_parts(parts, span_of_seconds(start_s, stop_s, _opened(parts[0])[0].time_base), uri)
 
 
 def cut_of(rings: Path, *, uri: str, source_id: str, span: Span) -> Cut:

@@ -1,14 +1,12 @@
 """Erases the video of recordings, or of spans of them, from a ring."""
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from operators.runtime.atomic_write import atomic_write
 from pipeline.ring.boxes import Fragment
 from pipeline.ring.feed_ring import FeedRing, PartFile
-from pipeline.ring.ring_file import opened_ring_file
+from pipeline.ring.ring_file import opened_ring_file, rewrite
 from schemas.clock import Span
 from schemas.errors import LakeError, SourceError
 from schemas.sources import feed_name
@@ -77,17 +75,12 @@ def _erase_in(part: PartFile, span: Span) -> int:
             stay = [each for each in found if not _meets(each, span, shift)]
             if len(stay) == len(found):
                 return 0
-            before = part.path.stat()
+            before_bytes = part.path.stat().st_size
             if not stay:
                 part.path.unlink()
-                return before.st_size
-            with atomic_write(part.path) as path:
-                with path.open("wb") as out:
-                    out.write(file.header())
-                    for each in stay:
-                        out.write(os.pread(file.descriptor, each.size, each.offset))
-                os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # by which its age counts
-            return before.st_size - part.path.stat().st_size
+                return before_bytes
+            rewrite(file, stay)
+            return before_bytes - part.path.stat().st_size
     except SourceError:
         part.path.unlink(missing_ok=True)  # it cannot be read, so nobody knows what it shows
         return 0

@@ -1,13 +1,11 @@
 """Takes damage out of rings: what can be read of a damaged file stays; a file of which nothing can is moved aside."""
 
-import os
 from pathlib import Path
 
-from operators.runtime.atomic_write import atomic_write
 from operators.runtime.file_sync import make_folder
 from pipeline.ring.boxes import Fragment
 from pipeline.ring.feed_ring import FeedRing, PartFile, rings_in
-from pipeline.ring.ring_file import is_begun, opened_ring_file
+from pipeline.ring.ring_file import is_begun, opened_ring_file, rewrite
 from schemas.errors import LakeError, SourceError
 
 _ASIDE = ".damaged"
@@ -33,7 +31,8 @@ def _repair(ring: FeedRing, rings: Path, dry_run: bool) -> list[str]:
         try:
             with ring.locked():
                 if sound:
-                    _rewrite(part, sound)
+                    with opened_ring_file(part.path) as file:
+                        rewrite(file, sound)
                 else:
                     aside = rings / _ASIDE / ring.folder.name
                     make_folder(aside, mode=0o700)
@@ -55,13 +54,3 @@ def _readable(part: PartFile) -> tuple[list[Fragment], bool]:
     except SourceError:
         return found, not part.path.exists() or is_begun(part.path)
     return found, True
-
-
-def _rewrite(part: PartFile, fragments: list[Fragment]) -> None:
-    about = part.path.stat()
-    with opened_ring_file(part.path) as file, atomic_write(part.path) as path:
-        with path.open("wb") as out:
-            out.write(file.header())
-            for each in fragments:
-                out.write(os.pread(file.descriptor, each.size, each.offset))
-        os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))  # by which its age counts

@@ -2,12 +2,13 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from operators.runtime.atomic_write import atomic_write
 from pipeline.ring.boxes import OWN, BoxError, Fragment, box, boxes, fragments
 from schemas.clock import Span
 from schemas.errors import SourceError
@@ -68,6 +69,17 @@ def opened_ring_file(path: Path) -> Iterator[RingFile]:
         yield RingFile(path, descriptor, meta, size)
     finally:
         os.close(descriptor)
+
+
+def rewrite(file: RingFile, stay: Iterable[Fragment]) -> None:
+    """Replaces a file as a whole by one that has these of its fragments. It keeps its times. Raises OSError."""
+    about = file.path.stat()
+    with atomic_write(file.path) as path:
+        with path.open("wb") as out:
+            out.write(file.header())
+            for each in stay:
+                out.write(os.pread(file.descriptor, each.size, each.offset))
+        os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))  # by which its age counts
 
 
 def is_begun(path: Path) -> bool:

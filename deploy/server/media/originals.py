@@ -6,9 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
-
-from deploy.clips import Video, cut_clip, find_video, write_cut
+from deploy.clips import Video, cut_clip, find_video, read_frame, write_cut
 from deploy.server.showing.frames import FoundFrame
 from pipeline.reading.fetch_rule import FetchRule, allow
 from pipeline.reading.keyframe_stream import ReadConfig
@@ -16,8 +14,7 @@ from pipeline.reading.reader_process import ReaderProcess
 from pipeline.reading.sources import Location
 from pipeline.ring.cut import Cut, cut_of_seconds
 from pipeline.ring.frames import ring_frames
-from schemas.clock import Span
-from schemas.errors import DecodeError, SourceError
+from schemas.errors import SourceError
 from schemas.file_names import path_of_uri
 from schemas.frames import ImageArray
 from schemas.sources import feed_name
@@ -87,17 +84,11 @@ class Originals:
         self._reader.close()
 
     def _frame(self, frame: FoundFrame) -> ImageArray:
-        if frame.kind == "picture":
-            location = Location(frame.uri, frame.uri, fetch=self._rule)
-            for images in self._reader.frames(location, frame.source_id, [frame.pts]):
-                return images[0]
         if frame.kind == "feed":
             return self._frame_of_feed(frame)
-        video = self._video(frame)
-        for pts, image in self._reader.span(video.location, video.source, Span(frame.pts, frame.pts + 1)):
-            if pts == frame.pts:
-                return np.ascontiguousarray(image)
-        raise DecodeError(f"{frame.uri} has no frame at {frame.pts_s:.3f} s any more")
+        is_picture = frame.kind == "picture"
+        place = Location(frame.uri, frame.uri, fetch=self._rule) if is_picture else self._video(frame)
+        return read_frame(self._reader, place, source_id=frame.source_id, pts=frame.pts, pts_s=frame.pts_s)
 
     def _frame_of_feed(self, frame: FoundFrame) -> ImageArray:
         [image] = ring_frames(self._reader, self._rings, uri=frame.uri, source_id=frame.source_id, pts=[frame.pts])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.clips import AROUND_S
+from deploy.clips import AROUND_S, span_around
 from deploy.server.answers import RequestError
 from deploy.server.showing.catalogue import Sources
 from pipeline.lake import sql
@@ -140,15 +140,14 @@ def clip_s(frame: FoundFrame, *, around_s: float) -> tuple[float, float] | None:
     """The part of the source that a clip of the frame shows; None where there can be none."""
     if frame.kind == "picture":
         return None
-    start, stop = frame.pts_s - around_s, frame.pts_s + around_s
-    if frame.shot_s is not None:
-        return max(start, frame.shot_s[0]), min(stop, frame.shot_s[1])
-    return (start if frame.kind == "feed" else max(start, 0.0)), stop
+    start, stop = span_around(frame.pts_s, frame.shot_s, around_s=around_s)
+    return (start if frame.kind == "feed" or frame.shot_s is not None else max(start, 0.0)), stop
 
 
 def of_source(listing: FrameListing, source_ids: Sequence[str]) -> NDArray[np.intp]:
     """Rows of the keyframes of these sources of the lake, in order of time: by UTC where all have it."""
-    codes = [code for code, id in enumerate(listing.source_ids) if id in set(source_ids)]
+    wanted = set(source_ids)
+    codes = [code for code, id in enumerate(listing.source_ids) if id in wanted]
     rows = np.flatnonzero(np.isin(listing.source, codes))
     return rows[np.lexsort((listing.pts_s[rows], listing.source[rows], listing.time[rows]))]
 
