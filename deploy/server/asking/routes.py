@@ -9,11 +9,12 @@ from fastapi import APIRouter, Body, Request
 from starlette.responses import Response
 
 from deploy.server.access.seeing import Seen
-from deploy.server.answers import RequestError, json_answer
+from deploy.server.answers import json_answer
 from deploy.server.asking.answer_models import SearchAnswer
 from deploy.server.asking.arrange import grouped, ordered
 from deploy.server.asking.query_body import EXAMPLES, SearchBody, ServedQuery, query_of
-from deploy.server.asking.served_hits import served_hit, served_name
+from deploy.server.asking.seen_search import NO_SOURCE
+from deploy.server.asking.served_hits import served_hit, served_name, sources_of
 from deploy.server.auditing.audited import note
 from deploy.server.service import Service
 from deploy.server.showing.catalogue import Catalogue
@@ -47,17 +48,16 @@ def search_answer(service: Service, body: ServedQuery) -> Json:
         region = service.frames.region(body.region)
         replaced |= {"frame": region.frame_id, "roi": region.box}
     if body.sources or body.source is not None:
-        replaced["source_ids"] = _chosen(service, body.sources, body.source) or ("none",)
+        replaced["source_ids"] = service.sources().chosen(body.sources, body.source) or NO_SOURCE
     query = query_of(
         body,
         replaced=replaced,
         picture=service.uploads.find,
-        sources=lambda ids, pattern: _chosen(service, ids, pattern),
+        sources=lambda ids, pattern: service.sources().chosen(ids, pattern),
     )
     result = service.search.search(query)
     shown = [hit for first in result.hits for hit in (first, first.then) if hit is not None]
-    catalogue = service.sources(knowing=[hit.source_id for hit in shown])
-    served = {hit.source_id: catalogue.served.get(hit.source_id, hit.source_id) for hit in shown}
+    catalogue, served = sources_of(service.sources, shown)
     hits = ordered(result.hits, body.order, served=served)
     return {
         "query": _query(query, body),
@@ -80,16 +80,6 @@ def search_answer(service: Service, body: ServedQuery) -> Json:
             for group in grouped(hits, body.group, served=served)
         ],
     }
-
-
-def _chosen(service: Service, ids: Sequence[str], pattern: str | None) -> tuple[str, ...]:
-    """The lake's ids of sources, by their ids and a part of their names. Raises RequestError for an unknown id."""
-    try:
-        return service.sources().chosen(ids, pattern)
-    except KeyError as error:
-        raise RequestError(
-            404, f"the lake has no source {error.args[0]}; /api/sources lists those that it has"
-        ) from None
 
 
 def _names(uris: Sequence[str], catalogue: Catalogue) -> list[str]:

@@ -21,7 +21,7 @@ NO_SOURCE = ("none",)  # the id of no source; without any id, all sources would 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Listed:
-    """of: the listing of the whole lake and the ids that are seen of it, from which `seen` was made."""
+    """seen: what was made of `whole`, the listing of the whole lake, for the sources with these ids."""
 
     whole: FrameListing
     ids: frozenset[str]

@@ -1,10 +1,17 @@
 """Hits as the service's JSON: with the sources that it names."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from deploy.server.showing.catalogue import Catalogue
+from deploy.server.showing.catalogue import Catalogue, Sources
 from schemas.query import Hit
 from schemas.query_json import Json, hit_json
+
+
+def sources_of(sources: Sources, hits: Sequence[Hit]) -> tuple[Catalogue, dict[str, str]]:
+    """The catalogue with the sources of hits, and for each id in the lake the one that the service gives it: the same
+    where the lake has the source no more."""
+    catalogue = sources(knowing=[hit.source_id for hit in hits])
+    return catalogue, {hit.source_id: catalogue.served.get(hit.source_id, hit.source_id) for hit in hits}
 
 
 def served_hit(hit: Hit, catalogue: Catalogue, served: Mapping[str, str]) -> Json:

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from deploy.server.access.source_grants import EVERY_SOURCE, SourceGrants, parts_of
+from deploy.server.answers import RequestError
 from pipeline.lake.lake import Lake
 from pipeline.reading.addresses import public_reason
 from schemas.ids import digest
@@ -50,9 +51,16 @@ class Catalogue:
         """The source of a row of the lake. Raises KeyError."""
         return self.sources[self.served[source_id]]
 
+    def source(self, id: str) -> ServedSource:
+        """The source with this id of the service. Raises RequestError with 404 for an unknown id."""
+        found = self.sources.get(id)
+        if found is None:
+            raise RequestError(404, f"the lake has no source {id}; /api/sources lists those that it has")
+        return found
+
     def address_of(self, id: str) -> str:
-        """The name of the feed or the URI of the file with this id of the service. Raises KeyError."""
-        return feed_name(self.uris[self.sources[id].source_ids[0]])
+        """The name of the feed or the URI of the file with this id of the service. Raises as `source` does."""
+        return feed_name(self.uris[self.source(id).source_ids[0]])
 
     @cached_property
     def by_address(self) -> Mapping[str, str]:
@@ -61,8 +69,8 @@ class Catalogue:
 
     def chosen(self, ids: Iterable[str] = (), pattern: str | None = None) -> tuple[str, ...]:
         """The lake's ids of the sources with these ids, or of all, whose name contains the pattern or matches it as a
-        glob. Raises KeyError for an unknown id."""
-        wanted = [self.sources[id] for id in ids] or list(self.sources.values())
+        glob. Raises as `source` does."""
+        wanted = [self.source(id) for id in ids] or list(self.sources.values())
         if pattern is not None:
             wanted = [each for each in wanted if pattern in each.name or fnmatchcase(each.name, pattern)]
         return tuple(id for each in wanted for id in each.source_ids)

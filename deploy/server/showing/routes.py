@@ -6,9 +6,8 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from deploy.server.access.seeing import Seen
-from deploy.server.answers import RequestError, json_answer
+from deploy.server.answers import json_answer
 from deploy.server.asking.query_body import moment_of
-from deploy.server.service import Service
 from deploy.server.showing.activity import ActivityClock, activity
 from deploy.server.showing.answer_models import (
     ActivityAnswer,
@@ -17,7 +16,6 @@ from deploy.server.showing.answer_models import (
     SourceListAnswer,
     StatusAnswer,
 )
-from deploy.server.showing.catalogue import ServedSource
 from deploy.server.showing.frames import in_time, listed, of_source
 from deploy.server.showing.source_list import source_list
 
@@ -32,7 +30,7 @@ def showing_routes() -> APIRouter:
     @router.get("/api/sources", response_model=SourceListAnswer, summary="List the sources")
     async def sources(request: Request, service: Seen) -> Response:
         def answer() -> object:
-            return {"sources": source_list(service.sources(), service.search.listing(), service.sources)}
+            return {"sources": source_list(service.sources, service.search.listing())}
 
         return json_answer(await service.reads.run(request, answer))
 
@@ -46,7 +44,7 @@ def showing_routes() -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=2000)] = 200,
     ) -> Response:
         def answer() -> object:
-            chosen = _source(service, source)
+            chosen = service.sources().source(source)
             listing = service.search.listing()
             rows = of_source(listing, chosen.source_ids)
             bounds = moment_of(since, name="since"), moment_of(until, name="until")
@@ -72,7 +70,7 @@ def showing_routes() -> APIRouter:
     ) -> Response:
         def answer() -> object:
             catalogue = service.sources()
-            chosen = [_source(service, id) for id in dict.fromkeys(source)] or list(catalogue.sources.values())
+            chosen = [catalogue.source(id) for id in dict.fromkeys(source)] or list(catalogue.sources.values())
             return activity(
                 service.search.listing(),
                 chosen,
@@ -89,10 +87,3 @@ def showing_routes() -> APIRouter:
         return json_answer(await service.reads.run(request, lambda: service.state(service.searches, service.times)))
 
     return router
-
-
-def _source(service: Service, id: str) -> ServedSource:
-    found = service.sources().sources.get(id)
-    if found is None:
-        raise RequestError(404, f"the lake has no source {id}; /api/sources lists those that it has")
-    return found

@@ -2,14 +2,15 @@
 
 import numpy as np
 
-from deploy.server.showing.catalogue import Catalogue, ServedSource, Sources
+from deploy.server.showing.catalogue import ServedSource, Sources
 from deploy.server.showing.frames import of_source, utc_text
 from pipeline.search.memory.frame_listing import FrameListing
 from pipeline.search.memory.lake_cache import NO_TIME
 
 
-def source_list(catalogue: Catalogue, listing: FrameListing, sources: Sources) -> list[dict[str, object]]:
+def source_list(sources: Sources, listing: FrameListing) -> list[dict[str, object]]:
     """Every source by name, as the service's JSON."""
+    catalogue = sources()
     return [_shown(each, listing, sources) for each in sorted(catalogue.sources.values(), key=lambda each: each.name)]
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from deploy.server.asking.query_body import moment
-from deploy.server.asking.served_hits import served_hit
+from deploy.server.asking.served_hits import served_hit, sources_of
 from deploy.server.service import Service
 from deploy.server.watching.bodies import RehearsalBody
 from deploy.server.watching.watches import watch_of
@@ -37,8 +37,7 @@ def rehearsal(service: Service, body: RehearsalBody) -> Json:
     order = sorted(zip(hits, values, passes, strict=True), key=lambda each: (abs(each[1] - limit), each[0].frame_id))
     above, below = (_different([hit for hit, _, passed in order if passed is wanted]) for wanted in (True, False))
     shown = [*fired[-_HITS:][::-1], *above, *below]
-    catalogue = service.sources(knowing=[hit.source_id for hit in shown])
-    served = {hit.source_id: catalogue.served.get(hit.source_id, hit.source_id) for hit in shown}
+    catalogue, served = sources_of(service.sources, shown)
 
     def as_json(hits: Sequence[Hit]) -> list[Json]:
         return [served_hit(hit, catalogue, served) for hit in hits]

@@ -39,7 +39,7 @@ def watch_of(service: Service, body: WatchedQuestion, *, name: str, keeps: bool)
     if asked.source is not None:
         raise RequestError(422, "a watch takes `sources`, a list of ids, and no `source`")
     fields: dict[str, Any] = {"k": 10}
-    if asked.model_fields_set.isdisjoint({"methods"}):
+    if "methods" not in asked.model_fields_set:
         fields["methods"] = ("regions",)  # a default, and not something that is asked
     if asked.region is not None:
         region = service.frames.region(asked.region)
@@ -49,13 +49,8 @@ def watch_of(service: Service, body: WatchedQuestion, *, name: str, keeps: bool)
     query = query_of(asked, replaced=fields, picture=service.uploads.find, sources=_no_sources)
     if keeps and query.has_picture:
         query = _with_kept_picture(service, query)
-    try:
-        catalogue = service.sources()
-        sources = tuple(dict.fromkeys(catalogue.address_of(id) for id in asked.sources))
-    except KeyError as error:
-        raise RequestError(
-            404, f"the lake has no source {error.args[0]}; /api/sources lists those that it has"
-        ) from None
+    catalogue = service.sources()
+    sources = tuple(dict.fromkeys(catalogue.address_of(id) for id in asked.sources))
     if not sources and not service.grants.everything:
         sources = tuple(sorted(catalogue.by_address))  # those that are seen now
         if not sources:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import regionlake as rl
+from deploy.server.answers import RequestError
 from deploy.server.showing.catalogue import catalogue_of, short_names
 from tests.deploy.server.conftest import World
 
@@ -151,3 +152,8 @@ def test_the_recordings_of_a_feed_are_one_source() -> None:
     assert catalogue.chosen([gate.id]) == ("a", "b")
     assert catalogue.chosen(pattern="y*d") == ("c",)
     assert len(catalogue.sources) == 2
+    # also of a source that is removed between two looks at the catalogue
+    for find in (catalogue.source, catalogue.address_of, lambda id: catalogue.chosen([gate.id, id])):
+        with pytest.raises(RequestError, match="the lake has no source gone") as refused:
+            find("gone")
+        assert refused.value.status == 404

@@ -135,6 +135,12 @@ def test_a_rehearsal_says_how_often_it_would_have_fired_and_what_decides_that(we
     assert web.post("/api/watches/rehearsal", json=one).json()["frames"] == 1
 
 
+def test_a_rehearsal_of_a_source_that_there_is_not_is_refused_by_one_sentence(web: httpx.Client) -> None:
+    refused = web.post("/api/watches/rehearsal", json={**CORNER, "query": {**CORNER["query"], "sources": ["gone"]}})
+    assert refused.status_code == 404
+    assert refused.json() == {"error": "the lake has no source gone; /api/sources lists those that it has"}
+
+
 def test_a_watch_keeps_its_picture_and_its_question(serve: Callable[[], Any], world: World, growing: Path) -> None:
     with serve() as url, httpx.Client(base_url=url, timeout=60) as web:
         picture = web.post("/api/pictures", content=(world.folder / "pictures" / "street.png").read_bytes()).json()
