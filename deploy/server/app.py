@@ -79,7 +79,7 @@ def make_app(service: Service, *, access: Access, version: str, audit: AuditLog 
     _own_routes(app, service)
     _describe_rights(app, people)
     for kind, handler in _HANDLERS.items():
-        app.add_exception_handler(kind, handler(service))
+        app.add_exception_handler(kind, handler)
     app.add_middleware(Guard, access=access, people=people, recorder=recorder, policy=policy(), most_bytes=MOST_BYTES)
     return app
 
@@ -153,56 +153,39 @@ _ERRORS = {
 }
 
 
-def _refused(_: Service) -> Handler:
-    async def answer(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestError)
-        return error_answer(error.status, visible(error.sentence), headers=error.headers)
-
-    return answer
+async def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestError)
+    return error_answer(error.status, visible(error.sentence), headers=error.headers)
 
 
-def _of_lake(service: Service) -> Handler:
-    async def answer(request: Request, error: Exception) -> Response:
-        assert isinstance(error, RegionLakeError)
-        person = getattr(request.state, "person", None)  # None at what is open to anybody
-        hide = (service if person is None else service.seen_by(person.sources)).sources.hide
-        return error_answer(status_of(error), visible(hide(str(error))))
-
-    return answer
+async def _of_lake(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RegionLakeError)
+    service: Service = request.app.state.service
+    person = getattr(request.state, "person", None)  # None at what is open to anybody
+    hide = (service if person is None else service.seen_by(person.sources)).sources.hide
+    return error_answer(status_of(error), visible(hide(str(error))))
 
 
-def _invalid(_: Service) -> Handler:
-    async def answer(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)
-        return error_answer(422, visible("; ".join(_sentences(error)))[:1000])
-
-    return answer
+async def _invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return error_answer(422, visible("; ".join(_sentences(error)))[:1000])
 
 
-def _of_http(_: Service) -> Handler:
-    async def answer(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        return error_answer(error.status_code, visible(str(error.detail)), headers=error.headers)
-
-    return answer
+async def _of_http(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return error_answer(error.status_code, visible(str(error.detail)), headers=error.headers)
 
 
-def _too_large(_: Service) -> Handler:
-    async def answer(_request: Request, error: Exception) -> Response:
-        return error_answer(413, str(error), headers={"Connection": "close"})
-
-    return answer
+async def _too_large(_request: Request, error: Exception) -> Response:
+    return error_answer(413, str(error), headers={"Connection": "close"})
 
 
-def _unexpected(_: Service) -> Handler:
-    async def answer(request: Request, error: Exception) -> Response:
-        _log.error("%s %s failed", request.method, visible(request.url.path), exc_info=error)
-        return error_answer(500, "the service has failed at this request; its log says why")
-
-    return answer
+async def _unexpected(request: Request, error: Exception) -> Response:
+    _log.error("%s %s failed", request.method, visible(request.url.path), exc_info=error)
+    return error_answer(500, "the service has failed at this request; its log says why")
 
 
-_HANDLERS: dict[type[Exception], Callable[[Service], Handler]] = {
+_HANDLERS: dict[type[Exception], Handler] = {
     RequestError: _refused,
     RegionLakeError: _of_lake,
     RequestValidationError: _invalid,

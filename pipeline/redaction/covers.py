@@ -98,7 +98,8 @@ class Redactor:
 
     def of(self, hit: Hit, *, start_s: float, stop_s: float) -> Cover:
         """The cover of a span of the hit's source. Raises LakeError where the lake lacks the source."""
-        rows = self._lake.read("sources", where=sql.equals("id", hit.source_id)).to_pylist()
+        where = sql.equals("id", hit.source_id)
+        rows = self._lake.read("sources", columns=["time_base_num", "time_base_den"], where=where).to_pylist()
         if not rows or rows[0]["time_base_num"] is None:
             raise LakeError(f"nothing can be covered in {hit.source}: the lake does not have it any more")
         base = Fraction(rows[0]["time_base_num"], rows[0]["time_base_den"])

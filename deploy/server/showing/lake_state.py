@@ -40,19 +40,25 @@ class LakeSummary:
 
 
 class LakeState:
-    """Reads the state of the service, as far as it is about these sources."""
+    """Reads the state of the service, as far as it is about these sources. started: of the service; by default now."""
 
-    def __init__(self, lake: Lake, summary: LakeSummary, sources: Sources, search: WarmSearch | SeenSearch) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        summary: LakeSummary,
+        sources: Sources,
+        search: WarmSearch | SeenSearch,
+        *,
+        started: datetime | None = None,
+    ) -> None:
         self._lake = lake
         self._summary = summary
         self._sources = sources
         self._search = search
-        self._started = datetime.now(UTC)
+        self._started = started or datetime.now(UTC)
 
     def seen_by(self, sources: Sources, search: SeenSearch) -> "LakeState":
-        made = LakeState(self._lake, self._summary, sources, search)
-        made._started = self._started
-        return made
+        return LakeState(self._lake, self._summary, sources, search, started=self._started)
 
     def followed(self) -> FollowStatus | None:
         """The last status of a follower of this lake; None where there never was one, or it cannot be read."""
@@ -115,6 +121,8 @@ class LakeState:
 
     def _feeds(self) -> list[dict[str, object]]:
         followed = self.followed()
+        if followed is None:
+            return []
         return [
             {
                 "name": self._sources.hide(feed.name),
@@ -123,8 +131,8 @@ class LakeState:
                 "behind_s": feed.behind_s,
                 "frames_per_s": feed.frames_per_s,
                 "error": None if feed.last_error is None else self._sources.hide(feed.last_error),
-                "reported": followed.at.isoformat() if followed is not None else None,
+                "reported": followed.at.isoformat(),
             }
-            for feed in (() if followed is None else followed.feeds)
+            for feed in followed.feeds
             if self._sources.grants.allow(feed.name)
         ]
