@@ -1,8 +1,21 @@
-"""The command line of a command, which is printed above its figures."""
+"""The command line of a command: which parameters it was given, and how the call is repeated."""
 
 import shlex
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import typer
+
+if TYPE_CHECKING:
+    from typer._click.core import Parameter  # Typer's own copy of Click
+
+
+def given_parameters(context: typer.Context) -> "Iterator[Parameter]":
+    """The arguments and options that were given on the command line, in the order of their declaration."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "COMMANDLINE":
+            yield parameter
 
 
 def command_line(context: typer.Context, *, without: tuple[str, ...] = ()) -> str:
@@ -16,11 +29,10 @@ def command_line(context: typer.Context, *, without: tuple[str, ...] = ()) -> st
         words.insert(0, above.info_name or "")
         above = above.parent  # type: ignore[assignment]
     words.insert(0, "regionlake")  # also where it was started as `python -m`
-    for parameter in context.command.params:
-        name, value = parameter.name or "", context.params.get(parameter.name or "")
-        source = context.get_parameter_source(name)
-        if source is None or source.name != "COMMANDLINE" or name in without:
+    for parameter in given_parameters(context):
+        if parameter.name in without:
             continue
+        value = context.params.get(parameter.name or "")
         values = list(value) if isinstance(value, list | tuple) else [value]
         for each in values:
             if parameter.param_type_name == "argument":

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from deploy.evidence.keys import PublicKey
 from deploy.evidence.sealed_zip import Member
 from schemas.errors import EvidenceError
+from schemas.query_json import Json
 from schemas.visible_text import visible_json
 
 FORMAT = "regionlake-evidence"
@@ -15,7 +16,6 @@ VERSION = 1
 MANIFEST, SIGNATURE, PUBLIC_KEY = "manifest.json", "manifest.sig", "public-key.pem"
 MOST_BYTES = 64 * 2**20
 _NAME = re.compile(r"[^/\\\0:]+(/[^/\\\0:]+)*")
-Json = dict[str, object]
 _ABOUT = (
     "What a RegionLake lake answered to the query below. Every other file of this zip is listed under files with its "
     "SHA-256. manifest.sig is the Ed25519 signature of the bytes of this file. README.txt says how to verify both."

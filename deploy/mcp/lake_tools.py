@@ -75,7 +75,7 @@ class LakeTools:
         found = [each for each in answer["sources"] if name is None or name.casefold() in each["name"].casefold()]
         kept = ("id", "name", "kind", "state", "keyframes", "start_s", "stop_s", "start", "stop", "error")
         shown = [_without_nulls({key: each[key] for key in kept}) for each in found[:_MOST_SOURCES]]
-        return [_json({"sources": shown} | _omitted(len(found) - len(shown), "narrow it by `name`"))]
+        return [visible_json({"sources": shown} | _omitted(len(found) - len(shown), "narrow it by `name`"))]
 
     async def search(
         self,
@@ -108,7 +108,7 @@ class LakeTools:
             shown["advice"] = (
                 "nothing passes the filters: widen the box, the time or the sources, or lower min_confidence"
             )
-        return [_json(shown), *[part for each in hits[:pictures] for part in await self._close_up(each)]]
+        return [visible_json(shown), *[part for each in hits[:pictures] for part in await self._close_up(each)]]
 
     async def show_frame(
         self,
@@ -128,7 +128,7 @@ class LakeTools:
         shown = _without_nulls({key: frame[key] for key in kept}) | {"regions": regions}
         shown |= _omitted(len(frame["regions"]) - len(regions), "these are the best of them")
         params = {"width": str(width_px)} | ({} if box is None else {"box": ",".join(map(str, box)), "fill": "0.8"})
-        return [_json(shown), await self._picture(f"/api/frames/{_id(frame_id)}.jpg", params)]
+        return [visible_json(shown), await self._picture(f"/api/frames/{_id(frame_id)}.jpg", params)]
 
     async def show_moment(
         self,
@@ -149,7 +149,7 @@ class LakeTools:
         ]
         params = {"width": str(_WIDTH_PX // 2)}
         pictures = [await self._picture(f"/api/frames/{each['id']}.jpg", params) for each in chosen]
-        return [_json({"source": frame["source"], "keyframes": len(listed), "shown": facts}), *pictures]
+        return [visible_json({"source": frame["source"], "keyframes": len(listed), "shown": facts}), *pictures]
 
     async def count(
         self,
@@ -176,7 +176,7 @@ class LakeTools:
         activity = await self._get("/api/activity", params)
         shown = {key: activity[key] for key in ("clock", "since", "until", "step_s", "keyframes")}
         if text is None and box is None and zone is None:
-            return [_json(shown)]
+            return [visible_json(shown)]
         asked = _asked(text=text, box=box, zone=zone) | when | {"k": _COUNTED}
         if text is not None:
             asked["min_confidence"] = min_confidence
@@ -184,7 +184,7 @@ class LakeTools:
         shown["shows_it"] = _counted(answer["hits"], activity, steps)
         if len(answer["hits"]) == _COUNTED:
             shown["advice"] = f"only the nearest {_COUNTED} frames are counted: narrow the time or the sources"
-        return [_json(shown)]
+        return [visible_json(shown)]
 
     async def propose_watch(
         self,
@@ -212,7 +212,7 @@ class LakeTools:
         pictures = [
             part for each in [*answer["above"][:2], *answer["below"][:2]] for part in await self._close_up(each)
         ]
-        return [_json(kept | examples | {"watch": {"title": text or "Somebody is there", **asked}}), *pictures]
+        return [visible_json(kept | examples | {"watch": {"title": text or "Somebody is there", **asked}}), *pictures]
 
     # -- requests ------------------------------------------------------------------------------------
 
@@ -312,7 +312,3 @@ def _rounded(box: Sequence[float]) -> list[float]:
 
 def _without_nulls(values: Asked) -> Asked:
     return {key: value for key, value in values.items() if value is not None}
-
-
-def _json(value: object) -> str:
-    return visible_json(value)

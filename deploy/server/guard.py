@@ -26,7 +26,7 @@ from schemas.visible_text import visible
 _log = logging.getLogger(__name__)
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 MOST_JSON_BYTES = 2**20
-_OPEN = ("/healthz", "/api/login", "/api/logout")  # what is answered to anybody, besides the page's own files
+_OPEN = ("/api/login", "/api/logout")  # what is answered to anybody, besides what is_page names
 COOKIE = "regionlake"
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
@@ -151,7 +151,7 @@ class BodyTooLargeError(Exception):
 
 
 def is_page(path: str) -> bool:
-    """Whether the path is of the page itself, which holds nothing of the lake."""
+    """Whether the path is of the page itself, or /healthz: what holds nothing of the lake."""
     return not path.startswith("/api/") and path not in ("/api", "/metrics")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from deploy.cli.answer_query import answer
+from deploy.cli.command_line import given_parameters
 from deploy.cli.evidence_options import (
     MARGIN,
     RedactMarginOption,
@@ -126,9 +127,8 @@ def _search_by_server(query: Query, url: str, *, as_json: bool, sheet: Path | No
 
 
 def _refuse_of_server(context: typer.Context) -> None:
-    for parameter in context.command.params:
-        given = context.get_parameter_source(parameter.name or "")
-        if parameter.name in _OF_SERVER and given is not None and given.name == "COMMANDLINE":
+    for parameter in given_parameters(context):
+        if parameter.name in _OF_SERVER:
             raise typer.BadParameter("is chosen where the service is started", param_hint=parameter.opts[0])
 
 

@@ -1,19 +1,16 @@
 """`regionlake users`: the file of those who may ask a service."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated
 
 import typer
 
 from deploy.cli.options import JsonOption
 from deploy.cli.output import console, print_json
+from deploy.server.access.rights import ROLES, Role
 from schemas.visible_text import visible
 
-if TYPE_CHECKING:
-    from deploy.server.access.rights import Role
-
 app = typer.Typer(name="users", help="Add, remove and list those who may ask a service.", no_args_is_help=True)
-_ROLES = ("viewer", "operator", "admin")
 
 FileOption = Annotated[
     Path, typer.Option("--users", metavar="FILE.toml", help="The file of users.", dir_okay=False, show_default=False)
@@ -25,7 +22,7 @@ NameArgument = Annotated[str, typer.Argument(help="The name of the user.", show_
 def add(
     name: NameArgument,
     users: FileOption,
-    role: Annotated[str, typer.Option(metavar="|".join(_ROLES), help="What they may do.")] = "viewer",
+    role: Annotated[Role, typer.Option(metavar="|".join(ROLES), help="What they may do.")] = "viewer",
     source: Annotated[
         list[str] | None,
         typer.Option(
@@ -36,11 +33,9 @@ def add(
     ] = None,
 ) -> None:
     """Add a user, and print their token: it is shown this once, and kept nowhere."""
-    if role not in _ROLES:
-        raise typer.BadParameter(f"{role!r} is none of {', '.join(_ROLES)}", param_hint="--role")
     from deploy.server.access.users_file import UsersFile
 
-    _print_token(UsersFile(users).add(name, role=cast("Role", role), sources=tuple(source) if source else None))
+    _print_token(UsersFile(users).add(name, role=role, sources=tuple(source) if source else None))
 
 
 @app.command()

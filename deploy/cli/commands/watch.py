@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from deploy.cli.command_line import given_parameters
 from deploy.cli.interrupt import ended_by_signal
 from deploy.cli.options import LakeOption
 from deploy.cli.query_options import QueryFields, takes_query
@@ -158,9 +159,8 @@ def _watch(
 
 
 def _refuse_with_queries(context: typer.Context) -> None:
-    for parameter in context.command.params:
-        given = context.get_parameter_source(parameter.name or "")
-        if parameter.name in OF_ONE and given is not None and given.name == "COMMANDLINE":
+    for parameter in given_parameters(context):
+        if parameter.name in OF_ONE:
             shown = "TEXT" if parameter.name == "text" else parameter.opts[0]
             raise typer.BadParameter(f"{shown} is set in the file, for each watch", param_hint="--queries")
 

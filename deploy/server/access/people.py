@@ -8,7 +8,7 @@ from http.cookies import CookieError, SimpleCookie
 from starlette.datastructures import Headers
 from starlette.requests import Request
 
-from deploy.server.access.rights import Right, Role, rights_of
+from deploy.server.access.rights import Right, Role
 from deploy.server.access.sessions import Sessions
 from deploy.server.access.source_grants import EVERY_SOURCE, SourceGrants
 from deploy.server.access.users_file import HOLDER, UsersFile, hash_of
@@ -23,7 +23,7 @@ class Person:
     sources: SourceGrants = EVERY_SOURCE
 
     def may(self, right: Right) -> bool:
-        return any(right is each for each in rights_of(self.role, every_source=self.sources.everything))
+        return right.is_of(self.role, every_source=self.sources.everything)
 
 
 ANYBODY = Person("anybody", "admin")  # where there is no login, which is on this machine alone

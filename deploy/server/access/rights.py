@@ -22,6 +22,10 @@ class Right:
     routes: tuple[str, ...]
     every_source: bool = False
 
+    def is_of(self, role: Role, *, every_source: bool) -> bool:
+        """Whether a user of this role has it. every_source: whether they see every source."""
+        return ROLES.index(role) >= ROLES.index(self.role) and (every_source or not self.every_source)
+
     def needs(self) -> str:
         """What a request needs, as a sentence."""
         whole = ", who sees every source" if self.every_source else ""
@@ -91,6 +95,4 @@ def right_of(method: str, path: str) -> Right | None:
 
 def rights_of(role: Role, *, every_source: bool) -> Iterator[Right]:
     """What a user of this role may do. every_source: whether they see every source."""
-    for right in RIGHTS:
-        if ROLES.index(role) >= ROLES.index(right.role) and (every_source or not right.every_source):
-            yield right
+    return (right for right in RIGHTS if right.is_of(role, every_source=every_source))

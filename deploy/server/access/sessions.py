@@ -1,7 +1,6 @@
 """Sessions: who has signed in with a cookie."""
 
 import contextlib
-import hashlib
 import json
 import secrets
 import threading
@@ -10,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from deploy.server.access.users_file import hash_of
 from operators.runtime.atomic_write import atomic_write
 from schemas.errors import LakeError
 
@@ -51,18 +51,19 @@ class Sessions:
         with self._lock:
             known = {key: each for key, each in self._sessions.items() if each.until_s > now}
             kept = dict(list(known.items())[1 - _MOST :])
-            self._change(kept | {_key(cookie): Session(name, token_sha256, now + LIFETIME_S)})
+            self._change(kept | {hash_of(cookie): Session(name, token_sha256, now + LIFETIME_S)})
         return cookie
 
     def find(self, cookie: str) -> Session | None:
         with self._lock:
-            found = self._sessions.get(_key(cookie))
+            # by the hash, so that the time of a look-up reveals nothing of a cookie
+            found = self._sessions.get(hash_of(cookie))
             return found if found is not None and found.until_s > self._clock() else None
 
     def end(self, cookie: str) -> Session | None:
         """Returns the session that has ended, if there was one."""
         with self._lock:
-            found = self._sessions.get(_key(cookie))
+            found = self._sessions.get(hash_of(cookie))
             if found is not None:
                 self._change({key: each for key, each in self._sessions.items() if each is not found})
             return found
@@ -82,8 +83,3 @@ def _read(file: Path) -> dict[str, Session]:
     with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
         return {key: Session(**each) for key, each in json.loads(file.read_text()).items()}
     return {}
-
-
-def _key(cookie: str) -> str:
-    # of the hash, so that the time of a look-up reveals nothing of a cookie
-    return hashlib.sha256(cookie.encode(errors="replace")).hexdigest()

@@ -14,7 +14,7 @@ from pathlib import Path
 import cattrs
 import tomli_w
 
-from deploy.server.access.rights import Role
+from deploy.server.access.rights import ROLES, Role
 from deploy.server.access.source_grants import SourceGrants
 from operators.runtime.atomic_write import atomic_write
 from operators.runtime.file_lock import file_lock
@@ -47,7 +47,7 @@ class User:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[0-9a-f]{64}", self.token_sha256):
             raise InvalidValueError("token_sha256 must be 64 hexadecimal digits; make a token: regionlake users token")
-        require.one_of(("viewer", "operator", "admin"), role=self.role)
+        require.one_of(ROLES, role=self.role)
         object.__setattr__(self, "grants", SourceGrants(self.sources))
         if self.role == "admin" and self.sources is not None:
             raise InvalidValueError(

@@ -34,7 +34,7 @@ class FollowerProcess:
     """
 
     def __init__(self, lake: str, arguments: Sequence[str]) -> None:
-        self._command = [sys.executable, "-m", "deploy.server.feeding.beside", "--lake", lake, *arguments]
+        self._command = [sys.executable, "-m", "deploy.server.feeding.follower_main", "--lake", lake, *arguments]
         self._lock = threading.Lock()
         self._ended = False
         self._process: subprocess.Popen[bytes] | None = None

@@ -1,4 +1,4 @@
-"""`python -m deploy.server.feeding.beside ARGUMENTS`: `regionlake ingest --follow`, ended when its parent dies."""
+"""`python -m deploy.server.feeding.follower_main …`: `regionlake ingest --follow`, ended when its parent dies."""
 
 import signal
 import sys
