@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from pipeline.forget.places import Place
     from pipeline.forget.run import Forgotten
     from pipeline.lake.lake import Lake
-    from schemas.shots import Shot
-    from schemas.sources import Source
 
 OUT_OF_REACH = (
     "out of reach: your own files (videos, clips, sheets, copies of hits, states of watches given with --state), "
@@ -89,11 +87,12 @@ def _places(
 def _erase(lake: "Lake", places: "list[Place]", *, pinned: bool) -> "Forgotten":
     from pipeline.forget.run import forget as run
     from pipeline.lake.writing.committer import Committer
+    from pipeline.lake.writing.completion import no_shots
 
     return run(
         lake,
         places,
-        open_writer=lambda: Committer(lake, plan=None, fold_shots=_no_shots),
+        open_writer=lambda: Committer(lake, plan=None, fold_shots=no_shots),
         pinned=pinned,
         on_step=lambda step: typer.echo(step, err=True),
     )
@@ -154,7 +153,3 @@ def _named(place: "Place") -> str:
     return "{} from {} to {}".format(
         visible(place.source), *(clock_time(place.clock.seconds(pts)) for pts in (place.span.start, place.span.stop))
     )
-
-
-def _no_shots(source: "Source", *_: object) -> "list[Shot]":
-    raise AssertionError(f"forgetting completes no source, got {source.uri}")

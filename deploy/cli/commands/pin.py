@@ -112,15 +112,12 @@ def _pin_json(pin: "Pin") -> Json:
 def _print(lake: "Lake", pins: "tuple[Pin, ...]") -> None:
     from rich.table import Table
 
-    from pipeline.lake import sql
-    from pipeline.lake.upkeep.pinned_places import clock_of
+    from pipeline.lake.upkeep.pinned_places import clocks_of
 
     if not pins:
         console().print("nothing is pinned")
         return
-    columns = ["id", "time_base_num", "time_base_den", "start_time"]
-    where = sql.is_in("id", sorted({each.source_id for each in pins}))
-    clocks = {row["id"]: clock_of(row) for row in lake.read("sources", columns=columns, where=where).to_pylist()}
+    clocks = clocks_of(lake, (each.source_id for each in pins))
     table = Table("pin", "source", "from", "to", "pinned at", box=None, pad_edge=False)
     for each in pins:
         clock = clocks.get(each.source_id)

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
     from pipeline.lake.upkeep.config import UpkeepConfig
     from pipeline.lake.upkeep.upkeep_status import PassReport, UpkeepStatus
-    from schemas.shots import Shot
-    from schemas.sources import Source
 
 
 def upkeep(
@@ -149,6 +147,7 @@ def _one_pass(lake: "Lake", config: "UpkeepConfig", earlier: "UpkeepStatus | Non
     from pipeline.lake.upkeep.upkeep_folder import UpkeepFolder
     from pipeline.lake.upkeep.upkeep_status import write_upkeep_status
     from pipeline.lake.writing.committer import Committer
+    from pipeline.lake.writing.completion import no_shots
     from pipeline.live.handed.follower_link import FollowerEndedError, find_follower
     from pipeline.live.status.state_folder import StateFolder
 
@@ -157,7 +156,7 @@ def _one_pass(lake: "Lake", config: "UpkeepConfig", earlier: "UpkeepStatus | Non
             return follower.upkeep(config)
     folder = UpkeepFolder(StateFolder.of(lake.uri).path)
     # without a plan: sources whose segments are all done but which are not complete wait for their next ingest
-    with Committer(lake, plan=None, fold_shots=_no_shots, wait_s=wait_s) as committer:
+    with Committer(lake, plan=None, fold_shots=no_shots, wait_s=wait_s) as committer:
         upkeep = Upkeep(
             committer,
             config,
@@ -167,10 +166,6 @@ def _one_pass(lake: "Lake", config: "UpkeepConfig", earlier: "UpkeepStatus | Non
         )
         upkeep.run_pass()
         return upkeep.status()
-
-
-def _no_shots(source: "Source", *_: object) -> "list[Shot]":
-    raise AssertionError(f"upkeep completes no source, got {source.uri}")
 
 
 def report_json(report: "PassReport") -> Json:

@@ -14,8 +14,7 @@ from deploy.server.pinning.bodies import EXAMPLE, PinAnswer, PinBody, PinListAns
 from deploy.server.service import Service
 from deploy.server.showing.catalogue import short_name
 from deploy.server.showing.frames import of_source
-from pipeline.lake import sql
-from pipeline.lake.upkeep.pinned_places import clock_of
+from pipeline.lake.upkeep.pinned_places import clocks_of
 from pipeline.lake.upkeep.pins import Pin
 from schemas.clock import Clock
 from schemas.query_json import Json
@@ -87,10 +86,7 @@ def _covers(pin: Pin, source_id: str, pts: int) -> bool:
 
 
 def _shown(service: Service, pins: list[tuple[Pin, datetime | None]]) -> list[Json]:
-    columns = ["id", "time_base_num", "time_base_den", "start_time"]
-    where = sql.is_in("id", sorted({pin.source_id for pin, _ in pins}))
-    rows = service.lake.read("sources", columns=columns, where=where).to_pylist() if pins else []
-    clocks = {row["id"]: clock_of(row) for row in rows}
+    clocks = clocks_of(service.lake, (pin.source_id for pin, _ in pins))
     return [_pin_json(service, pin, expires, clocks.get(pin.source_id)) for pin, expires in pins]
 
 

@@ -17,7 +17,8 @@ Place = tuple[str, str, Span | None]  # source id, source, span; None: the whole
 Moment = datetime | float | None  # UTC, or seconds within the source
 
 WAITING = "waiting"  # state of a source that the lake does not have yet
-_COLUMNS = ["id", "source", "kind", "state", "time_base_num", "time_base_den", "start_time", "start", "stop"]
+_OF_CLOCK = ["id", "time_base_num", "time_base_den", "start_time"]
+_COLUMNS = [*_OF_CLOCK, "source", "kind", "state", "start", "stop"]
 
 
 def named_sources(
@@ -82,6 +83,15 @@ def place_of_hit(lake: Lake, frame_id: str) -> Place:
 def clock_of(row: Mapping[str, Any]) -> Clock:
     """The clock of a source, from its row of `sources`."""
     return Clock(Fraction(row["time_base_num"], row["time_base_den"]), row["start_time"])
+
+
+def clocks_of(lake: Lake, source_ids: Iterable[str]) -> dict[str, Clock]:
+    """The clocks of the sources with these ids, as far as the lake has them."""
+    wanted = sorted(set(source_ids))
+    if not wanted:
+        return {}
+    rows = lake.read("sources", columns=_OF_CLOCK, where=sql.is_in("id", wanted)).to_pylist()
+    return {row["id"]: clock_of(row) for row in rows}
 
 
 def pts_of(moment: datetime | float, clock: Clock, source: str) -> int:

@@ -21,6 +21,11 @@ FoldShots = Callable[[Source, Sequence[CutEvent], int, int], list[Shot]]
 _log = logging.getLogger(__name__)
 
 
+def no_shots(source: Source, *_: object) -> list[Shot]:
+    """The `fold_shots` of a writer without a plan, which completes no source itself."""
+    raise AssertionError(f"a source is completed under the plan that made it, got {source.uri}")
+
+
 def fold_sources(
     lake: Lake, entries: Mapping[str, SourceEntry], fold: FoldShots
 ) -> dict[str, tuple[Source, list[Shot]]]:

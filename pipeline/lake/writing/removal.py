@@ -8,7 +8,6 @@ of the part become `removed`, last.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from fractions import Fraction
 from functools import partial
 from typing import Any
 
@@ -21,6 +20,7 @@ from pipeline.lake import sql
 from pipeline.lake.checksums import WRITTEN_ONCE, SegmentChecksum, of_rows, with_ledger_checksums, with_own_checksums
 from pipeline.lake.lake import Lake
 from pipeline.lake.ledger import SourceState, failed_table
+from pipeline.lake.upkeep.pinned_places import clocks_of
 from pipeline.lake.writing.ledger_rows import CountRows, Row, joined_rows, trimmed_rows
 from pipeline.lake.writing.table_writer import TableWriter
 from schemas.clock import Clock, Span
@@ -186,7 +186,7 @@ def cut_shots(lake: Lake, tables: TableWriter, going: Sequence[tuple[str, str, S
     removed: defaultdict[str, list[Span]] = defaultdict(list)
     for source_id, _, span in going:
         removed[source_id].append(span)
-    clocks = _clocks(lake, sorted(removed))
+    clocks = clocks_of(lake, removed)
     old: list[str] = []
     new: list[dict[str, Any]] = []
     for row in lake.read("shots", where=sql.is_in("source_id", sorted(removed))).to_pylist():
@@ -244,9 +244,3 @@ def _part(row: dict[str, Any], part: Span, clock: Clock) -> dict[str, Any]:
         "start_s": clock.seconds(part.start),
         "stop_s": clock.seconds(part.stop),
     }
-
-
-def _clocks(lake: Lake, source_ids: Sequence[str]) -> dict[str, Clock]:
-    columns = ["id", "time_base_num", "time_base_den", "start_time"]
-    rows = lake.read("sources", columns=columns, where=sql.is_in("id", source_ids)).to_pylist()
-    return {row["id"]: Clock(Fraction(row["time_base_num"], row["time_base_den"]), row["start_time"]) for row in rows}

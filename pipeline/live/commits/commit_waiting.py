@@ -3,12 +3,11 @@
 from pipeline.ingest.completion_of import completion_of
 from pipeline.lake.lake import Lake
 from pipeline.lake.writing.committer import Committer
+from pipeline.lake.writing.completion import no_shots
 from pipeline.live.commits.sink import Sink
 from pipeline.live.commits.spool import Spool
 from pipeline.live.status.follow_status import SinkStatus
 from pipeline.live.status.state_folder import StateFolder
-from schemas.shots import Shot
-from schemas.sources import Source
 
 
 def commit_waiting(uri: str, *, wait_s: float = 10.0) -> SinkStatus:
@@ -19,11 +18,7 @@ def commit_waiting(uri: str, *, wait_s: float = 10.0) -> SinkStatus:
     """
     state = StateFolder.of(uri)
     lake = Lake.open(uri)
-    with Committer(lake, plan=None, fold_shots=_no_shots, completion_of=completion_of, wait_s=wait_s) as committer:
+    with Committer(lake, plan=None, fold_shots=no_shots, completion_of=completion_of, wait_s=wait_s) as committer:
         sink = Sink(committer, Spool(state.spool, refused=state.refused))
         sink.close()
         return sink.status()
-
-
-def _no_shots(source: Source, *_: object) -> list[Shot]:
-    raise AssertionError(f"a source is completed under the plan that made it, got {source.uri}")
