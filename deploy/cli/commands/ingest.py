@@ -1,11 +1,22 @@
 """`regionlake ingest`: turns files, folders, globs and URLs into rows of a lake."""
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import typer
 
+from deploy.cli.ingest_options import (
+    Engine,
+    EngineOption,
+    FeedsOption,
+    FollowOption,
+    MetricsHostOption,
+    MetricsPortOption,
+    ReembedOption,
+    ReplaceOption,
+    SourcesArgument,
+    ThumbnailsOption,
+)
 from deploy.cli.options import (
     FetchOption,
     JsonOption,
@@ -32,68 +43,28 @@ if TYPE_CHECKING:
     from pipeline.ingest.progress import IngestReport, Progress
     from pipeline.plan.plan import Plan
 
-Engine = Literal["local", "ray"]
-
 
 def ingest(
     lake: LakeOption,
-    sources: Annotated[
-        list[str] | None, typer.Argument(help="Files, folders, globs, http(s):// or s3:// URLs.", show_default=False)
-    ] = None,
+    sources: SourcesArgument = None,
     plan: PlanOption = None,
     model: ModelOption = None,
     proposer: ProposerOption = None,
     settings: SetOption = None,
-    engine: Annotated[
-        Engine, typer.Option(help="Run in one process, or on Ray (this machine, or the cluster of RAY_ADDRESS).")
-    ] = "local",
-    replace: Annotated[
-        bool,
-        typer.Option(
-            "--replace",
-            help="Replace sources that were ingested with another plan, or whose files have changed. Pins stay; a file "
-            "that has changed is refused while the old one is pinned.",
-        ),
-    ] = False,
-    reembed: Annotated[
-        bool,
-        typer.Option(
-            "--reembed",
-            help="Only add a column with vectors of --model, or shorter ones, for keyframes that the lake already has.",
-        ),
-    ] = False,
-    thumbnails: Annotated[
-        bool,
-        typer.Option("--thumbnails", help="With --reembed: embed the lake's thumbnails, and read no source."),
-    ] = False,
-    follow: Annotated[
-        bool,
-        typer.Option(
-            "--follow",
-            help="Follow rtsp://, udp:// and other streams, growing files, and folders into which files are put.",
-        ),
-    ] = False,
-    feeds: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.toml", help="Follow the feeds of this file, which `regionlake feeds` writes.", dir_okay=False
-        ),
-    ] = None,
+    engine: EngineOption = "local",
+    replace: ReplaceOption = False,
+    reembed: ReembedOption = False,
+    thumbnails: ThumbnailsOption = False,
+    follow: FollowOption = False,
+    feeds: FeedsOption = None,
     max_age: MaxAgeOption = None,
     max_bytes_per_feed: MaxBytesOption = None,
     remove_share: RemoveShareOption = None,
     video_max_age: VideoMaxAgeOption = None,
     video_max_bytes: VideoMaxBytesOption = None,
     video_sound: VideoSoundOption = False,
-    metrics_port: Annotated[
-        int | None, typer.Option(help="Serve metrics of the feeds to Prometheus at this port.")
-    ] = None,
-    metrics_host: Annotated[
-        str | None,
-        typer.Option(
-            help="Address at which metrics are served: 0.0.0.0 for all of this machine.", show_default="127.0.0.1"
-        ),
-    ] = None,
+    metrics_port: MetricsPortOption = None,
+    metrics_host: MetricsHostOption = None,
     fetch: FetchOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -139,14 +110,15 @@ def ingest(
             as_json=as_json,
         )
         return
-    if max_age or max_bytes_per_feed:
-        raise typer.BadParameter("needs --follow; without it, run: regionlake upkeep", param_hint="--max-age")
-    if video_max_age or video_max_bytes or video_sound:
-        hint = "--video-max-age" if video_max_age else "--video-max-bytes" if video_max_bytes else "--video-sound"
-        raise typer.BadParameter("needs --follow: video is kept of streams alone", param_hint=hint)
-    if metrics_port is not None or metrics_host is not None:
-        hint = "--metrics-host" if metrics_port is None else "--metrics-port"
-        raise typer.BadParameter("needs --follow or --feeds", param_hint=hint)
+    _refuse_without_follow(
+        limited=bool(max_age or max_bytes_per_feed),
+        of_video={
+            "--video-max-age": bool(video_max_age),
+            "--video-max-bytes": bool(video_max_bytes),
+            "--video-sound": video_sound,
+        },
+        of_metrics={"--metrics-port": metrics_port is not None, "--metrics-host": metrics_host is not None},
+    )
     if reembed:
         if replace or proposer:
             raise typer.BadParameter("uses the regions of the lake: omit --replace and --proposer")
@@ -154,6 +126,16 @@ def ingest(
         return
     _require_sources_with_an_end(names)
     _backfill(names, lake, made, engine=engine, replace=replace, fetch=fetch or (), as_json=as_json)
+
+
+def _refuse_without_follow(*, limited: bool, of_video: Mapping[str, bool], of_metrics: Mapping[str, bool]) -> None:
+    """Refuses options of feeds. limited: whether age or size are; the others by name, and whether each was given."""
+    if limited:
+        raise typer.BadParameter("needs --follow; without it, run: regionlake upkeep", param_hint="--max-age")
+    for hint in (name for name, given in of_video.items() if given):
+        raise typer.BadParameter("needs --follow: video is kept of streams alone", param_hint=hint)
+    for hint in (name for name, given in of_metrics.items() if given):
+        raise typer.BadParameter("needs --follow or --feeds", param_hint=hint)
 
 
 def _require_sources_with_an_end(names: list[str]) -> None:

@@ -1,10 +1,11 @@
 """`regionlake serve`: one lake over HTTP, for the page, the client and other programs."""
 
+import socket
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -21,10 +22,27 @@ from deploy.cli.options import (
     chosen_plan,
 )
 from deploy.cli.search_options import DimensionsOption, ModelOption, ResidentOption
+from deploy.cli.serve_options import (
+    AllowHostOption,
+    BehindProxyOption,
+    FeedHostOption,
+    FeedsOption,
+    FollowOption,
+    HostOption,
+    IngestFromOption,
+    PlainHttpOption,
+    PortOption,
+    TlsCertOption,
+    TlsKeyOption,
+    TokenFileOption,
+    UsersOption,
+)
 from deploy.cli.without_pandas import import_arrow_without_pandas
 
 if TYPE_CHECKING:
     from deploy.server.feeding.follower_process import FollowerProcess
+    from deploy.server.guard import Access
+    from deploy.server.service import Service
     from pipeline.lake.lake import Lake
 
 PORT = 8420
@@ -34,73 +52,23 @@ _LOOK_S = 0.1
 
 def serve(
     lake: LakeOption,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes any free one.")] = PORT,
-    host: Annotated[
-        str,
-        typer.Option(help="The address to listen on. Any but loopback needs a login, and TLS or a proxy that adds it."),
-    ] = "127.0.0.1",
-    users: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.toml", help="Those who may ask, as `regionlake users` writes them.", dir_okay=False),
-    ] = None,
-    token_file: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The first line of this file is the token of an admin.", dir_okay=False),
-    ] = None,
-    tls_cert: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The certificate with its chain, PEM: serve https.", dir_okay=False),
-    ] = None,
-    tls_key: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The key of --tls-cert, PEM.", dir_okay=False)
-    ] = None,
-    behind_proxy: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="The address or network of a proxy that adds TLS; only through it may be asked. Repeatable.",
-        ),
-    ] = None,
-    plain_http: Annotated[
-        bool, typer.Option("--plain-http", help="Let others ask without TLS: whoever is between reads tokens.")
-    ] = False,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Another name of this service, as a proxy passes it on. Repeatable."),
-    ] = None,
+    port: PortOption = PORT,
+    host: HostOption = "127.0.0.1",
+    users: UsersOption = None,
+    token_file: TokenFileOption = None,
+    tls_cert: TlsCertOption = None,
+    tls_key: TlsKeyOption = None,
+    behind_proxy: BehindProxyOption = None,
+    plain_http: PlainHttpOption = False,
+    allow_host: AllowHostOption = None,
     model: ModelOption = None,
     dimensions: DimensionsOption = None,
     resident: ResidentOption = None,
     fetch: FetchOption = None,
-    follow: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ADDRESS", help="Follow this stream, folder or growing file into the lake, too. Repeatable."
-        ),
-    ] = None,
-    feeds: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.toml", help="Follow the feeds of this file, which the page can change.", dir_okay=False
-        ),
-    ] = None,
-    feed_host: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="HOST",
-            help="Feeds may be added from this host, glob or network (10.0.0.0/8). Repeatable.",
-            show_default="any without a login, else none",
-        ),
-    ] = None,
-    ingest_from: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Files of this folder may be ingested over HTTP. Repeatable.",
-            exists=True,
-            file_okay=False,
-        ),
-    ] = None,
+    follow: FollowOption = None,
+    feeds: FeedsOption = None,
+    feed_host: FeedHostOption = None,
+    ingest_from: IngestFromOption = None,
     plan: PlanOption = None,
     settings: SetOption = None,
     max_age: MaxAgeOption = None,
@@ -132,21 +100,17 @@ def serve(
         "--video-max-age": video_max_age,
         "--video-max-bytes": video_max_bytes,
     }
-    follower = _follower_arguments(follow or [], feeds, plan=plan, settings=settings or [], kept=kept)
-    if video_sound:
-        if video_max_age is None and video_max_bytes is None:
-            raise typer.BadParameter("needs --video-max-age or --video-max-bytes", param_hint="--video-sound")
-        follower.insert(0, "--video-sound")
+    follower = _follower_arguments(
+        follow or [], feeds, plan=plan, settings=settings or [], kept=kept, sound=video_sound
+    )
     if not follower and not folders and (plan is not None or settings):
         raise typer.BadParameter("needs --feeds, --follow or --ingest-from", param_hint="--plan" if plan else "--set")
     import_arrow_without_pandas()
-    from deploy.server.auditing.audit_log import AuditLog
     from deploy.server.feeding.feed_access import FeedAccess
     from deploy.server.feeding.follower_process import FollowerProcess
     from deploy.server.ingesting.ingest_runs import IngestRuns
-    from deploy.server.run import Server, address_of, listening
+    from deploy.server.run import listening
     from deploy.server.service import Service
-    from pipeline.live.status.state_folder import StateFolder
 
     ingest_plan = chosen_plan(plan, model=None, proposer=None, settings=settings)
     listener = listening(host, port)
@@ -166,13 +130,25 @@ def serve(
         feeds=access_to_feeds,
         ingests=IngestRuns(opened.uri, ingest_plan, folders),
     )
+    _run(service, listener, access=access, certificate=certificate)
+
+
+def _run(
+    service: "Service", listener: socket.socket, *, access: "Access", certificate: tuple[Path, Path] | None
+) -> None:
+    """Answers requests until Ctrl-C or a signal ends it."""
+    from deploy.server.auditing.audit_log import AuditLog
+    from deploy.server.run import Server, address_of
+    from pipeline.live.status.state_folder import StateFolder
+
+    lake = service.lake
 
     def ready() -> None:
         at = address_of(listener, tls=certificate is not None)
-        typer.echo(f"serving {opened.uri} at {at}; Ctrl-C ends it", err=True)
+        typer.echo(f"serving {lake.uri} at {at}; Ctrl-C ends it", err=True)
 
-    audit = AuditLog.of(opened.uri) if access.has_login else None
-    access = replace(access, sessions=StateFolder.of(opened.uri).path / "sessions.json")
+    audit = AuditLog.of(lake.uri) if access.has_login else None
+    access = replace(access, sessions=StateFolder.of(lake.uri).path / "sessions.json")
     Server(service, access=access, ready=ready, audit=audit, certificate=certificate).run(sockets=[listener])
 
 
@@ -183,18 +159,23 @@ def _follower_arguments(
     plan: Path | None,
     settings: list[str],
     kept: Mapping[str, str | None],
+    sound: bool,
 ) -> list[str]:
     """The arguments of `regionlake ingest --follow` with these options; none where nothing is to be followed.
 
-    kept: values of the options that say what is kept for how long."""
-    given = {**kept, "--feeds": feeds, "--plan": plan}
-    options = [part for name, value in given.items() if value is not None for part in (name, str(value))]
-    options += [part for setting in settings for part in ("--set", setting)]
-    if not names and feeds is None:
-        for name, value in kept.items():
-            if value is not None:
-                raise typer.BadParameter("needs --feeds or --follow", param_hint=name)
+    kept: values of the options that say what is kept for how long. sound: whether video is kept with its sound."""
+    is_followed = bool(names) or feeds is not None
+    for name, value in kept.items():
+        if value is not None and not is_followed:
+            raise typer.BadParameter("needs --feeds or --follow", param_hint=name)
+    if sound and kept["--video-max-age"] is None and kept["--video-max-bytes"] is None:
+        raise typer.BadParameter("needs --video-max-age or --video-max-bytes", param_hint="--video-sound")
+    if not is_followed:
         return []
+    given = {**kept, "--feeds": feeds, "--plan": plan}
+    options = ["--video-sound"] if sound else []
+    options += [part for name, value in given.items() if value is not None for part in (name, str(value))]
+    options += [part for setting in settings for part in ("--set", setting)]
     if feeds is not None and not feeds.exists():
         from pipeline.live.feeds.feed_list import FeedList
 
