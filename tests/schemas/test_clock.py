@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import clock
-from schemas.clock import Clock, Span, union
+from schemas.clock import Clock, Span, span_of_seconds, union
 from schemas.errors import InvalidValueError
 
 pts = st.integers(-(2**40), 2**40)
@@ -84,8 +84,14 @@ def test_minus_and_what_it_takes_away_make_up_the_span(span: Span, others: list[
     assert span.minus(others) == span.minus(union(others))
 
 
-def test_the_example_is_true() -> None:
-    assert doctest.testmod(clock) == (0, 1)
+def test_the_examples_are_true() -> None:
+    assert doctest.testmod(clock) == (0, 2)
+
+
+@given(time_bases, pts, st.integers(0, 10_000))
+def test_seconds_of_a_span_are_that_span_again_and_never_less_than_a_tick(base: Fraction, start: int, n: int) -> None:
+    found = span_of_seconds(float(start * base), float((start + n) * base), base)
+    assert found == Span(start, start + max(1, n))
 
 
 @given(spans, spans)
