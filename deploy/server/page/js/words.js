@@ -28,7 +28,6 @@ export const words = {
   here: "Exactly here",
   stillBefore: "Earlier still",
   stillAfter: "Later still",
-  noStill: "This source has no keyframe yet.",
 
   // What counts
   weight: "Meaning or place",
@@ -84,8 +83,6 @@ export const words = {
   unliked: "less like this",
   dropLike: "Take back: more like this",
   dropUnlike: "Take back: less like this",
-  select: "Select (X)",
-  deselect: "Deselect (X)",
   showMore: (count) => `Show up to ${count.toLocaleString("en")} moments`,
   wholeFrames: "Whole frames",
   wholeTitle: "Whole frames or close-ups (W)",
@@ -111,9 +108,6 @@ export const words = {
   reportDistance: (value) => `distance ${value.toFixed(2)}`,
   exportNothing: "There are no moments to export.",
   clear: "Clear",
-  undo: "Undo (Z)",
-  redo: "Redo (Shift Z)",
-  filters: "Filters",
 
   // Watches
   saveAsWatch: "Save as watch",
@@ -242,7 +236,7 @@ export const words = {
   meaning: (value) => `meaning ${value.toFixed(2)}`,
   place: (value) => `place ${value.toFixed(2)}`,
   rankOf: (rank, count) => `rank ${rank} of ${count.toLocaleString("en")}`,
-  facts: { at: "At", shot: "Shot", also: "Also here", label: "Label", track: "Seen", found: "Found by" },
+  facts: { at: "At", shot: "Shot", also: "Also here", label: "Label", track: "Seen" },
   seen: (from, to, count) => (count > 1 ? `${from} to ${to}, ${count} keyframes` : from),
   findElsewhere: "Find this elsewhere",
   findLater: "Find this later, in this source",
@@ -264,7 +258,6 @@ export const words = {
   stage: "Picture: draw a box or click a point, then find it",
   pointing: "Looking for the region at this point …",
   drawnRegion: "The region that the point selects is drawn.",
-  hitOf: (at, count) => `${at} / ${count}`,
   strip: "Keyframes around this moment",
   keyframeAt: (time) => `Keyframe at ${time}`,
   boxesTitle: "Boxes (B)",
@@ -273,7 +266,6 @@ export const words = {
   // States
   startTitle: "Find when this appeared there",
   startText: "Type what you look for, draw a box where it should be, or drop a picture here. Both together find it there.",
-  startSources: "Newest pictures",
   emptyLake: "This lake is empty",
   emptyLakeText: "Add videos or pictures; they appear here as they are committed:",
   emptyLakeCommand: (name) => `regionlake ingest FOLDER --lake ${name}`,

@@ -3,7 +3,7 @@
  * @typedef {[number, number, number, number]} Box
  */
 
-export const LEAST = 0.01;
+const LEAST = 0.01;
 /** @type {Box} */
 export const WHOLE = [0, 0, 1, 1];
 

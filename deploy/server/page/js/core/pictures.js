@@ -61,7 +61,6 @@ export class Pictures {
     if (this._wanted.get(wanted.image) === wanted) {
       if (ok) wanted.image.src = url;
       wanted.image.classList.toggle("missing", !ok && wanted.shown === 1);
-      if (wanted.shown === wanted.urls.length) wanted.image.dataset.done = "";
     }
     this._next();
   }

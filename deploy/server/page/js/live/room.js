@@ -1,7 +1,7 @@
 /** The live room: a tile for each feed, folders that may be ingested, and shots that are kept. */
 
 import * as api from "../core/api.js";
-import { h, say, set, show } from "../core/dom.js";
+import { h, say, show } from "../core/dom.js";
 import { latest } from "../core/latest.js";
 import { LIVE, placeNow } from "../core/places.js";
 import { words } from "../words.js";
@@ -115,7 +115,6 @@ export function makeLive({ store, lake, locked }) {
         known();
       }
       if (!element.hidden && !store.open) pins.read(); // also after the viewer, in which shots are pinned
-      set(element, "data-feeds", state ? state.feeds.length : null);
     },
   };
 }

@@ -1,6 +1,6 @@
 /** A lane for each source: its activity over time, and a tick for each moment. A brush there is the time range. */
 
-import { fill, h, set, show } from "../core/dom.js";
+import { fill, h, show } from "../core/dom.js";
 import { bound } from "../core/format.js";
 import { words } from "../words.js";
 import { makeBrush } from "./brush.js";
@@ -58,7 +58,6 @@ export function makeLanes(store, axis, open) {
       const most = Math.max(1, ...listed.flatMap((each) => each.keyframes)) * 1.6;
       fill(rows, ...listed.map((each) => lane(each.id, each.name, each.keyframes, hits.get(each.id), most)));
       fill(marks, ...Array.from({ length: MARKS }, (_, at) => h("span", {}, bound(axis.moment(at / (MARKS - 1)), axis.spanS))));
-      set(element, "data-lanes", listed.length);
     }
     brush.draw(axis.range(store.question));
   }

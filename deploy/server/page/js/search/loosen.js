@@ -7,7 +7,7 @@ import { words } from "../words.js";
 const ENOUGH = 200;
 
 /** The question without each of its conditions. @param {import("../core/question.js").Question} question */
-export function looser(question) {
+function looser(question) {
   const found = [];
   const without = (name, patch) => {
     if (asks({ ...question, ...patch })) found.push({ name, patch });

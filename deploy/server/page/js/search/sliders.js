@@ -1,6 +1,6 @@
 /** The two sliders: weight of meaning against place, and the least confidence. */
 
-import { h, say, show } from "../core/dom.js";
+import { h, say } from "../core/dom.js";
 import { byMeaning, placed } from "../core/question.js";
 import { words } from "../words.js";
 

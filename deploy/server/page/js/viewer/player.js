@@ -5,7 +5,7 @@ import { h, perFrame, say, set, show } from "../core/dom.js";
 import { clamp } from "../core/geometry.js";
 import { words } from "../words.js";
 
-export const AROUND_S = 2; // what `clip_s` of a frame describes
+const AROUND_S = 2; // what `clip_s` of a frame describes
 const SPEEDS = [1, 0.5, 0.25, 2];
 const STEPS = 1000;
 
@@ -27,7 +27,7 @@ export function makePlayer({ moved, failed, step, time }) {
   );
   /** @type {[number, number]} */
   let clip = [0, 1];
-  let able = false, frame = "", at = 0, loaded = false, wanted = false, around = AROUND_S;
+  let able = false, frame = "", at = 0, loaded = false, wanted = false;
 
   /** Another moment: nothing is loaded until it is played. clip_s: null where there is none. */
   function open(id, clip_s, pts_s) {
@@ -50,7 +50,7 @@ export function makePlayer({ moved, failed, step, time }) {
 
   function load() {
     if (video.hasAttribute("src")) return;
-    video.src = clipUrl(frame, around);
+    video.src = clipUrl(frame, AROUND_S);
     controls.classList.add("cutting");
     moved(null);
   }
@@ -133,7 +133,5 @@ export function makePlayer({ moved, failed, step, time }) {
       }));
     },
     focus: () => play.focus(),
-    get moving() { return loaded; },
-    get able() { return able; },
   };
 }

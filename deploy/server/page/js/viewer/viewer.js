@@ -14,7 +14,7 @@ const JUMP_S = 5;
 const STILL_PX = [640, 960, 1280, 1920, 2560];
 
 /** `FRAME.x0,y0,x1,y1` of an address. */
-export function parsed(open) {
+function parsed(open) {
   const [id, sides] = [open.split(".")[0], open.slice(open.indexOf(".") + 1)];
   const box = open.includes(".") ? sides.split(",").map(Number) : null;
   return { id, box: box && box.length === 4 && box.every(Number.isFinite) ? box : null };

@@ -1,7 +1,7 @@
 /** The watches room: watches at the left; the one that is chosen with its limit, what it would have reported, and its alarms. */
 
 import * as api from "../core/api.js";
-import { fill, h, say, set, show } from "../core/dom.js";
+import { h, say, set, show } from "../core/dom.js";
 import { latest } from "../core/latest.js";
 import { go, placeNow, WATCHES } from "../core/places.js";
 import { asks, fromAddress, toAddress } from "../core/question.js";
