@@ -323,5 +323,6 @@ export const words = {
     ["B", "boxes"], ["W", "whole frames"], ["F", "find this"], ["+ \u2212", "more, less like this"], ["X", "select, Shift a range"],
     ["Z", "undo"], ["Shift Z", "redo"], ["G S", "search room"], ["G W", "watches"], ["G L", "live feeds"], ["P", "pin"], ["?", "keys"],
   ],
+  viewerKeys: [["J L", "moment"], [", .", "keyframe"], ["Space", "play"], ["B", "boxes"], ["F", "find this"], ["P", "pin"]],
   keysDraw: "A zone is drawn corner by corner; a click on a side adds a corner, a right click removes it. On the picture: arrow keys move what is drawn by 1 %, with Shift by 5 %, with Alt they resize a box; Delete removes it.",
 };

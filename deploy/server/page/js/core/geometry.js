@@ -55,6 +55,9 @@ export function inside([x0, y0, x1, y1], [x, y]) {
 
 export const area = (box) => (box[2] - box[0]) * (box[3] - box[1]);
 
+/** Whether two boxes are the same but for rounding: that of an address, and that of an answer. */
+export const alike = (a, b) => a.every((side, at) => Math.abs(side - b[at]) < 1e-3);
+
 /** The share of the smaller of two boxes that lies in the other. */
 export function overlap(a, b) {
   const width = Math.min(a[2], b[2]) - Math.max(a[0], b[0]), height = Math.min(a[3], b[3]) - Math.max(a[1], b[1]);

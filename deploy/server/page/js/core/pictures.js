@@ -5,6 +5,9 @@
 
 const AT_ONCE = 3;
 
+/** The least of some widths of a picture that is sharp on so many CSS pixels; the largest where none is. @param {number} css_px @param {number[]} widths ascending */
+export const widthFor = (css_px, widths) => widths.find((each) => each >= css_px * Math.min(devicePixelRatio, 2)) ?? widths[widths.length - 1];
+
 /** @typedef {{image: HTMLImageElement, urls: string[], shown: number}} Wanted */
 
 export class Pictures {

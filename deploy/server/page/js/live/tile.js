@@ -3,6 +3,7 @@
 import { stillUrl } from "../core/api.js";
 import { h, say, set, show } from "../core/dom.js";
 import { clock } from "../core/format.js";
+import { widthFor } from "../core/pictures.js";
 import { words } from "../words.js";
 
 const BUSY = 0.02; // the share of shed keyframes from which it is said
@@ -37,7 +38,7 @@ export function makeTile({ open, act }) {
 
   /** Loads the next picture before it replaces the last one, so that nothing flashes. */
   async function picture() {
-    const px = WIDTHS.find((each) => each >= element.clientWidth * Math.min(devicePixelRatio, 2)) ?? 960;
+    const px = widthFor(element.clientWidth, WIDTHS);
     const url = feed.newest_frame ? stillUrl(feed.newest_frame, { width: px, from: "thumbnail" }) : "";
     if (url === shown) return;
     shown = url;

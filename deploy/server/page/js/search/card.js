@@ -2,7 +2,7 @@
 
 import { h, say, set, show } from "../core/dom.js";
 import { when, whenFully } from "../core/format.js";
-import { WHOLE } from "../core/geometry.js";
+import { area, WHOLE } from "../core/geometry.js";
 import { words } from "../words.js";
 import { closeUpOf, place } from "./closeup.js";
 
@@ -45,7 +45,7 @@ export function makeCard({ pictures, lake, open, find, more, less }) {
     const aspect = lake.aspect(hit.source_id);
     const shown = closeUpOf(hit, { aspect, width: look.width, whole: look.whole });
     pictures.want(image, shown.urls);
-    const entire = (hit.box[2] - hit.box[0]) * (hit.box[3] - hit.box[1]) > WHOLE_AREA;
+    const entire = area(hit.box) > WHOLE_AREA;
     show(answer, !entire);
     place(answer, shown.box);
     show(inset, !item.tile && !look.whole && !entire);

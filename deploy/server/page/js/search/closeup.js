@@ -2,6 +2,7 @@
 
 import { stillUrl } from "../core/api.js";
 import { closeUp, fitted, within, WHOLE } from "../core/geometry.js";
+import { widthFor } from "../core/pictures.js";
 
 const SHAPE = 4 / 3;
 const FILL = 0.5;
@@ -12,7 +13,7 @@ const WIDTHS = [160, 320, 480, 640, 960];
  * @param {{aspect: number, width: number, whole: boolean}} given aspect: of the frame. width: of the card, CSS pixels
  */
 export function closeUpOf(hit, { aspect, width, whole }) {
-  const px = WIDTHS.find((each) => each >= width * Math.min(devicePixelRatio, 2)) ?? 960;
+  const px = widthFor(width, WIDTHS);
   const entire = whole || (hit.box[0] <= 0 && hit.box[1] <= 0 && hit.box[2] >= 1 && hit.box[3] >= 1);
   // the service rounds nothing: `width` and `height` give exactly this shape
   const size = { width: px, height: (px * 3) / 4 };

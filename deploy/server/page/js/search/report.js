@@ -2,6 +2,7 @@
 
 import { stillUrl } from "../core/api.js";
 import { when, whenFully } from "../core/format.js";
+import { cornersOf } from "../core/polygon.js";
 import { boxOf, zoneOf } from "../core/question.js";
 import { words } from "../words.js";
 import { closeUpOf } from "./closeup.js";
@@ -72,7 +73,7 @@ ${cards.join("\n")}
 
 /** The place that was drawn, on its still. */
 async function asked(question, still) {
-  const box = boxOf(question), corners = zoneOf(question) ?? (box ? [[box[0], box[1]], [box[2], box[1]], [box[2], box[3]], [box[0], box[3]]] : null);
+  const box = boxOf(question), corners = zoneOf(question) ?? (box ? cornersOf(box) : null);
   if (!corners || !still) return "";
   const picture = await embedded(stillUrl(still, { width: WIDTH_PX }));
   return `<figure class="asked"><img alt="" src="${picture}"><svg viewBox="0 0 1 1" preserveAspectRatio="none"><polygon points="${corners.map(([x, y]) => `${x},${y}`).join(" ")}"/></svg></figure>\n`;

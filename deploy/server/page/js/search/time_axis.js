@@ -2,6 +2,7 @@
 
 import { activity, ApiError } from "../core/api.js";
 import { bound, toMoment, toNumber } from "../core/format.js";
+import { clamp } from "../core/geometry.js";
 import { words } from "../words.js";
 
 export const BINS = 84;
@@ -70,7 +71,7 @@ export class TimeAxis {
     if (since === null && until === null) return null;
     const at = (moment, otherwise) => {
       const kind = this.counts.clock === "utc" ? "string" : "number";
-      return typeof moment === kind ? Math.min(Math.max((toNumber(moment) - this.first) / this.spanS, 0), 1) : otherwise;
+      return typeof moment === kind ? clamp((toNumber(moment) - this.first) / this.spanS, 0, 1) : otherwise;
     };
     return [at(since, 0), at(until, 1)];
   }

@@ -3,6 +3,7 @@
 import { clipUrl, stillUrl } from "../core/api.js";
 import { fill, h, say, set, show } from "../core/dom.js";
 import { seconds, when, whenFully } from "../core/format.js";
+import { alike } from "../core/geometry.js";
 import { words } from "../words.js";
 import { makePinning } from "./pinning.js";
 
@@ -34,9 +35,7 @@ export function makeFacts({ close, find, later, judge, still, boxes }) {
     list,
     h("div", { class: "doing" }, action, after, verdicts, hint, mode, h("button", { type: "button", onclick: still }, words.useStill), clip, jpeg, pinning.element),
     said,
-    h("p", { class: "keys" },
-      ...[["J", "L"], " moment · ", [",", "."], " keyframe · ", ["Space"], " play · ", ["B"], " boxes · ", ["F"], " find this · ", ["P"], " pin"].flatMap((each) =>
-        typeof each === "string" ? [each] : each.map((key) => h("kbd", {}, key)))),
+    h("p", { class: "keys" }, ...words.viewerKeys.flatMap(([keys, text], at) => [at ? " · " : null, ...keys.split(" ").map((key) => h("kbd", {}, key)), ` ${text}`])),
   );
 
   /** @param {{frame: any, box: any, item: any, total: number, drawn: any, mode: string, also: string}} shown */
@@ -53,12 +52,12 @@ export function makeFacts({ close, find, later, judge, still, boxes }) {
     const distances = known ? [hit.semantic === null ? null : words.meaning(hit.semantic), hit.geometric === null ? null : words.place(hit.geometric)].filter(Boolean) : [];
     say(parts, distances.join(" · "));
     say(rank, known ? words.rankOf(hit.rank, total) : "");
-    const region = box && frame.regions.find((each) => each.box.every((side, at) => Math.abs(side - box[at]) < 1e-3));
+    const region = box && frame.regions.find((each) => alike(each.box, box));
     const visit = item?.visit?.group;
     const rows = [
       [words.facts.at, whenFully(frame)],
       visit && visit.ranks.length > 1 ? [words.facts.track, words.seen(seconds(visit.start_s), seconds(visit.stop_s), visit.ranks.length)] : null,
-      hit?.shot_s ? [words.facts.shot, `${seconds(hit.shot_s[0])} to ${seconds(hit.shot_s[1])}`] : null,
+      hit?.shot_s ? [words.facts.shot, words.range(seconds(hit.shot_s[0]), seconds(hit.shot_s[1]))] : null,
       region?.label ? [words.facts.label, region.label] : null,
       also ? [words.facts.also, also] : null,
     ].filter(Boolean);

@@ -1,7 +1,7 @@
 /** Boxes over the picture of the viewer: the moment thick, others thin, its path dotted. */
 
 import { fill, h } from "../core/dom.js";
-import { area, overlap } from "../core/geometry.js";
+import { alike, area, overlap } from "../core/geometry.js";
 
 const SOME = 10;
 const APART = 0.5;
@@ -14,7 +14,7 @@ const rect = ([x0, y0, x1, y1], name) => h("svg:rect", { class: name, x: percent
 
 /** Regions worth showing: those with a label and the best, which overlap little and are neither backgrounds nor cells of a grid. @param {any[]} regions @param {any} hit */
 export function others(regions, hit, mode) {
-  const rest = regions.filter((each) => !hit || each.box.some((side, at) => Math.abs(side - hit[at]) > 1e-3));
+  const rest = regions.filter((each) => !hit || !alike(each.box, hit));
   if (mode === "none") return [];
   if (mode === "all") return rest;
   const kept = [];

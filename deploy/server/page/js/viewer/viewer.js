@@ -3,7 +3,10 @@
 import { ApiError, search, stillUrl } from "../core/api.js";
 import { h, set, show, trapFocus } from "../core/dom.js";
 import { seconds, clock } from "../core/format.js";
+import { alike } from "../core/geometry.js";
+import { widthFor } from "../core/pictures.js";
 import { words } from "../words.js";
+import { keyOf } from "../search/arrangement.js";
 import { Drawing } from "../search/drawing.js";
 import { makeFacts } from "./facts.js";
 import { MODES, others, Overlay } from "./overlay.js";
@@ -73,7 +76,7 @@ export function makeViewer({ store, lake, pictures, room }) {
     if (room.grid.find(open)) from = open;
     shownBoxes = { regions: frame.regions, box };
     drawing.show(null);
-    const width = STILL_PX.find((each) => each >= stage.clientWidth * Math.min(devicePixelRatio, 2)) ?? 2560;
+    const width = widthFor(stage.clientWidth, STILL_PX);
     pictures.want(image, [stillUrl(frame.id, { width: 640, from: "thumbnail" }), stillUrl(frame.id, { width })]);
     player.open(frame.id, frame.clip_s, frame.pts_s);
     if (frame.clip_s === null) facts.say(words.noClip);
@@ -104,9 +107,8 @@ export function makeViewer({ store, lake, pictures, room }) {
     if (current === open) draw();
   }
 
-  /** The region that the moment shows, among those of a frame. */
-  const same = (regions, place) => regions.find((each) => place && each.box.every((side, at) => Math.abs(side - place[at]) < 1e-3));
-  const track = () => (frame && box ? same(frame.regions, box)?.track ?? null : null);
+  /** The track of the region that the moment shows. */
+  const track = () => (frame && box ? frame.regions.find((each) => alike(each.box, box))?.track ?? null : null);
 
   function path() {
     const own = track();
@@ -181,8 +183,7 @@ export function makeViewer({ store, lake, pictures, room }) {
     const own = track();
     const region = own ? (await cache.get(id)).regions.find((each) => each.track === own) : null;
     reset();
-    const rounded = region?.box.map((side) => Math.round(side * 1e4) / 1e4).join(",");
-    store.show(rounded ? `${id}.${rounded}` : id, true);
+    store.show(region ? keyOf({ frame_id: id, box: region.box }) : id, true);
   }
 
   function step(by) {

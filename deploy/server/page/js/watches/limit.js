@@ -1,6 +1,7 @@
 /** How sure, or how near, hits must be: a histogram of the frames of the past with a slider below it. */
 
 import { fill, h, say, set } from "../core/dom.js";
+import { clamp } from "../core/geometry.js";
 import { words } from "../words.js";
 
 const STEPS = 100;
@@ -26,7 +27,7 @@ export function makeLimit(change) {
     const fits = rehearsal !== null && rehearsal.by === draft.by;
     if (fits && document.activeElement !== input) range = [rehearsal.low, rehearsal.high];
     else if (!fits) range = [0, 1];
-    const at = Math.min(1, Math.max(0, shareOf(draft.limit)));
+    const at = clamp(shareOf(draft.limit), 0, 1);
     say(title, nearer() ? words.limitNear : words.limitSure);
     const settled = fits && rehearsal.limit === draft.limit;
     const limit = nearer() ? words.limitDistance(draft.limit) : words.sureShort(draft.limit);
