@@ -21,7 +21,7 @@ export function makeAddFeed(added) {
     ...[name, url, user, password].flatMap((each) => each.row), wrong,
     h("div", { class: "line" }, h("button", { type: "button", onclick: () => element.close() }, words.cancel), go),
   );
-  const element = h("dialog", { class: "login", "aria-labelledby": "feed-title" }, form);
+  const element = h("dialog", { class: "add-feed", "aria-labelledby": "feed-title" }, form);
 
   async function submit(event) {
     event.preventDefault();
