@@ -31,7 +31,7 @@ from pipeline.lake.writing.committer import Committer
 from schemas.vectors import VectorArray, normalise
 from tests.bench.machine import processor
 from tests.bench.search import FRAMES_A_SEGMENT, REGIONS_A_FRAME, segment_rows, source
-from tests.deploy.server.page.browsing import served
+from tests.deploy.server.serving import served
 from tests.integration.clips import make_clip
 from tests.pipeline.lake.synthetic import fold_shots, stored
 

@@ -1,8 +1,6 @@
 """A small lake behind a real server on a free port."""
 
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +11,7 @@ import pytest
 from PIL import Image
 
 import regionlake as rl
-from deploy.server.auditing.audit_log import AuditLog
-from deploy.server.guard import Access
-from deploy.server.run import Server, address_of, listening
-from deploy.server.service import Service
-from pipeline.lake.lake import Lake
+from tests.deploy.server.serving import running
 from tests.deploy.server.with_users import alone, as_user, feeds, guarded, hidden, own_lake, users, users_path
 from tests.integration.clips import make_clip
 
@@ -46,32 +40,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     report = rl.ingest([folder / "videos", folder / "pictures"], lake=folder / "lake")
     assert report.ok
     return World(folder)
-
-
-@contextmanager
-def running(
-    lake: Path,
-    *,
-    clips: Path,
-    access: Access | None = None,
-    audit: AuditLog | None = None,
-    certificate: tuple[Path, Path] | None = None,
-    **options: Any,
-) -> Iterator[str]:
-    """Serves the lake from a thread; yields its URL."""
-    service = Service.of(Lake.open(str(lake)), clips=clips, **options)
-    listener = listening("127.0.0.1", 0)
-    ready = threading.Event()
-    server = Server(service, access=access or Access(), ready=ready.set, audit=audit, certificate=certificate)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    try:
-        assert ready.wait(60)
-        yield address_of(listener, tls=certificate is not None)
-    finally:
-        server.should_exit = True
-        thread.join(30)
-        assert not thread.is_alive()
 
 
 @pytest.fixture(scope="session")

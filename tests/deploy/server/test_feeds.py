@@ -10,7 +10,8 @@ import pytest
 
 from deploy.server.feeding.feed_access import FeedAccess
 from pipeline.live.feeds.feed_list import FeedEntry, FeedList
-from tests.deploy.server.conftest import World, running
+from tests.deploy.server.conftest import World
+from tests.deploy.server.serving import running
 
 SECRET = "pa ss@wörd"
 GATE: dict[str, Any] = {"name": "gate", "url": "rtsp://10.0.0.5/stream", "user": "viewer", "password": SECRET}

@@ -11,7 +11,8 @@ import pytest
 from deploy.server.guard import Access, access_of, is_loopback, read_token
 from deploy.server.run import listening
 from tests.conftest import Run
-from tests.deploy.server.conftest import World, running
+from tests.deploy.server.conftest import World
+from tests.deploy.server.serving import running
 
 TOKEN = "correct horse battery staple".replace(" ", "-")
 

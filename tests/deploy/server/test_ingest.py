@@ -12,7 +12,8 @@ import pytest
 
 from deploy.server.ingesting.ingest_runs import IngestRuns
 from pipeline.plan.plan import Plan
-from tests.deploy.server.conftest import World, running
+from tests.deploy.server.conftest import World
+from tests.deploy.server.serving import running
 from tests.integration.clips import make_clip
 from tests.waiting import wait_until
 

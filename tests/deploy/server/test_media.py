@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from deploy.server.media.stills import close_up
-from tests.deploy.server.conftest import World, running
+from tests.deploy.server.conftest import World
+from tests.deploy.server.serving import running
 
 Ask = Callable[..., dict[str, Any]]
 

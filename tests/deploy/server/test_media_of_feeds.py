@@ -17,7 +17,8 @@ from pipeline.live.status.state_folder import StateFolder
 from pipeline.ring.config import RingConfig
 from pipeline.ring.feed_ring import FeedRing, rings_of_state
 from pipeline.ring.writer import RingWriter
-from tests.deploy.server.conftest import World, running
+from tests.deploy.server.conftest import World
+from tests.deploy.server.serving import running
 from tests.pipeline.ring.rings import FEED, URI, hashes, run_of
 
 MIDDLE = 21  # packets, up to within the shot of the hit

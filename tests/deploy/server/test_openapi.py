@@ -19,7 +19,8 @@ from schemathesis.specs.openapi.checks import (
 from deploy.server.feeding.feed_access import FeedAccess
 from deploy.server.ingesting.ingest_runs import IngestRuns
 from pipeline.plan.plan import Plan
-from tests.deploy.server.conftest import World, running
+from tests.deploy.server.conftest import World
+from tests.deploy.server.serving import running
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 

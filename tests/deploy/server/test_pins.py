@@ -15,7 +15,8 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.upkeep.pinned_places import place_of_hit
 from pipeline.lake.upkeep.pins import Pins
 from pipeline.runtime.time_source import RealTime
-from tests.deploy.server.conftest import World, running
+from tests.deploy.server.conftest import World
+from tests.deploy.server.serving import running
 from tests.waiting import wait_until
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -10,7 +10,8 @@ import httpx2 as httpx
 import pytest
 
 import regionlake as rl
-from tests.deploy.server.conftest import World, running
+from tests.deploy.server.conftest import World
+from tests.deploy.server.serving import running
 from tests.integration.clips import make_clip
 from tests.waiting import wait_until
 

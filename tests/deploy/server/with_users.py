@@ -14,6 +14,7 @@ from deploy.server.auditing.audit_log import AuditLog
 from deploy.server.feeding.feed_access import FeedAccess
 from deploy.server.guard import Access
 from pipeline.live.feeds.feed_list import FeedEntry, FeedList
+from tests.deploy.server.serving import running
 
 if TYPE_CHECKING:
     from tests.deploy.server.conftest import World
@@ -58,8 +59,6 @@ def guarded(
     own_lake: Path, users_path: Path, feeds: FeedAccess, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """The address of the service."""
-    from tests.deploy.server.conftest import running  # which imports this
-
     access = Access(users=UsersFile(users_path))
     clips = tmp_path_factory.mktemp("clips with users")
     with running(own_lake, clips=clips, access=access, audit=AuditLog.of(str(own_lake)), feeds=feeds) as url:
@@ -85,8 +84,6 @@ def as_user(guarded: str, users: dict[str, str]) -> Iterator[As]:
 @pytest.fixture(scope="session")
 def alone(world: "World", tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A service whose lake has nothing but what the guest sees."""
-    from tests.deploy.server.conftest import running  # which imports this
-
     lake = tmp_path_factory.mktemp("alone") / "lake"
     assert rl.ingest(world.folder / "videos", lake=lake).ok
     with (

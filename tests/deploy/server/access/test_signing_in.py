@@ -19,7 +19,8 @@ from deploy.server.access.users_file import UsersFile, hash_of
 from deploy.server.guard import Access
 from schemas.errors import PlanError
 from tests.conftest import Run
-from tests.deploy.server.conftest import World, running
+from tests.deploy.server.conftest import World
+from tests.deploy.server.serving import running
 
 
 @contextmanager

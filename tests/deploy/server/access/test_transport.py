@@ -12,7 +12,8 @@ from deploy.server.access.users_file import UsersFile
 from deploy.server.guard import Access
 from tests.certificates import certificate
 from tests.conftest import Run
-from tests.deploy.server.conftest import World, running
+from tests.deploy.server.conftest import World
+from tests.deploy.server.serving import running
 
 
 def test_with_a_certificate_it_is_https_and_its_cookie_too(

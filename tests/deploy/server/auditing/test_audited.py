@@ -17,7 +17,8 @@ from deploy.server.auditing.recorder import Recorder
 from deploy.server.guard import Access
 from schemas.errors import LakeError
 from tests.conftest import Run
-from tests.deploy.server.conftest import World, running
+from tests.deploy.server.conftest import World
+from tests.deploy.server.serving import running
 from tests.deploy.server.with_users import As
 
 SECRET = "pa ss@w-rd"

@@ -1,9 +1,5 @@
 """Drives the page in a real browser, for tests and for pictures of the page."""
 
-import re
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,12 +9,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 
-from deploy.server.feeding.feed_access import FeedAccess
-from deploy.server.guard import Access
-from deploy.server.ingesting.ingest_runs import IngestRuns
-from deploy.server.run import Server, address_of, listening
-from deploy.server.service import Service
-from pipeline.lake.lake import Lake
 from schemas.boxes import Boxes, box_iou
 
 if TYPE_CHECKING:
@@ -28,53 +18,6 @@ CHROMIUM = Path("/usr/bin/chromium")
 DESKTOP = (1440, 960)
 PHONE = (412, 915)
 Box = tuple[float, float, float, float]
-
-
-@contextmanager
-def served(lake: Path, *options: str) -> Iterator[str]:
-    """Runs `regionlake serve` on the lake; yields its address."""
-    command = [sys.executable, "-m", "deploy.cli.main", "serve", "--lake", str(lake), "--port", "0", *options]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stderr is not None
-        reported = []
-        for line in process.stderr:
-            reported.append(line)
-            found = re.search(r"at (http://\S+);", line)
-            if found:
-                yield found[1]
-                return
-        raise AssertionError(f"regionlake serve ended: {''.join(reported)}")
-    finally:
-        process.terminate()
-        process.wait(30)
-        process.stderr.close()  # type: ignore[union-attr]
-
-
-@contextmanager
-def served_here(
-    lake: Path,
-    *,
-    port: int = 0,
-    access: Access | None = None,
-    clips: Path,
-    ingests: IngestRuns | None = None,
-    feeds: FeedAccess | None = None,
-) -> Iterator[str]:
-    """The same in a thread of this process, which has imported everything. port: 0 takes any free one."""
-    service = Service.of(Lake.open(str(lake)), clips=clips, ingests=ingests, feeds=feeds)
-    listener = listening("127.0.0.1", port)
-    ready = threading.Event()
-    server = Server(service, access=access or Access(), ready=ready.set)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    try:
-        assert ready.wait(60)
-        yield address_of(listener)
-    finally:
-        server.should_exit = True
-        thread.join(60)
-        assert not thread.is_alive()
 
 
 @contextmanager

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 import regionlake as rl
-from tests.deploy.server.page.browsing import CHROMIUM, Visit, chromium, served
+from tests.deploy.server.page.browsing import CHROMIUM, Visit, chromium
+from tests.deploy.server.serving import served
 from tests.integration.clips import make_clip
 
 if TYPE_CHECKING:

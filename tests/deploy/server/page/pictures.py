@@ -4,7 +4,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.deploy.server.page.browsing import DESKTOP, PHONE, Visit, chromium, served
+from tests.deploy.server.page.browsing import DESKTOP, PHONE, Visit, chromium
+from tests.deploy.server.serving import served
 
 BOX = "0.05,0.25,0.5,0.95"
 SETTLED_MS = 1500  # pictures from originals are loaded after those from thumbnails

@@ -12,9 +12,10 @@ from pipeline.live.feeds.feed_list import FeedEntry, FeedList
 from pipeline.live.status.state_folder import StateFolder
 from pipeline.plan.plan import Plan
 from tests.clips import ffmpeg
-from tests.deploy.server.page.browsing import PHONE, served, served_here
+from tests.deploy.server.page.browsing import PHONE
 from tests.deploy.server.page.conftest import VisitPage
 from tests.deploy.server.page.test_accessibility import findings
+from tests.deploy.server.serving import running, served
 from tests.integration.clips import make_clip
 from tests.waiting import wait_until
 
@@ -88,7 +89,7 @@ def test_a_folder_is_ingested_and_a_pinned_shot_is_listed(visit: VisitPage, town
     make_clip(tmp_path / "archive" / "gate.mp4", seed=12, seconds=3)
     (tmp_path / "archive" / "broken.mp4").write_bytes(b"no video")
     ingests = IngestRuns(str(lake), Plan(), {"archive": tmp_path / "archive"})
-    with served_here(lake, clips=tmp_path / "clips", ingests=ingests) as url:
+    with running(lake, clips=tmp_path / "clips", ingests=ingests) as url:
         seen = visit("live", url=url)
         seen.page.get_by_role("button", name="Ingest archive").click()
         seen.page.get_by_text("archive is being ingested").wait_for()

@@ -8,15 +8,15 @@ import pytest
 
 import regionlake as rl
 from deploy.server.guard import Access
-from tests.deploy.server.page.browsing import served_here
 from tests.deploy.server.page.conftest import VisitPage
+from tests.deploy.server.serving import running
 
 TOKEN = "0123456789abcdef"
 
 
 def test_answers_stay_while_the_server_is_gone(visit: VisitPage, town: Path, tmp_path: Path) -> None:
     access = Access(token=TOKEN, sessions=tmp_path / "sessions.json")
-    with served_here(town, access=access, clips=tmp_path) as url:
+    with running(town, access=access, clips=tmp_path) as url:
         seen = visit("?q=box", url=url)
         seen.page.get_by_role("heading", name="Sign in to this lake").wait_for()
         seen.page.get_by_role("textbox", name="Token").fill("wrong token, long enough")
@@ -31,7 +31,7 @@ def test_answers_stay_while_the_server_is_gone(visit: VisitPage, town: Path, tmp
     seen.page.get_by_text("The server does not answer").wait_for()
     assert seen.moments() == shown
     number = seen.answer
-    with served_here(town, access=access, clips=tmp_path, port=urlsplit(url).port or 0):
+    with running(town, access=access, clips=tmp_path, port=urlsplit(url).port or 0):
         seen.page.get_by_text("The server is back").wait_for()
         seen.until(lambda: seen.answer > number)
         assert seen.asked == {"q": "white"}
@@ -41,7 +41,7 @@ def test_an_empty_lake_says_how_to_fill_it(visit: VisitPage, tmp_path: Path) -> 
     (tmp_path / "nothing.mp4").write_bytes(b"no video")
     report = rl.ingest(tmp_path / "nothing.mp4", lake=tmp_path / "lake")
     assert not report.ok
-    with served_here(tmp_path / "lake", clips=tmp_path) as url:
+    with running(tmp_path / "lake", clips=tmp_path) as url:
         seen = visit(url=url)
         seen.page.get_by_role("heading", name="This lake is empty").wait_for()
         assert "regionlake ingest" in seen.page.locator(".room .empty code").inner_text()

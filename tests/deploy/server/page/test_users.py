@@ -12,9 +12,10 @@ from deploy.server.guard import Access
 from deploy.server.ingesting.ingest_runs import IngestRuns
 from pipeline.live.feeds.feed_list import FeedEntry, FeedList
 from pipeline.plan.plan import Plan
-from tests.deploy.server.page.browsing import DESKTOP, PHONE, Visit, served_here
+from tests.deploy.server.page.browsing import DESKTOP, PHONE, Visit
 from tests.deploy.server.page.conftest import VisitPage
 from tests.deploy.server.page.test_accessibility import findings
+from tests.deploy.server.serving import running
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def shared(town: Path, tokens: dict[str, str]) -> Iterator[str]:
     for name in ("gate", "porch"):
         feeds.add(name, FeedEntry(f"rtsp://10.0.0.5/{name}"))
     (folder / "videos").mkdir()
-    with served_here(
+    with running(
         town,
         access=Access(users=UsersFile(folder / "users.toml")),
         clips=folder / "clips",

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.server.page.browsing import Visit, served_here
+from tests.deploy.server.page.browsing import Visit
 from tests.deploy.server.page.conftest import VisitPage
+from tests.deploy.server.serving import running
 
 CLOCK = "document.querySelector('video').currentTime"
 
@@ -131,7 +132,7 @@ def test_a_moment_that_is_gone_is_said_to_be_gone(visit: VisitPage) -> None:
 
 def test_the_shot_of_a_moment_is_pinned_by_a_key_and_unpinned(visit: VisitPage, town: Path, tmp_path: Path) -> None:
     own = Path(shutil.copytree(town, tmp_path / "town"))
-    with served_here(own, clips=tmp_path / "clips") as url:
+    with running(own, clips=tmp_path / "clips") as url:
         seen = opened(visit, url=url)
         frame = seen.asked["open"].partition(".")[0]
         seen.page.get_by_role("combobox", name="For how long").select_option("7")

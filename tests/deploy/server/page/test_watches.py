@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 import regionlake as rl
-from tests.deploy.server.page.browsing import DESKTOP, PHONE, Visit, served_here
+from tests.deploy.server.page.browsing import DESKTOP, PHONE, Visit
 from tests.deploy.server.page.conftest import VisitPage
 from tests.deploy.server.page.test_accessibility import findings
+from tests.deploy.server.serving import running
 from tests.integration.clips import make_clip
 
 SEARCH = "?q=a+white+box&sure=0.05"
@@ -46,7 +47,7 @@ def fires(seen: Visit) -> int:
 
 
 def test_a_search_becomes_a_watch_that_fires_on_what_arrives(visit: VisitPage, own: Path, tmp_path: Path) -> None:
-    with served_here(own, clips=tmp_path / "clips") as url:
+    with running(own, clips=tmp_path / "clips") as url:
         seen = visit(SEARCH, url=url)
         seen.until(seen.moments)
         asked = rehearsals(seen)
@@ -96,7 +97,7 @@ def test_the_limit_decides_what_fires(visit: VisitPage) -> None:
 
 
 def test_a_watch_is_edited_paused_and_removed_by_keys(visit: VisitPage, own: Path, tmp_path: Path) -> None:
-    with served_here(own, clips=tmp_path / "clips") as url:
+    with running(own, clips=tmp_path / "clips") as url:
         seen = visit("?box=0.0,0.2,0.7,0.9", url=url)
         seen.until(seen.moments)
         drafted(seen)
@@ -139,7 +140,7 @@ def test_a_watch_is_edited_paused_and_removed_by_keys(visit: VisitPage, own: Pat
 
 
 def test_who_went_elsewhere_while_a_watch_was_saved_stays_there(visit: VisitPage, own: Path, tmp_path: Path) -> None:
-    with served_here(own, clips=tmp_path / "clips") as url:
+    with running(own, clips=tmp_path / "clips") as url:
         seen = visit(SEARCH, url=url)
         seen.until(seen.moments)
         drafted(seen)
@@ -161,7 +162,7 @@ def test_who_went_elsewhere_while_a_watch_was_saved_stays_there(visit: VisitPage
 
 @pytest.mark.parametrize(("size", "dark"), [(DESKTOP, True), (PHONE, False)])
 def test_the_room_is_accessible(visit: VisitPage, own: Path, tmp_path: Path, size: tuple[int, int], dark: bool) -> None:
-    with served_here(own, clips=tmp_path / "clips") as url:
+    with running(own, clips=tmp_path / "clips") as url:
         seen = visit("watches", url=url, size=size, dark=dark)
         seen.page.get_by_role("heading", name="No watch yet").wait_for()
         assert findings(seen) == []
