@@ -12,10 +12,10 @@ from PIL import Image
 
 import regionlake as rl
 from tests.deploy.server.serving import running
-from tests.deploy.server.with_users import alone, as_user, feeds, guarded, hidden, own_lake, users, users_path
+from tests.deploy.server.with_users import alone, as_user, enrolled, feeds, guarded, hidden, own_lake, users, users_path
 from tests.integration.clips import make_clip
 
-__all__ = ["alone", "as_user", "feeds", "guarded", "hidden", "own_lake", "users", "users_path"]
+__all__ = ["alone", "as_user", "enrolled", "feeds", "guarded", "hidden", "own_lake", "users", "users_path"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,20 +24,25 @@ SEEN = "bikes.mp4"
 
 
 @pytest.fixture(scope="session")
-def users(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The token of each user; the file is the fixture `users_path`."""
-    listed = UsersFile(tmp_path_factory.getbasetemp() / "users of tests" / "users.toml")
-    listed.path.parent.mkdir()
+def enrolled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """The file of users, and the token of each."""
+    listed = UsersFile(tmp_path_factory.mktemp("users of tests") / "users.toml")
     made = {name: listed.add(name, role=name, sources=None) for name in ("admin", "operator", "viewer")}
     made["guest"] = listed.add("guest", role="viewer", sources=(SEEN,))
     made["guard"] = listed.add("guard", role="operator", sources=("bikes*", "gate"))
     made["nobody"] = listed.add("nobody", role="viewer", sources=())
-    return made | {"": str(listed.path)}
+    return listed.path, made
 
 
 @pytest.fixture(scope="session")
-def users_path(users: dict[str, str]) -> Path:
-    return Path(users[""])
+def users_path(enrolled: tuple[Path, dict[str, str]]) -> Path:
+    return enrolled[0]
+
+
+@pytest.fixture(scope="session")
+def users(enrolled: tuple[Path, dict[str, str]]) -> dict[str, str]:
+    """The token of each user."""
+    return enrolled[1]
 
 
 @pytest.fixture(scope="session")
