@@ -54,7 +54,7 @@ def test_a_still_of_a_video_shows_the_moment_of_the_hit(ask: Ask, web: httpx.Cli
 
 
 def test_a_close_up_contains_its_region_and_says_where_it_is(ask: Ask, web: httpx.Client) -> None:
-    found = next(each for each in ask(text="a car", source="street", k=1)["hits"])
+    found = hit(ask, "street")
     frame = web.get(f"/api/frames/{found['frame_id']}").json()
     region = min(
         frame["regions"], key=lambda each: (each["box"][2] - each["box"][0]) * (each["box"][3] - each["box"][1])

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -12,12 +12,14 @@ import numpy as np
 from schemas.boxes import Boxes, box_iou
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Request
 
 CHROMIUM = Path("/usr/bin/chromium")
 DESKTOP = (1440, 960)
 PHONE = (412, 915)
 Box = tuple[float, float, float, float]
+QUIET_S = 0.25  # so long after the last answer the page asks nothing more about it
+STREAMS = ("media", "eventsource")  # requests that may stay open
 
 
 @contextmanager
@@ -48,11 +50,21 @@ class Visit:
         self.page.set_default_timeout(30_000)
         self.errors: list[str] = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self._asking: set[Request] = set()
+        self._changed_s = time.monotonic()
+        self.page.on("request", lambda request: self._count(request, asked=True))
+        self.page.on("requestfinished", lambda request: self._count(request, asked=False))
+        self.page.on("requestfailed", lambda request: self._count(request, asked=False))
         self.page.on("console", lambda message: self._note(message.text) if message.type == "error" else None)
 
     def _note(self, text: str) -> None:
         if "Failed to load resource" not in text:  # a refusal by the service, or a server that is gone
             self.errors.append(text)
+
+    def _count(self, request: "Request", *, asked: bool) -> None:
+        if request.resource_type not in STREAMS:
+            (self._asking.add if asked else self._asking.discard)(request)
+            self._changed_s = time.monotonic()
 
     def open(self, address: str = "") -> "Visit":
         self.page.goto(f"{self.url}/{address}")
@@ -82,8 +94,17 @@ class Visit:
         return number
 
     def settle(self) -> None:
-        """Waits until nothing is asked any more."""
-        self.page.wait_for_load_state("networkidle")
+        """Waits until nothing is asked any more.
+
+        Playwright's `networkidle` is reached once a document: it does not wait for what a document asks later.
+        """
+        self.until(lambda: not self._asking and time.monotonic() - self._changed_s > QUIET_S)
+
+    def bodies(self, part: str) -> list[dict[str, Any]]:
+        """Collects the bodies of requests from now on whose address has this part."""
+        asked: list[dict[str, Any]] = []
+        self.page.on("request", lambda request: asked.append(request.post_data_json) if part in request.url else None)
+        return asked
 
     def moments(self) -> list[str]:
         """The moments that are shown, from the upper left: `FRAME.x0,y0,x1,y1`."""
@@ -108,6 +129,16 @@ class Visit:
             self.page.mouse.move(*point)
         if drop:
             self.page.mouse.up()
+
+
+def findings(seen: Visit) -> list[str]:
+    from axe_playwright_python.sync_playwright import Axe
+
+    found: list[dict[str, Any]] = Axe().run(seen.page).response["violations"]
+    serious = [each for each in found if each["impact"] in ("serious", "critical")]
+    return [
+        f"{each['id']}: {node['html'][:200]}: {node['failureSummary']}" for each in serious for node in each["nodes"]
+    ]
 
 
 def box_of(key: str) -> Box:

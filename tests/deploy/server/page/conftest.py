@@ -1,5 +1,6 @@
 """A lake of three clips and a picture, `regionlake serve` on it, and Debian's Chromium."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,12 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Path:
     report = rl.ingest(folder / "videos", lake=folder / "town")
     assert report.ok
     return folder / "town"
+
+
+@pytest.fixture
+def own(town: Path, tmp_path: Path) -> Path:
+    """A copy of the lake, which a test may change."""
+    return Path(shutil.copytree(town, tmp_path / "town"))
 
 
 @pytest.fixture(scope="session")

@@ -1,23 +1,11 @@
 """axe-core, in the usual states. Catches missing names, weak contrast, and controls that keys cannot reach."""
 
-from typing import Any
-
 import pytest
 
-from tests.deploy.server.page.browsing import DESKTOP, PHONE, Visit
+from tests.deploy.server.page.browsing import DESKTOP, PHONE, findings
 from tests.deploy.server.page.conftest import VisitPage
 
 LOOKS = [(DESKTOP, False), (DESKTOP, True), (PHONE, False)]
-
-
-def findings(seen: Visit) -> list[str]:
-    from axe_playwright_python.sync_playwright import Axe
-
-    found: list[dict[str, Any]] = Axe().run(seen.page).response["violations"]
-    serious = [each for each in found if each["impact"] in ("serious", "critical")]
-    return [
-        f"{each['id']}: {node['html'][:200]}: {node['failureSummary']}" for each in serious for node in each["nodes"]
-    ]
 
 
 @pytest.mark.parametrize(("size", "dark"), LOOKS)

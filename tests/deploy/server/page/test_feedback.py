@@ -1,7 +1,7 @@
 """More and less like this. Catches a judgement that does not reach the search, the address, or undo."""
 
+from tests.deploy.server.page.browsing import findings
 from tests.deploy.server.page.conftest import VisitPage
-from tests.deploy.server.page.test_accessibility import findings
 
 
 def test_hits_are_judged_by_keys_and_buttons_and_taken_back(visit: VisitPage) -> None:
@@ -27,7 +27,7 @@ def test_hits_are_judged_by_keys_and_buttons_and_taken_back(visit: VisitPage) ->
     seen.until(lambda: "unlike" not in seen.asked)
     page.get_by_role("button", name="Take back: more like this").click()
     seen.until(lambda: "like" not in seen.asked and seen.moments() == before)
-    seen.open(both.partition("/?")[2] and f"?{both.partition('/?')[2]}")  # a link shows the same
+    page.goto(both)  # a link shows the same
     seen.until(lambda: seen.moments() == shown)
     page.locator(".card:not(:has(.verdict:not([hidden]))) .open").first.click()
     page.locator(".verdicts").get_by_role("button", name="Less like this").click()

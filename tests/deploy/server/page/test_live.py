@@ -2,7 +2,6 @@
 it, and it is paused by hand. Catches a follower that does not run or outlives the service, and tiles that lie."""
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,8 @@ from pipeline.live.feeds.feed_list import FeedEntry, FeedList
 from pipeline.live.status.state_folder import StateFolder
 from pipeline.plan.plan import Plan
 from tests.clips import ffmpeg
-from tests.deploy.server.page.browsing import PHONE
+from tests.deploy.server.page.browsing import PHONE, findings
 from tests.deploy.server.page.conftest import VisitPage
-from tests.deploy.server.page.test_accessibility import findings
 from tests.deploy.server.serving import running, served
 from tests.integration.clips import make_clip
 from tests.waiting import wait_until
@@ -83,13 +81,12 @@ def test_one_command_follows_shows_and_watches(visit: VisitPage, camera: Path, t
     wait_until(lambda: not alive(status.pid))
 
 
-def test_a_folder_is_ingested_and_a_pinned_shot_is_listed(visit: VisitPage, town: Path, tmp_path: Path) -> None:
-    lake = shutil.copytree(town, tmp_path / "town")
+def test_a_folder_is_ingested_and_a_pinned_shot_is_listed(visit: VisitPage, own: Path, tmp_path: Path) -> None:
     (tmp_path / "archive").mkdir()
     make_clip(tmp_path / "archive" / "gate.mp4", seed=12, seconds=3)
     (tmp_path / "archive" / "broken.mp4").write_bytes(b"no video")
-    ingests = IngestRuns(str(lake), Plan(), {"archive": tmp_path / "archive"})
-    with running(lake, clips=tmp_path / "clips", ingests=ingests) as url:
+    ingests = IngestRuns(str(own), Plan(), {"archive": tmp_path / "archive"})
+    with running(own, clips=tmp_path / "clips", ingests=ingests) as url:
         seen = visit("live", url=url)
         seen.page.get_by_role("button", name="Ingest archive").click()
         seen.page.get_by_text("archive is being ingested").wait_for()

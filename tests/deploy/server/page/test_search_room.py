@@ -1,8 +1,6 @@
 """Searching by hand. Catches queries without the drawn box, older answers over newer ones, lost undo, addresses that
 ask something else, pictures whose boxes are in the wrong place, and refusals that do not say what to do."""
 
-import csv
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +11,6 @@ from tests.deploy.server.page.browsing import DESKTOP, PHONE, Box, Visit, box_of
 from tests.deploy.server.page.conftest import VisitPage
 
 LEFT = (0.05, 0.3, 0.45, 0.9)
-
-
-def bodies(visit: Visit) -> list[dict[str, Any]]:
-    """Collects what is asked from now on."""
-    asked: list[dict[str, Any]] = []
-    visit.page.on(
-        "request", lambda request: asked.append(request.post_data_json) if request.url.endswith("/search") else None
-    )
-    return asked
 
 
 def box_asked(visit: Visit) -> Box:
@@ -53,7 +42,7 @@ def test_moments_are_ranked_again_while_one_drags(visit: VisitPage) -> None:
     seen = visit("?box=0.0,0.0,0.3,0.3")
     seen.until(seen.moments)
     before, number = seen.moments(), seen.answer
-    asked = bodies(seen)
+    asked = seen.bodies("/api/search")
     seen.drag(".canvas", (0.15, 0.15), (0.2, 0.2), (0.4, 0.4), (0.8, 0.8), drop=False)
     seen.until(lambda: seen.answer > number and seen.moments() != before)  # the button is still down
     assert "0.3" in seen.asked["box"]  # and the address is not changed by every movement
@@ -82,7 +71,7 @@ def test_one_request_is_in_the_air_and_the_newest_answer_wins(visit: VisitPage) 
         route.fulfill(response=answer)
 
     seen.page.route("**/api/search", slowly)
-    asked = bodies(seen)
+    asked = seen.bodies("/api/search")
     seen.drag(".canvas", *((0.1 + at / 40, 0.1 + at / 40) for at in range(24)))
     seen.until(lambda: "box" in seen.asked)
     last = box_asked(seen)
@@ -175,7 +164,7 @@ def test_handles_resize_the_box(visit: VisitPage) -> None:
 def test_a_zone_is_drawn_corner_by_corner(visit: VisitPage) -> None:
     seen = visit("?q=box")
     seen.until(seen.moments)
-    asked = bodies(seen)
+    asked = seen.bodies("/api/search")
     seen.page.get_by_role("radio", name="In this zone").check()
     for corner in ((0.1, 0.2), (0.8, 0.2), (0.8, 0.9), (0.1, 0.9), (0.1, 0.2)):
         seen.click(".canvas", *corner)
@@ -256,9 +245,8 @@ def test_sources_order_and_groups(visit: VisitPage) -> None:
     seen.until(lambda: seen.asked.get("order") == "newest" and seen.page.locator(".tile").count() == 0)
     seen.settle()
     times = [float(each.partition(":")[2]) for each in seen.page.locator(".card .time").all_inner_texts()]
-    keys = seen.moments()
-    shown = {seen.page.locator(f"[data-key='{key}'] .time").inner_text() for key in keys[:1]}
-    assert shown == {f"0:{max(times):04.1f}"}
+    newest = seen.page.locator(f"[data-key='{seen.moments()[0]}'] .time").inner_text()
+    assert newest == f"0:{max(times):04.1f}"
 
 
 def test_a_picture_is_searched_with_and_a_wrong_upload_is_refused(visit: VisitPage, tmp_path: Path) -> None:
@@ -288,40 +276,6 @@ def test_what_is_no_longer_there_is_removed_by_one_click(visit: VisitPage) -> No
     seen = visit(f"?q=box&source={'0' * 32}")
     seen.page.get_by_role("button", name="Search all sources").click()
     seen.until(seen.moments)
-
-
-def test_moments_are_exported_in_the_order_that_is_shown(visit: VisitPage, tmp_path: Path) -> None:
-    seen = visit("?q=box&group=none")
-    seen.until(seen.moments)
-    for kind in ("CSV table", "JSON"):
-        seen.page.get_by_role("button", name="Export…").click()
-        with seen.page.expect_download() as download:
-            seen.page.get_by_role("menuitem", name=kind).click()
-        download.value.save_as(tmp_path / kind)
-    with (tmp_path / "CSV table").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    hits = json.loads((tmp_path / "JSON").read_text())["hits"]
-    assert [row["frame_id"] for row in rows] == [hit["frame_id"] for hit in hits]
-    assert [key.partition(".")[0] for key in seen.moments()[:8]] == [row["frame_id"] for row in rows[:8]]
-
-
-def test_a_report_is_one_file_with_its_pictures(visit: VisitPage, tmp_path: Path) -> None:
-    seen = visit(f"?q=a+%3Cwhite%3E+box&box={','.join(map(str, LEFT))}&group=none")
-    seen.until(seen.moments)
-    seen.page.get_by_role("button", name="Export…").click()
-    with seen.page.expect_download() as download:
-        seen.page.get_by_role("menuitem", name="HTML report").click()
-    download.value.save_as(tmp_path / "moments.html")
-    text = (tmp_path / "moments.html").read_text()
-    assert "<script" not in text
-    assert "http:" not in text
-    report = visit("moments.html", url=tmp_path.as_uri())
-    assert report.page.get_by_role("heading").inner_text() == "RegionLake: a <white> box"
-    shown = report.page.locator(".hits li small").all_inner_texts()
-    assert [key.partition(".")[0] for key in seen.moments()[:8]] == [each.split("\n")[-1] for each in shown[:8]]
-    widths = report.page.evaluate("[...document.images].map(image => image.naturalWidth)")
-    assert len(widths) == len(shown) + 1  # and the still with the box
-    assert min(widths) > 100
 
 
 @pytest.mark.parametrize(("size", "columns"), [(DESKTOP, 4), (PHONE, 2)])

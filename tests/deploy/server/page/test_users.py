@@ -12,37 +12,36 @@ from deploy.server.guard import Access
 from deploy.server.ingesting.ingest_runs import IngestRuns
 from pipeline.live.feeds.feed_list import FeedEntry, FeedList
 from pipeline.plan.plan import Plan
-from tests.deploy.server.page.browsing import DESKTOP, PHONE, Visit
+from tests.deploy.server.page.browsing import DESKTOP, PHONE, Visit, findings
 from tests.deploy.server.page.conftest import VisitPage
-from tests.deploy.server.page.test_accessibility import findings
 from tests.deploy.server.serving import running
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of the service: its users, feeds, clips and videos."""
-    return tmp_path_factory.mktemp("users of the page")
-
-
-@pytest.fixture(scope="module")
-def tokens(folder: Path) -> dict[str, str]:
-    """The token of each user."""
-    users = UsersFile(folder / "users.toml")
+def enrolled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """The file of users, and the token of each."""
+    users = UsersFile(tmp_path_factory.mktemp("users of the page") / "users.toml")
     made = {role: users.add(role, role=role, sources=None) for role in ("viewer", "operator", "admin")}
     made["guest"] = users.add("guest", role="viewer", sources=("yard.mp4",))
-    return made
+    return users.path, made
 
 
 @pytest.fixture(scope="module")
-def shared(town: Path, folder: Path, tokens: dict[str, str]) -> Iterator[str]:
+def tokens(enrolled: tuple[Path, dict[str, str]]) -> dict[str, str]:
+    return enrolled[1]
+
+
+@pytest.fixture(scope="module")
+def shared(town: Path, enrolled: tuple[Path, dict[str, str]]) -> Iterator[str]:
     """The address of a service with users, two feeds and a folder."""
+    users_path, folder = enrolled[0], enrolled[0].parent
     feeds = FeedList(folder / "cameras.toml")
     for name in ("gate", "porch"):
         feeds.add(name, FeedEntry(f"rtsp://10.0.0.5/{name}"))
     (folder / "videos").mkdir()
     with running(
         town,
-        access=Access(users=UsersFile(folder / "users.toml")),
+        access=Access(users=UsersFile(users_path)),
         clips=folder / "clips",
         feeds=FeedAccess(feeds.path, ["10.0.0.0/8"]),
         ingests=IngestRuns(str(town), Plan(), {"videos": folder / "videos"}),

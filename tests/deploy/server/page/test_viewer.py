@@ -1,7 +1,6 @@
 """The viewer. Catches clips that do not play, keyframes out of order, searches for something else than was drawn, and a
 place in the answers that is lost when it closes."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -130,8 +129,7 @@ def test_a_moment_that_is_gone_is_said_to_be_gone(visit: VisitPage) -> None:
     seen.until(seen.moments)
 
 
-def test_the_shot_of_a_moment_is_pinned_by_a_key_and_unpinned(visit: VisitPage, town: Path, tmp_path: Path) -> None:
-    own = Path(shutil.copytree(town, tmp_path / "town"))
+def test_the_shot_of_a_moment_is_pinned_by_a_key_and_unpinned(visit: VisitPage, own: Path, tmp_path: Path) -> None:
     with running(own, clips=tmp_path / "clips") as url:
         seen = opened(visit, url=url)
         frame = seen.asked["open"].partition(".")[0]

@@ -2,35 +2,18 @@
 not decide, alarms that never appear, and changes that are lost or cannot be made by keys."""
 
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import regionlake as rl
-from tests.deploy.server.page.browsing import DESKTOP, PHONE, Visit
+from tests.deploy.server.page.browsing import DESKTOP, PHONE, Visit, findings
 from tests.deploy.server.page.conftest import VisitPage
-from tests.deploy.server.page.test_accessibility import findings
 from tests.deploy.server.serving import running
 from tests.integration.clips import make_clip
 
 SEARCH = "?q=a+white+box&sure=0.05"
-
-
-@pytest.fixture
-def own(town: Path, tmp_path: Path) -> Path:
-    """A lake in which watches may be saved."""
-    return Path(shutil.copytree(town, tmp_path / "town"))
-
-
-def rehearsals(seen: Visit) -> list[dict[str, Any]]:
-    """Collects what is rehearsed from now on."""
-    asked: list[dict[str, Any]] = []
-    seen.page.on(
-        "request", lambda request: asked.append(request.post_data_json) if "rehearsal" in request.url else None
-    )
-    return asked
 
 
 def drafted(seen: Visit) -> None:
@@ -50,7 +33,7 @@ def test_a_search_becomes_a_watch_that_fires_on_what_arrives(visit: VisitPage, o
     with running(own, clips=tmp_path / "clips") as url:
         seen = visit(SEARCH, url=url)
         seen.until(seen.moments)
-        asked = rehearsals(seen)
+        asked = seen.bodies("/api/watches/rehearsal")
         drafted(seen)
         assert asked[-1]["query"] == {"text": "a white box", "min_confidence": 0.05}
         seen.page.get_by_role("textbox", name="Name of the watch").fill("White boxes")
@@ -80,7 +63,7 @@ def test_a_search_becomes_a_watch_that_fires_on_what_arrives(visit: VisitPage, o
 def test_the_limit_decides_what_fires(visit: VisitPage) -> None:
     seen = visit("?q=a+white+box&sure=0.05")
     seen.until(seen.moments)
-    asked = rehearsals(seen)
+    asked = seen.bodies("/api/watches/rehearsal")
     drafted(seen)
     limit = seen.page.get_by_role("slider", name="How sure it must be")
     limit.press("Home")
@@ -155,7 +138,7 @@ def test_who_went_elsewhere_while_a_watch_was_saved_stays_there(visit: VisitPage
         with seen.page.expect_response("**/api/watches/*") as saved:
             held.pop().continue_()
         assert saved.value.ok
-        seen.page.wait_for_timeout(100)  # the page reads the answer
+        seen.settle()
         assert seen.asked["q"] == "a white box"
         assert seen.page.get_by_role("button", name="Save to the watch").is_visible()
 
