@@ -10,11 +10,10 @@ from pipeline.live.status.state_folder import StateFolder
 from pipeline.ring.config import VideoStatus
 from pipeline.ring.feed_ring import FeedRing, rings_of_state
 from pipeline.ring.report import ring_problems
-from pipeline.ring.ring_file import opened_ring_file
 from schemas.query import Hit, Place, Query, SearchResult
 from tests.live.cameras import rtsp_server
 from tests.live.follower import FollowerProcess, require_accounts, validate_rows
-from tests.pipeline.ring.rings import hashes
+from tests.pipeline.ring.rings import hashes, kept_pts
 
 LOST_S = 6.0  # of the end of a run: a fragment of two seconds, and what a busy machine has not written yet
 
@@ -22,15 +21,6 @@ LOST_S = 6.0  # of the end of a run: a fragment of two seconds, and what a busy 
 def video_of(status: FollowStatus) -> VideoStatus:
     [feed] = status.feeds
     return feed.video or VideoStatus()
-
-
-def kept(rings: Path, feed: str, run: int) -> list[int]:
-    """The PTS of the frames in a run."""
-    found = []
-    for part in FeedRing.of(rings, feed).parts(run):
-        with opened_ring_file(part.path) as file:
-            found += [pts - file.meta.shift for each in file.fragments() for pts in each.pts]
-    return sorted(found)
 
 
 def test_clips_show_what_the_camera_sent_whatever_befalls_the_follower_and_its_disk(
@@ -62,7 +52,7 @@ def test_clips_show_what_the_camera_sent_whatever_befalls_the_follower_and_its_d
     frames = opened.read("frames").to_pylist()
     runs = {FeedRing.of(rings, feed).run_of(name) for name in recordings}
     assert runs == {0, 1}
-    by_run = {run: kept(rings, feed, run) for run in (0, 1)}
+    by_run = {run: sorted(kept_pts(part.path for part in FeedRing.of(rings, feed).parts(run))) for run in (0, 1)}
     shown = []  # the rows from the time on when there was room
     for frame in frames:
         run = FeedRing.of(rings, feed).run_of(frame["source_id"])

@@ -1,7 +1,7 @@
 """Rings made from files as if their packets came live, and what a file or a clip shows."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import av
 from operators.readers.packet_tap import PacketTap
 from operators.readers.stream_packet import NotKept, RunBegins, RunPackets, StreamPacket
 from pipeline.ring.config import RingConfig
+from pipeline.ring.ring_file import opened_ring_file
 from pipeline.ring.writer import RingWriter
 
 FEED = "gate"
@@ -69,6 +70,15 @@ def shown(path: Path) -> list[tuple[int, str]]:
             assert frame.pts is not None
             found.append((frame.pts, hashlib.sha256(frame.to_ndarray().tobytes()).hexdigest()))
         return found
+
+
+def kept_pts(files: Iterable[Path]) -> list[int]:
+    """PTS of the frames in files of a ring, in their order, with the times of the stream."""
+    found: list[int] = []
+    for path in files:
+        with opened_ring_file(path) as file:
+            found += [pts - file.meta.shift for each in file.fragments() for pts in each.pts]
+    return found
 
 
 def hashes(path: Path) -> list[str]:

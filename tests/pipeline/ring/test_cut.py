@@ -20,11 +20,6 @@ from tests.pipeline.ring.rings import FEED, RECORDING, URI, hashes, record, repe
 
 
 @pytest.fixture(scope="module")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
-    return Clips(tmp_path_factory.mktemp("clips"))
-
-
-@pytest.fixture(scope="module")
 def reader() -> Iterator[ReaderProcess]:
     with ReaderProcess(ReadConfig(), timeout_s=60) as reader:
         yield reader

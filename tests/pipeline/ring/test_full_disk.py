@@ -5,30 +5,18 @@ import random
 import time
 from pathlib import Path
 
-import pytest
-
 from operators.readers.stream_packet import RunPackets
 from pipeline.live.feeds.feed_video import FeedVideo, RecordingVideo
 from pipeline.ring.config import RingConfig
 from pipeline.ring.feed_ring import FeedRing
 from pipeline.ring.report import ring_problems
-from pipeline.ring.ring_file import opened_ring_file
 from tests.clips import Clips
-from tests.pipeline.live.feeds.test_feed_video import ended
-from tests.pipeline.ring.rings import FEED, RECORDING, repeated, run_of
+from tests.pipeline.ring.rings import FEED, RECORDING, kept_pts, repeated, run_of
 from tests.pipeline.ring.test_writer import largest_file
+from tests.waiting import wait_until
 
 GOP = 25  # packets between two key frames, and at most in a fragment
 TIMES = 20
-
-
-def kept(rings: Path) -> list[int]:
-    """The PTS of the frames in the ring."""
-    found = []
-    for part in FeedRing.of(rings, FEED).parts():
-        with opened_ring_file(part.path) as file:
-            found += [pts - file.meta.shift for each in file.fragments() for pts in each.pts]
-    return found
 
 
 def fill_disk(clip: Path, rings: Path, *, seed: int) -> int:
@@ -47,9 +35,10 @@ def fill_disk(clip: Path, rings: Path, *, seed: int) -> int:
         video.put(RunPackets(0, tuple(sent[full_from : full_from + full_for])))
         until_written(video)
     video.put(RunPackets(0, tuple(sent[full_from + full_for :])))
-    ended(video)
+    video.end()
+    wait_until(lambda: video.ended, within_s=30)
     assert ring_problems(rings) == []
-    times = kept(rings)
+    times = kept_pts(part.path for part in FeedRing.of(rings, FEED).parts())
     assert len(set(times)) == len(times)
     lost = {packet.pts for packet in sent} - set(times)
     assert len(lost) == video.status().dropped
@@ -64,11 +53,6 @@ def until_written(video: FeedVideo) -> None:
         time.sleep(0.001)
 
 
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Clips(tmp_path_factory.mktemp("clips"))("plain.mp4")
-
-
-def test_a_disk_that_is_full_for_a_while_costs_what_comes_meanwhile(clip: Path, tmp_path: Path) -> None:
-    lost = [fill_disk(clip, tmp_path / str(seed), seed=seed) for seed in range(TIMES)]
+def test_a_disk_that_is_full_for_a_while_costs_what_comes_meanwhile(clips: Clips, tmp_path: Path) -> None:
+    lost = [fill_disk(clips("plain.mp4"), tmp_path / str(seed), seed=seed) for seed in range(TIMES)]
     assert sum(each > 0 for each in lost) >= TIMES // 3

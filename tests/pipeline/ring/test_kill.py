@@ -4,18 +4,15 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import pytest
-
 from operators.readers.stream_packet import RunPackets
 from pipeline.live.feeds.feed_video import FeedVideo, RecordingVideo
 from pipeline.ring.config import RingConfig
 from pipeline.ring.feed_ring import FeedRing
 from pipeline.ring.report import ring_problems
-from pipeline.ring.ring_file import opened_ring_file
 from schemas.errors import SourceError
 from tests.clips import Clips
 from tests.killing import Victims
-from tests.pipeline.ring.rings import FEED, repeated, run_of, shown
+from tests.pipeline.ring.rings import FEED, kept_pts, repeated, run_of, shown
 
 FRAGMENT_S = 0.2
 PENDING = 11  # packets in the longest fragment, of 0.4 s at 25 frames a second, and the one that completes it
@@ -70,16 +67,10 @@ def files(rings: Path) -> list[Path]:
 def times(path: Path) -> list[int]:
     """PTS in the file, as it counts them but for its shift; none where a kill came before its first fragment."""
     try:
-        with opened_ring_file(path) as file:
-            return [pts - file.meta.shift for each in file.fragments() for pts in each.pts]
+        return kept_pts([path])
     except SourceError:
         return []
 
 
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Clips(tmp_path_factory.mktemp("clips"))("plain.mp4")
-
-
-def test_a_kill_costs_one_fragment_at_most(clip: Path, tmp_path: Path) -> None:
-    assert kill_follower(clip, tmp_path / "rings", seed=1, kills=5) == 5
+def test_a_kill_costs_one_fragment_at_most(clips: Clips, tmp_path: Path) -> None:
+    assert kill_follower(clips("plain.mp4"), tmp_path / "rings", seed=1, kills=5) == 5

@@ -22,10 +22,9 @@ NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def rings(tmp_path: Path) -> Path:
+def rings(clips: Clips, tmp_path: Path) -> Path:
     """A ring with a file of four seconds for each of ten minutes before noon."""
-    clip = Clips(tmp_path)("plain.mp4")
-    record(clip, tmp_path / "rings", again=10, file_s=4.0)
+    record(clips("plain.mp4"), tmp_path / "rings", again=10, file_s=4.0)
     for number, part in enumerate(parts(tmp_path / "rings")):
         written_s = (NOON - timedelta(minutes=10 - number)).timestamp()
         os.utime(part.path, (written_s, written_s))

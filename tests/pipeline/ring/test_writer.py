@@ -21,11 +21,6 @@ from tests.clips import Clips
 from tests.pipeline.ring.rings import FEED, record, repeated, run_of, shown
 
 
-@pytest.fixture(scope="module")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
-    return Clips(tmp_path_factory.mktemp("clips"))
-
-
 def files(rings: Path) -> list[Path]:
     return [part.path for part in FeedRing.of(rings, FEED).parts()]
 

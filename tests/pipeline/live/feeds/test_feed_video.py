@@ -3,11 +3,7 @@ unnoticed, and packets that are lost without need."""
 
 import fcntl
 import os
-import time
-from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 from operators.readers.stream_packet import NotKept, RunPackets
 from pipeline.live.feeds.feed_video import FeedVideo, RecordingVideo
@@ -17,31 +13,16 @@ from pipeline.ring.report import ring_problems
 from tests.clips import Clips
 from tests.pipeline.ring.rings import FEED, RECORDING, run_of
 from tests.pipeline.ring.test_writer import all_shown
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Clips(tmp_path_factory.mktemp("clips"))("plain.mp4")
-
-
-def wait_until(video: FeedVideo, true: Callable[[VideoStatus], bool]) -> VideoStatus:
-    until = time.monotonic() + 30
-    while not true(video.status()):
-        assert time.monotonic() < until, video.status()
-        time.sleep(0.01)
-    return video.status()
+from tests.waiting import wait_until
 
 
 def ended(video: FeedVideo) -> None:
     video.end()
-    until = time.monotonic() + 30
-    while not video.ended:
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    wait_until(lambda: video.ended, within_s=30)
 
 
-def test_everything_is_written_at_the_end_and_after_a_child_that_died(clip: Path, tmp_path: Path) -> None:
-    begins, packets = run_of(clip)
+def test_everything_is_written_at_the_end_and_after_a_child_that_died(clips: Clips, tmp_path: Path) -> None:
+    begins, packets = run_of(clips("plain.mp4"))
     video = FeedVideo(FEED, RingConfig(str(tmp_path)))
     for _ in range(2):
         video.put(begins)
@@ -54,27 +35,29 @@ def test_everything_is_written_at_the_end_and_after_a_child_that_died(clip: Path
     assert video.status().trouble is None
 
 
-def test_a_full_disk_is_reported_and_the_ring_goes_on_when_there_is_room(clip: Path, tmp_path: Path) -> None:
-    begins, packets = run_of(clip)
+def test_a_full_disk_is_reported_and_the_ring_goes_on_when_there_is_room(clips: Clips, tmp_path: Path) -> None:
+    begins, packets = run_of(clips("plain.mp4"))
     config = RingConfig(str(tmp_path), least_free_bytes=2**62)
     video = FeedVideo(FEED, config)
     video.put(begins)
     video.put(RunPackets(0, tuple(packets[:50])))
-    status = wait_until(video, lambda s: s.error is not None)
+    wait_until(lambda: video.status().error is not None, within_s=30)
+    status = video.status()
     assert status.trouble is not None
     assert "its video is not kept: the disk is nearly full" in status.trouble
     object.__setattr__(config, "least_free_bytes", 0)  # somebody has made room
     video.put(RunPackets(0, tuple(packets[50:])))
     video.child_ended()
-    status = wait_until(video, lambda s: s.error is None)
+    wait_until(lambda: video.status().error is None, within_s=30)
+    status = video.status()
     ended(video)
     assert status.dropped == len(packets) - len(all_shown(tmp_path))
     assert 0 < status.dropped < 75
     assert ring_problems(tmp_path) == []
 
 
-def test_a_disk_that_hangs_keeps_nobody_waiting_and_takes_no_memory(clip: Path, tmp_path: Path) -> None:
-    begins, packets = run_of(clip)
+def test_a_disk_that_hangs_keeps_nobody_waiting_and_takes_no_memory(clips: Clips, tmp_path: Path) -> None:
+    begins, packets = run_of(clips("plain.mp4"))
     size = sum(len(packet.data) for packet in packets)
     video = FeedVideo(FEED, RingConfig(str(tmp_path), waiting_bytes=2 * size))
     ring = FeedRing.of(tmp_path, FEED)
@@ -87,7 +70,7 @@ def test_a_disk_that_hangs_keeps_nobody_waiting_and_takes_no_memory(clip: Path, 
     assert video.waiting
     assert video.status().fragments == 0
     os.close(lock)
-    wait_until(video, lambda s: s.dropped >= 7 * len(packets))
+    wait_until(lambda: video.status().dropped >= 7 * len(packets), within_s=30)
     video.put(RunPackets(0, tuple(packets)))
     ended(video)
 
@@ -95,7 +78,8 @@ def test_a_disk_that_hangs_keeps_nobody_waiting_and_takes_no_memory(clip: Path, 
 def test_a_stream_that_cannot_be_kept_has_a_reason(tmp_path: Path) -> None:
     video = FeedVideo(FEED, RingConfig(str(tmp_path)))
     video.put(NotKept("an MP4 file cannot hold this cinepak"))
-    status = wait_until(video, lambda s: s.error is not None)
+    wait_until(lambda: video.status().error is not None, within_s=30)
+    status = video.status()
     assert status.trouble == "its video is not kept: an MP4 file cannot hold this cinepak (0 packets dropped)"
     ended(video)
     assert list(tmp_path.iterdir()) == []
