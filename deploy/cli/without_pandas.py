@@ -1,4 +1,4 @@
-"""Imports Arrow without pandas, for commands that only read a lake."""
+"""Imports Arrow without pandas, for commands that make no data frame."""
 
 import sys
 from importlib.abc import MetaPathFinder

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from operators.tracking.motion import StateArray, boxes_of
 from schemas.boxes import box_iou
@@ -45,6 +44,10 @@ def cheapest_pairs(cost: CostArray, *, most: float) -> list[tuple[int, int]]:
 
     cost: float64 (T, N).
     """
+    from scipy.optimize import (
+        linear_sum_assignment,
+    )  # half a second, which a process that follows nothing need not wait
+
     gain = np.minimum(cost - most, 0.0)
     rows = np.flatnonzero(gain.min(axis=1, initial=0.0) < 0)  # the others, which are most, cannot be chosen
     columns = np.flatnonzero(gain.min(axis=0, initial=0.0) < 0)

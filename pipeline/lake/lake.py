@@ -16,6 +16,7 @@ import lance
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.lake.database import connect
 from pipeline.lake.durability import Durability
 from pipeline.lake.lease.writer_lease import WriterLease, writer_of
 from pipeline.lake.local_folder import local_folder
@@ -238,7 +239,7 @@ class Lake:
         with lake_errors(f"opening table {name} of {self.uri}", lake=self.uri):
             with self._opening:
                 if name not in self._tables:
-                    self._database = self._database or _connect(self.uri)
+                    self._database = self._database or connect(self.uri, cache_bytes=CACHE_BYTES)
                     self._tables[name] = cast("LanceTable", self._database.open_table(name))
                 table = self._tables[name]
             table.checkout_latest()  # type: ignore[no-untyped-call]
@@ -364,14 +365,7 @@ def _open_datasets(uri: str) -> dict[TableName, lance.LanceDataset]:
 
 def _create(uri: str, names: Sequence[TableName], space: VectorSpace) -> None:
     if names:
-        database = _connect(uri)
+        database = connect(uri, cache_bytes=CACHE_BYTES)
         for name in names:
             # exist_ok: two processes may create a lake at once
             database.create_table(name, schema=schema_of(name, space), exist_ok=True)
-
-
-def _connect(uri: str) -> "lancedb.DBConnection":
-    import lancedb
-
-    session = lancedb.Session(index_cache_size_bytes=CACHE_BYTES, metadata_cache_size_bytes=CACHE_BYTES)
-    return lancedb.connect(uri, session=session)

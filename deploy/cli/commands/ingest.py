@@ -35,6 +35,7 @@ from deploy.cli.options import (
     chosen_upkeep,
 )
 from deploy.cli.output import EXIT_FAILED, Json, console, print_json, results_only
+from deploy.cli.without_pandas import import_arrow_without_pandas
 from deploy.wording import counted, reason
 from pipeline.reading.addresses import public_uri
 
@@ -73,6 +74,8 @@ def ingest(
     The lake is created if it does not exist. Sources that it already holds are skipped: after an
     interruption, the same command continues where it stopped.
     """
+    if engine == "local":  # Ray makes data frames
+        import_arrow_without_pandas()
     if thumbnails and not reembed:
         raise typer.BadParameter("needs --reembed", param_hint="--thumbnails")
     regions = _region_settings(lake) if reembed else None

@@ -7,6 +7,7 @@ from pathlib import Path
 import lance
 
 from operators.runtime.file_sync import make_folder, sync_folder
+from pipeline.lake.database import connect
 from pipeline.lake.durability import NOTE, manifest_path, read_note
 from pipeline.lake.repair.damage import PINS, Damage, damage_of, manifest_damage, versions_of
 from schemas.errors import LakeError
@@ -135,10 +136,8 @@ def _drop_index(folder: Path, damage: Damage) -> None:
 
 
 def _create(folder: Path, name: str, space: VectorSpace) -> None:
-    import lancedb
-
     table: TableName = next(each for each in TABLE_NAMES if each == name)
-    lancedb.connect(folder).create_table(table, schema=schema_of(table, space))
+    connect(folder).create_table(table, schema=schema_of(table, space))
 
 
 def _space(folder: Path) -> VectorSpace:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from pipeline.lake import sql
+from pipeline.lake.database import connect
 from pipeline.lake.lake import Lake, lake_errors, open_dataset
 from pipeline.lake.lease.writer_lease import writer_of
 from pipeline.lake.spans import spans_by_source
@@ -176,9 +177,7 @@ class Pins:
 
     def _table(self) -> "Table":
         """The table for changes, created at the first call."""
-        import lancedb
-
-        return lancedb.connect(self._lake.uri).create_table(_TABLE, schema=_SCHEMA, exist_ok=True)
+        return connect(self._lake.uri).create_table(_TABLE, schema=_SCHEMA, exist_ok=True)
 
 
 def _names(pins: Iterable[Pin]) -> str:

@@ -13,6 +13,15 @@ from PIL import Image
 NEVER = {"torch", "transformers", "lancedb", "ray", "pandas", "scenedetect", "av", "cv2", "scipy", "sklearn", "fsspec"}
 NOT_FOR_READING = NEVER | {"onnxruntime", "tokenizers"}
 NOT_FOR_TEXT = NEVER | {"cattrs", "pipeline.lake.plans_in_use"}  # a part of a picture needs the plan, and text does not
+NOT_FOR_PICTURES = {
+    "torch",
+    "transformers",
+    "ray",
+    "scipy.optimize",
+    "sklearn",
+    "lance_namespace_urllib3_client.api",
+    "pandas",
+}
 NOT_FOR_HELP = NOT_FOR_READING | {"lance", "pyarrow", "rich"}
 CODE = """
 import sys
@@ -31,6 +40,10 @@ def modules_of(*arguments: str | Path) -> set[str]:
     )
     assert done.returncode == 0, done.stderr
     return set(done.stderr.split())
+
+
+def picture(path: Path) -> None:
+    Image.fromarray(np.zeros((64, 96, 3), np.uint8)).save(path)
 
 
 @pytest.mark.parametrize(
@@ -52,10 +65,17 @@ def test_help_imports_next_to_nothing(arguments: list[str]) -> None:
     assert modules_of(*arguments) & NOT_FOR_HELP == set()
 
 
+def test_an_ingest_imports_what_it_uses(tmp_path: Path) -> None:
+    picture(tmp_path / "picture.png")
+    imported = modules_of("ingest", tmp_path / "picture.png", "--lake", tmp_path / "lake")
+    assert imported & NOT_FOR_PICTURES == set()
+    assert "lancedb" in imported
+
+
 def test_a_first_ingest_writes_nothing_at_home_and_warns_of_nothing(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    Image.fromarray(np.zeros((64, 96, 3), np.uint8)).save(tmp_path / "picture.png")
+    picture(tmp_path / "picture.png")
     done = subprocess.run(
         [sys.executable, "-m", "deploy.cli.main", "ingest", tmp_path / "picture.png", "--lake", tmp_path / "lake"],
         env={**os.environ, "HOME": str(home)},
