@@ -42,6 +42,8 @@ lock requirements-torch "$work/torch.in" --no-deps "$@"
 } >deploy/requirements-torch-cpu.lock
 mapfile -t runtime < <(without deploy/requirements.lock)
 lock requirements-cuda "$work/torch.in" -c deploy/requirements.lock --no-emit-package torch "${runtime[@]}" "$@"
+lock requirements-cluster "${project[@]}" --extra cluster --excludes "$work/cuda" \
+  -c deploy/requirements.lock --no-emit-package torch "${runtime[@]}" "$@"
 lock requirements-demo "$work/demo.in" --no-deps "$@"
 lock requirements-test "${project[@]}" --extra test --extra lab --extra shapes --excludes "$work/cuda" \
   -c deploy/requirements.lock --no-emit-package torch "${runtime[@]}" "$@"

@@ -16,6 +16,7 @@ from deploy.held_wording import held_note
 from deploy.wording import counted, refused_line
 
 if TYPE_CHECKING:
+    from deploy.service_manager import ServiceManager
     from pipeline.lake.upkeep.config import UpkeepConfig
     from pipeline.live.engines.live_engine import LiveEngine
     from pipeline.live.feeds.feed_list import FeedEntry
@@ -45,6 +46,7 @@ def follow(
     its sound. metrics_port, metrics_host: metrics are served there.
     """
     from deploy.metrics import serve_metrics
+    from deploy.service_manager import ServiceManager
     from pipeline.lake.kept_reduction import with_kept_reduction
     from pipeline.live.follow import Follower
     from pipeline.live.status.state_folder import StateFolder, follow_json
@@ -55,7 +57,8 @@ def follow(
     ring = None
     if upkeep.video_max_age is not None or upkeep.video_max_bytes is not None:
         ring = RingConfig(folder=str(rings_of_state(state.path).absolute()), sound=video_sound)
-    lines = _Lines(state)
+    manager = ServiceManager.of(os.environ)
+    lines = _Lines(state, manager)
     listed = _Listed(names, feeds, state, lines)
     first = listed.read()  # raises for an unreadable file before anything is opened
     plan = with_kept_reduction(plan, lake)
@@ -71,6 +74,7 @@ def follow(
     with (
         results_only(),
         metrics or nullcontext(),
+        manager,
         ended_by_signal(ending) as ended,
         _engine(engine, lake, plan, upkeep) as running,
     ):
@@ -92,13 +96,16 @@ def follow(
 
 
 class _Lines:
-    """Stores the status of a follower, and shows a line of it now and then. latest: the last status."""
+    """Stores the status of a follower, reports it to the service manager, and shows a line of it now and then.
 
-    def __init__(self, state: "StateFolder") -> None:
+    latest: the last status."""
+
+    def __init__(self, state: "StateFolder", manager: "ServiceManager") -> None:
         from deploy.cli.progress import Throttle
 
         self.latest: FollowStatus | None = None
         self._state = state
+        self._manager = manager
         self._lines = Throttle()
 
     def show(self, status: "FollowStatus") -> None:
@@ -108,6 +115,8 @@ class _Lines:
             self._state.write_status(status)
         except OSError as error:  # a full disk must not end a follower, which waits until there is room again
             line = f"the status cannot be written to {self._state.status}: {error.strerror or error}"
+        self._manager.ready()
+        self._manager.alive(line)
         self.print(line)
 
     def print(self, line: str) -> None:

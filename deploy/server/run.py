@@ -11,6 +11,7 @@ from deploy.server.app import make_app
 from deploy.server.auditing.audit_log import AuditLog
 from deploy.server.guard import Access
 from deploy.server.service import Service
+from deploy.service_manager import ServiceManager
 from schemas.errors import InvalidValueError
 
 _GRACE_S = 5
@@ -47,6 +48,7 @@ class Server(uvicorn.Server):
 
     Requests that are being answered then have five seconds. ready: called when requests are accepted.
     audit: where they are recorded. certificate: files of a certificate with its chain, and of its key, for TLS.
+    manager: receives reports that requests are accepted, and that the event loop makes progress.
     """
 
     def __init__(
@@ -57,14 +59,25 @@ class Server(uvicorn.Server):
         ready: Callable[[], None],
         audit: AuditLog | None = None,
         certificate: tuple[Path, Path] | None = None,
+        manager: ServiceManager | None = None,
     ) -> None:
         super().__init__(_config(service, access, audit, certificate))
         self._ready = ready
+        self._manager = manager or ServiceManager(None)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         if self.started:
             self._ready()
+            self._manager.ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._manager.stopping()
+        await super().shutdown(sockets=sockets)
+
+    async def on_tick(self, counter: int) -> bool:
+        self._manager.alive()  # ten times a second, by the loop that answers requests
+        return await super().on_tick(counter)
 
 
 def _config(

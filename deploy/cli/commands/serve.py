@@ -1,5 +1,6 @@
 """`regionlake serve`: one lake over HTTP, for the page, the client and other programs."""
 
+import os
 import socket
 import time
 from collections.abc import Mapping
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from deploy.server.feeding.follower_process import FollowerProcess
     from deploy.server.guard import Access
     from deploy.server.service import Service
+    from deploy.service_manager import ServiceManager
     from pipeline.lake.lake import Lake
 
 PORT = 8420
@@ -111,7 +113,9 @@ def serve(
     from deploy.server.ingesting.ingest_runs import IngestRuns
     from deploy.server.run import listening
     from deploy.server.service import Service
+    from deploy.service_manager import ServiceManager
 
+    manager = ServiceManager.of(os.environ)  # before the follower, which is not the one that reports
     ingest_plan = chosen_plan(plan, model=None, proposer=None, settings=settings)
     listener = listening(host, port)
     hosts = feed_host or ([] if access.has_login else ["*"])
@@ -130,11 +134,16 @@ def serve(
         feeds=access_to_feeds,
         ingests=IngestRuns(opened.uri, ingest_plan, folders),
     )
-    _run(service, listener, access=access, certificate=certificate)
+    _run(service, listener, access=access, certificate=certificate, manager=manager)
 
 
 def _run(
-    service: "Service", listener: socket.socket, *, access: "Access", certificate: tuple[Path, Path] | None
+    service: "Service",
+    listener: socket.socket,
+    *,
+    access: "Access",
+    certificate: tuple[Path, Path] | None,
+    manager: "ServiceManager",
 ) -> None:
     """Answers requests until Ctrl-C or a signal ends it."""
     from deploy.server.auditing.audit_log import AuditLog
@@ -149,7 +158,8 @@ def _run(
 
     audit = AuditLog.of(lake.uri) if access.has_login else None
     access = replace(access, sessions=StateFolder.of(lake.uri).path / "sessions.json")
-    Server(service, access=access, ready=ready, audit=audit, certificate=certificate).run(sockets=[listener])
+    server = Server(service, access=access, ready=ready, audit=audit, certificate=certificate, manager=manager)
+    server.run(sockets=[listener])
 
 
 def _follower_arguments(
