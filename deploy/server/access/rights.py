@@ -49,6 +49,7 @@ RIGHTS = (
             "GET /api/frames/{id}",
             "GET /api/activity",
             "GET /api/status",
+            "GET /api/lake",
             "GET /api/watches",
             "GET /api/watches/{name}/alarms",
             "POST /api/watches/rehearsal",

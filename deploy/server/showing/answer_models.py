@@ -154,3 +154,69 @@ class StatusAnswer(BaseModel):
     lake: LakeAnswer
     feeds: list[FeedAnswer]
     searches: SearchesAnswer
+
+
+class TableAnswer(BaseModel):
+    """A table of the lake. bytes: of its newest version. fragments: files that a scan opens."""
+
+    name: str
+    rows: int
+    bytes: int
+    fragments: int
+
+
+class VideoAnswer(BaseModel):
+    """The video that is kept of a feed."""
+
+    feed: str
+    files: int
+    bytes: int
+    first: datetime
+    last: datetime
+
+
+class PassAnswer(BaseModel):
+    """A pass of upkeep. put_off: fragments that are joined by a later one."""
+
+    began: datetime
+    took_s: float
+    fragments_before: int
+    fragments_after: int
+    freed_bytes: int
+    removed: int
+    trimmed: int
+    removed_bytes: int
+    video_files: int
+    video_bytes: int
+    put_off: int
+    video_waits: bool
+    errors: list[str]
+
+
+class UpkeepAnswer(BaseModel):
+    """Upkeep, and what it did since it began. doing: null between passes. held: what waits to be released, and how."""
+
+    at: datetime
+    since: datetime
+    doing: str | None
+    passes: int
+    failed_passes: int
+    removed: int
+    removed_bytes: int
+    last: PassAnswer | None
+    held: list[str]
+    last_error: str | None
+
+
+class LakeStorageAnswer(BaseModel):
+    """What the lake takes up. disk_bytes: with old versions and video; null for a bucket. upkeep: null if none ran.
+
+    refused_batches: rows of feeds that the lake did not accept, which are kept beside it.
+    """
+
+    tables: list[TableAnswer]
+    disk_bytes: int | None
+    near_duplicates: int | None
+    video: list[VideoAnswer]
+    upkeep: UpkeepAnswer | None
+    refused_batches: int

@@ -11,6 +11,7 @@ from deploy.server.asking.seen_search import SeenSearch
 from deploy.server.asking.warm_search import WarmSearch
 from deploy.server.search_times import SearchTimes
 from deploy.server.showing.catalogue import Sources, lake_name
+from deploy.server.showing.lake_storage import lake_storage
 from deploy.server.workers import Workers
 from pipeline.lake.audit.lake_status import LakeStatus
 from pipeline.lake.audit.lake_status import status as read_status
@@ -86,6 +87,10 @@ class LakeState:
                 "p95_ms": p95_ms,
             },
         }
+
+    def storage(self) -> dict[str, object]:
+        """Returns the service's JSON."""
+        return lake_storage(self._summary(), self._sources, name=lake_name(self._lake))
 
     def _of_lake(self) -> dict[str, object]:
         listing = self._search.listing()

@@ -1,4 +1,4 @@
-"""`/api/sources`, `/api/frames`, `/api/activity`, `/api/status`."""
+"""`/api/sources`, `/api/frames`, `/api/activity`, `/api/status`, `/api/lake`."""
 
 from typing import Annotated
 
@@ -13,6 +13,7 @@ from deploy.server.showing.answer_models import (
     ActivityAnswer,
     FrameAnswer,
     FrameListAnswer,
+    LakeStorageAnswer,
     SourceListAnswer,
     StatusAnswer,
 )
@@ -85,5 +86,9 @@ def showing_routes() -> APIRouter:
     @router.get("/api/status", response_model=StatusAnswer, summary="Show the state of the service and its lake")
     async def status(request: Request, service: Seen) -> Response:
         return json_answer(await service.reads.run(request, lambda: service.state(service.searches, service.times)))
+
+    @router.get("/api/lake", response_model=LakeStorageAnswer, summary="Show what the lake takes up, and its upkeep")
+    async def lake(request: Request, service: Seen) -> Response:
+        return json_answer(await service.reads.run(request, service.state.storage))
 
     return router

@@ -11,6 +11,8 @@ import pytest
 import regionlake as rl
 from deploy.server.answers import RequestError
 from deploy.server.showing.catalogue import catalogue_of, short_names
+from pipeline.lake.audit.lake_status import status
+from pipeline.lake.lake import Lake
 from tests.deploy.server.conftest import World
 
 Ask = Callable[..., dict[str, Any]]
@@ -41,6 +43,7 @@ def test_no_answer_has_a_path_of_the_server(web: httpx.Client, world: World, ask
         "/api/sources",
         "/api/status",
         "/api/activity",
+        "/api/lake",
         f"/api/frames/{frame}",
         "/metrics",
         "/api/openapi.json",
@@ -101,14 +104,24 @@ def test_the_status_says_what_the_lake_holds_and_that_its_model_is_ready(
     web: httpx.Client, local: rl.Lake, ask: Ask
 ) -> None:
     ask(text="a car")
-    status = web.get("/api/status").json()
-    assert status["model"]["state"] == "ready"
-    assert status["model"]["name"] == "everyday"
-    assert status["lake"]["name"] == "lake"
-    assert status["lake"]["keyframes"] == local.table("frames").count_rows()
-    assert status["lake"]["sources"] == {"complete": 2}
-    assert status["searches"]["answered"] > 0
+    shown = web.get("/api/status").json()
+    assert shown["model"]["state"] == "ready"
+    assert shown["model"]["name"] == "everyday"
+    assert shown["lake"]["name"] == "lake"
+    assert shown["lake"]["keyframes"] == local.table("frames").count_rows()
+    assert shown["lake"]["sources"] == {"complete": 2}
+    assert shown["searches"]["answered"] > 0
     assert "regionlake_search_seconds_count" in web.get("/metrics").text
+
+
+def test_the_lake_says_what_it_takes_up(web: httpx.Client, world: World) -> None:
+    shown = web.get("/api/lake").json()
+    held = status(Lake.open(str(world.lake)))
+    assert {each["name"]: (each["rows"], each["bytes"]) for each in shown["tables"]} == {
+        name: (each.rows, each.data_bytes) for name, each in held.tables.items()
+    }
+    assert (shown["upkeep"], shown["video"], shown["refused_batches"]) == (None, [], 0)
+    assert shown["disk_bytes"] >= sum(each["bytes"] for each in shown["tables"])
 
 
 def test_the_api_describes_itself_with_every_option_of_a_query(web: httpx.Client) -> None:

@@ -1,12 +1,12 @@
 /** Keys of the whole page. A field in which one writes, and the boxes that are drawn, keep theirs. */
 
 import { writing } from "./core/dom.js";
-import { placeNow, SEARCH } from "./core/places.js";
+import { placeNow, SEARCH, TIMELINE } from "./core/places.js";
 
 const PAIR_MS = 1500;
 
-/** @param {{store: any, room: any, viewer: any, field: any, help: any, nav: any, account: any, signIn: any}} given */
-export function listen({ store, room, viewer, field, help, nav, account, signIn }) {
+/** @param {{store: any, room: any, timeline: any, viewer: any, field: any, help: any, nav: any, account: any, signIn: any}} given */
+export function listen({ store, room, timeline, viewer, field, help, nav, account, signIn }) {
   let went = 0; // when G was pressed, after which a key goes to a room
   const undo = (act) => { if (act()) field.reset(); };
   const search = {
@@ -48,6 +48,7 @@ export function listen({ store, room, viewer, field, help, nav, account, signIn 
       if (nav.key(plain)) return true;
     }
     if (plain === "g") { went = performance.now(); return true; }
+    if (placeNow() === TIMELINE) return timeline.key(plain);
     if (placeNow() !== SEARCH) return false;
     if (key.startsWith("Arrow")) return (target === document.body || target.closest(".grid") !== null) && room.grid.step(key);
     if (key in search) { search[key](); return true; }

@@ -1,18 +1,20 @@
 /** Starts the page. */
 
 import { h, set, show } from "./core/dom.js";
-import { placeNow, SEARCH, whenPlaceChanges } from "./core/places.js";
+import { placeNow, SEARCH, TIMELINE, whenPlaceChanges } from "./core/places.js";
 import { Pictures } from "./core/pictures.js";
 import { Store } from "./core/store.js";
 import { makeAccount } from "./access/account.js";
 import { makeSignIn } from "./access/sign_in.js";
 import { makeHelp } from "./dialogs.js";
 import { listen } from "./keys.js";
+import { makeLakeRoom } from "./lake/room.js";
 import { Lake } from "./lake.js";
 import { makeLive } from "./live/room.js";
 import { makeNav } from "./nav.js";
 import { makeField } from "./search/field.js";
 import { makeRoom } from "./search/room.js";
+import { makeTimeline } from "./timeline/room.js";
 import { makeViewer } from "./viewer/viewer.js";
 import { makeWatches } from "./watches/room.js";
 import { words } from "./words.js";
@@ -20,8 +22,8 @@ import { words } from "./words.js";
 const store = new Store();
 const pictures = new Pictures();
 const lake = new Lake({
-  changed: () => { drawBar(); room.draw(); watches.poll(); live.known(); },
-  gone: () => room.draw(),
+  changed: () => { drawBar(); room.draw(); timeline.draw(); watches.poll(); lakeRoom.follow(); },
+  gone: () => { room.draw(); lakeRoom.follow(); },
   back: () => { room.states.back(); room.ask({ urgent: true, force: true }); viewer.follow(); },
   grown: () => room.ask({ urgent: false, force: true }),
   locked,
@@ -29,10 +31,12 @@ const lake = new Lake({
 const signIn = makeSignIn({ sign: mark(), done: () => { lake.follow().then(() => viewer.follow()); arrange(); room.ask({ urgent: true, force: true }); } });
 const account = makeAccount();
 const help = makeHelp();
-const room = makeRoom({ store, lake, pictures, locked });
+const room = makeRoom({ store, lake, pictures, locked, answered: () => timeline?.draw() });
+const timeline = makeTimeline({ store, lake, pictures, room, locked });
 const watches = makeWatches({ store, lake, pictures, locked });
 const live = makeLive({ store, lake, locked });
-const viewer = makeViewer({ store, lake, pictures, room });
+const lakeRoom = makeLakeRoom({ store, lake, locked });
+const viewer = makeViewer({ store, lake, pictures, room, closed: (key) => (placeNow() === TIMELINE ? timeline : room.grid).ring(key) });
 const field = makeField(store, { refused: (sentence) => { room.states.refuse(sentence); room.draw(); } });
 
 const nav = makeNav(store);
@@ -44,7 +48,7 @@ const bar = h(
   h("div", { class: "end" }, nav.element, account.element, h("button", { type: "button", class: "quiet", title: `${words.keys} (?)`, "aria-label": words.keys, onclick: () => help.toggle() }, h("kbd", {}, "?"))),
 );
 const drop = h("div", { class: "drop", hidden: true }, h("p", {}, words.dropHere));
-document.body.append(bar, room.element, watches.element, live.element, live.dialog, viewer.element, help.element, signIn.element, drop);
+document.body.append(bar, room.element, timeline.element, watches.element, live.element, lakeRoom.element, live.dialog, viewer.element, help.element, signIn.element, drop);
 
 store.subscribe((how) => {
   arrange();
@@ -53,7 +57,7 @@ store.subscribe((how) => {
   viewer.follow();
 });
 whenPlaceChanges(() => store.arrive());
-listen({ store, room, viewer, field, help, nav, account, signIn });
+listen({ store, room, timeline, viewer, field, help, nav, account, signIn });
 takePictures();
 arrange();
 field.draw();
@@ -74,9 +78,11 @@ function drawBar() {
 /** Shows the room of the address. */
 function arrange() {
   show(room.element, placeNow() === SEARCH);
+  timeline.enter();
   nav.draw();
   watches.enter();
   live.enter();
+  lakeRoom.enter();
   watches.poll();
 }
 

@@ -1,17 +1,18 @@
 /** The rooms in the bar. */
 
 import { h, set } from "./core/dom.js";
-import { go, LIVE, placeNow, SEARCH, WATCHES } from "./core/places.js";
+import { asking, go, LAKE, LIVE, placeNow, SEARCH, TIMELINE, WATCHES } from "./core/places.js";
 import { toAddress } from "./core/question.js";
 import { words } from "./words.js";
 
-const ROOMS = [[SEARCH, words.search, "s"], [WATCHES, words.watches, "w"], [LIVE, words.live, "l"]];
+const ROOMS = [[SEARCH, words.search, "s"], [TIMELINE, words.timeline, "t"], [WATCHES, words.watches, "w"], [LIVE, words.live, "l"], [LAKE, words.lake, "k"]];
 
 /** @param {import("./core/store.js").Store} store */
 export function makeNav(store) {
-  // the search room keeps its question while one is in another room
-  const addressOf = (place) => (place === SEARCH ? toAddress(store.question) || "." : place);
-  const enter = (place) => go(place === SEARCH ? toAddress(store.question) : place);
+  // the question is kept while one is in another room
+  const asked = (place) => place + (asking(place) ? toAddress(store.question, null, place === TIMELINE ? store.view : null) : "");
+  const addressOf = (place) => asked(place) || ".";
+  const enter = (place) => go(asked(place));
   const links = ROOMS.map(([place, name]) =>
     h("a", { href: place || ".", onclick: (event) => { if (!event.ctrlKey && !event.metaKey && !event.shiftKey) { event.preventDefault(); if (place !== placeNow()) enter(place); } } }, name));
   const element = h("nav", { class: "places", "aria-label": words.rooms }, ...links);

@@ -46,6 +46,13 @@ def states(visit: Visit, text: str) -> Iterator[str]:
     visit.open(f"watches?new&q={text}&sure=0.3")
     page.get_by_text("would have fired").wait_for()
     yield "new-watch"
+    visit.open(f"timeline?q={text}")
+    page.locator(".time-lane .moment img[src]").first.wait_for()
+    page.keyboard.press("l")
+    yield "timeline"
+    visit.open("lake")
+    page.locator(".storage").wait_for()
+    yield "lake"
     visit.open("live")
     page.locator(".live-room h2").first.wait_for()
     yield "live"

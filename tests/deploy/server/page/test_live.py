@@ -6,14 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from deploy.server.ingesting.ingest_runs import IngestRuns
 from pipeline.live.feeds.feed_list import FeedEntry, FeedList
 from pipeline.live.status.state_folder import StateFolder
-from pipeline.plan.plan import Plan
 from tests.clips import ffmpeg
 from tests.deploy.server.page.browsing import PHONE, findings
 from tests.deploy.server.page.conftest import VisitPage
-from tests.deploy.server.serving import running, served
+from tests.deploy.server.serving import served
 from tests.integration.clips import make_clip
 from tests.waiting import wait_until
 
@@ -79,31 +77,6 @@ def test_one_command_follows_shows_and_watches(visit: VisitPage, camera: Path, t
         status = StateFolder.of(str(lake)).read_status()
         assert alive(status.pid)
     wait_until(lambda: not alive(status.pid))
-
-
-def test_a_folder_is_ingested_and_a_pinned_shot_is_listed(visit: VisitPage, own: Path, tmp_path: Path) -> None:
-    (tmp_path / "archive").mkdir()
-    make_clip(tmp_path / "archive" / "gate.mp4", seed=12, seconds=3)
-    (tmp_path / "archive" / "broken.mp4").write_bytes(b"no video")
-    ingests = IngestRuns(str(own), Plan(), {"archive": tmp_path / "archive"})
-    with running(own, clips=tmp_path / "clips", ingests=ingests) as url:
-        seen = visit("live", url=url)
-        seen.page.get_by_role("button", name="Ingest archive").click()
-        seen.page.get_by_text("archive is being ingested").wait_for()
-        seen.page.locator(".ingest-run li", has_text="broken.mp4").wait_for()
-        assert "keyframes" in seen.page.locator(".ingest-run [role=status]").inner_text()
-
-        def newest() -> list[str | None]:
-            sources = seen.page.request.get(f"{url}/api/sources").json()["sources"]
-            return [each["newest_frame"] for each in sources if each["name"] == "gate.mp4"]
-
-        seen.until(lambda: any(newest()), within_s=120)
-        assert seen.page.request.post(f"{url}/api/pins", data={"frame": newest()[0]}).status == 201
-        seen.page.reload()
-        seen.page.get_by_text("Pinned for ever").wait_for()
-        assert findings(seen) == []
-        seen.page.get_by_role("button", name="Unpin: gate.mp4").click()
-        seen.page.locator(".kept").wait_for(state="hidden")
 
 
 def test_without_feeds_it_says_how_to_follow_some(visit: VisitPage) -> None:

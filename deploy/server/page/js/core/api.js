@@ -60,6 +60,8 @@ const parameters = (given) => {
 
 export const sources = async () => (await ask("sources")).sources;
 export const status = () => ask("status");
+/** What the lake takes up, and its upkeep. */
+export const lakeStorage = () => ask("lake");
 export const activity = (given, signal) => ask(`activity?${parameters(given)}`, { signal });
 export const frame = (id, signal) => ask(`frames/${encodeURIComponent(id)}`, { signal });
 export const frames = async (given, signal) => (await ask(`frames?${parameters(given)}`, { signal })).frames;

@@ -1,6 +1,7 @@
 /** Times as people read them: UTC in the zone of the browser, or seconds of the source. */
 
 const two = (value) => String(value).padStart(2, "0");
+const UNITS = ["B", "kB", "MB", "GB", "TB"];
 const DAYS = new Intl.DateTimeFormat("en", { weekday: "short" });
 const DAY = new Intl.DateTimeFormat("en", { day: "numeric", month: "short" });
 const DATES = new Intl.DateTimeFormat("en", { weekday: "short", day: "numeric", month: "short" });
@@ -55,6 +56,13 @@ export function bound(moment, spanS) {
   const time = spanS < 600 ? clock(moment, 0) : `${two(at.getHours())}:${two(at.getMinutes())}`;
   if (spanS > 6 * 86400) return DATES.format(at);
   return spanS > 12 * 3600 ? `${DAYS.format(at)} ${time}` : time;
+}
+
+/** A size as people read it: `830 kB`, `1.2 GB`. */
+export function bytes(size) {
+  let value = size, unit = 0;
+  while (value >= 999.5 && unit < UNITS.length - 1) [value, unit] = [value / 1000, unit + 1];
+  return `${unit && value < 9.95 ? value.toFixed(1) : Math.round(value)} ${UNITS[unit]}`;
 }
 
 /** Seconds since 1970, or within the source, of a moment. */

@@ -1,9 +1,11 @@
 /** The rooms of the page, each with an address of its own: the last part of the path, which is empty for the search room. */
 
 export const SEARCH = "";
+export const TIMELINE = "timeline";
 export const WATCHES = "watches";
 export const LIVE = "live";
-const PLACES = [WATCHES, LIVE];
+export const LAKE = "lake";
+const PLACES = [TIMELINE, WATCHES, LIVE, LAKE];
 
 /** The part of the path before the room: a proxy may serve the page below a path. */
 export const base = () => location.pathname.replace(/[^/]*$/, "");
@@ -13,6 +15,9 @@ export function placeNow() {
   const last = location.pathname.split("/").pop() ?? "";
   return PLACES.includes(last) ? last : SEARCH;
 }
+
+/** Whether the address of a room is the question, whose moments it shows. */
+export const asking = (place = placeNow()) => place === SEARCH || place === TIMELINE;
 
 /** Goes to an address within the page, such as `watches?watch=gate`. @param {"pushState"|"replaceState"} [method] */
 export function go(address, method = "pushState") {

@@ -144,8 +144,8 @@ export function fromAddress(search) {
   };
 }
 
-/** @param {Question} question @param {string|null} open the open moment @returns {string} such as `?q=a+bicycle`, or "" */
-export function toAddress(question, open = null) {
+/** @param {Question} question @param {string|null} open the open moment @param {string|null} view the part of the timeline @returns {string} such as `?q=a+bicycle`, or "" */
+export function toAddress(question, open = null, view = null) {
   const given = new URLSearchParams();
   const add = (name, value, otherwise = null) => {
     if (value !== null && value !== "" && value !== otherwise) given.append(name, String(value));
@@ -171,6 +171,7 @@ export function toAddress(question, open = null) {
   add("count", question.count, FEW);
   add("watch", question.watch);
   add("still", question.still);
+  add("view", view);
   add("open", open);
   const text = given.toString().replaceAll("%2C", ",").replaceAll("%3A", ":");
   return text ? `?${text}` : "";

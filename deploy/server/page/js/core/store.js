@@ -1,6 +1,6 @@
 /** Keeps the question, its history for undo, and the address. */
 
-import { base, placeNow, SEARCH } from "./places.js";
+import { asking, base, placeNow, TIMELINE } from "./places.js";
 import { EMPTY, fromAddress, toAddress } from "./question.js";
 
 const MOST_UNDO = 200;
@@ -14,6 +14,8 @@ export class Store {
     this.question = fromAddress(location.search);
     /** @type {string|null} the open moment, `FRAME` or `FRAME.x0,y0,x1,y1` */
     this.open = new URLSearchParams(location.search).get("open");
+    /** @type {string|null} the part of time that the timeline shows, `FROM~UNTIL`; null: all */
+    this.view = new URLSearchParams(location.search).get("view");
     this._saved = this.question;
     /** @type {import("./question.js").Question[]} */
     this._undo = [];
@@ -24,7 +26,8 @@ export class Store {
 
   /** Reads the address, to which one went. */
   arrive() {
-    if (placeNow() === SEARCH) this.question = this._saved = fromAddress(location.search);
+    if (asking()) this.question = this._saved = fromAddress(location.search);
+    if (placeNow() === TIMELINE) this.view = new URLSearchParams(location.search).get("view");
     this.open = new URLSearchParams(location.search).get("open");
     this._report("done");
   }
@@ -35,7 +38,7 @@ export class Store {
   }
 
   /**
-   * Changes what is asked, and goes to the search room.
+   * Changes what is asked, and goes to the search room from one whose address is not the question.
    * @param {Partial<import("./question.js").Question>} patch @param {How} [how]
    */
   change(patch, how = "done") {
@@ -52,7 +55,7 @@ export class Store {
       this._undo = [...this._undo.slice(1 - MOST_UNDO), this._saved];
       this._redo = [];
       this._saved = this.question;
-    } else if (placeNow() !== SEARCH) return;
+    } else if (!asking()) return;
     this._address("pushState");
     this._report("done");
   }
@@ -84,6 +87,12 @@ export class Store {
     this._report("done");
   }
 
+  /** Shows another part of the timeline. @param {string|null} view */
+  look(view) {
+    this.view = view;
+    this._address("replaceState");
+  }
+
   _travel(from, to) {
     const question = from.pop();
     if (!question) return false;
@@ -96,13 +105,14 @@ export class Store {
     return true;
   }
 
-  /** Goes to the search room, whose address is the question. */
+  /** Goes to the search room, unless the address is a question already. */
   _enter() {
-    if (placeNow() !== SEARCH) history.pushState(null, "", base() + toAddress(this._saved));
+    if (!asking()) history.pushState(null, "", base() + toAddress(this._saved));
   }
 
   _address(method) {
-    const address = placeNow() === SEARCH ? base() + toAddress(this.question, this.open) : location.pathname + withOpen(location.search, this.open);
+    const place = placeNow();
+    const address = asking(place) ? base() + place + toAddress(this.question, this.open, place === TIMELINE ? this.view : null) : location.pathname + withOpen(location.search, this.open);
     if (address !== location.pathname + location.search) history[method](null, "", address);
   }
 

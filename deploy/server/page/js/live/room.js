@@ -1,14 +1,11 @@
-/** The live room: a tile for each feed, folders that may be ingested, and shots that are kept. */
+/** The live room: a tile for each feed. */
 
 import * as api from "../core/api.js";
 import { h, say, show } from "../core/dom.js";
 import { latest } from "../core/latest.js";
 import { LIVE, placeNow } from "../core/places.js";
 import { words } from "../words.js";
-import { may } from "../access/account.js";
 import { makeAddFeed } from "./add_feed.js";
-import { makeFolders } from "./folders.js";
-import { makePins } from "./pins.js";
 import { makeTile } from "./tile.js";
 
 const POLL_MS = 2000;
@@ -25,11 +22,9 @@ export function makeLive({ store, lake, locked }) {
     "main", { class: "live-room", hidden: true, tabindex: -1 },
     h("div", { class: "live-head" }, h("h2", { class: "count", "aria-live": "polite" }, count, about), add), note, empty, tiles,
   );
-  const folders = makeFolders({ guarded, grown: () => lake.follow() }), pins = makePins({ guarded, open: (frame) => store.show(frame) });
-  element.append(folders.element, pins.element);
   /** @type {Map<string, ReturnType<typeof makeTile>>} */
   const made = new Map();
-  let state = /** @type {any} */ (null), error = "", timer = 0, offered = false;
+  let state = /** @type {any} */ (null), error = "", timer = 0;
 
   async function guarded(request) {
     try {
@@ -97,24 +92,12 @@ export function makeLive({ store, lake, locked }) {
     }
   }
 
-  /** Reads the folders once it is known that one may ingest. */
-  function known() {
-    if (offered || element.hidden || lake.me === null || !may("ingest")) return;
-    offered = true;
-    folders.read();
-  }
-
   return {
-    element, dialog: adding.element, known,
+    element, dialog: adding.element,
     enter() {
       const before = element.hidden;
       show(element, placeNow() === LIVE);
-      if (!element.hidden && before) {
-        follow();
-        offered = false;
-        known();
-      }
-      if (!element.hidden && !store.open) pins.read(); // also after the viewer, in which shots are pinned
+      if (!element.hidden && before) follow();
     },
   };
 }

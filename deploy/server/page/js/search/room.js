@@ -18,8 +18,8 @@ import { TimeAxis } from "./time_axis.js";
 import { makeWhen } from "./when.js";
 import { makeWhere } from "./where.js";
 
-/** @param {{store: import("../core/store.js").Store, lake: import("../lake.js").Lake, pictures: any, locked: () => void}} given */
-export function makeRoom({ store, lake, pictures, locked }) {
+/** @param {{store: import("../core/store.js").Store, lake: import("../lake.js").Lake, pictures: any, locked: () => void, answered: () => void}} given */
+export function makeRoom({ store, lake, pictures, locked, answered }) {
   const axis = new TimeAxis(lake, () => draw());
   const states = makeStates(store, lake, { again: () => ask({ urgent: true }) });
   const grid = makeGrid({ store, lake, pictures, open: (key) => store.show(key), find, more: (key) => judge(key, "like"), less: (key) => judge(key, "unlike") });
@@ -86,6 +86,7 @@ export function makeRoom({ store, lake, pictures, locked }) {
   }
 
   function draw() {
+    answered();
     axis.update();
     where.draw();
     sliders.draw();
@@ -205,5 +206,6 @@ export function makeRoom({ store, lake, pictures, locked }) {
     /** One layer back. */
     back: () => exporting.close() || where.giveUp() || (grid.state.marked.size ? (grid.state.marked.clear(), grid.paint(), exporting.draw(), true) : false),
     get answer() { return answer; },
+    get error() { return error; },
   };
 }

@@ -15,18 +15,20 @@ export class TimeAxis {
     this._asked = "";
     /** @type {any} the answer of `/api/activity`; null until there is one */
     this.counts = null;
+    /** @type {"utc"|"source"|null} the clock; null: that of the sources, UTC where they have it */
+    this.clock = null;
   }
 
   /** Reads the counts again where the lake has grown. */
   async update() {
-    const key = `${this._lake.made} ${this._lake.generation}`;
+    const key = `${this._lake.made} ${this._lake.generation} ${this.clock}`;
     if (key === this._asked || !this._lake.sources.some((each) => each.keyframes)) return;
     this._asked = key;
     try {
       // a brush in UTC finds nothing in sources whose time is not known
       const searched = this._lake.sources.filter((each) => each.keyframes);
       const utc = searched.some((each) => each.kind === "feed") || searched.every((each) => each.start !== null);
-      this.counts = await activity({ bins: BINS, clock: utc ? "utc" : "source" });
+      this.counts = await activity({ bins: BINS, clock: this.clock ?? (utc ? "utc" : "source") });
       this._changed();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;

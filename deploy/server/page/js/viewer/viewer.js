@@ -23,8 +23,8 @@ function parsed(open) {
   return { id, box: box && box.length === 4 && box.every(Number.isFinite) ? box : null };
 }
 
-/** @param {{store: any, lake: any, pictures: any, room: any}} given */
-export function makeViewer({ store, lake, pictures, room }) {
+/** @param {{store: any, lake: any, pictures: any, room: any, closed: (key: string) => void}} given closed: the viewer was left for this moment */
+export function makeViewer({ store, lake, pictures, room, closed }) {
   const cache = new FrameCache();
   const image = h("img", { alt: "", draggable: "false" });
   const ground = h("div", { class: "ground", tabindex: 0, role: "application", "aria-label": words.stage, "aria-describedby": "canvas-help" });
@@ -261,7 +261,7 @@ export function makeViewer({ store, lake, pictures, room }) {
     document.body.classList.remove("viewing");
     frame = null;
     list = [];
-    if (room.grid.find(from)) room.grid.ring(from);
+    if (room.grid.find(from)) closed(from);
   }
 
   /** One layer back. */

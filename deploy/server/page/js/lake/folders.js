@@ -7,12 +7,13 @@ import { words } from "../words.js";
 
 /** @param {{guarded: (request: () => Promise<void>) => Promise<void>, grown: () => void}} given */
 export function makeFolders({ guarded, grown }) {
+  const none = h("p", { class: "muted" }, words.foldersNone, " ", h("code", {}, words.foldersCommand));
   const buttons = h("div", { class: "choices" });
   const said = h("p", { role: "status" }), bar = h("progress", { "aria-label": words.ingestProgress, max: 1 });
   const stop = h("button", { type: "button", onclick: () => guarded(() => api.stopIngest()) }, words.stopIngest);
   const errors = h("ul", { class: "muted" });
   const run = h("div", { class: "ingest-run" }, h("div", { class: "line" }, said, stop), bar, errors);
-  const element = h("section", { class: "folders", "data-needs": "ingest", hidden: true }, h("h3", {}, words.folders), h("p", { class: "muted" }, words.foldersText), buttons, run);
+  const element = h("section", { class: "folders", "data-needs": "ingest", hidden: true }, h("h3", {}, words.folders), h("p", { class: "muted" }, words.foldersText), buttons, none, run);
   let state = /** @type {any} */ (null), events = /** @type {EventSource|null} */ (null);
 
   function take(answer) {
@@ -35,7 +36,9 @@ export function makeFolders({ guarded, grown }) {
 
   function draw() {
     const { folders, run: last } = state, running = last?.state === "running";
-    show(element, folders.length > 0);
+    show(element, true);
+    show(none, !folders.length);
+    show(buttons, folders.length > 0);
     const key = `${folders.join("/")} ${running}`;
     if (buttons.dataset.key !== key) {
       buttons.dataset.key = key;
