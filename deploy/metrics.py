@@ -3,7 +3,9 @@
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -12,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import ThreadingWSGIServer
 from prometheus_client.registry import Collector
 
+from deploy.disk_metrics import DiskCollector
 from pipeline.live.feeds.feed_status import FEED_STATES, FeedStatus
 from pipeline.live.status.follow_status import FindableStatus, FollowStatus, SinkStatus
 from pipeline.live.status.search_latency import BUCKETS_S
@@ -34,15 +37,23 @@ _COUNTS = {
 _WITH_REASON = ("frames_lost", "restarts")
 
 
-def serve_metrics(port: int, latest: Callable[[], FollowStatus | None], *, host: str = LOOPBACK) -> "MetricsServer":
+def serve_metrics(
+    port: int,
+    latest: Callable[[], FollowStatus | None],
+    *,
+    host: str = LOOPBACK,
+    disks: Mapping[str, Path] = MappingProxyType({}),
+) -> "MetricsServer":
     """Serves `http://host:port/metrics` from its own threads until it is closed. Labels contain only names of feeds.
 
     port: 0 takes any free one. latest: returns the last status, at every scrape; None before the first one.
     host: the address to listen on; names of feeds are read by whoever reaches it, so it is loopback unless chosen.
+    disks: folders whose room is reported, by what they hold.
     Raises InvalidValueError if the port is taken or not allowed, or the address is none of this machine.
     """
     registry = CollectorRegistry()
     registry.register(FollowCollector(latest))
+    registry.register(DiskCollector(disks))
     ProcessCollector(registry=registry)  # memory, open files, CPU seconds
     GCCollector(registry=registry)
     try:

@@ -45,6 +45,7 @@ def follow(
     upkeep: runs in the same process as the commits; its limits of video say whether video is kept. video_sound: with
     its sound. metrics_port, metrics_host: metrics are served there.
     """
+    from deploy.disk_metrics import disks_of
     from deploy.metrics import serve_metrics
     from deploy.service_manager import ServiceManager
     from pipeline.lake.kept_reduction import with_kept_reduction
@@ -65,7 +66,9 @@ def follow(
     if "REGIONLAKE_LOG" not in os.environ:
         # the log of a service says what happened to its feeds
         logging.getLogger("pipeline.live").setLevel(logging.INFO)
-    metrics = None if metrics_port is None else serve_metrics(metrics_port, lambda: lines.latest, host=metrics_host)
+    metrics = None
+    if metrics_port is not None:
+        metrics = serve_metrics(metrics_port, lambda: lines.latest, host=metrics_host, disks=disks_of(lake))
 
     def other_threads() -> "tuple[ThreadStatus, ...]":
         return () if metrics is None else (metrics.thread,)

@@ -14,6 +14,7 @@ import typer
 from deploy.cli.commands import (
     audit,
     check,
+    copy,
     doctor,
     feeds,
     forget,
@@ -63,6 +64,7 @@ app.command()(watch.watch)
 app.command()(status.status)
 app.command()(check.check)
 app.command()(repair.repair)
+app.command()(copy.copy)
 app.command()(upkeep.upkeep)
 app.command()(pin.pin)
 app.command()(pin.unpin)

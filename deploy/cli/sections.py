@@ -11,7 +11,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Fill a lake": ("ingest", "feeds", "plan"),
     "Ask it": ("search", "watch", "sql", "export"),
     "Serve it": ("serve", "users", "audit", "mcp"),
-    "Look after it": ("status", "check", "repair", "upkeep", "pin", "unpin", "forget", "spool"),
+    "Look after it": ("status", "check", "repair", "copy", "upkeep", "pin", "unpin", "forget", "spool"),
     "Models and the machine": ("models", "lab", "doctor"),
 }
 

@@ -13,6 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from deploy.disk_metrics import DiskCollector, disks_of
 from deploy.metrics import FollowCollector
 from deploy.server.access.people import People
 from deploy.server.access.rights import right_of
@@ -111,6 +112,7 @@ def _own_routes(app: FastAPI, service: Service) -> None:
     registry = CollectorRegistry()
     registry.register(ServiceCollector(service.times, service.searches))
     registry.register(FollowCollector(service.state.followed))
+    registry.register(DiskCollector(disks_of(service.lake.uri)))
     ProcessCollector(registry=registry)
     GCCollector(registry=registry)
     page = PageFiles()
