@@ -41,7 +41,8 @@ installed=$(cat "$stamp" 2>/dev/null || true)
 # `test` installs everything that the plain set-up does
 if [ "$installed" = "$inputs test" ] || [ "$installed" = "$inputs ${1:-}" ]; then exit 0; fi
 
-install() { .venv/bin/python -m pip install -qq --disable-pip-version-check "$@"; } # -qq: errors only
+# -qq: errors only; --no-compile: pip compiles one file after the other, also those that nothing here imports
+install() { .venv/bin/python -m pip install -qq --no-compile --disable-pip-version-check "$@"; }
 # --no-deps: the locks name every package, and leave out some that others require (deploy/lock-excludes.txt);
 # wheels alone: what builds a source package would come without a hash
 install_locked() { install --no-deps --require-hashes --only-binary :all: "${@/#/--requirement=}"; }
@@ -61,5 +62,8 @@ PY
 echo "setup: installing $(cat "${LOCKS[@]}" | grep -c '==') pinned packages"
 install_locked "${LOCKS[@]}"
 install --no-deps --no-build-isolation --editable .
+# on all cores; what is excluded is compiled when something imports it, but not in a reader, which writes no files
+.venv/bin/python -m compileall -q -j 0 -x '/(tests|sympy|transformers/models|ray/rllib|pip)/' .venv/lib/python3*/site-packages ||
+  echo "setup: some files could not be compiled, and are when they are imported"
 echo "$inputs ${1:-}" >"$stamp"
 echo "setup: done"

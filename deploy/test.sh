@@ -7,6 +7,8 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # compiled once, instead of by each of the hundreds of processes that the tests start
 unset PYTHONDONTWRITEBYTECODE
+# several tests run at once: more threads would only wait for each other
+export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 
 # --quick: folders of the core, without tests that need clusters or data sets, or that take a minute
 QUICK=(tests/schemas tests/operators/{keyframes,masks,motion,ranking,tracking} tests/pipeline/{plan,lake,search,watch})

@@ -80,6 +80,25 @@ def called(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -
     return run
 
 
+@pytest.fixture
+def ray_cluster() -> str:
+    """Connects this process to a Ray cluster of two CPUs, which stays for the next test; returns its address."""
+    import ray
+
+    if not ray.is_initialized():
+        # "local": without an address it joins a cluster that another run has started on this machine
+        ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    return str(ray.get_runtime_context().gcs_address)
+
+
+@pytest.fixture
+def no_ray() -> None:
+    """Ends the cluster of `ray_cluster`, for a test that starts its own."""
+    import ray
+
+    ray.shutdown()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kill-rounds", type=int, default=3, help="kills on Ray in tests/integration/test_kill_on_ray.py")
     parser.addoption("--every-file", action="store_true", help="damage every file in tests/pipeline/lake/repair")

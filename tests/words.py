@@ -31,8 +31,9 @@ class Rule:
 
     def found(self, text: str) -> Iterator[tuple[int, str]]:
         """Offsets of the word in the text, and how it is written there."""
-        right = [match.span() for phrase in self.allow for match in phrase.finditer(text)]
-        for match in self.pattern.finditer(text):
+        matches = list(self.pattern.finditer(text))
+        right = [match.span() for phrase in self.allow if matches for match in phrase.finditer(text)]
+        for match in matches:
             inside = any(first <= match.start() and match.end() <= last for first, last in right)
             if not inside and not (self.start and text[: match.start()].strip()):
                 yield match.start(), " ".join(match.group().split())

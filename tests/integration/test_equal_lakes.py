@@ -53,6 +53,7 @@ def test_the_same_bytes_under_another_name_are_the_same_source(whole: Lake, ten_
 
 
 @pytest.mark.ray
+@pytest.mark.usefixtures("ray_cluster")
 def test_ray_gives_the_rows_of_local(whole: Lake, ten_clips: Path, tmp_path: Path) -> None:
     report = ingest([str(ten_clips)], str(tmp_path / "ray"), plan(1.5), engine="ray")
     assert report.ok

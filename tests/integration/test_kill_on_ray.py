@@ -2,7 +2,6 @@
 
 import os
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,23 +10,13 @@ from pipeline.lake.lake import Lake
 from tests.integration.kills import VICTIMS, assert_equal_and_sound, kill_and_rerun
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[dict[str, str]]:
-    """The environment for commands that use one Ray cluster, which outlives a killed driver."""
-    import ray
-
-    # "local": without an address it joins a cluster that another test has started on this machine
-    context = ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield {**os.environ, "RAY_ADDRESS": context.address_info["address"]}
-    ray.shutdown()
-
-
 @pytest.mark.ray
 def test_ray_ingest_survives_kills_of_every_worker(
-    clean: Lake, ten_clips: Path, tmp_path: Path, cluster: dict[str, str], kill_rounds: int
+    clean: Lake, ten_clips: Path, tmp_path: Path, ray_cluster: str, kill_rounds: int
 ) -> None:
+    environment = {**os.environ, "RAY_ADDRESS": ray_cluster}  # the cluster outlives a driver that is killed
     for number in range(kill_rounds):
         victim = list(VICTIMS)[number % len(VICTIMS)]
         generator = random.Random(f"ray {number}")
-        kill_and_rerun(victim, generator, "ray", ten_clips, tmp_path / str(number), cluster)
+        kill_and_rerun(victim, generator, "ray", ten_clips, tmp_path / str(number), environment)
         assert_equal_and_sound(tmp_path / str(number), clean)

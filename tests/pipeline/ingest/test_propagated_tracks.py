@@ -125,6 +125,7 @@ def test_the_evaluation_shows_the_same_regions_with_links_and_without(
 
 
 @pytest.mark.ray
+@pytest.mark.usefixtures("ray_cluster")
 def test_ray_gives_the_tracks_of_local(whole: Lake, plan: Plan, clip: Path, tmp_path: Path) -> None:
     assert ingest([str(clip)], str(tmp_path / "ray"), plan, engine="ray").ok
     assert compare(whole, Lake.open(str(tmp_path / "ray"))) == ()
@@ -170,9 +171,11 @@ def test_a_model_without_memory_is_refused_before_anything_is_made(
 
 
 @pytest.mark.ray
+@pytest.mark.usefixtures("ray_cluster")
 def test_an_actor_refuses_a_model_at_once_and_says_when_it_has_lost_what_it_followed(segmenters: Segmenters) -> None:
+    import ray
+
     from pipeline.ingest.engines.ray_linker import ActorLinker
-    from pipeline.ingest.engines.ray_session import ray_session
 
     masks = np.zeros((1, SIDE_PX, SIDE_PX), bool)
     masks[:, 8:40, 8:40] = True
@@ -181,18 +184,15 @@ def test_an_actor_refuses_a_model_at_once_and_says_when_it_has_lost_what_it_foll
         for i in range(2)
     ]
     config = PropagationConfig(str(segmenters("sam2_video")), least_iou=0.001)
-    with ray_session():
-        import ray
-
-        with pytest.raises(ModelError, match="has no memory to propagate masks with"):
-            ActorLinker(PropagationConfig(str(segmenters("sam2"))), cpus=0.25, gpus=0.0)
-        linker = ActorLinker(config, cpus=0.25, gpus=0.0)
-        assert linker(frames[0]) == []
-        ray.kill(linker._actor, no_restart=False)
-        with pytest.raises(WorkerDiedError):
-            linker(frames[1])
-        linker.cut()
-        assert linker(frames[0]) == []
-        alone = MaskPropagation(config)
-        alone(frames[0])
-        assert linker(frames[1]) == alone(frames[1]) != []
+    with pytest.raises(ModelError, match="has no memory to propagate masks with"):
+        ActorLinker(PropagationConfig(str(segmenters("sam2"))), cpus=0.25, gpus=0.0)
+    linker = ActorLinker(config, cpus=0.25, gpus=0.0)
+    assert linker(frames[0]) == []
+    ray.kill(linker._actor, no_restart=False)
+    with pytest.raises(WorkerDiedError):
+        linker(frames[1])
+    linker.cut()
+    assert linker(frames[0]) == []
+    alone = MaskPropagation(config)
+    alone(frames[0])
+    assert linker(frames[1]) == alone(frames[1]) != []

@@ -68,8 +68,14 @@ def answers(lake: Lake, query: Query, *, dimensions: int | None = None) -> list[
 
 @pytest.mark.parametrize("engine", ["local", pytest.param("ray", marks=pytest.mark.ray)])
 def test_a_lake_needs_no_other_file_and_answers_by_its_short_vectors(
-    engine: EngineName, pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: EngineName,
+    pictures: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
+    if engine == "ray":
+        request.getfixturevalue("ray_cluster")
     monkeypatch.chdir(tmp_path)
     reduction = fit(Path("f.safetensors")).first(7)
     full = stored(ingested(tmp_path / "full", FULL, pictures))

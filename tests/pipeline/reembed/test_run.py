@@ -202,6 +202,7 @@ def test_the_lakes_own_model_a_missing_one_and_a_second_writer_are_refused(lake:
 
 
 @pytest.mark.ray
+@pytest.mark.usefixtures("ray_cluster")
 def test_ray_fills_the_same(lake: str, other: Plan, tmp_path: Path) -> None:
     copy = str(shutil.copytree(lake, tmp_path / "copy"))
     reports: list[ReembedReport] = [reembed(lake, other), reembed(copy, other, engine="ray")]

@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,15 +23,6 @@ def drawn(model: str) -> DrawnEncoder:
     return DrawnEncoder()
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    import ray
-
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)  # no cluster of another test
-    yield
-    ray.shutdown()
-
-
 def test_in_this_process_it_is_a_searcher(random_lake: Lake) -> None:
     actor = QueryActor(random_lake.uri, load=drawn)
     assert actor.search(TEXT).hits == Searcher(random_lake, DrawnEncoder()).search(TEXT).hits
@@ -40,7 +30,7 @@ def test_in_this_process_it_is_a_searcher(random_lake: Lake) -> None:
 
 
 @pytest.mark.ray
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("ray_cluster")
 def test_the_actor_answers_as_a_searcher_does(random_lake: Lake) -> None:
     client = QueryClient(random_lake.uri, load=drawn)
     assert client.search(TEXT).hits == Searcher(random_lake, DrawnEncoder()).search(TEXT).hits
@@ -48,7 +38,7 @@ def test_the_actor_answers_as_a_searcher_does(random_lake: Lake) -> None:
 
 
 @pytest.mark.ray
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("ray_cluster")
 def test_the_actor_follows_the_lake(tmp_path: Path) -> None:
     lake = Lake.create_or_open(str(tmp_path / "lake"), SPACE)
     client = QueryClient(lake.uri, load=None)
@@ -62,7 +52,7 @@ def test_the_actor_follows_the_lake(tmp_path: Path) -> None:
 
 
 @pytest.mark.ray
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("ray_cluster")
 def test_errors_come_back_as_they_were_raised(random_lake: Lake, tmp_path: Path) -> None:
     with pytest.raises(LakeError, match="regionlake ingest"):
         QueryClient(str(tmp_path / "none"), load=None)
@@ -75,7 +65,7 @@ def test_errors_come_back_as_they_were_raised(random_lake: Lake, tmp_path: Path)
 
 
 @pytest.mark.ray
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("ray_cluster")
 def test_an_actor_is_shared_by_its_name_however_the_lakes_path_is_written(random_lake: Lake) -> None:
     first = QueryClient(random_lake.uri, load=drawn, name="shared")
     second = QueryClient(os.path.relpath(random_lake.uri), load=None, name="shared")
@@ -84,7 +74,7 @@ def test_an_actor_is_shared_by_its_name_however_the_lakes_path_is_written(random
 
 
 @pytest.mark.ray
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("ray_cluster")
 def test_an_actor_of_another_lake_or_without_a_model_is_refused_by_name(random_lake: Lake, empty_lake: Lake) -> None:
     client = QueryClient(random_lake.uri, load=None, name="other")
     with pytest.raises(QueryError, match=f"'other' serves the lake {re.escape(random_lake.uri)}"):
@@ -96,7 +86,7 @@ def test_an_actor_of_another_lake_or_without_a_model_is_refused_by_name(random_l
 
 
 @pytest.mark.ray
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("ray_cluster")
 def test_a_client_that_cannot_open_its_lake_leaves_the_name_free(random_lake: Lake, tmp_path: Path) -> None:
     with pytest.raises(LakeError, match="no lake at"):
         QueryClient(str(tmp_path / "none"), load=None, name="freed")
@@ -106,7 +96,7 @@ def test_a_client_that_cannot_open_its_lake_leaves_the_name_free(random_lake: La
 
 
 @pytest.mark.ray
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("ray_cluster")
 def test_an_actor_that_died_comes_back_and_one_that_was_ended_says_so(random_lake: Lake) -> None:
     import ray
 

@@ -29,6 +29,7 @@ def cluster_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     import ray
     from ray.cluster_utils import Cluster
 
+    ray.shutdown()  # `ray_cluster` has one node
     folder, stood = tmp_path_factory.mktemp("cluster"), Path.cwd()
     os.chdir(folder)
     try:
@@ -55,6 +56,7 @@ class NotesItsNode:
     def close(self) -> None: ...
 
 
+@pytest.mark.usefixtures("no_ray")
 @pytest.mark.parametrize(
     ("plan", "lake", "error"),
     [(Plan(run=RunConfig(readers=500)), "lake", PlanError), (PLAN, "a file", LakeError)],

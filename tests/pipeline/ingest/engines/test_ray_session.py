@@ -13,7 +13,7 @@ from pipeline.ingest.engines.ray_session import ray_session
 from schemas.errors import ClusterError
 from tests.listening import descendants, listening
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("no_ray")]
 
 
 def test_an_address_without_a_cluster_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
