@@ -38,14 +38,29 @@ GAP_PX = 16
 CAPTION_PX = 50
 HEADER_PX = 84
 MASK_OPACITY = 0.35
+REPORT_SUFFIX = ".html"
 
 
 def write_contact_sheet(result: SearchResult, *, lake: Lake | Stored, path: Path) -> None:
-    """Draws the hits from the lake's thumbnails and masks and writes the picture; its suffix names the format."""
-    sheet = draw_contact_sheet(result, *read_stored(result, lake))
+    """Draws the hits from the lake's thumbnails and masks and writes the picture; its suffix names the format.
+
+    `.html` is a report: one file with a picture of each hit. Where the query has a picture, and the lake is given, it
+    comes first.
+    """
+    stored = read_stored(result, lake)
+    asked = None
+    if result.query.has_picture and isinstance(lake, Lake):
+        from deploy.asked_picture import asked_picture  # what segments pictures is not for every sheet
+
+        asked = asked_picture(result, lake)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        sheet.save(path)
+        if path.suffix.lower() == REPORT_SUFFIX:
+            from deploy.search_report import report_html
+
+            path.write_text(report_html(result, *stored, asked=asked))
+        else:
+            draw_contact_sheet(result, *stored, asked=asked).save(path)
     except (OSError, ValueError) as error:
         raise RegionLakeError(f"the contact sheet {path} cannot be written: {error}") from error
 
@@ -54,7 +69,7 @@ def drawn_hits(result: SearchResult, lake: Lake | Stored) -> Iterator[tuple[Hit,
     """Yields each hit with the picture of its frame, at the size of a tile, on which its box is drawn."""
     thumbnails, masks = read_stored(result, lake)
     for hit in result.hits:
-        yield hit, _drawn(hit, thumbnails, masks, drawn=drawn_on(hit, result.query))
+        yield hit, drawn_hit(hit, thumbnails, masks, query=result.query)
 
 
 def read_stored(result: SearchResult, lake: Lake | Stored) -> tuple[dict[str, bytes], dict[str, Mask]]:
@@ -85,24 +100,28 @@ def place_name(query: Query) -> str | None:
     return "query box" if query.box is not None else "zone" if query.zones else None
 
 
-def _drawn(
-    hit: Hit, thumbnails: Mapping[str, bytes], masks: Mapping[str, Mask], *, drawn: Sequence[Zone]
-) -> Image.Image:
+def drawn_hit(hit: Hit, thumbnails: Mapping[str, bytes], masks: Mapping[str, Mask], *, query: Query) -> Image.Image:
+    """The frame of a hit, at the size of a tile, with what was found and what the query drew."""
+    drawn = drawn_on(hit, query)
     picture = _scaled(Image.fromarray(confined_pictures().thumbnail(thumbnails[hit.frame_id])))
     return draw_hit(picture, hit, drawn=drawn, mask=hit.place.mask or masks.get(hit.place.region_id or ""))
 
 
 def draw_contact_sheet(
-    result: SearchResult, thumbnails: Mapping[str, bytes], masks: Mapping[str, Mask] | None = None
+    result: SearchResult,
+    thumbnails: Mapping[str, bytes],
+    masks: Mapping[str, Mask] | None = None,
+    *,
+    asked: Image.Image | None = None,
 ) -> Image.Image:
     """Draws the hits as tiles in order of rank, from left to right and then down.
 
     thumbnails: frame id → JPEG, for every hit. masks: region id → mask, where there is one; a mask in the hit itself
-    comes first.
+    comes first. asked: the picture of the query, which is the first tile.
     """
-    pictures = [_drawn(hit, thumbnails, masks or {}, drawn=drawn_on(hit, result.query)) for hit in result.hits]
-    columns = _columns(len(pictures))
-    tiles = list(zip(result.hits, pictures, strict=True))
+    tiles: list[tuple[Hit | None, Image.Image]] = [] if asked is None else [(None, asked)]
+    tiles += [(hit, drawn_hit(hit, thumbnails, masks or {}, query=result.query)) for hit in result.hits]
+    columns = _columns(len(tiles))
     rows = [tiles[i : i + columns] for i in range(0, len(tiles), columns)]
     heights = [max(picture.height for _, picture in row) for row in rows]
     width = columns * (TILE_PX + GAP_PX) + GAP_PX
@@ -116,7 +135,10 @@ def draw_contact_sheet(
             x = GAP_PX + i * (TILE_PX + GAP_PX)
             draw.rectangle((x, y, x + TILE_PX - 1, y + height - 1), fill=MAT)
             sheet.paste(tile, (x + (TILE_PX - tile.width) // 2, y + (height - tile.height) // 2))
-            _draw_caption(draw, hit, name=names[hit.source], x=x, y=y + height + 6)
+            if hit is None:
+                draw.text((x, y + height + 6), "What was asked", fill=INK, font=_font(17))
+            else:
+                _draw_caption(draw, hit, name=names[hit.source], x=x, y=y + height + 6)
         y += height + CAPTION_PX + GAP_PX
     return sheet
 
@@ -150,6 +172,19 @@ def draw_hit(picture: Image.Image, hit: Hit, *, drawn: Sequence[Zone] = (), mask
     badge = (0, 0, round(font.getlength(label)) + 16, 28)
     draw.rectangle(badge, fill=HIT)
     draw.text(((badge[2] + 1) / 2, 14), label, fill=SHADOW, font=font, anchor="mm")
+    return tile
+
+
+def draw_asked(picture: Image.Image, *, part: BoxTuple | None, mask: Mask | None = None) -> Image.Image:
+    """The picture of a query at the size of a tile, with the part that is looked for dashed, and its mask tinted."""
+    tile = _scaled(picture)
+    if mask is not None:
+        _tint(tile, mask)
+    if part is not None:
+        draw = ImageDraw.Draw(tile)
+        x0, y0, x1, y1 = _pixels(part, tile)
+        draw.rectangle((x0 - 1, y0 - 1, x1 + 1, y1 + 1), outline=SHADOW, width=4)
+        _dashed(draw, (x0, y0, x1, y1), QUERY)
     return tile
 
 

@@ -43,7 +43,10 @@ ServerOption = Annotated[
     ),
 ]
 SheetOption = Annotated[
-    Path | None, typer.Option(metavar="FILE.png", help="Draw the hits with their boxes into one picture.")
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Draw the hits with their boxes into a picture (.png, .jpg, .webp) or a report (.html)."
+    ),
 ]
 ClipsOption = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Write a clip around each hit into this folder.", file_okay=False)

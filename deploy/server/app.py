@@ -19,6 +19,7 @@ from deploy.server.access.people import People
 from deploy.server.access.rights import right_of
 from deploy.server.access.routes import access_routes, require_right
 from deploy.server.answers import RequestError, error_answer, status_of
+from deploy.server.asking.region_routes import region_routes
 from deploy.server.asking.routes import search_routes
 from deploy.server.auditing.audit_log import AuditLog
 from deploy.server.auditing.recorder import Recorder
@@ -71,6 +72,7 @@ def make_app(service: Service, *, access: Access, version: str, audit: AuditLog 
     app.include_router(media_routes())  # before those without a suffix
     app.include_router(showing_routes())
     app.include_router(search_routes())
+    app.include_router(region_routes())
     app.include_router(watch_routes())
     app.include_router(pin_routes())
     app.include_router(feed_routes())

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from deploy.server.access.source_grants import SourceGrants
+from deploy.server.asking.picked_regions import PickedRegions
 from deploy.server.asking.seen_search import SeenSearch
 from deploy.server.asking.warm_search import WarmSearch
 from deploy.server.feeding.feed_access import FeedAccess
@@ -49,6 +50,7 @@ class Service:
     frames: Frames
     state: LakeState
     uploads: Uploads
+    regions: PickedRegions
     originals: Originals
     stills: Stills
     clips: ClipCache
@@ -94,6 +96,7 @@ class Service:
             frames=Frames(lake, sources),
             state=LakeState(lake, LakeSummary(lake), sources, search),
             uploads=Uploads(kept=watches.saved.picture),
+            regions=PickedRegions(lake, search.encoder),
             originals=originals,
             stills=Stills(originals),
             clips=ClipCache(originals, folder),

@@ -57,15 +57,24 @@ def no_such_frame(lake: Lake, id: str) -> QueryError:
     return QueryError(f"{lake.uri} has no frame {id}; it takes the frame_id of a hit")
 
 
-def prompted_region(picture: QueryPicture, prompts: RegionPrompts, encoder: Encoder) -> Selection:
-    """The region that the prompts choose among the lake's masks of the picture, or else among its embedded segments."""
-    masks = picture.masks or tuple(
-        mask
-        for mask in Segments(SegmentsConfig())(Keyframe(0, picture.image, None, "picture")).mask
-        if mask is not None
-    )
+def segmented(picture: QueryPicture) -> QueryPicture:
+    """The picture with the lake's masks of it, or else with those of its embedded segments."""
+    if picture.masks:
+        return picture
+    found = Segments(SegmentsConfig())(Keyframe(0, picture.image, None, "picture")).mask
+    return QueryPicture(picture.image, tuple(mask for mask in found if mask is not None))
+
+
+def prompted_region(picture: QueryPicture, prompts: RegionPrompts, encoder: Encoder | None) -> Selection:
+    """The region that the prompts choose among the masks of the picture; see `segmented`.
+
+    encoder: compares regions with words; needed where the prompts have some.
+    """
+    masks = segmented(picture).masks
     similarity = None
     if prompts.text is not None:
+        if encoder is None:
+            raise QueryError("words for a region need a model; give one, or a point or a box")
         similarity = word_similarity(picture.image, masks, prompts.text, encoder)
     return select_region(masks, prompts, similarity=similarity)
 

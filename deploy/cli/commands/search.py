@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 _SHOWN = {"label": 32, "track": 8}  # characters: enough of an id to see which hits are one track
 _OF_SERVER = ("template", "model", "dimensions", "resident", "fetch", "redact")  # what a service has chosen
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+SHEET_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".html")
 
 
 @takes_query()
@@ -65,8 +65,8 @@ def search(
     redact_margin: RedactMarginOption = MARGIN,
 ) -> None:
     """Find frames by what they show (TEXT, --image) and where (--box)."""
-    if sheet and sheet.suffix.lower() not in PICTURE_SUFFIXES:
-        raise typer.BadParameter(f"{sheet} must end in one of {' '.join(PICTURE_SUFFIXES)}", param_hint="--sheet")
+    if sheet and sheet.suffix.lower() not in SHEET_SUFFIXES:
+        raise typer.BadParameter(f"{sheet} must end in one of {' '.join(SHEET_SUFFIXES)}", param_hint="--sheet")
     if fetch and not clips:
         raise typer.BadParameter("needs --clips", param_hint="--fetch")
     if redact and (sheet or not clips):
@@ -143,7 +143,7 @@ def _draw(result: SearchResult, lake: "Lake | Stored", sheet: Path) -> None:
     from deploy.contact_sheet import write_contact_sheet
 
     write_contact_sheet(result, lake=lake, path=sheet)
-    typer.echo(f"contact sheet: {sheet}", err=True)
+    typer.echo(f"{'report' if sheet.suffix.lower() == '.html' else 'contact sheet'}: {sheet}", err=True)
 
 
 def _report_clips(clips: Iterable[Path]) -> None:

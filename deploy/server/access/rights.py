@@ -39,6 +39,7 @@ RIGHTS = (
         "search; see frames, clips, sources, counts, feeds, watches, alarms and pins; rehearse a watch; export",
         (
             "POST /api/search",
+            "POST /api/region",
             "POST /api/pictures",
             "GET /api/pictures/{id}.jpg",
             "GET /api/frames/{id}.jpg",

@@ -6,6 +6,7 @@ import { Pictures } from "./core/pictures.js";
 import { Store } from "./core/store.js";
 import { makeAccount } from "./access/account.js";
 import { makeSignIn } from "./access/sign_in.js";
+import { makePicker } from "./choosing/picker.js";
 import { makeHelp } from "./dialogs.js";
 import { listen } from "./keys.js";
 import { makeLakeRoom } from "./lake/room.js";
@@ -37,7 +38,8 @@ const watches = makeWatches({ store, lake, pictures, locked });
 const live = makeLive({ store, lake, locked });
 const lakeRoom = makeLakeRoom({ store, lake, locked });
 const viewer = makeViewer({ store, lake, pictures, room, closed: (key) => (placeNow() === TIMELINE ? timeline : room.grid).ring(key) });
-const field = makeField(store, { refused: (sentence) => { room.states.refuse(sentence); room.draw(); } });
+const picker = makePicker({ store });
+const field = makeField(store, { pick: (example) => picker.open(example), refused: (sentence) => { room.states.refuse(sentence); room.draw(); } });
 
 const nav = makeNav(store);
 const name = h("a", { class: "name", href: "." }, mark(), h("h1", {}, words.name));
@@ -48,7 +50,7 @@ const bar = h(
   h("div", { class: "end" }, nav.element, account.element, h("button", { type: "button", class: "quiet", title: `${words.keys} (?)`, "aria-label": words.keys, onclick: () => help.toggle() }, h("kbd", {}, "?"))),
 );
 const drop = h("div", { class: "drop", hidden: true }, h("p", {}, words.dropHere));
-document.body.append(bar, room.element, timeline.element, watches.element, live.element, lakeRoom.element, live.dialog, viewer.element, help.element, signIn.element, drop);
+document.body.append(bar, room.element, timeline.element, watches.element, live.element, lakeRoom.element, live.dialog, viewer.element, help.element, picker.element, signIn.element, drop);
 
 store.subscribe((how) => {
   arrange();

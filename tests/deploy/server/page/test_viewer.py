@@ -91,13 +91,15 @@ def test_a_point_selects_a_region_which_is_found_elsewhere(visit: VisitPage) -> 
     seen = opened(visit)
     area = seen.page.locator(".ground").bounding_box()
     assert area is not None
-    with seen.page.expect_response("**/api/search") as answer:
+    with seen.page.expect_response("**/api/region") as answer:
         seen.page.mouse.click(area["x"] + area["width"] * 0.4, area["y"] + area["height"] * 0.5)
-    region = answer.value.json()["region"]
-    assert answer.value.request.post_data_json["points"][0] == pytest.approx([0.4, 0.5], abs=0.01)
-    seen.page.get_by_role("button", name="Find what is drawn").click()
-    seen.until(lambda: "roi" in seen.asked)
-    assert [float(side) for side in seen.asked["roi"].split(",")] == pytest.approx(region)
+    points = answer.value.request.post_data_json["points"]
+    assert points[0] == pytest.approx([0.4, 0.5], abs=0.01)
+    seen.page.locator(".viewer .mask-layer[data-marked]").wait_for()
+    with seen.page.expect_response("**/api/search") as found:
+        seen.page.get_by_role("button", name="Find what is marked").click()
+    assert found.value.request.post_data_json["points"][0] == pytest.approx(points[0], abs=1e-3)
+    assert found.value.json()["region"] == answer.value.json()["box"]  # what was marked is what is looked for
 
 
 def test_escape_goes_back_one_layer(visit: VisitPage) -> None:

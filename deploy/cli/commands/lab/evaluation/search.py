@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pipeline.plan.plan import Plan
 
 LayoutName = Literal["coco", "lvis", "voc", "yolo", "mot"]
-_NO_FIGURE = ("lake", "engine", "as_json")  # options that change no figure
+_NO_FIGURE = ("lake", "engine", "report", "as_json")  # options that change no figure
 
 
 def search(
@@ -57,12 +57,19 @@ def search(
     settings: SetOption = None,
     engine: Annotated[Literal["local", "ray"], typer.Option(help="Engine that ingests.")] = "local",
     lake: KeptLakeOption = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write a report (.html) or curves of recall (.png, .svg, .pdf).", dir_okay=False
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure methods of search on a data set.
 
     It is ingested and searched for its classes, captions, boxes, zones or regions, and the results are judged.
     """
+    from deploy.retrieval_report import SUFFIXES, write_retrieval_report
     from pipeline.lab.datasets.read import read_dataset
     from pipeline.lab.evaluation.retrieval.compared_methods import parse_methods
     from pipeline.lab.evaluation.retrieval.measure import Draw, measure, parse_tasks, tasks_of
@@ -71,6 +78,8 @@ def search(
     def plan_of(needed: tuple[str, ...], own: tuple[str, ...]) -> "Plan":
         return chosen_plan(plan, model=model, proposer=None, settings=[*needed, *(settings or []), *own])
 
+    if report is not None and report.suffix.lower() not in SUFFIXES:
+        raise typer.BadParameter(f"{report} must end in one of {' '.join(SUFFIXES)}", param_hint="--report")
     compared = parse_methods(methods)
     chosen = parse_tasks(tasks) if tasks else None
     read = read_dataset(dataset, layout=layout, split=split)
@@ -86,6 +95,9 @@ def search(
         print_json({"command": line, **asdict(table)})
     else:
         _print(table, line)
+    if report is not None:
+        write_retrieval_report(table, report, command=line)
+        typer.echo(f"report: {report}", err=True)
 
 
 def _print(table: "RetrievalTable", line: str) -> None:

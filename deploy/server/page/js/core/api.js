@@ -42,6 +42,8 @@ export async function ask(path, { method = "GET", json, body, signal } = {}) {
 }
 
 export const search = (query, signal) => ask("search", { method: "POST", json: query, signal });
+/** The region of a picture that prompts choose. */
+export const region = (body) => ask("region", { method: "POST", json: body });
 export const login = (token) => ask("login", { method: "POST", json: { token } });
 export const logout = () => ask("logout", { method: "POST" });
 /** Who uses the page, and what they may do. */

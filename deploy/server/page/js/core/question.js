@@ -6,6 +6,7 @@
  * @property {string} id
  * @property {import("./geometry.js").Box|null} roi
  * @property {boolean} elsewhere whether its own frame is excluded
+ * @property {import("../choosing/chooser.js").Pick|null} [pick] what chooses the region of which `roi` is the box
  *
  * @typedef {object} Question
  * @property {string} text
@@ -32,6 +33,7 @@ import { isZone } from "./polygon.js";
 export const FEW = 200;
 export const MOST = 1000;
 export const MOST_JUDGED = 16; // liked, and not
+const MOST_POINTS = 16;
 
 /** @type {Readonly<Question>} */
 export const EMPTY = Object.freeze({
@@ -69,7 +71,8 @@ export function toQuery(question, { confidence }) {
   if (zone) Object.assign(query, { zones: [zone], weight: question.weight });
   if (example) {
     query[example.kind] = example.id;
-    if (example.roi) query.roi = example.roi;
+    if (example.pick) Object.assign(query, promptsOf(example.pick));
+    else if (example.roi) query.roi = example.roi;
     if (example.elsewhere && example.kind === "frame") query.not_frames = [example.id];
   }
   if (question.like.length) query.like = question.like.map(idOf);
@@ -80,6 +83,21 @@ export function toQuery(question, { confidence }) {
   if (question.sources.length) query.sources = question.sources;
   return query;
 }
+
+/** What chooses a region, as options of a query. @param {import("../choosing/chooser.js").Pick} pick */
+export function promptsOf({ points, not, text, box }) {
+  /** @type {Record<string, any>} */
+  const prompts = {};
+  if (points.length) prompts.points = points;
+  if (not.length) prompts.not_points = not;
+  if (text) prompts.prompt = text;
+  if (box) prompts.prompt_box = box;
+  return prompts;
+}
+
+/** The inverse; null where a query has none of them. @returns {import("../choosing/chooser.js").Pick|null} */
+const pickOf = ({ points = [], not_points = [], prompt = null, prompt_box = null }) =>
+  (points.length || prompt || prompt_box ? { points, not: not_points, text: prompt, box: prompt_box } : null);
 
 /** What a watch asks, as the query of its JSON: without a limit, a time, and how answers are arranged. @param {Question} question */
 export function toWatched(question) {
@@ -94,7 +112,7 @@ export function ofWatched(query) {
   return {
     ...EMPTY,
     text: query.text ?? "",
-    example: kind ? { kind, id: query[kind], roi: query.roi ?? null, elsewhere: false } : null,
+    example: kind ? { kind, id: query[kind], roi: query.roi ?? null, elsewhere: false, pick: pickOf(query) } : null,
     mode: box ? "here" : zone ? "zone" : "anywhere",
     box,
     zone,
@@ -114,6 +132,7 @@ const zone = (text) => {
   const valid = corners.every((corner) => corner.length === 2 && corner.every((side) => side >= 0 && side <= 1)) && isZone(corners);
   return valid ? /** @type {import("./polygon.js").Zone} */ (corners) : null;
 };
+const points = (texts) => texts.map((text) => text.split(",").map(Number)).filter((at) => at.length === 2 && at.every((side) => side >= 0 && side <= 1)).slice(0, MOST_POINTS);
 const judged = (texts) => texts.filter((text) => /^[0-9a-f]{32}(\.frame)?$/.test(text)).slice(0, MOST_JUDGED);
 const share = (text) => (text !== null && text !== "" && +text >= 0 && +text <= 1 ? +text : null);
 const moment = (text) => (text === null || text === "" ? null : Number.isFinite(+text) ? +text : Number.isNaN(Date.parse(text)) ? null : text);
@@ -125,7 +144,7 @@ export function fromAddress(search) {
   const kind = given.has("frame") ? "frame" : given.has("image") ? "image" : null;
   return {
     text: given.get("q") ?? "",
-    example: kind ? { kind, id: given.get(kind) ?? "", roi: box(given.get("roi")), elsewhere: given.has("elsewhere") } : null,
+    example: kind ? { kind, id: given.get(kind) ?? "", roi: box(given.get("roi")), elsewhere: given.has("elsewhere"), pick: pickOf({ points: points(given.getAll("point")), not_points: points(given.getAll("notpoint")), prompt: given.get("part"), prompt_box: box(given.get("partbox")) }) } : null,
     like: judged(given.getAll("like")),
     unlike: judged(given.getAll("unlike")),
     mode: one(given.get("where"), ["anywhere", "zone", "here"], given.has("box") ? "here" : given.has("zone") ? "zone" : "anywhere"),
@@ -155,6 +174,10 @@ export function toAddress(question, open = null, view = null) {
     add(question.example.kind, question.example.id);
     add("roi", question.example.roi?.join(",") ?? null);
     if (question.example.elsewhere) add("elsewhere", "1");
+    for (const each of question.example.pick?.points ?? []) add("point", each.join(","));
+    for (const each of question.example.pick?.not ?? []) add("notpoint", each.join(","));
+    add("part", question.example.pick?.text ?? null);
+    add("partbox", question.example.pick?.box?.join(",") ?? null);
   }
   for (const each of question.like) add("like", each);
   for (const each of question.unlike) add("unlike", each);

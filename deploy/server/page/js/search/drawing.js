@@ -15,7 +15,7 @@ export class Drawing {
    * @param {HTMLElement} ground covers the picture exactly; it takes pointers and the focus
    * @param {{
    *   changed: (box: import("../core/geometry.js").Box|null, how: import("../core/store.js").How) => void,
-   *   clicked?: (point: [number, number]) => void,
+   *   clicked?: (point: [number, number], event: PointerEvent) => void,
    * }} calls
    */
   constructor(ground, calls) {
@@ -128,7 +128,7 @@ export class Drawing {
     this._drag = null;
     this._ground.classList.remove("dragging");
     if (drag.far) this._calls.changed(this.box, "done");
-    else if (drag.kind !== "resize") this._calls.clicked?.(this._point(event));
+    else if (drag.kind !== "resize") this._calls.clicked?.(this._point(event), event);
   }
 
   _key(event) {

@@ -8,8 +8,8 @@ import { words } from "../words.js";
 const PAUSE_MS = 160;
 const STEP_MS = 900; // a pause after which what is typed is one step of the history
 
-/** @param {import("../core/store.js").Store} store @param {{refused: (sentence: string) => void}} calls */
-export function makeField(store, { refused }) {
+/** @param {import("../core/store.js").Store} store @param {{refused: (sentence: string) => void, pick: (example: any) => void}} calls */
+export function makeField(store, { refused, pick }) {
   const input = h("input", {
     type: "search", class: "words", placeholder: words.ask, "aria-label": words.ask, autocomplete: "off", spellcheck: "false", maxlength: 4096, enterkeyhint: "search",
     oninput: () => typed(),
@@ -81,10 +81,10 @@ export function makeField(store, { refused }) {
 
   function chip(example) {
     const picture = example.kind === "image" ? api.pictureUrl(example.id, 64) : api.stillUrl(example.id, { width: 64, height: 64, box: example.roi?.join(",") ?? null, fill: 0.9 });
-    const name = example.kind === "image" ? words.likePicture : example.elsewhere ? words.findingThis : words.likeThis;
+    const name = example.kind === "image" ? (example.roi ? words.likePart : words.likePicture) : example.elsewhere ? words.findingThis : words.likeThis;
     return h(
       "span", { class: "example" },
-      h("img", { src: picture, alt: "", onerror: (event) => event.target.classList.add("missing") }), name,
+      h("button", { type: "button", class: "picking", title: words.pickTitle, onclick: () => pick(example) }, h("img", { src: picture, alt: "", onerror: (event) => event.target.classList.add("missing") }), name),
       h("button", { type: "button", "aria-label": words.dropExample, title: words.dropExample, onclick: () => store.change({ example: null }) }, "×"),
     );
   }

@@ -166,9 +166,12 @@ export function makeRoom({ store, lake, pictures, locked, answered }) {
     if (item) findRegion(item.hit.frame_id, item.hit.box);
   }
 
-  /** @param {string} frame @param {any} roi @param {Partial<import("../core/question.js").Question>} [within] further conditions */
-  function findRegion(frame, roi, within = {}) {
-    store.change({ text: "", mode: "anywhere", sure: null, like: [], unlike: [], example: { kind: "frame", id: frame, roi, elsewhere: true }, ...within });
+  /**
+   * @param {string} frame @param {any} roi @param {import("../choosing/chooser.js").Pick|null} [pick] what chose the region in it
+   * @param {Partial<import("../core/question.js").Question>} [within] further conditions
+   */
+  function findRegion(frame, roi, pick = null, within = {}) {
+    store.change({ text: "", mode: "anywhere", sure: null, like: [], unlike: [], example: { kind: "frame", id: frame, roi, elsewhere: true, pick }, ...within });
     scrollUp();
   }
 

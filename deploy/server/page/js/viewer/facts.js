@@ -9,8 +9,8 @@ import { makePinning } from "./pinning.js";
 
 const LONG_S = 10;
 
-/** @param {{close: () => void, find: () => void, later: () => void, judge: (how: "like"|"unlike") => void, still: () => void, boxes: () => void}} calls */
-export function makeFacts({ close, find, later, judge, still, boxes }) {
+/** @param {{close: () => void, find: () => void, marked: () => void, name: (text: string) => void, later: () => void, judge: (how: "like"|"unlike") => void, still: () => void, boxes: () => void}} calls */
+export function makeFacts({ close, find, marked, name, later, judge, still, boxes }) {
   const title = h("h2", {});
   const picture = h("img", { alt: "", class: "close-up" });
   const sure = h("b", {}), parts = h("span", {}), rank = h("span", {});
@@ -22,6 +22,9 @@ export function makeFacts({ close, find, later, judge, still, boxes }) {
     h("button", { type: "button", title: words.more, onclick: () => judge("like") }, words.moreLike),
     h("button", { type: "button", title: words.less, onclick: () => judge("unlike") }, words.lessLike),
   );
+  const inBox = h("button", { type: "button", hidden: true, onclick: marked }, words.findMarked);
+  const text = h("input", { type: "text", class: "clock-field", "aria-label": words.pickWords, placeholder: words.pickWords, maxlength: 400, autocomplete: "off" });
+  const naming = h("form", { class: "pick-words", onsubmit: (event) => { event.preventDefault(); name(text.value); } }, text, h("button", { type: "submit" }, words.pickGo));
   const hint = h("p", { class: "muted" }, words.drawHere);
   const mode = h("button", { type: "button", title: words.boxesTitle, onclick: boxes }, words.boxes.some);
   const clip = h("a", { class: "button", download: "" }, words.clip(LONG_S));
@@ -33,13 +36,13 @@ export function makeFacts({ close, find, later, judge, still, boxes }) {
     h("div", { class: "line" }, title, h("button", { type: "button", class: "close", "aria-label": words.close, onclick: close }, "Esc ×")),
     h("div", { class: "who" }, picture, h("p", {}, sure, parts, rank)),
     list,
-    h("div", { class: "doing" }, action, after, verdicts, hint, mode, h("button", { type: "button", onclick: still }, words.useStill), clip, jpeg, pinning.element),
+    h("div", { class: "doing" }, action, inBox, after, verdicts, hint, naming, mode, h("button", { type: "button", onclick: still }, words.useStill), clip, jpeg, pinning.element),
     said,
     h("p", { class: "keys" }, ...words.viewerKeys.flatMap(([keys, text], at) => [at ? " · " : null, ...keys.split(" ").map((key) => h("kbd", {}, key)), ` ${text}`])),
   );
 
-  /** @param {{frame: any, box: any, item: any, total: number, drawn: any, mode: string, also: string}} shown */
-  function draw({ frame, box, item, total, drawn, mode: boxMode, also }) {
+  /** @param {{frame: any, box: any, item: any, total: number, drawn: any, pick: any, region: any, mode: string, also: string}} shown */
+  function draw({ frame, box, item, total, drawn, pick, region, mode: boxMode, also }) {
     say(title, frame.source);
     set(title, "title", frame.source);
     const roi = drawn ?? box;
@@ -52,18 +55,19 @@ export function makeFacts({ close, find, later, judge, still, boxes }) {
     const distances = known ? [hit.semantic === null ? null : words.meaning(hit.semantic), hit.geometric === null ? null : words.place(hit.geometric)].filter(Boolean) : [];
     say(parts, distances.join(" · "));
     say(rank, known ? words.rankOf(hit.rank, total) : "");
-    const region = box && frame.regions.find((each) => alike(each.box, box));
+    const stored = box && frame.regions.find((each) => alike(each.box, box));
     const visit = item?.visit?.group;
     const rows = [
       [words.facts.at, whenFully(frame)],
       visit && visit.ranks.length > 1 ? [words.facts.track, words.seen(seconds(visit.start_s), seconds(visit.stop_s), visit.ranks.length)] : null,
       hit?.shot_s ? [words.facts.shot, words.range(seconds(hit.shot_s[0]), seconds(hit.shot_s[1]))] : null,
-      region?.label ? [words.facts.label, region.label] : null,
+      stored?.label ? [words.facts.label, stored.label] : null,
       also ? [words.facts.also, also] : null,
     ].filter(Boolean);
     fill(list, ...rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
-    say(action, drawn ? words.findDrawn : words.findElsewhere);
-    action.disabled = after.disabled = roi === null;
+    say(action, pick && !pick.box ? words.findMarked : drawn ? words.findDrawn : words.findElsewhere);
+    show(inBox, Boolean(pick?.box && region));
+    action.disabled = after.disabled = roi === null || (pick !== null && drawn === null);
     show(verdicts, hit !== undefined && !drawn);
     say(mode, words.boxes[boxMode]);
     show(clip, frame.clip_s !== null);

@@ -1,11 +1,13 @@
 /** The viewer: a moment at full height over a room, its clip, and what else is there. */
 
-import { ApiError, search, stillUrl } from "../core/api.js";
+import { ApiError, stillUrl } from "../core/api.js";
 import { h, set, show, trapFocus } from "../core/dom.js";
 import { seconds, clock } from "../core/format.js";
 import { alike } from "../core/geometry.js";
 import { widthFor } from "../core/pictures.js";
 import { words } from "../words.js";
+import { Chooser } from "../choosing/chooser.js";
+import { makeMaskLayer } from "../choosing/mask_layer.js";
 import { keyOf } from "../search/arrangement.js";
 import { Drawing } from "../search/drawing.js";
 import { makeFacts } from "./facts.js";
@@ -28,19 +30,20 @@ export function makeViewer({ store, lake, pictures, room, closed }) {
   const cache = new FrameCache();
   const image = h("img", { alt: "", draggable: "false" });
   const ground = h("div", { class: "ground", tabindex: 0, role: "application", "aria-label": words.stage, "aria-describedby": "canvas-help" });
-  const overlay = new Overlay();
+  const overlay = new Overlay(), layer = makeMaskLayer();
   const player = makePlayer({ moved, failed: (sentence) => facts.say(sentence), step, time: timeOf });
   const cutting = h("p", { class: "cutting-note", role: "status" });
-  const picture = h("div", { class: "frame" }, image, player.video, overlay.element, ground, cutting);
+  const picture = h("div", { class: "frame" }, image, player.video, overlay.element, layer.element, ground, cutting);
   const stage = h("div", { class: "stage" }, picture);
   const strip = makeStrip((id) => goTo(id));
-  const facts = makeFacts({ close, find, later, judge, still: useStill, boxes: nextMode });
+  const facts = makeFacts({ close, find, marked, name: (text) => chooser.text(text), later, judge, still: useStill, boxes: nextMode });
   const element = h("section", { class: "viewer", role: "dialog", "aria-label": words.viewer, hidden: true }, h("div", { class: "watch" }, stage, player.controls, strip.element), facts.element);
-  const drawing = new Drawing(ground, { changed: (box) => { drawn = box; drawing.show(box); draw(); }, clicked: point });
+  const drawing = new Drawing(ground, { changed: (box, how) => (box ? chooser.box(box, how) : chooser.clear()), clicked: (place, event) => chooser.point(place, event) });
+  const chooser = new Chooser({ picture: () => frame && { frame: nearestFrame() }, changed: chosen, said: (sentence) => facts.say(sentence) });
   element.addEventListener("keydown", (event) => trapFocus(element, event));
   new ResizeObserver(fit).observe(stage);
 
-  let frame = /** @type {any} */ (null), box = /** @type {any} */ (null), drawn = /** @type {any} */ (null), item = /** @type {any} */ (null);
+  let frame = /** @type {any} */ (null), box = /** @type {any} */ (null), item = /** @type {any} */ (null);
   let mode = MODES[0], list = /** @type {any[]} */ ([]), details = new Map(), shownBoxes = /** @type {any} */ (null), from = "", current = "";
 
   /** Follows the address. */
@@ -71,11 +74,11 @@ export function makeViewer({ store, lake, pictures, room, closed }) {
       return;
     }
     if (current !== open) return;
-    [frame, box, drawn, item] = [found, wanted.box, null, room.grid.find(open)];
+    [frame, box, item] = [found, wanted.box, room.grid.find(open)];
+    chooser.clear();
     lake.noteFrames([found]);
     if (room.grid.find(open)) from = open;
     shownBoxes = { regions: frame.regions, box };
-    drawing.show(null);
     const width = widthFor(stage.clientWidth, STILL_PX);
     pictures.want(image, [stillUrl(frame.id, { width: 640, from: "thumbnail" }), stillUrl(frame.id, { width })]);
     player.open(frame.id, frame.clip_s, frame.pts_s);
@@ -126,7 +129,7 @@ export function makeViewer({ store, lake, pictures, room, closed }) {
     const shown = shownBoxes ?? { regions: [], box: null };
     overlay.draw({ ...shown, mode, path: path() });
     const total = room.answer?.hits.length ?? 0;
-    facts.draw({ frame, box, item, total, drawn, mode, also: labels() });
+    facts.draw({ frame, box, item, total, drawn: drawn(), pick: chooser.pick, region: chooser.region, mode, also: labels() });
     strip.draw(list, nearest()?.id ?? frame.id);
   }
 
@@ -203,32 +206,33 @@ export function makeViewer({ store, lake, pictures, room, closed }) {
     store.show(next.key, true);
   }
 
-  /** Draws the region that a point selects. */
-  async function point(place) {
-    facts.say(words.pointing);
-    const asked = frame.id;
-    try {
-      const { region } = await search({ frame: asked, points: [place], k: 1 });
-      if (frame?.id !== asked || !region) return;
-      drawn = region;
-      drawing.show(region);
-      facts.say(words.drawnRegion);
-      draw();
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      if (frame?.id === asked) facts.say(error.gone ? words.gone : error.message);
-    }
+  /** What was drawn: a box, or that of the region that was pointed out. */
+  const drawn = () => chooser.pick?.box ?? chooser.region?.box ?? null;
+
+  /** Shows what was pointed out. */
+  function chosen() {
+    if (!drawing.dragging) drawing.show(chooser.pick?.box ?? null);
+    layer.draw(chooser);
+    draw();
   }
 
+  /** What chose the region, where that is looked for: of a box all is, unless one asks for what is marked in it. */
+  const pickNow = () => (chooser.pick && !chooser.pick.box && chooser.region ? chooser.pick : null);
+
   function find() {
-    const roi = drawn ?? box;
-    if (frame && roi) room.findRegion(nearestFrame(), roi);
+    const roi = drawn() ?? box;
+    if (frame && roi) room.findRegion(nearestFrame(), roi, pickNow());
+  }
+
+  /** Looks for what is marked in the box. */
+  function marked() {
+    if (frame && chooser.region) room.findRegion(nearestFrame(), chooser.region.box, chooser.pick);
   }
 
   /** Looks for it from this moment on, in this source alone. */
   function later() {
-    const roi = drawn ?? box, at = list.find((each) => each.id === nearestFrame()) ?? frame;
-    if (frame && roi) room.findRegion(nearestFrame(), roi, { since: at.time ?? at.pts_s, until: null, sources: [frame.source_id], order: "oldest" });
+    const roi = drawn() ?? box, at = list.find((each) => each.id === nearestFrame()) ?? frame;
+    if (frame && roi) room.findRegion(nearestFrame(), roi, pickNow(), { since: at.time ?? at.pts_s, until: null, sources: [frame.source_id], order: "oldest" });
   }
 
   /** Asks for more or less like the hit. @param {"like"|"unlike"} how */
@@ -237,7 +241,7 @@ export function makeViewer({ store, lake, pictures, room, closed }) {
   }
 
   /** The frame that a drawn box is about: where a clip moved, the keyframe that was shown last. */
-  const nearestFrame = () => (drawn ? nearest()?.id ?? frame.id : frame.id);
+  const nearestFrame = () => (chooser.pick ? nearest()?.id ?? frame.id : frame.id);
 
   function useStill() {
     store.change({ still: nearest()?.id ?? frame.id });
@@ -268,11 +272,7 @@ export function makeViewer({ store, lake, pictures, room, closed }) {
   function back() {
     if (element.hidden) return false;
     if (drawing.giveUp()) return true;
-    if (drawn) {
-      drawn = null;
-      drawing.show(null);
-      draw();
-    } else close();
+    if (!chooser.clear()) close();
     return true;
   }
 
