@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 def follow(
     names: Sequence[str],
     feeds: Path | None,
+    timezone: str | None,
+    name_time: str | None,
     lake: str,
     plan: "Plan",
     *,
@@ -42,6 +45,7 @@ def follow(
     """Follows feeds until Ctrl-C or SIGTERM, and commits what was received by then; a second signal ends it at once.
 
     names: addresses of streams, folders, and files that grow. feeds: a file of feeds, read again whenever it changes.
+    timezone, name_time: of the names of files in the folders that are named.
     upkeep: runs in the same process as the commits; its limits of video say whether video is kept. video_sound: with
     its sound. metrics_port, metrics_host: metrics are served there.
     """
@@ -60,7 +64,7 @@ def follow(
         ring = RingConfig(folder=str(rings_of_state(state.path).absolute()), sound=video_sound)
     manager = ServiceManager.of(os.environ)
     lines = _Lines(state, manager)
-    listed = _Listed(names, feeds, state, lines)
+    listed = _Listed(_named(names, timezone, name_time), feeds, state, lines)
     first = listed.read()  # raises for an unreadable file before anything is opened
     plan = with_kept_reduction(plan, lake)
     if "REGIONLAKE_LOG" not in os.environ:
@@ -130,11 +134,11 @@ class _Lines:
 class _Listed:
     """The feeds of a command: those that it names, and those of a file, which is read again and again."""
 
-    def __init__(self, names: Sequence[str], feeds: Path | None, state: "StateFolder", lines: _Lines) -> None:
+    def __init__(self, named: "dict[str, FeedEntry]", feeds: Path | None, state: "StateFolder", lines: _Lines) -> None:
         from pipeline.lake.upkeep.upkeep_folder import UpkeepFolder
         from pipeline.live.feeds.noted_feeds import NotedFeeds
 
-        self._named = _named(names)
+        self._named = named
         self._feeds = feeds
         self._noted = NotedFeeds(UpkeepFolder(state.path), feeds, self._named)
         self._lines = lines
@@ -170,10 +174,18 @@ def _engine(name: Literal["local", "ray"], lake: str, plan: "Plan", upkeep: "Upk
     return RayLiveEngine(plan, make_writer, on_this_node=folder is not None)
 
 
-def _named(names: Sequence[str]) -> "dict[str, FeedEntry]":
+def _named(names: Sequence[str], timezone: str | None, name_time: str | None) -> "dict[str, FeedEntry]":
     from pipeline.live.feeds.feed_list import entry_of
 
-    entries = map(entry_of, names)
+    entries = [entry_of(name) for name in names]
+    if (timezone or name_time) and not any(entry.is_folder for entry in entries):
+        raise typer.BadParameter(
+            "is for folders that the command names; in the file of feeds it is `timezone` of a folder's feed",
+            param_hint="--timezone" if timezone else "--name-time",
+        )
+    entries = [replace(each, timezone=timezone, name_time=name_time) if each.is_folder else each for each in entries]
+    for entry in entries:
+        entry.check()
     return {entry.shown: entry for entry in entries}
 
 

@@ -88,6 +88,21 @@ VideoMaxBytesOption = Annotated[
         show_default=False,
     ),
 ]
+TimezoneOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ZONE",
+        help="Time zone of the times in names of files, such as Europe/Berlin, unless the name says it.",
+        show_default="UTC",
+    ),
+]
+NameTimeOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATTERN",
+        help='Where names of files have their time, such as "%d-%m-%Y/%Hh%M"; common forms are known without it.',
+    ),
+]
 VideoSoundOption = Annotated[
     bool, typer.Option("--video-sound", help="Keep the sound of followed streams with their video.")
 ]

@@ -16,7 +16,7 @@ from pipeline.lake.spans import SpanIndex
 from pipeline.search.filters import source_matches
 from pipeline.search.memory.decoding import int64_of
 from schemas.errors import QueryError
-from schemas.sources import feed_name
+from schemas.recorder_names import camera_name
 from schemas.tables import TableName, missing_columns, with_added_columns
 
 _MOST_IDS = 2000  # in one condition; for more of them a table is read whole
@@ -52,8 +52,8 @@ class LakeRows:
         tick_s = pc.divide(pc.cast(rows["time_base_num"], pa.float64()), rows["time_base_den"])
         for name in ("start", "stop"):
             rows = rows.append_column(f"{name}_s", pc.multiply(pc.cast(rows[name], pa.float64()), tick_s))
-        # recordings of one camera have one feed; of another source it is the source itself
-        rows = rows.append_column("feed", pa.array(map(feed_name, rows["source"].to_pylist()), pa.string()))
+        # recordings of one camera, a recorder's files too, have one feed; of another source it is the source itself
+        rows = rows.append_column("feed", pa.array(map(camera_name, rows["source"].to_pylist()), pa.string()))
         kept = ["id", "source", "feed", "kind", "state", "error", "start_time", "start_s", "stop_s"]
         return rows.select([*kept, "width_px", "height_px", "frame_rate", "codec"])
 

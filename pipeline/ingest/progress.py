@@ -47,6 +47,7 @@ class IngestReport:
 
     segments: committed by this run. skipped: sources that were already complete in the lake.
     quarantined: inputs that cannot be read, with the reason. failed: readable inputs that were not ingested.
+    notes: about inputs that were ingested, such as that the time in a name was not unique.
     seconds: wall time that each stage was busy; stages overlap, so they add up to more than `elapsed_s`.
     """
 
@@ -59,6 +60,7 @@ class IngestReport:
     skipped: int = 0
     quarantined: list[Failure] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
+    notes: list[Failure] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     elapsed_s: float = 0.0
 

@@ -29,10 +29,12 @@ from pipeline.live.handed.handed_writer import open_writer
 from pipeline.plan.plan import Plan
 from pipeline.plan.stored_plan import StoredPlan
 from pipeline.reading.fetch_rule import FetchRule, allow
+from pipeline.reading.recorder_times import dated
 from pipeline.reading.segments import split_source
 from pipeline.reading.sources import Failure, Location, find_sources
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.errors import PlanConflictError
+from schemas.recorder_names import KNOWN_FORMS, NameRule
 from schemas.sources import Segment, Source
 
 EngineName = Literal["ray", "local"]
@@ -51,6 +53,7 @@ def ingest(
     engine: EngineName = "local",
     replace: bool = False,
     fetch: Sequence[str] = (),
+    naming: NameRule = KNOWN_FORMS,
     on_progress: Callable[[Progress], None] = lambda _: None,
     time: TimeSource = REAL_TIME,
 ) -> IngestReport:
@@ -60,6 +63,7 @@ def ingest(
     quarantined with its reason, and the others are still ingested.
     replace: removes the rows that another plan made of the same source, and reads it again.
     fetch: hosts with private addresses to which a server may redirect a download.
+    naming: how the times in names of files are read (pipeline/reading/recorder_times.py).
     Raises PlanError, ModelError, LakeError before any file is read.
     """
     rule = FetchRule(allowed=allow(fetch), download=plan.run.download)
@@ -67,7 +71,8 @@ def ingest(
     # workers of Ray have a working directory of their own
     folder = local_folder(lake)
     with _engine(engine, plan, lake if folder is None else str(folder.resolve())) as runner:
-        return _Run(runner, plan, replace=replace, on_progress=on_progress, time=time).ingest(names, rule)
+        run = _Run(runner, plan, replace=replace, naming=naming, on_progress=on_progress, time=time)
+        return run.ingest(names, rule)
 
 
 def _engine(name: EngineName, plan: Plan, lake: str) -> Engine:
@@ -122,12 +127,20 @@ class _Run:
     """One ingest: its counts, and the rows that are waiting to be committed."""
 
     def __init__(
-        self, engine: Engine, plan: Plan, *, replace: bool, on_progress: Callable[[Progress], None], time: TimeSource
+        self,
+        engine: Engine,
+        plan: Plan,
+        *,
+        replace: bool,
+        naming: NameRule,
+        on_progress: Callable[[Progress], None],
+        time: TimeSource,
     ) -> None:
         self._engine = engine
         self._plan = plan
         self._plan_hash = plan.hash
         self._replace = replace
+        self._naming = naming
         self._on_progress = on_progress
         self._report = IngestReport()
         self._seconds: defaultdict[StageName, float] = defaultdict(float)
@@ -172,6 +185,8 @@ class _Run:
             self._report.skipped += 1
             return
         self._source_ids.add(source.id)
+        named = dated(source, location, self._naming)
+        source = named.source
         try:
             todo = self._engine.writer.register(source, replace=self._replace)
         except PlanConflictError as error:
@@ -180,6 +195,8 @@ class _Run:
         segments = split_source(source, segment_s=self._plan.run.segment_s, plan_hash=self._plan_hash, todo=todo)
         if not segments:
             self._report.skipped += 1
+        elif named.note is not None:
+            self._report.notes.append(Failure(location.uri, named.note))
         for segment in segments:
             yield Work(segment, location)
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pipeline.search.memory.lake_cache import NO_TIME, LakeCache
 from schemas.file_names import path_of_uri
 from schemas.query import BoxTuple, Moment, Query
+from schemas.recorder_names import camera_name
 from schemas.sources import feed_name
 from schemas.zones import Zone
 
@@ -46,9 +47,10 @@ def _clock_of(columns: LakeCache, moment: Moment) -> tuple[NDArray[Any], float]:
 def source_matches(uri: str, pattern: str) -> bool:
     """Whether the pattern is a part of the URI or path, or is a glob that matches the whole of it.
 
-    A glob also matches without the time at which a recording began, or at which a file's name was used again.
+    A glob also matches without the time at which a recording began, or at which a file's name was used again, and the
+    camera that a recorder's file is of.
     """
-    names = {uri, path_of_uri(uri), path_of_uri(feed_name(uri))}
+    names = {uri, path_of_uri(uri), path_of_uri(feed_name(uri)), camera_name(uri)}
     return any(pattern in name or fnmatchcase(name, pattern) for name in names)
 
 

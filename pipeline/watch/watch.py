@@ -13,6 +13,7 @@ from schemas.ids import digest
 from schemas.options import options_of
 from schemas.pictures import Picture
 from schemas.query import Query
+from schemas.recorder_names import camera_name
 from schemas.sources import feed_name
 
 # the options of a standing query in release 0.1.0
@@ -74,7 +75,7 @@ class Watch:
     def looks_at(self, source: str) -> bool:
         """Whether it looks at this source (a URI)."""
         asked = self.query.source is None or source_matches(source, self.query.source)
-        return asked and (not self.sources or feed_name(source) in self.sources)
+        return asked and (not self.sources or not {feed_name(source), camera_name(source)}.isdisjoint(self.sources))
 
     def reports_at(self, moment: datetime | None) -> bool:
         """Whether it reports what was there at this moment; None where that is not known."""

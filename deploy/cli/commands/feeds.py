@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from deploy.cli.options import JsonOption
+from deploy.cli.options import JsonOption, NameTimeOption, TimezoneOption
 from deploy.cli.output import console, print_json
 from deploy.wording import counted
 from schemas.visible_text import visible
@@ -49,6 +49,8 @@ def add(
         Literal["drop", "encode"],
         typer.Option(help="Keep no video of a feed with masks, or its frames, encoded again with the masks black."),
     ] = "drop",
+    timezone: TimezoneOption = None,
+    name_time: NameTimeOption = None,
     trust_certificate: Annotated[
         bool,
         typer.Option(
@@ -68,6 +70,7 @@ def add(
     entry = FeedEntry(url) if "${" in url else entry_of(url)  # variables are those of the follower
     entry = replace(entry, credentials=held, paused=paused, verify=not no_verify)
     entry = replace(entry, masks=tuple(mask or ()), video_masked=video_masked)
+    entry = replace(entry, timezone=timezone, name_time=name_time)
     if trust_certificate:
         if no_verify:
             raise typer.BadParameter("excludes --trust-certificate", param_hint="--no-verify")
@@ -129,6 +132,8 @@ def list_feeds(feeds: FileOption, as_json: JsonOption = False) -> None:
                         "certificate": entry.certificate,
                         "masks": entry.masks,
                         "video_masked": entry.video_masked,
+                        "timezone": entry.timezone,
+                        "name_time": entry.name_time,
                     }
                     for name, entry in entries.items()
                 ]

@@ -24,10 +24,12 @@ from deploy.cli.options import (
     MaxAgeOption,
     MaxBytesOption,
     ModelOption,
+    NameTimeOption,
     PlanOption,
     ProposerOption,
     RemoveShareOption,
     SetOption,
+    TimezoneOption,
     VideoMaxAgeOption,
     VideoMaxBytesOption,
     VideoSoundOption,
@@ -38,11 +40,14 @@ from deploy.cli.output import EXIT_FAILED, Json, console, print_json, results_on
 from deploy.cli.without_pandas import import_arrow_without_pandas
 from deploy.wording import counted, reason
 from pipeline.reading.addresses import public_uri
+from schemas.recorder_names import NameRule
 
 if TYPE_CHECKING:
     from operators.encoders.region_vectors import RegionVectorsConfig
     from pipeline.ingest.progress import IngestReport, Progress
     from pipeline.plan.plan import Plan
+
+_NOTES = 20  # a thousand files of an hour that exists twice fill no screen
 
 
 def ingest(
@@ -66,6 +71,8 @@ def ingest(
     video_sound: VideoSoundOption = False,
     metrics_port: MetricsPortOption = None,
     metrics_host: MetricsHostOption = None,
+    timezone: TimezoneOption = None,
+    name_time: NameTimeOption = None,
     fetch: FetchOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -97,6 +104,8 @@ def ingest(
         run_follower(
             names,
             feeds,
+            timezone,
+            name_time,
             lake,
             continued_plan(made, lake),
             engine=engine,
@@ -123,12 +132,15 @@ def ingest(
         of_metrics={"--metrics-port": metrics_port is not None, "--metrics-host": metrics_host is not None},
     )
     if reembed:
+        if timezone or name_time:
+            raise typer.BadParameter("is for an ingest of files; --reembed keeps their times", param_hint="--timezone")
         if replace or proposer:
             raise typer.BadParameter("uses the regions of the lake: omit --replace and --proposer")
         _reembed(names, lake, made, engine=engine, thumbnails=thumbnails, fetch=fetch or (), as_json=as_json)
         return
     _require_sources_with_an_end(names)
-    _backfill(names, lake, made, engine=engine, replace=replace, fetch=fetch or (), as_json=as_json)
+    naming = NameRule(timezone or "UTC", name_time, given=bool(timezone or name_time))
+    _backfill(names, lake, made, engine=engine, replace=replace, naming=naming, fetch=fetch or (), as_json=as_json)
 
 
 def _refuse_without_follow(*, limited: bool, of_video: Mapping[str, bool], of_metrics: Mapping[str, bool]) -> None:
@@ -150,7 +162,15 @@ def _require_sources_with_an_end(names: list[str]) -> None:
 
 
 def _backfill(
-    names: list[str], lake: str, plan: "Plan", *, engine: Engine, replace: bool, fetch: Sequence[str], as_json: bool
+    names: list[str],
+    lake: str,
+    plan: "Plan",
+    *,
+    engine: Engine,
+    replace: bool,
+    naming: NameRule,
+    fetch: Sequence[str],
+    as_json: bool,
 ) -> None:
     from deploy.cli.interrupt import interruptible
     from deploy.cli.progress import shown_progress
@@ -162,7 +182,9 @@ def _backfill(
             check()
             show(progress)
 
-        report = run(names, lake, plan, engine=engine, replace=replace, fetch=fetch, on_progress=on_progress)
+        report = run(
+            names, lake, plan, engine=engine, replace=replace, fetch=fetch, naming=naming, on_progress=on_progress
+        )
     if as_json:
         print_json(ingest_json(report))
     else:
@@ -260,6 +282,7 @@ def ingest_json(report: "IngestReport") -> Json:
             for state, failures in (("quarantined", report.quarantined), ("failed", report.failed))
             for failure in failures
         ],
+        "notes": [{"source": note.uri, "note": note.error} for note in report.notes],
     }
 
 
@@ -280,3 +303,7 @@ def _print_report(report: "IngestReport") -> None:
     for state, failures in (("quarantined", report.quarantined), ("failed", report.failed)):
         for failure in failures:
             out.print(f"{state}: {reason(failure.uri, failure.error)}", soft_wrap=True)
+    for note in report.notes[:_NOTES]:
+        out.print(f"note: {reason(note.uri, note.error)}", soft_wrap=True)
+    if len(report.notes) > _NOTES:
+        out.print(f"{counted(len(report.notes) - _NOTES, 'further note')}; --json names all")

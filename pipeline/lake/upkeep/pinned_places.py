@@ -11,6 +11,7 @@ from pipeline.lake.lake import Lake
 from schemas.clock import Clock, Span
 from schemas.errors import QueryError
 from schemas.file_names import uri_of_path
+from schemas.recorder_names import camera_name
 from schemas.sources import Source, feed_name
 
 Place = tuple[str, str, Span | None]  # source id, source, span; None: the whole source
@@ -35,6 +36,7 @@ def named_sources(
     held = {row["id"] for row in rows}
     rows += [_waiting_row(source) for source in {each.id: each for each in waiting}.values() if source.id not in held]
     found = [row for row in rows if row["id"] == name or row["source"] in names or feed_name(row["source"]) in names]
+    found = found or [row for row in rows if camera_name(row["source"]) == name]
     if not found:
         alike = sorted({row["source"] for row in rows if row["source"].rpartition("/")[2] == name})[:3]
         advice = f"did you mean {' or '.join(alike)}?" if alike else "give its path or address, or the name of a feed"

@@ -21,6 +21,7 @@ from pipeline.reading.addresses import is_remote, public_uri
 from pipeline.reading.sources import VIDEO_SUFFIXES
 from schemas.errors import InvalidValueError, PlanError, QueryError
 from schemas.file_names import path_of_uri, uri_of_path
+from schemas.recorder_names import NameRule
 from schemas.sources import feed_name
 from schemas.zones import Zone
 
@@ -48,6 +49,8 @@ class FeedEntry:
         They are for streams and growing files: a folder's files show what is under them, whatever the lake does.
     video_masked: what becomes of the video of a stream with masks, where video is kept: "drop" keeps none, "encode"
         keeps its frames, encoded again with the masks black, without sound.
+    timezone, name_time: of a folder, how times in the names of its files are read (schemas.recorder_names.NameRule);
+        by default in UTC, in the forms that are known.
     """
 
     url: str
@@ -57,6 +60,8 @@ class FeedEntry:
     certificate: str | None = None
     masks: tuple[str, ...] = ()
     video_masked: str = "drop"
+    timezone: str | None = None
+    name_time: str | None = None
 
     @property
     def zones(self) -> tuple[Zone, ...]:
@@ -74,6 +79,15 @@ class FeedEntry:
         """Which certificate of the server is trusted. Raises PlanError where the two settings do not fit."""
         try:
             return TlsConfig(verify=self.verify, certificate=self.certificate)
+        except InvalidValueError as error:
+            raise PlanError(str(error)) from None
+
+    @property
+    def naming(self) -> NameRule:
+        """How the times in names of a folder's files are read. Raises PlanError for what can be no such rule."""
+        given = self.timezone is not None or self.name_time is not None
+        try:
+            return NameRule(self.timezone or "UTC", self.name_time, given=given)
         except InvalidValueError as error:
             raise PlanError(str(error)) from None
 
@@ -133,6 +147,11 @@ class FeedEntry:
             raise PlanError(
                 f"{self.shown} is a folder, and its files show what is under a mask; masks are for streams and files "
                 "that grow"
+            )
+        if self.naming.given and not self.is_folder:
+            raise PlanError(
+                f"{self.shown} is no folder: timezone and name_time are of the names of files in a folder; streams and "
+                "growing files have their times otherwise"
             )
         for path in (self.url, self.credentials or "/"):
             if not path or "\0" in path:

@@ -57,6 +57,7 @@ class FeedStarter:
                 self._plan,
                 register=self._register,
                 refuse=self._refuse,
+                naming=entry.naming,
                 time=self._time,
                 threads=self._threads,
             )

@@ -16,6 +16,7 @@ from pipeline.plan.plan import Plan
 from pipeline.reading.addresses import public_uri
 from pipeline.reading.reader_process import ReaderProcess
 from pipeline.reading.reader_requests import failure_packet
+from pipeline.reading.recorder_times import dated
 from pipeline.reading.segments import split_source
 from pipeline.reading.sources import NO_MEDIA, Failure, Location, find_sources
 from pipeline.runtime.backoff import Backoff, BackoffConfig
@@ -23,6 +24,7 @@ from pipeline.runtime.threads import REAL_THREADS, SupervisedThread, Threads, de
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.clock import Span
 from schemas.errors import FileChangedError, LakeError, PlanConflictError, SourceError
+from schemas.recorder_names import KNOWN_FORMS, NameRule
 from schemas.sources import SegmentReport, Source, recording_uri
 
 _LOOK_S = 2.0
@@ -43,6 +45,7 @@ class FolderFeed:
         FileChangedError where the lake has other contents under the source's name.
     refuse: records a file that cannot be read. Both are called in a thread of this feed, and wait for the lake; where
         they raise LakeError, the file is looked at again.
+    naming: how the times in names of files are read; what is not known or was decided is logged.
     Files are read only as fast as the models process them, so that nothing is shed.
     """
 
@@ -54,6 +57,7 @@ class FolderFeed:
         *,
         register: Callable[[Source], list[Span]],
         refuse: Callable[[Failure], None],
+        naming: NameRule = KNOWN_FORMS,
         settle_s: float = 5.0,
         time: TimeSource = REAL_TIME,
         threads: Threads = REAL_THREADS,
@@ -64,6 +68,7 @@ class FolderFeed:
         self._plan_hash = plan.hash
         self._register = register
         self._refuse = refuse
+        self._naming = naming
         self._settle_s = settle_s
         self._reader = ReaderProcess(plan.read, timeout_s=plan.run.read_timeout_s)
         self._time = time
@@ -218,11 +223,16 @@ class FolderFeed:
                 self._note(str(error))
                 self._refuse(Failure(location.uri, str(error)))
             return
+        named = dated(source, location, self._naming)
         try:
-            source, todo = self._registered(source)
+            source, todo = self._registered(named.source)
         except PlanConflictError as error:
             self._note(str(error))
             return
+        if named.note is not None and todo:
+            _log.warning("feed %s: %s: %s", self.name, location.uri, named.note, extra={"feed": self.name})
+            if named.source.clock.start_time is None:
+                self._note(f"{location.uri}: {named.note}")
         run = self._plan.run
         for segment in split_source(source, segment_s=run.segment_s, plan_hash=self._plan_hash, todo=todo):
             self._await_wanted()

@@ -3,6 +3,7 @@ empty folder that is reported as an error."""
 
 import os
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.ingest.packets import FramePacket, SegmentFailure
@@ -12,6 +13,7 @@ from pipeline.plan.plan import Plan
 from pipeline.reading.sources import Failure
 from schemas.clock import Span
 from schemas.errors import FileChangedError, LakeError
+from schemas.recorder_names import NameRule
 from schemas.sources import SegmentReport, Source
 from tests.clips import Clips
 from tests.waiting import wait_until
@@ -159,3 +161,30 @@ def test_what_is_read_of_a_file_that_is_overwritten_meanwhile_fails_by_name(clip
     assert isinstance(packet.head.end, SegmentFailure)
     assert packet.head.end.error == f"{path}: its file was overwritten while it was read"
     assert packet.keyframes == ()
+
+
+def test_files_have_the_utc_of_their_names_and_one_whose_hour_was_twice_is_named(clips: Clips, tmp_path: Path) -> None:
+    folder = tmp_path / "dropped"
+    folder.mkdir()
+    for name in ("yard_2026-05-01_12-30-00.mp4", "yard_2026-10-25_02-30-00.mp4"):
+        (folder / name).write_bytes(clips("plain.mp4").read_bytes())
+    registered: dict[str, Source] = {}
+
+    def register(source: Source) -> list[Span]:
+        registered[Path(source.uri).name] = source
+        return [source.span]
+
+    naming = NameRule("Europe/Berlin", given=True)
+    feed = FolderFeed("yard", folder, Plan(), register=register, refuse=lambda _: None, naming=naming, settle_s=0.0)
+
+    def both() -> bool:
+        feed.poll()
+        return len(registered) == 2 and feed.status().last_error is not None
+
+    wait_until(both)
+    feed.stop()
+    wait_until(lambda: feed.ended)
+    certain, twice = (registered[name] for name in sorted(registered))
+    assert certain.clock.utc(certain.span.start) == datetime(2026, 5, 1, 10, 30, tzinfo=UTC)
+    assert twice.clock.start_time is None
+    assert "was twice" in str(feed.status().last_error)
