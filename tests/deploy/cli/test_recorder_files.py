@@ -101,7 +101,7 @@ def test_a_feed_of_a_folder_has_a_zone_and_one_of_a_stream_has_none(called: Run,
     assert FeedList(feeds).read() == {"yard": entry}
     assert (entry.naming.timezone, entry.naming.pattern) == ("Europe/Berlin", "%d-%m-%Y/%Hh%M")
     done = called("feeds", "add", "gate", "rtsp://host/x", *zone)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "is no folder" in done.stderr
 
 
