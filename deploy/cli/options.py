@@ -79,6 +79,15 @@ VideoMaxAgeOption = Annotated[
         show_default=False,
     ),
 ]
+VideoMovingMaxAgeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--video-moving-max-age",
+        metavar="30d",
+        help="Keep what lies around moving regions for so long, beyond --video-max-age.",
+        show_default=False,
+    ),
+]
 VideoMaxBytesOption = Annotated[
     str | None,
     typer.Option(
@@ -141,6 +150,7 @@ def chosen_upkeep(
     max_bytes_per_feed: str | None,
     video_max_age: str | None = None,
     video_max_bytes: str | None = None,
+    video_moving_max_age: str | None = None,
     remove_share: float | None = None,
     keep_versions: str | None = None,
 ) -> "UpkeepConfig":
@@ -154,6 +164,11 @@ def chosen_upkeep(
             None if max_bytes_per_feed is None else parse_bytes(max_bytes_per_feed, option="--max-bytes-per-feed")
         ),
         video_max_age=None if video_max_age is None else parse_duration(video_max_age, option="--video-max-age"),
+        video_moving_max_age=(
+            None
+            if video_moving_max_age is None
+            else parse_duration(video_moving_max_age, option="--video-moving-max-age")
+        ),
         video_max_bytes=None if video_max_bytes is None else parse_bytes(video_max_bytes, option="--video-max-bytes"),
         keep_versions=(
             KEEP_VERSIONS if keep_versions is None else parse_duration(keep_versions, option="--keep-versions")

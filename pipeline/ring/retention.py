@@ -1,6 +1,6 @@
 """Removes the oldest video of feeds beyond an age or a size, and keeps what is pinned."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,11 +15,28 @@ _AROUND_S = 2.0  # a clip shows so much around a hit
 
 @dataclass(frozen=True, slots=True)
 class Trimmed:
-    """files, bytes: removed. pinned: files that stay beyond the limits because something in them is pinned."""
+    """What a pass did.
+
+    files, bytes: removed. pinned: files that stay beyond the limits because something in them is pinned. moving: files
+    that stay beyond the age because something moves in them.
+    """
 
     files: int = 0
     bytes: int = 0
     pinned: int = 0
+    moving: int = 0
+
+
+# the files, among some of one ring, in which something moves
+Moving = Callable[[FeedRing, Sequence[PartFile]], set[Path]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Oldest:
+    """written: files that were written to for the last time before go although something moves in them."""
+
+    written: datetime
+    moving: Moving
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +53,23 @@ def trim(
     max_bytes: int | None,
     now: datetime,
     pinned: Mapping[str, Sequence[Span]],
+    moving_max_age: timedelta | None = None,
+    moving: Moving | None = None,
 ) -> Trimmed:
     """Removes whole files, of each feed the oldest first. Raises OSError.
 
     max_age: files that were written to for the last time longer ago go; None for no limit. max_bytes: of each feed; its
     newest file stays. pinned: spans of PTS by id of recording; files that show them, or what clips show around them,
-    stay and count.
+    stay and count. moving_max_age, moving: files older than `max_age` that `moving` returns stay until they are older
+    than this; bytes remove them like the others.
     """
     done = Trimmed()
     for ring in rings_in(rings):
-        one = _trim_ring(ring, max_age, max_bytes, now, pinned)
-        done = Trimmed(done.files + one.files, done.bytes + one.bytes, done.pinned + one.pinned)
+        oldest = None if moving is None or moving_max_age is None else _Oldest(now - moving_max_age, moving)
+        one = _trim_ring(ring, max_age, max_bytes, now, pinned, oldest)
+        done = Trimmed(
+            done.files + one.files, done.bytes + one.bytes, done.pinned + one.pinned, done.moving + one.moving
+        )
     return done
 
 
@@ -56,6 +79,7 @@ def _trim_ring(
     max_bytes: int | None,
     now: datetime,
     pinned: Mapping[str, Sequence[Span]],
+    oldest_moving: _Oldest | None,
 ) -> Trimmed:
     files = _sized(ring)
     if not files:
@@ -64,13 +88,19 @@ def _trim_ring(
     before_s = None if max_age is None else now.timestamp() - max_age.total_seconds()
     protected = _runs(ring, pinned)
     removed: list[_Sized] = []
-    stay = 0
+    stay = move = 0
+    moving: set[Path] = set()
+    if before_s is not None and oldest_moving is not None:
+        least_s = oldest_moving.written.timestamp()
+        moving = oldest_moving.moving(ring, [each.part for each in files if least_s <= each.written_s < before_s])
     for each in files:
         old = before_s is not None and each.written_s < before_s
+        if old and each.part.path in moving:
+            old, move = False, move + 1
         much = max_bytes is not None and held > max_bytes and each is not files[-1]
         if not (old or much):
             continue
-        if _shows(each.part, protected.get(each.part.run, ())):
+        if shows(each.part, protected.get(each.part.run, ())):
             stay += 1
             continue
         with ring.locked():
@@ -82,7 +112,7 @@ def _trim_ring(
         newest = files[-1].part.run  # it may still be written, and one after it may have begun
         with ring.locked():
             ring.recordings.keep(lambda recorded: recorded.run in left or recorded.run >= newest)
-    return Trimmed(len(removed), sum(each.bytes for each in removed), stay)
+    return Trimmed(len(removed), sum(each.bytes for each in removed), stay, move)
 
 
 def _sized(ring: FeedRing) -> list[_Sized]:
@@ -105,7 +135,8 @@ def _runs(ring: FeedRing, pinned: Mapping[str, Sequence[Span]]) -> dict[int, lis
     return found
 
 
-def _shows(part: PartFile, spans: Iterable[Span]) -> bool:
+def shows(part: PartFile, spans: Iterable[Span]) -> bool:
+    """Whether a file shows one of these spans of its run, or what a clip shows around it."""
     spans = list(spans)
     if not spans:
         return False

@@ -19,6 +19,7 @@ from deploy.cli.options import (
     SetOption,
     VideoMaxAgeOption,
     VideoMaxBytesOption,
+    VideoMovingMaxAgeOption,
     VideoSoundOption,
     chosen_plan,
 )
@@ -77,6 +78,7 @@ def serve(
     max_bytes_per_feed: MaxBytesOption = None,
     video_max_age: VideoMaxAgeOption = None,
     video_max_bytes: VideoMaxBytesOption = None,
+    video_moving_max_age: VideoMovingMaxAgeOption = None,
     video_sound: VideoSoundOption = False,
 ) -> None:
     """Serve a lake over HTTP: the page, and the API that it uses.
@@ -101,6 +103,7 @@ def serve(
         "--max-bytes-per-feed": max_bytes_per_feed,
         "--video-max-age": video_max_age,
         "--video-max-bytes": video_max_bytes,
+        "--video-moving-max-age": video_moving_max_age,
     }
     follower = _follower_arguments(
         follow or [], feeds, plan=plan, settings=settings or [], kept=kept, sound=video_sound

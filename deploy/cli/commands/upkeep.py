@@ -18,6 +18,7 @@ from deploy.cli.options import (
     RemoveShareOption,
     VideoMaxAgeOption,
     VideoMaxBytesOption,
+    VideoMovingMaxAgeOption,
     chosen_upkeep,
 )
 from deploy.cli.output import EXIT_FAILED, Json, console, print_json
@@ -44,6 +45,7 @@ def upkeep(
     max_bytes_per_feed: MaxBytesOption = None,
     video_max_age: VideoMaxAgeOption = None,
     video_max_bytes: VideoMaxBytesOption = None,
+    video_moving_max_age: VideoMovingMaxAgeOption = None,
     remove_share: RemoveShareOption = None,
     release: Annotated[
         list[str] | None,
@@ -73,6 +75,7 @@ def upkeep(
         max_bytes_per_feed=max_bytes_per_feed,
         video_max_age=video_max_age,
         video_max_bytes=video_max_bytes,
+        video_moving_max_age=video_moving_max_age,
         remove_share=remove_share,
         keep_versions=keep_versions,
     )
@@ -197,8 +200,9 @@ def _print(lake: str, report: "PassReport") -> None:
     pinned = f", {report.trimmed:,} cut to their pinned shots" if report.trimmed else ""
     removed += f" removed ({short_size(report.removed_bytes)}){pinned}"
     out.print(f"{lake}: {removed}; {fewer} fewer in the ledger; {report.seconds:.1f} s")
-    if report.video_files or report.video_pinned:
+    if report.video_files or report.video_pinned or report.video_moving:
         beyond = f", {report.video_pinned:,} beyond the limits are pinned" if report.video_pinned else ""
+        beyond += f", {report.video_moving:,} show something moving" if report.video_moving else ""
         gone = f"{counted(report.video_files, 'file')} removed ({short_size(report.video_bytes)})"
         out.print(f"video of feeds: {gone}{beyond}", soft_wrap=True)
     if report.video_waits:

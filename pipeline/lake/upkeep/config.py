@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from pipeline.lake.upkeep.compaction import KEEP_VERSIONS, MANY_FRAGMENTS
 from schemas import require
+from schemas.errors import InvalidValueError
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class UpkeepConfig:
     max_bytes_per_feed: limit above which the oldest recordings of a feed are removed; its newest recording, and files,
         are never removed by it. Bytes are estimated from counts of rows.
     video_max_age, video_max_bytes: limits of the video that is kept of each feed (pipeline/ring), whatever rows it has.
+    video_moving_max_age: older video stays for so long where something moves around it, as the lake's rows show.
     remove_at_once: number of sources removed in one step, during which commits wait.
     remove_share: what a pass would remove of a feed is held back if it is more than this share of the feed's recordings
         or bytes; with 1 nothing is. Files that are in no followed folder count as one feed.
@@ -39,6 +41,7 @@ class UpkeepConfig:
     max_bytes_per_feed: int | None = None
     video_max_age: timedelta | None = None
     video_max_bytes: int | None = None
+    video_moving_max_age: timedelta | None = None
     remove_at_once: int = 16
     remove_share: float = 0.5
     clock_tolerance: timedelta = timedelta(minutes=5)
@@ -54,3 +57,13 @@ class UpkeepConfig:
             timedelta(0), max_age=self.max_age, video_max_age=self.video_max_age, clock_tolerance=self.clock_tolerance
         )
         require.within("(0, 1]", remove_share=self.remove_share)
+        if self.video_moving_max_age is not None:
+            if self.video_max_age is None or self.video_moving_max_age <= self.video_max_age:
+                raise InvalidValueError(
+                    "video_moving_max_age is for video that is older than video_max_age: give that too, and shorter"
+                )
+            if self.max_age is not None and self.video_moving_max_age > self.max_age:
+                raise InvalidValueError(
+                    "rows of the lake show where something moves: video_moving_max_age must not exceed max_age, got "
+                    f"{self.video_moving_max_age} and {self.max_age}"
+                )

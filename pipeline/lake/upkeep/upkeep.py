@@ -16,6 +16,7 @@ from pipeline.lake.upkeep.compaction import VersionsForgotten, compaction_steps,
 from pipeline.lake.upkeep.config import UpkeepConfig
 from pipeline.lake.upkeep.holds import Held, hold_back
 from pipeline.lake.upkeep.indexes import INDEXED, refresh_index
+from pipeline.lake.upkeep.moving_video import MovingVideo
 from pipeline.lake.upkeep.pins import Pins
 from pipeline.lake.upkeep.retention import Recording, Trim, expired, recordings_of, shots_of, split_by_pins
 from pipeline.lake.upkeep.upkeep_folder import FollowedFeeds, Release, UpkeepFolder
@@ -86,6 +87,7 @@ class Upkeep:
         committer.lease.share(self._lake)
         self._lake.durability = committer.lake.durability  # what one of them syncs is durable for the other
         self._pins = Pins(self._lake)
+        self._moving = MovingVideo(self._lake)
         self._on_status = on_status
         self._time = time
         self._threads = threads
@@ -320,13 +322,17 @@ class Upkeep:
         if not done.clock_read:
             self._look_at_clock(clock, self._folder.releases(), done)
         done.video_waits = max_age is not None and done.clock_ahead is not None
+        rings = rings_of_state(self._folder.path)
         done.video = trim(
-            rings_of_state(self._folder.path),
+            rings,
             max_age=None if done.video_waits else max_age,
             max_bytes=max_bytes,
             now=clock.utc,
             pinned=self._pinned_spans(),
+            moving_max_age=self.config.video_moving_max_age,
+            moving=self._moving,
         )
+        self._moving.forget_others(rings)
 
     def _pinned_spans(self) -> dict[str, list[Span]]:
         """What is pinned of each recording: the spans of its pins, and the shots that they meet."""
@@ -398,6 +404,7 @@ class Upkeep:
             video_files=done.video.files,
             video_bytes=done.video.bytes,
             video_pinned=done.video.pinned,
+            video_moving=done.video.moving,
             video_waits=done.video_waits,
         )
         self._passes += 1

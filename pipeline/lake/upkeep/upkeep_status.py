@@ -42,7 +42,8 @@ class PassReport:
     errors: why steps failed; the next pass tries again. held: what was not removed, and waits until it is released.
     clock_ahead_s: how far the wall clock jumped ahead (negative: back) since the last pass whose clock was right; None
     if it did not. video_files, video_bytes: of feeds, removed. video_pinned: files of video beyond the limits in which
-    something is pinned. video_waits: video is not removed by its age until the clock is trusted again.
+    something is pinned. video_moving: that stay beyond the age because something moves in them. video_waits: video is
+    not removed by its age until the clock is trusted again.
     """
 
     began: datetime
@@ -60,6 +61,7 @@ class PassReport:
     video_files: int = 0
     video_bytes: int = 0
     video_pinned: int = 0
+    video_moving: int = 0
     video_waits: bool = False
 
     @property

@@ -75,6 +75,20 @@ def test_limits_remove_the_oldest_and_pins_keep_theirs(called: Run, feeds: Path)
     assert called("check", "--lake", feeds).returncode == 0
 
 
+def test_what_moves_is_kept_for_longer_than_the_rest(called: Run, feeds: Path) -> None:
+    ages = ("--video-max-age", "365d", "--video-moving-max-age", "500d")
+    done = called("upkeep", "--lake", feeds, *ages, "--json")
+    assert done.returncode == 0, done.stderr
+    assert (json.loads(done.stdout)["video_files"], json.loads(done.stdout)["video_moving"]) == (0, 10)
+    assert len(video(feeds)) == 10  # each keyframe of these recordings has a moving region
+    assert "10 show something moving" in called("upkeep", "--lake", feeds, *ages).stdout
+    done = called("upkeep", "--lake", feeds, "--video-max-age", "365d", "--video-moving-max-age", "390d")
+    assert (done.returncode, video(feeds)) == (0, [])
+    done = called("upkeep", "--lake", feeds, "--video-moving-max-age", "390d")
+    assert done.returncode == 2
+    assert "give that too" in done.stderr
+
+
 def test_what_is_forgotten_has_no_video(called: Run, feeds: Path) -> None:
     done = called("forget", "--lake", feeds, GATE[0].source.uri, "--from", "0:04", "--to", "0:06", "--yes", "--json")
     assert done.returncode == 0, done.stderr

@@ -2,6 +2,7 @@
 still there after it was erased."""
 
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -68,6 +69,25 @@ def test_what_is_pinned_stays_with_what_a_clip_shows_around_it(rings: Path) -> N
     assert cut_of_seconds(rings, uri=URI, source_id=RECORDING, start_s=21.0, stop_s=25.0).fragments
     trim(rings, max_age=timedelta(seconds=1), max_bytes=None, now=NOON, pinned={"another": [seconds(0, 40)]})
     assert numbers(rings) == []
+
+
+def test_what_moves_stays_between_the_two_ages_and_only_files_of_that_age_are_looked_at(
+    rings: Path,
+) -> None:
+    asked: list[list[int]] = []
+
+    def moving(_: FeedRing, old: Sequence[PartFile]) -> set[Path]:
+        asked.append([part.part for part in old])
+        return {part.path for part in old if part.part % 2 == 0}
+
+    ages = {"max_age": timedelta(minutes=3, seconds=30), "moving_max_age": timedelta(minutes=7, seconds=30)}
+    done = trim(rings, max_bytes=None, now=NOON, pinned={}, moving=moving, **ages)
+    assert asked == [[3, 4, 5, 6]]
+    assert numbers(rings) == [4, 6, 7, 8, 9]
+    assert (done.files, done.moving, done.pinned) == (5, 2, 0)
+    pinned = {RECORDING: [seconds(17.0, 17.5)]}
+    trim(rings, max_bytes=1, now=NOON, pinned=pinned, moving=moving, **ages)
+    assert numbers(rings) == [4, 9]  # bytes take what moves too; a pin stays, and what is being written
 
 
 def test_recordings_without_video_are_forgotten_but_not_those_that_go_on(rings: Path) -> None:
