@@ -1,6 +1,6 @@
 """An endurance test: many feeds at once, in real time, on this machine.
 
-    python -m tests.live.soak --data DATA --feeds 16 --minutes 15 [--engine ray] [--set KEY=VALUE]
+    python -m tests.live.soak --data DATA --feeds 16 --minutes 15 [--video both] [--engine ray] [--set KEY=VALUE]
 
 GStreamer's RTSP server sends clips of DATA as feeds of 768×576 at 10 frames a second, which are ingested with the
 default plan and the embedded model. It prints the frames sent by the clock and those received; what happened to them;
@@ -8,14 +8,19 @@ the time from a frame's moment until a search finds it, measured by the follower
 memory of the follower with its decoders (PSS: resident, each shared page counted once), their threads, open files and
 processes, and the shared memory of the machine, by thirds of the time; and the files and bytes of the lake. What grows
 from the first third to the last by more than a tenth is named, and the exit code is then 1.
+
+--video yes keeps the feeds' video too (pipeline/ring), and prints what was kept and dropped of it; both runs without it
+first, and then with it, for figures beside each other.
 """
 
 import argparse
+import os
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,10 +58,11 @@ class Sample:
 
 @dataclass(slots=True)
 class Soak:
-    """The measurements. live_s: the sum of the seconds during which each feed was live."""
+    """The measurements. cpu_s: of the follower and its descendants, while they were measured."""
 
     last: FollowStatus
     seconds: float
+    cpu_s: float
     samples: list[Sample] = field(default_factory=list)
 
     def report(self, ledger: dict[str, int]) -> Iterator[str]:
@@ -69,6 +75,8 @@ class Soak:
             f"{sum(f.shed for f in feeds):,} shed, {sum(sum(f.lost.values()) for f in feeds):,} lost, "
             f"{sum(f.damaged for f in feeds):,} damaged"
         )
+        yield f"CPU: {self.cpu_s / max(1.0, self.seconds):.2f} cores"
+        yield from self._video()
         kept = sorted(feed.kept for feed in feeds)
         yield f"keyframes a feed: least {kept[0]}, median {statistics.median(kept):g}, most {kept[-1]}"
         yield f"in the lake: {ledger['keyframes']:,} keyframes, {ledger['shed']:,} shed; sound"
@@ -86,6 +94,18 @@ class Soak:
             yield f"{name}: {first:,.0f} in the first third, {last:,.0f} in the last ({last / max(first, 1):.2f})"
         files, size = max(s.lake_files for s in self.samples), self.samples[-1].lake_bytes / 2**20
         yield f"lake: at most {files:,} files, {self.samples[-1].lake_files:,} and {size:,.0f} MiB at the end"
+
+    def _video(self) -> Iterator[str]:
+        """What was kept of the feeds' video; nothing where none was to be."""
+        video = {feed.name: feed.video for feed in self.last.feeds if feed.video is not None}
+        if not video:
+            return
+        troubles = [f"{name}: {each.trouble}" for name, each in video.items() if each.trouble]
+        kept = sum(each.bytes for each in video.values()) / 2**20
+        yield (
+            f"video: {len(video)} rings, {sum(each.fragments for each in video.values()):,} fragments, {kept:,.0f} MiB, "
+            f"{sum(each.dropped for each in video.values()):,} packets dropped; {'; '.join(troubles[:3]) or 'no trouble'}"
+        )
 
     def held(self) -> dict[str, tuple[float, float]]:
         """What the processes hold: medians of the first and of the last third of the time."""
@@ -109,9 +129,9 @@ class Soak:
 
 
 def soak(
-    data: Path, *, feeds: int, minutes: float, engine: str = "local", settings: Sequence[str] = ()
+    data: Path, *, feeds: int, minutes: float, engine: str = "local", settings: Sequence[str] = (), video: bool = False
 ) -> tuple[Soak, dict[str, int]]:
-    """Runs the test; returns its measurements and the sums of the ledger."""
+    """Runs the test; returns its measurements and the sums of the ledger. video: it is kept, too."""
     clips = [data / "pets09-s2l1" / "vtest.avi", data / "tud-stadtmitte" / "TUD-Stadtmitte.mp4"]
     clips.append(data / "street-clips" / "car-detection.mp4")
     with tempfile.TemporaryDirectory(prefix="soak-") as scratch:
@@ -126,10 +146,11 @@ def soak(
             tables = [f'[feeds.cam{n:02}]\nurl = "{server.url(f"clip{_clip_of(n)}")}"\n' for n in range(feeds)]
             listed.write_text("".join(tables))
             lake = folder / "lake"
-            follower = FollowerProcess(lake, ["--feeds", str(listed), "--engine", engine], settings=settings)
+            options = ["--feeds", str(listed), "--engine", engine, *(["--video-max-age", "7d"] if video else [])]
+            follower = FollowerProcess(lake, options, settings=settings)
             seen = follower.wait(lambda s: all(f.state == "live" for f in s.feeds) and bool(s.feeds), most_s=300)
             already = {feed.name: feed.received for feed in seen.feeds}
-            began = time.monotonic()
+            began, cpu_before_s = time.monotonic(), _cpu_s(follower)
             samples: list[Sample] = []
             searcher: Searcher | None = None
             while time.monotonic() - began < minutes * 60:
@@ -144,10 +165,10 @@ def soak(
                     pass
                 samples.append(_sample(follower, lake, newest))
             last = follower.wait(lambda s: bool(s.feeds))
-            seconds = time.monotonic() - began
+            seconds, cpu_s = time.monotonic() - began, _cpu_s(follower) - cpu_before_s
             print(f"of these, before all were live: {sum(already.values()):,} frames", flush=True)
             follower.end(most_s=300)
-            return Soak(last, seconds, samples), validate_rows(lake)
+            return Soak(last, seconds, cpu_s, samples), validate_rows(lake)
 
 
 def _clip_of(feed: int) -> int:
@@ -157,7 +178,8 @@ def _clip_of(feed: int) -> int:
 
 def _sample(follower: FollowerProcess, lake: Path, newest_s: float | None) -> Sample:
     pids = [follower.process.pid, *follower.descendants("")]
-    files = [path for path in lake.rglob("*") if path.is_file()]
+    rings = lake / ".live" / "video"
+    files = [path for path in lake.rglob("*") if path.is_file() and not path.is_relative_to(rings)]
     return Sample(
         memory_bytes=sum(map(_pss_bytes, pids)),
         threads=sum(_entries(pid, "task") for pid in pids),
@@ -168,6 +190,17 @@ def _sample(follower: FollowerProcess, lake: Path, newest_s: float | None) -> Sa
         lake_bytes=sum(_size(path) for path in files),
         newest_s=newest_s,
     )
+
+
+def _cpu_s(follower: FollowerProcess) -> float:
+    """CPU time of the follower and of its descendants, those that have ended included."""
+    ticks = 0
+    for pid in [follower.process.pid, *follower.descendants("")]:
+        with suppress(OSError):  # the process has ended
+            # after the name, which may hold spaces: utime, stime, cutime, cstime are fields 14 to 17 (proc(5))
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _entries(pid: int, folder: str) -> int:
@@ -199,12 +232,19 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--engine", choices=["local", "ray"], default="local")
     parser.add_argument("--set", dest="settings", action="append", default=[], help="of the plan")
+    parser.add_argument("--video", choices=["no", "yes", "both"], default="no", help="keep the feeds' video, too")
     args = parser.parse_args()
-    seen, ledger = soak(args.data, feeds=args.feeds, minutes=args.minutes, engine=args.engine, settings=args.settings)
-    for line in seen.report(ledger):
-        print(line)
-    if seen.growing():
-        sys.exit(f"grew by more than a tenth: {', '.join(seen.growing())}")
+    growing: list[str] = []
+    for video in {"no": [False], "yes": [True], "both": [False, True]}[args.video]:
+        seen, ledger = soak(
+            args.data, feeds=args.feeds, minutes=args.minutes, engine=args.engine, settings=args.settings, video=video
+        )
+        print(f"{'with' if video else 'without'} video")
+        for line in seen.report(ledger):
+            print(f"  {line}")
+        growing += seen.growing()
+    if growing:
+        sys.exit(f"grew by more than a tenth: {', '.join(growing)}")
 
 
 if __name__ == "__main__":
