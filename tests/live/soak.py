@@ -101,11 +101,10 @@ class Soak:
         if not video:
             return
         troubles = [f"{name}: {each.trouble}" for name, each in video.items() if each.trouble]
-        kept = sum(each.bytes for each in video.values()) / 2**20
-        yield (
-            f"video: {len(video)} rings, {sum(each.fragments for each in video.values()):,} fragments, {kept:,.0f} MiB, "
-            f"{sum(each.dropped for each in video.values()):,} packets dropped; {'; '.join(troubles[:3]) or 'no trouble'}"
-        )
+        fragments, dropped = (sum(getattr(each, of) for each in video.values()) for of in ("fragments", "dropped"))
+        size = sum(each.bytes for each in video.values()) / 2**20
+        kept = f"{len(video)} rings, {fragments:,} fragments, {size:,.0f} MiB"
+        yield f"video: {kept}, {dropped:,} packets dropped; {'; '.join(troubles[:3]) or 'no trouble'}"
 
     def held(self) -> dict[str, tuple[float, float]]:
         """What the processes hold: medians of the first and of the last third of the time."""
