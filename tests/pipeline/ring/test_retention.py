@@ -90,8 +90,8 @@ def test_what_moves_stays_between_the_two_ages_and_only_files_of_that_age_are_lo
     assert numbers(rings) == [4, 9]  # bytes take what moves too; a pin stays, and what is being written
 
 
-def test_recordings_without_video_are_forgotten_but_not_those_that_go_on(rings: Path) -> None:
-    record(rings.parent / "plain_mp4" / "plain.mp4", rings, recording="1" * 32)
+def test_recordings_without_video_are_forgotten_but_not_those_that_go_on(clips: Clips, rings: Path) -> None:
+    record(clips("plain.mp4"), rings, recording="1" * 32)
     os.utime(parts(rings)[-1].path, (NOON.timestamp(), NOON.timestamp()))
     trim(rings, max_age=timedelta(seconds=1), max_bytes=None, now=NOON, pinned={})
     assert [each.source_id for each in FeedRing.of(rings, FEED).recordings.read()] == ["1" * 32]
@@ -123,7 +123,7 @@ def test_an_erased_recording_is_unknown(rings: Path) -> None:
     assert RECORDING not in FeedRing.of(rings, FEED).recordings.path.read_text()
 
 
-def test_a_damaged_file_is_named(rings: Path) -> None:
+def test_a_damaged_file_is_named(clips: Clips, rings: Path) -> None:
     assert ring_problems(rings) == []
     path = parts(rings)[3].path
     content = bytearray(path.read_bytes())
@@ -132,5 +132,5 @@ def test_a_damaged_file_is_named(rings: Path) -> None:
     path.write_bytes(content)
     [problem] = ring_problems(rings)
     assert str(path) in problem
-    begins, _ = run_of(rings.parent / "plain_mp4" / "plain.mp4")
+    begins, _ = run_of(clips("plain.mp4"))
     assert begins.time_base.denominator == 12800
