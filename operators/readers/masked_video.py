@@ -6,7 +6,9 @@ from contextlib import suppress
 import av
 import av.error
 import numpy as np
+from av.audio.stream import AudioStream
 from av.container import OutputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -20,12 +22,20 @@ _OPTIONS = {"crf": "23", "preset": "veryfast", "tune": "zerolatency"}  # a packe
 
 
 class MaskedVideo:
-    """Call `add` with every frame; each becomes a packet of H.264 for the tap, with the frame's PTS, and no sound."""
+    """Call `add` with every frame; each becomes a packet of H.264 for the tap, with the frame's PTS.
+
+    Call `take` with every packet of the stream: those of its sound, which no mask hides, go to the tap as they are, and
+    those of its video never do.
+    """
 
     def __init__(self, tap: PacketTap) -> None:
         self._tap = tap
         self._container: OutputContainer | None = None
         self._stream: VideoStream | None = None
+
+    def take(self, packet: "Packet[VideoStream] | Packet[AudioStream]") -> None:
+        if isinstance(packet.stream, AudioStream):
+            self._tap(packet)
 
     def add(self, frame: LiveFrame) -> None:
         """Encodes a frame as it is shown, with its masks black. Whatever the encoder refuses is a frame less."""

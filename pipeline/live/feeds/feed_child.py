@@ -161,21 +161,21 @@ def _follow(request: FollowRequest, connection: Connection, stop: threading.Even
         return stop.is_set()
 
     tap = PacketTap(connection.send) if request.keeps_video else None
+    masked = MaskedVideo(tap) if tap is not None and request.masks else None
     stream = LiveStream(
         request.address,
         request.live.stream,
         ingested_spans=request.ingested_spans,
         quiet_s=request.live.stalled_s,
         on_wait=on_wait,
-        on_packet=(lambda _: None) if tap is None or request.masks else tap,
-        with_sound=request.ring is not None and request.ring.sound and not request.masks,
+        on_packet=masked.take if masked is not None else tap or (lambda _: None),
+        with_sound=tap is not None and request.ring is not None and request.ring.sound,
         limits=request.read.limits,
         tls=request.tls,
         masks=request.masks,
     )
     if tap is not None:
         tap.sound = stream.sound
-    masked = MaskedVideo(tap) if tap is not None and request.masks else None
     with stream:
         recorder = Recorder(
             request.read, request.live, uri=request.uri, plan_hash=request.plan_hash, identity=stream.identity

@@ -48,7 +48,7 @@ class FeedEntry:
     masks: areas that are black before anything looks at the picture, a box or a polygon as schemas.zones writes it.
         They are for streams and growing files: a folder's files show what is under them, whatever the lake does.
     video_masked: what becomes of the video of a stream with masks, where video is kept: "drop" keeps none, "encode"
-        keeps its frames, encoded again with the masks black, without sound.
+        keeps its frames, encoded again with the masks black; its sound like that of other feeds.
     timezone, name_time: of a folder, how times in the names of its files are read (schemas.recorder_names.NameRule);
         by default in UTC, in the forms that are known.
     """
