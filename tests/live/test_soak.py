@@ -7,7 +7,7 @@ from tests.live.soak import soak
 
 
 def test_every_frame_of_every_feed_is_counted(data_dir: Path) -> None:
-    seen, ledger = soak(data_dir, feeds=3, minutes=0.3, settings=SMALL_PLAN)
+    seen, ledger = soak(data_dir, feeds=3, minutes=0.3, settings=SMALL_PLAN, video=True)
     for feed in seen.last.feeds:
         assert feed.received > 0
         assert feed.received == (
@@ -18,6 +18,7 @@ def test_every_frame_of_every_feed_is_counted(data_dir: Path) -> None:
     lines = list(seen.report(ledger))
     assert any(line.startswith("from frame to findable: mean") for line in lines), lines
     assert any(line.startswith("lake: at most") for line in lines), lines
+    assert any(line.startswith("video: 3 rings") and " 0 packets dropped; no trouble" in line for line in lines), lines
     threads, files, processes = (seen.held()[name] for name in ("threads", "open files", "processes"))
     assert min(*threads, *files) > 3 * 3, "of three decoders"
     assert max(processes) < 3 * 4, "a feed needs a decoder, and no process is left behind"
