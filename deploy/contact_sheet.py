@@ -127,7 +127,7 @@ def draw_contact_sheet(
     width = columns * (TILE_PX + GAP_PX) + GAP_PX
     sheet = Image.new("RGB", (width, HEADER_PX + sum(heights) + len(rows) * (CAPTION_PX + GAP_PX)), PAPER)
     draw = ImageDraw.Draw(sheet)
-    _draw_header(draw, result, width=width)
+    _draw_header(draw, result, width=width, part=asked is not None)
     names = short_names([hit.source for hit in result.hits])
     y = HEADER_PX
     for row, height in zip(rows, heights, strict=True):
@@ -234,12 +234,14 @@ def _dashed_polygon(draw: ImageDraw.ImageDraw, zone: Zone, tile: Image.Image, co
             draw.line([(x, y) for x, y in ends], fill=colour, width=2)
 
 
-def _draw_header(draw: ImageDraw.ImageDraw, result: SearchResult, *, width: int) -> None:
+def _draw_header(draw: ImageDraw.ImageDraw, result: SearchResult, *, width: int, part: bool) -> None:
+    """part: whether the first tile shows which part of a picture is looked for."""
     draw.text(
         (GAP_PX, 26), _fitted(title(result.query), _font(26), width - 2 * GAP_PX), fill=INK, font=_font(26), anchor="lm"
     )
     found = f"{counted(len(result.hits), 'hit')} of {result.candidates:,} regions and frames in {result.took_ms:.0f} ms"
-    named = place_name(result.query)
+    chosen = part and (result.region or result.query.roi) is not None
+    named = place_name(result.query) or ("what is looked for" if chosen else None)
     legend = [("hit", HIT)] + ([(named, QUERY)] if named else [])
     x = float(GAP_PX)
     for name, colour in legend:

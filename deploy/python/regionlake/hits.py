@@ -70,7 +70,9 @@ class Hits(Sequence[Hit]):
         return visible_json(result_json(self._result))
 
     def sheet(self, path: str | PathLike[str]) -> Path:
-        """Draws every hit on its frame into one picture, whose suffix names the format; returns its path.
+        """Draws every hit on its frame into one picture, whose suffix names the format, or a report (`.html`).
+
+        Returns its path.
 
         >>> lake.search("a bicycle", k=2).sheet("hits.png").stat().st_size > 0
         True
