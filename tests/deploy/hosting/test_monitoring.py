@@ -6,6 +6,8 @@ Names and labels are compared with what the collectors really export, expression
 
 import json
 import re
+import shutil
+import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
@@ -99,6 +101,17 @@ def test_a_renamed_metric_would_be_noticed(exported: dict[str, set[str]]) -> Non
     )
     assert {each.name for each in selectors(promql_parser.parse(nested))} == {"a_bucket", "b", "c"}
     assert not {"a_bucket", "b", "c"} & set(exported)
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="Prometheus is not installed")
+def test_alerts_fire_when_they_should(tmp_path: Path) -> None:
+    made_up = MONITORING / "alerts_test.yaml"
+    assert subprocess.run(["promtool", "test", "rules", made_up], capture_output=True, check=False).returncode == 0
+    silent = (MONITORING / "alerts.yaml").read_text().replace("== 0", "== 2")
+    (tmp_path / "alerts.yaml").write_text(silent)
+    (tmp_path / made_up.name).write_text(made_up.read_text())
+    command = ["promtool", "test", "rules", tmp_path / made_up.name]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 1
 
 
 def test_each_alert_says_how_bad_it_is_and_what_to_do() -> None:
