@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 from schemas.query import SearchResult
+from schemas.recorder_names import camera_name
+from schemas.sources import feed_name
 from schemas.visible_text import visible
 
 _NAMED = 5  # sources without a zone in a line of text; JSON has all
@@ -26,11 +28,19 @@ def is_picture(uri: str) -> bool:
 
 
 def short_names(uris: Sequence[str]) -> dict[str, str]:
-    """URI → its last part if no other URI has the same, else the whole URI, to be shown in one line."""
+    """URI → its last part if no other URI has the same, else the whole URI, to be shown in one line.
+
+    The file of a recorder is preceded by its camera, where its own name lacks it: `gate/30.05.mp4`.
+    """
     distinct = set(uris)
-    names = {uri: PurePath(uri).name or uri for uri in distinct}
+    names = {uri: _last_part(uri) for uri in distinct}
     times_used = Counter(names.values())
     return {uri: visible(name if times_used[name] == 1 else uri) for uri, name in names.items()}
+
+
+def _last_part(uri: str) -> str:
+    last, camera = PurePath(uri).name or uri, camera_name(uri)
+    return last if camera == feed_name(uri) or camera in last else f"{camera}/{last}"
 
 
 def reason(source: str, error: str) -> str:

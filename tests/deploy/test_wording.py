@@ -31,6 +31,14 @@ def test_short_names_tell_sources_apart(uris: list[str]) -> None:
     assert all(uri.endswith(name) for uri, name in names.items())
 
 
+def test_files_of_recorders_are_named_with_their_cameras() -> None:
+    frigate = "/media/frigate/recordings/2026-05-01/12/{}/30.05.mp4"
+    uris = [frigate.format("gate"), frigate.format("yard"), "/v/porch_20260501123005.mkv", "/v/bikes.mp4"]
+    shown = short_names([*uris, "gate#2026-05-01T12:00:00.250Z"])
+    assert [shown[uri] for uri in uris] == ["gate/30.05.mp4", "yard/30.05.mp4", "porch_20260501123005.mkv", "bikes.mp4"]
+    assert shown["gate#2026-05-01T12:00:00.250Z"] == "gate#2026-05-01T12:00:00.250Z"
+
+
 @pytest.mark.parametrize(
     ("count", "one", "many", "text"),
     [(0, "pin", None, "0 pins"), (1, "pin", None, "1 pin"), (2000, "batch", "batches", "2,000 batches")],

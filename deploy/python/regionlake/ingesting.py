@@ -19,6 +19,8 @@ def ingest(
     plan: "Plan | PathOrUrl | None" = None,
     engine: Literal["local", "ray"] = "local",
     replace: bool = False,
+    timezone: str | None = None,
+    name_time: str | None = None,
     on_progress: "Callable[[Progress], None] | None" = None,
 ) -> "IngestReport":
     """Adds videos and pictures to a lake, which is created if it does not exist, and returns a report.
@@ -26,6 +28,8 @@ def ingest(
     sources: files, folders (with everything below them), globs, and http(s):// or s3:// URLs; one or several.
     plan: the settings, or the TOML file with those that differ from the default.
     replace: replaces sources that were ingested with another plan.
+    timezone, name_time: the time zone and the pattern of times in names of files, for files of recorders, as of
+        `regionlake ingest`. What was decided or is not known about such a time is in `report.notes`.
     on_progress: called with the counts so far, several times a second. An exception that it raises ends the ingest;
         the next call continues from the last commit.
 
@@ -39,6 +43,7 @@ def ingest(
     from pipeline.ingest.run import ingest as run
     from pipeline.plan.plan import Plan
     from pipeline.plan.plan_file import load_plan
+    from schemas.recorder_names import NameRule
 
     names = [sources] if isinstance(sources, str | PathLike) else sources
     made = plan if isinstance(plan, Plan) else load_plan(None if plan is None else Path(fspath(plan)))
@@ -48,5 +53,6 @@ def ingest(
         made,
         engine=engine,
         replace=replace,
+        naming=NameRule(timezone or "UTC", name_time, given=bool(timezone or name_time)),
         on_progress=on_progress or (lambda _: None),
     )
