@@ -81,7 +81,7 @@ export function makeField(store, { refused, pick }) {
 
   function chip(example) {
     const picture = example.kind === "image" ? api.pictureUrl(example.id, 64) : api.stillUrl(example.id, { width: 64, height: 64, box: example.roi?.join(",") ?? null, fill: 0.9 });
-    const name = example.kind === "image" ? (example.roi ? words.likePart : words.likePicture) : example.elsewhere ? words.findingThis : words.likeThis;
+    const name = example.kind === "image" ? (example.roi || example.pick ? words.likePart : words.likePicture) : example.elsewhere ? words.findingThis : words.likeThis;
     return h(
       "span", { class: "example" },
       h("button", { type: "button", class: "picking", title: words.pickTitle, onclick: () => pick(example) }, h("img", { src: picture, alt: "", onerror: (event) => event.target.classList.add("missing") }), name),
