@@ -13,6 +13,8 @@ from schemas.vectors import VectorSpace
 SCHEMA_VERSION = (4, 2)
 TableName = Literal["sources", "segments", "shots", "frames", "regions", "patches", "plans"]
 TABLE_NAMES: tuple[TableName, ...] = ("sources", "segments", "shots", "frames", "regions", "patches", "plans")
+# beside these, written without the writer's lease and made when they are first needed; 0.2.0 knows pins alone
+SIDE_TABLES = ("pins", "labels", "words")
 ADDED_TABLES: frozenset[TableName] = frozenset({"plans"})  # added after 4.0: an older lake may lack them
 # added after 4.1, each nullable: until a writer adds them, an older lake lacks them, and they read as null
 ADDED_COLUMNS = frozenset({"checksum", "lease", "until"})

@@ -19,6 +19,7 @@ from deploy.cli.commands import (
     feeds,
     forget,
     ingest,
+    labels,
     mcp,
     models,
     pin,
@@ -74,6 +75,7 @@ app.command()(models.models)
 app.command()(doctor.doctor)
 app.command()(audit.audit)
 app.add_typer(export.app)
+app.add_typer(labels.app)
 app.add_typer(users.app)
 app.add_typer(feeds.app)
 app.add_typer(spool.app)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Fill a lake": ("ingest", "feeds", "plan"),
-    "Ask it": ("search", "watch", "sql", "export"),
+    "Ask it": ("search", "watch", "sql", "export", "labels"),
     "Serve it": ("serve", "users", "audit", "mcp"),
     "Look after it": ("status", "check", "repair", "copy", "upkeep", "pin", "unpin", "forget", "spool"),
     "Models and the machine": ("models", "lab", "doctor"),

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pipeline.labels.label_table import HumanLabel, Judged, Labels, judged, label_rows
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.lease.row_leases import leases_of
@@ -69,7 +70,8 @@ class LakeRows:
         return rows.drop_columns(["pts"]).rename_columns({"pts_s": "at_s"})
 
     def regions(self) -> pa.Table:
-        """id, frame, source_id, source, at_s, time, until_s, x0, y0, x1, y1, area, proposer, score, label, track."""
+        """id, frame, source_id, source, at_s, time, until_s, x0, y0, x1, y1, area, proposer, score, label, track,
+        human_label, verdict."""
         names = ["id", "frame", "source_id", "source", "pts", "pts_s", "time", "until", "x0", "y0", "x1", "y1", "area"]
         rows = self.read("regions", [*names, "proposer", "score", "label", "track"])
         ticks = self.read("sources", ["id", "time_base_num", "time_base_den"])
@@ -77,7 +79,28 @@ class LakeRows:
         of_row = tick_s.take(pc.index_in(rows["source_id"], value_set=ticks["id"]))
         valid_s = pc.multiply(pc.cast(pc.subtract(rows["until"], rows["pts"]), pa.float64()), of_row)
         rows = rows.set_column(rows.schema.get_field_index("until"), "until_s", pc.add(rows["pts_s"], valid_s))
-        return rows.drop_columns(["pts"]).rename_columns({"pts_s": "at_s"})
+        rows = rows.drop_columns(["pts"]).rename_columns({"pts_s": "at_s"})
+        known = self.judged()
+        at = pc.index_in(rows["id"], value_set=pa.array(list(known), pa.string()))
+        for name, values in (
+            ("human_label", [each.label for each in known.values()]),
+            ("verdict", [each.verdict for each in known.values()]),
+        ):
+            rows = rows.append_column(name, pa.array(values, pa.string()).take(at))
+        return rows
+
+    def labels(self) -> pa.Table:
+        """id, region, frame, source_id, source, at_s, label, verdict, x0, y0, x1, y1, iou, labelled_by, labelled_at,
+        imported_at, format."""
+        return label_rows(self._labels())
+
+    def judged(self) -> dict[str, Judged]:
+        """What people say of regions, by their ids."""
+        return judged(self._labels())
+
+    def _labels(self) -> list[HumanLabel]:
+        chosen = None if self._ids is None else set(self._ids)
+        return [each for each in Labels(self.lake).read() if chosen is None or each.source_id in chosen]
 
     def read(self, name: TableName, columns: list[str], *, where: str | None = None) -> pa.Table:
         """The rows of a table that count. columns: of the stored table, `pts` among them for frames and regions.
@@ -106,11 +129,15 @@ class LakeRows:
 
     def read_ids(self, name: TableName, columns: list[str], ids: Collection[str]) -> pa.Table:
         """As `read`, but only the rows with these ids, in any order."""
-        if len(ids) <= _MOST_IDS:
-            return self.read(name, columns, where=sql.is_in("id", ids))
-        wanted = columns if "id" in columns else [*columns, "id"]
+        return self.read_where(name, columns, "id", ids)
+
+    def read_where(self, name: TableName, columns: list[str], key: str, values: Collection[str]) -> pa.Table:
+        """As `read`, but only the rows in whose column `key` is one of the values, in any order."""
+        if len(values) <= _MOST_IDS:
+            return self.read(name, columns, where=sql.is_in(key, values))
+        wanted = columns if key in columns else [*columns, key]
         found = self.read(name, wanted)
-        return found.filter(pc.is_in(found["id"], value_set=pa.array(ids, pa.string()))).select(columns)
+        return found.filter(pc.is_in(found[key], value_set=pa.array(values, pa.string()))).select(columns)
 
     def _chosen(self) -> tuple[str, ...] | None:
         """Ids of the sources that count; None for all."""
@@ -154,6 +181,7 @@ TABLES: dict[str, Callable[[LakeRows], pa.Table]] = {
     "shots": LakeRows.shots,
     "frames": LakeRows.frames,
     "regions": LakeRows.regions,
+    "labels": LakeRows.labels,
 }
 
 

@@ -11,8 +11,15 @@ _LIKELY = "least_confidence := 0.5, least_keyframes := 3"
 # functions of `pipeline/analysis/sql_functions.py`
 SETUP = (
     "CREATE MACRO utc(seconds) AS make_timestamp((seconds * 1e6)::BIGINT)",  # seconds since 1970
+    # what people say of most of an object's regions that they looked at
     """CREATE VIEW objects AS
-    SELECT t.*, s.feed FROM _things t JOIN sources s ON s.id = t.source_id""",
+    SELECT t.*, s.feed, said.human_label, said.verdict
+    FROM _things t JOIN sources s ON s.id = t.source_id
+    LEFT JOIN (
+        SELECT m.object, mode(r.human_label) AS human_label,
+            CASE WHEN count(r.human_label) > 0 THEN 'right' ELSE 'wrong' END AS verdict
+        FROM regions r JOIN _members m ON m.region = r.id WHERE r.verdict IS NOT NULL GROUP BY m.object
+    ) said ON said.object = t.object""",
     """CREATE VIEW sightings AS
     SELECT m.object, o.label, o.confidence, o.keyframes, o.feed, r.id AS region, r.* EXCLUDE (id, label)
     FROM regions r JOIN _members m ON m.region = r.id JOIN objects o ON o.object = m.object""",
@@ -111,5 +118,5 @@ SETUP = (
     "CREATE VIEW counts AS FROM counts()",
     "CREATE VIEW heat AS FROM heat()",
 )
-BASE = ("sources", "shots", "frames", "regions")
+BASE = ("sources", "shots", "frames", "regions", "labels")
 OF_OBJECTS = ("objects", "sightings", "visits", "stays", "crossings", "counts", "heat")

@@ -59,4 +59,5 @@ def _shape(each: Annotation, picture: ExportedPicture) -> dict[str, object]:
 def _more(each: Annotation) -> dict[str, object]:
     # `score` is what COCO calls a confidence, and what FiftyOne takes for it; it refuses one more of that name
     found = {"region": each.region, "track": each.track, "score": each.confidence, "proposal_score": each.score}
+    found["verdict"] = each.verdict
     return {name: value for name, value in found.items() if value is not None}

@@ -16,7 +16,7 @@ class Annotation:
     """A labelled region.
 
     box: in fractions of the frame. score: of the proposer. confidence: the chance that it shows its label; None where
-    that is not known. distance: of a hit, from the query.
+    that is not known. distance: of a hit, from the query. verdict: "right" where a person says that it shows its label.
     """
 
     region: str
@@ -28,6 +28,7 @@ class Annotation:
     distance: float | None = None
     track: str | None = None
     mask: Mask | None = None
+    verdict: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

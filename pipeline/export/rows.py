@@ -11,7 +11,7 @@ COLUMNS = pa.schema(
         *((name, pa.string()) for name in ("region", "frame", "source_id", "source")),
         ("at_s", pa.float64()),
         ("time", pa.timestamp("us")),  # UTC
-        ("label", pa.string()),
+        *((name, pa.string()) for name in ("label", "verdict")),
         *((name, pa.float64()) for name in ("confidence", "distance", "score")),
         *((name, pa.string()) for name in ("proposer", "track")),
         *((name, pa.float32()) for name in ("x0", "y0", "x1", "y1")),
@@ -31,6 +31,7 @@ def region_rows(frames: Sequence[ExportedFrame]) -> pa.Table:
             "at_s": frame.at_s,
             "time": frame.time,
             "label": each.label,
+            "verdict": each.verdict,
             "confidence": each.confidence,
             "distance": each.distance,
             "score": each.score,

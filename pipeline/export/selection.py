@@ -14,6 +14,8 @@ from operators.ranking.diverse import diverse
 from pipeline.analysis.lake_rows import LakeRows
 from pipeline.analysis.likely_class import FindOdds, class_odds
 from pipeline.export.dataset import Annotation, ExportedFrame
+from pipeline.export.human import corrected
+from pipeline.labels.label_table import Judged
 from pipeline.lake.mask_rows import masks_of
 from pipeline.search.memory.decoding import vectors_of
 from schemas.boxes import Boxes
@@ -42,7 +44,8 @@ class Everything:
 def of_hits(rows: LakeRows, result: SearchResult, *, label: str | None = None) -> list[ExportedFrame]:
     """The frames of a query's hits, best first, each with the region that was found in it.
 
-    label: of every region; by default its own, else the words of the query, else "region".
+    label: of every region; by default what people say, else its own, else the words of the query, else "region".
+    Regions that by people's word do not show their label are omitted.
     """
     hits = {hit.place.region_id: hit for hit in result.hits if hit.place.region_id is not None}
     names = ["id", "proposer", "score", "label", "track", "mask", "mask_area", "pts"]
@@ -50,6 +53,7 @@ def of_hits(rows: LakeRows, result: SearchResult, *, label: str | None = None) -
     regions = {} if found is None else {row["id"]: row for row in found.drop_columns(["mask"]).to_pylist()}
     masks = {} if found is None else masks_of(found)
     words = label or result.query.text
+    known = rows.judged()
     frames = _frames(rows, [hit.frame_id for hit in result.hits])
     made = []
     for hit in result.hits:
@@ -66,8 +70,9 @@ def of_hits(rows: LakeRows, result: SearchResult, *, label: str | None = None) -
             track=hit.place.track,
             mask=mask,
         )
-        if hit.frame_id in frames:  # not where it was removed meanwhile
-            made.append(replace(frames[hit.frame_id], annotations=(annotation,)))
+        said = corrected(annotation, known, label=label)
+        if said is not None and hit.frame_id in frames:  # not where it was removed meanwhile
+            made.append(replace(frames[hit.frame_id], annotations=(said,)))
     return made
 
 
@@ -76,7 +81,8 @@ def of_everything(
 ) -> list[ExportedFrame]:
     """The frames of some sources, in order, each with the regions that have a label or a likely class.
 
-    Of regions of one label that cover each other (IoU of 0.5) the likelier one is kept. Frames without any are omitted.
+    What people say comes before the label of a proposer. Of regions of one label that cover each other (IoU of 0.5) the
+    likelier one is kept. Frames without any are omitted.
     Raises QueryError where no source matches, or nothing has a label and the lake's model is not calibrated.
     """
     within = LakeRows(rows.lake, chosen.source, _allowed(rows, chosen))
@@ -85,7 +91,8 @@ def of_everything(
     found = found.filter(pa.array(_in_time(found, chosen.since, chosen.until)))
     if not found.num_rows:
         return []
-    labels, confidence = _labels(within, found, label, chosen.least_confidence, find_odds)
+    known = within.judged()
+    labels, confidence = _labels(within, found, label, chosen.least_confidence, find_odds, known)
     kept = np.array([each is not None for each in labels])
     numbers = np.flatnonzero(kept)
     masks = masks_of(found)
@@ -99,7 +106,7 @@ def of_everything(
     made = []
     for frame in sorted(frames.values(), key=lambda each: (each.source, each.pts)):
         own = _without_doubles(of_frame[frame.id], corners, labels, confidence, scores)
-        annotations = tuple(
+        as_found = (
             Annotation(
                 region=listed[i]["id"],
                 label=labels[i] or "",
@@ -112,8 +119,9 @@ def of_everything(
             )
             for i in own
         )
-        made.append(replace(frame, annotations=annotations))
-    return made
+        said = (corrected(each, known, label=label) for each in as_found)
+        made.append(replace(frame, annotations=tuple(each for each in said if each is not None)))
+    return [frame for frame in made if frame.annotations]
 
 
 def most_different(
@@ -165,13 +173,21 @@ def _in_time(found: pa.Table, since: Moment | None, until: Moment | None) -> NDA
 
 
 def _labels(
-    rows: LakeRows, found: pa.Table, label: str | None, least: float, find_odds: FindOdds
+    rows: LakeRows,
+    found: pa.Table,
+    label: str | None,
+    least: float,
+    find_odds: FindOdds,
+    known: Mapping[str, Judged],
 ) -> tuple[list[str | None], NDArray[np.float64]]:
     """The label of each row, None for one that is nothing likely; and its confidence, NaN where that is unknown."""
     confidence = np.full(found.num_rows, np.nan)
-    own: list[str | None] = found["label"].to_pylist()
     if label is not None:
         return [label] * found.num_rows, confidence
+    own: list[str | None] = found["label"].to_pylist()
+    for row, id in enumerate(found["id"].to_pylist() if known else ()):
+        if id in known and known[id].label is not None:
+            own[row] = known[id].label
     unknown = np.array([each is None for each in own])
     if not unknown.any():
         return own, confidence

@@ -6,13 +6,12 @@ from datetime import timedelta
 
 from pipeline.lake.lake import Lake, lake_errors, open_dataset
 from pipeline.lake.repair.tables import ASIDE
+from pipeline.lake.side_table import make_durable
 from pipeline.lake.upkeep.indexes import INDEXED, refresh_index
-from pipeline.lake.upkeep.pins import Pins
 from pipeline.search.memory.kept_columns import delete_kept
 from pipeline.search.memory.resident import KEPT
-from schemas.tables import TableName
+from schemas.tables import SIDE_TABLES, TableName
 
-PINS = "pins"
 _ROWS = 2**20  # of a fragment, as Lance has it
 
 
@@ -21,7 +20,7 @@ def purge(lake: Lake, *, turn: AbstractContextManager[object], alone: bool = Tru
 
     Call it with the writer's lease. Whoever reads an older version gets a LakeError, and reads the newest next.
     turn: held while a table is rewritten. alone: no other thread writes, so files that no version names are deleted
-    too; those of pins, which need no lease, are left alone.
+    too; those of pins and labels, which need no lease, are left alone.
     """
     for name in lake.names:
         with turn, lake_errors(f"purging {name} of {lake.uri}"):
@@ -31,11 +30,13 @@ def purge(lake: Lake, *, turn: AbstractContextManager[object], alone: bool = Tru
                 refresh_index(lake, name, rows=1)
             lake.make_durable(name)  # what replaces the old files, before these go
             _forget_versions(lake.uri, name, unnamed_files=alone)
-    with lake_errors(f"purging the pins of {lake.uri}"):
-        if open_dataset(lake.uri, PINS) is not None:
-            _rewrite(lake, PINS)
-            Pins(lake).make_durable()
-            _forget_versions(lake.uri, PINS, unnamed_files=False)
+    for side in SIDE_TABLES:
+        with lake_errors(f"purging the {side} of {lake.uri}"):
+            if open_dataset(lake.uri, side) is not None:
+                _rewrite(lake, side)
+                make_durable(lake, side)
+                _forget_versions(lake.uri, side, unnamed_files=False)
+    with lake_errors(f"purging {lake.uri}"):
         if lake.folder is not None and (lake.folder / ASIDE).is_dir():
             shutil.rmtree(lake.folder / ASIDE)  # damaged files that `regionlake repair` kept
         if lake.folder is not None:

@@ -18,6 +18,7 @@ from pipeline.forget.purge import purge
 from pipeline.forget.traces import Needles, Traces, needles_of, traces_in_files, traces_in_tables
 from pipeline.forget.waiting_rows import forget_waiting
 from pipeline.forget.watch_hits import forget_hits
+from pipeline.labels.label_table import Labels
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake
 from pipeline.lake.upkeep.pins import Pin, Pins
@@ -41,10 +42,12 @@ _converter.register_structure_hook(Fraction, lambda value, _: Fraction(value))
 @dataclass(frozen=True, slots=True)
 class Forgotten:
     """What was forgotten. rows: number of rows by table, thumbnails among those of `frames`. waiting: files with rows
-    or counts that waited for the lake. hits: of watches. downloads: files of the cache. video_bytes: of feeds."""
+    or counts that waited for the lake. labels: of people. hits: of watches. downloads: files of the cache.
+    video_bytes: of feeds."""
 
     rows: dict[TableName, int]
     pins: int
+    labels: int
     waiting: int
     hits: int
     downloads: int
@@ -108,6 +111,7 @@ def forget(
             )
             inside = [place for place in inside if place is not first[place.source_id]]
         pins = _forget_pins(lake, places)
+        labels = Labels(lake).forget(places)
         _forget_upkeep(state, places)
         on_step("rewriting files and deleting older versions")
         purge(lake, turn=writer.upkeep.turn, alone=alone)
@@ -119,7 +123,9 @@ def forget(
         if not traces.found:
             (state.path / _RECORD).unlink()
     needles = record.needles
-    return Forgotten(rows, pins, waiting, hits, downloads, video, len(needles.ids), len(needles.thumbnails), traces)
+    return Forgotten(
+        rows, pins, labels, waiting, hits, downloads, video, len(needles.ids), len(needles.thumbnails), traces
+    )
 
 
 def places_to_json(places: Sequence[Place]) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.forget.places import Place
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake, lake_errors, open_dataset
-from schemas.tables import TABLE_NAMES
+from schemas.tables import SIDE_TABLES, TABLE_NAMES
 
 _HEAD = 8  # bytes of a needle by which it is looked up
 _LONGEST = 64
@@ -86,7 +86,7 @@ def traces_in_files(files: Iterable[Path], needles: Sequence[bytes]) -> Traces:
 def traces_in_tables(lake: Lake, places: Sequence[Place]) -> list[str]:
     """What is left of places in any version of any table that can still be opened, as sentences."""
     found = []
-    for name in (*TABLE_NAMES, "pins"):
+    for name in (*TABLE_NAMES, *SIDE_TABLES):
         with lake_errors(f"reading {name} of {lake.uri}"):
             newest = open_dataset(lake.uri, name)
             for version in newest.versions() if newest is not None else ():
@@ -97,10 +97,10 @@ def traces_in_tables(lake: Lake, places: Sequence[Place]) -> list[str]:
 
 
 def _left(data: Any, name: str, places: Sequence[Place]) -> Iterator[str]:
-    if name == "plans":
+    if name in ("plans", "words"):  # they name no source
         return
     for place in places:
-        if name in ("frames", "regions", "patches"):
+        if name in ("frames", "regions", "patches", "labels"):
             rows = data.count_rows(place.rows)
         elif name == "segments" and place.span is not None:
             span = place.span

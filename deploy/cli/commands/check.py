@@ -38,6 +38,7 @@ def check(
         print_json(
             {"ok": ok, "rows": report.rows, "problems": problems, "differences": differences}
             | {"segments_without_checksum": report.unsummed}
+            | {"labels": report.labels.stored, "labels_of_regions_that_are_gone": report.labels.gone}
         )
     else:
         out = console()
@@ -53,5 +54,8 @@ def check(
         )
         if report.unsummed:
             out.print(f"{counted(report.unsummed, 'segment')} of older releases without a checksum")
+        if report.labels.stored:
+            gone = f", {report.labels.gone:,} of them of regions that are gone" if report.labels.gone else ""
+            out.print(f"{counted(report.labels.stored, 'label')} of people{gone}")
     if not ok:
         raise typer.Exit(EXIT_FAILED)

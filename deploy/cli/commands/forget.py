@@ -111,6 +111,7 @@ def forgotten_json(places: "list[Place]", done: "Forgotten") -> Json:
         ],
         "rows": done.rows,
         "pins": done.pins,
+        "labels": done.labels,
         "waiting_files": done.waiting,
         "hits": done.hits,
         "downloads": done.downloads,
@@ -127,7 +128,10 @@ def _print(lake: str, places: "list[Place]", done: "Forgotten") -> None:
     for place in places:
         out.print(f"erased: {_named(place)}", soft_wrap=True)
     rows = ", ".join(f"{count:,} in {name}" for name, count in done.rows.items() if count)
-    out.print(f"rows erased or cut: {rows or 'none'}; {counted(done.pins, 'pin')}", soft_wrap=True)
+    out.print(
+        f"rows erased or cut: {rows or 'none'}; {counted(done.pins, 'pin')}, {counted(done.labels, 'label')}",
+        soft_wrap=True,
+    )
     out.print(
         f"beside the lake: {counted(done.waiting, 'file')} that waited for it, {counted(done.hits, 'hit')} of watches, "
         f"{counted(done.downloads, 'download')}, {short_size(done.video_bytes)} of video",

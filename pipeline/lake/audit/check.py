@@ -1,8 +1,10 @@
 """The audit of a lake: whether every row exists once, and every table agrees with the ledger."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from pipeline.labels.label_checks import LabelCounts, count_labels
+from pipeline.labels.label_table import Labels
 from pipeline.lake.audit import checksum_checks, ledger_checks, row_checks
 from pipeline.lake.audit.audited_lake import AuditedLake, Problem
 from pipeline.lake.lake import Lake, lake_errors
@@ -38,12 +40,14 @@ class CheckReport:
 
     rows: number of rows of each table. problems: one sentence each; empty for a sound lake.
     source_ids: the sources that have problems. unsummed: number of segments of older releases, without a checksum.
+    labels: of people; those of regions that are gone are no problem.
     """
 
     rows: dict[TableName, int]
     problems: tuple[str, ...]
     source_ids: frozenset[str]
     unsummed: int = 0
+    labels: LabelCounts = field(default_factory=LabelCounts)
 
     @property
     def ok(self) -> bool:
@@ -63,5 +67,7 @@ def check(lake: Lake) -> CheckReport:
         if len(found) > _SHOWN:
             problems.append(f"… and {len(found) - _SHOWN} more like the last")
     problems += missing_reductions(lake)
+    labels = count_labels(audited, Labels(lake))
+    problems += labels.problems
     rows = {name: table.num_rows for name, table in audited.tables.items()}
-    return CheckReport(rows, tuple(problems), frozenset(source_ids), checksum_checks.unsummed(audited))
+    return CheckReport(rows, tuple(problems), frozenset(source_ids), checksum_checks.unsummed(audited), labels)

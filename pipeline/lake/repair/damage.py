@@ -13,10 +13,17 @@ from lance.file import LanceFileReader
 
 from pipeline.lake.durability import index_folders, manifest_path
 from pipeline.lake.local_folder import local_folder
-from schemas.tables import ADDED_COLUMNS, ADDED_TABLES, TABLE_NAMES, require_version, schema_of, vector_spaces
+from schemas.tables import (
+    ADDED_COLUMNS,
+    ADDED_TABLES,
+    SIDE_TABLES,
+    TABLE_NAMES,
+    require_version,
+    schema_of,
+    vector_spaces,
+)
 from schemas.vectors import VectorSpace
 
-PINS = "pins"
 Kind = Literal["table", "manifest", "data", "deletions", "index"]
 _ANY = VectorSpace("none", "none", 1, "none")
 _BTREE = ("page_data.lance", "page_lookup.lance")  # the files of an index of this kind
@@ -49,7 +56,7 @@ def find_damage(lake: str) -> Damage | None:
     if folder is None or not folder.is_dir():
         return None
     for reads in (False, True):
-        for name in (*TABLE_NAMES, PINS):
+        for name in (*TABLE_NAMES, *SIDE_TABLES):
             if found := next(damage_of(folder, name, reads=reads), None):
                 return found
     return None
@@ -65,7 +72,7 @@ def damage_of(
     place = folder / f"{name}.lance"
     numbers = versions_of(place)
     if not numbers:
-        if place.exists() or not (name == PINS or name in ADDED_TABLES):
+        if place.exists() or not (name in SIDE_TABLES or name in ADDED_TABLES):
             yield Damage(name, "table", place, "it has no manifest")
         return
     number = numbers[0] if version is None else version

@@ -11,7 +11,7 @@ from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.lease.held_lake import HeldLake
 from pipeline.lake.lease.writer_lease import WAIT_S, take_lease
 from pipeline.lake.local_folder import local_folder
-from pipeline.lake.repair.damage import PINS, damage_of
+from pipeline.lake.repair.damage import damage_of
 from pipeline.lake.repair.reconcile import reconcile
 from pipeline.lake.repair.tables import move_aside, repair_tables, roll_backs
 from pipeline.lake.writing.committer import Committer
@@ -19,7 +19,7 @@ from pipeline.lake.writing.table_writer import TableWriter
 from pipeline.ring.feed_ring import rings_in, rings_of_state
 from pipeline.ring.repair import repair_rings
 from schemas.errors import LakeError
-from schemas.tables import TABLE_NAMES
+from schemas.tables import SIDE_TABLES, TABLE_NAMES
 
 _LEFTOVER = ".writing-*"  # folders that operators/runtime/atomic_write.py leaves when it is killed
 
@@ -74,7 +74,7 @@ def repair(uri: str, *, dry_run: bool = False, wait_s: float = WAIT_S) -> Repair
 
 def _look(uri: str, folder: Path) -> RepairReport:
     damaged = [*roll_backs(folder)]
-    for name in (*TABLE_NAMES, PINS):
+    for name in (*TABLE_NAMES, *SIDE_TABLES):
         damaged += damage_of(folder, name, reads=True, limit=2**62)
     done = [str(damage) for damage in dict.fromkeys(damaged)]
     done += [f"{path} is damaged ({why})" for path, why in _damaged_state(folder)]

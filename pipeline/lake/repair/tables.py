@@ -9,14 +9,15 @@ import lance
 from operators.runtime.file_sync import make_folder, sync_folder
 from pipeline.lake.database import connect
 from pipeline.lake.durability import NOTE, manifest_path, read_note
-from pipeline.lake.repair.damage import PINS, Damage, damage_of, manifest_damage, versions_of
+from pipeline.lake.repair.damage import Damage, damage_of, manifest_damage, versions_of
 from schemas.errors import LakeError
-from schemas.tables import TABLE_NAMES, TableName, schema_of, vector_space
+from schemas.tables import SIDE_TABLES, TABLE_NAMES, TableName, schema_of, vector_space
 from schemas.vectors import VectorSpace
 
 ASIDE = ".damaged"  # folder of a lake into which damaged files are moved
 _BACK = 2  # versions: a power cut tears the newest change of a table, whose files are not synced yet
-_TABLES = (*TABLE_NAMES, PINS)
+_TABLES = (*TABLE_NAMES, *SIDE_TABLES)
+_AGAIN = {"pins": "pin again what to keep", "labels": "import them again", "words": "train them again"}
 _log = logging.getLogger(__name__)
 
 
@@ -59,11 +60,11 @@ def roll_backs(folder: Path) -> list[Damage]:
 
 
 def _torn_creations(folder: Path, durable: Mapping[str, int]) -> Iterator[Damage]:
-    """Tables that hold nothing yet and cannot be read: those of a lake that was being made, or the first pins."""
+    """Tables that hold nothing yet and cannot be read: of a lake that was being made, or new side tables."""
     held = {name: versions_of(folder / f"{name}.lance") for name in _TABLES if name not in durable}
     creating = all(held.get(name, [0]) in ([], [1]) for name in TABLE_NAMES)
     for name, versions in held.items():
-        if versions in ([1], [2, 1]) if name == PINS else creating and versions:
+        if versions in ([1], [2, 1]) if name in SIDE_TABLES else creating and versions:
             damaged = [manifest_damage(folder / f"{name}.lance", version) for version in versions]
             if damaged[-1] is not None and all(damaged):
                 yield Damage(name, "table", folder / f"{name}.lance", damaged[-1])
@@ -80,8 +81,8 @@ def _torn(folder: Path, name: str, durable: int, *, reported: bool) -> list[tupl
         damage = next(damage_of(folder, name, reads=False, version=number), None)
         if damage is None:
             return found
-        # rows are synced before a manifest names them, so damaged ones are no torn change; pins and deletions are not
-        synced_first = damage.kind != "deletions" and name != PINS
+        # rows are synced before a manifest names them, so damaged ones are no torn change; in side tables they may be
+        synced_first = damage.kind != "deletions" and name not in SIDE_TABLES
         if damage.kind == "manifest":
             torn = reported or number > durable
         else:
@@ -114,8 +115,8 @@ def _repair(folder: Path, name: str, damage: Damage, space: VectorSpace) -> str:
     place = folder / f"{name}.lance"
     if damage.kind in ("table", "manifest"):
         move_aside(folder, place)
-        if name == PINS:
-            return f"{damage}: the pins are lost; pin again what to keep"
+        if name in SIDE_TABLES:
+            return f"{damage}: the {name} are lost; {_AGAIN[name]}"
         _create(folder, name, space)
         return f"{damage}: {name} is empty now"
     dataset = lance.dataset(place)

@@ -89,3 +89,30 @@ def test_a_wide_answer_is_shown_a_value_a_line(called: Run, lake: Path) -> None:
     narrow, wide = (called("sql", f"SELECT {what} FROM regions LIMIT 2", "--lake", lake) for what in ("x0, y0", "*"))
     assert narrow.stdout.split()[:2] == ["x0", "y0"]
     assert [line.split()[0] for line in wide.stdout.splitlines() if line.startswith(("x0", "y1"))] == ["x0", "y1"] * 2
+
+
+def test_labels_come_back_by_the_command_line(called: Run, lake: Path, tmp_path: Path) -> None:
+    mine = shutil.copytree(lake, tmp_path / "lake")
+    out = tmp_path / "regions.csv"
+    assert called("export", "csv", "a car", "-k", "2", "--label", "car", "--lake", mine, "--out", out).returncode == 0
+    header, first, second = out.read_text().splitlines()
+    verdict = header.split(",").index("verdict")
+    cells = first.split(",")
+    cells[verdict] = "wrong"
+    absent = second.split(",")
+    absent[verdict] = "right"
+    for name in ("region", "frame"):
+        absent[header.split(",").index(name)] = "f" * 32
+    out.write_text("\n".join((header, ",".join(cells), second, ",".join(absent))))
+    done = called("labels", "import", out, "--lake", mine, "--by", "anna")
+    assert done.returncode == 1
+    assert done.stdout.startswith("1 label stored (csv): 0 right, 1 wrong")
+    assert f"line 4: the lake has no region in the frame {'f' * 32}" in done.stderr
+    again = called("export", "csv", "a car", "-k", "2", "--label", "car", "--lake", mine, "--out", tmp_path / "b.csv")
+    assert again.stderr.startswith("1 region in 1 keyframe")
+    [stored] = json.loads(called("labels", "list", "--lake", mine, "--json").stdout)
+    assert (stored["region"], stored["verdict"], stored["labelled_by"]) == (cells[0], "wrong", "anna")
+    assert "1 label of people" in called("check", "--lake", mine).stdout
+    assert called("labels", "remove", "--lake", mine).returncode == 2
+    assert called("labels", "remove", "nobody", "--lake", mine).returncode == 1
+    assert called("labels", "remove", "--by", "anna", "--lake", mine).stdout == "1 label removed\n"
