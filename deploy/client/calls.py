@@ -60,6 +60,12 @@ def sources() -> Calls[list[dict[str, Any]]]:
     return found
 
 
+def sql(query: str, *, rows: int) -> Calls[dict[str, Any]]:
+    """The answer to a SELECT: its columns and rows, and whether there are more of these."""
+    found: dict[str, Any] = yield Call("POST", "/api/sql", {"query": query, "rows": rows})
+    return found
+
+
 def status() -> Calls[dict[str, Any]]:
     """The state of the service and its lake."""
     found: dict[str, Any] = yield Call("GET", "/api/status")

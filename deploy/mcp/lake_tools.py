@@ -43,6 +43,9 @@ _MOST_PICTURES = 12
 _MOST_SOURCES = 200
 _MOST_REGIONS = 24
 _COUNTED = 1000
+_MOST_ROWS = 500
+_MOST_SIGNS = 20_000  # of the rows of an answer
+_LONGEST_SIGNS = 500  # of a value
 
 
 def lake_server(connection: AsyncConnection, *, version: str) -> MCPServer[None]:
@@ -55,6 +58,7 @@ def lake_server(connection: AsyncConnection, *, version: str) -> MCPServer[None]
         tools.show_frame,
         tools.show_moment,
         tools.count,
+        tools.sql,
         tools.propose_watch,
     ):
         server.add_tool(tool, annotations=_READS, structured_output=False)
@@ -186,6 +190,32 @@ class LakeTools:
             shown["advice"] = f"only the nearest {_COUNTED} frames are counted: narrow the time or the sources"
         return [visible_json(shown)]
 
+    async def sql(
+        self,
+        query: Annotated[str, Field(max_length=20_000, description="One SELECT of DuckDB, or DESCRIBE of a view.")],
+        rows: Annotated[int, Field(ge=1, le=_MOST_ROWS)] = 50,
+    ) -> list[str | Image]:
+        """Count, follow and measure with SQL: how many things, when, how long, across which line.
+
+        Tables: sources, shots, frames, regions (id, frame, source, at_s, time, x0 y0 x1 y1, label, track), and labels
+        of people. Views: objects (one row for each thing that was followed: label, confidence, first_s, last_s, frame),
+        sightings, visits(zone := '0,0.5,1,1'), stays(zone := …) with enter_s, leave_s and dwell_s, crossings('0.5,0
+        0.5,1') with direction, counts(step_s := 60), heat. "DESCRIBE visits" lists the columns of one. `frame` is a
+        frame_id for show_frame. Times ending in _s are seconds within the source.
+        """
+        answer = await self._post("/api/sql", {"query": query, "rows": rows})
+        names = [each["name"] for each in answer["columns"]]
+        shown: Asked = {"columns": names, "rows": [[_shortened(value) for value in row] for row in answer["rows"]]}
+        size = 0
+        for number, row in enumerate(shown["rows"]):
+            size += len(visible_json(row))
+            if size > _MOST_SIGNS:
+                shown["rows"] = shown["rows"][: max(1, number)]
+                break
+        if answer["more"] or len(shown["rows"]) < len(answer["rows"]):
+            shown["omitted"] = "there are more rows: aggregate, choose fewer columns, or add LIMIT and OFFSET"
+        return [visible_json(shown)]
+
     async def propose_watch(
         self,
         text: Text | None = None,
@@ -244,6 +274,13 @@ class LakeTools:
 def _once(call: Call) -> Calls[Any]:
     answer = yield call
     return answer
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    text = visible_json(value) if isinstance(value, list | dict) else value
+    return f"{text[:_LONGEST_SIGNS]}…" if isinstance(text, str) and len(text) > _LONGEST_SIGNS else value
 
 
 def _asked(

@@ -18,6 +18,7 @@ from deploy.metrics import FollowCollector
 from deploy.server.access.people import People
 from deploy.server.access.rights import right_of
 from deploy.server.access.routes import access_routes, require_right
+from deploy.server.analysing.routes import sql_routes
 from deploy.server.answers import RequestError, error_answer, status_of
 from deploy.server.asking.region_routes import region_routes
 from deploy.server.asking.routes import search_routes
@@ -73,6 +74,7 @@ def make_app(service: Service, *, access: Access, version: str, audit: AuditLog 
     app.include_router(showing_routes())
     app.include_router(search_routes())
     app.include_router(region_routes())
+    app.include_router(sql_routes())
     app.include_router(watch_routes())
     app.include_router(pin_routes())
     app.include_router(feed_routes())

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from deploy.server.access.source_grants import SourceGrants
+from deploy.server.analysing.sql_desk import SqlDesk
 from deploy.server.asking.picked_regions import PickedRegions
 from deploy.server.asking.seen_search import SeenSearch
 from deploy.server.asking.warm_search import WarmSearch
@@ -40,7 +41,7 @@ class Service:
     """One lake, and what answers requests about it; `close` ends its threads and processes.
 
     searches, reads, pictures, changes: threads for what ranks, what reads the lake, what makes pictures and clips, and
-    what changes something, so that a page full of pictures does not hold up a search.
+    what changes something, analyses: for SQL, so that a page full of pictures does not hold up a search.
     views: the service as others see it, by what they see.
     """
 
@@ -59,9 +60,11 @@ class Service:
     reads: Workers
     pictures: Workers
     changes: Workers
+    analyses: Workers
     watches: WatchKeeper
     alarms: AlarmLog
     pins: PinKeeper
+    sql: SqlDesk
     feeds: FeedAccess
     ingests: IngestRuns
     views: dict[SourceGrants, "Service"] = field(default_factory=dict)
@@ -105,9 +108,11 @@ class Service:
             reads=Workers("reads", threads=4, waiting=64, deadline_s=deadline_s),
             pictures=Workers("pictures", threads=4, waiting=256, deadline_s=deadline_s),
             changes=Workers("changes", threads=1, waiting=16, deadline_s=deadline_s),
+            analyses=Workers("analyses", threads=1, waiting=16, deadline_s=deadline_s),
             watches=watches,
             alarms=AlarmLog(watches.alarms),
             pins=PinKeeper(lake),
+            sql=SqlDesk(lake, search.encoder),
             feeds=feeds or FeedAccess(),
             ingests=ingests or IngestRuns(lake.uri, Plan(), {}),
         )
@@ -140,7 +145,7 @@ class Service:
         self.feeds.close()
         self.pins.close()
         self.watches.close()  # a change waits for it
-        for workers in (self.changes, self.pictures, self.reads, self.searches):
+        for workers in (self.analyses, self.changes, self.pictures, self.reads, self.searches):
             workers.close()
         self.uploads.close()
         assert isinstance(self.search, WarmSearch)

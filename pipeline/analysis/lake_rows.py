@@ -46,6 +46,11 @@ class LakeRows:
         object.__setattr__(self, "_ids", self._chosen())
         object.__setattr__(self, "_done", self._read_done())
 
+    @property
+    def state(self) -> tuple[object, ...]:
+        """What is equal where two have the same rows of sources, segments, frames and regions."""
+        return (self.lake.uri, self._ids, *sorted((name, data.version) for name, data in self._datasets.items()))
+
     def sources(self) -> pa.Table:
         """id, source, feed, kind, state, error, start_time, start_s, stop_s, width_px, height_px, frame_rate, codec."""
         names = ["id", "source", "kind", "state", "error", "start_time", "start", "stop", "time_base_num"]

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.encoders.calibration import Calibration, Evidence, calibration_of, chance
+from operators.encoders.encoder import Encoder
 from operators.proposals.models.coco_classes import COCO_CLASSES
 from pipeline.lake.lake import Lake
 from pipeline.lake.lake_encoder import load_lake_encoder
@@ -42,13 +43,18 @@ def class_odds(lake: Lake, *, names: Sequence[str] = COCO_CLASSES) -> ClassOdds 
     """
     encoder = load_lake_encoder(lake)
     try:
-        calibration = calibration_of(encoder)
-        if calibration is None:
-            return None
-        vectors = encoder.encode_texts(list(names))
-        return ClassOdds(tuple(names), calibration, tuple(calibration.evidence(each, "words") for each in vectors))
+        return odds_by(encoder, names=names)
     finally:
         encoder.close()
+
+
+def odds_by(encoder: Encoder, *, names: Sequence[str] = COCO_CLASSES) -> ClassOdds | None:
+    """As `class_odds`, by a model that is loaded."""
+    calibration = calibration_of(encoder)
+    if calibration is None:
+        return None
+    vectors = encoder.encode_texts(list(names))
+    return ClassOdds(tuple(names), calibration, tuple(calibration.evidence(each, "words") for each in vectors))
 
 
 FindOdds = Callable[[Lake], ClassOdds | None]

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 from operators.tracking.same_thing import SameThingConfig
 from pipeline.analysis.lake_rows import TABLES, LakeRows
 from pipeline.analysis.likely_class import FindOdds, class_odds
-from pipeline.analysis.objects import find_objects
+from pipeline.analysis.objects import Objects, find_objects
 from pipeline.analysis.sql_child import ENDED, READY, REFUSED, ROWS, SqlRequest, stream_of
 from pipeline.analysis.views import BASE, OF_OBJECTS
 from pipeline.reading.child import Child
@@ -46,12 +47,15 @@ def run_sql(
     limits: SqlLimits | None = None,
     config: SameThingConfig | None = None,
     find_odds: FindOdds = class_odds,
+    find: Callable[[LakeRows], Objects] | None = None,
+    shown: Callable[[str, pa.Table], pa.Table] = lambda _, table: table,
 ) -> pa.Table:
     """The answer to one SELECT over the tables and views of `pipeline/analysis/README.md`.
 
     Nothing is written, no file is read, and nothing is left of the query: it runs in a process of its own, which the
     kernel confines.
-    config: which tracks are one object; None for the default.
+    config: which tracks are one object; None for the default. find: finds the objects, in place of `config` and
+    `find_odds`. shown: changes a table, which it gets with its name, to what the query sees.
     Raises QueryError for any other statement, an error in the query, and one that exceeds a limit; LakeError and
     ModelError where the lake or its model cannot be read.
     """
@@ -60,10 +64,12 @@ def run_sql(
     named = set(re.findall(r"\w+", query.lower()))
     # a text such as query('FROM vis' || 'its') names no view: DuckDB then reports that there is no such table
     every = bool(named & {*OF_OBJECTS, "show", "information_schema", "duckdb_tables", "duckdb_views"})
-    objects = find_objects(rows, config=config, find_odds=find_odds) if every else None
+    find = find or (lambda rows: find_objects(rows, config=config, find_odds=find_odds))
+    objects = find(rows) if every else None
     tables = {name: TABLES[name](rows) for name in BASE if every or name in named}
     if objects is not None:
         tables |= {"_things": objects.objects, "_members": objects.members}
+    tables = {name: shown(name, table) for name, table in tables.items()}
     return _run(query, tables, views=objects is not None, limits=limits)
 
 

@@ -53,6 +53,16 @@ class RemoteLake:
 
         return RemoteHits(self._connection(calls.search(query_of(*args, **options))), self)
 
+    def sql(self, query: str, *, rows: int = 1000) -> list[dict[str, Any]]:
+        """The rows that answer one SELECT over the sources that its user sees, as `Lake.sql` does for all.
+
+        Times are texts in ISO 8601. Raises QueryError for another statement, a mistake, a query that exceeds a limit of
+        the service, and an answer of more rows than `rows`, of which there are at most 10,000.
+        """
+        from deploy.client import calls
+
+        return _records(self._connection(calls.sql(query, rows=rows)), rows)
+
     def sources(self) -> list[dict[str, Any]]:
         """Each file, picture and feed, with its id, its name and its state."""
         from deploy.client import calls
@@ -98,6 +108,12 @@ class AsyncRemoteLake:
 
         return RemoteHits(await self._connection(calls.search(query_of(*args, **options))), self._remote)
 
+    async def sql(self, query: str, *, rows: int = 1000) -> list[dict[str, Any]]:
+        """See RemoteLake.sql."""
+        from deploy.client import calls
+
+        return _records(await self._connection(calls.sql(query, rows=rows)), rows)
+
     async def sources(self) -> list[dict[str, Any]]:
         """See RemoteLake.sources."""
         from deploy.client import calls
@@ -124,6 +140,13 @@ class AsyncRemoteLake:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+def _records(answer: dict[str, Any], rows: int) -> list[dict[str, Any]]:
+    if answer["more"]:
+        raise QueryError(f"the answer has more than {rows:,} rows: add LIMIT, or ask for more by `rows`")
+    names = [each["name"] for each in answer["columns"]]
+    return [dict(zip(names, row, strict=True)) for row in answer["rows"]]
 
 
 class RemoteHits(Hits):

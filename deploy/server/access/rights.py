@@ -61,6 +61,7 @@ RIGHTS = (
             "GET /api/openapi.json",
         ),
     ),
+    Right("sql", "viewer", "count, follow and measure with SQL", ("POST /api/sql",)),
     Right(
         "watch",
         "operator",

@@ -11,6 +11,7 @@ _MOST = 16
 _DEEPEST = 8  # levels of a value; Python ends at some hundred, and the request would have no entry
 ACTIONS: Mapping[str, str] = {
     "POST /api/search": "search",
+    "POST /api/sql": "sql",
     "POST /api/watches/rehearsal": "rehearse",
     "GET /api/clips/{frame_id}.mp4": "clip",
     "POST /api/exports": "export",

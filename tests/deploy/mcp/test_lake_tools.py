@@ -177,3 +177,19 @@ def test_without_a_service_whoever_starts_it_is_told(regionlake_mcp: Callable[..
     code, message = regionlake_mcp("--lake", "/nowhere")
     assert code == 1
     assert "no lake at /nowhere; make one with" in message
+
+
+def test_sql_answers_as_the_service_does_and_says_what_it_omits(url: str) -> None:
+    query = "SELECT id, source, at_s FROM frames ORDER BY id"
+    answer = httpx.post(f"{url}/api/sql", json={"query": query}, timeout=120).json()
+    shown = facts(call(url, "sql", query=query))
+    assert shown["columns"] == ["id", "source", "at_s"]
+    assert [row[0] for row in shown["rows"]] == [row[0] for row in answer["rows"]]
+    assert "omitted" not in shown
+    cut = facts(call(url, "sql", query=query, rows=2))
+    assert cut["rows"] == shown["rows"][:2]
+    assert "LIMIT" in cut["omitted"]
+    long = facts(call(url, "sql", query="SELECT repeat('x', 400) AS x FROM range(400)", rows=400))
+    assert len(json.dumps(long)) < 25_000
+    assert "omitted" in long
+    assert "only SELECT is answered" in mistake(call(url, "sql", query="DELETE FROM frames"))

@@ -47,7 +47,7 @@ def test_only_a_select_is_answered(street: LakeRows, statement: str, named: str)
         ("SELECT 1; SELECT 2", "one statement is answered at a time, got 2"),
         ("SELEC 1", 'syntax error at or near "SELEC"'),
         ("SELECT colour FROM frames", '"colour" not found'),
-        ("FROM walks", "there is no table or view 'walks': there are sources, shots, frames, regions, objects"),
+        ("FROM walks", "there is no table or view 'walks': there are sources, shots, frames, regions, labels, objects"),
         ("SELECT label::INTEGER FROM regions", "Could not convert string"),
     ],
 )

@@ -1,0 +1,1 @@
+"""SQL over what somebody sees of a lake."""

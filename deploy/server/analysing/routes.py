@@ -1,0 +1,56 @@
+"""`POST /api/sql`."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from deploy.server.access.seeing import Seen
+from deploy.server.answers import json_answer
+from deploy.server.auditing.audited import note
+
+_COUNT = "SELECT label, count(*) AS objects FROM objects WHERE confidence > 0.5 GROUP BY label"
+_EXAMPLES = {
+    "things of each class": {"summary": "things of each class", "value": {"query": _COUNT}},
+    "crossings": {"summary": "crossings of a line", "value": {"query": "FROM crossings('0.5,0 0.5,1')", "rows": 100}},
+}
+
+
+class SqlBody(BaseModel):
+    """One SELECT, and how many rows of its answer are wanted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    query: Annotated[str, Field(min_length=1, max_length=20_000)]
+    rows: Annotated[int, Field(ge=1, le=10_000)] = 1000
+
+
+class SqlColumn(BaseModel):
+    name: str
+    type: str
+
+
+class SqlAnswer(BaseModel):
+    """rows: lists of values, in the order of the columns. more: whether the answer has more rows."""
+
+    columns: list[SqlColumn]
+    rows: list[list[Any]]
+    more: bool
+
+
+def sql_routes() -> APIRouter:
+    router = APIRouter(tags=["lake"])
+
+    @router.post("/api/sql", response_model=SqlAnswer, summary="Answer a SELECT")
+    async def sql(
+        request: Request, service: Seen, body: Annotated[SqlBody, Body(openapi_examples=_EXAMPLES)]
+    ) -> Response:
+        """Tables and views of the sources that the user sees: sources, shots, frames, regions, labels, objects,
+        sightings, visits, stays, crossings, counts, heat. It reads, within limits of time and memory."""
+        note(request, body.model_dump(exclude_unset=True))
+        return json_answer(
+            await service.analyses.run(request, lambda: service.sql.answer(body.query, service.sources, rows=body.rows))
+        )
+
+    return router

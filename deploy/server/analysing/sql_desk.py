@@ -1,0 +1,115 @@
+"""Answers SQL over the sources that somebody sees, with their names in place of paths."""
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+
+import pyarrow as pa
+
+from deploy.server.showing.catalogue import Catalogue, Sources
+from operators.encoders.encoder import Encoder
+from pipeline.analysis.lake_rows import LakeRows
+from pipeline.analysis.likely_class import ClassOdds, odds_by
+from pipeline.analysis.objects import Objects, find_objects
+from pipeline.analysis.sql import SqlLimits, require_select, run_sql
+from pipeline.lake.lake import Lake
+from schemas.query_json import Json
+
+LIMITS = SqlLimits(timeout_s=20.0, memory_bytes=2**29, result_bytes=2**25)
+_KEPT = 4  # objects of so many views of the lake; those of a thousand tracks take about 1 MB
+
+
+class SqlDesk:
+    """Any thread may call it. encoder: returns the loaded model, which names things; raises ModelError without one."""
+
+    def __init__(self, lake: Lake, encoder: Callable[[], Encoder], *, limits: SqlLimits = LIMITS) -> None:
+        self._lake = lake
+        self._encoder = encoder
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._odds: ClassOdds | None = None
+        self._objects: OrderedDict[object, Objects] = OrderedDict()
+
+    def answer(self, query: str, sources: Sources, *, rows: int) -> Json:
+        """The answer as the service's JSON, of at most so many rows.
+
+        Every other source is excluded before the query runs. Raises QueryError as `run_sql` does.
+        """
+        require_select(query)
+        catalogue = sources()
+        allowed = None if sources.grants.everything else frozenset(catalogue.served)
+        seen = LakeRows(self._lake, allowed=allowed)
+        found = run_sql(
+            seen,
+            query,
+            limits=self._limits,
+            find=self._find,
+            shown=lambda _, table: with_names(table, catalogue, sources),
+        )
+        shown = found.slice(0, rows)
+        return {
+            "columns": [{"name": each.name, "type": str(each.type)} for each in found.schema],
+            "rows": [list(map(_plain, row)) for row in _by_position(shown)],
+            "more": found.num_rows > rows,
+        }
+
+    def _find(self, rows: LakeRows) -> Objects:
+        """The objects of these rows, found once for each state of the lake."""
+        with self._lock:
+            known = self._objects.pop(rows.state, None)
+            found = known or find_objects(rows, find_odds=self._class_odds)
+            self._objects[rows.state] = found
+            while len(self._objects) > _KEPT:
+                self._objects.popitem(last=False)
+            return found
+
+    def _class_odds(self, _: Lake) -> ClassOdds | None:
+        if self._odds is None:
+            self._odds = odds_by(self._encoder())
+        return self._odds
+
+
+def with_names(table: pa.Table, catalogue: Catalogue, sources: Sources) -> pa.Table:
+    """The table with the service's names of sources in place of paths and addresses."""
+    key = next((name for name in ("source_id", "id") if name in table.schema.names), None)
+    if key is None or "source" not in table.schema.names:
+        return table
+    names = {id: catalogue.of_row(id).name for id in catalogue.served}
+    named = pa.array([names.get(id, "another source") for id in table[key].to_pylist()], pa.string())
+    for column in ("source", "feed"):
+        if column in table.schema.names:
+            table = table.set_column(table.schema.get_field_index(column), column, named)
+    if "error" in table.schema.names:
+        hidden = [None if text is None else sources.hide(text) for text in table["error"].to_pylist()]
+        table = table.set_column(table.schema.get_field_index("error"), "error", pa.array(hidden, pa.string()))
+    return table
+
+
+def _by_position(rows: pa.Table) -> Sequence[Sequence[object]]:
+    """Two columns may have one name."""
+    return list(zip(*(column.to_pylist() for column in rows.columns), strict=True))
+
+
+def _plain(value: object) -> object:
+    """The value as JSON has it: times as ISO 8601, what is no number as null, bytes as hexadecimal digits."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case None | bool() | int() | str():
+            return value
+        case datetime() | date() | time():
+            return value.isoformat()
+        case timedelta():
+            return value.total_seconds()
+        case Decimal():
+            return float(value)
+        case bytes():
+            return value.hex()
+        case dict():
+            return {str(key): _plain(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_plain(each) for each in value]
+    return str(value)
