@@ -34,6 +34,7 @@ from schemas.ids import digest
 
 DEADLINE_S = 30.0
 _MOST_VIEWS = 256
+_ANALYSES = 4  # deadlines that SQL has: it limits itself, and finds things before its first answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class Service:
             reads=Workers("reads", threads=4, waiting=64, deadline_s=deadline_s),
             pictures=Workers("pictures", threads=4, waiting=256, deadline_s=deadline_s),
             changes=Workers("changes", threads=1, waiting=16, deadline_s=deadline_s),
-            analyses=Workers("analyses", threads=1, waiting=16, deadline_s=deadline_s),
+            analyses=Workers("analyses", threads=1, waiting=16, deadline_s=_ANALYSES * deadline_s),
             watches=watches,
             alarms=AlarmLog(watches.alarms),
             pins=PinKeeper(lake),

@@ -11,6 +11,7 @@ from pipeline.lake.lake import Lake
 from pipeline.search.memory.frame_listing import FrameListing
 from pipeline.search.memory.resident import Resident
 from pipeline.search.searcher import Searcher
+from pipeline.search.target import WORD_PREFIX
 from schemas.errors import ModelError
 from schemas.query import Query, SearchResult
 
@@ -117,7 +118,7 @@ class SearchSession:
         try:
             # first, before the model is used: it raises where the lake has no vectors of that model
             searcher = Searcher(self._lake, encoder, max_age_s=self._max_age_s, resident=self._resident)
-            if words:
+            if words and not words.startswith(WORD_PREFIX):
                 encoder.encode_texts([words])  # models load on first use
         except BaseException:
             encoder.close()

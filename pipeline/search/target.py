@@ -4,10 +4,11 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from operators.encoders.calibration import QueryKind, calibration_of
+from operators.encoders.calibration import Calibration, Evidence, QueryKind, calibration_of
 from operators.encoders.encoder import Encoder
 from operators.encoders.region_vectors import RegionVectors, RegionVectorsConfig
 from operators.ranking.feedback import Move, Rocchio
@@ -19,6 +20,11 @@ from schemas.frames import ImageArray
 from schemas.masks import Mask
 from schemas.query import BoxTuple, Query
 from schemas.vectors import VectorArray
+
+if TYPE_CHECKING:
+    from pipeline.labels.word_table import TrainedWord
+
+WORD_PREFIX = "word:"  # of a query's words: the name of a word that was trained from labels follows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,11 +48,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
-    """One of the vectors of which a target is the sum. vector: float32 (D,), of unit length."""
+    """One of the vectors of which a target is the sum. vector: float32 (D,), of unit length. word: that was trained."""
 
     weight: float
     vector: VectorArray
     kind: QueryKind
+    word: "TrainedWord | None" = None
 
 
 _KNOWN = 64
@@ -123,7 +130,7 @@ class TargetMaker:
         roi, mask = query.roi, None
         if query.text is not None:
             weight = 1.0 if shown is None else query.text_weight
-            wanted.append(_Part(weight, self._of_text(query.text), "words"))
+            wanted.append(self._of_text(query.text, weight))
         if shown is not None:
             if query.prompts is not None:
                 region = prompted_region(shown, query.prompts, encoder)
@@ -137,7 +144,7 @@ class TargetMaker:
             weight = 1.0 if query.text is None else 1.0 - query.text_weight
             wanted.append(_Part(weight, of_picture, "picture" if roi is None else "part"))
         weight = -query.not_weight / max(1, len(query.not_text) + len(query.not_rois))
-        unwanted = [_Part(weight, self._of_text(text), "words") for text in query.not_text]
+        unwanted = [self._of_text(text, weight) for text in query.not_text]
         if picture is not None:
             unwanted += [_Part(weight, self._of_roi(picture, roi), "part") for roi in query.not_rois]
         parts = [part.weight * part.vector for part in (*wanted, *unwanted)]
@@ -152,7 +159,7 @@ class TargetMaker:
     def of_what_follows(self, query: Query) -> Target:
         """The target of the query's `then`, with the confidence that it is shown."""
         assert query.then is not None
-        part = _Part(1.0, self._of_text(query.then), "words")
+        part = self._of_text(query.then, 1.0)
         return Target(part.vector, confidence=self._confidence(query, [part]))
 
     def _confidence(self, query: Query, wanted: Sequence[_Part], unwanted: Sequence[_Part] = ()) -> Confidence | None:
@@ -168,14 +175,19 @@ class TargetMaker:
             return None
         return Confidence(
             calibration,
-            [(part.weight, calibration.evidence(part.vector, part.kind)) for part in wanted],
-            [calibration.evidence(part.vector, part.kind) for part in unwanted],
+            [(part.weight, _evidence(calibration, part)) for part in wanted],
+            [_evidence(calibration, part) for part in unwanted],
         )
 
-    def _of_text(self, text: str) -> VectorArray:
-        """float32 (D,), of unit length."""
-        vector: VectorArray = self._need().encode_texts([text])[0]
-        return vector
+    def _of_text(self, text: str, weight: float) -> _Part:
+        """The model's vector of words, or that of a word that was trained from labels, `word:NAME`."""
+        encoder = self._need()
+        if text.startswith(WORD_PREFIX):
+            from pipeline.labels.word_table import Words, trained_name  # not for every search
+
+            word = Words(self._lake).find(trained_name(text) or "", encoder.space)
+            return _Part(weight, word.vector, "words", word)
+        return _Part(weight, encoder.encode_texts([text])[0], "words")
 
     def _of_regions(self, ids: Sequence[str]) -> VectorArray:
         """float32 (N, D), of unit length."""
@@ -207,10 +219,16 @@ class TargetMaker:
         return self._encoder
 
 
+def _evidence(calibration: Calibration, part: _Part) -> Evidence:
+    return calibration.evidence(part.vector, part.kind) if part.word is None else part.word.evidence
+
+
 def _key(query: Query) -> object:
     """What the target of a query depends on; None where it is not known: a picture's file may change."""
     if isinstance(query.picture, str):
         return None
+    if any(text.startswith(WORD_PREFIX) for text in (query.text or "", *query.not_text)):
+        return None  # a word may be trained again
     # whether there is a least confidence matters, as a model without calibration refuses it
     of_picture = None if query.picture is None else query.picture.id
     return (*(getattr(query, name) for name in _SHOWN), of_picture, query.min_confidence is None)

@@ -150,6 +150,49 @@ def remove_labels(
         raise typer.Exit(EXIT_FAILED)
 
 
+@app.command("words")
+def list_words(
+    lake: LakeOption,
+    remove: Annotated[
+        list[str] | None, typer.Option(metavar="WORD", help="Remove this word; repeatable.", show_default=False)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show or remove the words that were trained from labels, which queries know as word:NAME.
+
+    Exit code 1 if there is no word to remove.
+    """
+    from pipeline.labels.word_table import Words
+    from pipeline.lake.lake import Lake
+
+    words = Words(Lake.open(lake))
+    unknown = [name for name in remove or () if not words.remove(name)]
+    held = words.read()
+    if as_json:
+        kept = ("name", "right", "wrong", "others")
+        print_json(
+            [
+                {key: getattr(each, key) for key in kept}
+                | {"model": str(each.space), "trained_at": each.trained_at.isoformat()}
+                for each in held
+            ]
+        )
+    elif not held:
+        typer.echo("no word is trained; train one with: regionlake lab train words --from labels --name WORD --lake …")
+    else:
+        from rich.table import Table
+
+        table = Table("word", "right", "wrong", "others", "model", "trained", box=None, pad_edge=False)
+        for each in held:
+            counts = (f"{each.right:,}", f"{each.wrong:,}", f"{each.others:,}")
+            table.add_row(visible(each.name), *counts, str(each.space), f"{each.trained_at:%Y-%m-%d %H:%M}Z")
+        console().print(table)
+    for name in unknown:
+        typer.echo(visible(f"no word: {name}"), err=True)
+    if unknown:
+        raise typer.Exit(EXIT_FAILED)
+
+
 def _is_meant(each: "HumanLabel", *, label: str | None, by: str | None) -> bool:
     return (label is None or each.label == label) and (by is None or each.labelled_by == by)
 

@@ -76,6 +76,7 @@ def test_tools_are_described_and_only_read(url: str) -> None:
         "show_frame",
         "show_moment",
         "count",
+        "sql",
         "propose_watch",
     }
     for tool in listed:

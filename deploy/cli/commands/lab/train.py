@@ -16,6 +16,8 @@ from deploy.cli.commands.lab.options import (
 from deploy.cli.options import LakeOption, ModelOption
 from deploy.cli.output import console
 from deploy.cli.progress import shown_count, shown_steps
+from deploy.cli.search_options import DimensionsOption
+from deploy.wording import counted
 
 # repeated from operators.codes.model, whose import would slow down `--help`
 CodeMethod = Literal["random", "itq", "learnt"]
@@ -110,6 +112,47 @@ def objects(
         f"{report.out}: revision {report.revision}, trained in {report.seconds:.0f} s from {report.pictures} pictures "
         f"with {report.objects:,} objects ({report.views:,} views) of {', '.join(map(str, folders))}"
         + (f"; in pictures kept out it finds {found}" if found else ""),
+        soft_wrap=True,
+    )
+
+
+@app.command()
+def words(
+    lake: LakeOption,
+    name: Annotated[str, typer.Option(metavar="WORD", help="The name of the word, as queries say it.")],
+    examples: Annotated[
+        Literal["labels"], typer.Option("--from", help="What it is trained from: `regionlake labels`.")
+    ] = "labels",
+    label: Annotated[str | None, typer.Option(metavar="NAME", help="What people call it.", show_default="WORD")] = None,
+    others: Annotated[
+        int, typer.Option(min=1, help="Number of regions that nobody looked at, which are taken for other things.")
+    ] = 5000,
+    model: ModelOption = None,
+    dimensions: DimensionsOption = None,
+) -> None:
+    """Train a word from labels and verdicts.
+
+    Regions that people labelled so show it; those that they called wrong, or something else, do not. Then `regionlake
+    search "word:WORD"` asks for it. The same labels and regions give the same word; it needs no lock.
+    """
+    assert examples == "labels"
+    from pipeline.analysis.lake_rows import LakeRows
+    from pipeline.lab.training.words.train import WordTraining, train_word
+    from pipeline.labels.word_table import Words
+    from pipeline.lake.lake import Lake
+    from pipeline.lake.lake_encoder import load_lake_encoder
+
+    opened = Lake.open(lake)
+    training = WordTraining(name, label=label, others=others)
+    encoder = load_lake_encoder(opened, model=model, dimensions=dimensions)
+    try:
+        word = train_word(LakeRows(opened), encoder, training)
+    finally:
+        encoder.close()
+    Words(opened).add(word)
+    console().print(
+        f"word:{word.name} from {counted(word.right, 'region')} that show it, {word.wrong:,} that people say do not, "
+        f'and {word.others:,} others; ask for it with: regionlake search "word:{word.name}" --lake {lake}',
         soft_wrap=True,
     )
 

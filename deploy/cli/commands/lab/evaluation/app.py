@@ -15,8 +15,21 @@ from deploy.cli.commands.lab.evaluation.representatives import representatives
 from deploy.cli.commands.lab.evaluation.search import search
 from deploy.cli.commands.lab.evaluation.subregion import subregion
 from deploy.cli.commands.lab.evaluation.tracks import tracks
+from deploy.cli.commands.lab.evaluation.words import words
 
 app = typer.Typer(name="eval", help="Measure models, proposals and search on local folders.", no_args_is_help=True)
 _OF_MODELS = (everyday, confidence, reduction, identities)
-for command in (search, feedback, subregion, representatives, codes, *_OF_MODELS, proposals, tracks, counts, masks):
+for command in (
+    search,
+    feedback,
+    words,
+    subregion,
+    representatives,
+    codes,
+    *_OF_MODELS,
+    proposals,
+    tracks,
+    counts,
+    masks,
+):
     app.command()(command)

@@ -1,0 +1,77 @@
+"""`regionlake lab eval words`."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deploy.cli.command_line import command_line
+from deploy.cli.commands.lab.evaluation.search import LayoutName
+from deploy.cli.commands.lab.evaluation.table import figures
+from deploy.cli.commands.lab.options import KeptLakeOption, lake_folder
+from deploy.cli.options import JsonOption, ModelOption, PlanOption, SetOption, chosen_plan
+from deploy.cli.output import console, print_json
+from deploy.cli.progress import shown_progress, shown_steps
+
+if TYPE_CHECKING:
+    from pipeline.plan.plan import Plan
+
+
+def words(
+    context: typer.Context,
+    dataset: Annotated[
+        Path,
+        typer.Argument(help="A folder of pictures of COCO, LVIS, PASCAL VOC or YOLO.", exists=True, file_okay=False),
+    ],
+    labels: Annotated[
+        str, typer.Option(metavar="N,N,…", help="Numbers of regions that are labelled of each class; 0 for all.")
+    ] = "3,10,0",
+    layout: Annotated[LayoutName | None, typer.Option(help="Layout of the folder, if several fit.")] = None,
+    split: Annotated[str | None, typer.Option(help="Name of the split, if the folder has several.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    plan: PlanOption = None,
+    model: ModelOption = None,
+    settings: SetOption = None,
+    lake: KeptLakeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how much better a word that was trained from labels finds than a class's name.
+
+    Regions of every second picture are labelled by the truth, and the other pictures are searched.
+    """
+    from pipeline.lab.datasets.read import read_dataset
+    from pipeline.lab.evaluation.retrieval.compared_methods import parse_methods
+    from pipeline.lab.evaluation.retrieval.prepare import prepare
+    from pipeline.lab.evaluation.words import evaluate_words
+
+    def plan_of(needed: tuple[str, ...], own: tuple[str, ...]) -> "Plan":
+        return chosen_plan(plan, model=model, proposer=None, settings=[*needed, *(settings or []), *own])
+
+    try:
+        budgets = [int(each) for each in labels.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"{labels!r} are no numbers with commas between", param_hint="--labels") from None
+    if min(budgets) < 0:
+        raise typer.BadParameter("a number of labels is at least 0", param_hint="--labels")
+    read = read_dataset(dataset, layout=layout, split=split)
+    with lake_folder(lake) as lakes:
+        with shown_progress() as on_ingest:
+            prepared = prepare(
+                read, parse_methods("regions"), every=1, plan_of=plan_of, lakes=lakes, on_progress=on_ingest
+            )
+        with shown_steps() as on_step:
+            table = evaluate_words(prepared, budgets=budgets, seed=seed, on_progress=on_step)
+    line = command_line(context, without=("lake", "as_json"))
+    if as_json:
+        print_json({"command": line, **asdict(table)})
+        return
+    out = console()
+    out.print(line, soft_wrap=True)
+    out.print(
+        f"{table.dataset}: mean average precision over {table.frames} frames that nobody labelled; 95 % intervals"
+    )
+    printed = figures("labels of each class", "classes", "name", "trained word", "\u0394")
+    for row in table.rows:
+        printed.add_row(row.labels, str(row.classes), str(row.words), str(row.trained), str(row.gain))
+    out.print(printed)

@@ -1,0 +1,1 @@
+"""Trains words from what people say of regions."""
