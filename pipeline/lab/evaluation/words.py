@@ -125,8 +125,7 @@ def _of_half(question: Question, half: NDArray[np.bool_]) -> Question:
 def _labels(
     lake: Lake, gallery: Gallery, questions: Sequence[Question], learnt: NDArray[np.bool_]
 ) -> list[list[HumanLabel]]:
-    """For each question the regions of the learnt half that show it, spread over frames: the first of each frame
-    first."""
+    """Labels of the regions of the learnt half that show what each question asks: first one of each frame."""
     names = ["id", "frame", "source_id", "source", "pts", "pts_s", "x0", "y0", "x1", "y1"]
     of_frame: dict[str, list[dict[str, Any]]] = {}
     for row in lake.read("regions", columns=names).sort_by("id").to_pylist():

@@ -39,7 +39,7 @@ def test_a_session_is_new_each_time_and_ends_when_one_signs_out(guarded: str, us
         second = web.cookies["regionlake"]
         assert first != second
         assert web.get("/api/me").json() == {
-            "name": "guest", "role": "viewer", "signed_in": True, "rights": ["see"], "sources": ["bikes.mp4"],
+            "name": "guest", "role": "viewer", "signed_in": True, "rights": ["see", "sql"], "sources": ["bikes.mp4"],
         }  # fmt: skip
         assert web.get("/api/me", headers={"Cookie": f"regionlake={first}"}).status_code == 401
         ended = web.post("/api/logout")
