@@ -55,7 +55,7 @@ def import_labels(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be stored, and store nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Store what labellers say of regions that `regionlake export` wrote.
+    """Store what labellers say of exported regions.
 
     A box is matched by the id of its region, or by its place in its picture where a tool has dropped the ids. It needs
     no lock: labels can be imported while the lake is being written.

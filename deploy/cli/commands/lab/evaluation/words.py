@@ -36,7 +36,7 @@ def words(
     lake: KeptLakeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure how much better a word that was trained from labels finds than a class's name.
+    """Measure how much words trained from labels help.
 
     Regions of every second picture are labelled by the truth, and the other pictures are searched.
     """
