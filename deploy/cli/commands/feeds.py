@@ -148,6 +148,7 @@ def list_feeds(feeds: FileOption, as_json: JsonOption = False) -> None:
             *(["paused"] if entry.paused else []),
             *([counted(len(entry.masks), "mask")] if entry.masks else []),
             *(["its certificate is not verified"] if not entry.verify else []),
+            *([f"names in {entry.timezone}"] if entry.timezone else []),
             *([f"trusts the certificate {entry.certificate[:16]}…"] if entry.certificate else []),
         ]
         table.add_row(visible(name), visible(entry.shown), ", ".join(notes))

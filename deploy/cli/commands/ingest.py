@@ -189,6 +189,9 @@ def _backfill(
         report = run(
             names, lake, plan, engine=engine, replace=replace, fetch=fetch, naming=naming, on_progress=on_progress
         )
+    if naming.given and report.skipped:
+        held = counted(report.skipped, "source keeps its time", "sources keep their times")
+        typer.echo(f"{held}, because the lake held it before: forget it and ingest it again to change it", err=True)
     if as_json:
         print_json(ingest_json(report))
     else:

@@ -79,6 +79,17 @@ def test_a_camera_is_found_by_name_and_time_and_its_clip_shows_the_frames_of_the
     assert pinned.returncode == 0, pinned.stderr
 
 
+def test_a_file_that_the_lake_holds_keeps_its_time_and_that_is_said(
+    called: Run, recorded: tuple[Path, dict[str, list[dict[str, str]]]]
+) -> None:
+    folder, _ = recorded
+    options = ("--lake", folder / "lake", "--proposer", "grid")
+    again = called("ingest", folder / "other", "--timezone", "Asia/Tokyo", *options)
+    assert again.returncode == 0, again.stderr
+    assert "1 source keeps its time" in again.stderr
+    assert "keeps its time" not in called("ingest", folder / "other", *options).stderr
+
+
 def _distance(clip: Path, file: Path) -> float:
     """The mean over the clip's frames of how far, in levels of 255, the nearest frame of the file is."""
     shown, frames = _frames(clip), _frames(file)
@@ -99,6 +110,7 @@ def test_a_feed_of_a_folder_has_a_zone_and_one_of_a_stream_has_none(called: Run,
     assert called("feeds", "add", "yard", tmp_path / "rec", *zone).returncode == 0
     entry = FeedEntry(str(tmp_path / "rec"), timezone="Europe/Berlin", name_time="%d-%m-%Y/%Hh%M")
     assert FeedList(feeds).read() == {"yard": entry}
+    assert "names in Europe/Berlin" in called("feeds", "list", "--feeds", feeds).stdout
     assert (entry.naming.timezone, entry.naming.pattern) == ("Europe/Berlin", "%d-%m-%Y/%Hh%M")
     done = called("feeds", "add", "gate", "rtsp://host/x", *zone)
     assert done.returncode == 2
