@@ -1,5 +1,7 @@
-"""How much labels help: a class that people labelled in half of the pictures is searched for in the other half.
+"""How much labels help: what people labelled in half of the pictures is searched for in the other half.
 
+Of pictures these are classes, in every second one. Of a video they are individuals, each by "a person", in its first
+half: an answer is a frame whose hit shows that one.
 People are simulated by the truth: they look at the half, and label every region that covers an object of the class.
 """
 
@@ -14,7 +16,7 @@ from operators.encoders.catalogue import load_encoder
 from operators.encoders.encoder import Encoder
 from pipeline.analysis.lake_rows import LakeRows
 from pipeline.lab.evaluation.metrics import Estimate, average_precision_at, bootstrapped
-from pipeline.lab.evaluation.retrieval.by_class import ALL, class_questions
+from pipeline.lab.evaluation.retrieval.feedback import FeedbackTask, feedback_questions, shows
 from pipeline.lab.evaluation.retrieval.gallery import Gallery
 from pipeline.lab.evaluation.retrieval.prepare import Prepared
 from pipeline.lab.evaluation.retrieval.question import RELEVANT, UNJUDGED, Question
@@ -69,8 +71,10 @@ def evaluate_words(
     """
     (made,) = prepared.methods
     gallery = prepared.gallery
-    learnt = np.arange(len(gallery)) % 2 == 0
-    questions = [each for each in class_questions(gallery, prepared.dataset.classes) if each.subset == ALL]
+    task: FeedbackTask = "classes" if prepared.dataset.video is None else "individuals"
+    numbers = np.arange(len(gallery))
+    learnt = numbers % 2 == 0 if task == "classes" else numbers < len(gallery) / 2
+    questions = feedback_questions(prepared, task)
     shown = _labels(made.lake, gallery, questions, learnt)
     asked = {
         number: _of_half(question, ~learnt)
@@ -84,13 +88,15 @@ def evaluate_words(
     searcher = Searcher(made.lake, encoder, regions=made.plan.regions)
     try:
         on_progress("names of classes")
-        before = np.array([_precision(searcher, asked[each], gallery) for each in usable])
+        before = np.array([_precision(searcher, asked[each], gallery, task) for each in usable])
         rows = []
         for budget in budgets:
             after = np.empty(len(usable))
             for at, number in enumerate(usable):
                 on_progress(f"{budget or 'all'} labels: class {at + 1} of {len(usable)}")
-                after[at] = _trained(made.lake, encoder, searcher, asked[number], shown[number], budget, gallery)
+                word = _trained(made.lake, encoder, number, shown[number][: budget or None])
+                question = replace(asked[number], query=replace(asked[number].query, text=f"word:{word}"))
+                after[at] = _precision(searcher, question, gallery, task)
             estimates = [bootstrapped(each, seed=seed) for each in (before, after, after - before)]
             rows.append(WordsRow(str(budget) if budget else "all", len(usable), *estimates))
     finally:
@@ -99,22 +105,14 @@ def evaluate_words(
     return WordsTable(prepared.dataset.name, int((~learnt).sum()), tuple(rows))
 
 
-def _trained(
-    lake: Lake,
-    encoder: Encoder,
-    searcher: Searcher,
-    question: Question,
-    labels: Sequence[HumanLabel],
-    budget: int,
-    gallery: Gallery,
-) -> float:
+def _trained(lake: Lake, encoder: Encoder, number: int, labels: Sequence[HumanLabel]) -> str:
+    """The name of a word that was trained from these labels, which replace others."""
     stored = Labels(lake)
     stored.remove(stored.stored_ids())
-    stored.add(labels[: budget or None])
-    name = question.query.text or ""
-    word = train_word(LakeRows(lake), encoder, WordTraining(name, least=1))
-    Words(lake).add(word)
-    return _precision(searcher, replace(question, query=replace(question.query, text=f"word:{name}")), gallery)
+    stored.add(labels)
+    name = f"{labels[0].label} {number}"  # several individuals have one label
+    Words(lake).add(train_word(LakeRows(lake), encoder, WordTraining(name, label=labels[0].label, least=1)))
+    return name
 
 
 def _of_half(question: Question, half: NDArray[np.bool_]) -> Question:
@@ -164,10 +162,13 @@ def _labels(
     return found
 
 
-def _precision(searcher: Searcher, question: Question, gallery: Gallery) -> float:
+def _precision(searcher: Searcher, question: Question, gallery: Gallery, task: FeedbackTask) -> float:
     """The average precision over all frames that are judged."""
     hits: tuple[Hit, ...] = searcher.search(replace(question.query, k=len(gallery))).hits
-    numbers = [number for hit in hits if (number := gallery.number(hit)) is not None]
-    kept = [number for number in numbers if question.judged[number] != UNJUDGED]
-    answers = np.array([question.judged[number] == RELEVANT for number in kept], np.bool_)
-    return average_precision_at(answers, relevant=question.relevant, k=len(gallery))
+    numbered = [(number, hit) for hit in hits if (number := gallery.number(hit)) is not None]
+    answers = [
+        bool(question.judged[number] == RELEVANT) and (task == "classes" or shows(hit, question, number, task))
+        for number, hit in numbered
+        if question.judged[number] != UNJUDGED
+    ]
+    return average_precision_at(np.array(answers, np.bool_), relevant=question.relevant, k=len(gallery))

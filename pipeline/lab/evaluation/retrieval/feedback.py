@@ -201,7 +201,7 @@ def _judge(
         number = gallery.number(hit)
         if number is None or question.judged[number] == UNJUDGED:
             continue
-        right = question.judged[number] == RELEVANT and _shows(hit, question, number, task)
+        right = question.judged[number] == RELEVANT and shows(hit, question, number, task)
         wrong = question.judged[number] != RELEVANT if task == "classes" else not right
         kept = (
             liked if right and len(liked) < user.likes else unliked if wrong and len(unliked) < user.dislikes else None
@@ -214,7 +214,7 @@ def _judge(
     return _Judged(tuple(liked), tuple(unliked), replace(question, judged=rest))
 
 
-def _shows(hit: Hit, question: Question, number: int, task: FeedbackTask) -> bool:
+def shows(hit: Hit, question: Question, number: int, task: FeedbackTask) -> bool:
     """Whether the close-up of a hit shows what the question asks: a user sees no more of the frame."""
     if number not in question.places:
         return True
@@ -225,7 +225,7 @@ def _measured(hits: Sequence[Hit], question: Question, gallery: Gallery, task: F
     numbered = [(number, hit) for hit in hits if (number := gallery.number(hit)) is not None]
 
     def answers_it(number: int, hit: Hit) -> bool:
-        return bool(question.judged[number] == RELEVANT) and (task == "classes" or _shows(hit, question, number, task))
+        return bool(question.judged[number] == RELEVANT) and (task == "classes" or shows(hit, question, number, task))
 
     answers = np.array([answers_it(n, hit) for n, hit in numbered if question.judged[n] != UNJUDGED], np.bool_)
     recall = recall_at(answers, relevant=question.relevant, k=_K)

@@ -22,11 +22,12 @@ def words(
     context: typer.Context,
     dataset: Annotated[
         Path,
-        typer.Argument(help="A folder of pictures of COCO, LVIS, PASCAL VOC or YOLO.", exists=True, file_okay=False),
+        typer.Argument(help="A folder of COCO, LVIS, PASCAL VOC, YOLO or MOT Challenge.", exists=True, file_okay=False),
     ],
     labels: Annotated[
         str, typer.Option(metavar="N,N,…", help="Numbers of regions that are labelled of each class; 0 for all.")
     ] = "3,10,0",
+    every: Annotated[int, typer.Option(min=1, help="Index every n-th frame of a video.")] = 5,
     layout: Annotated[LayoutName | None, typer.Option(help="Layout of the folder, if several fit.")] = None,
     split: Annotated[str | None, typer.Option(help="Name of the split, if the folder has several.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
@@ -38,7 +39,8 @@ def words(
 ) -> None:
     """Measure how much words trained from labels help.
 
-    Regions of every second picture are labelled by the truth, and the other pictures are searched.
+    Regions of every second picture are labelled by the truth, and the other pictures are searched for their classes; in
+    a video, of its first half, and the other half is searched for each person.
     """
     from pipeline.lab.datasets.read import read_dataset
     from pipeline.lab.evaluation.retrieval.compared_methods import parse_methods
@@ -58,7 +60,7 @@ def words(
     with lake_folder(lake) as lakes:
         with shown_progress() as on_ingest:
             prepared = prepare(
-                read, parse_methods("regions"), every=1, plan_of=plan_of, lakes=lakes, on_progress=on_ingest
+                read, parse_methods("regions"), every=every, plan_of=plan_of, lakes=lakes, on_progress=on_ingest
             )
         with shown_steps() as on_step:
             table = evaluate_words(prepared, budgets=budgets, seed=seed, on_progress=on_step)
