@@ -10,6 +10,12 @@ from schemas.recorder_names import camera_name
 from schemas.sources import feed_name
 from schemas.visible_text import visible
 
+_ACCESS_PATHS = {
+    "float16": "columns in memory, as stored",
+    "int8": "columns in memory, rounded",
+    "disk": "columns on disk, all regions",
+    "index": "the index on disk, some regions",
+}
 _NAMED = 5  # sources without a zone in a line of text; JSON has all
 
 
@@ -93,3 +99,18 @@ def short_size(size_bytes: float) -> str:
     if size_bytes >= 1e6:
         return f"{size_bytes / 1e6:,.1f} MB"
     return f"{size_bytes / 1e3:,.0f} kB" if size_bytes >= 1e4 else f"{size_bytes / 1e3:,.1f} kB"
+
+
+def explanation_lines(result: SearchResult) -> list[str]:
+    """How a query was answered, in a few lines; none where that is not known."""
+    explained = result.explanation
+    if explained is None:
+        return ["how the query was answered is not known: the service does not say it"]
+    blocks = "blocks of the index" if result.access_path == "index" else "fragments"
+    path = _ACCESS_PATHS.get(result.access_path, result.access_path)
+    return [
+        f"access path: {path}, because {explained.why}",
+        f"read: {explained.compared:,} regions and frames of {explained.passing:,} regions that pass the filters, "
+        f"{explained.blocks:,} {blocks}, {short_size(explained.bytes)}",
+        "time: " + ", ".join(f"{step} {ms:.1f} ms" for step, ms in explained.steps_ms.items()),
+    ]

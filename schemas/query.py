@@ -10,7 +10,7 @@ In help texts and errors, names in backticks are those of fields; each interface
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -428,6 +428,23 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Explanation:
+    """How a query was answered.
+
+    why: why by this access path, a sentence. passing: regions in the frames that pass the filters of source and time.
+    compared: regions and frames whose vectors or codes were read. blocks: runs of an index that were read, or fragments
+    of the table. bytes: of vectors, codes and boxes. steps_ms: step → time.
+    """
+
+    why: str
+    passing: int
+    compared: int
+    blocks: int
+    bytes: int
+    steps_ms: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class SearchResult:
     """The answer to a query.
 
@@ -436,6 +453,10 @@ class SearchResult:
     region: the part of the query's picture that its prompts selected.
     by_meaning_alone: URIs of the searched sources for which no zone was drawn; there the whole frame is the zone.
     omitted: these sources, where the query has zones and nothing else, so that nothing could be found in them.
+    access_path: where the vectors were: "float16" or "int8" (in memory), "disk", or "index", which reads some of them.
+    recall_target: the share of the exact hits that an answer by the index has on average, as it was measured for other
+        queries; None for other paths.
+    explanation: None where the service does not give it.
     """
 
     query: Query
@@ -446,3 +467,6 @@ class SearchResult:
     region: BoxTuple | None = None
     by_meaning_alone: tuple[str, ...] = ()
     omitted: tuple[str, ...] = ()
+    access_path: str = ""
+    recall_target: float | None = None
+    explanation: Explanation | None = None

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from schemas.options import options_of
 from schemas.pictures import Picture
-from schemas.query import Hit, Query, SearchResult
+from schemas.query import Explanation, Hit, Query, SearchResult
 from schemas.zones import Zone
 
 Json = dict[str, object]
@@ -14,17 +14,28 @@ COLUMNS_FIRST = "rank distance semantic geometric source pts_s time shot_s box f
 _OMITTED = {"place", "source_id", "pts", "mask", "then"}
 
 
-def result_json(result: SearchResult) -> Json:
-    """The answer as a JSON object; `region`, `by_meaning_alone` and `omitted` of SearchResult where there are any."""
+def result_json(result: SearchResult, *, explain: bool = False) -> Json:
+    """The answer as a JSON object; `region`, `by_meaning_alone` and `omitted` of SearchResult where there are any.
+
+    explain: whether it says how the query was answered.
+    """
     return {
         "query": query_json(result.query),
         "took_ms": round(result.took_ms, 3),
         "exact": result.exact,
+        "recall_target": result.recall_target,
+        "access_path": result.access_path,
+        **({"explained": explanation_json(result.explanation)} if explain else {}),
         **({} if result.region is None else {"region": result.region}),
         **({"by_meaning_alone": result.by_meaning_alone} if result.by_meaning_alone else {}),
         **({"omitted": result.omitted} if result.omitted else {}),
         "hits": [hit_json(hit) for hit in result.hits],
     }
+
+
+def explanation_json(explanation: Explanation | None) -> Json | None:
+    """How a query was answered; None where that is not known."""
+    return None if explanation is None else asdict(explanation)
 
 
 def query_json(query: Query) -> Json:

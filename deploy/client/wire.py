@@ -14,7 +14,7 @@ from schemas.errors import (
     SourceError,
 )
 from schemas.options import options_of
-from schemas.query import BoxTuple, Hit, Place, Query, SearchResult
+from schemas.query import BoxTuple, Explanation, Hit, Place, Query, SearchResult
 
 _OF_STATUS: dict[int, type[RegionLakeError]] = {404: QueryError, 410: SourceError, 415: DecodeError, 422: QueryError}
 _PLACE = {each.name: get_type_hints(Place)[each.name] for each in fields(Place) if each.name != "mask"}
@@ -43,7 +43,18 @@ def result_of(answer: Mapping[str, Any], query: Query) -> SearchResult:
     try:
         hits = tuple(_hit(each) for each in answer["hits"])
         region = None if answer["region"] is None else _box(answer["region"])
-        return SearchResult(query, answer["took_ms"], answer["exact"], answer["candidates"], hits, region)
+        explained = answer.get("explained")  # services of 0.8 and before say nothing of it
+        return SearchResult(
+            query,
+            answer["took_ms"],
+            answer["exact"],
+            answer["candidates"],
+            hits,
+            region,
+            access_path=answer.get("access_path", ""),
+            recall_target=answer.get("recall_target"),
+            explanation=None if explained is None else Explanation(**explained),
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise ServiceError(f"the service answered what this client does not read ({error}); use its version") from error
 

@@ -11,7 +11,7 @@ from operators.ranking.fusion import IdArray
 from pipeline.search.memory.lake_cache import LakeCache
 from pipeline.search.memory.rounded_vectors import RoundedVectors
 from schemas.query import Place
-from schemas.regions import ONE_SCALE, is_static
+from schemas.regions import is_static
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +81,23 @@ class BoxedVectors:
             place=columns.place,
             kind="region",
             static=np.array([*map(is_static, columns.proposers), False])[columns.proposer],
-            score=_of_one_scale(columns),
+            score=columns.one_scale_score,
+        )
+
+    @classmethod
+    def of_some_regions(cls, columns: LakeCache, rows: NDArray[np.intp]) -> "BoxedVectors":
+        """The regions at these rows alone, all of which are alive; the others are not looked at."""
+        vectors = columns.region_vectors
+        assert isinstance(vectors, np.ndarray)
+        return cls(
+            vectors=vectors[rows],
+            frame=columns.frame[rows],
+            boxes=tuple(side[rows] for side in columns.boxes),
+            alive=np.ones(len(rows), np.bool_),
+            ids=lambda some: columns.region_id[rows[some]],
+            place=lambda row: columns.place(int(rows[row])),
+            kind="region",
+            score=lambda some: columns.one_scale_score(rows[some]),
         )
 
     @classmethod
@@ -99,12 +115,3 @@ class BoxedVectors:
             kind="frame",
             whole=True,
         )
-
-
-def _of_one_scale(columns: LakeCache) -> Callable[[NDArray[np.intp]], NDArray[np.float32]]:
-    comparable = np.array([name in ONE_SCALE for name in columns.proposers] + [False])
-
-    def score(rows: NDArray[np.intp]) -> NDArray[np.float32]:
-        return np.where(comparable[columns.proposer[rows]], columns.score[rows], np.float32(np.nan))
-
-    return score

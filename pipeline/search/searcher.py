@@ -14,9 +14,13 @@ from operators.ranking.feedback import Move
 from operators.ranking.fusion import contenders, rank_frames
 from pipeline.lake.lake import Lake
 from pipeline.runtime.time_source import REAL_TIME
+from pipeline.search.boxed_vectors import BoxedVectors
+from pipeline.search.candidates import Candidates
 from pipeline.search.filters import frames_in_filter, zone_is_for
 from pipeline.search.frame_scores import FrameScores, fused
 from pipeline.search.hits import make_hit
+from pipeline.search.index.indexed_regions import EXACT_WITHIN_MS, Choice, IndexedRegions, Nearest
+from pipeline.search.index.region_index import IndexFilesError
 from pipeline.search.memory.frame_listing import FrameListing
 from pipeline.search.memory.lake_cache import LakeCache
 from pipeline.search.memory.resident import Resident
@@ -24,10 +28,11 @@ from pipeline.search.methods.boxed import Regions, nearest_frames
 from pipeline.search.methods.method import Method, RankingRequest, SearchState
 from pipeline.search.scoring import Scorer
 from pipeline.search.sequences import followed
+from pipeline.search.steps import Steps
 from pipeline.search.target import Target, TargetMaker
 from pipeline.search.where import where_of
-from schemas.errors import QueryError
-from schemas.query import Geometry, Hit, MethodName, Place, Query, SearchResult
+from schemas.errors import LakeError, QueryError
+from schemas.query import Explanation, Geometry, Hit, MethodName, Place, Query, SearchResult
 
 Found = tuple[int, float, Place]  # row of a frame, its distance, and the place in it that was found
 
@@ -40,6 +45,9 @@ class _Answer:
     candidates: int
     exact: bool = True
     then: Mapping[int, Found] = field(default_factory=dict)
+    access_path: str = ""
+    recall_target: float | None = None
+    explanation: Explanation | None = None
 
 
 class Searcher:
@@ -54,6 +62,8 @@ class Searcher:
         listings, which take 2 ms on a disk, and much more in a bucket. 0 finds what was committed the instant before.
     resident: how vectors of regions are held in memory: as they are stored, or rounded to bytes.
     move: how the vector of a query is moved by `like` and `unlike`; None for that of `operators.ranking.feedback`.
+    exact_within_ms: where the columns are on disk and have a tuned index, queries whose exact answer is expected to
+        take longer are answered from it, and the result says so; infinite for exact answers alone.
 
     The ranking is exact: semantic distances are float64 products of the query with the stored float16
     vectors, rounded to float32; ties are broken by id. With `resident="int8"` the nearest are found by rounded vectors
@@ -74,6 +84,7 @@ class Searcher:
         max_age_s: float = 0.0,
         resident: Resident | None = None,
         move: Move | None = None,
+        exact_within_ms: float = EXACT_WITHIN_MS,
     ) -> None:
         column = "vector" if encoder is None else lake.column_of(encoder.space)
         self._columns = LakeCache(lake, column=column, resident=resident)
@@ -81,6 +92,7 @@ class Searcher:
         self._targets = TargetMaker(encoder, lake=lake, regions=regions, move=move)
         self._state = SearchState(lake, self._columns, self._scorer, encoder, proposers)
         self._methods: dict[MethodName, Method] = {}
+        self._indexed = IndexedRegions(self._columns, self._scorer, exact_within_ms=exact_within_ms)
         self._lock = threading.Lock()
         self._max_age_s = max_age_s
         self._looked_at = -math.inf
@@ -98,23 +110,35 @@ class Searcher:
         lacks; DecodeError when its picture cannot be read.
         """
         start = time.perf_counter()
+        steps = Steps()
         target = self._targets(query)
         then = None if query.then is None else self._targets.of_what_follows(query)
+        steps.end("encode")
         with self._lock:
             if REAL_TIME.monotonic_s() - self._looked_at >= self._max_age_s:
                 self._refresh()
+            steps.end("follow the lake")
             request = self._request(query, target)
+            steps.end("filter frames")
             if then is not None:
                 answer = self._sequence(request, then)
             elif [method.name for method in query.weighted_methods] == ["regions"]:
-                answer = self._by_regions(request)
+                answer = self._by_regions(request, steps)
             else:
                 answer = self._of(self._scores(request), query.k)
+            steps.end("rank")
             hits = self._hits(answer)
+            steps.end("show")
             others = self._without_zone(request)
         took_ms = (time.perf_counter() - start) * 1000
         region = None if query.prompts is None else target.roi
         found = SearchResult(query, took_ms, answer.exact, answer.candidates, hits, region)
+        found = replace(
+            found,
+            access_path=answer.access_path or self._columns.resident,
+            recall_target=answer.recall_target,
+            explanation=self._explained(answer, steps),
+        )
         return replace(found, by_meaning_alone=others) if query.by_meaning else replace(found, omitted=others)
 
     def listing(self) -> FrameListing:
@@ -142,6 +166,24 @@ class Searcher:
         self._looked_at = REAL_TIME.monotonic_s()
         return changed
 
+    def probe_index(self, query: Query, *, share: float) -> SearchResult:
+        """Answers from the index by reading this share of it, whatever an exact answer would cost; for tuning.
+
+        Raises LakeError where there is no index, IndexFilesError where it is damaged.
+        """
+        start = time.perf_counter()
+        target = self._targets(query)
+        with self._lock:
+            self._refresh()
+            request = self._request(query, target)
+            choice = self._indexed.choose(request, proposers=self._state.proposers)
+            if self._indexed.look() is None:
+                raise LakeError(f"{self._state.lake.uri} has no index: {choice.why}")
+            answer = self._ranked_of(self._indexed.nearest(request, share=share), choice, request)
+            hits = self._hits(answer)
+        took_ms = (time.perf_counter() - start) * 1000
+        return SearchResult(query, took_ms, False, answer.candidates, hits, access_path="index")
+
     def _request(self, query: Query, target: Target) -> RankingRequest:
         columns = self._columns
         known = list(zip(columns.uris, columns.source_ids, strict=True))
@@ -162,11 +204,52 @@ class Searcher:
         others = np.unique(self._columns.source[request.frames & (request.where.area < 0)])
         return tuple(self._columns.uris[number] for number in others.tolist())
 
-    def _by_regions(self, request: RankingRequest) -> "_Answer":
-        """Ranks by the method `regions` alone: exact without an exact distance for every candidate."""
+    def _by_regions(self, request: RankingRequest, steps: Steps) -> "_Answer":
+        """Ranks by the method `regions` alone: exact without an exact distance for every candidate, or by the index."""
+        choice = self._indexed.choose(request, proposers=self._state.proposers)
+        why = choice.why
+        if choice.share is not None:
+            try:
+                nearest = self._indexed.nearest(request, share=choice.share)
+            except IndexFilesError as error:
+                why = str(error)
+            else:
+                steps.end("read the index")
+                return self._ranked_of(nearest, choice, request)
         candidates = Regions(self._state).candidates(request)
+        exact = candidates.is_exact(request.target.vector, request.where, ranking=request.query.ranking)
+        steps.end("filter regions")
+        columns, seen = self._columns, len(candidates)
+        read = 16 * len(columns.frame) * (request.where is not None)
+        read += (
+            seen * columns.dimension * (1 if columns.resident == "int8" else 2) * (request.target.vector is not None)
+        )
+        explanation = Explanation(why, choice.passing, seen, columns.fragments, read, {})
+        return _Answer(self._ranked(candidates, request), seen, exact=exact, explanation=explanation)
+
+    def _ranked_of(self, nearest: Nearest, choice: Choice, request: RankingRequest) -> "_Answer":
+        """The exact ranking of what the index found, of regions that it does not have yet, and of whole frames."""
+        columns = self._columns
+        sets, frames = [nearest.regions], np.zeros(0, np.intp)
+        if request.where is None:
+            sets.append(BoxedVectors.of_frames(columns.frame_vectors, alive=columns.visible))
+            frames = np.flatnonzero(request.frames)
+        candidates = Candidates(sets, [np.arange(len(nearest.regions)), *([frames] if len(sets) > 1 else [])])
+        compared = nearest.compared + len(frames)
+        read = nearest.bytes + 2 * columns.dimension * len(frames)
+        why = f"{choice.why}, and {nearest.fresh:,} that it does not have yet" if nearest.fresh else choice.why
+        return _Answer(
+            self._ranked(candidates, request),
+            compared,
+            exact=False,
+            access_path="index",
+            recall_target=choice.recall_target,
+            explanation=Explanation(why, choice.passing, compared, nearest.blocks, read, {}),
+        )
+
+    def _ranked(self, candidates: Candidates, request: RankingRequest) -> list[Found]:
         query = request.query
-        found = candidates.rank(
+        return candidates.rank(
             request.target.vector,
             request.where,
             ranking=query.ranking,
@@ -176,8 +259,12 @@ class Searcher:
             confidence=request.target.confidence,
             least=query.min_confidence,
         )
-        exact = candidates.is_exact(request.target.vector, request.where, ranking=query.ranking)
-        return _Answer(found, len(candidates), exact=exact)
+
+    def _explained(self, answer: "_Answer", steps: Steps) -> Explanation:
+        if answer.explanation is not None:
+            return replace(answer.explanation, steps_ms=steps.ms)
+        why = "this method compares all that pass the filters" if answer.exact else "this method compares some frames"
+        return Explanation(why, answer.candidates, answer.candidates, self._columns.fragments, 0, steps.ms)
 
     def _scores(self, request: RankingRequest) -> FrameScores:
         """The fused scores of all methods; those that re-rank get the nearest frames of the others."""

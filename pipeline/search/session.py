@@ -8,6 +8,7 @@ import numpy as np
 
 from operators.encoders.encoder import Encoder
 from pipeline.lake.lake import Lake
+from pipeline.search.index.indexed_regions import EXACT_WITHIN_MS
 from pipeline.search.memory.frame_listing import FrameListing
 from pipeline.search.memory.resident import Resident
 from pipeline.search.searcher import Searcher
@@ -21,7 +22,7 @@ class SearchSession:
 
     model: the model whose vectors are searched; None for the lake's own. templates: see `load_encoder`.
     dimensions: the length of the vectors that are searched, where the lake has those of the model in several.
-    max_age_s, resident: see Searcher.
+    max_age_s, resident, exact_within_ms: see Searcher.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class SearchSession:
         templates: Sequence[str] | None = None,
         max_age_s: float = 0.0,
         resident: Resident | None = None,
+        exact_within_ms: float = EXACT_WITHIN_MS,
     ) -> None:
         self._lake = lake
         self._model = model
@@ -40,6 +42,7 @@ class SearchSession:
         self._templates = templates
         self._max_age_s = max_age_s
         self._resident = resident
+        self._exact_within_ms = exact_within_ms
         self._beginning = threading.Lock()
         self._encoder: Encoder | None = None
         self._searcher: Searcher | None = None
@@ -108,7 +111,7 @@ class SearchSession:
 
     def _begin(self, *, with_model: bool, words: str | None) -> None:
         if not with_model:  # a query by a box alone needs none
-            self._searcher = Searcher(self._lake, max_age_s=self._max_age_s, resident=self._resident)
+            self._searcher = self._made(None)
             return
         from pipeline.lake.lake_encoder import load_lake_encoder
 
@@ -117,7 +120,7 @@ class SearchSession:
         )
         try:
             # first, before the model is used: it raises where the lake has no vectors of that model
-            searcher = Searcher(self._lake, encoder, max_age_s=self._max_age_s, resident=self._resident)
+            searcher = self._made(encoder)
             if words and not words.startswith(WORD_PREFIX):
                 encoder.encode_texts([words])  # models load on first use
         except BaseException:
@@ -125,3 +128,12 @@ class SearchSession:
             raise
         # one without a model may be answering another thread: its own threads end with it
         self._encoder, self._searcher = encoder, searcher
+
+    def _made(self, encoder: Encoder | None) -> Searcher:
+        return Searcher(
+            self._lake,
+            encoder,
+            max_age_s=self._max_age_s,
+            resident=self._resident,
+            exact_within_ms=self._exact_within_ms,
+        )

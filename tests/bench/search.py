@@ -25,6 +25,7 @@ from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.lake.lake import Lake
 from pipeline.lake.writing.committer import Committer
 from pipeline.search.searcher import Searcher
+from schemas.boxes import FloatArray
 from schemas.clock import Clock, Span
 from schemas.ids import digest, frame_id, segment_id
 from schemas.query import Query
@@ -153,11 +154,16 @@ def source(number: int, *, frames: int) -> Source:
 
 
 def segment_rows(
-    source: Source, space: VectorSpace, *, seed: int, draw: Callable[[int], VectorArray] | None = None
+    source: Source,
+    space: VectorSpace,
+    *,
+    seed: int,
+    draw: Callable[[int], VectorArray] | None = None,
+    boxes: FloatArray | None = None,
 ) -> SegmentRows:
     """The rows of a source as one segment: a keyframe at each tick, with random boxes and vectors.
 
-    draw: makes so many vectors instead, float32 (N, D).
+    draw: makes so many vectors instead, float32 (N, D). boxes: float32 (frames · REGIONS_A_FRAME, 4) instead.
     """
     rng = np.random.default_rng(seed)
     frames = source.span.stop
@@ -165,6 +171,8 @@ def segment_rows(
     ids = [frame_id(source.id, pts) for pts in range(frames)]
     centre, half = rng.uniform(size=(regions, 2)), rng.uniform(0.02, 0.15, size=(regions, 2))
     low, high = np.clip(centre - half, 0, 1).astype(np.float32), np.clip(centre + half, 0, 1).astype(np.float32)
+    if boxes is not None:
+        low, high = boxes[:, :2], boxes[:, 2:]
 
     def columns(each: int) -> dict[str, object]:
         pts = np.repeat(np.arange(frames), each)

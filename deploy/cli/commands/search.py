@@ -1,10 +1,11 @@
 """`regionlake search`: answers a query with a table, JSON, a contact sheet or clips."""
 
+import math
 import os
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -32,7 +33,7 @@ from deploy.cli.search_options import (
     TemplateOption,
 )
 from deploy.cli.without_pandas import import_arrow_without_pandas
-from deploy.wording import clock_time, counted, is_picture, short_names, sources_without_zone
+from deploy.wording import clock_time, counted, explanation_lines, is_picture, short_names, sources_without_zone
 from schemas.query import Query, SearchResult
 from schemas.query_json import result_json
 from schemas.visible_text import visible
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
 
 _SHOWN = {"label": 32, "track": 8}  # characters: enough of an id to see which hits are one track
-_OF_SERVER = ("template", "model", "dimensions", "resident", "fetch", "redact")  # what a service has chosen
+_OF_SERVER = ("template", "model", "dimensions", "resident", "exact", "fetch", "redact")  # what a service has chosen
 SHEET_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".html")
 
 
@@ -56,6 +57,12 @@ def search(
     model: ModelOption = None,
     dimensions: DimensionsOption = None,
     resident: ResidentOption = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Compare every region, however long it takes, in lakes that are tuned too.")
+    ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say how the query was answered: what was read, and how long it took.")
+    ] = False,
     as_json: JsonOption = False,
     sheet: SheetOption = None,
     clips: ClipsOption = None,
@@ -82,7 +89,7 @@ def search(
         )
     if server is not None:
         _refuse_of_server(context)
-        _search_by_server(query, server, as_json=as_json, sheet=sheet, clips=clips)
+        _search_by_server(query, server, as_json=as_json, explain=explain, sheet=sheet, clips=clips)
         return
     assert lake is not None
     import_arrow_without_pandas()
@@ -90,9 +97,15 @@ def search(
 
     opened = Lake.open(lake)
     result = _answer(
-        query, lake=opened, model=model, dimensions=dimensions, templates=template or None, resident=resident
+        query,
+        lake=opened,
+        model=model,
+        dimensions=dimensions,
+        templates=template or None,
+        resident=resident,
+        exact=exact,
     )
-    _show(result, as_json=as_json)
+    _show(result, as_json=as_json, explain=explain)
     if sheet:
         _draw(result, opened, sheet)
     if clips:
@@ -109,13 +122,15 @@ def search(
         _report_clips(made)
 
 
-def _search_by_server(query: Query, url: str, *, as_json: bool, sheet: Path | None, clips: Path | None) -> None:
+def _search_by_server(
+    query: Query, url: str, *, as_json: bool, explain: bool, sheet: Path | None, clips: Path | None
+) -> None:
     from deploy.client import calls
     from deploy.client.connection import Connection
 
     with Connection(url, token=os.environ.get("REGIONLAKE_TOKEN") or None) as connection:
         result = connection(calls.search(query))
-        _show(result, as_json=as_json)
+        _show(result, as_json=as_json, explain=explain)
         if sheet:
             from deploy.client.pictures import stored_pictures
 
@@ -132,11 +147,14 @@ def _refuse_of_server(context: typer.Context) -> None:
             raise typer.BadParameter("is chosen where the service is started", param_hint=parameter.opts[0])
 
 
-def _show(result: SearchResult, *, as_json: bool) -> None:
+def _show(result: SearchResult, *, as_json: bool, explain: bool) -> None:
     if as_json:
-        print_json(result_json(result))
-    else:
-        _print_table(result)
+        print_json(result_json(result, explain=explain))
+        return
+    _print_table(result)
+    if explain:
+        for line in explanation_lines(result):
+            console().print(visible(line), soft_wrap=True)
 
 
 def _draw(result: SearchResult, lake: "Lake | Stored", sheet: Path) -> None:
@@ -159,10 +177,19 @@ def _answer(
     dimensions: int | None,
     templates: list[str] | None,
     resident: Resident | None,
+    exact: bool,
 ) -> SearchResult:
+    from pipeline.search.index.indexed_regions import EXACT_WITHIN_MS
     from pipeline.search.session import SearchSession
 
-    session = SearchSession(lake, model=model, dimensions=dimensions, templates=templates, resident=resident)
+    session = SearchSession(
+        lake,
+        model=model,
+        dimensions=dimensions,
+        templates=templates,
+        resident=resident,
+        exact_within_ms=math.inf if exact else EXACT_WITHIN_MS,
+    )
     try:
         return answer(session, query, lake=lake, model=model)
     finally:
@@ -215,7 +242,10 @@ def _print_table(result: SearchResult) -> None:
     out = console()
     if result.hits:
         out.print(table)
-    exactness = "exact" if result.exact else "approximate: not every candidate was compared exactly"
+    if result.recall_target is not None:
+        exactness = f"almost exact, by the index: on average {result.recall_target:.0%} of the exact hits"
+    else:
+        exactness = "exact" if result.exact else "approximate: not every candidate was compared exactly"
     found = f"{counted(len(result.hits), 'hit')} of {result.candidates:,} regions and frames"
     out.print(f"{found} in {result.took_ms:.0f} ms ({exactness})")
     if others := sources_without_zone(result):

@@ -5,6 +5,7 @@ import time
 from contextlib import closing, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -57,6 +58,20 @@ def upkeep(
         bool, typer.Option("--trust-clock", help="Confirm that the clock is right, although it jumped.")
     ] = False,
     keep_versions: KeepVersionsOption = None,
+    tune: Annotated[
+        bool,
+        typer.Option(
+            "--tune",
+            help="Instead of a pass: build or refresh the index by which large lakes answer almost exactly, and "
+            "measure its recall.",
+        ),
+    ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Draw the recall that --tune measures: .png, .svg or .pdf.", show_default=False
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Join small files, and remove recordings beyond an age or size.
@@ -66,7 +81,18 @@ def upkeep(
 
     A pass holds back what would be more than half of a feed, and what only a clock that jumped makes too old; the exit
     code is then 1. --release and --trust-clock also take effect in the next pass of a follower.
+
+    --tune changes nothing in the tables, and may run while others write and search.
     """
+    if plot is not None and not tune:
+        raise typer.BadParameter("needs --tune", param_hint="--plot")
+    if tune:
+        if every is not None:
+            raise typer.BadParameter("is not run again and again; give one of both", param_hint="--tune")
+        from deploy.cli.tuning import tune_lake
+
+        tune_lake(lake, plot=plot, as_json=as_json)
+        return
     from pipeline.lake.lake import Lake
     from pipeline.lake.lease.writer_lease import writer_of
 

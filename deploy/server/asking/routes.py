@@ -19,7 +19,7 @@ from deploy.server.auditing.audited import note
 from deploy.server.service import Service
 from deploy.server.showing.catalogue import Catalogue
 from schemas.query import Query
-from schemas.query_json import Json, query_json
+from schemas.query_json import Json, explanation_json, query_json
 
 _EXAMPLES = {name: {"summary": name, "value": value} for name, value in EXAMPLES.items()}
 
@@ -63,6 +63,9 @@ def search_answer(service: Service, body: ServedQuery) -> Json:
         "query": _query(query, body),
         "took_ms": round(result.took_ms, 3),
         "exact": result.exact,
+        "recall_target": result.recall_target,
+        "access_path": result.access_path,
+        "explained": explanation_json(result.explanation),
         "candidates": result.candidates,
         "without_vector": service.search.without_vector,
         "generation": service.search.listing().generation,

@@ -40,6 +40,15 @@ class KeptColumns:
         self._durable: dict[str, tuple[str, int]] = {}  # generation and number of rows that were synced, by table
         self._boot = _BOOT_ID.read_text().strip() if _BOOT_ID.is_file() else ""
 
+    @property
+    def folder(self) -> Path:
+        return self._folder
+
+    def is_newest(self, table: str, generation: str) -> bool:
+        """Whether the record names this generation of a table's columns. The caller holds the lock."""
+        newest = self._read(_NEWEST)
+        return newest is not None and str(newest["tables"][table]["generation"]) == generation
+
     def buffers(self, table: str, shapes: Shapes) -> FileBuffers:
         """The buffers of a table's columns."""
         self._buffers[table] = FileBuffers(shapes, self._folder / table)

@@ -12,7 +12,7 @@ from operators.ranking.fusion import IdArray
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.lease.row_leases import leases_of
 from pipeline.lake.spans import SpanIndex
-from pipeline.search.memory.buffers import Buffers, Columns, MemoryBuffers, Shapes
+from pipeline.search.memory.buffers import Buffers, Columns, FileBuffers, MemoryBuffers, Shapes
 from pipeline.search.memory.columns import ColumnStore
 from pipeline.search.memory.decoding import codes_of, ids_of, int64_of, numbers_of, positions, vectors_of
 from pipeline.search.memory.kept_columns import KeptColumns
@@ -21,6 +21,7 @@ from pipeline.search.memory.rounded_vectors import RoundedVectors, rounded
 from pipeline.search.memory.shapes import FRAMES, REGIONS, vector_shapes
 from schemas.errors import LakeError
 from schemas.query import Place
+from schemas.regions import ONE_SCALE
 from schemas.tables import TableName
 
 NO_TIME = np.iinfo(np.int64).min
@@ -70,8 +71,9 @@ class LakeCache:
             decode=self._decode_frames,
             read=["id", "source_id", "source", "pts", "pts_s", "time", "lease", column],
         )
+        self._region_buffers = self._buffers("regions", regions)
         self._regions = ColumnStore(
-            buffers=self._buffers("regions", regions),
+            buffers=self._region_buffers,
             decode=self._decode_regions,
             read=[
                 "id",
@@ -186,6 +188,32 @@ class LakeCache:
     def score(self) -> NDArray[np.float32]:
         """float32 (R,): with which each region was proposed."""
         return self._regions["score"]
+
+    def alive_at(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """bool (N,): which of these rows of regions are alive, without looking at the others."""
+        alive: NDArray[np.bool_] = self._regions.alive[rows] & self._regions["embedded"][rows]
+        return alive
+
+    def one_scale_score(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+        """float32 (N,): the expected IoU of each of these regions with one thing, NaN where its proposer scores
+        otherwise."""
+        comparable = np.array([name in ONE_SCALE for name in self.proposers] + [False])
+        return np.where(comparable[self.proposer[rows]], self.score[rows], np.float32(np.nan))
+
+    @property
+    def kept(self) -> KeptColumns | None:
+        """The columns on disk; None where they are in memory."""
+        return self._kept
+
+    @property
+    def kept_generation(self) -> str:
+        """That of the columns of regions on disk: rows keep their numbers as long as it is the same."""
+        return self._region_buffers.generation if isinstance(self._region_buffers, FileBuffers) else ""
+
+    @property
+    def fragments(self) -> int:
+        """Number of fragments of the table of regions that are held."""
+        return len(self._regions.slices())
 
     def place(self, region: int) -> Place:
         """What a hit shows of a region, by its row."""

@@ -81,7 +81,7 @@ def test_search_prints_one_object_of_the_promised_shape(regionlake: Run, clip: P
     done = regionlake("search", "a white box", "--box", "0,0,0.5,0.6", "--lake", lake, "-k", 3, "--json")
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
-    assert list(answer) == ["query", "took_ms", "exact", "hits"]
+    assert list(answer) == ["query", "took_ms", "exact", "recall_target", "access_path", "hits"]
     assert answer["exact"] is True
     assert [hit["rank"] for hit in answer["hits"]] == list(range(1, len(answer["hits"]) + 1))
     first = answer["hits"][0]

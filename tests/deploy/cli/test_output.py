@@ -12,7 +12,7 @@ HIT_KEYS += ["frame_id", "region_id", "proposer", "label", "track", "confidence"
 
 def test_the_json_of_a_search_has_the_promised_keys(make_result: Callable[..., SearchResult]) -> None:
     printed = json.loads(json.dumps(result_json(make_result(hits=2))))
-    assert list(printed) == ["query", "took_ms", "exact", "hits"]
+    assert list(printed) == ["query", "took_ms", "exact", "recall_target", "access_path", "hits"]
     assert [list(hit) for hit in printed["hits"]] == [HIT_KEYS] * 2
     assert printed["query"]["text"] == "a bicycle"
     assert printed["query"]["box"] == [0.2, 0.3, 0.6, 0.8]
