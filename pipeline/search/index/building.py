@@ -29,7 +29,7 @@ LEAST_REGIONS = 1000  # fewer have no clusters, and are compared in a millisecon
 _SEED = 20
 _SAMPLE = 2**17
 _OF_CLUSTER = 64  # regions of the sample for each cluster, at least
-_OF_GROUP = 3  # regions of a cluster and a cell, about: cells must be small to tell how near their boxes are
+_OF_GROUP = 3  # regions of a cluster and a cell, about: cells must be small to show how near their boxes are
 _MOST_CELLS = 256
 _SAMPLED_BOXES = 32
 _AT_ONCE = 2**16
@@ -40,7 +40,7 @@ def build_index(columns: LakeCache, kept: KeptColumns) -> str:
 
     columns: on disk, in `kept`. Vectors are read twice; memory is bounded by 20 bytes a region and the sample. Nothing
     counts before the record is written, so a build that is killed leaves files that the next one deletes.
-    Raises LakeError where the columns were deleted or begun anew meanwhile, as `regionlake forget` does.
+    Raises LakeError where the columns were deleted or replaced meanwhile, as `regionlake forget` does.
     """
     id, folder, generation = uuid4().hex, kept.folder, columns.kept_generation
     held = folder / INDEX / id
@@ -97,7 +97,7 @@ def build_index(columns: LakeCache, kept: KeptColumns) -> str:
     with kept.locked():
         if not kept.is_newest("regions", generation):
             rmtree(held, ignore_errors=True)
-            raise LakeError(f"the columns in {folder} were begun anew while their index was built; build it again")
+            raise LakeError(f"the columns in {folder} were replaced while their index was built; build it again")
         record_index(folder, index)
     return id
 

@@ -67,7 +67,7 @@ class IndexedRegions:
         if self._columns.kept is None:
             return Choice(None, "the columns are in memory", self._passing(request))
         if math.isinf(self._exact_within_ms):
-            return Choice(None, "an exact answer was asked for", self._passing(request))
+            return Choice(None, "an exact answer was requested", self._passing(request))
         self.look()
         passing = self._passing(request)
         index = self._index

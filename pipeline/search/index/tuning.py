@@ -80,7 +80,7 @@ def tune(
     tuning = _measured(lake, encoder, columns, target=target)
     with kept.locked():
         if not kept.is_newest("regions", index.generation):
-            raise LakeError(f"the columns of {lake.uri} were begun anew while their index was tuned; tune it again")
+            raise LakeError(f"the columns of {lake.uri} were replaced while their index was tuned; tune it again")
         record_index(
             kept.folder,
             Written(index.id, index.generation, index.covered, len(index), columns.dimension, tuning),

@@ -218,7 +218,7 @@ def test_forgotten_columns_take_the_index_with_them(own: Lake, by_index: Searche
     assert found.exact
 
 
-def test_columns_that_are_begun_anew_while_the_index_is_built_are_not_indexed(
+def test_columns_that_are_replaced_while_the_index_is_built_are_not_indexed(
     own: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(own, 9, frames=30)
@@ -229,7 +229,7 @@ def test_columns_that_are_begun_anew_while_the_index_is_built_are_not_indexed(
 
     building_save = building.save_coarse
     monkeypatch.setattr(building, "save_coarse", forgotten)
-    with pytest.raises(LakeError, match="begun anew"):
+    with pytest.raises(LakeError, match="replaced"):
         tune(own, DrawnEncoder())
 
 
