@@ -6,7 +6,7 @@ Sources of the layouts: Frigate's frigate/record/maintainer.py (UTC since 0.12),
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -75,7 +75,9 @@ class NameRule:
             compiled_pattern(self.pattern)
 
     @property
-    def zone(self) -> ZoneInfo:
+    def zone(self) -> tzinfo:
+        if self.timezone == "UTC":  # known without the database, which small systems lack
+            return UTC
         try:
             return ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError, OSError):  # also a folder, or a path that leads elsewhere

@@ -1,9 +1,8 @@
 """Gives a file of a recorder the UTC that its name says, in a time zone whose clock may have been set back."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from pipeline.reading.addresses import is_remote
 from pipeline.reading.sources import Location
@@ -64,9 +63,10 @@ def dated(source: Source, location: Location, rule: NameRule) -> Dated:
     return Dated(_undated(source), f"{shown} {why}: its UTC is not known")
 
 
-def utc_of_local(local: datetime, zone: ZoneInfo) -> tuple[datetime, ...]:
+def utc_of_local(local: datetime, zone: tzinfo) -> tuple[datetime, ...]:
     """The moments in UTC at which a clock of the zone shows this: one; two where it was set back, none where forward.
 
+    >>> from zoneinfo import ZoneInfo
     >>> [f"{each:%H:%M}" for each in utc_of_local(datetime(2026, 10, 25, 2, 30), ZoneInfo("Europe/Berlin"))]
     ['00:30', '01:30']
     """
