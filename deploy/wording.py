@@ -105,7 +105,7 @@ def explanation_lines(result: SearchResult) -> list[str]:
     """How a query was answered, in a few lines; none where that is not known."""
     explained = result.explanation
     if explained is None:
-        return ["how the query was answered is not known: the service does not say it"]
+        return ["how the query was answered is not known: the service says it to those who see all of the lake"]
     blocks = "blocks of the index" if result.access_path == "index" else "fragments"
     path = _ACCESS_PATHS.get(result.access_path, result.access_path)
     return [

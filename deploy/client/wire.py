@@ -43,7 +43,7 @@ def result_of(answer: Mapping[str, Any], query: Query) -> SearchResult:
     try:
         hits = tuple(_hit(each) for each in answer["hits"])
         region = None if answer["region"] is None else _box(answer["region"])
-        explained = answer.get("explained")  # services of 0.8 and before say nothing of it
+        explained = answer.get("explained")  # None for who sees a part of the lake
         return SearchResult(
             query,
             answer["took_ms"],

@@ -40,7 +40,10 @@ class SeenSearch:
         self._listed: _Listed | None = None
 
     def search(self, query: Query) -> SearchResult:
-        """Raises as WarmSearch does; QueryError for what is of another source, as for what does not exist."""
+        """Raises as WarmSearch does; QueryError for what is of another source, as for what does not exist.
+
+        Says nothing of how the answer was found: what was read of an index is counted over all sources.
+        """
         if query.frame is not None:
             try:
                 self._frames.find(query.frame)
@@ -51,7 +54,8 @@ class SeenSearch:
                 raise no_such_region(self._lake, id)
         seen = self._sources().served
         ids = [id for id in query.source_ids or seen if id in seen]
-        return self._search.search(replace(query, source_ids=tuple(ids) or NO_SOURCE))
+        result = self._search.search(replace(query, source_ids=tuple(ids) or NO_SOURCE))
+        return replace(result, explanation=None)
 
     def _sees(self, id: str) -> bool:
         """Whether a region or a keyframe is of one of these sources."""

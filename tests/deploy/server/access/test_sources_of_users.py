@@ -27,7 +27,7 @@ QUESTIONS: list[Json] = [
     {"box": [0, 0, 1, 1], "source": "*"},
     {"box": [0, 0, 1, 1], "source": "street"},
 ]
-OF_LAKE = ("took_ms", "generation")
+OF_LAKE = ("took_ms", "generation", "explained")
 
 
 def said(web: httpx.Client, method: str, path: str, **options: Any) -> tuple[int, Any]:
@@ -44,6 +44,14 @@ def test_a_search_answers_as_if_there_were_no_other_source(question: Json, as_us
     assert said(as_user("guest"), "POST", "/api/search", json=question) == said(
         alone, "POST", "/api/search", json=question
     )
+
+
+def test_how_an_answer_was_found_is_said_to_those_who_see_everything(as_user: As) -> None:
+    guest, viewer = (
+        as_user(name).post("/api/search", json={"box": [0, 0, 1, 1]}).json() for name in ("guest", "viewer")
+    )
+    assert guest["explained"] is None  # it counts regions of other sources
+    assert viewer["explained"]["compared"] > len(guest["hits"])
 
 
 @pytest.mark.parametrize("path", ["/api/sources", "/api/activity?bins=7", "/api/activity?clock=source&since=1"])
