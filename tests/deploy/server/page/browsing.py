@@ -14,7 +14,11 @@ from schemas.boxes import Boxes, box_iou
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Request
 
-CHROMIUM = Path("/usr/bin/chromium")
+# the first that there is: the shell has no window, tabs and menus of its own, which cost more than the page
+CHROMIUM = next(
+    (path for name in ("chromium-headless-shell", "chromium") if (path := Path("/usr/bin", name)).exists()),
+    Path("/usr/bin/chromium"),
+)
 DESKTOP = (1440, 960)
 PHONE = (412, 915)
 Box = tuple[float, float, float, float]
