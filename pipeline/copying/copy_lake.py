@@ -2,15 +2,17 @@
 
 import fcntl
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from operators.runtime.atomic_write import atomic_write
 from operators.runtime.file_sync import make_folder, sync_files, sync_folder
-from pipeline.copying.files import copy_file, is_manifest, other_files, same_file, table_files, take_from
+from pipeline.copying.files import copy_file, is_manifest, other_files, same_file, side_tables, table_files, take_from
 from pipeline.lake.audit.check import check
 from pipeline.lake.lake import Lake
 from pipeline.lake.lease.folder_lease import holder_of_folder
@@ -18,7 +20,7 @@ from pipeline.lake.local_folder import local_folder
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.errors import LakeError
 
-MARK = ".copy.json"  # of a copy: what it is a copy of
+MARK = ".copy.json"  # of a copy: what it is a copy of, and when it is complete, what nobody has written to it since
 _NUMBER = ".writer.number"
 _MOST_AUDITS = 5
 _MOST_ROUNDS = 100  # a compaction makes other files of those that are being copied; most were copied already
@@ -48,15 +50,21 @@ def copy_lake(
     any moment: the earlier copy stays, and the next call continues. Readers and the writer of the source need not wait.
     video: with the video of feeds. audit: whether the copy is audited as `regionlake check` does it.
     Raises LakeError where one of the lakes is no folder, or `target` is something other than a copy that nobody wrote
-    to, and where the copy does not pass its audit.
+    to, or a folder beside it has the name that an unfinished copy has, and where the copy does not pass its audit.
     """
     original, made = _folder(source), _folder(target)
-    if made == original or original in made.parents or made in original.parents:
-        raise LakeError(f"a copy of {source} cannot be at {target}: neither may be within the other")
+    part, before = (made.with_name(made.name + suffix) for suffix in (".copying", ".before"))
+    for place in (made, part, before):  # the last two are emptied
+        if place == original or original in place.parents or place in original.parents:
+            raise LakeError(
+                f"a copy of {source} cannot be at {target}: neither may be within the other, and {part.name} and "
+                f"{before.name} are names of the copy that is being made, and of the one before it"
+            )
+    for place in (part, before):
+        _require_own(place)
     lake = Lake.open(source)
     copied_bytes = 0
-    part, before = (made.with_name(made.name + suffix) for suffix in (".copying", ".before"))
-    with _alone(part):
+    with _alone(part, of=original):
         if before.is_dir() and not made.exists():
             before.rename(made)  # a call that was killed between its two renamings
         _require_replaceable(made, target)
@@ -64,7 +72,8 @@ def copy_lake(
             moment = time.utc().isoformat()
             kept, copied = _fill(part, lake, original, made, video=video)
             copied_bytes += copied
-            for path in [path for path in part.rglob("*") if path.is_file() and path.relative_to(part) not in kept]:
+            kept_too = {*kept, Path(MARK)}
+            for path in [path for path in part.rglob("*") if path.is_file() and path.relative_to(part) not in kept_too]:
                 path.unlink()
             copy = Lake.open(str(part))
             problems = check(copy).problems if audit else ()
@@ -76,9 +85,10 @@ def copy_lake(
                     f"run: regionlake check --lake {source}"
                 )
         with atomic_write(part / MARK) as path:
-            path.write_text(json.dumps({"of": str(original), "moment": moment, "lease": _number(part)}))
+            path.write_text(json.dumps({"of": str(original), "moment": moment, **_written(part)}))
         sync_files(part / name for name in kept)
         copy.make_durable()
+        copy.durability.sync(side_tables(copy.uri).items())
         report = CopyReport(
             {name: copy.count(name) for name in copy.names},
             files=len(kept),
@@ -142,19 +152,45 @@ def _take_place(part: Path, made: Path, before: Path) -> None:
 def _require_replaceable(made: Path, target: str) -> None:
     if not made.exists():
         return
-    try:
-        mark = json.loads((made / MARK).read_text())
-    except (OSError, ValueError):
+    mark = _mark(made)
+    if mark is None or "lease" not in mark:
         if made.is_dir() and not any(made.iterdir()):
             return
         raise LakeError(
             f"{target} is there, and is no copy that `regionlake copy` made; move it away, or choose another folder"
-        ) from None
-    if holder_of_folder(made) is not None or mark["lease"] != _number(made):
+        )
+    if holder_of_folder(made) is not None or any(mark.get(name) != value for name, value in _written(made).items()):
         raise LakeError(
             f"{target} was a copy, and has been written to since, which would be lost; move it away, or choose another "
             "folder"
         )
+
+
+def _require_own(folder: Path) -> None:
+    """Raises LakeError for a folder that is to be emptied, and that no earlier call made."""
+    if not os.path.lexists(folder) or _mark(folder) is not None:
+        return
+    # a call that was killed at its beginning leaves no more than an unfinished mark
+    if not folder.is_dir() or any(not path.name.startswith(".writing-") for path in folder.iterdir()):
+        raise LakeError(
+            f"{folder} is there, and was not left by an earlier `regionlake copy`, which deletes what such folders "
+            "have; move it away, or choose another folder for the copy"
+        )
+
+
+def _mark(folder: Path) -> dict[str, Any] | None:
+    try:
+        mark = json.loads((folder / MARK).read_text())
+    except (OSError, ValueError):
+        return None
+    return mark if isinstance(mark, dict) else None
+
+
+def _written(folder: Path) -> dict[str, object]:
+    """What changes when somebody writes to the lake in this folder: the number of the lease, and the versions of the
+    tables that need none."""
+    versions = {name: dataset.version for name, dataset in side_tables(str(folder)).items()}
+    return {"lease": _number(folder), "tables": versions}
 
 
 def _number(folder: Path) -> int:
@@ -168,20 +204,25 @@ def _folder(uri: str) -> Path:
     folder = local_folder(uri)
     if folder is None:
         raise LakeError(f"lakes are copied from folder to folder, got {uri}; copy a bucket by the tools of its store")
-    return folder.absolute()
+    return folder.resolve()
 
 
 @contextmanager
-def _alone(part: Path) -> Iterator[None]:
-    """One copy is made at a time."""
+def _alone(part: Path, *, of: Path) -> Iterator[None]:
+    """One copy is made at a time. Its folder has a mark from the beginning."""
     make_folder(part.parent)
-    part.mkdir(exist_ok=True, mode=0o700)
     lock = part.with_name(f".{part.name}.lock")
     with lock.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not os.path.samestat(os.fstat(file.fileno()), lock.stat()):  # a call that has ended deleted that one
+                raise FileNotFoundError
         except OSError:
             raise LakeError(f"another process is making the copy at {part}; wait for it") from None
+        part.mkdir(exist_ok=True, mode=0o700)
+        if _mark(part) is None:
+            with atomic_write(part / MARK) as path:
+                path.write_text(json.dumps({"of": str(of)}))
         yield
     lock.unlink(missing_ok=True)
 

@@ -14,8 +14,8 @@ from pipeline.lake.durability import files_of_version, manifest_path, transactio
 from pipeline.lake.lake import Lake, lake_errors, open_dataset
 from pipeline.live.status.state_folder import StateFolder
 from pipeline.ring.feed_ring import rings_of_state
+from schemas.tables import SIDE_TABLES
 
-_PINS = "pins"
 _BESIDE = ("*.safetensors", ".writer.number")  # of the lake's folder: reductions, models of codes, the last lease
 # of the folder of its state: watches with what they have reported, pins that expire, feeds that were ever followed.
 # What waits for the lake is not among them, because it would be committed to both; sessions and the audit log are of a
@@ -33,11 +33,7 @@ def table_files(lake: Lake, folder: Path) -> list[Path]:
     data: list[Path] = []
     manifests: list[Path] = []
     datasets: dict[str, lance.LanceDataset] = {str(name): dataset for name, dataset in lake.snapshot().items()}
-    with lake_errors(f"reading the pins of {lake.uri}", lake=lake.uri):
-        # after the rest: a pin is of what was there before it
-        pins = open_dataset(lake.uri, _PINS)
-    if pins is not None:
-        datasets[_PINS] = pins
+    datasets |= side_tables(lake.uri)  # after the rest: a pin or a label is of what was there before it
     for name, dataset in datasets.items():
         manifest, *others = files_of_version(folder, name, dataset)
         data += others
@@ -46,6 +42,13 @@ def table_files(lake: Lake, folder: Path) -> list[Path]:
             data.append(manifest.parent.parent / "_transactions" / transaction)
         manifests.append(manifest)
     return data + manifests
+
+
+def side_tables(uri: str) -> dict[str, lance.LanceDataset]:
+    """The tables of a lake that are written without the lease, where they exist, by name. Raises LakeError."""
+    with lake_errors(f"reading the {', '.join(SIDE_TABLES)} of {uri}", lake=uri):
+        opened = {name: open_dataset(uri, name) for name in SIDE_TABLES}
+    return {name: dataset for name, dataset in opened.items() if dataset is not None}
 
 
 def is_manifest(path: Path) -> bool:

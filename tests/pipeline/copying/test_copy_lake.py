@@ -9,21 +9,25 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import lance
+import numpy as np
 import pytest
 
 import pipeline.copying.copy_lake as copying
 import regionlake as rl
 from pipeline.copying.copy_lake import copy_lake
 from pipeline.copying.files import copy_file
+from pipeline.labels.label_table import Labels
+from pipeline.labels.word_table import TrainedWord, Words
 from pipeline.lake.audit.check import check
 from pipeline.lake.audit.compare import compare
 from pipeline.lake.lake import Lake
 from schemas.errors import LakeError
 from tests.integration.clips import make_clip
+from tests.pipeline.labels.label_of import label_of
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +175,45 @@ def test_nothing_that_somebody_wrote_is_replaced(lake: Path, first: Path, clips:
     for target, wrong in ((lake / "copy", "within the other"), (tmp_path, "within"), ("s3://bucket/lake", "folder to")):
         with pytest.raises(LakeError, match=wrong):
             copy_lake(str(lake), str(target))
+
+
+def test_labels_and_trained_words_are_copied_and_those_of_a_copy_are_not_replaced(lake: Path, tmp_path: Path) -> None:
+    original = Lake.open(str(lake))
+    region, other = original.read("regions").to_pylist()[:2]
+    Labels(original).add([label_of(region, "box")])
+    vector = np.zeros(original.space.dimension, np.float32)
+    vector[0] = 1.0
+    Words(original).add(
+        TrainedWord("box", original.space, vector, -2.0, 20.0, 3, 1, 9, datetime(2026, 5, 1, tzinfo=UTC))
+    )
+    made = tmp_path / "backup"
+    copy_lake(str(lake), str(made))
+    copy = Lake.open(str(made))
+    assert Labels(copy).read() == Labels(original).read() != ()
+    assert [word.name for word in Words(copy).read()] == ["box"]
+    Labels(original).add([label_of(other, "box")])
+    copy_lake(str(lake), str(made))
+    assert len(Labels(copy).read()) == 2
+    Labels(copy).add([label_of(other, "crate")])  # which needs no lease
+    with pytest.raises(LakeError, match="written to since"):
+        copy_lake(str(lake), str(made))
+    assert len(Labels(copy).read()) == 3
+
+
+@pytest.mark.parametrize("suffix", [".copying", ".before"])
+def test_folders_beside_the_copy_that_are_somebodys_are_left_alone(lake: Path, tmp_path: Path, suffix: str) -> None:
+    made, own = tmp_path / "backup", tmp_path / f"backup{suffix}"
+    lake.rename(own)  # a lake that somebody put aside
+    before = {path: path.stat().st_mtime_ns for path in own.rglob("*")}
+    with pytest.raises(LakeError, match="cannot be at"):
+        copy_lake(str(own), str(made))
+    assert not made.exists()
+    assert {path: path.stat().st_mtime_ns for path in own.rglob("*")} == before
+    lake = Path(shutil.copytree(own, lake))
+    with pytest.raises(LakeError, match="is there, and was not left by"):
+        copy_lake(str(lake), str(made))
+    assert not made.exists()
+    assert {path: path.stat().st_mtime_ns for path in own.rglob("*")} == before
 
 
 def test_a_copy_that_fails_its_audit_does_not_take_the_place_of_a_good_one(lake: Path, tmp_path: Path) -> None:
