@@ -19,7 +19,9 @@ from pipeline.runtime.time_source import REAL_TIME
 from schemas import require
 from schemas.errors import QueryError
 
+MOST_NESTED = 50  # brackets; DuckDB parses those of FROM in quadratic time, in which no thread of the process runs
 CHILD_CODE = "from pipeline.analysis.sql_child import main; main()"
+_OPENING, _CLOSING = (b"(", b"[", b"{"), (b")", b"]", b"}")
 _START_S = 60.0  # for the start of the process and the transfer of the tables
 _GRACE_S = 2.0  # for a function that DuckDB does not interrupt; after that the process is killed
 
@@ -78,6 +80,11 @@ def require_select(query: str) -> None:
     import duckdb
 
     try:
+        if (nested := _nested(query)) > MOST_NESTED:
+            raise QueryError(
+                f"the query has brackets within brackets, {nested} deep, and at most {MOST_NESTED} are read: put inner "
+                "parts into WITH"
+            )
         found = duckdb.extract_statements(query)
     except duckdb.Error as error:
         raise QueryError(_sentence(str(error))) from None
@@ -91,6 +98,18 @@ def require_select(query: str) -> None:
             f"only SELECT is answered, got {_kind_name(kind.name, query)}: SQL reads a lake, and changes or opens "
             "nothing else"
         )
+
+
+def _nested(query: str) -> int:
+    """How deep brackets are nested, apart from those in texts and comments."""
+    import duckdb
+
+    text = query.encode(errors="replace")
+    deepest = depth = 0
+    for at, _ in duckdb.tokenize(query):  # linear in the length; positions are of bytes
+        depth += (text[at : at + 1] in _OPENING) - (text[at : at + 1] in _CLOSING)
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _kind_name(kind: str, query: str) -> str:

@@ -19,6 +19,7 @@ from pipeline.reading.child import child_connection
 # beginnings of answers: the tables are read, a stream of Arrow follows, all was sent, a reason
 READY, ROWS, ENDED, REFUSED = b"+", b"R", b".", b"E"
 _BATCH = 65_536
+MOST_COLUMNS = 2000
 _CGROUP = ("/proc/self/cgroup", "/sys/fs/cgroup")  # DuckDB reads there how much memory and how many cores it has
 _OWN_BYTES = 512 * 2**20  # of Python and the stacks of threads
 _KINDS = {
@@ -102,11 +103,35 @@ def _answers(connection: Connection, request: SqlRequest) -> Iterator[pa.Buffer]
     timer.start()
     try:
         reader = database.sql(request.query).to_arrow_reader(_BATCH)
-        yield stream_of(reader.schema.empty_table())
+        # an ENUM has each of its texts once: here, where memory is limited, every row gets its own
+        if len(reader.schema) > MOST_COLUMNS:
+            raise ValueError(f"the answer has {len(reader.schema):,} columns: choose at most {MOST_COLUMNS:,}")
+        plain = pa.schema([(each.name, plain_type(each.type)) for each in reader.schema])
+        yield stream_of(plain.empty_table())
         for batch in reader:
-            yield stream_of(pa.Table.from_batches([batch]))
+            yield stream_of(pa.Table.from_batches([batch]).cast(plain))
     finally:
         timer.cancel()
+
+
+def plain_type(type: pa.DataType) -> pa.DataType:
+    """The type without dictionaries. Raises ValueError where they are within a type that cannot be converted."""
+    if pa.types.is_dictionary(type):
+        return type.value_type
+    if pa.types.is_list(type):
+        return pa.list_(type.value_field.with_type(plain_type(type.value_type)))
+    if pa.types.is_struct(type):
+        return pa.struct([each.with_type(plain_type(each.type)) for each in type.fields])
+    if any(pa.types.is_dictionary(each) for each in _within(type)):
+        raise ValueError("an ENUM in a map, a union or an array of fixed length is not answered: cast it to VARCHAR")
+    return type
+
+
+def _within(type: pa.DataType) -> Iterator[pa.DataType]:
+    for number in range(type.num_fields):
+        own = type.field(number).type
+        yield own
+        yield from _within(own)
 
 
 def stream_of(table: pa.Table) -> pa.Buffer:

@@ -16,9 +16,11 @@ from pipeline.analysis.likely_class import ClassOdds, odds_by
 from pipeline.analysis.objects import Objects, find_objects
 from pipeline.analysis.sql import SqlLimits, require_select, run_sql
 from pipeline.lake.lake import Lake
+from schemas.errors import QueryError
 from schemas.query_json import Json
 
 LIMITS = SqlLimits(timeout_s=20.0, memory_bytes=2**29, result_bytes=2**25)
+_MOST_VALUES = 2_000_000  # of an answer: each takes some 200 bytes on its way to JSON, though one bit before
 _KEPT = 4  # objects of so many views of the lake; those of a thousand tracks take about 1 MB
 
 
@@ -50,6 +52,11 @@ class SqlDesk:
             shown=lambda _, table: with_names(table, catalogue, sources),
         )
         shown = found.slice(0, rows)
+        if (count := sum(_values(chunk) for column in shown.columns for chunk in column.chunks)) > _MOST_VALUES:
+            raise QueryError(
+                f"the answer has {count:,} values with those in lists, and at most {_MOST_VALUES:,} are sent: choose "
+                "fewer rows or columns, or aggregate"
+            )
         return {
             "columns": [{"name": each.name, "type": str(each.type)} for each in found.schema],
             "rows": [list(map(_plain, row)) for row in _by_position(shown)],
@@ -88,9 +95,28 @@ def with_names(table: pa.Table, catalogue: Catalogue, sources: Sources) -> pa.Ta
     return table
 
 
+def _values(array: pa.Array) -> int:
+    """The number of values, with those that values have inside."""
+    kind = array.type
+    inner: list[pa.Array] = []
+    if pa.types.is_map(kind):
+        first, stop = array.offsets[0].as_py(), array.offsets[-1].as_py()
+        inner = [each.slice(first, stop - first) for each in (array.keys, array.items)]
+    elif pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
+        inner = [array.flatten()]
+    elif pa.types.is_struct(kind):
+        inner = array.flatten()
+    elif pa.types.is_union(kind):
+        inner = [array.field(number) for number in range(kind.num_fields)]
+    return len(array) + sum(map(_values, inner))
+
+
 def _by_position(rows: pa.Table) -> Sequence[Sequence[object]]:
-    """Two columns may have one name."""
-    return list(zip(*(column.to_pylist() for column in rows.columns), strict=True))
+    """Two columns may have one name. Raises QueryError for a time that no calendar has."""
+    try:
+        return list(zip(*(column.to_pylist() for column in rows.columns), strict=True))
+    except (OverflowError, ValueError) as error:  # the year 290000, or `infinity`
+        raise QueryError(f"the answer has a time that JSON cannot have ({error}): cast it to VARCHAR") from None
 
 
 def _plain(value: object) -> object:

@@ -91,6 +91,12 @@ def test_nobody_gets_rows_of_a_source_that_they_do_not_see(as_user: As, own_lake
         "ATTACH 'x.db'",
         "SELECT getenv('HOME')",
         "SELEC 1",
+        "SELECT * FROM " + "(" * 9000 + "x" + ")" * 9000,  # takes minutes to parse, in which nothing else runs
+        "SELECT * FROM /*)*/" + "(/*)*/" * 1000 + "x" + ")" * 1000,
+        "SELECT 'infinity'::TIMESTAMP",
+        "SELECT '290000-01-01'::TIMESTAMP",
+        "SELECT " + ", ".join(["1"] * 3000),
+        "SELECT MAP {'a': 'b'::ENUM('b')}",
         "SELECT * FROM nothing",
         " ",
     ],
@@ -116,6 +122,28 @@ def test_a_query_that_runs_for_ever_or_answers_too_much_is_stopped(world: World)
     desk = SqlDesk(lake, no_model, limits=SqlLimits(timeout_s=300.0, memory_bytes=2**29, result_bytes=2**20))
     with pytest.raises(QueryError, match="the answer has more than 1 MiB"):
         desk.answer("SELECT range FROM range(10000000)", sources, rows=1)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        # one text of 10 kB that every value has: 100 MB for a column of 10,000
+        f"WITH e AS (SELECT '{'x' * 9000}'::ENUM('{'x' * 9000}') AS a) SELECT a, [a], {{'a': a}} FROM e, range(10000)",
+        "SELECT list(NULL) FROM range(20000000)",  # which has no bytes at all
+        "SELECT list(true) FROM range(20000000)",  # of a bit
+    ],
+)
+def test_an_answer_that_is_small_only_as_it_is_stored_is_refused(web: httpx.Client, query: str) -> None:
+    answer = web.post("/api/sql", json={"query": query, "rows": 10_000})
+    assert answer.status_code == 422, answer.text[:1000]
+    assert "more than" in answer.json()["error"] or "at most" in answer.json()["error"]
+
+
+def test_names_of_an_enum_are_texts(web: httpx.Client) -> None:
+    query = "SELECT 'b'::ENUM('a', 'b') AS a, ['b'::ENUM('a', 'b'), NULL] AS b, {'x': 'a'::ENUM('a')} AS c"
+    answer = web.post("/api/sql", json={"query": query}).json()
+    assert answer["rows"] == [["b", ["b", None], {"x": "a"}]]
+    assert answer["columns"][0] == {"name": "a", "type": "string"}
 
 
 def test_things_are_found_once_for_each_state_of_the_lake(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
