@@ -38,6 +38,8 @@ _AT_ONCE = 2**16
 def build_index(columns: LakeCache, kept: KeptColumns) -> str:
     """Builds the index of all regions that are alive, and returns its id. It is used once it is tuned.
 
+    Regions whose frame is not there yet, because a writer is in the middle of a commit, are in it too.
+
     columns: on disk, in `kept`. Vectors are read twice; memory is bounded by 20 bytes a region and the sample. Nothing
     counts before the record is written, so a build that is killed leaves files that the next one deletes.
     Raises LakeError where the columns were deleted or replaced meanwhile, as `regionlake forget` does.
@@ -48,7 +50,7 @@ def build_index(columns: LakeCache, kept: KeptColumns) -> str:
     make_own_folder(held)
     vectors = columns.region_vectors
     assert isinstance(vectors, np.ndarray)
-    alive = np.flatnonzero(columns.region_alive & (columns.frame >= 0))
+    alive = np.flatnonzero(columns.region_alive)
     rng = np.random.default_rng(_SEED)
     sampled = np.sort(rng.choice(alive, min(_SAMPLE, len(alive)), replace=False))
     clusters, depth = _sizes(len(alive))
@@ -98,6 +100,7 @@ def build_index(columns: LakeCache, kept: KeptColumns) -> str:
         if not kept.is_newest("regions", generation):
             rmtree(held, ignore_errors=True)
             raise LakeError(f"the columns in {folder} were replaced while their index was built; build it again")
+        kept.make_durable()  # otherwise other rows may have these numbers after the next start of the machine
         record_index(folder, index)
     return id
 

@@ -20,6 +20,7 @@ MOST_HITS = 100  # for which the recall is measured
 _MOST_SHARE = 0.5  # of the index: reading more costs what an exact answer costs
 _NEAREST = 64  # regions by code for each hit, of which several can be of one frame
 _LEAST_NEAREST = 1024
+_NO_INDEX = "no index: regionlake upkeep --tune builds one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +69,10 @@ class IndexedRegions:
             return Choice(None, "the columns are in memory", self._passing(request))
         if math.isinf(self._exact_within_ms):
             return Choice(None, "an exact answer was requested", self._passing(request))
-        self.look()
+        index = self.look()
         passing = self._passing(request)
-        index = self._index
         if index is None or index.tuning is None:
-            return Choice(None, self._trouble or "no index: regionlake upkeep --tune builds one", passing)
+            return Choice(None, self._trouble or self._of_others() or _NO_INDEX, passing)
         if why := _unsupported(request, proposers):
             return Choice(None, why, passing)
         total = max(1, int(self._regions_of_frame.sum()))
@@ -125,7 +125,10 @@ class IndexedRegions:
         return Nearest(BoxedVectors.of_some_regions(columns, rows), fresh, found.groups, found.regions + len(new), read)
 
     def look(self) -> RegionIndex | None:
-        """The index of the columns as they are now."""
+        """The index, if it is of the columns as they are now.
+
+        Another one stays open: another process may have built it of columns that this one takes over next.
+        """
         kept = self._columns.kept
         if kept is None:
             return None
@@ -135,9 +138,18 @@ class IndexedRegions:
                 self._index = RegionIndex.open(kept.folder, dimension=self._columns.dimension)
             except IndexFilesError as error:
                 self._trouble = str(error)
-        if self._index is not None and self._index.generation != self._columns.kept_generation:
-            self._index, self._trouble = None, "the index is of older columns; regionlake upkeep --tune builds it again"
-        return self._index
+        return None if self._of_others() else self._index
+
+    def _of_others(self) -> str:
+        """Why the index is not of the columns as this process has them; empty where it is, or where there is none."""
+        index = self._index
+        if index is None:
+            return ""
+        if index.generation != self._columns.kept_generation:
+            return "the index is of other columns; regionlake upkeep --tune builds it again"
+        if index.covered > len(self._columns.frame):
+            return "the index has rows that this process has not read yet"
+        return ""
 
     def _passing(self, request: RankingRequest) -> int:
         """The number of regions in the frames that pass the filters."""

@@ -37,7 +37,8 @@ class Probe:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Probed:
-    """rows: of the columns, ascending; the nearest by their codes. groups, regions, bytes: how much was read."""
+    """rows: of the columns, ascending; the nearest by their codes. regions: those that were compared, which pass the
+    filters. groups, bytes: how much was read."""
 
     rows: NDArray[np.intp]
     groups: int
@@ -77,6 +78,7 @@ def probe(index: RegionIndex, asked: Probe, *, frame: NDArray[np.int64], frames:
         passes &= (boxes[:, 0] < x1) & (boxes[:, 2] > x0) & (boxes[:, 1] < y1) & (boxes[:, 3] > y0)
         boxes = boxes[passes]
     places, rows = places[passes], rows[passes]
+    compared = len(rows)
     codes = RoundedVectors(index.columns["steps"], index.columns["step"], index.columns["step"], _unread)
     distance = scorer.rounded_distances(codes, asked.vector, places)
     if boxes is not None:
@@ -90,7 +92,7 @@ def probe(index: RegionIndex, asked: Probe, *, frame: NDArray[np.int64], frames:
     if len(rows) > asked.nearest:
         rows = rows[np.argpartition(distance, asked.nearest - 1)[: asked.nearest]]
     a_row = sum(each.nbytes for each in index.columns.values()) // max(1, len(index))
-    return Probed(np.unique(rows), len(groups), read, read * a_row)
+    return Probed(np.unique(rows), len(groups), compared, read * a_row)
 
 
 def _unread(rows: NDArray[np.intp]) -> NDArray[np.float16]:

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from operators.runtime.atomic_write import atomic_write
+from operators.runtime.file_sync import sync_files, sync_folder
 from operators.runtime.own_folder import make_own_folder
 from pipeline.search.memory.buffers import FileBuffers, Shapes
 from pipeline.search.memory.columns import ColumnStore
@@ -105,6 +106,22 @@ class KeptColumns:
         self._seen, self._held = str(record["id"]), (tables, content)
         for buffers in self._buffers.values():  # only now, when no record names another generation
             buffers.delete_others()
+
+    def make_durable(self) -> None:
+        """Makes what the newest record says durable, so that rows keep their numbers after another start of the
+        machine. The caller holds the lock."""
+        record = self._read(_NEWEST)
+        if record is None:
+            return
+        for name, (generation, _) in _sizes(record).items():
+            folder = self._folder / name / generation
+            if folder.is_dir():  # a table without rows has none
+                sync_files(path for path in folder.iterdir() if path.is_file())
+                sync_folder(folder)
+                sync_folder(folder.parent)
+        with atomic_write(self._folder / _DURABLE) as path:
+            path.write_text(json.dumps(record))
+        self._durable = _sizes(record)
 
     def _grown(self, record: Mapping[str, Any]) -> bool:
         for table, (generation, size) in _sizes(record).items():

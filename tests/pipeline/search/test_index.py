@@ -1,6 +1,7 @@
 """Catches an index that finds too little, hides new regions or shows removed ones, is used where an exact answer was
 asked for, or harms answers after a killed build or damage."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,9 +17,10 @@ from pipeline.lake.writing.committer import Committer
 from pipeline.search.index import building, tuning
 from pipeline.search.index.building import compact
 from pipeline.search.index.clusters import Cells
-from pipeline.search.index.region_index import BOX_STEPS, INDEX
+from pipeline.search.index.region_index import BOX_STEPS, INDEX, RegionIndex
 from pipeline.search.index.tuning import recall_of, tune
 from pipeline.search.memory.kept_columns import delete_kept
+from pipeline.search.memory.lake_cache import LakeCache
 from pipeline.search.memory.resident import KEPT
 from pipeline.search.searcher import Searcher
 from schemas.errors import LakeError
@@ -231,6 +233,49 @@ def test_columns_that_are_replaced_while_the_index_is_built_are_not_indexed(
     monkeypatch.setattr(building, "save_coarse", forgotten)
     with pytest.raises(LakeError, match="replaced"):
         tune(own, DrawnEncoder())
+
+
+def test_an_index_of_columns_that_another_process_made_is_used_as_soon_as_they_are_taken_over(own: Lake) -> None:
+    """A service looks at the lake once in a while: the index may be there before it has the columns."""
+    behind = Searcher(own, DrawnEncoder(), resident="disk", exact_within_ms=0.0, max_age_s=1e6)
+    assert behind.search(QUERIES[0]).access_path == "index"
+    add(own, 8, frames=30)
+    assert tune(Lake.open(own.uri), DrawnEncoder()).built  # with rows that `behind` does not have
+    found = behind.search(QUERIES[0])
+    assert found.exact
+    assert found.explanation is not None
+    assert "not read yet" in found.explanation.why
+    behind.refresh()
+    assert behind.search(QUERIES[0]).access_path == "index"
+
+    with Committer(own, plan=stored(), fold_shots=fold_shots) as committer:
+        committer.upkeep.remove_sources([source(number, frames=FRAMES // 2).id for number in (0, 1)])
+    add(own, 9, frames=60)
+    assert tune(Lake.open(own.uri), DrawnEncoder()).built  # of columns that began again
+    assert behind.search(QUERIES[0]).exact
+    behind.refresh()
+    assert behind.search(QUERIES[0]).access_path == "index"
+
+
+def test_rows_that_an_index_has_keep_their_numbers_over_a_start_of_the_machine(own: Lake) -> None:
+    """Only what was synced counts after it, and what is read again then may lie in another order."""
+    add(own, 8, frames=12)  # too few for a sync of the columns alone
+    Searcher(own, DrawnEncoder(), resident="disk").close()
+    assert tune(own, DrawnEncoder()).built
+    folder = next((Path(own.uri) / KEPT).iterdir())
+    covered = json.loads((folder / INDEX / "index.json").read_text())["covered"]
+    assert json.loads((folder / "durable.json").read_text())["tables"]["regions"]["size"] >= covered
+
+
+def test_a_region_whose_frame_comes_later_is_in_the_index(own: Lake) -> None:
+    columns = LakeCache(own, resident="disk")
+    columns.refresh()
+    columns._frame_of_region[:100] = -1  # as in the middle of a commit
+    assert columns.kept is not None
+    building.build_index(columns, columns.kept)
+    index = RegionIndex.open(columns.kept.folder, dimension=columns.dimension)
+    assert index is not None
+    assert sorted(index.columns["row"].tolist()) == list(range(index.covered))
 
 
 def test_a_lake_of_few_regions_is_refused(tmp_path: Path) -> None:
