@@ -47,7 +47,9 @@ class SearchAnswer(BaseModel):
     exact: bool
     recall_target: float | None = Field(description="The share of the exact hits that an almost exact answer has.")
     access_path: str = Field(description="float16, int8, disk, or index, which reads some of the regions.")
-    explained: dict[str, Any] | None = Field(description="What was read, why in this way, and how long each step took.")
+    explained: dict[str, Any] | None = Field(
+        description="What was read, why in this way, and how long each step took; for somebody who sees all sources."
+    )
     candidates: int
     without_vector: int
     generation: int

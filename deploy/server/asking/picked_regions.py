@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pipeline.search.query_picture import QueryPicture
 
 _KEPT = 16
+_KEPT_BYTES = 2**28  # of pixels: an upload may have 150 MB
 
 
 class PickedRegions:
@@ -42,8 +43,11 @@ class PickedRegions:
             picture = segmented(found)
             with self._lock:
                 self._known[key] = picture
-                while len(self._known) > _KEPT:
+                while len(self._known) > _KEPT or (len(self._known) > 1 and self._held_bytes() > _KEPT_BYTES):
                     self._known.popitem(last=False)
         prompts = query.prompts
         assert prompts is not None
         return prompted_region(picture, prompts, None if prompts.text is None else self._encoder())
+
+    def _held_bytes(self) -> int:
+        return sum(each.image.nbytes for each in self._known.values())

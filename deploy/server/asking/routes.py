@@ -17,8 +17,8 @@ from deploy.server.asking.seen_search import NO_SOURCE
 from deploy.server.asking.served_hits import served_hit, served_name, sources_of
 from deploy.server.auditing.audited import note
 from deploy.server.service import Service
-from deploy.server.showing.catalogue import Catalogue
-from schemas.query import Query
+from deploy.server.showing.catalogue import Catalogue, Sources
+from schemas.query import Explanation, Query
 from schemas.query_json import Json, explanation_json, query_json
 
 _EXAMPLES = {name: {"summary": name, "value": value} for name, value in EXAMPLES.items()}
@@ -65,7 +65,7 @@ def search_answer(service: Service, body: ServedQuery) -> Json:
         "exact": result.exact,
         "recall_target": result.recall_target,
         "access_path": result.access_path,
-        "explained": explanation_json(result.explanation),
+        "explained": _explained(service.sources, result.explanation),
         "candidates": result.candidates,
         "without_vector": service.search.without_vector,
         "generation": service.search.listing().generation,
@@ -83,6 +83,12 @@ def search_answer(service: Service, body: ServedQuery) -> Json:
             for group in grouped(hits, body.group, served=served)
         ],
     }
+
+
+def _explained(sources: Sources, explanation: Explanation | None) -> Json | None:
+    """How a query was answered; a damaged index is named by its path, of which the service shows the last part."""
+    found = explanation_json(explanation)
+    return None if found is None else found | {"why": sources.hide(str(found["why"]))}
 
 
 def _names(uris: Sequence[str], catalogue: Catalogue) -> list[str]:
