@@ -79,10 +79,13 @@ def match(
     found += by_place
     labels = [_label(each, each.box.label, each.box.verdict, returned.format, by, now) for each in found]
     kept = {(each.box.by, each.row["id"], each.box.label) for each in found}
+    people: dict[str, set[str | None]] = {}  # who looked at each frame
+    for frame, whose in returned.frames:
+        people.setdefault(frame, set()).add(whose)
     gone = []
     for each in (*returned.shown, *shown):
         row = of_id.get(each.region or "")
-        for person in {whose for frame, whose in returned.frames if row is not None and frame == row["frame"]}:
+        for person in people.get(row["frame"], ()) if row is not None else ():
             asked = each.by in (None, person)
             if asked and row is not None and (person, row["id"], each.label) not in kept:
                 lost = _Found(replace(each, by=person, box=None), row, 1.0, "id")

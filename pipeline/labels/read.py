@@ -1,6 +1,7 @@
 """Opens what labellers hand back, in whichever format it is."""
 
 import json
+from csv import Error as CsvError
 from pathlib import Path
 from typing import Any, Literal, get_args
 from xml.etree.ElementTree import ParseError
@@ -14,6 +15,10 @@ LabelFormat = Literal["coco", "yolo", "cvat", "label-studio", "fiftyone", "csv"]
 LABEL_FORMATS: tuple[LabelFormat, ...] = get_args(LabelFormat)
 _IN_FOLDERS = ("labels.json", "tasks.json", "annotations.xml", "annotations.json", "annotations/instances_default.json")
 _LARGEST = 2**30  # bytes of a file
+_WRONG = (
+    *(KeyError, TypeError, IndexError, AttributeError, ValueError, ParseError, CsvError),
+    *(ZeroDivisionError, OverflowError, RecursionError),  # numbers that no picture has, brackets in brackets
+)
 
 
 def read_labels(path: Path) -> Returned:
@@ -22,10 +27,13 @@ def read_labels(path: Path) -> Returned:
     Raises InvalidValueError where it is none of them, or says something that cannot be.
     """
     try:
-        return _read(path)
+        found = _read(path)
+        for box in (*found.boxes, *found.shown):
+            "".join((box.label, box.region or "", box.frame or "", box.by or "")).encode()  # half a sign of UTF-16
+        return found
     except OSError as error:
         raise InvalidValueError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (KeyError, TypeError, IndexError, AttributeError, ValueError, ParseError, ZeroDivisionError) as error:
+    except _WRONG as error:
         why = str(error) if isinstance(error, InvalidValueError | ParseError) else f"{type(error).__name__}: {error}"
         raise InvalidValueError(f"the labels of {path} cannot be read: {why}") from None
 

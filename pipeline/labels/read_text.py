@@ -12,6 +12,7 @@ from schemas.errors import InvalidValueError
 from schemas.query import BoxTuple
 
 _PICTURES = (".jpg", ".jpeg", ".png", ".webp")
+_LARGEST_YAML, _LARGEST_TXT = 2**20, 2**24  # bytes: names of classes, and the boxes of one picture
 
 
 def read_csv(text: str) -> Returned:
@@ -51,6 +52,8 @@ def read_csv(text: str) -> Returned:
 
 def read_cvat(content: str) -> Returned:
     """CVAT for images 1.1. Ids of regions are the attribute `region`."""
+    if "<!ENTITY" in content:  # of which a short file can make a long text
+        raise InvalidValueError("it defines entities, which CVAT never writes")
     root = Xml.fromstring(content)
     if root.tag != "annotations" or root.find("image") is None:
         raise InvalidValueError("it is no `annotations` with an `image`: export from CVAT as CVAT for images 1.1")
@@ -81,16 +84,13 @@ def read_yolo(folder: Path) -> Returned:
 
     Raises InvalidValueError and OSError.
     """
-    import yaml  # type: ignore[import-untyped]
-
-    named = (yaml.safe_load((folder / "data.yaml").read_text(encoding="utf-8")) or {}).get("names")
-    names = named if isinstance(named, dict) else dict(enumerate(named or ()))
+    names = _class_names(_small_text(folder / "data.yaml", _LARGEST_YAML))
     boxes = []
     frames = {(frame_of(path.name), None) for path in folder.rglob("*") if path.suffix.lower() in _PICTURES}
     for path in sorted((folder / "labels").rglob("*.txt")):
         frame = frame_of(path.name)
         frames.add((frame, None))
-        for number, line in enumerate(path.read_text().splitlines(), start=1):
+        for number, line in enumerate(_small_text(path, _LARGEST_TXT).splitlines(), start=1):
             where = f"{path.name}, line {number}"
             try:
                 kind, *values = line.split()
@@ -101,6 +101,28 @@ def read_yolo(folder: Path) -> Returned:
             box = box_of((x - width / 2, y - height / 2, width, height))
             boxes.append(LabelledBox(where, str(label), None, frame, box))
     return Returned("yolo", tuple(boxes), frozenset((frame, by) for frame, by in frames if frame))
+
+
+def _class_names(content: str) -> dict[object, object]:
+    """The names of classes in data.yaml, by number. Raises InvalidValueError."""
+    import yaml  # type: ignore[import-untyped]
+
+    try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(content)):  # a few make a long text
+            raise InvalidValueError("data.yaml has an alias: write names of classes out")
+        named = (yaml.safe_load(content) or {}).get("names")
+    except yaml.YAMLError as error:
+        raise InvalidValueError(f"data.yaml is no YAML: {' '.join(str(error).split())}") from None
+    names: dict[object, object] = named if isinstance(named, dict) else dict(enumerate(named or ()))
+    if wrong := [each for each in names.values() if not isinstance(each, str | int | float)]:
+        raise InvalidValueError(f"data.yaml names a class by a {type(wrong[0]).__name__}, not by a text")
+    return names
+
+
+def _small_text(path: Path, most_bytes: int) -> str:
+    if path.stat().st_size > most_bytes:
+        raise InvalidValueError(f"{path.name} has more than {most_bytes // 2**20} MiB")
+    return path.read_text(encoding="utf-8")
 
 
 def _corners(row: Mapping[str, str]) -> BoxTuple | None:

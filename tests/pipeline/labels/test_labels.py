@@ -232,6 +232,20 @@ def test_rows_of_a_csv_say_verdicts_and_those_without_one_say_nothing(lake: Lake
         ("a.xml", "<annotations", "unclosed token"),
         ("a.xml", "<annotations><track/></annotations>", "CVAT for images 1.1"),
         ("a.doc", "", "ends in none of"),
+        ("a.json", "[" * 100_000, "RecursionError"),
+        (
+            "a.json",
+            '{"labels": {"a": [{"label": "a", "bounding_box": [1' + "0" * 400 + ", 0, 1, 1]}]}}",
+            "OverflowError",
+        ),
+        ("a.json", '{"labels": {"a": [{"label": "\\ud800", "bounding_box": [0, 0, 1, 1]}]}}', "UnicodeEncodeError"),
+        ("a.csv", "region,label\nr," + "x" * 200_000, "field limit"),
+        ("a.csv", "region,label,at\nr,car,0001-01-01T00:00:00+23:00\n", "OverflowError"),
+        ("a.xml", '<!DOCTYPE a [<!ENTITY a "aaaa">]><annotations>&a;</annotations>', "entities"),
+        ("data.yaml", "names: [car", "no YAML"),
+        ("data.yaml", "a: &a [x, x]\nb: &b [*a, *a]\nnames: [*b, *b]", "alias"),
+        ("data.yaml", "names: [[car]]", "by a list"),
+        ("data.yaml", "#" * 2**21, "more than 1 MiB"),
     ],
 )
 def test_a_file_that_is_none_is_refused_in_a_sentence(tmp_path: Path, name: str, content: str, expected: str) -> None:
