@@ -39,6 +39,7 @@ _TIME_OF_DAY = re.compile(r"(?<!\d)(?P<H>\d\d)([-_.:])(?P<M>\d\d)\2(?P<S>\d\d)(?
 _ONLY_DATE = re.compile(r"20\d\d([-_.]?\d\d){0,2}|\d\d?")
 _VIDEOS = frozenset("mp4 m4v mov mkv webm avi ts m2ts mts mpg mpeg wmv flv 3gp ogv mxf h264 h265 hevc".split())
 _NO_CAMERA = frozenset("vid video rec recording record clip img mov pxl movie dvr nvr output".split())
+_YEARS = range(1800, 9999)  # beyond them no time zone can be applied
 _DIRECTIVES = {
     "Y": r"(?P<Y>\d{4})",
     "y": r"(?P<y>\d\d)",
@@ -211,6 +212,8 @@ def _moment(found: Mapping[str, str | None], zone: timezone | None = None) -> da
     if (seconds := found.get("s")) is not None:
         return datetime.fromtimestamp(int(seconds), UTC) + timedelta(microseconds=micros)
     year = int(found["Y"] or 0) if found.get("Y") else 2000 + int(found.get("y") or 0)
+    if year not in _YEARS:
+        return None
     month, day, hour, minute, second = (int(found.get(name) or 0) for name in ("m", "d", "H", "M", "S"))
     try:
         return datetime(year, month, day, hour, minute, second, micros, tzinfo=_offset(found.get("z")) or zone)

@@ -95,10 +95,10 @@ def _trim_ring(
         moving = oldest_moving.moving(ring, [each.part for each in files if least_s <= each.written_s < before_s])
     for each in files:
         old = before_s is not None and each.written_s < before_s
-        if old and each.part.path in moving:
-            old, move = False, move + 1
+        moves = old and each.part.path in moving
         much = max_bytes is not None and held > max_bytes and each is not files[-1]
-        if not (old or much):
+        if not much and (moves or not old):
+            move += moves
             continue
         if shows(each.part, protected.get(each.part.run, ())):
             stay += 1

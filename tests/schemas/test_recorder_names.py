@@ -79,6 +79,8 @@ def test_a_pattern_is_found_in_the_path_and_where_it_occurs_twice_the_last_count
     assert twice is not None
     assert twice.began == datetime(2026, 5, 1, 12)
     assert named_recording("/v/2026-05-01_12-30-05.mp4", "%d.%m.%Y %H") is None  # what was given is all that counts
+    for number in ("0001-01-01 00", "9999-12-31 23"):  # no year of a recording; a time zone would end the ingest
+        assert named_recording(f"/v/{number}.mp4", "%Y-%m-%d %H") is None
 
 
 @given(
