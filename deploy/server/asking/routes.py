@@ -65,7 +65,7 @@ def search_answer(service: Service, body: ServedQuery) -> Json:
         "exact": result.exact,
         "recall_target": result.recall_target,
         "access_path": result.access_path,
-        "explained": _explained(service.sources, result.explanation),
+        "explained": explained_without_paths(service.sources, result.explanation),
         "candidates": result.candidates,
         "without_vector": service.search.without_vector,
         "generation": service.search.listing().generation,
@@ -85,7 +85,7 @@ def search_answer(service: Service, body: ServedQuery) -> Json:
     }
 
 
-def _explained(sources: Sources, explanation: Explanation | None) -> Json | None:
+def explained_without_paths(sources: Sources, explanation: Explanation | None) -> Json | None:
     """How a query was answered; a damaged index is named by its path, of which the service shows the last part."""
     found = explanation_json(explanation)
     return None if found is None else found | {"why": sources.hide(str(found["why"]))}

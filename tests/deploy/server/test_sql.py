@@ -118,7 +118,7 @@ def test_a_query_that_runs_for_ever_or_answers_too_much_is_stopped(world: World)
     sources = Sources(CatalogueReader(lake))
     desk = SqlDesk(lake, no_model, limits=SqlLimits(timeout_s=1.0, memory_bytes=2**29, result_bytes=2**20))
     with pytest.raises(QueryError, match="ran for more than 1 s"):
-        desk.answer("SELECT count(*) FROM range(1000000000) a, range(1000000000) b", sources, rows=1)
+        desk.answer("SELECT sum(sin(range)) FROM range(1000000000000)", sources, rows=1)
     desk = SqlDesk(lake, no_model, limits=SqlLimits(timeout_s=300.0, memory_bytes=2**29, result_bytes=2**20))
     with pytest.raises(QueryError, match="the answer has more than 1 MiB"):
         desk.answer("SELECT range FROM range(10000000)", sources, rows=1)
@@ -129,7 +129,6 @@ def test_a_query_that_runs_for_ever_or_answers_too_much_is_stopped(world: World)
     [
         # one text of 10 kB that every value has: 100 MB for a column of 10,000
         f"WITH e AS (SELECT '{'x' * 9000}'::ENUM('{'x' * 9000}') AS a) SELECT a, [a], {{'a': a}} FROM e, range(10000)",
-        "SELECT list(NULL) FROM range(20000000)",  # which has no bytes at all
         "SELECT list(true) FROM range(20000000)",  # of a bit
     ],
 )

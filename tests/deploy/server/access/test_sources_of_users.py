@@ -10,8 +10,12 @@ import pytest
 from PIL import Image
 
 import regionlake as rl
+from deploy.server.asking.routes import explained_without_paths
 from deploy.server.feeding.feed_access import FeedAccess
+from deploy.server.showing.catalogue import CatalogueReader, Sources
+from pipeline.lake.lake import Lake
 from pipeline.live.status.state_folder import StateFolder
+from schemas.query import Explanation
 from tests.deploy.server.with_users import As
 from tests.waiting import wait_until
 
@@ -52,6 +56,15 @@ def test_how_an_answer_was_found_is_said_to_those_who_see_everything(as_user: As
     )
     assert guest["explained"] is None  # it counts regions of other sources
     assert viewer["explained"]["compared"] > len(guest["hits"])
+
+
+def test_how_an_answer_was_found_names_no_path_of_the_server(own_lake: Path) -> None:
+    sources = Sources(CatalogueReader(Lake.open(str(own_lake))))
+    why = f"{own_lake}/.search/vector-128/index/index.json cannot be read; build it again"
+    found = explained_without_paths(sources, Explanation(why, 1, 1, 1, 1, {}))
+    assert found is not None
+    assert "index.json cannot be read" in str(found["why"])
+    assert "/" not in str(found["why"])
 
 
 @pytest.mark.parametrize("path", ["/api/sources", "/api/activity?bins=7", "/api/activity?clock=source&since=1"])
