@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from deploy.plotting import plot_style
 from schemas.errors import QueryError, RegionLakeError
 from schemas.visible_text import visible
 
@@ -37,17 +38,13 @@ def write_plot(rows: pa.Table, path: Path) -> None:
     Raises QueryError for an answer that cannot be drawn, RegionLakeError where the file cannot be written, or
     Matplotlib is not installed.
     """
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise RegionLakeError("matplotlib is not installed; run: pip install 'regionlake[plot]'") from error
     if not rows.num_rows:
         raise QueryError("the answer has no rows, so there is nothing to draw")
     if len(set(rows.schema.names)) < rows.num_columns:
         raise QueryError("two columns have the same name, so neither can be drawn: rename one with AS")
-    # dollars begin no formulas; SVG has texts, which can be found and read aloud
-    with rc_context({"text.parse_math": False, "svg.fonttype": "none"}):
+    with plot_style():
+        from matplotlib.figure import Figure
+
         figure = Figure(figsize=_SIZE_IN, dpi=_DPI, layout="constrained")
         axes = figure.add_subplot()
         if set(_CELLS) <= set(rows.schema.names):

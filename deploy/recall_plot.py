@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from deploy.plotting import plot_style
 from pipeline.search.index.region_index import Tuning
 from schemas.errors import RegionLakeError
 
@@ -11,10 +12,13 @@ def write_recall_plot(tuning: Tuning, path: Path) -> None:
 
     Raises RegionLakeError where the file cannot be written, or Matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise RegionLakeError("matplotlib is not installed; run: pip install 'regionlake[plot]'") from error
+    with plot_style():
+        _draw(tuning, path)
+
+
+def _draw(tuning: Tuning, path: Path) -> None:
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(7, 4.5), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     for area in sorted({point.area for point in tuning.curve}):

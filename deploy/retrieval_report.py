@@ -7,6 +7,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deploy.html_report import html_report
+from deploy.plotting import PLOT_SUFFIXES, plot_style
 from schemas.errors import QueryError, RegionLakeError
 
 if TYPE_CHECKING:
@@ -15,14 +17,12 @@ if TYPE_CHECKING:
     from pipeline.lab.evaluation.metrics import Estimate
     from pipeline.lab.evaluation.retrieval.tables import RetrievalTable, Row, TaskTable
 
-SUFFIXES = (".html", ".png", ".svg", ".pdf")
+SUFFIXES = (".html", *PLOT_SUFFIXES)
 _RECALL = re.compile(r"R@(\d+)")
 _WIDTH_IN, _HEIGHT_IN = 4.5, 3.6
 _DPI = 150
 _STYLE = """
-body { max-width: 1100px; margin: 32px auto; padding: 0 20px; color: #14191f; background: #fff;
-  font: 14px/20px system-ui, sans-serif; font-variant-numeric: tabular-nums; }
-h1 { font-size: 22px; } h2 { font-size: 16px; } p { color: #56616c; } code { overflow-wrap: anywhere; }
+h2 { font-size: 16px; } code { overflow-wrap: anywhere; }
 div { overflow-x: auto; } table { border-collapse: collapse; } svg { max-width: 100%; height: auto; }
 th, td { padding: 5px 14px 5px 0; border-bottom: 1px solid #d8dee4; text-align: right; white-space: nowrap; }
 th:first-child, td:first-child, th:nth-child(2), td:nth-child(2) { text-align: left; }
@@ -56,16 +56,13 @@ def recall_curves(table: "RetrievalTable") -> "Figure":
 
     Of a task whose questions have subsets, the first is drawn, which has all.
     """
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise RegionLakeError("matplotlib is not installed; run: pip install 'regionlake[plot]'") from error
     shown = [(task, _first_subset(task)) for task in table.tasks]
     shown = [(task, rows) for task, rows in shown if any(len(recalls(row)) > 1 for row in rows)]
     if not shown:
         raise QueryError("no task of this table has a recall at several k to draw; an .html report has all figures")
-    with rc_context({"text.parse_math": False}):
+    with plot_style():
+        from matplotlib.figure import Figure
+
         figure = Figure(figsize=(_WIDTH_IN * len(shown), _HEIGHT_IN), dpi=_DPI, layout="constrained")
         for axes, (task, rows) in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
             for row in rows:
@@ -88,14 +85,10 @@ def report_html(table: "RetrievalTable", *, command: str) -> str:
     """One file without scripts: the figures of every task with their intervals, and curves of recall if any."""
     copies = f", {table.copies:,} copies omitted" if table.copies else ""
     about = f"{table.dataset} ({table.layout}): {table.frames:,} frames{copies}; {table.model}; 95 % intervals"
-    title = escape(f"Search on {table.dataset}")
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>RegionLake: {title}</title><style>{_STYLE}</style></head>\n"
-        f"<body><h1>{title}</h1>\n<p>{escape(about)}</p>\n<p><code>{escape(command)}</code></p>\n"
-        f"{_curves(table)}{''.join(map(_section, table.tasks))}{_costs(table)}</body></html>\n"
+    body = (
+        f"<p><code>{escape(command)}</code></p>\n{_curves(table)}{''.join(map(_section, table.tasks))}{_costs(table)}"
     )
+    return html_report(f"Search on {table.dataset}", about=about, style=_STYLE, body=body)
 
 
 def _first_subset(task: "TaskTable") -> "list[Row]":
@@ -119,10 +112,7 @@ def _curves(table: "RetrievalTable") -> str:
 
 
 def _drawn(figure: "Figure", path: "Path | io.StringIO", *, kind: str | None = None) -> None:
-    from matplotlib import rc_context
-
-    # dollars begin no formulas; SVG has texts, which can be found and read aloud
-    with rc_context({"text.parse_math": False, "svg.fonttype": "none"}):
+    with plot_style():
         figure.savefig(path, format=kind)
 
 

@@ -8,14 +8,13 @@ from html import escape
 from PIL import Image
 
 from deploy.contact_sheet import caption, drawn_hit, measures, title
+from deploy.html_report import html_report
 from deploy.wording import counted, short_names
 from schemas.masks import Mask
 from schemas.query import Hit, SearchResult
 
 _STYLE = """
-body { max-width: 1100px; margin: 32px auto; padding: 0 20px; color: #14191f; background: #fff;
-  font: 14px/20px system-ui, sans-serif; font-variant-numeric: tabular-nums; }
-h1 { font-size: 22px; line-height: 28px; } p { color: #56616c; } img { display: block; max-width: 100%; }
+img { display: block; max-width: 100%; }
 figure { margin: 0 0 20px; } figcaption { color: #56616c; } figure img { border-radius: 8px; }
 ol { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 12px; padding: 0; }
 li { overflow: hidden; list-style: none; border: 1px solid #d8dee4; border-radius: 10px; break-inside: avoid; }
@@ -31,19 +30,13 @@ def report_html(
     *,
     asked: Image.Image | None = None,
 ) -> str:
-    """thumbnails, masks: as for `draw_contact_sheet`. asked: the picture of the query."""
-    wanted = escape(title(result.query))
+    """The report as HTML. thumbnails, masks: as for `draw_contact_sheet`. asked: the picture of the query."""
     found = (
         f"{counted(len(result.hits), 'hit')} of {result.candidates:,} regions and frames in {result.took_ms:.0f} ms, "
         f"{'exact' if result.exact else 'approximate'}"
     )
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>RegionLake: {wanted}</title><style>{_STYLE}</style></head>\n"
-        f"<body><h1>{wanted}</h1>\n<p>{escape(found)}</p>\n{_asked(asked)}<ol>\n"
-        f"{''.join(_items(result.hits, thumbnails, masks, result))}</ol></body></html>\n"
-    )
+    items = "".join(_items(result.hits, thumbnails, masks, result))
+    return html_report(title(result.query), about=found, style=_STYLE, body=f"{_asked(asked)}<ol>\n{items}</ol>")
 
 
 def _asked(picture: Image.Image | None) -> str:

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING
 import typer
 
 from deploy.cli.output import console, print_json
+from deploy.plotting import PLOT_SUFFIXES
 from deploy.wording import short_size
 
 if TYPE_CHECKING:
     from pipeline.search.index.tuning import Tuned
 
-PLOTTED = (".png", ".svg", ".pdf")
-
 
 def tune_lake(lake: str, *, plot: Path | None, as_json: bool) -> None:
     """Builds or refreshes the index of a lake, measures it, and prints and draws what was measured."""
-    if plot is not None and plot.suffix.lower() not in PLOTTED:
-        raise typer.BadParameter(f"{plot} must end in one of {' '.join(PLOTTED)}", param_hint="--plot")
+    if plot is not None and plot.suffix.lower() not in PLOT_SUFFIXES:
+        raise typer.BadParameter(f"{plot} must end in one of {' '.join(PLOT_SUFFIXES)}", param_hint="--plot")
     from pipeline.lake.lake import Lake
     from pipeline.lake.lake_encoder import load_lake_encoder
     from pipeline.search.index.tuning import tune

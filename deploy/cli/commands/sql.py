@@ -10,10 +10,10 @@ from deploy.cli.options import LakeOption
 from deploy.cli.output import console
 from deploy.cli.values import parse_bytes, parse_duration
 from deploy.cli.without_pandas import import_arrow_without_pandas
+from deploy.plotting import PLOT_SUFFIXES
 from deploy.wording import counted
 
 Written = Literal["table", "csv", "json", "parquet"]  # repeated from deploy.answer_table, which imports Arrow
-PLOTS = (".png", ".svg", ".pdf")
 _ANY_WIDTH = 100_000  # columns
 
 
@@ -39,17 +39,17 @@ def sql(
 ) -> None:
     """Count, follow and measure with SQL.
 
-    Tables: sources, shots, frames, regions. Views: objects, sightings, visits, stays, counts, heat, and crossings of
-    a line. "DESCRIBE visits" lists the columns of one. Zones and lines are drawn in the query: visits(zone :=
-    '0,0.5,1,1'), crossings('0.5,0 0.5,1'). Nothing is changed, and nothing but the lake is read.
+    Tables: sources, shots, frames, regions, labels. Views: objects, sightings, visits, stays, counts, heat, and
+    crossings of a line. "DESCRIBE visits" lists the columns of one. Zones and lines are drawn in the query:
+    visits(zone := '0,0.5,1,1'), crossings('0.5,0 0.5,1'). Nothing is changed, and nothing but the lake is read.
     """
     if query == "-":
         query = sys.stdin.read()
     chosen = written_as or _format_of(out)
     if chosen == "parquet" and out is None:
         raise typer.BadParameter("parquet needs --out FILE", param_hint="--format")
-    if plot is not None and plot.suffix.lower() not in PLOTS:
-        raise typer.BadParameter(f"{plot} must end in one of {' '.join(PLOTS)}", param_hint="--plot")
+    if plot is not None and plot.suffix.lower() not in PLOT_SUFFIXES:
+        raise typer.BadParameter(f"{plot} must end in one of {' '.join(PLOT_SUFFIXES)}", param_hint="--plot")
     import_arrow_without_pandas()
     from deploy.answer_table import SHOWN_ROWS, shown_records, shown_table, write_table
     from pipeline.analysis.lake_rows import LakeRows
