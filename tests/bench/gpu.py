@@ -58,8 +58,11 @@ class Decoding:
 
 @dataclass(frozen=True, slots=True)
 class Ingest:
-    """seconds: of video. elapsed_s: of the ingest. stages: seconds of work of each. use: mean use of the GPU in per
-    cent while it ran; None without one."""
+    """A whole ingest.
+
+    seconds: of video. elapsed_s: of the ingest. stages: seconds of work of each. use: mean use of the GPU in per cent
+    while it ran; None without one.
+    """
 
     seconds: float
     elapsed_s: float

@@ -20,7 +20,10 @@ DAY_S, YEAR_H, MONTH_H, GB = 86_400.0, 8_766.0, 730.5, 1e9
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """needs: what is asked of a resource, as text. of_one: the share of one machine, or of one lake's writer."""
+    """What is needed of one resource.
+
+    needs: how much, as text. of_one: the share of one machine, or of one lake's writer.
+    """
 
     resource: str
     needs: str
@@ -29,9 +32,11 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """demands: of every resource. machines: of the assumed kind. usd: total cost, by what is paid for.
+    """What some work needs and costs.
 
-    per: the unit of work, of which there are `units`."""
+    demands: of every resource. machines: of the assumed kind. usd: total cost, by what is paid for. per: the unit of
+    work, of which there are `units`.
+    """
 
     title: str
     demands: tuple[Demand, ...]

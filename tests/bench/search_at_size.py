@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 from pipeline.lake.lake import Lake
 from pipeline.lake.lake_encoder import load_lake_encoder
 from pipeline.lake.writing.committer import Committer
-from pipeline.search.index.tuning import Tuned, tune
+from pipeline.search.index.tuning import Tuned, recall_of, tune
 from pipeline.search.memory.lake_cache import LakeCache
 from pipeline.search.searcher import Searcher
-from schemas.query import BoxTuple, Query, SearchResult
+from schemas.query import BoxTuple, Query
 from schemas.vectors import VectorArray, normalise
 from tests.bench.machine import processor
 from tests.bench.search import FRAMES_A_SEGMENT, REGIONS_A_FRAME, segment_rows, source
@@ -112,7 +112,7 @@ def bench(lake: Lake, *, rounds: int, with_lancedb: bool) -> None:
                 taken[each].append(statistics.median(_timed(call) for _ in range(rounds)))
             for k, found in recalls.items():
                 query = Query(text=text, box=box, k=k)
-                found.append(_recall(exact.search(query), index.search(query)))
+                found.append(recall_of(index.search(query), exact.search(query), k=k))
         numbers = [
             f"{statistics.median(taken['exact']):.0f} ms",
             f"{statistics.median(taken['index']):.0f} ms",
@@ -141,13 +141,6 @@ def _drawn(rng: np.random.Generator, area: float) -> BoxTuple:
     side = area**0.5
     x, y = rng.uniform(0, 1 - side, 2)
     return float(x), float(y), float(min(1, x + side)), float(min(1, y + side))
-
-
-def _recall(exact: SearchResult, found: SearchResult) -> float:
-    assert exact.exact
-    assert not found.exact or found.access_path != "index"
-    wanted = {hit.frame_id for hit in exact.hits}
-    return len(wanted & {hit.frame_id for hit in found.hits}) / max(1, len(wanted))
 
 
 def _timed(call: Callable[[], object]) -> float:

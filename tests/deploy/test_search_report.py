@@ -20,6 +20,7 @@ from deploy.search_report import report_html
 from pipeline.lake.lake import Lake
 from schemas.pictures import Picture
 from schemas.query import Query, SearchResult
+from tests.deploy.disc_picture import DISC
 
 ANY_LAKE = cast(Lake, None)  # a query by pixels reads none
 
@@ -67,17 +68,16 @@ def test_a_report_has_the_picture_of_each_hit_in_order(
 def test_the_part_that_points_chose_is_marked_and_comes_first(
     make_result: Callable[..., SearchResult], disc: Picture
 ) -> None:
-    part = (58 / 320, 58 / 240, 135 / 320, 135 / 240)
     asked = SearchResult(
-        Query(image=disc, points=((0.3, 0.4),), not_points=((0.8, 0.8),)), 1.0, True, 1, (), region=part
+        Query(image=disc, points=((0.3, 0.4),), not_points=((0.8, 0.8),)), 1.0, True, 1, (), region=DISC
     )
     tile = asked_picture(asked, ANY_LAKE)
     assert tile is not None
     assert tile.size == (480, 360)
     pixels = np.asarray(tile).astype(int)
     rows, columns = np.nonzero((pixels == QUERY).all(axis=-1))
-    assert (columns.min() / 480, rows.min() / 360) == pytest.approx(part[:2], abs=0.01)
-    assert (columns.max() / 480, rows.max() / 360) == pytest.approx(part[2:], abs=0.01)
+    assert (columns.min() / 480, rows.min() / 360) == pytest.approx(DISC[:2], abs=0.01)
+    assert (columns.max() / 480, rows.max() / 360) == pytest.approx(DISC[2:], abs=0.01)
     assert tile.getpixel((144, 120)) != (200, 20, 20)  # its mask is tinted
     assert tile.getpixel((300, 60)) == (120, 120, 120)
     assert tile.getpixel((round(0.8 * 479), round(0.8 * 359))) == (255, 107, 94)

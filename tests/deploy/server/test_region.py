@@ -5,7 +5,6 @@ import io
 from collections.abc import Callable
 from typing import Any
 
-import cv2
 import httpx2 as httpx
 import numpy as np
 import pytest
@@ -13,18 +12,15 @@ from PIL import Image
 
 from operators.masks.rle import decode_mask
 from schemas.masks import Mask
+from tests.deploy.disc_picture import DISC, disc_and_square
 
 Ask = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
 def upload(web: httpx.Client) -> str:
-    """A red disc and a blue square before grey."""
-    plane = np.full((240, 320, 3), 120, np.uint8)
-    cv2.circle(plane, (96, 96), 38, (200, 20, 20), -1)
-    cv2.rectangle(plane, (200, 140), (290, 220), (20, 20, 200), -1)
     file = io.BytesIO()
-    Image.fromarray(plane).save(file, "PNG")
+    Image.fromarray(disc_and_square()).save(file, "PNG")
     id: str = web.post("/api/pictures", content=file.getvalue()).json()["id"]
     return id
 
@@ -38,7 +34,7 @@ def test_a_point_chooses_the_thing_at_it_and_its_mask(web: httpx.Client, upload:
     rows, columns = np.mgrid[:height, :width]
     disc = (columns - 96) ** 2 + (rows - 96) ** 2 <= 38**2
     assert (pixels & disc).sum() / (pixels | disc).sum() > 0.8
-    assert found["box"] == pytest.approx([58 / 320, 58 / 240, 135 / 320, 135 / 240], abs=0.03)
+    assert found["box"] == pytest.approx(DISC, abs=0.03)
     corners = np.array([corner for part in found["outline"] for corner in part])
     assert corners.min(axis=0) == pytest.approx(found["box"][:2], abs=0.01)
     assert corners.max(axis=0) == pytest.approx(found["box"][2:], abs=0.01)

@@ -4,6 +4,7 @@ still there after it was erased."""
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,11 @@ def numbers(rings: Path) -> list[int]:
 
 def seconds(start_s: float, stop_s: float) -> Span:
     return Span(round(start_s * 12800), round(stop_s * 12800))  # the ticks of the clip
+
+
+def test_spans_of_these_tests_are_in_the_ticks_of_the_clip(clips: Clips) -> None:
+    begins, _ = run_of(clips("plain.mp4"))
+    assert begins.time_base == Fraction(1, 12800)
 
 
 def test_the_oldest_video_goes_by_age_and_by_size(rings: Path) -> None:
@@ -123,7 +129,7 @@ def test_an_erased_recording_is_unknown(rings: Path) -> None:
     assert RECORDING not in FeedRing.of(rings, FEED).recordings.path.read_text()
 
 
-def test_a_damaged_file_is_named(clips: Clips, rings: Path) -> None:
+def test_a_damaged_file_is_named(rings: Path) -> None:
     assert ring_problems(rings) == []
     path = parts(rings)[3].path
     content = bytearray(path.read_bytes())
@@ -132,5 +138,3 @@ def test_a_damaged_file_is_named(clips: Clips, rings: Path) -> None:
     path.write_bytes(content)
     [problem] = ring_problems(rings)
     assert str(path) in problem
-    begins, _ = run_of(clips("plain.mp4"))
-    assert begins.time_base.denominator == 12800

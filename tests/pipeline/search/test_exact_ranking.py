@@ -39,12 +39,16 @@ class BruteForce:
 
     def rank(self, query: Query, vector: np.ndarray | None) -> list[tuple[float, str, str]]:
         """(distance, frame id, region id) of the top k; "~" for the whole frame."""
+        return self._ranked(query, None if vector is None else vector.astype(np.float64).tobytes())
+
+    @cache  # noqa: B019  # each way to hold vectors is asked the same
+    def _ranked(self, query: Query, vector: bytes | None) -> list[tuple[float, str, str]]:
         rows = [r for r in self.rows if self._passes(r, query)]
         if not rows:
             return []
         semantic = geometric = None
         if vector is not None:
-            semantic = [self._semantic(r, vector.astype(np.float64).tobytes()) for r in rows]
+            semantic = [self._semantic(r, vector) for r in rows]
         if query.areas:
             geometric = [self._outside(r, query) for r in rows]
         elif query.box is not None:

@@ -85,18 +85,24 @@ def by_index(own: Lake) -> Iterator[Searcher]:
     searcher.close()
 
 
+@pytest.fixture
+def exact(own: Lake) -> Iterator[Searcher]:
+    """Compares every region, in memory."""
+    searcher = Searcher(Lake.open(own.uri), DrawnEncoder(), resident="float16")
+    yield searcher
+    searcher.close()
+
+
 def answers(result: SearchResult) -> list[tuple[str, str | None, float]]:
     return [(hit.frame_id, hit.place.region_id, hit.distance) for hit in result.hits]
 
 
-def brute(lake: Lake) -> Searcher:
-    return Searcher(Lake.open(lake.uri), DrawnEncoder(), resident="float16")
-
-
-def test_the_recall_of_other_queries_is_about_the_target_and_the_answer_says_so(own: Lake, by_index: Searcher) -> None:
+def test_the_recall_of_other_queries_is_about_the_target_and_the_answer_says_so(
+    exact: Searcher, by_index: Searcher
+) -> None:
     recalls = []
     for query in QUERIES:
-        found, expected = by_index.search(query), brute(own).search(query)
+        found, expected = by_index.search(query), exact.search(query)
         assert (found.exact, found.access_path) in [(False, "index"), (True, "disk")]
         assert found.recall_target == (None if found.exact else 0.99)
         if found.exact:
@@ -112,7 +118,7 @@ def test_the_recall_of_other_queries_is_about_the_target_and_the_answer_says_so(
     assert np.mean(recalls) >= 0.95  # 24 queries of ten hits: two deviations below 0.99
 
 
-def test_an_answer_that_calls_itself_exact_is_the_exact_one(own: Lake) -> None:
+def test_an_answer_that_calls_itself_exact_is_the_exact_one(own: Lake, exact: Searcher) -> None:
     asked = Searcher(own, DrawnEncoder(), resident="disk", exact_within_ms=np.inf)
     default = Searcher(own, DrawnEncoder(), resident="disk")  # so few regions take less than its limit
     by_index = Searcher(own, DrawnEncoder(), resident="disk", exact_within_ms=0.0)
@@ -128,21 +134,21 @@ def test_an_answer_that_calls_itself_exact_is_the_exact_one(own: Lake) -> None:
             found = searcher.search(query)
             assert found.exact
             assert found.access_path == "disk"
-            assert answers(found) == answers(brute(own).search(query))
+            assert answers(found) == answers(exact.search(query))
 
 
 def test_rows_are_found_as_soon_as_they_are_committed_and_gone_as_soon_as_they_are_removed(
-    own: Lake, by_index: Searcher
+    own: Lake, exact: Searcher, by_index: Searcher
 ) -> None:
     by_index.search(QUERIES[0])
     add(own, 7, frames=2)
     only_new = Query(text="a dog", source_ids=(source(7, frames=2).id,))
     for query in (only_new, replace(only_new, box=BOX)):
-        assert answers(by_index.search(query)) == answers(brute(own).search(query))
+        assert answers(by_index.search(query)) == answers(exact.search(query))
     # among all others too: the regions that are not in the index yet are all compared
-    new = {hit.frame_id for hit in brute(own).search(only_new).hits}
+    new = {hit.frame_id for hit in exact.search(only_new).hits}
     for query in QUERIES:
-        expected = {hit.frame_id for hit in brute(own).search(query).hits} & new
+        expected = {hit.frame_id for hit in exact.search(query).hits} & new
         assert expected <= {hit.frame_id for hit in by_index.search(query).hits}
     with Committer(own, plan=stored(), fold_shots=fold_shots) as committer:
         committer.upkeep.remove_sources([source(0, frames=FRAMES // 2).id])
@@ -150,9 +156,9 @@ def test_rows_are_found_as_soon_as_they_are_committed_and_gone_as_soon_as_they_a
         assert all(hit.source_id != source(0, frames=1).id for hit in by_index.search(query).hits)
 
 
-def test_a_filter_that_few_frames_pass_does_not_lower_the_recall(own: Lake, by_index: Searcher) -> None:
+def test_a_filter_that_few_frames_pass_does_not_lower_the_recall(exact: Searcher, by_index: Searcher) -> None:
     queries = [Query(text=text, since=3.0, until=11.0) for text in TEXTS]
-    recalls = [recall_of(by_index.search(query), brute(own).search(query), k=10) for query in queries]
+    recalls = [recall_of(by_index.search(query), exact.search(query), k=10) for query in queries]
     assert np.mean(recalls) >= 0.95
 
 
@@ -183,7 +189,7 @@ def test_a_build_that_is_killed_leaves_the_index_before_it_and_the_next_one_remo
 
 
 @pytest.mark.parametrize("damage", ["record", "coarse", "short", "absent", "rows"])
-def test_a_damaged_index_is_ignored_with_a_sentence_and_built_again(own: Lake, damage: str) -> None:
+def test_a_damaged_index_is_ignored_with_a_sentence_and_built_again(own: Lake, exact: Searcher, damage: str) -> None:
     folder = next((Path(own.uri) / KEPT).iterdir()) / INDEX
     held = next(path for path in folder.iterdir() if path.is_dir())
     match damage:
@@ -206,7 +212,7 @@ def test_a_damaged_index_is_ignored_with_a_sentence_and_built_again(own: Lake, d
         assert found.exact
         assert found.explanation is not None
         assert "upkeep --tune" in found.explanation.why
-        assert answers(found) == answers(brute(own).search(QUERIES[0]))
+        assert answers(found) == answers(exact.search(QUERIES[0]))
     if damage != "rows":  # which only a query finds; see the README
         assert tune(own, DrawnEncoder()).built
         assert searcher.search(QUERIES[0]).access_path == "index"

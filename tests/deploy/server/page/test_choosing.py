@@ -3,27 +3,21 @@ looked for, a search for something else than was marked, and parts that an addre
 
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 from PIL import Image
 
+from tests.deploy.disc_picture import DISC, disc_and_square
 from tests.deploy.server.page.browsing import DESKTOP, PHONE, Visit, findings
 from tests.deploy.server.page.conftest import VisitPage
 
 GROUND = ".picker-ground"
 MASK = ".picker .mask-layer[data-marked]"
-DISC = (58 / 320, 58 / 240, 135 / 320, 135 / 240)
 
 
 @pytest.fixture(scope="module")
 def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A red disc and a blue square before grey."""
-    plane = np.full((240, 320, 3), 120, np.uint8)
-    cv2.circle(plane, (96, 96), 38, (200, 20, 20), -1)
-    cv2.rectangle(plane, (200, 140), (290, 220), (20, 20, 200), -1)
     path = tmp_path_factory.mktemp("dropped") / "disc.png"
-    Image.fromarray(plane).save(path)
+    Image.fromarray(disc_and_square()).save(path)
     return path
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from operators.encoders.everyday.names import classifier_names
 from operators.proposals.config import ProposalConfig
 from pipeline.lab.datasets.drawn_frames import drawn_frames
 from pipeline.lab.training.confidence import train
-from pipeline.lab.training.confidence.train import ConfidenceTraining, train_confidence
+from pipeline.lab.training.confidence.train import ConfidenceReport, ConfidenceTraining, train_confidence
 from pipeline.lab.training.confidence.vectors import VectorConfig
 from schemas.errors import InvalidValueError
 
@@ -23,9 +24,11 @@ PICTURES = 16
 NAMES = 50  # of the classifier's 1,000, whose vectors take seconds each time
 
 
-@pytest.fixture(autouse=True)
-def few_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train, "classifier_names", lambda: classifier_names()[:NAMES])
+@pytest.fixture(scope="module", autouse=True)
+def few_names() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "classifier_names", lambda: classifier_names()[:NAMES])
+        yield
 
 
 def training(folder: Path, data_dir: Path, **changed: object) -> ConfidenceTraining:
@@ -42,8 +45,21 @@ def training(folder: Path, data_dir: Path, **changed: object) -> ConfidenceTrain
     )
 
 
-def test_the_file_is_for_the_revision_of_the_model_and_the_same_each_time(data_dir: Path, tmp_path: Path) -> None:
-    report = train_confidence(training(tmp_path, data_dir, threads=2))
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where trainings keep their vectors."""
+    return tmp_path_factory.mktemp("confidence")
+
+
+@pytest.fixture(scope="module")
+def report(folder: Path, data_dir: Path) -> ConfidenceReport:
+    """Of a training without vectors that are kept."""
+    return train_confidence(training(folder, data_dir, threads=2))
+
+
+def test_the_file_is_for_the_revision_of_the_model_and_the_same_each_time(
+    report: ConfidenceReport, folder: Path, data_dir: Path, tmp_path: Path
+) -> None:
     assert (report.pictures, report.nouns, report.model) == (
         PICTURES,
         NAMES + 80,
@@ -57,9 +73,9 @@ def test_the_file_is_for_the_revision_of_the_model_and_the_same_each_time(data_d
     assert origin["revision"] == everyday_space().revision
     assert origin["pictures"] == {"coco-tiny": PICTURES}
     first = report.out.read_bytes()
-    kept = train_confidence(training(tmp_path, data_dir))
+    kept = train_confidence(training(folder, data_dir, out=tmp_path / "kept.safetensors"))
     assert kept.out.read_bytes() == first
-    again = train_confidence(training(tmp_path, data_dir, threads=1, cache_dir=tmp_path / "other"))
+    again = train_confidence(training(tmp_path, data_dir, threads=1))
     assert again.out.read_bytes() == first
 
 
@@ -79,22 +95,22 @@ def test_a_training_without_folders_is_refused(tmp_path: Path) -> None:
 
 
 def test_chances_are_fitted_to_a_sibling_and_compared_with_the_nouns_of_the_head(
-    data_dir: Path, tmp_path: Path
+    report: ConfidenceReport, folder: Path, data_dir: Path, tmp_path: Path
 ) -> None:
-    own = train_confidence(training(tmp_path, data_dir)).out
+    own = report.out
     weights = HeadWeights.load(WEIGHTS)
     sibling = tmp_path / "sibling.safetensors"
     replace(weights, conse_share=0.9).save(sibling)
-    report = train_confidence(training(tmp_path, data_dir, out=tmp_path / "with.safetensors", sibling=sibling))
-    plain, fitted = (Calibration.load(path, revision=everyday_space().revision) for path in (own, report.out))
+    by_sibling = train_confidence(training(folder, data_dir, out=tmp_path / "with.safetensors", sibling=sibling)).out
+    plain, fitted = (Calibration.load(path, revision=everyday_space().revision) for path in (own, by_sibling))
     assert plain is not None
     assert fitted is not None
     np.testing.assert_array_equal(fitted.nouns, plain.nouns)
     assert fitted.weights != plain.weights
-    assert json.loads(report.out.with_suffix(".json").read_text())["sibling"] == everyday_space(sibling).revision
+    assert json.loads(by_sibling.with_suffix(".json").read_text())["sibling"] == everyday_space(sibling).revision
     same = tmp_path / "same.safetensors"
     shutil.copy(WEIGHTS, same)
-    again = train_confidence(training(tmp_path, data_dir, out=tmp_path / "again.safetensors", sibling=same))
+    again = train_confidence(training(folder, data_dir, out=tmp_path / "again.safetensors", sibling=same))
     assert again.out.read_bytes() == own.read_bytes()
 
 
