@@ -1,12 +1,19 @@
 """Options that several commands of the lab share, and the folders that they mean."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from deploy.cli.options import chosen_plan
+
+if TYPE_CHECKING:
+    from pipeline.plan.plan import Plan
+
+PlanOf = Callable[[tuple[str, ...], tuple[str, ...]], "Plan"]
 
 CocoFoldersOption = Annotated[
     list[Path],
@@ -52,6 +59,15 @@ SiblingOption = Annotated[
 WeightsOption = Annotated[
     Path, typer.Option("--out", metavar="FILE.safetensors", help="File of weights to write.", dir_okay=False)
 ]
+
+
+def plans_of(plan: Path | None, model: str | None, settings: Sequence[str] | None) -> PlanOf:
+    """Makes the plan of a method from what the measurement needs, the user's options, and the method's own settings."""
+
+    def plan_of(needed: tuple[str, ...], own: tuple[str, ...]) -> "Plan":
+        return chosen_plan(plan, model=model, proposer=None, settings=[*needed, *(settings or []), *own])
+
+    return plan_of
 
 
 def default_cache_dir() -> Path:

@@ -9,14 +9,13 @@ import typer
 from deploy.cli.command_line import command_line
 from deploy.cli.commands.lab.evaluation.search import LayoutName
 from deploy.cli.commands.lab.evaluation.table import dash, figures
-from deploy.cli.commands.lab.options import KeptLakeOption, lake_folder
-from deploy.cli.options import JsonOption, ModelOption, PlanOption, SetOption, chosen_plan
+from deploy.cli.commands.lab.options import KeptLakeOption, lake_folder, plans_of
+from deploy.cli.options import JsonOption, ModelOption, PlanOption, SetOption
 from deploy.cli.output import console, print_json
 from deploy.cli.progress import shown_progress, shown_steps
 
 if TYPE_CHECKING:
     from pipeline.lab.evaluation.retrieval.feedback import FeedbackTask
-    from pipeline.plan.plan import Plan
 
 
 def feedback(
@@ -48,14 +47,16 @@ def feedback(
     from pipeline.lab.evaluation.retrieval.feedback import SimulatedUser, evaluate_feedback
     from pipeline.lab.evaluation.retrieval.prepare import prepare
 
-    def plan_of(needed: tuple[str, ...], own: tuple[str, ...]) -> "Plan":
-        return chosen_plan(plan, model=model, proposer=None, settings=[*needed, *(settings or []), *own])
-
     read = read_dataset(dataset, layout=layout, split=split)
     with lake_folder(lake) as lakes:
         with shown_progress() as on_ingest:
             prepared = prepare(
-                read, parse_methods("regions"), every=every, plan_of=plan_of, lakes=lakes, on_progress=on_ingest
+                read,
+                parse_methods("regions"),
+                every=every,
+                plan_of=plans_of(plan, model, settings),
+                lakes=lakes,
+                on_progress=on_ingest,
             )
         task: FeedbackTask = "classes" if read.video is None else "individuals"
         with shown_steps() as on_step:

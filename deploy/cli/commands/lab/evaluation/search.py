@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from deploy.cli.command_line import command_line
-from deploy.cli.commands.lab.options import KeptLakeOption, lake_folder
-from deploy.cli.options import JsonOption, ModelOption, PlanOption, SetOption, chosen_plan
+from deploy.cli.commands.lab.options import KeptLakeOption, lake_folder, plans_of
+from deploy.cli.options import JsonOption, ModelOption, PlanOption, SetOption
 from deploy.cli.output import console, print_json
 from deploy.cli.progress import shown_progress, shown_steps
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from pipeline.lab.evaluation.metrics import Estimate
     from pipeline.lab.evaluation.retrieval.tables import RetrievalTable, TaskTable
-    from pipeline.plan.plan import Plan
 
 LayoutName = Literal["coco", "lvis", "voc", "yolo", "mot"]
 _NO_FIGURE = ("lake", "engine", "report", "as_json")  # options that change no figure
@@ -75,9 +74,6 @@ def search(
     from pipeline.lab.evaluation.retrieval.measure import Draw, measure, parse_tasks, tasks_of
     from pipeline.lab.evaluation.retrieval.prepare import prepare
 
-    def plan_of(needed: tuple[str, ...], own: tuple[str, ...]) -> "Plan":
-        return chosen_plan(plan, model=model, proposer=None, settings=[*needed, *(settings or []), *own])
-
     if report is not None and report.suffix.lower() not in SUFFIXES:
         raise typer.BadParameter(f"{report} must end in one of {' '.join(SUFFIXES)}", param_hint="--report")
     compared = parse_methods(methods)
@@ -86,7 +82,13 @@ def search(
     with lake_folder(lake) as lakes:
         with shown_progress() as on_ingest:
             prepared = prepare(
-                read, compared, every=every, plan_of=plan_of, lakes=lakes, engine=engine, on_progress=on_ingest
+                read,
+                compared,
+                every=every,
+                plan_of=plans_of(plan, model, settings),
+                lakes=lakes,
+                engine=engine,
+                on_progress=on_ingest,
             )
         with shown_steps() as on_question:
             table = measure(prepared, Draw(queries, seed), tasks=chosen or tasks_of(read), on_progress=on_question)

@@ -2,20 +2,17 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from deploy.cli.command_line import command_line
 from deploy.cli.commands.lab.evaluation.search import LayoutName
 from deploy.cli.commands.lab.evaluation.table import figures
-from deploy.cli.commands.lab.options import KeptLakeOption, lake_folder
-from deploy.cli.options import JsonOption, ModelOption, PlanOption, SetOption, chosen_plan
+from deploy.cli.commands.lab.options import KeptLakeOption, lake_folder, plans_of
+from deploy.cli.options import JsonOption, ModelOption, PlanOption, SetOption
 from deploy.cli.output import console, print_json
 from deploy.cli.progress import shown_progress, shown_steps
-
-if TYPE_CHECKING:
-    from pipeline.plan.plan import Plan
 
 
 def words(
@@ -47,20 +44,22 @@ def words(
     from pipeline.lab.evaluation.retrieval.prepare import prepare
     from pipeline.lab.evaluation.words import evaluate_words
 
-    def plan_of(needed: tuple[str, ...], own: tuple[str, ...]) -> "Plan":
-        return chosen_plan(plan, model=model, proposer=None, settings=[*needed, *(settings or []), *own])
-
     try:
         budgets = [int(each) for each in labels.split(",")]
     except ValueError:
         raise typer.BadParameter(f"{labels!r} are no numbers with commas between", param_hint="--labels") from None
     if min(budgets) < 0:
-        raise typer.BadParameter("a number of labels is at least 0", param_hint="--labels")
+        raise typer.BadParameter(f"a number of labels is at least 0, got {min(budgets)}", param_hint="--labels")
     read = read_dataset(dataset, layout=layout, split=split)
     with lake_folder(lake) as lakes:
         with shown_progress() as on_ingest:
             prepared = prepare(
-                read, parse_methods("regions"), every=every, plan_of=plan_of, lakes=lakes, on_progress=on_ingest
+                read,
+                parse_methods("regions"),
+                every=every,
+                plan_of=plans_of(plan, model, settings),
+                lakes=lakes,
+                on_progress=on_ingest,
             )
         with shown_steps() as on_step:
             table = evaluate_words(prepared, budgets=budgets, seed=seed, on_progress=on_step)
