@@ -1,4 +1,4 @@
-"""What a query asked as a picture: its own picture with the region, the points and the part that it looks for."""
+"""The picture of a query as a tile of a contact sheet: with the region, the points and the part that it looks for."""
 
 from typing import TYPE_CHECKING
 

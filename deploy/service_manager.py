@@ -42,8 +42,10 @@ class ServiceManager:
             self._send("READY=1")
 
     def alive(self, shown: str | None = None) -> None:
-        """Reports that the service makes progress; it may be called as often as one likes. shown: a line for
-        `systemctl status`."""
+        """Reports that the service makes progress; it may be called as often as one likes.
+
+        shown: a line for `systemctl status`.
+        """
         now_s = time.monotonic()
         if now_s < self._next_s:
             return

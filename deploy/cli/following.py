@@ -105,7 +105,8 @@ def follow(
 class _Lines:
     """Stores the status of a follower, reports it to the service manager, and shows a line of it now and then.
 
-    latest: the last status."""
+    latest: the last status.
+    """
 
     def __init__(self, state: "StateFolder", manager: "ServiceManager") -> None:
         from deploy.cli.progress import Throttle

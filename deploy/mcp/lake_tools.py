@@ -44,8 +44,8 @@ _MOST_SOURCES = 200
 _MOST_REGIONS = 24
 _COUNTED = 1000
 _MOST_ROWS = 500
-_MOST_SIGNS = 20_000  # of the rows of an answer
-_LONGEST_SIGNS = 500  # of a value
+_MOST_CHARACTERS = 20_000  # of the rows of an answer
+_LONGEST_VALUE = 500  # characters
 
 
 def lake_server(connection: AsyncConnection, *, version: str) -> MCPServer[None]:
@@ -209,7 +209,7 @@ class LakeTools:
         size = 0
         for number, row in enumerate(shown["rows"]):
             size += len(visible_json(row))
-            if size > _MOST_SIGNS:
+            if size > _MOST_CHARACTERS:
                 shown["rows"] = shown["rows"][: max(1, number)]
                 break
         if answer["more"] or len(shown["rows"]) < len(answer["rows"]):
@@ -280,7 +280,7 @@ def _shortened(value: Any) -> Any:
     if isinstance(value, float):
         return float(f"{value:.6g}")
     text = visible_json(value) if isinstance(value, list | dict) else value
-    return f"{text[:_LONGEST_SIGNS]}…" if isinstance(text, str) and len(text) > _LONGEST_SIGNS else value
+    return f"{text[:_LONGEST_VALUE]}…" if isinstance(text, str) and len(text) > _LONGEST_VALUE else value
 
 
 def _asked(

@@ -44,9 +44,8 @@ def cheapest_pairs(cost: CostArray, *, most: float) -> list[tuple[int, int]]:
 
     cost: float64 (T, N).
     """
-    from scipy.optimize import (
-        linear_sum_assignment,
-    )  # half a second, which a process that follows nothing need not wait
+    # it takes half a second to import, for which a process that follows nothing need not wait
+    from scipy.optimize import linear_sum_assignment
 
     gain = np.minimum(cost - most, 0.0)
     rows = np.flatnonzero(gain.min(axis=1, initial=0.0) < 0)  # the others, which are most, cannot be chosen

@@ -1,0 +1,1 @@
+"""Copies of lakes: backups, which are made while a lake is written."""

@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from pipeline.export.dataset import Annotation
-from pipeline.labels.label_table import Judged
-
-_MOVED_IOU = 0.999
+from pipeline.labels.label_table import UNMOVED_IOU, Judged
 
 
 def corrected(annotation: Annotation, known: Mapping[str, Judged], *, label: str | None) -> Annotation | None:
@@ -25,6 +23,6 @@ def corrected(annotation: Annotation, known: Mapping[str, Judged], *, label: str
         return None
     if annotation.label == said.label:
         annotation = replace(annotation, verdict="right")
-        if said.iou < _MOVED_IOU:
+        if said.iou < UNMOVED_IOU:
             annotation = replace(annotation, box=said.box, mask=None)
     return annotation

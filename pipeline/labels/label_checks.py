@@ -16,8 +16,11 @@ LABELLED: tuple[TableName, ...] = ("regions", "frames")  # a query may find a wh
 
 @dataclass(frozen=True, slots=True)
 class LabelCounts:
-    """stored: labels. gone: those whose region was removed, or replaced by those of another plan. problems: a sentence
-    each, for labels that are damaged."""
+    """What the audit of labels found.
+
+    stored: number of labels. gone: of those whose region was removed, or replaced by those of another plan. problems: a
+    sentence each, for labels that are damaged.
+    """
 
     stored: int = 0
     gone: int = 0

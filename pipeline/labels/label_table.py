@@ -17,6 +17,7 @@ from schemas.query import BoxTuple
 
 Verdict = Literal["right", "wrong"]
 VERDICTS: tuple[Verdict, ...] = ("right", "wrong")
+UNMOVED_IOU = 0.999  # of a box that nobody moved, with the region's: formats round coordinates
 _TIME = pa.timestamp("us", tz="UTC")
 _TEXT = ("id", "region", "frame", "source_id", "source", "label", "verdict", "labelled_by", "format")
 _SCHEMA = pa.schema(

@@ -9,21 +9,23 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.analysis.lake_rows import LakeRows
-from pipeline.labels.label_table import HumanLabel, Verdict
+from pipeline.labels.label_table import UNMOVED_IOU, HumanLabel, Verdict
 from pipeline.labels.returned import LabelledBox, Returned
 from schemas.boxes import Boxes
 from schemas.query import BoxTuple
 
 LEAST_IOU = 0.5
 _COLUMNS = ["id", "frame", "source_id", "source", "pts", "pts_s", "x0", "y0", "x1", "y1"]
-_UNMOVED = 0.999  # formats round coordinates
 
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """labels: to be stored. by_id, by_place: how many boxes were found so. moved: of the former, those whose box
-    somebody changed. deleted: labels of what somebody deleted, or gave another name, which say "wrong". unmatched: what
-    is of no region, a sentence each."""
+    """What matching found.
+
+    labels: to be stored. by_id, by_place: how many boxes were found so. moved: of the former, those whose box somebody
+    changed. deleted: labels of what somebody deleted, or gave another name, which say "wrong". unmatched: what is of no
+    region, a sentence each.
+    """
 
     labels: tuple[HumanLabel, ...]
     by_id: int
@@ -94,7 +96,7 @@ def match(
         labels=(*labels, *gone),
         by_id=sum(each.how == "id" for each in found),
         by_place=len(by_place),
-        moved=sum(each.how == "id" and each.iou < _UNMOVED for each in found),
+        moved=sum(each.how == "id" and each.iou < UNMOVED_IOU for each in found),
         deleted=len(gone),
         unmatched=tuple(unmatched),
     )
@@ -144,7 +146,7 @@ def _label(found: _Found, label: str, verdict: Verdict, format: str, by: str, no
         pts_s=row["pts_s"],
         label=label,
         verdict=verdict,
-        box=_box(row) if found.box.box is None or found.iou >= _UNMOVED else found.box.box,
+        box=_box(row) if found.box.box is None or found.iou >= UNMOVED_IOU else found.box.box,
         iou=found.iou,
         labelled_by=found.box.by or by,
         labelled_at=found.box.at or now,

@@ -55,7 +55,7 @@ class TrainedWord:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[^\s:](.{0,62}[^\s:])?", self.name) or not self.name.isprintable():
             raise InvalidValueError(
-                f"a word has a name of 1 to 64 signs, without a colon or space at its ends; got {self.name!r}"
+                f"a word has a name of 1 to 64 characters, without a colon or space at its ends; got {self.name!r}"
             )
         if self.vector.shape != (self.space.dimension,):
             raise InvalidValueError(f"a word has a vector of {self.space.dimension} numbers, got {self.vector.shape}")

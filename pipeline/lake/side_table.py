@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from pipeline.lake import sql
+from pipeline.lake.database import connect
 from pipeline.lake.lake import Lake, lake_errors, open_dataset
 
 if TYPE_CHECKING:
@@ -29,16 +30,6 @@ class SideTable:
             table = open_dataset(self._lake.uri, self.name)
             return self._schema.empty_table() if table is None else table.to_table()
 
-    def add(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Adds rows. Where they cannot be made durable they are taken back."""
-        with lake_errors(f"writing the {self.name} of {self._lake.uri}", lake=self._lake.uri):
-            self._open().add(pa.Table.from_pylist(list(rows), schema=self._schema))
-            try:
-                make_durable(self._lake, self.name)
-            except OSError:  # a later sync that succeeds would not prove that these rows are durable
-                self._open().delete(sql.is_in("id", [row["id"] for row in rows]))
-                raise
-
     def replace(self, rows: Sequence[dict[str, Any]]) -> None:
         """Adds rows, in place of those with the same ids, in one change."""
         with lake_errors(f"writing the {self.name} of {self._lake.uri}", lake=self._lake.uri):
@@ -53,9 +44,7 @@ class SideTable:
             make_durable(self._lake, self.name)
 
     def _open(self) -> "Table":
-        import lancedb
-
-        return lancedb.connect(self._lake.uri).create_table(self.name, schema=self._schema, exist_ok=True)
+        return connect(self._lake.uri).create_table(self.name, schema=self._schema, exist_ok=True)
 
 
 def make_durable(lake: Lake, name: str) -> None:

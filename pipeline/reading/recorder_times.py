@@ -17,7 +17,10 @@ _WRITTEN_S = 120.0  # a recorder has written a file to its end so soon after the
 
 @dataclass(frozen=True, slots=True)
 class Dated:
-    """source: with its UTC, where that is known. note: what was decided or not known about it, as a sentence."""
+    """A source whose name was read.
+
+    source: with its UTC, where that is known. note: what was decided or not known about it, as a sentence.
+    """
 
     source: Source
     note: str | None = None

@@ -33,7 +33,7 @@ Moving = Callable[[FeedRing, Sequence[PartFile]], set[Path]]
 
 @dataclass(frozen=True, slots=True)
 class _Oldest:
-    """written: files that were written to for the last time before go although something moves in them."""
+    """Files that were last written to before `written` are removed, although `moving` says that something moves."""
 
     written: datetime
     moving: Moving

@@ -20,9 +20,9 @@ def copy(
 ) -> None:
     """Copy a lake while it is written, or bring a copy up to date.
 
-    The copy is the lake at one moment, with watches, pins and counts. A copy that was interrupted is continued by the
-    same command, and an earlier copy stays until the new one is complete. It is a lake like any other: search it, or
-    copy it back.
+    The copy is the lake at one moment, with watches, pins, labels and counts. A copy that was interrupted is continued
+    by the same command, and an earlier copy stays until the new one is complete. It is a lake like any other: search
+    it, or copy it back.
     """
     from pipeline.copying.copy_lake import copy_lake, report_json
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(name="labels", help="Take back what labellers say of regions.", no_args_is_help=True)
 _SHOWN = 20  # boxes without a region that are named
 LabelOption = Annotated[str | None, typer.Option(metavar="NAME", help="Only this label.", show_default=False)]
-ByOption = Annotated[str | None, typer.Option(metavar="NAME", help="Only what they said.", show_default=False)]
+ByOption = Annotated[str | None, typer.Option(metavar="NAME", help="Only labels by this person.", show_default=False)]
 
 
 @app.command("import")
@@ -243,12 +243,14 @@ def _import_json(found: "Matched", format: str, skipped: tuple[str, ...], *, sto
 
 
 def _print_import(found: "Matched", format: str, skipped: tuple[str, ...], *, stored: bool) -> None:
+    from pipeline.labels.label_table import UNMOVED_IOU
+
     right = sum(each.verdict == "right" for each in found.labels)
     verb = "stored" if stored else "would be stored"
     typer.echo(
         f"{counted(len(found.labels), 'label')} {verb} ({format}): {right:,} right, {len(found.labels) - right:,} wrong"
     )
-    moved = [each.iou for each in found.labels if each.iou < 0.999]
+    moved = [each.iou for each in found.labels if each.iou < UNMOVED_IOU]
     ious = (
         f"; boxes that were moved or drawn cover their regions by an IoU of {min(moved):.2f} or more" if moved else ""
     )

@@ -32,7 +32,7 @@ class SqlColumn(BaseModel):
 
 
 class SqlAnswer(BaseModel):
-    """rows: lists of values, in the order of the columns. more: whether the answer has more rows."""
+    """The answer. rows: lists of values, in the order of the columns. more: whether the answer has more rows."""
 
     columns: list[SqlColumn]
     rows: list[list[Any]]

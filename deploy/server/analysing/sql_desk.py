@@ -25,7 +25,10 @@ _KEPT = 4  # objects of so many views of the lake; those of a thousand tracks ta
 
 
 class SqlDesk:
-    """Any thread may call it. encoder: returns the loaded model, which names things; raises ModelError without one."""
+    """Answers SELECTs, and keeps the objects that it found. Any thread may call it.
+
+    encoder: returns the loaded model, which names things; raises ModelError without one.
+    """
 
     def __init__(self, lake: Lake, encoder: Callable[[], Encoder], *, limits: SqlLimits = LIMITS) -> None:
         self._lake = lake

@@ -18,7 +18,10 @@ _KEPT_BYTES = 2**28  # of pixels: an upload may have 150 MB
 
 
 class PickedRegions:
-    """Any thread may call it. encoder: compares regions with words; points and boxes need none."""
+    """Chooses the region that a user points out, and keeps the masks of pictures. Any thread may call it.
+
+    encoder: compares regions with words; points and boxes need none.
+    """
 
     def __init__(self, lake: Lake, encoder: Callable[[], Encoder]) -> None:
         self._lake = lake

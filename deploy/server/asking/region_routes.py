@@ -39,7 +39,7 @@ class RegionBody(BaseModel):
 
 
 class MaskAnswer(BaseModel):
-    """size: height and width in pixels. counts: COCO's compressed run lengths."""
+    """A mask. size: height and width in pixels. counts: COCO's compressed run lengths."""
 
     size: tuple[int, int]
     counts: str

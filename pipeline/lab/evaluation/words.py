@@ -47,7 +47,7 @@ class WordsRow:
 
 @dataclass(frozen=True, slots=True)
 class WordsTable:
-    """frames: of the half that is searched."""
+    """What labels gain, by their number. frames: of the half that is searched."""
 
     dataset: str
     frames: int

@@ -25,8 +25,11 @@ _NO_INDEX = "no index: regionlake upkeep --tune builds one"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """share: of the index that is read; None for an exact answer. why: a sentence. passing: number of regions in the
-    frames that pass the filters."""
+    """How a query is answered.
+
+    share: of the index that is read; None for an exact answer. why: a sentence. passing: number of regions in the
+    frames that pass the filters.
+    """
 
     share: float | None
     why: str
@@ -36,8 +39,11 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Nearest:
-    """regions: those that are to be ranked exactly. fresh: number of them that are not in the index yet. blocks,
-    compared, bytes: what was read of it."""
+    """What the index found for a query.
+
+    regions: those that are to be ranked exactly. fresh: number of them that are not in the index yet. blocks, compared,
+    bytes: what was read of it.
+    """
 
     regions: BoxedVectors
     fresh: int

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from operators.ranking.fusion import fuse, with_prior
 from operators.ranking.geometry import geometric_distance
-from pipeline.search.index.region_index import BOX_STEPS, IndexFilesError, RegionIndex
+from pipeline.search.index.region_index import BOX_STEPS, REMEDY, IndexFilesError, RegionIndex
 from pipeline.search.memory.rounded_vectors import RoundedVectors
 from pipeline.search.scoring import Scorer
 from schemas.boxes import Boxes, FloatArray
@@ -24,7 +24,7 @@ class Probe:
     """What a query reads of an index.
 
     share: of the regions in groups that can overlap the box, those that are compared. nearest: number of regions that
-    are returned. frames: bool (F,), frames that pass the filters. frame: int64 (R,), the frame of each row of columns.
+    are returned.
     """
 
     vector: VectorArray
@@ -56,6 +56,7 @@ def probe(index: RegionIndex, asked: Probe, *, frame: NDArray[np.int64], frames:
 
     The fused distance of a group's nearest region is estimated by the product of the query with the centre of its
     cluster, and by the boxes and scores of some regions of its cell, with the same weights as the ranking's.
+    frame: int64 (R,), the frame of each row of columns. frames: bool (F,), frames that pass the filters.
     Raises IndexFilesError where the index has a row that the columns lack.
     """
     groups = _chosen(index, asked)
@@ -64,12 +65,10 @@ def probe(index: RegionIndex, asked: Probe, *, frame: NDArray[np.int64], frames:
     places = np.repeat(starts - np.cumsum(lengths) + lengths, lengths) + np.arange(int(lengths.sum()))
     read = len(places)
     if len(places) and int(places[-1]) >= len(index):
-        raise IndexFilesError(
-            "the groups of the index are longer than its files; build it again: regionlake upkeep --tune"
-        )
+        raise IndexFilesError(f"the groups of the index are longer than its files; {REMEDY}")
     rows = index.columns["row"][places].astype(np.intp)
     if len(rows) and int(rows.max()) >= len(frame):
-        raise IndexFilesError("the index has rows that the columns lack; build it again: regionlake upkeep --tune")
+        raise IndexFilesError(f"the index has rows that the columns lack; {REMEDY}")
     passes = np.append(frames, False)[frame[rows]]
     boxes = None
     if asked.box is not None:
@@ -138,7 +137,7 @@ def _chosen(index: RegionIndex, asked: Probe) -> NDArray[np.intp]:
 
 
 def _of_clusters(index: RegionIndex, vector: VectorArray) -> FloatArray:
-    """float32 (L,): the semantic distance of the near regions of each cluster: of two deviations from its centre."""
+    """float32 (L,): the semantic distance of the near regions of each cluster, some deviations from its centre."""
     coarse = index.coarse
     deviation = np.sqrt(max(0.0, float(vector @ coarse.within @ vector)))
     near: FloatArray = np.float32(1) - coarse.centres @ vector - np.float32(_DEVIATIONS * deviation) * coarse.spread

@@ -20,6 +20,7 @@ from schemas.vectors import VectorArray
 INDEX = "index"  # folder beside those of the columns
 _RECORD = "index.json"
 _COARSE = "coarse.npz"
+REMEDY = "build it again: regionlake upkeep --tune"
 FORM = 1
 _SPARE = 2.0
 BOX_STEPS = 65535  # a side as a whole number of steps
@@ -106,8 +107,11 @@ class Coarse:
 
 
 def shapes(dimension: int) -> dict[str, tuple[DTypeLike, tuple[int, ...]]]:
-    """The files with a row for each region. row: of the columns. steps, step: as in RoundedVectors. box: uint16,
-    rounded outwards. score: NaN where it is not comparable."""
+    """The files with a row for each region.
+
+    row: of the columns. steps, step: as in RoundedVectors. box: uint16, rounded outwards. score: NaN where it is not
+    comparable.
+    """
     return {
         "row": (np.uint32, ()),
         "steps": (np.int8, (dimension,)),
@@ -151,14 +155,14 @@ class RegionIndex:
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            raise IndexFilesError(f"{path} cannot be read ({error}); {_REMEDY}") from error
+            raise IndexFilesError(f"{path} cannot be read ({error}); {REMEDY}") from error
         try:
             if record["form"] != FORM or record["dimension"] != dimension:
-                raise IndexFilesError(f"{path} is of another form; {_REMEDY}")
+                raise IndexFilesError(f"{path} is of another form; {REMEDY}")
             held = folder / INDEX / str(record["id"])
             raw = (held / _COARSE).read_bytes()
             if zlib.crc32(raw) != record["crc32"]:
-                raise IndexFilesError(f"{held / _COARSE} is damaged; {_REMEDY}")
+                raise IndexFilesError(f"{held / _COARSE} is damaged; {REMEDY}")
             size = int(record["size"])
             columns = {
                 name: _mapped(held / name, dtype, (size, *tail)) for name, (dtype, tail) in shapes(dimension).items()
@@ -167,11 +171,8 @@ class RegionIndex:
                 coarse = Coarse(**{name: found[name] for name in Coarse.__dataclass_fields__})
             tuning = None if record["tuning"] is None else _tuning(record["tuning"])
         except (OSError, KeyError, TypeError, AttributeError) as error:
-            raise IndexFilesError(f"{path} does not describe an index ({error}); {_REMEDY}") from error
+            raise IndexFilesError(f"{path} does not describe an index ({error}); {REMEDY}") from error
         return cls(str(record["id"]), str(record["generation"]), int(record["covered"]), coarse, columns, tuning)
-
-
-_REMEDY = "build it again: regionlake upkeep --tune"
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +218,7 @@ def coarse_file(folder: Path) -> Path:
 def _mapped(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[Any]:
     needed = int(np.prod(shape)) * np.dtype(dtype).itemsize
     if (found := path.stat().st_size) != needed:
-        raise IndexFilesError(f"{path} has {found} bytes, not {needed}; {_REMEDY}")
+        raise IndexFilesError(f"{path} has {found} bytes, not {needed}; {REMEDY}")
     return np.asarray(np.memmap(path, dtype, mode="r", shape=shape))
 
 

@@ -37,8 +37,11 @@ WORDS = (
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """What tuning did. built: whether the index was built, and not only measured again. seconds: of building, and of
-    measuring. bytes: of its files with a row for each region."""
+    """What tuning did.
+
+    built: whether the index was built, and not only measured again. build_s, measure_s: time of building, and of
+    measuring. bytes: of its files with a row for each region.
+    """
 
     regions: int
     built: bool

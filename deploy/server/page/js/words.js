@@ -300,7 +300,7 @@ export const words = {
   serviceYou: "You",
   youAre: (name, role) => (name === role ? name : `${name}, ${role}`),
   serviceMay: "You may",
-  rights: { see: "search and see", watch: "change watches", pin: "pin shots", pause: "pause feeds", ingest: "ingest folders", metrics: "read metrics", feeds: "add and remove feeds" },
+  rights: { see: "search and see", sql: "ask in SQL", watch: "change watches", pin: "pin shots", pause: "pause feeds", ingest: "ingest folders", metrics: "read metrics", feeds: "add and remove feeds" },
   serviceSees: "Sources",
 
   // Viewer

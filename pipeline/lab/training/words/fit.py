@@ -16,8 +16,11 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class WordFit:
-    """strengths: candidates for the weight of the penalty, |u − prior|², of which cross-validation takes the one with
-    the least log-loss. folds: of the cross-validation, by groups."""
+    """How a word is fitted.
+
+    strengths: candidates for the weight of the penalty, |u − prior|², of which cross-validation takes the one with the
+    least log-loss. folds: of the cross-validation, by groups.
+    """
 
     strengths: tuple[float, ...] = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
     folds: int = 4
@@ -29,7 +32,10 @@ class WordFit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
-    """direction: float64 (D,), not of unit length; log-odds are `offset + direction · v`."""
+    """What was fitted: the log-odds that a vector v shows the word are `offset + direction · v`.
+
+    direction: float64 (D,), not of unit length. strength: the one that cross-validation took.
+    """
 
     direction: Doubles
     offset: float

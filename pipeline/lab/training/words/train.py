@@ -24,9 +24,12 @@ _JUDGED = 5.0  # weight of a region that somebody called wrong; of one that was 
 
 @dataclass(frozen=True, slots=True)
 class WordTraining:
-    """name: of the word. label: that people gave; None for the name. others: the most regions that are taken for not
+    """What a word is trained from.
+
+    name: of the word. label: that people gave; None for the name. others: the most regions that are taken for not
     showing it: of those that nobody said anything about, none that covers one that shows it by an IoU of `near`.
-    least: labels that are needed."""
+    least: labels that are needed.
+    """
 
     name: str
     label: str | None = None

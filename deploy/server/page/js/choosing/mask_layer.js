@@ -10,8 +10,8 @@ export function makeMaskLayer() {
   const element = h("svg:svg", { class: "mask-layer", "aria-hidden": "true" }, h("svg:svg", { viewBox: "0 0 1 1", preserveAspectRatio: "none", overflow: "visible" }, ...shapes), dots);
   /** @param {import("./chooser.js").Chooser} chooser */
   function draw({ pick, region }) {
-    const way = region?.outline.map((part) => `M${part.map((corner) => corner.join(" ")).join("L")}Z`).join("") ?? "";
-    for (const shape of shapes) set(shape, "d", way);
+    const path = region?.outline.map((part) => `M${part.map((corner) => corner.join(" ")).join("L")}Z`).join("") ?? "";
+    for (const shape of shapes) set(shape, "d", path);
     set(element, "data-marked", region !== null);
     const dot = (name) => ([x, y]) => h("svg:circle", { class: `dot-${name}`, cx: percent(x), cy: percent(y), r: 5 });
     fill(dots, ...(pick?.points ?? []).map(dot("in")), ...(pick?.not ?? []).map(dot("out")));

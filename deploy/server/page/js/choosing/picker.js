@@ -6,6 +6,7 @@ import { Drawing } from "../search/drawing.js";
 import { words } from "../words.js";
 import { Chooser } from "./chooser.js";
 import { makeMaskLayer } from "./mask_layer.js";
+import { makeNaming } from "./naming.js";
 
 /** @param {{store: import("../core/store.js").Store}} given */
 export function makePicker({ store }) {
@@ -16,8 +17,7 @@ export function makePicker({ store }) {
   const frame = h("div", { class: "picker-frame" }, image, layer.element, ground);
   const stage = h("div", { class: "picker-stage" }, frame);
   const said = h("p", { class: "muted", role: "status" });
-  const text = h("input", { type: "text", class: "clock-field", "aria-label": words.pickWords, placeholder: words.pickWords, maxlength: 400, autocomplete: "off" });
-  const form = h("form", { class: "pick-words", onsubmit: (event) => { event.preventDefault(); chooser.text(text.value); } }, text, h("button", { type: "submit" }, words.pickGo));
+  const naming = makeNaming((text) => chooser.text(text));
   const marked = h("button", { type: "button", class: "accent", onclick: () => use(true) }, words.findMarked);
   const boxed = h("button", { type: "button", onclick: () => use(false) }, words.findDrawn);
   const whole = h("button", { type: "button", onclick: () => finish({ roi: null, pick: null }) }, words.findWhole);
@@ -25,7 +25,7 @@ export function makePicker({ store }) {
     "dialog", { class: "picker", "aria-labelledby": "picker-title" },
     h("div", { class: "line" }, h("h2", { id: "picker-title" }, words.pickTitle), h("button", { type: "button", onclick: () => element.close() }, "Esc ×")),
     stage, said,
-    h("div", { class: "picker-foot" }, form, h("div", { class: "choices" }, marked, boxed, whole)),
+    h("div", { class: "picker-foot" }, naming.element, h("div", { class: "choices" }, marked, boxed, whole)),
   );
   const drawing = new Drawing(ground, {
     changed: (box, how) => (box ? chooser.box(box, how) : chooser.clear()),
@@ -69,7 +69,7 @@ export function makePicker({ store }) {
       example = given;
       chooser.clear();
       set(image, "src", given.kind === "image" ? pictureUrl(given.id, 1280) : stillUrl(given.id, { width: 1280 }));
-      text.value = "";
+      naming.clear();
       say(said, words.pickHint);
       show(whole, given.kind === "image" || given.roi !== null);
       draw();

@@ -5,6 +5,7 @@ import { fill, h, say, set, show } from "../core/dom.js";
 import { seconds, when, whenFully } from "../core/format.js";
 import { alike } from "../core/geometry.js";
 import { words } from "../words.js";
+import { makeNaming } from "../choosing/naming.js";
 import { makePinning } from "./pinning.js";
 
 const LONG_S = 10;
@@ -23,8 +24,7 @@ export function makeFacts({ close, find, marked, name, later, judge, still, boxe
     h("button", { type: "button", title: words.less, onclick: () => judge("unlike") }, words.lessLike),
   );
   const inBox = h("button", { type: "button", hidden: true, onclick: marked }, words.findMarked);
-  const text = h("input", { type: "text", class: "clock-field", "aria-label": words.pickWords, placeholder: words.pickWords, maxlength: 400, autocomplete: "off" });
-  const naming = h("form", { class: "pick-words", onsubmit: (event) => { event.preventDefault(); name(text.value); } }, text, h("button", { type: "submit" }, words.pickGo));
+  const naming = makeNaming(name);
   const hint = h("p", { class: "muted" }, words.drawHere);
   const mode = h("button", { type: "button", title: words.boxesTitle, onclick: boxes }, words.boxes.some);
   const clip = h("a", { class: "button", download: "" }, words.clip(LONG_S));
@@ -36,7 +36,7 @@ export function makeFacts({ close, find, marked, name, later, judge, still, boxe
     h("div", { class: "line" }, title, h("button", { type: "button", class: "close", "aria-label": words.close, onclick: close }, "Esc ×")),
     h("div", { class: "who" }, picture, h("p", {}, sure, parts, rank)),
     list,
-    h("div", { class: "doing" }, action, inBox, after, verdicts, hint, naming, mode, h("button", { type: "button", onclick: still }, words.useStill), clip, jpeg, pinning.element),
+    h("div", { class: "doing" }, action, inBox, after, verdicts, hint, naming.element, mode, h("button", { type: "button", onclick: still }, words.useStill), clip, jpeg, pinning.element),
     said,
     h("p", { class: "keys" }, ...words.viewerKeys.flatMap(([keys, text], at) => [at ? " · " : null, ...keys.split(" ").map((key) => h("kbd", {}, key)), ` ${text}`])),
   );
