@@ -7,6 +7,7 @@ from typing import IO, TYPE_CHECKING, Literal, get_args
 
 import pyarrow as pa
 
+from deploy.json_values import json_value
 from schemas.errors import RegionLakeError
 from schemas.visible_text import visible
 
@@ -51,8 +52,8 @@ def shown_records(rows: pa.Table) -> "Table":
 def write_table(rows: pa.Table, out: Path | IO[bytes], *, written_as: TableFormat) -> None:
     """Writes all rows, to a file (which appears when it is complete) or to an open one.
 
-    CSV has ISO 8601 times, and lists and structs as JSON; JSON is one array of objects. Raises RegionLakeError where
-    the file cannot be written.
+    CSV has ISO 8601 times, and lists and structs as JSON; JSON is one array of objects, with null for NaN. Raises
+    RegionLakeError where the file cannot be written.
     """
     if not isinstance(out, Path):
         _write(rows, out, written_as)
@@ -82,12 +83,12 @@ def _write(rows: pa.Table, file: IO[bytes], written_as: TableFormat) -> None:
         writer.writerow(rows.schema.names)
         for row in _rows(rows):
             writer.writerow(
-                json.dumps(each, default=str) if isinstance(each, list | dict) else _plain(each) for each in row
+                json.dumps(json_value(each)) if isinstance(each, list | dict) else _timed(each) for each in row
             )
         text.detach()
     else:
         names = rows.schema.names
-        lines = (json.dumps(dict(zip(names, map(_plain, row), strict=True)), default=str) for row in _rows(rows))
+        lines = (json.dumps(dict(zip(names, map(json_value, row), strict=True))) for row in _rows(rows))
         file.write(("[" + ",\n ".join(lines) + "]\n").encode())
 
 
@@ -97,7 +98,7 @@ def _rows(rows: pa.Table) -> Iterator[Sequence[object]]:
         yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
-def _plain(value: object) -> object:
+def _timed(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else value
 
 

@@ -105,9 +105,8 @@ def _fill(part: Path, lake: Lake, original: Path, earlier: Path, *, video: bool)
     """Makes `part` a copy. Returns its files, relative to it, and the bytes that were copied."""
     copied = 0
     for _ in range(_MOST_ROUNDS):
-        shutil.rmtree(
-            part / ".live", ignore_errors=True
-        )  # small, and changed in place; video is taken from the last copy
+        # what lies there is small, and changed in place; video is taken from the last copy
+        shutil.rmtree(part / ".live", ignore_errors=True)
         files = table_files(lake, original)
         # with the manifests of an earlier round gone, a copy that is killed now is no lake
         for manifest in part.glob("*.lance/_versions/*"):

@@ -21,9 +21,9 @@ ROWS = pa.table(
 )
 
 
-def written(written_as: str) -> str:
+def written(written_as: str, rows: pa.Table = ROWS) -> str:
     buffer = io.BytesIO()
-    write_table(ROWS, buffer, written_as=written_as)  # type: ignore[arg-type]
+    write_table(rows, buffer, written_as=written_as)  # type: ignore[arg-type]
     return buffer.getvalue().decode()
 
 
@@ -39,6 +39,16 @@ def test_json_is_an_array_of_objects() -> None:
     assert first["value"] == 0.1234567890123
     assert first["list"] == ["x", "y"]
     assert second["time"] is None
+
+
+def test_json_has_no_value_that_json_does_not_know() -> None:
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is no JSON")
+
+    rows = pa.table({"n": [float("nan"), float("inf")], "list": [[1.0, float("nan")], []], "bytes": [b"\xff", b""]})
+    first, second = json.loads(written("json", rows), parse_constant=refuse)
+    assert first == {"n": None, "list": [1.0, None], "bytes": "ff"}
+    assert second == {"n": None, "list": [], "bytes": ""}
 
 
 def test_people_see_rounded_numbers_and_no_control_characters() -> None:

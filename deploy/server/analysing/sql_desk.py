@@ -1,14 +1,12 @@
 """Answers SQL over the sources that somebody sees, with their names in place of paths."""
 
-import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 
 import pyarrow as pa
 
+from deploy.json_values import json_value
 from deploy.server.showing.catalogue import Catalogue, Sources
 from operators.encoders.encoder import Encoder
 from pipeline.analysis.lake_rows import LakeRows
@@ -62,7 +60,7 @@ class SqlDesk:
             )
         return {
             "columns": [{"name": each.name, "type": str(each.type)} for each in found.schema],
-            "rows": [list(map(_plain, row)) for row in _by_position(shown)],
+            "rows": [list(map(json_value, row)) for row in _by_position(shown)],
             "more": found.num_rows > rows,
         }
 
@@ -120,25 +118,3 @@ def _by_position(rows: pa.Table) -> Sequence[Sequence[object]]:
         return list(zip(*(column.to_pylist() for column in rows.columns), strict=True))
     except (OverflowError, ValueError) as error:  # the year 290000, or `infinity`
         raise QueryError(f"the answer has a time that JSON cannot have ({error}): cast it to VARCHAR") from None
-
-
-def _plain(value: object) -> object:
-    """The value as JSON has it: times as ISO 8601, what is no number as null, bytes as hexadecimal digits."""
-    match value:
-        case float():
-            return value if math.isfinite(value) else None
-        case None | bool() | int() | str():
-            return value
-        case datetime() | date() | time():
-            return value.isoformat()
-        case timedelta():
-            return value.total_seconds()
-        case Decimal():
-            return float(value)
-        case bytes():
-            return value.hex()
-        case dict():
-            return {str(key): _plain(each) for key, each in value.items()}
-        case list() | tuple():
-            return [_plain(each) for each in value]
-    return str(value)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,6 +13,7 @@ from deploy.cli.options import chosen_plan
 if TYPE_CHECKING:
     from pipeline.plan.plan import Plan
 
+LayoutName = Literal["coco", "lvis", "voc", "yolo", "mot"]
 PlanOf = Callable[[tuple[str, ...], tuple[str, ...]], "Plan"]
 
 CocoFoldersOption = Annotated[
@@ -41,6 +42,14 @@ DataArgument = Annotated[
         file_okay=False,
     ),
 ]
+DatasetArgument = Annotated[
+    Path,
+    typer.Argument(help="A folder of COCO, LVIS, PASCAL VOC, YOLO or MOT Challenge.", exists=True, file_okay=False),
+]
+EveryOption = Annotated[int, typer.Option(min=1, help="Index every n-th frame of a video.")]
+LayoutOption = Annotated[LayoutName | None, typer.Option(help="Layout of the folder, if several fit.")]
+SplitOption = Annotated[str | None, typer.Option(help="Name of the split, if the folder has several.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of the bootstrap.")]
 KeptLakeOption = Annotated[
     Path | None,
     typer.Option(

@@ -1,15 +1,22 @@
 """`regionlake lab eval feedback`."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from deploy.cli.command_line import command_line
-from deploy.cli.commands.lab.evaluation.search import LayoutName
 from deploy.cli.commands.lab.evaluation.table import dash, figures
-from deploy.cli.commands.lab.options import KeptLakeOption, lake_folder, plans_of
+from deploy.cli.commands.lab.options import (
+    DatasetArgument,
+    EveryOption,
+    KeptLakeOption,
+    LayoutOption,
+    SeedOption,
+    SplitOption,
+    lake_folder,
+    plans_of,
+)
 from deploy.cli.options import JsonOption, ModelOption, PlanOption, SetOption
 from deploy.cli.output import console, print_json
 from deploy.cli.progress import shown_progress, shown_steps
@@ -20,17 +27,14 @@ if TYPE_CHECKING:
 
 def feedback(
     context: typer.Context,
-    dataset: Annotated[
-        Path,
-        typer.Argument(help="A folder of COCO, LVIS, PASCAL VOC, YOLO or MOT Challenge.", exists=True, file_okay=False),
-    ],
+    dataset: DatasetArgument,
     likes: Annotated[int, typer.Option(min=1, help="Number of first right hits that are liked.")] = 3,
     dislikes: Annotated[int, typer.Option(min=0, help="Number of first wrong hits that are not.")] = 3,
     looks_at: Annotated[int, typer.Option(min=1, help="Number of first hits that the user looks at.")] = 50,
-    every: Annotated[int, typer.Option(min=1, help="Index every n-th frame of a video.")] = 5,
-    layout: Annotated[LayoutName | None, typer.Option(help="Layout of the folder, if several fit.")] = None,
-    split: Annotated[str | None, typer.Option(help="Name of the split, if the folder has several.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    every: EveryOption = 5,
+    layout: LayoutOption = None,
+    split: SplitOption = None,
+    seed: SeedOption = 0,
     plan: PlanOption = None,
     model: ModelOption = None,
     settings: SetOption = None,

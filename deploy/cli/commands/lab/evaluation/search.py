@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from deploy.cli.command_line import command_line
-from deploy.cli.commands.lab.options import KeptLakeOption, lake_folder, plans_of
+from deploy.cli.commands.lab.options import (
+    DatasetArgument,
+    EveryOption,
+    KeptLakeOption,
+    LayoutOption,
+    SplitOption,
+    lake_folder,
+    plans_of,
+)
 from deploy.cli.options import JsonOption, ModelOption, PlanOption, SetOption
 from deploy.cli.output import console, print_json
 from deploy.cli.progress import shown_progress, shown_steps
@@ -18,16 +26,12 @@ if TYPE_CHECKING:
     from pipeline.lab.evaluation.metrics import Estimate
     from pipeline.lab.evaluation.retrieval.tables import RetrievalTable, TaskTable
 
-LayoutName = Literal["coco", "lvis", "voc", "yolo", "mot"]
 _NO_FIGURE = ("lake", "engine", "report", "as_json")  # options that change no figure
 
 
 def search(
     context: typer.Context,
-    dataset: Annotated[
-        Path,
-        typer.Argument(help="A folder of COCO, LVIS, PASCAL VOC, YOLO or MOT Challenge.", exists=True, file_okay=False),
-    ],
+    dataset: DatasetArgument,
     methods: Annotated[
         str,
         typer.Option(
@@ -44,9 +48,9 @@ def search(
             show_default="boxes,rois for a video, else classes,captions",
         ),
     ] = None,
-    layout: Annotated[LayoutName | None, typer.Option(help="Layout of the folder, if several fit.")] = None,
-    split: Annotated[str | None, typer.Option(help="Name of the split, if the folder has several.")] = None,
-    every: Annotated[int, typer.Option(min=1, help="Index every n-th frame of a video.")] = 5,
+    layout: LayoutOption = None,
+    split: SplitOption = None,
+    every: EveryOption = 5,
     queries: Annotated[
         int, typer.Option(min=1, help="Maximum number of queries per task; classes are all used.")
     ] = 200,

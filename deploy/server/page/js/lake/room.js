@@ -4,6 +4,7 @@ import * as api from "../core/api.js";
 import { fill, h, say, set, show } from "../core/dom.js";
 import { bytes } from "../core/format.js";
 import { LAKE, go, placeNow } from "../core/places.js";
+import { makeGuard } from "../core/guard.js";
 import { latest } from "../core/latest.js";
 import { EMPTY, toAddress } from "../core/question.js";
 import { may } from "../access/account.js";
@@ -32,16 +33,10 @@ export function makeLakeRoom({ store, lake, locked }) {
   );
   let held = /** @type {any} */ (null), error = "", offered = false;
 
+  const guard = makeGuard({ lake, locked, refused: (reason) => { error = reason; } });
+
   async function guarded(request) {
-    try {
-      await request();
-      error = "";
-    } catch (caught) {
-      if (!(caught instanceof api.ApiError)) throw caught;
-      if (caught.status === 401) locked();
-      else if (caught.gone) lake.lost();
-      else error = caught.message;
-    }
+    if (await guard(request)) error = "";
     draw();
   }
 

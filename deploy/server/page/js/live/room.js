@@ -2,6 +2,7 @@
 
 import * as api from "../core/api.js";
 import { h, say, show } from "../core/dom.js";
+import { makeGuard } from "../core/guard.js";
 import { latest } from "../core/latest.js";
 import { LIVE, placeNow } from "../core/places.js";
 import { words } from "../words.js";
@@ -26,16 +27,10 @@ export function makeLive({ store, lake, locked }) {
   const made = new Map();
   let state = /** @type {any} */ (null), error = "", timer = 0;
 
+  const guard = makeGuard({ lake, locked, refused: (reason) => { error = reason; } });
+
   async function guarded(request) {
-    try {
-      await request();
-      error = "";
-    } catch (caught) {
-      if (!(caught instanceof api.ApiError)) throw caught;
-      if (caught.status === 401) locked();
-      else if (caught.gone) lake.lost();
-      else error = caught.message;
-    }
+    if (await guard(request)) error = "";
     draw();
   }
 

@@ -2,6 +2,7 @@
 
 import * as api from "../core/api.js";
 import { h, say, set, show } from "../core/dom.js";
+import { makeGuard } from "../core/guard.js";
 import { latest } from "../core/latest.js";
 import { go, placeNow, WATCHES } from "../core/places.js";
 import { asks, fromAddress, toAddress } from "../core/question.js";
@@ -46,6 +47,7 @@ export function makeWatches({ store, lake, pictures, locked }) {
 
   let watches = /** @type {any[]|null} */ (null), draft = /** @type {any} */ (null), saved = /** @type {any} */ (null);
   let about = "", rehearsal = /** @type {any} */ (null), error = "", trouble = "", found = /** @type {any[]} */ ([]), more = false, counted = -1;
+  const guarded = makeGuard({ lake, locked, refused: (reason) => { error = reason; } });
 
   /** What the address is about, once the list is known. */
   function enter() {
@@ -113,20 +115,6 @@ export function makeWatches({ store, lake, pictures, locked }) {
       ({ more } = answer);
     });
     draw();
-  }
-
-  /** Runs a request; what it is refused for is shown. */
-  async function guarded(request) {
-    try {
-      await request();
-      return true;
-    } catch (caught) {
-      if (!(caught instanceof api.ApiError)) throw caught;
-      if (caught.status === 401) locked();
-      else if (caught.gone) lake.lost();
-      else error = caught.message;
-      return false;
-    }
   }
 
   const poll = latest(async () => {
