@@ -48,9 +48,7 @@ def import_labels(
     ] = None,
     least_iou: Annotated[
         float,
-        typer.Option(
-            min=0.05, max=1.0, help="A box is of a region that it covers as much: their intersection / union."
-        ),
+        typer.Option(min=0.05, max=1.0, help="Least IoU of a box with the region that it is matched to."),
     ] = 0.5,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be stored, and store nothing.")] = False,
     as_json: JsonOption = False,
@@ -95,7 +93,7 @@ def list_labels(lake: LakeOption, label: LabelOption = None, by: ByOption = None
     if as_json:
         print_json([_label_json(each) for each in chosen])
     elif not chosen:
-        typer.echo("nobody has labelled anything" if label is by is None else "there is no such label")
+        typer.echo("nobody has labelled anything" if label is None and by is None else "there is no such label")
     else:
         from rich.table import Table
 
