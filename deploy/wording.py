@@ -106,11 +106,11 @@ def explanation_lines(result: SearchResult) -> list[str]:
     explained = result.explanation
     if explained is None:
         return ["how the query was answered is not known: the service says it to those who see all of the lake"]
-    blocks = "blocks of the index" if result.access_path == "index" else "fragments"
+    one, many = ("block of the index", "blocks of the index") if result.access_path == "index" else ("fragment", None)
     path = _ACCESS_PATHS.get(result.access_path, result.access_path)
     return [
         f"access path: {path}, because {explained.why}",
         f"read: {explained.compared:,} regions and frames of {explained.passing:,} regions that pass the filters, "
-        f"{explained.blocks:,} {blocks}, {short_size(explained.bytes)}",
+        f"{counted(explained.blocks, one, many)}, {short_size(explained.bytes)}",
         "time: " + ", ".join(f"{step} {ms:.1f} ms" for step, ms in explained.steps_ms.items()),
     ]

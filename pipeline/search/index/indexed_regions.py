@@ -72,7 +72,7 @@ class IndexedRegions:
     def choose(self, request: RankingRequest, *, proposers: frozenset[str] | None) -> Choice:
         """Whether the index answers, by what an exact answer would cost."""
         if self._columns.kept is None:
-            return Choice(None, "the columns are in memory", self._passing(request))
+            return Choice(None, "an index is for columns on disk", self._passing(request))
         if math.isinf(self._exact_within_ms):
             return Choice(None, "an exact answer was requested", self._passing(request))
         index = self.look()

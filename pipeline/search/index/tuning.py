@@ -59,6 +59,7 @@ def tune(
     encoder: the lake's model, for queries by words; None for queries by regions of the lake alone. target: the recall
     that is wanted, in [0, 1]. Raises LakeError where the lake has too few regions, or lies where no columns are kept.
     """
+    _require_regions(lake, lake.count("regions"))  # before columns are kept for it
     say = on_step or (lambda _: None)
     space = lake.space if encoder is None else encoder.space
     column = "vector" if encoder is None else lake.column_of(space)
@@ -68,8 +69,7 @@ def tune(
     kept = columns.kept
     assert kept is not None
     count = int((columns.region_alive & (columns.frame >= 0)).sum())
-    if count < LEAST_REGIONS:
-        raise LakeError(f"{lake.uri} has {count:,} regions; an index is for {LEAST_REGIONS:,} and more")
+    _require_regions(lake, count)
     began = time.perf_counter()
     index = _open(columns)
     built = index is None or len(columns.region_id) - index.covered > _STALE * index.covered
@@ -89,6 +89,11 @@ def tune(
             Written(index.id, index.generation, index.covered, len(index), columns.dimension, tuning),
         )
     return Tuned(len(index), built, built_s, time.perf_counter() - began - built_s, index.bytes, tuning)
+
+
+def _require_regions(lake: Lake, count: int) -> None:
+    if count < LEAST_REGIONS:
+        raise LakeError(f"{lake.uri} has {count:,} regions; an index is for {LEAST_REGIONS:,} and more")
 
 
 def _open(columns: LakeCache) -> RegionIndex | None:

@@ -284,11 +284,12 @@ def test_a_region_whose_frame_comes_later_is_in_the_index(own: Lake) -> None:
     assert sorted(index.columns["row"].tolist()) == list(range(index.covered))
 
 
-def test_a_lake_of_few_regions_is_refused(tmp_path: Path) -> None:
+def test_a_lake_of_few_regions_is_refused_and_keeps_no_columns(tmp_path: Path) -> None:
     lake = Lake.create_or_open(str(tmp_path / "lake"), SPACE)
     add(lake, 0, frames=2)
     with pytest.raises(LakeError, match=r"128 regions; an index is for 1,000"):
         tune(lake, None)
+    assert not (tmp_path / "lake" / ".search").exists()  # by which later searches would take the disk
 
 
 @settings(max_examples=30)
