@@ -35,6 +35,14 @@ if ! .venv/bin/python -c 'import pip' 2>/dev/null; then # also one whose making 
   "$python" -m venv --clear .venv
 fi
 
+# TypeScript, which checks the types of the page's scripts; nothing else needs Node, and without it the check is skipped
+page_types=tests/deploy/server/page/types
+if [ "${1:-}" = test ] && command -v npm >/dev/null && ! [ $page_types/node_modules/.package-lock.json -nt $page_types/package-lock.json ]; then
+  echo "setup: installing TypeScript, pinned by its hash"
+  npm ci --prefix $page_types --ignore-scripts --no-audit --no-fund --loglevel error
+  touch $page_types/node_modules/.package-lock.json
+fi
+
 stamp=.venv/.regionlake-setup
 inputs=$(cat pyproject.toml deploy/setup.sh deploy/*.lock | cksum)
 installed=$(cat "$stamp" 2>/dev/null || true)

@@ -31,10 +31,15 @@ trap leave EXIT
 
 headline() { printf '\n━━━ %s\n' "$1"; }
 
+SKIPPED=77 # the status of a step that cannot be done here, and says why
 ended() { # ended NAME STATUS SECONDS
   local outcome=ok
-  [ "$2" = 0 ] || outcome=FAILED failed=1
-  summary+=("$(printf '%-16s %-6s %4d s' "$1" "$outcome" "$3")")
+  case $2 in
+    0) ;;
+    $SKIPPED) outcome=skipped ;;
+    *) outcome=FAILED failed=1 ;;
+  esac
+  summary+=("$(printf '%-16s %-7s %4d s' "$1" "$outcome" "$3")")
 }
 
 step() { # step NAME COMMAND...: runs the command, remembers its status, and continues
@@ -70,6 +75,15 @@ collect() { # collect NAME...: shows the output of background jobs in this order
   done
 }
 
+PAGE_TYPES=tests/deploy/server/page/types
+page_types() {
+  command -v node >/dev/null && [ -x $PAGE_TYPES/node_modules/.bin/tsc ] || {
+    echo "skipped: the types of the page's scripts are not checked, as there is no Node with npm (Debian: apt-get install nodejs npm)"
+    return $SKIPPED
+  }
+  $PAGE_TYPES/node_modules/.bin/tsc --project $PAGE_TYPES
+}
+
 pytest_here() {
   local markers=
   [ -z "$quick" ] || markers+=" and not ray and not data and not slow"
@@ -87,14 +101,15 @@ if [ $failed = 0 ]; then
   step "ruff format" .venv/bin/ruff format --check
   step licences bash -c '.venv/bin/pip-licenses >/dev/null'
   beside mypy .venv/bin/mypy
+  beside "page types" page_types
   beside "import contract" .venv/bin/lint-imports
   if [ -n "$quick" ]; then
     step pytest pytest_here "${QUICK[@]}" "$@"
-    collect mypy "import contract"
+    collect mypy "page types" "import contract"
   else
     beside wheel bash deploy/check_wheel.sh
     step pytest pytest_here "$@"
-    collect mypy "import contract" wheel
+    collect mypy "page types" "import contract" wheel
   fi
 fi
 

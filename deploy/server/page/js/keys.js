@@ -5,7 +5,7 @@ import { placeNow, SEARCH, TIMELINE } from "./core/places.js";
 
 const PAIR_MS = 1500;
 
-/** @param {{store: any, room: any, timeline: any, viewer: any, field: any, help: any, nav: any, account: any, signIn: any}} given */
+/** @param {{store: import("./core/store.js").Store, room: any, timeline: any, viewer: any, field: any, help: any, nav: any, account: any, signIn: any}} given */
 export function listen({ store, room, timeline, viewer, field, help, nav, account, signIn }) {
   let went = 0; // when G was pressed, after which a key goes to a room
   const undo = (act) => { if (act()) field.reset(); };

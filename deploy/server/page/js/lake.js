@@ -9,15 +9,16 @@ export class Lake {
   /** @param {{changed: () => void, gone: () => void, back: () => void, grown: () => void, locked: () => void}} calls */
   constructor(calls) {
     this._calls = calls;
-    /** @type {any[]} */
+    /** @type {Api.SourceAnswer[]} */
     this.sources = [];
-    /** @type {any} */
+    /** @type {Api.StatusAnswer|null} */
     this.status = null;
-    /** @type {any} who uses the page */
+    /** @type {Api.MeAnswer|null} who uses the page */
     this.me = null;
     /** Grows whenever `sources` was read. */
     this.made = 0;
     this.away = false;
+    /** @type {Map<string, string>} frame → its source */
     this._frames = new Map();
     this._timer = 0;
   }
@@ -31,19 +32,25 @@ export class Lake {
     return this.status?.model.confidence ?? null;
   }
 
+  /** @param {string|null} id */
   source(id) {
     return this.sources.find((each) => each.id === id) ?? null;
   }
 
-  /** The id of the source of a frame, once that is known. */
+  /** The id of the source of a frame, once that is known. @param {string} id */
   frameSource(id) {
     return this._frames.get(id) ?? this.sources.find((each) => each.newest_frame === id)?.id ?? null;
   }
 
+  /** @param {{frame_id?: string, id?: string, source_id: string|null}[]} moments hits, or frames */
   noteFrames(moments) {
-    for (const each of moments) this._frames.set(each.frame_id ?? each.id, each.source_id);
+    for (const { frame_id, id, source_id } of moments) {
+      const frame = frame_id ?? id;
+      if (frame && source_id) this._frames.set(frame, source_id);
+    }
   }
 
+  /** @param {string} id */
   async learnFrame(id) {
     try {
       this.noteFrames([await api.frame(id)]);
@@ -53,10 +60,10 @@ export class Lake {
     }
   }
 
-  /** Width of a source's frames by their height. */
+  /** Width of a source's frames by their height. @param {string|null} id */
   aspect(id) {
     const source = this.source(id);
-    return source?.width_px ? source.width_px / source.height_px : 4 / 3;
+    return source?.width_px && source.height_px ? source.width_px / source.height_px : 4 / 3;
   }
 
   /** Reads the state, and again every few seconds. */
@@ -93,7 +100,7 @@ export class Lake {
     this.away = false;
     if (returned) this._calls.back();
     this._calls.changed();
-    const ready = before.model === "loading" && this.status.model.state !== "loading";
+    const ready = before.model === "loading" && this.status?.model.state !== "loading";
     if (before.generation >= 0 && (this.generation !== before.generation || ready) && !returned) this._calls.grown();
   }
 }

@@ -35,7 +35,7 @@ export function makeAccount() {
     location.reload(); // nothing of what was shown stays in memory
   }
 
-  /** @param {any} me */
+  /** @param {Api.MeAnswer} me */
   function draw(me) {
     held = new Set(me.rights);
     document.body.dataset.lacks = RIGHTS.filter((each) => !held.has(each)).join(" ");

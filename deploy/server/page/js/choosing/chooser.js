@@ -7,8 +7,6 @@
  * @property {[number, number][]} not points outside of it
  * @property {string|null} text
  * @property {import("../core/geometry.js").Box|null} box
- *
- * @typedef {{box: import("../core/geometry.js").Box, area: number, outline: [number, number][][]}} Region of `/api/region`
  */
 
 import { ApiError, region as ask } from "../core/api.js";
@@ -32,7 +30,7 @@ export class Chooser {
     this._said = said;
     /** @type {Pick|null} */
     this.pick = null;
-    /** @type {Region|null} what the service chose; null while it is asked, and where nothing fits */
+    /** @type {Api.RegionChoiceAnswer|null} what the service chose; null while it is asked, and where nothing fits */
     this.region = null;
     this._ask = latest((pick) => this._read(pick));
   }

@@ -8,7 +8,7 @@ import { ApiError, search } from "./api.js";
 export class Asker {
   /**
    * @param {{
-   *   answered: (answer: any, about: {query: object, tookMs: number, number: number}) => void,
+   *   answered: (answer: Api.SearchAnswer, about: {query: Api.SearchBody, tookMs: number, number: number}) => void,
    *   failed: (error: ApiError) => void,
    *   busy: (since: number|null) => void,
    * }} calls
@@ -17,7 +17,7 @@ export class Asker {
     this._calls = calls;
     this._number = 0;
     this._shown = 0;
-    /** @type {{query: object, number: number}|null} */
+    /** @type {{query: Api.SearchBody, number: number}|null} */
     this._waiting = null;
     /** @type {{number: number, controller: AbortController}|null} */
     this._asked = null;
@@ -26,6 +26,7 @@ export class Asker {
   /**
    * Asks. urgent: what is in the air is no longer of interest, and is aborted; while one drags it is not, because otherwise no
    * answer would come before the mouse rests.
+   * @param {Api.SearchBody} query @param {{urgent: boolean}} how
    */
   ask(query, { urgent }) {
     this._waiting = { query, number: ++this._number };

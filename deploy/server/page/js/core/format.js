@@ -65,7 +65,7 @@ export function bytes(size) {
   return `${unit && value < 9.95 ? value.toFixed(1) : Math.round(value)} ${UNITS[unit]}`;
 }
 
-/** Seconds since 1970, or within the source, of a moment. */
+/** Seconds since 1970, or within the source, of a moment. @param {string|number} moment */
 export const toNumber = (moment) => (typeof moment === "number" ? moment : Date.parse(moment) / 1000);
 /** The inverse, on the clock of an activity. */
 export function toMoment(number, clockName) {

@@ -3,7 +3,7 @@
 import { ApiError } from "./api.js";
 
 /**
- * @param {{lake: any, locked: () => void, refused: (reason: string) => void}} given
+ * @param {{lake: import("../lake.js").Lake, locked: () => void, refused: (reason: string) => void}} given
  * @returns {(request: () => Promise<void>) => Promise<boolean>} runs a request, and says whether it succeeded
  */
 export function makeGuard({ lake, locked, refused }) {

@@ -61,10 +61,11 @@ export const placed = (question) => boxOf(question) !== null || zoneOf(question)
  * The body of `POST /api/search`.
  * @param {Question} question
  * @param {{confidence: boolean}} model whether its hits have a confidence
+ * @returns {Api.SearchBody}
  */
 export function toQuery(question, { confidence }) {
   const { example } = question, box = boxOf(question), zone = zoneOf(question);
-  /** @type {Record<string, any>} */
+  /** @type {Api.SearchBody} */
   const query = { k: question.count, order: question.order, group: "visit" };
   if (question.text.trim()) query.text = question.text.trim();
   if (box) Object.assign(query, { box, weight: question.weight });
@@ -84,9 +85,11 @@ export function toQuery(question, { confidence }) {
   return query;
 }
 
+/** @typedef {Partial<Pick<Api.SearchBody, "points"|"not_points"|"prompt"|"prompt_box">>} Prompts what chooses a region */
+
 /** What chooses a region, as options of a query. @param {import("../choosing/chooser.js").Pick} pick */
 export function promptsOf({ points, not, text, box }) {
-  /** @type {Record<string, any>} */
+  /** @type {Prompts} */
   const prompts = {};
   if (points.length) prompts.points = points;
   if (not.length) prompts.not_points = not;
@@ -95,7 +98,7 @@ export function promptsOf({ points, not, text, box }) {
   return prompts;
 }
 
-/** The inverse; null where a query has none of them. @returns {import("../choosing/chooser.js").Pick|null} */
+/** The inverse; null where a query has none of them. @param {Prompts} prompts @returns {import("../choosing/chooser.js").Pick|null} */
 const pickOf = ({ points = [], not_points = [], prompt = null, prompt_box = null }) =>
   (points.length || prompt || prompt_box ? { points, not: not_points, text: prompt, box: prompt_box } : null);
 
@@ -166,6 +169,7 @@ export function fromAddress(search) {
 /** @param {Question} question @param {string|null} open the open moment @param {string|null} view the part of the timeline @returns {string} such as `?q=a+bicycle`, or "" */
 export function toAddress(question, open = null, view = null) {
   const given = new URLSearchParams();
+  /** @param {string} name @param {string|number|null} value @param {string|number|null} [otherwise] what an address omits */
   const add = (name, value, otherwise = null) => {
     if (value !== null && value !== "" && value !== otherwise) given.append(name, String(value));
   };

@@ -10,12 +10,13 @@ export function makeFolders({ guarded, grown }) {
   const none = h("p", { class: "muted" }, words.foldersNone, " ", h("code", {}, words.foldersCommand));
   const buttons = h("div", { class: "choices" });
   const said = h("p", { role: "status" }), bar = h("progress", { "aria-label": words.ingestProgress, max: 1 });
-  const stop = h("button", { type: "button", onclick: () => guarded(() => api.stopIngest()) }, words.stopIngest);
+  const stop = h("button", { type: "button", onclick: () => guarded(async () => { await api.stopIngest(); }) }, words.stopIngest);
   const errors = h("ul", { class: "muted" });
   const run = h("div", { class: "ingest-run" }, h("div", { class: "line" }, said, stop), bar, errors);
   const element = h("section", { class: "folders", "data-needs": "ingest", hidden: true }, h("h3", {}, words.folders), h("p", { class: "muted" }, words.foldersText), buttons, none, run);
-  let state = /** @type {any} */ (null), events = /** @type {EventSource|null} */ (null);
+  let state = /** @type {Api.IngestAnswer|null} */ (null), events = /** @type {EventSource|null} */ (null);
 
+  /** @param {Api.IngestAnswer} answer */
   function take(answer) {
     state = answer;
     draw();
@@ -27,14 +28,17 @@ export function makeFolders({ guarded, grown }) {
     const source = (events = new EventSource("api/ingest/events"));
     const close = () => { source.close(); if (events === source) events = null; };
     source.addEventListener("progress", (event) => {
-      state = { ...state, run: JSON.parse(event.data) };
+      if (!state) return;
+      const run = /** @type {Api.IngestRunAnswer} */ (JSON.parse(event.data));
+      state = { ...state, run };
       draw();
-      if (state.run.state !== "running") { close(); grown(); }
+      if (run.state !== "running") { close(); grown(); }
     });
     source.addEventListener("error", close); // the server is gone; the room asks again
   }
 
   function draw() {
+    if (!state) return;
     const { folders, run: last } = state, running = last?.state === "running";
     show(element, true);
     show(none, !folders.length);

@@ -12,17 +12,20 @@ export function makePins({ guarded, open }) {
 
   const read = () => guarded(async () => draw(await api.pins()));
 
+  /** @param {Api.PinAnswer} pin */
   function card(pin) {
+    const { frame } = pin;
     const when = pin.start_s === null ? words.pinAll : dayAndClock({ time: pin.start, pts_s: pin.start_s });
     return h(
       "article", { class: "shot-card", "data-pin": pin.id },
-      h("div", { class: "shot" }, h("img", { alt: "", loading: "lazy", src: pin.frame ? api.stillUrl(pin.frame, { width: 320 }) : null })),
+      h("div", { class: "shot" }, h("img", { alt: "", loading: "lazy", src: frame ? api.stillUrl(frame, { width: 320 }) : null })),
       h("div", { class: "foot" }, h("span", { class: "time" }, when), h("span", { class: "source", title: pin.source }, pin.source)),
       h("div", { class: "foot" }, h("span", { class: "source" }, words.pinned(pin.expires)), h("button", { type: "button", class: "quiet", "data-needs": "pin", "aria-label": `${words.unpinShot}: ${pin.source}, ${when}`, onclick: () => guarded(async () => { await api.unpin(pin.id); draw(await api.pins()); }) }, words.unpinShot)),
-      pin.frame ? h("button", { type: "button", class: "open", "aria-label": words.openPin(pin.source, when), onclick: () => open(pin.frame) }) : null,
+      frame ? h("button", { type: "button", class: "open", "aria-label": words.openPin(pin.source, when), onclick: () => open(frame) }) : null,
     );
   }
 
+  /** @param {Api.PinAnswer[]} pins */
   function draw(pins) {
     show(element, pins.length > 0);
     say(count, String(pins.length));

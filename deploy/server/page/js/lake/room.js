@@ -16,7 +16,7 @@ import { makeSourceTable } from "./source_table.js";
 import { makeStorage } from "./storage.js";
 import { makeUpkeep } from "./upkeep.js";
 
-/** @param {{store: any, lake: any, locked: () => void}} given */
+/** @param {{store: import("../core/store.js").Store, lake: import("../lake.js").Lake, locked: () => void}} given */
 export function makeLakeRoom({ store, lake, locked }) {
   const title = h("b", {}), about = h("span", {});
   const note = h("p", { class: "notice bad", role: "status", hidden: true });

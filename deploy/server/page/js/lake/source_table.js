@@ -6,20 +6,22 @@ import { words } from "../words.js";
 
 const FEW = 50;
 
-/** @param {{open: (source: any) => void}} given */
+/** @param {{open: (source: Api.SourceAnswer) => void}} given */
 export function makeSourceTable({ open }) {
-  let all = false, listed = /** @type {any[]} */ ([]);
+  let all = false, listed = /** @type {Api.SourceAnswer[]} */ ([]);
   const count = h("span", { class: "muted" }), body = h("tbody", {});
   const more = h("button", { type: "button", onclick: () => { all = true; fillTable(); } });
   const head = h("thead", {}, h("tr", {}, ...words.sourceColumns.map((name) => h("th", { scope: "col" }, name))));
   const refusals = h("ul", { class: "said-list" }), refused = h("section", { class: "refused-inputs", "aria-label": words.refusals, hidden: true }, h("h3", {}, words.refusals, " ", h("span", { class: "muted" })), refusals);
   const element = h("section", { class: "source-list", "aria-label": words.sources, hidden: true }, h("h3", {}, words.sources, " ", count), h("div", { class: "table-scroll", tabindex: 0, role: "region", "aria-label": words.sources }, h("table", {}, head, body)), more);
 
+  /** @param {Api.SourceAnswer} source */
   function span(source) {
     if (source.start) return words.range(dayAndClock({ time: source.start, pts_s: 0 }), dayAndClock({ time: source.stop, pts_s: 0 }));
     return source.kind === "picture" || source.stop_s === null ? "" : words.range(seconds(source.start_s), seconds(source.stop_s));
   }
 
+  /** @param {Api.SourceAnswer} source */
   function row(source) {
     const name = source.keyframes ? h("button", { type: "button", class: "link", onclick: () => open(source) }, source.name) : source.name;
     const size = source.width_px ? `${source.width_px} × ${source.height_px}` : "";
@@ -36,7 +38,7 @@ export function makeSourceTable({ open }) {
     say(more, words.allOf(listed.length));
   }
 
-  /** @param {any[]} sources @param {any} status of `/api/status` */
+  /** @param {Api.SourceAnswer[]} sources @param {Api.StatusAnswer} status */
   function draw(sources, status) {
     listed = sources;
     show(element, sources.length > 0);

@@ -14,7 +14,7 @@ export function makeStorage() {
     return [h("dt", {}, name), h("dd", {}, h("span", { class: "amount" }, bytes(size), about ? h("span", { class: "muted" }, about) : null), h("span", { class: "amount-bar", "aria-hidden": "true" }, level))];
   }
 
-  /** @param {any} lake the answer of `/api/lake` */
+  /** @param {Api.LakeStorageAnswer} lake */
   function draw(lake) {
     const video = lake.video.reduce((sum, each) => sum + each.bytes, 0), tables = lake.tables.reduce((sum, each) => sum + each.bytes, 0);
     const rest = lake.disk_bytes === null ? 0 : Math.max(0, lake.disk_bytes - tables - video);

@@ -6,7 +6,7 @@ import { words } from "../words.js";
 
 const at = (iso) => dayAndClock({ time: iso, pts_s: 0 });
 
-/** The facts of upkeep as sentences. @param {any} upkeep of `/api/lake` @returns {string[]} */
+/** The facts of upkeep as sentences. @param {Api.UpkeepAnswer} upkeep @returns {string[]} */
 export function saidOf({ doing, passes, removed, removed_bytes, since, last }) {
   const said = [doing ? words.upkeepDoing(doing) : words.upkeepRests, words.upkeepPasses(passes, at(since))];
   if (removed) said.push(words.upkeepRemoved(removed, bytes(removed_bytes)));
@@ -27,7 +27,7 @@ export function makeUpkeep() {
   const none = h("p", { class: "muted" }, words.upkeepNone, " ", h("code", {}, words.upkeepCommand));
   const element = h("section", { class: "upkeep", "aria-label": words.upkeep, hidden: true }, h("h3", {}, words.upkeep), facts, wrong, none);
 
-  /** @param {any} lake the answer of `/api/lake` @param {boolean} whole whether one sees the whole lake */
+  /** @param {Api.LakeStorageAnswer} lake @param {boolean} whole whether one sees the whole lake */
   function draw(lake, whole) {
     show(element, whole);
     const { upkeep } = lake;

@@ -4,7 +4,7 @@ import * as api from "../core/api.js";
 import { h, say } from "../core/dom.js";
 import { words } from "../words.js";
 
-/** @param {(answer: any) => void} added */
+/** @param {(answer: Api.FeedStatesAnswer) => void} added */
 export function makeAddFeed(added) {
   const field = (id, name, attributes) => {
     const input = h("input", { id, name: id, spellcheck: "false", autocomplete: "off", ...attributes });

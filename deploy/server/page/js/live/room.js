@@ -11,7 +11,7 @@ import { makeTile } from "./tile.js";
 
 const POLL_MS = 2000;
 
-/** @param {{store: any, lake: any, locked: () => void}} given */
+/** @param {{store: import("../core/store.js").Store, lake: import("../lake.js").Lake, locked: () => void}} given */
 export function makeLive({ store, lake, locked }) {
   const adding = makeAddFeed((answer) => { take(answer); });
   const count = h("b", {}), about = h("span", {});
@@ -25,7 +25,7 @@ export function makeLive({ store, lake, locked }) {
   );
   /** @type {Map<string, ReturnType<typeof makeTile>>} */
   const made = new Map();
-  let state = /** @type {any} */ (null), error = "", timer = 0;
+  let state = /** @type {Api.FeedStatesAnswer|null} */ (null), error = "", timer = 0;
 
   const guard = makeGuard({ lake, locked, refused: (reason) => { error = reason; } });
 
@@ -34,6 +34,7 @@ export function makeLive({ store, lake, locked }) {
     draw();
   }
 
+  /** @param {Api.FeedStatesAnswer} answer */
   function take(answer) {
     state = answer;
     draw();

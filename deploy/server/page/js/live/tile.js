@@ -11,11 +11,11 @@ const WIDTHS = [480, 640, 960];
 
 /** @param {{open: (frame: string) => void, act: (name: string, what: "pause"|"resume"|"remove") => void}} calls */
 export function makeTile({ open, act }) {
-  let feed = /** @type {any} */ (null), sure = 0, shown = "";
+  let feed = /** @type {Api.FeedStateAnswer} */ (/** @type {unknown} */ (null)), sure = 0, shown = "";
   const image = h("img", { alt: "", draggable: "false" });
   const dot = h("span", { class: "dot" }), name = h("span", {});
   const state = h("span", { class: "state" }), lag = h("span", { class: "muted" });
-  const opener = h("button", { type: "button", class: "open", onclick: () => open(feed.newest_frame) });
+  const opener = h("button", { type: "button", class: "open", onclick: () => { if (feed.newest_frame) open(feed.newest_frame); } });
   const pause = h("button", { type: "button", "data-needs": "pause", onclick: () => act(feed.name, feed.paused ? "resume" : "pause") });
   const remove = h("button", { type: "button", "data-needs": "feeds", onclick: removing });
   const element = h(
@@ -53,7 +53,7 @@ export function makeTile({ open, act }) {
     if (shown === url) image.src = url;
   }
 
-  /** @param {any} next @param {number} now */
+  /** @param {Api.FeedStateAnswer} next @param {number} now */
   function draw(next, now) {
     feed = next;
     const live = feed.state === "live", busy = live && feed.shed > BUSY;

@@ -6,10 +6,14 @@ export const FIRST = 8;
 const ROW = 8;
 const GAP = 12, TILE_GAP = 8, FOOT = 36, HEAD = 40;
 
+/** @param {{frame_id: string, box: number[]}} hit */
 export const keyOf = (hit) => `${hit.frame_id}.${hit.box.map((side) => Math.round(side * 1e4) / 1e4).join(",")}`;
 
+/** @typedef {Pick<Api.SearchAnswer, "hits"|"groups">} Answered */
+/** @typedef {import("./card.js").Item} Item */
+
 /**
- * @param {any} answer of `/api/search`
+ * @param {Answered} answer
  * @param {"none"|"source"|"visit"} group
  */
 export function arranged(answer, group) {
@@ -34,7 +38,7 @@ export function arranged(answer, group) {
   return { first: items.slice(0, FIRST), sections, items };
 }
 
-/** Tiles of visits: at least the best moment of each, and as many more of each as fill a row. @param {Map<any, any[]>} visits */
+/** Tiles of visits: at least the best moment of each, and as many more of each as fill a row. @param {Map<any, Item[]>} visits */
 function ofVisits(visits) {
   const each = Math.max(1, Math.floor(ROW / visits.size));
   return [...visits.values()].flatMap((moments) =>
@@ -44,7 +48,7 @@ function ofVisits(visits) {
 
 /**
  * Where everything lies, in CSS pixels from the upper left corner of the grid.
- * @returns {{boxes: {item: any, x: number, y: number, width: number, height: number, row: number}[],
+ * @returns {{boxes: {item: Item, x: number, y: number, width: number, height: number, row: number}[],
  *   heads: {name: string, line: string, y: number}[], height: number, columns: number}}
  */
 export function laidOut({ first, sections }, width) {

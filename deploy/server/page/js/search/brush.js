@@ -16,7 +16,7 @@ export function makeBrush(axis, { changed, clicked, labels }) {
   const band = h("div", { class: "band" });
   /** @type {[number, number]|null} */
   let range = null;
-  let drag = null;
+  let drag = /** @type {{anchor: number, kind: "new"|"move", from: number, before: [number, number]|null, px: number, far: boolean}|null} */ (null);
   axis.classList.add("brush");
   axis.append(band);
   const ends = (labels ?? []).map((label, at) =>
@@ -40,7 +40,7 @@ export function makeBrush(axis, { changed, clicked, labels }) {
   axis.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return;
     const x = at(event), width = axis.getBoundingClientRect().width, near = EDGE_PX / width;
-    let anchor = x, kind = "new";
+    let anchor = x, kind = /** @type {"new"|"move"} */ ("new");
     if (range && Math.abs(x - range[0]) < near) anchor = range[1];
     else if (range && Math.abs(x - range[1]) < near) anchor = range[0];
     else if (range && x > range[0] && x < range[1]) kind = "move";
@@ -53,7 +53,7 @@ export function makeBrush(axis, { changed, clicked, labels }) {
     drag.far ||= Math.abs(event.clientX - drag.px) >= CLICK_PX;
     if (!drag.far) return;
     const x = at(event);
-    if (drag.kind === "move") {
+    if (drag.kind === "move" && drag.before) {
       const [low, high] = drag.before;
       const by = clamp(x - drag.from, -low, 1 - high);
       changed([low + by, high + by], "drag");

@@ -6,7 +6,7 @@ import { area, WHOLE } from "../core/geometry.js";
 import { words } from "../words.js";
 import { closeUpOf, place } from "./closeup.js";
 
-/** @typedef {{key: string, hit: any, at: number, visit: {at: number, count: number}|null, tile: boolean}} Item */
+/** @typedef {{key: string, hit: Api.Hit, at: number, visit: {at: number, count: number, group?: Api.GroupAnswer}|null, tile: boolean}} Item */
 
 const WHOLE_AREA = 0.98;
 
@@ -37,7 +37,7 @@ export function makeCard({ pictures, lake, open, find, more, less }) {
     opener, actions,
   );
 
-  /** @param {Item} item @param {{width: number, whole: boolean, box: any, zone: any, selected: boolean, marked: boolean, judged: "like"|"unlike"|null, ringed: boolean, tabbable: boolean}} look */
+  /** @param {Item} item @param {{width: number, whole: boolean, box: import("../core/geometry.js").Box|null, zone: import("../core/polygon.js").Zone|null, selected: boolean, marked: boolean, judged: "like"|"unlike"|null, ringed: boolean, tabbable: boolean}} look */
   function draw(item, look) {
     const { hit } = item;
     key = item.key;
@@ -55,9 +55,9 @@ export function makeCard({ pictures, lake, open, find, more, less }) {
     asked.classList.toggle("zone", look.zone !== null);
     asked.style.clipPath = look.zone ? `polygon(${look.zone.map(([x, y]) => `${x * 100}% ${y * 100}%`).join()})` : "";
     place(asked, look.zone ? WHOLE : look.box ?? WHOLE);
-    const many = item.visit !== null && item.visit.count > 1;
-    show(visit, many && (item.tile || look.selected));
-    if (many) say(visit, item.tile ? words.moments(item.visit.count, false) : words.inVisit(item.visit.at, item.visit.count));
+    const many = item.visit !== null && item.visit.count > 1 ? item.visit : null;
+    show(visit, many !== null && (item.tile || look.selected));
+    if (many) say(visit, item.tile ? words.moments(many.count, false) : words.inVisit(many.at, many.count));
     show(mark, look.marked);
     show(verdict, look.judged !== null && !look.marked);
     say(verdict, look.judged === "like" ? "+" : "\u2212");

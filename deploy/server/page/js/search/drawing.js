@@ -6,6 +6,8 @@
 import { h, set } from "../core/dom.js";
 import { HANDLES, boxBetween, grown, handleAt, inside, moved, resized } from "../core/geometry.js";
 
+/** @typedef {[number, number]} Point */
+
 const CLICK_PX = 4;
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const percent = (share) => `${share * 100}%`;
@@ -24,9 +26,19 @@ export class Drawing {
     /** @type {import("../core/geometry.js").Box|null} */
     this.box = null;
     this.enabled = true;
+    this._nudged = false;
+    /** @type {{kind: "draw"|"move"|"resize", handle: string|null, at: Point, before: import("../core/geometry.js").Box|null, client: Point, far: boolean}|null} */
     this._drag = null;
-    this._build();
-    ground.append(this._svg);
+    this._rects = ["halo", "fill", "dash"].map((name) => h("svg:rect", { class: name, rx: 2 }));
+    this._handles = HANDLES.map((name) => ({
+      name,
+      parts: [
+        h("svg:circle", { class: `grip ${name}`, r: 12, "data-handle": name }),
+        h("svg:circle", { class: "knob", r: name.length === 2 ? 5.5 : 3.5 }),
+      ],
+    }));
+    this._group = h("svg:g", { class: "drawn", display: "none" }, ...this._rects, ...this._handles.flatMap((each) => each.parts));
+    ground.append(h("svg:svg", { class: "drawing", "aria-hidden": "true" }, this._group));
     const when = (act) => (event) => { if (this.enabled) act(event); };
     ground.addEventListener("pointerdown", when((event) => this._down(event)));
     ground.addEventListener("pointermove", when((event) => this._move(event)));
@@ -77,19 +89,6 @@ export class Drawing {
     return this._drag !== null;
   }
 
-  _build() {
-    this._rects = ["halo", "fill", "dash"].map((name) => h("svg:rect", { class: name, rx: 2 }));
-    this._handles = HANDLES.map((name) => ({
-      name,
-      parts: [
-        h("svg:circle", { class: `grip ${name}`, r: 12, "data-handle": name }),
-        h("svg:circle", { class: "knob", r: name.length === 2 ? 5.5 : 3.5 }),
-      ],
-    }));
-    this._group = h("svg:g", { class: "drawn", display: "none" }, ...this._rects, ...this._handles.flatMap((each) => each.parts));
-    this._svg = h("svg:svg", { class: "drawing", "aria-hidden": "true" }, this._group);
-  }
-
   _point(event) {
     const { left, top, width, height } = this._ground.getBoundingClientRect();
     return /** @type {[number, number]} */ ([(event.clientX - left) / width, (event.clientY - top) / height]);
@@ -99,7 +98,7 @@ export class Drawing {
     if (event.button !== 0 || event.target.closest("button")) return;
     const at = this._point(event);
     const handle = event.target.getAttribute?.("data-handle");
-    const kind = this.box && handle ? "resize" : this.box && inside(this.box, at) ? "move" : "draw";
+    const kind = !this.box ? "draw" : handle ? "resize" : inside(this.box, at) ? "move" : "draw";
     this._drag = { kind, handle, at, before: this.box, client: [event.clientX, event.clientY], far: false };
     this._ground.setPointerCapture(event.pointerId);
     this._ground.focus({ preventScroll: true });
@@ -115,9 +114,9 @@ export class Drawing {
     this._ground.classList.add("dragging");
     const at = this._point(event);
     let box;
-    if (drag.kind === "draw") box = boxBetween(drag.at, at);
+    if (drag.before === null || drag.kind === "draw") box = boxBetween(drag.at, at);
     else if (drag.kind === "move") box = moved(drag.before, [at[0] - drag.at[0], at[1] - drag.at[1]]);
-    else box = resized(drag.before, drag.handle, at);
+    else box = resized(drag.before, drag.handle ?? "", at);
     this.show(box);
     this._calls.changed(box, "drag");
   }

@@ -2,7 +2,7 @@
 
 const COLUMNS = ["rank", "distance", "semantic", "geometric", "confidence", "source", "pts_s", "time", "x0", "y0", "x1", "y1", "label", "track", "frame_id", "region_id", "proposer"];
 
-/** RFC 4180. A text that a spreadsheet would run as a formula is quoted by an apostrophe. */
+/** RFC 4180. A text that a spreadsheet would run as a formula is quoted by an apostrophe. @param {Api.Hit[]} hits */
 export function toCsv(hits) {
   const cell = (value) => {
     if (value === null || value === undefined) return "";
@@ -19,7 +19,7 @@ export function toCsv(hits) {
 
 const TYPES = { csv: "text/csv", json: "application/json", html: "text/html" };
 
-/** @param {any} answer @param {any[]} hits */
+/** @param {Api.SearchAnswer} answer @param {Api.Hit[]} hits */
 export const toJson = (answer, hits) => `${JSON.stringify({ ...answer, hits }, null, 2)}\n`;
 
 /** Gives a file to the user. @param {"csv"|"json"|"html"} kind @param {string} text */

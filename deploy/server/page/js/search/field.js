@@ -16,7 +16,7 @@ export function makeField(store, { refused, pick }) {
     onkeydown: (event) => {
       if (event.key === "Enter") commit();
       else if (event.key === "Escape") input.blur();
-      else if (event.key === "ArrowDown") document.querySelector(".grid .open[tabindex='0']")?.focus();
+      else if (event.key === "ArrowDown") /** @type {HTMLElement|null} */ (document.querySelector(".grid .open[tabindex='0']"))?.focus();
       else return;
       event.preventDefault();
       event.stopPropagation();

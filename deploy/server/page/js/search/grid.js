@@ -13,7 +13,7 @@ const FAST = 1.2; // windows a frame: nothing new is made
 const RING_MS = 3000;
 
 /**
- * @param {{store: any, lake: any, pictures: any, open: (key: string) => void, find: (key: string) => void, more: (key: string) => void, less: (key: string) => void}} given
+ * @param {{store: import("../core/store.js").Store, lake: import("../lake.js").Lake, pictures: import("../core/pictures.js").Pictures, open: (key: string) => void, find: (key: string) => void, more: (key: string) => void, less: (key: string) => void}} given
  */
 export function makeGrid({ store, lake, pictures, open, find, more, less }) {
   const element = h("div", { class: "grid" });
@@ -21,7 +21,7 @@ export function makeGrid({ store, lake, pictures, open, find, more, less }) {
   const cards = new Map();
   /** @type {Map<string, HTMLElement>} */
   const heads = new Map();
-  let answer = { hits: [], groups: [] }, arrangement = arranged(answer, "none"), layout = laidOut(arrangement, 1000);
+  let answer = /** @type {import("./arrangement.js").Answered} */ ({ hits: [], groups: [] }), arrangement = arranged(answer, "none"), layout = laidOut(arrangement, 1000);
   let width = 0, lastTop = 0, settle = 0, ringTimer = 0;
   const state = { selected: /** @type {string|null} */ (null), ringed: /** @type {string|null} */ (null), marked: new Set(), whole: false, dragging: false };
 
@@ -89,9 +89,8 @@ export function makeGrid({ store, lake, pictures, open, find, more, less }) {
     for (const each of layout.heads) {
       if (each.y < from - 40 || each.y > to) continue;
       present.add(each.name);
-      let head = heads.get(each.name);
-      if (!head) {
-        head = h("h3", { class: "group-head" }, h("b", {}), h("span", {}));
+      const head = heads.get(each.name) ?? h("h3", { class: "group-head" }, h("b", {}), h("span", {}));
+      if (!heads.has(each.name)) {
         heads.set(each.name, head);
         element.append(head);
       }

@@ -22,7 +22,10 @@ function looser(question) {
   return found;
 }
 
-/** How many moments each would find, those that find any. @param {AbortSignal} signal */
+/**
+ * How many moments each would find, those that find any.
+ * @param {import("../core/question.js").Question} question @param {{confidence: boolean, signal: AbortSignal}} given
+ */
 export async function counted(question, { confidence, signal }) {
   const found = [];
   for (const each of looser(question)) {

@@ -37,7 +37,7 @@ async function embedded(url) {
 }
 
 /**
- * @param {{question: import("../core/question.js").Question, answer: any, hits: any[], lake: import("../lake.js").Lake, still: string|null}} about
+ * @param {{question: import("../core/question.js").Question, answer: Api.SearchAnswer, hits: Api.Hit[], lake: import("../lake.js").Lake, still: string|null}} about
  *   still: the keyframe on which the place was drawn
  * @returns {Promise<string>} HTML
  */

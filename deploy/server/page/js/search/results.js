@@ -31,7 +31,7 @@ export function makeResults(store, { grid, lanes, states }) {
     grid.paint();
   }
 
-  /** @param {any} answer the last one, or null @param {number} tookMs @param {any} error */
+  /** @param {Api.SearchAnswer|null} answer the last one @param {number} tookMs @param {import("../core/api.js").ApiError|null} error */
   function draw(answer, tookMs, error) {
     states.drawLines(answer);
     const instead = states.drawPanel(answer, error);

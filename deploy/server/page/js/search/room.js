@@ -18,7 +18,7 @@ import { TimeAxis } from "./time_axis.js";
 import { makeWhen } from "./when.js";
 import { makeWhere } from "./where.js";
 
-/** @param {{store: import("../core/store.js").Store, lake: import("../lake.js").Lake, pictures: any, locked: () => void, answered: () => void}} given */
+/** @param {{store: import("../core/store.js").Store, lake: import("../lake.js").Lake, pictures: import("../core/pictures.js").Pictures, locked: () => void, answered: () => void}} given */
 export function makeRoom({ store, lake, pictures, locked, answered }) {
   const axis = new TimeAxis(lake, () => draw());
   const states = makeStates(store, lake, { again: () => ask({ urgent: true }) });
@@ -38,9 +38,9 @@ export function makeRoom({ store, lake, pictures, locked, answered }) {
   );
   const element = h("main", { class: "room" }, panel, results.element);
 
-  /** @type {any} */
+  /** @type {Api.SearchAnswer|null} */
   let answer = null;
-  let tookMs = 0, error = /** @type {any} */ (null), asked = "";
+  let tookMs = 0, error = /** @type {ApiError|null} */ (null), asked = "";
   const asker = new Asker({
     answered(next, about) {
       [answer, tookMs, error] = [next, about.tookMs, null];
@@ -140,8 +140,8 @@ export function makeRoom({ store, lake, pictures, locked, answered }) {
         results.busy(false);
       }
     } }, text);
-    const asReport = (hits) => report({ question: store.question, answer, hits, lake, still: where.still() });
-    const menu = h("div", { class: "menu", role: "menu", "aria-label": words.export, hidden: true }, choose("csv", words.exportCsv, (hits) => toCsv(hits)), choose("json", words.exportJson, (hits) => toJson(answer, hits)), choose("html", words.exportHtml, asReport));
+    const asJson = (hits) => (answer ? toJson(answer, hits) : ""), asReport = (hits) => (answer ? report({ question: store.question, answer, hits, lake, still: where.still() }) : "");
+    const menu = h("div", { class: "menu", role: "menu", "aria-label": words.export, hidden: true }, choose("csv", words.exportCsv, (hits) => toCsv(hits)), choose("json", words.exportJson, asJson), choose("html", words.exportHtml, asReport));
     const box = h("div", { class: "export" }, button, menu);
     function toggle(opened = menu.hidden) {
       show(menu, opened);

@@ -62,13 +62,13 @@ export function makeStates(store, lake, { again }) {
   }
 
   function start() {
-    const shown = lake.sources.filter((each) => each.newest_frame).slice(0, NEWEST);
+    const shown = lake.sources.flatMap(({ name, newest_frame }) => (newest_frame ? [{ name, newest_frame }] : [])).slice(0, NEWEST);
     fill(
       panel,
       h("h2", {}, words.startTitle), h("p", {}, words.startText),
       h("div", { class: "starts" }, ...shown.map((each) => {
         const image = h("img", { alt: "", loading: "lazy", src: stillUrl(each.newest_frame, { width: 480, height: 360, from: "thumbnail" }) });
-        return h("button", { type: "button", title: each.name, onclick: () => { store.change({ still: each.newest_frame }); document.querySelector(".canvas")?.focus(); } }, image, h("span", {}, each.name));
+        return h("button", { type: "button", title: each.name, onclick: () => { store.change({ still: each.newest_frame }); /** @type {HTMLElement|null} */ (document.querySelector(".canvas"))?.focus(); } }, image, h("span", {}, each.name));
       })),
     );
   }

@@ -13,8 +13,8 @@ export class TimeAxis {
     this._lake = lake;
     this._changed = changed;
     this._asked = "";
-    /** @type {any} the answer of `/api/activity`; null until there is one */
-    this.counts = null;
+    /** @type {Api.ActivityAnswer|null} */
+    this._counts = null;
     /** @type {"utc"|"source"|null} the clock; null: that of the sources, UTC where they have it */
     this.clock = null;
   }
@@ -28,7 +28,7 @@ export class TimeAxis {
       // a brush in UTC finds nothing in sources whose time is not known
       const searched = this._lake.sources.filter((each) => each.keyframes);
       const utc = searched.some((each) => each.kind === "feed") || searched.every((each) => each.start !== null);
-      this.counts = await activity({ bins: BINS, clock: this.clock ?? (utc ? "utc" : "source") });
+      this._counts = await activity({ bins: BINS, clock: this.clock ?? (utc ? "utc" : "source") });
       this._changed();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -37,7 +37,12 @@ export class TimeAxis {
   }
 
   get known() {
-    return this.counts !== null;
+    return this._counts !== null;
+  }
+
+  /** The answer of `/api/activity`, once it is `known`. */
+  get counts() {
+    return /** @type {Api.ActivityAnswer} */ (this._counts);
   }
 
   get first() {

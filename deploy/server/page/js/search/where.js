@@ -41,8 +41,8 @@ export function makeWhere(store, lake) {
   );
 
   let listed = { source: "", generation: -1, frames: /** @type {any[]} */ ([]) };
-  /** The source whose still is shown. */
-  let source = null;
+  // the source whose still is shown
+  let source = /** @type {string|null} */ (null);
 
   /** A mode takes what was drawn in the other. */
   function chooseMode(mode) {

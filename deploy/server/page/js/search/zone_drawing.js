@@ -25,6 +25,8 @@ export class ZoneDrawing {
     this.zone = null;
     /** Corners of a polygon that is not closed yet. @type {import("../core/polygon.js").Zone} */
     this._open = [];
+    this._nudged = false;
+    /** @type {{kind: "draw"|"move"|"corner", corner: number, at: [number, number], before: import("../core/polygon.js").Zone|null, client: [number, number], far: boolean, first: boolean}|null} */
     this._drag = null;
     this._shapes = ["halo", "fill", "dash"].map((name) => h("svg:path", { class: name, "vector-effect": "non-scaling-stroke" }));
     this._knobs = h("svg:g", {});
@@ -88,7 +90,7 @@ export class ZoneDrawing {
   _down(event) {
     if (event.button !== 0 || event.target.closest("button")) return;
     const at = this._point(event), corner = event.target.getAttribute?.("data-corner");
-    let kind = "draw";
+    let kind = /** @type {"draw"|"move"|"corner"} */ ("draw");
     if (this.zone && !this._open.length && corner !== null && corner !== undefined) kind = "corner";
     else if (this.zone && !this._open.length && holds(this.zone, at)) kind = "move";
     this._drag = { kind, corner: Number(corner), at, before: this.zone, client: [event.clientX, event.clientY], far: false, first: corner === "0" };
@@ -105,8 +107,8 @@ export class ZoneDrawing {
     this._ground.classList.add("dragging");
     const at = this._point(event);
     let zone;
-    if (drag.kind === "corner") zone = drag.before.map((each, number) => (number === drag.corner ? kept(at) : each));
-    else if (drag.kind === "move") zone = shifted(drag.before, [at[0] - drag.at[0], at[1] - drag.at[1]]);
+    if (drag.before && drag.kind === "corner") zone = drag.before.map((each, number) => (number === drag.corner ? kept(at) : each));
+    else if (drag.before && drag.kind === "move") zone = shifted(drag.before, [at[0] - drag.at[0], at[1] - drag.at[1]]);
     else {
       this._open = [];
       zone = cornersOf(boxBetween(drag.at, at));

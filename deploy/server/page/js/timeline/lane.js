@@ -8,15 +8,16 @@ import { closeUpOf, place } from "../search/closeup.js";
 export const CLOSE_UP_PX = 52;
 const GAP_PX = 4;
 
-/** @typedef {{item: any, at: number}} Placed a moment, and the fraction of the lane at which it is */
+/** @typedef {import("../search/card.js").Item} Item */
+/** @typedef {{item: Item, at: number}} Placed a moment, and the fraction of the lane at which it is */
 
 /**
  * Those of which a close-up is shown: the selected one, then the best, without overlap. left: CSS pixels.
- * @param {Placed[]} moments @param {number} width of the lane @param {string|null} selected @returns {{item: any, left: number}[]}
+ * @param {Placed[]} moments @param {number} width of the lane @param {string|null} selected @returns {{item: Item, left: number}[]}
  */
 export function closeUps(moments, width, selected) {
   const ordered = [...moments].sort((a, b) => Number(b.item.key === selected) - Number(a.item.key === selected) || a.item.at - b.item.at);
-  /** @type {{item: any, left: number}[]} */
+  /** @type {{item: Item, left: number}[]} */
   const kept = [];
   for (const { item, at } of ordered) {
     const left = Math.max(0, Math.min(at * width - CLOSE_UP_PX / 2, width - CLOSE_UP_PX));
@@ -25,9 +26,9 @@ export function closeUps(moments, width, selected) {
   return kept;
 }
 
-/** @param {{pictures: any, lake: any, open: (key: string) => void, look: (source: any) => void, hover: (item: any) => void}} given */
+/** @param {{pictures: import("../core/pictures.js").Pictures, lake: import("../lake.js").Lake, open: (key: string) => void, look: (source: Api.SourceAnswer) => void, hover: (item: Item) => void}} given */
 export function makeLane({ pictures, lake, open, look, hover }) {
-  let source = /** @type {any} */ (null);
+  let source = /** @type {Api.SourceAnswer} */ (/** @type {unknown} */ (null)); // until it is drawn
   /** @type {Map<string, {button: any, image: any, box: any}>} */
   const made = new Map();
   const name = h("button", { type: "button", class: "lane-name", onclick: () => look(source) });
@@ -45,7 +46,7 @@ export function makeLane({ pictures, lake, open, look, hover }) {
   }
 
   /**
-   * @param {any} next the source
+   * @param {Api.SourceAnswer} next
    * @param {{counts: number[], most: number, shift: [number, number], moments: Placed[], width: number, selected: string|null, tabbable: string|null, total: number}} look
    *   counts: over the part of the lane from shift[0] to shift[1]. total: moments of this source at any time
    */

@@ -10,8 +10,14 @@ const CLICK_PX = 4;
 const WHEEL = 1.0016; // of one unit of a wheel
 
 /**
- * @param {{pictures: any, lake: any, open: (key: string) => void, look: (source: any) => void, hover: (item: any) => void,
- *   pan: (by: number) => void, zoom: (factor: number, at: number) => void, point: (source: any, at: number|null, item: any, press: boolean) => void}} calls
+ * @typedef {import("../search/card.js").Item} Item
+ * @typedef {import("./rows.js").Row} Row
+ * @typedef {{rows: Row[], most: number, shift: [number, number], selected: string|null, tabbable: string|null}} Shown
+ */
+
+/**
+ * @param {{pictures: import("../core/pictures.js").Pictures, lake: import("../lake.js").Lake, open: (key: string) => void, look: (source: Api.SourceAnswer) => void, hover: (item: Item) => void,
+ *   pan: (by: number) => void, zoom: (factor: number, at: number) => void, point: (source: Api.SourceAnswer, at: number, item: Item|null, press: boolean) => void}} calls
  */
 export function makeLanes(calls) {
   const line = h("div", { class: "pointer-line", hidden: true, "aria-hidden": "true" });
@@ -19,10 +25,10 @@ export function makeLanes(calls) {
   const element = h("div", { class: "time-scroll", tabindex: -1 }, lanes);
   /** @type {Map<string, ReturnType<typeof makeLane>>} */
   const made = new Map();
-  let state = /** @type {any} */ (null);
+  let state = /** @type {(Omit<Shown, "rows"> & {rows: (Row & {tall: number})[], tops: number[]})|null} */ (null);
   /** @type {Map<number, number>} pointer → its fraction of the lanes */
   const fingers = new Map();
-  let drag = /** @type {any} */ (null);
+  let drag = /** @type {{id: number, px: number, x: number, far: boolean, key: string|null}|null} */ (null);
 
   element.addEventListener("scroll", () => draw(state), { passive: true });
 
@@ -35,8 +41,9 @@ export function makeLanes(calls) {
   function at(event) {
     const { left, top } = lanes.getBoundingClientRect(), { name, width } = edge();
     const x = (event.clientX - left - name) / width;
-    const index = state?.tops.findIndex((each, n) => event.clientY - top >= each && event.clientY - top < each + state.rows[n].tall) ?? -1;
-    return x < 0 || x > 1 ? null : { x, width, row: state?.rows[index] ?? null };
+    const y = event.clientY - top, n = state?.tops.findLastIndex((each) => y >= each) ?? -1;
+    const row = n >= 0 && state && y < state.tops[n] + state.rows[n].tall ? state.rows[n] : null;
+    return x < 0 || x > 1 ? null : { x, width, row };
   }
 
   /** The moment of a row that is near a fraction of it. */
@@ -111,9 +118,7 @@ export function makeLanes(calls) {
   };
   lanes.addEventListener("wheel", wheel(false), { passive: false });
 
-  /**
-   * @param {{rows: {source: any, counts: number[], moments: any[], total: number}[], most: number, shift: [number, number], selected: string|null, tabbable: string|null}|null} next
-   */
+  /** @param {Shown|null} next */
   function draw(next) {
     if (!next || !element.clientWidth) return;
     let top = 0;
@@ -147,7 +152,7 @@ export function makeLanes(calls) {
   /** Scrolls to the lane of a moment, and gives it the focus. */
   function focus(key) {
     const n = state?.rows.findIndex((row) => row.moments.some((each) => each.item.key === key)) ?? -1;
-    if (n < 0) return;
+    if (!state || n < 0) return;
     const { scrollTop, clientHeight } = element;
     if (state.tops[n] < scrollTop) element.scrollTop = state.tops[n];
     else if (state.tops[n] + state.rows[n].tall > scrollTop + clientHeight) element.scrollTop = state.tops[n] + state.rows[n].tall - clientHeight;

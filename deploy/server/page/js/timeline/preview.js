@@ -8,7 +8,7 @@ import { latest } from "../core/latest.js";
 import { words } from "../words.js";
 import { place } from "../search/closeup.js";
 
-/** @param {{lake: any, open: (key: string) => void}} given */
+/** @param {{lake: import("../lake.js").Lake, open: (key: string) => void}} given */
 export function makePreview({ lake, open }) {
   let key = /** @type {string|null} */ (null), wanted = 0;
   const image = h("img", { alt: "", draggable: "false" }), box = h("span", { class: "answer" });

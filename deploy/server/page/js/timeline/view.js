@@ -16,7 +16,7 @@ export function spanOf(text, clock) {
   return until > from ? [from, until] : null; // also where one is no date
 }
 
-/** The clock of a span in an address; null where there is none. @returns {"utc"|"source"|null} */
+/** The clock of a span in an address; null where there is none. @param {string|null} text @returns {"utc"|"source"|null} */
 export const clockOf = (text) => (text === null ? null : spanOf(text, "utc") ? "utc" : spanOf(text, "source") ? "source" : null);
 
 /** @param {Span} span @param {"utc"|"source"} clock */
@@ -29,15 +29,15 @@ export function within([from, until], whole) {
   return [first, first + length];
 }
 
-/** The span made `factor` times as long, so that what is at a fraction of it stays there. @param {Span} span @returns {Span} */
+/** The span made `factor` times as long, so that what is at a fraction of it stays there. @param {Span} span @param {number} factor @param {number} at @param {Span} whole @returns {Span} */
 export function zoomed([from, until], factor, at, whole) {
   const length = clamp((until - from) * factor, Math.min(LEAST_S, whole[1] - whole[0]), whole[1] - whole[0]);
   const fixed = from + at * (until - from);
   return within([fixed - at * length, fixed + (1 - at) * length], whole);
 }
 
-/** The span moved by a fraction of its length. @param {Span} span @returns {Span} */
+/** The span moved by a fraction of its length. @param {Span} span @param {number} by @param {Span} whole @returns {Span} */
 export const panned = ([from, until], by, whole) => within([from + by * (until - from), until + by * (until - from)], whole);
 
-/** When a moment was, on a clock; null where that is not known. */
+/** When a moment was, on a clock; null where that is not known. @param {{pts_s: number, time: string|null}} moment @param {"utc"|"source"} clock @returns {number|null} */
 export const timeOf = (moment, clock) => (clock === "source" ? moment.pts_s : moment.time ? toNumber(moment.time) : null);

@@ -8,6 +8,8 @@ import { words } from "../words.js";
 import { makeNaming } from "../choosing/naming.js";
 import { makePinning } from "./pinning.js";
 
+/** @typedef {import("../core/geometry.js").Box} Box */
+
 const LONG_S = 10;
 
 /** @param {{close: () => void, find: () => void, marked: () => void, name: (text: string) => void, later: () => void, judge: (how: "like"|"unlike") => void, still: () => void, boxes: () => void}} calls */
@@ -41,7 +43,7 @@ export function makeFacts({ close, find, marked, name, later, judge, still, boxe
     h("p", { class: "keys" }, ...words.viewerKeys.flatMap(([keys, text], at) => [at ? " · " : null, ...keys.split(" ").map((key) => h("kbd", {}, key)), ` ${text}`])),
   );
 
-  /** @param {{frame: any, box: any, item: any, total: number, drawn: any, pick: any, region: any, mode: string, also: string}} shown */
+  /** @param {{frame: Api.FrameAnswer, box: Box|null, item: import("../search/card.js").Item|null, total: number, drawn: Box|null, pick: import("../choosing/chooser.js").Pick|null, region: Api.RegionChoiceAnswer|null, mode: import("./overlay.js").Mode, also: string}} shown */
   function draw({ frame, box, item, total, drawn, pick, region, mode: boxMode, also }) {
     say(title, frame.source);
     set(title, "title", frame.source);
@@ -63,7 +65,7 @@ export function makeFacts({ close, find, marked, name, later, judge, still, boxe
       hit?.shot_s ? [words.facts.shot, words.range(seconds(hit.shot_s[0]), seconds(hit.shot_s[1]))] : null,
       stored?.label ? [words.facts.label, stored.label] : null,
       also ? [words.facts.also, also] : null,
-    ].filter(Boolean);
+    ].filter((row) => row !== null);
     fill(list, ...rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
     say(action, pick && !pick.box ? words.findMarked : drawn ? words.findDrawn : words.findElsewhere);
     show(inBox, Boolean(pick?.box && region));

@@ -7,12 +7,14 @@ const SOME = 10;
 const APART = 0.5;
 const MOST_AREA = 0.5;
 const GRID = "grid";
-export const MODES = ["some", "all", "none"];
+/** @typedef {import("../core/geometry.js").Box} Box */
+/** @typedef {"some"|"all"|"none"} Mode which boxes are shown */
+export const MODES = /** @type {Mode[]} */ (["some", "all", "none"]);
 
 const percent = (share) => `${share * 100}%`;
 const rect = ([x0, y0, x1, y1], name) => h("svg:rect", { class: name, x: percent(x0), y: percent(y0), width: percent(x1 - x0), height: percent(y1 - y0), rx: 4 });
 
-/** Regions worth showing: those with a label and the best, which overlap little and are neither backgrounds nor cells of a grid. @param {any[]} regions @param {any} hit */
+/** Regions worth showing: those with a label and the best, which overlap little and are neither backgrounds nor cells of a grid. @param {Api.RegionAnswer[]} regions @param {Box|null} hit @param {Mode} mode */
 export function others(regions, hit, mode) {
   const rest = regions.filter((each) => !hit || !alike(each.box, hit));
   if (mode === "none") return [];
@@ -32,7 +34,7 @@ export class Overlay {
   }
 
   /**
-   * @param {{regions: any[], box: any, mode: string, path: [number, number][]}} shown path: centres of the region over time
+   * @param {{regions: Api.RegionAnswer[], box: Box|null, mode: Mode, path: [number, number][]}} shown path: centres of the region over time
    */
   draw({ regions, box, mode, path }) {
     const parts = others(regions, box, mode).map((each) => rect(each.box, "other"));

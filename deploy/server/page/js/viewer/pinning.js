@@ -9,7 +9,7 @@ const DAYS = [7, 30, 365, null];
 
 /** @param {(sentence: string) => void} report */
 export function makePinning(report) {
-  let frame = /** @type {string|null} */ (null), pins = /** @type {any[]} */ ([]);
+  let frame = /** @type {string|null} */ (null), pins = /** @type {Api.PinAnswer[]} */ ([]);
   const days = h("select", { class: "button", "data-needs": "pin", "aria-label": words.pinFor }, ...DAYS.map((each) => h("option", { value: each ?? "" }, words.pinDays(each))));
   days.value = "30";
   const button = h("button", { type: "button", "data-needs": "pin", title: words.pinTitle, onclick: () => toggle() });

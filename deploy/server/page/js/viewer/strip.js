@@ -12,21 +12,24 @@ const KEPT = 200;
 /** Details of frames, which are read once. */
 export class FrameCache {
   constructor() {
+    /** @type {Map<string, Promise<Api.FrameAnswer>>} */
     this._kept = new Map();
   }
 
+  /** @param {string} id */
   async get(id) {
-    if (!this._kept.has(id)) {
-      const found = frame(id);
-      this._kept.set(id, found);
-      found.catch(() => this._kept.delete(id));
-      if (this._kept.size > KEPT) this._kept.delete(this._kept.keys().next().value);
-    }
-    return this._kept.get(id);
+    const known = this._kept.get(id);
+    if (known) return known;
+    const found = frame(id);
+    this._kept.set(id, found);
+    found.catch(() => this._kept.delete(id));
+    const [oldest] = this._kept.keys();
+    if (this._kept.size > KEPT) this._kept.delete(oldest);
+    return found;
   }
 }
 
-/** The keyframes around one, in order. @returns {Promise<any[]>} */
+/** The keyframes around one, in order. @param {Api.FrameAnswer} shown @returns {Promise<Api.ListedFrame[]>} */
 export async function around(shown) {
   let found = [];
   for (const windowS of WINDOWS_S) {
@@ -45,6 +48,7 @@ export async function around(shown) {
 export function makeStrip(open) {
   const element = h("div", { class: "strip", role: "group", "aria-label": words.strip });
   let key = "";
+  /** @param {Api.ListedFrame[]} list @param {string} current */
   function draw(list, current) {
     const next = list.map((each) => each.id).join();
     if (next !== key) {

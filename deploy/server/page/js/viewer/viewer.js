@@ -18,14 +18,16 @@ import { around, FrameCache, makeStrip } from "./strip.js";
 const JUMP_S = 5;
 const STILL_PX = [640, 960, 1280, 1920, 2560];
 
-/** `FRAME.x0,y0,x1,y1` of an address. */
+/** @typedef {import("../core/geometry.js").Box} Box */
+
+/** `FRAME.x0,y0,x1,y1` of an address. @param {string} open @returns {{id: string, box: Box|null}} */
 function parsed(open) {
   const [id, sides] = [open.split(".")[0], open.slice(open.indexOf(".") + 1)];
   const box = open.includes(".") ? sides.split(",").map(Number) : null;
-  return { id, box: box && box.length === 4 && box.every(Number.isFinite) ? box : null };
+  return { id, box: box && box.length === 4 && box.every(Number.isFinite) ? /** @type {Box} */ (box) : null };
 }
 
-/** @param {{store: any, lake: any, pictures: any, room: any, closed: (key: string) => void}} given closed: the viewer was left for this moment */
+/** @param {{store: import("../core/store.js").Store, lake: import("../lake.js").Lake, pictures: import("../core/pictures.js").Pictures, room: any, closed: (key: string) => void}} given closed: the viewer was left for this moment */
 export function makeViewer({ store, lake, pictures, room, closed }) {
   const cache = new FrameCache();
   const image = h("img", { alt: "", draggable: "false" });
@@ -43,8 +45,8 @@ export function makeViewer({ store, lake, pictures, room, closed }) {
   element.addEventListener("keydown", (event) => trapFocus(element, event));
   new ResizeObserver(fit).observe(stage);
 
-  let frame = /** @type {any} */ (null), box = /** @type {any} */ (null), item = /** @type {any} */ (null);
-  let mode = MODES[0], list = /** @type {any[]} */ ([]), details = new Map(), shownBoxes = /** @type {any} */ (null), from = "", current = "";
+  let frame = /** @type {Api.FrameAnswer|null} */ (null), box = /** @type {Box|null} */ (null), item = /** @type {import("../search/card.js").Item|null} */ (null);
+  let mode = MODES[0], list = /** @type {Api.ListedFrame[]} */ ([]), details = /** @type {Map<string, Api.FrameAnswer>} */ (new Map()), shownBoxes = /** @type {{regions: Api.RegionAnswer[], box: Box|null}|null} */ (null), from = "", current = "";
 
   /** Follows the address. */
   async function follow() {
@@ -78,22 +80,22 @@ export function makeViewer({ store, lake, pictures, room, closed }) {
     chooser.clear();
     lake.noteFrames([found]);
     if (room.grid.find(open)) from = open;
-    shownBoxes = { regions: frame.regions, box };
+    shownBoxes = { regions: found.regions, box };
     const width = widthFor(stage.clientWidth, STILL_PX);
-    pictures.want(image, [stillUrl(frame.id, { width: 640, from: "thumbnail" }), stillUrl(frame.id, { width })]);
-    player.open(frame.id, frame.clip_s, frame.pts_s);
-    if (frame.clip_s === null) facts.say(words.noClip);
+    pictures.want(image, [stillUrl(found.id, { width: 640, from: "thumbnail" }), stillUrl(found.id, { width })]);
+    player.open(found.id, found.clip_s, found.pts_s);
+    if (found.clip_s === null) facts.say(words.noClip);
     else if (!before) player.focus(); // Space plays
     fit();
     draw();
-    await surround(open);
+    await surround(open, found);
   }
 
-  /** Reads the keyframes around, and what is in them. */
-  async function surround(open) {
+  /** Reads the keyframes around, and what is in them. @param {string} open @param {Api.FrameAnswer} shown */
+  async function surround(open, shown) {
     try {
-      if (!list.some((each) => each.id === frame.id) || list[0].id === frame.id || list[list.length - 1].id === frame.id) {
-        const found = await around(frame);
+      if (!list.some((each) => each.id === shown.id) || list[0].id === shown.id || list[list.length - 1].id === shown.id) {
+        const found = await around(shown);
         if (current !== open) return;
         list = found;
       }
@@ -129,30 +131,29 @@ export function makeViewer({ store, lake, pictures, room, closed }) {
     const shown = shownBoxes ?? { regions: [], box: null };
     overlay.draw({ ...shown, mode, path: path() });
     const total = room.answer?.hits.length ?? 0;
-    facts.draw({ frame, box, item, total, drawn: drawn(), pick: chooser.pick, region: chooser.region, mode, also: labels() });
+    facts.draw({ frame, box, item, total, drawn: drawn(), pick: chooser.pick, region: chooser.region, mode, also: labels(frame.regions) });
     strip.draw(list, nearest()?.id ?? frame.id);
   }
 
-  /** `person × 3, car`: the labels of the other regions that are shown. */
-  function labels() {
+  /** `person × 3, car`: the labels of the other regions that are shown. @param {Api.RegionAnswer[]} regions */
+  function labels(regions) {
     const counts = new Map();
-    for (const each of others(frame.regions, box, "some")) if (each.label) counts.set(each.label, (counts.get(each.label) ?? 0) + 1);
+    for (const each of others(regions, box, "some")) if (each.label) counts.set(each.label, (counts.get(each.label) ?? 0) + 1);
     return [...counts].map(([label, count]) => (count > 1 ? `${label} × ${count}` : label)).join(", ");
   }
 
   let at = /** @type {number|null} */ (null);
   function nearest() {
     if (at === null) return null;
-    let found = null;
-    for (const each of list) if (each.pts_s <= /** @type {number} */ (at) + 0.02) found = each;
-    return found ?? list[0] ?? null;
+    const until = at + 0.02;
+    return list.findLast((each) => each.pts_s <= until) ?? list[0] ?? null;
   }
 
   /** The clip moved: boxes are those of the keyframe that is shown, or was last. @param {number|null} pts_s */
   function moved(pts_s) {
     at = pts_s;
     cutting.textContent = pts_s === null ? words.cutting : "";
-    if (pts_s === null) return;
+    if (pts_s === null || !frame) return;
     const near = nearest(), own = track();
     const known = near ? (near.id === frame.id ? frame : details.get(near.id)) : null;
     const regions = known?.regions ?? [];
@@ -231,8 +232,10 @@ export function makeViewer({ store, lake, pictures, room, closed }) {
 
   /** Looks for it from this moment on, in this source alone. */
   function later() {
-    const roi = drawn() ?? box, at = list.find((each) => each.id === nearestFrame()) ?? frame;
-    if (frame && roi) room.findRegion(nearestFrame(), roi, pickNow(), { since: at.time ?? at.pts_s, until: null, sources: [frame.source_id], order: "oldest" });
+    const roi = drawn() ?? box;
+    if (!frame || !roi) return;
+    const at = list.find((each) => each.id === nearestFrame()) ?? frame;
+    room.findRegion(nearestFrame(), roi, pickNow(), { since: at.time ?? at.pts_s, until: null, sources: [frame.source_id], order: "oldest" });
   }
 
   /** Asks for more or less like the hit. @param {"like"|"unlike"} how */
@@ -241,10 +244,10 @@ export function makeViewer({ store, lake, pictures, room, closed }) {
   }
 
   /** The frame that a drawn box is about: where a clip moved, the keyframe that was shown last. */
-  const nearestFrame = () => (chooser.pick ? nearest()?.id ?? frame.id : frame.id);
+  const nearestFrame = () => (chooser.pick ? nearest()?.id : null) ?? frame?.id ?? "";
 
   function useStill() {
-    store.change({ still: nearest()?.id ?? frame.id });
+    store.change({ still: nearest()?.id ?? frame?.id ?? null });
     room.where.focus();
   }
 

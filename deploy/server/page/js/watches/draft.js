@@ -18,7 +18,12 @@ import { words } from "../words.js";
 
 const SURE = 0.5, NEAR = 0.5, LIKE = 0.7;
 
-/** A draft of a question of the search room; it changes what the watch `before` asks, if there is one. @returns {Draft} */
+/**
+ * A draft of a question of the search room; it changes what the watch `before` asks, if there is one.
+ * @param {import("../core/question.js").Question} question
+ * @param {{confidence: boolean|null, before?: Draft|null}} given
+ * @returns {Draft}
+ */
 export function draftOf(question, { confidence, before = null }) {
   const by = byMeaning(question) && confidence !== false ? "confidence" : "distance";
   const known = before && before.by === by ? before.limit : null;
@@ -35,7 +40,7 @@ export function draftOf(question, { confidence, before = null }) {
   };
 }
 
-/** The draft of a saved watch, as `/api/watches` lists it. @returns {Draft} */
+/** The draft of a saved watch, as `/api/watches` lists it. @param {Api.WatchAnswer} watch @returns {Draft} */
 export function draftOfWatch(watch) {
   const { name, title, max_distance, cooldown_s, stay_s, hours, paused } = watch;
   const question = ofWatched(watch.query);

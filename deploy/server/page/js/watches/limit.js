@@ -21,7 +21,7 @@ export function makeLimit(change) {
   const limitAt = (share) => rounded(nearer() ? range[1] - share * (range[1] - range[0]) : range[0] + share * (range[1] - range[0]));
   const shareOf = (limit) => (nearer() ? range[1] - limit : limit - range[0]) / (range[1] - range[0]);
 
-  /** @param {import("./draft.js").Draft} next @param {any} rehearsal the last answer, or null @param {string} past the time that it is about */
+  /** @param {import("./draft.js").Draft} next @param {Api.RehearsalAnswer|null} rehearsal the last answer @param {string} past the time that it is about */
   function draw(next, rehearsal, past) {
     draft = next;
     const fits = rehearsal !== null && rehearsal.by === draft.by;

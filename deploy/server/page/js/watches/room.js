@@ -16,7 +16,7 @@ import { addressOf, makeWatchList } from "./watch_list.js";
 const WEEK_MS = 7 * 86_400_000;
 const ALARMS = 24;
 
-/** @param {{store: any, lake: any, pictures: any, locked: () => void}} given */
+/** @param {{store: import("../core/store.js").Store, lake: import("../lake.js").Lake, pictures: import("../core/pictures.js").Pictures, locked: () => void}} given */
 export function makeWatches({ store, lake, pictures, locked }) {
   const open = (key) => store.show(key);
   const list = makeWatchList(() => go(toAddress(store.question)));
@@ -45,8 +45,8 @@ export function makeWatches({ store, lake, pictures, locked }) {
   const empty = h("div", { class: "empty", hidden: true }, h("h2", {}, words.noWatches), h("p", {}, words.noWatchesText));
   const element = h("main", { class: "watches-room", hidden: true }, list.element, h("section", { class: "watch-scroll", tabindex: -1, "aria-label": words.watchShown }, detail, empty));
 
-  let watches = /** @type {any[]|null} */ (null), draft = /** @type {any} */ (null), saved = /** @type {any} */ (null);
-  let about = "", rehearsal = /** @type {any} */ (null), error = "", trouble = "", found = /** @type {any[]} */ ([]), more = false, counted = -1;
+  let watches = /** @type {Api.WatchAnswer[]|null} */ (null), draft = /** @type {any} */ (null), saved = /** @type {any} */ (null);
+  let about = "", rehearsal = /** @type {(Api.RehearsalAnswer & {past: string})|null} */ (null), error = "", trouble = "", found = /** @type {Api.AlarmAnswer[]} */ ([]), more = false, counted = -1;
   const guarded = makeGuard({ lake, locked, refused: (reason) => { error = reason; } });
 
   /** What the address is about, once the list is known. */
@@ -132,8 +132,10 @@ export function makeWatches({ store, lake, pictures, locked }) {
 
   async function save(next) {
     keep.disabled = pause.disabled = true;
-    let made = /** @type {any} */ (null);
-    await guarded(async () => { made = await api.saveWatch(toBody(next), next.name); });
+    /** @type {Api.WatchAnswer[]} */
+    const answers = [];
+    await guarded(async () => { answers.push(await api.saveWatch(toBody(next), next.name)); });
+    const [made] = answers;
     keep.disabled = pause.disabled = false;
     if (made) {
       watches = [...(watches ?? []).filter((each) => each.name !== made.name), made];
@@ -158,7 +160,7 @@ export function makeWatches({ store, lake, pictures, locked }) {
       return;
     }
     const { name } = draft;
-    if (await guarded(() => api.removeWatch(name))) {
+    if (await guarded(async () => { await api.removeWatch(name); })) {
       watches = (watches ?? []).filter((each) => each.name !== name);
       if (shows(name)) go(WATCHES, "replaceState");
     }

@@ -6,13 +6,16 @@ import { keyOf } from "../search/arrangement.js";
 import { closeUpOf, place } from "../search/closeup.js";
 import { words } from "../words.js";
 
+/** @typedef {Omit<Api.Hit, "source_id"|"rank"|"pts"> & {source_id: string|null, id?: string}} Shot a hit, or an alarm, whose source may be gone */
+
 const WIDTH = 228;
 
-/** @param {{lake: any, pictures: any, open: (key: string) => void}} given */
+/** @param {{lake: import("../lake.js").Lake, pictures: import("../core/pictures.js").Pictures, open: (key: string) => void}} given */
 export function makeShots({ lake, pictures, open }) {
   const element = h("div", { class: "shots" });
   let shown = "";
 
+  /** @param {Shot} hit */
   function card(hit) {
     const image = h("img", { alt: "", draggable: "false" }), answer = h("span", { class: "answer" });
     const picture = closeUpOf(hit, { aspect: lake.aspect(hit.source_id), width: WIDTH, whole: false });
@@ -30,7 +33,7 @@ export function makeShots({ lake, pictures, open }) {
 
   return {
     element,
-    /** @param {any[]} hits */
+    /** @param {Shot[]} hits */
     draw(hits) {
       const key = hits.map((hit) => hit.id ?? keyOf(hit)).join();
       if (key === shown) return;

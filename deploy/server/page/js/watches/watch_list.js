@@ -4,6 +4,7 @@ import { fill, h } from "../core/dom.js";
 import { go } from "../core/places.js";
 import { words } from "../words.js";
 
+/** @param {string} name */
 export const addressOf = (name) => `watches?watch=${encodeURIComponent(name)}`;
 
 /** @param {() => void} toSearch */
@@ -12,6 +13,7 @@ export function makeWatchList(toSearch) {
   const element = h("aside", { class: "watch-list", "aria-label": words.watches }, list, h("button", { type: "button", "data-needs": "watch", onclick: toSearch }, words.watchFromSearch));
   let shown = "";
 
+  /** @param {Api.WatchAnswer} watch @param {boolean} chosen */
   function entry(watch, chosen) {
     const state = watch.paused ? "paused" : watch.error ? "bad" : "on";
     const address = addressOf(watch.name);
@@ -22,6 +24,7 @@ export function makeWatchList(toSearch) {
     );
   }
 
+  /** @param {Api.WatchAnswer} watch */
   function summary(watch) {
     const { query } = watch;
     const sources = watch.sources.length ? watch.sources.slice(0, 3).join(", ") + (watch.sources.length > 3 ? " …" : "") : words.watchAllSources;
@@ -32,7 +35,7 @@ export function makeWatchList(toSearch) {
 
   return {
     element,
-    /** @param {any[]} watches @param {string|null} name of the one that is shown */
+    /** @param {Api.WatchAnswer[]} watches @param {string|null} name of the one that is shown */
     draw(watches, name) {
       const key = JSON.stringify([watches, name]);
       if (key === shown) return;
