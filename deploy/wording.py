@@ -101,6 +101,15 @@ def short_size(size_bytes: float) -> str:
     return f"{size_bytes / 1e3:,.0f} kB" if size_bytes >= 1e4 else f"{size_bytes / 1e3:,.1f} kB"
 
 
+def parts_from_lake(result: SearchResult) -> str:
+    """Which parts of the lake were not answered by their actors."""
+    numbers = [str(number) for number in result.from_lake]
+    if len(numbers) == 1:
+        return f"part {numbers[0]} of {result.shards} was ranked from the lake, because its actor was away"
+    named = f"{', '.join(numbers[:-1])} and {numbers[-1]}"
+    return f"parts {named} of {result.shards} were ranked from the lake, because their actors were away"
+
+
 def explanation_lines(result: SearchResult) -> list[str]:
     """How a query was answered, in a few lines; none where that is not known."""
     explained = result.explanation

@@ -457,6 +457,8 @@ class SearchResult:
     recall_target: the share of the exact hits that an answer by the index has on average, as it was measured for other
         queries; None for other paths.
     explanation: None where the service does not give it.
+    shards: number of parts into which the lake is shared out; 0 where one process holds all of it.
+    from_lake: numbers of the parts that were read and ranked from the lake, because what holds them was away.
     """
 
     query: Query
@@ -470,3 +472,5 @@ class SearchResult:
     access_path: str = ""
     recall_target: float | None = None
     explanation: Explanation | None = None
+    shards: int = 0
+    from_lake: tuple[int, ...] = ()

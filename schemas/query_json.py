@@ -15,7 +15,9 @@ _OMITTED = {"place", "source_id", "pts", "mask", "then"}
 
 
 def result_json(result: SearchResult, *, explain: bool = False) -> Json:
-    """The answer as a JSON object; `region`, `by_meaning_alone` and `omitted` of SearchResult where there are any.
+    """The answer as a JSON object.
+
+    `shards`, `from_lake`, `region`, `by_meaning_alone` and `omitted` of SearchResult are in it where there are any.
 
     explain: whether it says how the query was answered.
     """
@@ -26,6 +28,7 @@ def result_json(result: SearchResult, *, explain: bool = False) -> Json:
         "recall_target": result.recall_target,
         "access_path": result.access_path,
         **({"explained": explanation_json(result.explanation)} if explain else {}),
+        **({"shards": result.shards, "from_lake": result.from_lake} if result.shards else {}),
         **({} if result.region is None else {"region": result.region}),
         **({"by_meaning_alone": result.by_meaning_alone} if result.by_meaning_alone else {}),
         **({"omitted": result.omitted} if result.omitted else {}),

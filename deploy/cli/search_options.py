@@ -30,6 +30,20 @@ ResidentOption = Annotated[
         show_default="disk where such files are, or for a lake beyond half of the free memory; else float16",
     ),
 ]
+EngineOption = Annotated[
+    Literal["local", "ray"],
+    typer.Option(
+        help="Search in one process, or share the lake out on Ray (this machine, or the cluster of RAY_ADDRESS)."
+    ),
+]
+ShardsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="With --engine ray: the number of parts, each held by an actor; by default one for each machine.",
+        show_default=False,
+    ),
+]
 SearchedLakeOption = Annotated[
     str | None,
     typer.Option("--lake", metavar="DIR|s3://…", help="The folder or bucket of the lake.", show_default=False),
@@ -51,3 +65,10 @@ SheetOption = Annotated[
 ClipsOption = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Write a clip around each hit into this folder.", file_okay=False)
 ]
+
+
+def shards_of(engine: Literal["local", "ray"], shards: int | None) -> int | None:
+    """Number of parts into which a lake is shared out, see SearchSession. Raises BadParameter for shards of nothing."""
+    if engine == "local" and shards is not None:
+        raise typer.BadParameter("needs --engine ray", param_hint="--shards")
+    return None if engine == "local" else shards or 0

@@ -54,6 +54,8 @@ def result_of(answer: Mapping[str, Any], query: Query) -> SearchResult:
             access_path=answer.get("access_path", ""),
             recall_target=answer.get("recall_target"),
             explanation=None if explained is None else Explanation(**explained),
+            shards=answer.get("shards", 0),
+            from_lake=tuple(answer.get("from_lake", ())),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ServiceError(f"the service answered what this client does not read ({error}); use its version") from error

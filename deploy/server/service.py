@@ -78,18 +78,21 @@ class Service:
         model: str | None = None,
         dimensions: int | None = None,
         resident: Resident | None = None,
+        shards: int | None = None,
         fetch: Sequence[str] = (),
         deadline_s: float = DEADLINE_S,
         clips: Path | None = None,
         feeds: FeedAccess | None = None,
         ingests: IngestRuns | None = None,
     ) -> Self:
-        """clips: the folder of clips; by default one in the user's cache. fetch: see Originals.
+        """shards: see SearchSession.
+
+        clips: the folder of clips; by default one in the user's cache. fetch: see Originals.
 
         feeds, ingests: what may be followed and ingested, by default nothing; they are closed with it.
         """
         originals = Originals(rings=rings_of_state(StateFolder.of(lake.uri).path), fetch=fetch)
-        search = WarmSearch(lake, model=model, dimensions=dimensions, resident=resident)
+        search = WarmSearch(lake, model=model, dimensions=dimensions, resident=resident, shards=shards)
         sources = Sources(CatalogueReader(lake))
         watches = WatchKeeper(lake, encoder=search.encoder)
         folder = clips or user_cache_folder() / "clips" / digest("clips", lake.uri)

@@ -6,6 +6,7 @@ Source: methods.md §1.3 and §1.4; reciprocal-rank fusion: Cormack et al., SIGI
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.ranking.spread import Spread
 from schemas.boxes import FloatArray
 from schemas.errors import InvalidValueError
 from schemas.query import Normalisation, Ranking
@@ -16,11 +17,17 @@ IdArray = NDArray[np.bytes_]
 IndexArray = NDArray[np.intp]
 
 
-def fuse(semantic: FloatArray | None, geometric: FloatArray | None, *, ranking: Ranking) -> FloatArray:
+Spreads = tuple[Spread, Spread]  # of the semantic and of the geometric distances
+
+
+def fuse(
+    semantic: FloatArray | None, geometric: FloatArray | None, *, ranking: Ranking, spreads: Spreads | None = None
+) -> FloatArray:
     """float32 (N,), lower is better: `w * semantic + (1 - w) * geometric` after the ranking's normalisation.
 
     semantic, geometric: float32 (N,) over all candidates of the query. If one is None (a query without text or
         without a box), the other is returned unchanged, as normalisation does not change the order of one distance.
+    spreads: of all candidates, where these are a part of them; None where these are all.
 
     "rrf" is `1 − (R + 1) (w / (R + rank) + (1 − w) / (R + rank'))` with R = 60. It is 0 for a candidate that is first
     in both; equal distances share the better rank, so that the order of the candidates does not matter.
@@ -34,8 +41,9 @@ def fuse(semantic: FloatArray | None, geometric: FloatArray | None, *, ranking: 
         return only.astype(np.float32)
     if semantic.shape != geometric.shape or semantic.ndim != 1:
         raise InvalidValueError(f"both distances must be (N,), got {semantic.shape} and {geometric.shape}")
-    w = ranking.semantic_weight
-    fused = w * normalised(semantic, ranking.normalisation) + (1 - w) * normalised(geometric, ranking.normalisation)
+    w, how = ranking.semantic_weight, ranking.normalisation
+    of_meaning, of_place = (None, None) if spreads is None else spreads
+    fused = w * normalised(semantic, how, spread=of_meaning) + (1 - w) * normalised(geometric, how, spread=of_place)
     if ranking.normalisation == "rrf":
         fused = 1.0 - fused
     return fused.astype(np.float32)
@@ -52,27 +60,27 @@ def with_prior(distance: FloatArray, score: FloatArray, *, prior: float) -> Floa
     return np.asarray(distance + gain, np.float32)
 
 
-def normalised(distance: FloatArray, normalisation: Normalisation) -> NDArray[np.float64]:
-    """float64 (N,): normalised distances, 0 if all are equal; for "rrf" reciprocal ranks, scaled to 1 for the first."""
+def normalised(
+    distance: FloatArray, normalisation: Normalisation, *, spread: Spread | None = None
+) -> NDArray[np.float64]:
+    """float64 (N,): normalised distances, 0 if all are equal; for "rrf" reciprocal ranks, scaled to 1 for the first.
+
+    spread: of all candidates, where these are a part of them; None where these are all.
+    """
     x = distance.astype(np.float64)
-    match normalisation:
-        case "raw":
-            return x
-        case "minmax":
-            low = x.min(initial=np.inf)
-            spread = x.max(initial=-np.inf) - low
-            return (x - low) / spread if spread > 0 else np.zeros_like(x)
-        case "zscore":
-            if x.size == 0 or x.min() == x.max():
-                return np.zeros_like(x)
-            # sums over sorted values are equal to the last bit for any order of the candidates
-            ordered = np.sort(x)
-            scaled: NDArray[np.float64] = (x - ordered.mean()) / ordered.std()
-            return scaled
-        case "rrf":
-            ordered = np.sort(x)
-            reciprocal: NDArray[np.float64] = (RRF_OFFSET + 1) / (RRF_OFFSET + 1 + np.searchsorted(ordered, x))
-            return reciprocal
+    if normalisation == "raw" or not x.size:
+        return x
+    spread = Spread.of(distance, normalisation) if spread is None else spread
+    if normalisation == "rrf":
+        rank = np.searchsorted(spread.ordered, distance.astype(np.float32))
+        reciprocal: NDArray[np.float64] = (RRF_OFFSET + 1) / (RRF_OFFSET + 1 + rank)
+        return reciprocal
+    if spread.low == spread.high:
+        return np.zeros_like(x)
+    if normalisation == "minmax":
+        return (x - spread.low) / (spread.high - spread.low)
+    scaled: NDArray[np.float64] = (x - spread.mean) / spread.deviation
+    return scaled
 
 
 def contenders(distance: FloatArray, frame: IndexArray, *, k: int, slack: float = 0.0) -> IndexArray:

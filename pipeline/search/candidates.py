@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.ranking.fusion import IdArray, contenders, fuse, rank_frames, with_prior
+from operators.ranking.fusion import IdArray, Spreads, contenders, fuse, rank_frames, with_prior
+from operators.ranking.spread import Spread
 from pipeline.search.boxed_vectors import BoxedVectors
 from pipeline.search.confidence import Confidence
 from pipeline.search.frame_scores import FrameScores
@@ -60,6 +61,8 @@ class Candidates:
         within: float = np.inf,
         confidence: Confidence | None = None,
         least: float | None = None,
+        spreads: Spreads | None = None,
+        near: FloatArray | None = None,
     ) -> list[tuple[int, float, Place]]:
         """Row, distance and place of the k best frames.
 
@@ -67,14 +70,17 @@ class Candidates:
         ids: bytes (F,), the ids of all frames. within: the largest distance of a frame that is returned.
         confidence: computes the confidence of places; None where they have none. least: the least confidence of a place
             that is returned. It changes no distance: normalisations look at all candidates.
+        spreads: of all candidates, where these are those of a part of the lake.
+        near: float32 (N,), the semantic distances within `float32_error` and the error of rounding, if they are known.
         """
         if not len(self):
             return []
         geometric = None if where is None else self._geometric(where)
-        # normalisations look at all candidates, so all must be exact; a raw sum needs only the best to be
-        only_best = vector is not None and (geometric is None or ranking.normalisation == "raw")
-        semantic = None if vector is None else self._semantic(vector, scorer, exact=not only_best and self._all_read)
-        distance = self._fused(semantic, geometric, ranking)
+        only_best = self.only_best(vector, where, ranking=ranking)
+        semantic = near if only_best else None
+        if semantic is None and vector is not None:
+            semantic = self._semantic(vector, scorer, exact=not only_best and self._all_read)
+        distance = self._fused(semantic, geometric, ranking, spreads)
         slack = 0.0
         if only_best and vector is not None:
             weight = 1.0 if geometric is None else ranking.semantic_weight
@@ -84,8 +90,8 @@ class Candidates:
             kept = contenders(distance, self._frame, k=k, slack=slack)
             kept = kept[distance[kept] <= np.float64(within) + 2 * slack]
         else:
-            near = np.flatnonzero(distance <= np.float64(within) + 2 * slack)
-            kept = self._confident(near, distance, confidence, least=least, k=k, slack=slack, scorer=scorer)
+            reached = np.flatnonzero(distance <= np.float64(within) + 2 * slack)
+            kept = self._confident(reached, distance, confidence, least=least, k=k, slack=slack, scorer=scorer)
         best = self._take(kept)
         distance = distance[kept]
         semantic = None if semantic is None else semantic[kept]
@@ -101,6 +107,28 @@ class Candidates:
             (int(frame[i]), float(distance[i]), best._place(int(i), semantic, geometric, shown, where))
             for i, shown in zip(order.tolist(), chances, strict=True)
         ]
+
+    def only_best(self, vector: VectorArray | None, where: Where | None, *, ranking: Ranking) -> bool:
+        """Whether `rank` computes the exact distances of the best alone. Normalisations look at all candidates, so all
+        must be exact; a raw sum needs only the best to be."""
+        return vector is not None and (where is None or ranking.normalisation == "raw")
+
+    def spreads(
+        self, vector: VectorArray | None, where: Where | None, *, ranking: Ranking, scorer: Scorer
+    ) -> Spreads | None:
+        """What the normalisation of the ranking needs of these candidates; None where it needs nothing.
+
+        Joined with those of the other parts of a lake, it is that of all candidates."""
+        if vector is None or where is None or ranking.normalisation == "raw":
+            return None
+        nothing = np.zeros(0, np.float32)
+        semantic = self._semantic(vector, scorer, exact=self._all_read) if len(self) else nothing
+        geometric = self._geometric(where) if len(self) else nothing
+        return Spread.of(semantic, ranking.normalisation), Spread.of(geometric, ranking.normalisation)
+
+    def each(self) -> list[tuple[BoxedVectors, IndexArray]]:
+        """Each set, and the rows of it that are candidates, in the order of the candidates."""
+        return list(zip(self._sets, self._rows, strict=True))
 
     def frame_scores(
         self,
@@ -195,7 +223,7 @@ class Candidates:
         number = np.searchsorted(self._starts, index, "right") - 1
         return [
             (here, each, rows[index[here] - self._starts[i]])
-            for i, (each, rows) in enumerate(self._each())
+            for i, (each, rows) in enumerate(self.each())
             if len(here := np.flatnonzero(number == i))
         ]
 
@@ -209,11 +237,11 @@ class Candidates:
     @property
     def _frame(self) -> IndexArray:
         """intp (N,): row of each candidate's frame."""
-        return np.concatenate([each.frame[rows] for each, rows in self._each()])
+        return np.concatenate([each.frame[rows] for each, rows in self.each()])
 
     @property
     def _ids(self) -> IdArray:
-        return np.concatenate([each.ids(rows) for each, rows in self._each()])
+        return np.concatenate([each.ids(rows) for each, rows in self.each()])
 
     def _take(self, index: IndexArray) -> "Candidates":
         """The candidates of these numbers, which are ascending."""
@@ -224,13 +252,13 @@ class Candidates:
     @property
     def _all_read(self) -> bool:
         """Whether the stored vectors of all candidates may be read for one query."""
-        return sum(len(rows) for each, rows in self._each() if isinstance(each.vectors, RoundedVectors)) <= MOST_READ
+        return sum(len(rows) for each, rows in self.each() if isinstance(each.vectors, RoundedVectors)) <= MOST_READ
 
     def _rounding(self, dimension: int) -> float:
         """How much further off a product with a query of unit length can be because vectors are rounded."""
         errors = [
             float(each.vectors.error[rows].max())
-            for each, rows in self._each()
+            for each, rows in self.each()
             if isinstance(each.vectors, RoundedVectors) and len(rows)
         ]
         # a rounded vector is longer than one by at most its error, so its product in float32 is off by more as well
@@ -246,18 +274,24 @@ class Candidates:
                 return scorer.distances(vectors.read(rows), vector)
             return scorer.rounded_distances(vectors, vector, rows)
 
-        return np.concatenate([of(each.vectors, rows) for each, rows in self._each()])
+        return np.concatenate([of(each.vectors, rows) for each, rows in self.each()])
 
-    def _fused(self, semantic: FloatArray | None, geometric: FloatArray | None, ranking: Ranking) -> FloatArray:
-        distance = fuse(semantic, geometric, ranking=ranking)
+    def _fused(
+        self,
+        semantic: FloatArray | None,
+        geometric: FloatArray | None,
+        ranking: Ranking,
+        spreads: Spreads | None = None,
+    ) -> FloatArray:
+        distance = fuse(semantic, geometric, ranking=ranking, spreads=spreads)
         if semantic is None or geometric is None or not ranking.prior:
             return distance
         unknown = np.float32(np.nan)
-        score = [np.full(len(rows), unknown) if s.score is None else s.score(rows) for s, rows in self._each()]
+        score = [np.full(len(rows), unknown) if s.score is None else s.score(rows) for s, rows in self.each()]
         return with_prior(distance, np.concatenate(score), prior=ranking.prior)
 
     def _geometric(self, where: Where) -> FloatArray:
-        boxes = np.concatenate([np.stack([side[rows] for side in s.boxes], axis=1) for s, rows in self._each()])
+        boxes = np.concatenate([np.stack([side[rows] for side in s.boxes], axis=1) for s, rows in self.each()])
         return where.distance(boxes, self._frame)
 
     def _place(
@@ -277,6 +311,3 @@ class Candidates:
             geometric=float(geometric[index]) if geometric is not None and compared else None,
             confidence=confidence,
         )
-
-    def _each(self) -> list[tuple[BoxedVectors, IndexArray]]:
-        return list(zip(self._sets, self._rows, strict=True))

@@ -17,7 +17,7 @@ _CHUNK = 2**16
 # rows a thread takes at a time: few, so that a thread that lost its core does not delay the others for long
 _TASK = 2**14
 # more candidates than this share of the rows: scoring all in order costs less than gathering
-_GATHER_SHARE = 0.5
+GATHER_SHARE = 0.5
 # The bits of a float16, moved to the places that they have in a float32, read as 2^-112 of its value, because the
 # exponents are biased by 15 and by 127.
 _UNSCALE = 2.0**112
@@ -48,7 +48,7 @@ class Scorer:
         exact: products and sums in float64, rounded once at the end: equal vectors get equal distances
             in whatever row. Otherwise float32, off by no more than `float32_error(D)`.
         """
-        if rows is not None and len(rows) > _GATHER_SHARE * len(vectors):
+        if rows is not None and len(rows) > GATHER_SHARE * len(vectors):
             return self.distances(vectors, query, exact=exact)[rows]
         dtype = np.dtype(np.float64 if exact else np.float32)
         target = query.astype(dtype) * dtype.type(_UNSCALE)  # exact: a power of two
@@ -80,7 +80,7 @@ class Scorer:
         query: float32 (D,). Off the distance of a stored vector by at most the row's `error` times the length of the
         query, and `float32_error(D)`.
         """
-        if rows is not None and len(rows) > _GATHER_SHARE * len(vectors):
+        if rows is not None and len(rows) > GATHER_SHARE * len(vectors):
             return self.rounded_distances(vectors, query)[rows]
         out = np.empty(len(vectors) if rows is None else len(rows), np.float32)
 
@@ -98,6 +98,37 @@ class Scorer:
         out *= vectors.step if rows is None else vectors.step[rows]
         distances: FloatArray = np.float32(1) - out
         return distances
+
+    def distances_of_many(self, vectors: NDArray[np.float16] | RoundedVectors, queries: VectorArray) -> FloatArray:
+        """float32 (Q, N): the distances of several queries to all vectors, in one pass over these.
+
+        queries: float32 (Q, D). Off by as much as `distances` without `exact`, or as `rounded_distances`.
+        """
+        halves = None if isinstance(vectors, RoundedVectors) else vectors
+        dimension = queries.shape[1]
+        targets = np.ascontiguousarray(queries.T, np.float32) * np.float32(1.0 if halves is None else _UNSCALE)
+        out = np.empty((len(queries), len(vectors)), np.float32)
+        chunk = _rows_at_once(dimension)
+
+        def score(start: int) -> None:
+            stop = min(start + _TASK, len(vectors))
+            bits = np.empty((min(chunk, stop - start), dimension), np.int32)
+            wide = bits.view(np.float32)
+            products = np.empty((len(wide), len(queries)), np.float32)
+            for a in range(start, stop, chunk):
+                b = min(a + chunk, stop)
+                if halves is not None:
+                    _widen(halves[a:b], bits[: b - a])
+                else:
+                    np.copyto(wide[: b - a], vectors.steps[a:b])  # type: ignore[union-attr]
+                np.dot(wide[: b - a], targets, out=products[: b - a])
+                out[:, a:b] = products[: b - a].T
+
+        self._shared(score, len(vectors))
+        if isinstance(vectors, RoundedVectors):
+            out *= vectors.step
+        np.subtract(np.float32(1), out, out=out)
+        return out
 
     def _shared(self, score: Callable[[int], None], count: int) -> None:
         """Calls `score` with the start of each task of `count` rows."""

@@ -3,17 +3,21 @@
 import math
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
 from operators.encoders.encoder import Encoder
 from operators.encoders.region_vectors import RegionVectorsConfig
 from operators.ranking.feedback import Move
-from operators.ranking.fusion import contenders, rank_frames
+from operators.ranking.fusion import Spreads, contenders, rank_frames
 from pipeline.lake.lake import Lake
 from pipeline.runtime.time_source import REAL_TIME
+from pipeline.search.asked import Asked
+from pipeline.search.batches import Batches
 from pipeline.search.boxed_vectors import BoxedVectors
 from pipeline.search.candidates import Candidates
 from pipeline.search.filters import frames_in_filter, zone_is_for
@@ -23,17 +27,22 @@ from pipeline.search.index.indexed_regions import EXACT_WITHIN_MS, Choice, Index
 from pipeline.search.index.region_index import IndexFilesError
 from pipeline.search.memory.frame_listing import FrameListing
 from pipeline.search.memory.lake_cache import LakeCache
+from pipeline.search.memory.part import Part
 from pipeline.search.memory.resident import Resident
 from pipeline.search.methods.boxed import Regions, nearest_frames
 from pipeline.search.methods.method import Method, RankingRequest, SearchState
+from pipeline.search.score_together import score_together
 from pipeline.search.scoring import Scorer
 from pipeline.search.sequences import followed
 from pipeline.search.steps import Steps
 from pipeline.search.target import Target, TargetMaker
 from pipeline.search.where import where_of
+from schemas.boxes import FloatArray
 from schemas.errors import LakeError, QueryError
 from schemas.query import Explanation, Geometry, Hit, MethodName, Place, Query, SearchResult
 
+T = TypeVar("T")
+MOST_TOGETHER = 16  # queries: their distances to a million regions are 64 MB
 Found = tuple[int, float, Place]  # row of a frame, its distance, and the place in it that was found
 
 
@@ -50,8 +59,24 @@ class _Answer:
     explanation: Explanation | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    """A query that is being answered.
+
+    candidates: None for other methods than `regions` alone. answer: what is known before they are ranked.
+    shares: whether the candidates are of the columns themselves, which all queries share.
+    """
+
+    asked: Asked
+    request: RankingRequest
+    candidates: Candidates | None = None
+    answer: _Answer | None = None
+    shares: bool = False
+
+
 class Searcher:
-    """Answers queries over one lake from memory; follows the lake as it grows.
+    """Answers queries over one lake from memory; follows the lake as it grows. Any thread may call it: queries that
+    wait while one is answered are answered together, in one pass over the vectors.
 
     encoder: makes the query's vector, and determines the column of vectors that it is compared with; None if all
         queries are by boxes alone.
@@ -62,6 +87,8 @@ class Searcher:
         listings, which take 2 ms on a disk, and much more in a bucket. 0 finds what was committed the instant before.
     resident: how vectors of regions are held in memory: as they are stored, or rounded to bytes.
     move: how the vector of a query is moved by `like` and `unlike`; None for that of `operators.ranking.feedback`.
+    column: the column of vectors, for a searcher without an encoder whose queries have their vectors already.
+    part: the part of the lake that is searched; None for all of it.
     exact_within_ms: where the columns are on disk and have a tuned index, queries whose exact answer is expected to
         take longer are answered from it, and the result says so; infinite for exact answers alone.
 
@@ -85,15 +112,18 @@ class Searcher:
         resident: Resident | None = None,
         move: Move | None = None,
         exact_within_ms: float = EXACT_WITHIN_MS,
+        column: str | None = None,
+        part: Part | None = None,
     ) -> None:
-        column = "vector" if encoder is None else lake.column_of(encoder.space)
-        self._columns = LakeCache(lake, column=column, resident=resident)
+        column = column or column_of(lake, encoder)
+        self._columns = LakeCache(lake, column=column, resident=resident, part=part)
         self._scorer = Scorer(threads=threads)
         self._targets = TargetMaker(encoder, lake=lake, regions=regions, move=move)
         self._state = SearchState(lake, self._columns, self._scorer, encoder, proposers)
         self._methods: dict[MethodName, Method] = {}
         self._indexed = IndexedRegions(self._columns, self._scorer, exact_within_ms=exact_within_ms)
         self._lock = threading.Lock()
+        self._batches: Batches[Asked, SearchResult] = Batches(self.answer, most=MOST_TOGETHER)
         self._max_age_s = max_age_s
         self._looked_at = -math.inf
         self._listing: FrameListing | None = None
@@ -109,37 +139,43 @@ class Searcher:
         Raises QueryError when the query needs an encoder and there is none, or a method whose data the lake
         lacks; DecodeError when its picture cannot be read.
         """
-        start = time.perf_counter()
+        asked = self.asked(query)
+        return self._batches(asked)
+
+    def asked(self, query: Query) -> Asked:
+        """The query with its vectors. Raises as `search` does."""
         steps = Steps()
         target = self._targets(query)
         then = None if query.then is None else self._targets.of_what_follows(query)
         steps.end("encode")
+        return Asked(query, target, then, steps=steps)
+
+    def answer(self, asked: Sequence[Asked], *, follow: bool = True) -> list[SearchResult | Exception]:
+        """Answers queries that have their vectors: for each the result, or the error that `search` raises.
+
+        follow: whether the lake is looked at first, where that is due.
+        """
         with self._lock:
-            if REAL_TIME.monotonic_s() - self._looked_at >= self._max_age_s:
-                self._refresh()
-            steps.end("follow the lake")
-            request = self._request(query, target)
-            steps.end("filter frames")
-            if then is not None:
-                answer = self._sequence(request, then)
-            elif [method.name for method in query.weighted_methods] == ["regions"]:
-                answer = self._by_regions(request, steps)
-            else:
-                answer = self._of(self._scores(request), query.k)
-            steps.end("rank")
-            hits = self._hits(answer)
-            steps.end("show")
-            others = self._without_zone(request)
-        took_ms = (time.perf_counter() - start) * 1000
-        region = None if query.prompts is None else target.roi
-        found = SearchResult(query, took_ms, answer.exact, answer.candidates, hits, region)
-        found = replace(
-            found,
-            access_path=answer.access_path or self._columns.resident,
-            recall_target=answer.recall_target,
-            explanation=self._explained(answer, steps),
-        )
-        return replace(found, by_meaning_alone=others) if query.by_meaning else replace(found, omitted=others)
+            jobs = self._jobs(asked, follow=follow)
+            near = self._near(jobs)
+            return [
+                job if isinstance(job, Exception) else _caught(partial(self._finished, job, distances))
+                for job, distances in zip(jobs, near, strict=True)
+            ]
+
+    def spreads(self, asked: Sequence[Asked], *, follow: bool = True) -> list[Spreads | Exception | None]:
+        """How the candidates of queries that have their vectors are spread, where their rankings normalise."""
+        with self._lock:
+            return [
+                job
+                if isinstance(job, Exception)
+                else None
+                if job.candidates is None
+                else job.candidates.spreads(
+                    job.request.target.vector, job.request.where, ranking=job.request.query.ranking, scorer=self._scorer
+                )
+                for job in self._jobs(asked, follow=follow)
+            ]
 
     def listing(self) -> FrameListing:
         """The keyframes that a search can find; the same object until the lake changes."""
@@ -154,6 +190,11 @@ class Searcher:
     def without_vector(self) -> int:
         """Number of keyframes that the last search could not find, because they have no vector of this model yet."""
         return self._columns.without_vector
+
+    @property
+    def generation(self) -> int:
+        """Changes with every change of the lake that was seen."""
+        return self._columns.generation
 
     def close(self) -> None:
         """Ends the threads that score; the encoder is left to its owner."""
@@ -179,7 +220,8 @@ class Searcher:
             choice = self._indexed.choose(request, proposers=self._state.proposers)
             if self._indexed.look() is None:
                 raise LakeError(f"{self._state.lake.uri} has no index: {choice.why}")
-            answer = self._ranked_of(self._indexed.nearest(request, share=share), choice, request)
+            found = self._by_index(self._indexed.nearest(request, share=share), choice, Asked(query, target), request)
+            answer = self._ranked(found)
             hits = self._hits(answer)
         took_ms = (time.perf_counter() - start) * 1000
         return SearchResult(query, took_ms, False, answer.candidates, hits, access_path="index")
@@ -202,9 +244,68 @@ class Searcher:
         if request.where is None:
             return ()
         others = np.unique(self._columns.source[request.frames & (request.where.area < 0)])
-        return tuple(self._columns.uris[number] for number in others.tolist())
+        return tuple(sorted({self._columns.uris[number] for number in others.tolist()}))
 
-    def _by_regions(self, request: RankingRequest, steps: Steps) -> "_Answer":
+    def _jobs(self, asked: Sequence[Asked], *, follow: bool) -> list["_Job | Exception"]:
+        """Finds the candidates of each query, without their distances."""
+        if follow and REAL_TIME.monotonic_s() - self._looked_at >= self._max_age_s:
+            self._refresh()
+        sets: list[BoxedVectors] = []
+
+        def job(each: Asked) -> _Job:
+            each.steps.end("follow the lake")
+            request = self._request(each.query, each.target)
+            each.steps.end("filter frames")
+            if each.then is not None or [method.name for method in each.query.weighted_methods] != ["regions"]:
+                return _Job(each, request)
+            sets[:] = sets or Regions(self._state).sets()
+            return self._by_regions(each, request, sets)
+
+        return [_caught(partial(job, each)) for each in asked]
+
+    def _near(self, jobs: Sequence["_Job | Exception"]) -> list[FloatArray | None]:
+        """The semantic distances of the candidates of those jobs for which one pass over the vectors finds them."""
+        near: list[FloatArray | None] = [None] * len(jobs)
+        together = [
+            (number, job.candidates, vector)
+            for number, job in enumerate(jobs)
+            if not isinstance(job, Exception) and job.candidates is not None and job.shares
+            if (vector := job.request.target.vector) is not None
+            if job.candidates.only_best(vector, job.request.where, ranking=job.request.query.ranking)
+        ]
+        found = score_together([(candidates, vector) for _, candidates, vector in together], scorer=self._scorer)
+        for (number, _, _), distances in zip(together, found, strict=True):
+            near[number] = distances
+        return near
+
+    def _finished(self, job: _Job, near: FloatArray | None) -> SearchResult:
+        asked, request = job.asked, job.request
+        query, target, steps = asked.query, asked.target, asked.steps
+        if job.candidates is not None:
+            answer = self._ranked(job, near)
+        elif asked.then is not None:
+            answer = self._sequence(request, asked.then)
+        else:
+            answer = self._of(self._scores(request), query.k)
+        steps.end("rank")
+        hits = self._hits(answer)
+        steps.end("show")
+        others = self._without_zone(request)
+        return SearchResult(
+            query,
+            steps.total_ms,
+            answer.exact,
+            answer.candidates,
+            hits,
+            None if query.prompts is None else target.roi,
+            by_meaning_alone=others if query.by_meaning else (),
+            omitted=() if query.by_meaning else others,
+            access_path=answer.access_path or self._columns.resident,
+            recall_target=answer.recall_target,
+            explanation=self._explained(answer, steps),
+        )
+
+    def _by_regions(self, asked: Asked, request: RankingRequest, sets: Sequence[BoxedVectors]) -> _Job:
         """Ranks by the method `regions` alone: exact without an exact distance for every candidate, or by the index."""
         choice = self._indexed.choose(request, proposers=self._state.proposers)
         why = choice.why
@@ -214,20 +315,21 @@ class Searcher:
             except IndexFilesError as error:
                 why = str(error)
             else:
-                steps.end("read the index")
-                return self._ranked_of(nearest, choice, request)
-        candidates = Regions(self._state).candidates(request)
+                asked.steps.end("read the index")
+                return self._by_index(nearest, choice, asked, request)
+        candidates = Regions(self._state).candidates(request, sets)
         exact = candidates.is_exact(request.target.vector, request.where, ranking=request.query.ranking)
-        steps.end("filter regions")
+        asked.steps.end("filter regions")
         columns, seen = self._columns, len(candidates)
         read = 16 * len(columns.frame) * (request.where is not None)
         read += (
             seen * columns.dimension * (1 if columns.resident == "int8" else 2) * (request.target.vector is not None)
         )
         explanation = Explanation(why, choice.passing, seen, columns.fragments, read, {})
-        return _Answer(self._ranked(candidates, request), seen, exact=exact, explanation=explanation)
+        answer = _Answer([], seen, exact=exact, explanation=explanation)
+        return _Job(asked, request, candidates, answer, shares=True)
 
-    def _ranked_of(self, nearest: Nearest, choice: Choice, request: RankingRequest) -> "_Answer":
+    def _by_index(self, nearest: Nearest, choice: Choice, asked: Asked, request: RankingRequest) -> _Job:
         """The exact ranking of what the index found, of regions that it does not have yet, and of whole frames."""
         columns = self._columns
         sets, frames = [nearest.regions], np.zeros(0, np.intp)
@@ -238,18 +340,21 @@ class Searcher:
         compared = nearest.compared + len(frames)
         read = nearest.bytes + 2 * columns.dimension * len(frames)
         why = f"{choice.why}, and {nearest.fresh:,} that it does not have yet" if nearest.fresh else choice.why
-        return _Answer(
-            self._ranked(candidates, request),
+        answer = _Answer(
+            [],
             compared,
             exact=False,
             access_path="index",
             recall_target=choice.recall_target,
             explanation=Explanation(why, choice.passing, compared, nearest.blocks, read, {}),
         )
+        return _Job(asked, request, candidates, answer)
 
-    def _ranked(self, candidates: Candidates, request: RankingRequest) -> list[Found]:
-        query = request.query
-        return candidates.rank(
+    def _ranked(self, job: _Job, near: FloatArray | None = None) -> _Answer:
+        request, query = job.request, job.request.query
+        assert job.candidates is not None
+        assert job.answer is not None
+        found = job.candidates.rank(
             request.target.vector,
             request.where,
             ranking=query.ranking,
@@ -258,7 +363,10 @@ class Searcher:
             scorer=self._scorer,
             confidence=request.target.confidence,
             least=query.min_confidence,
+            spreads=job.asked.spreads,
+            near=near,
         )
+        return replace(job.answer, found=found)
 
     def _explained(self, answer: "_Answer", steps: Steps) -> Explanation:
         if answer.explanation is not None:
@@ -322,3 +430,16 @@ class Searcher:
             hit(rank, found, hit(rank, answer.then[found[0]]) if found[0] in answer.then else None)
             for rank, found in enumerate(answer.found, start=1)
         )
+
+
+def column_of(lake: Lake, encoder: Encoder | None) -> str:
+    """The column of vectors that an encoder's are compared with; the lake's own without one."""
+    return "vector" if encoder is None else lake.column_of(encoder.space)
+
+
+def _caught(work: Callable[[], T]) -> T | Exception:
+    """An error of one query of several is returned, and the others are answered."""
+    try:
+        return work()
+    except Exception as error:
+        return error

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,12 @@ from pipeline.search.target import WORD_PREFIX
 from schemas.errors import ModelError
 from schemas.query import Query, SearchResult
 
+if TYPE_CHECKING:
+    from pipeline.search.shards.ray_shards import RayShards
+    from pipeline.search.shards.sharded_searcher import ShardedSearcher
+
+    AnySearcher = Searcher | ShardedSearcher
+
 
 class SearchSession:
     """Answers queries with a searcher that is made when it is first needed. Any thread may call it.
@@ -23,6 +30,8 @@ class SearchSession:
     model: the model whose vectors are searched; None for the lake's own. templates: see `load_encoder`.
     dimensions: the length of the vectors that are searched, where the lake has those of the model in several.
     max_age_s, resident, exact_within_ms: see Searcher.
+    shards: number of parts into which the lake is shared out over actors of Ray, 0 for one a machine; None for one
+        process.
     """
 
     def __init__(
@@ -35,8 +44,11 @@ class SearchSession:
         max_age_s: float = 0.0,
         resident: Resident | None = None,
         exact_within_ms: float = EXACT_WITHIN_MS,
+        shards: int | None = None,
     ) -> None:
         self._lake = lake
+        self._shards = shards
+        self._on_ray: RayShards | None = None
         self._model = model
         self._dimensions = dimensions
         self._templates = templates
@@ -45,7 +57,7 @@ class SearchSession:
         self._exact_within_ms = exact_within_ms
         self._beginning = threading.Lock()
         self._encoder: Encoder | None = None
-        self._searcher: Searcher | None = None
+        self._searcher: AnySearcher | None = None
 
     def search(self, query: Query) -> SearchResult:
         """Answers a query as Searcher.search does. `took_ms` excludes loading the model, but for what the model itself
@@ -100,8 +112,11 @@ class SearchSession:
                 if held is not None:
                     held.close()
             self._searcher = self._encoder = None
+            if self._on_ray is not None:
+                self._on_ray.close()
+                self._on_ray = None
 
-    def _begun(self, *, with_model: bool, words: str | None = None) -> Searcher:
+    def _begun(self, *, with_model: bool, words: str | None = None) -> "AnySearcher":
         """The searcher. with_model: whether it must have the model. words: with which a model begins, if any."""
         with self._beginning:
             if self._searcher is None or (with_model and self._encoder is None):
@@ -129,7 +144,9 @@ class SearchSession:
         # one without a model may be answering another thread: its own threads end with it
         self._encoder, self._searcher = encoder, searcher
 
-    def _made(self, encoder: Encoder | None) -> Searcher:
+    def _made(self, encoder: Encoder | None) -> "AnySearcher":
+        if self._shards is not None:
+            return self._ray_shards(self._shards).searcher(encoder)
         return Searcher(
             self._lake,
             encoder,
@@ -137,3 +154,16 @@ class SearchSession:
             resident=self._resident,
             exact_within_ms=self._exact_within_ms,
         )
+
+    def _ray_shards(self, count: int) -> "RayShards":
+        if self._on_ray is None:
+            from pipeline.search.shards.ray_shards import RayShards  # Ray takes a second to import
+
+            self._on_ray = RayShards(
+                self._lake,
+                count=count,
+                resident=self._resident,
+                max_age_s=self._max_age_s,
+                exact_within_ms=self._exact_within_ms,
+            )
+        return self._on_ray

@@ -24,16 +24,27 @@ from deploy.cli.query_options import QueryFields, takes_query
 from deploy.cli.search_options import (
     ClipsOption,
     DimensionsOption,
+    EngineOption,
     ModelOption,
     Resident,
     ResidentOption,
     SearchedLakeOption,
     ServerOption,
+    ShardsOption,
     SheetOption,
     TemplateOption,
+    shards_of,
 )
 from deploy.cli.without_pandas import import_arrow_without_pandas
-from deploy.wording import clock_time, counted, explanation_lines, is_picture, short_names, sources_without_zone
+from deploy.wording import (
+    clock_time,
+    counted,
+    explanation_lines,
+    is_picture,
+    parts_from_lake,
+    short_names,
+    sources_without_zone,
+)
 from schemas.query import Query, SearchResult
 from schemas.query_json import result_json
 from schemas.visible_text import visible
@@ -43,7 +54,17 @@ if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
 
 _SHOWN = {"label": 32, "track": 8}  # characters: enough of an id to see which hits are one track
-_OF_SERVER = ("template", "model", "dimensions", "resident", "exact", "fetch", "redact")  # what a service has chosen
+_OF_SERVER = (
+    "template",
+    "model",
+    "dimensions",
+    "resident",
+    "engine",
+    "shards",
+    "exact",
+    "fetch",
+    "redact",
+)  # what a service has chosen
 SHEET_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".html")
 
 
@@ -57,6 +78,8 @@ def search(
     model: ModelOption = None,
     dimensions: DimensionsOption = None,
     resident: ResidentOption = None,
+    engine: EngineOption = "local",
+    shards: ShardsOption = None,
     exact: Annotated[
         bool, typer.Option("--exact", help="Compare every region, however long it takes, in lakes that are tuned too.")
     ] = False,
@@ -79,6 +102,7 @@ def search(
     if redact and (sheet or not clips):
         raise typer.BadParameter("covers --clips, and no sheet; use regionlake export evidence", param_hint="--redact")
     redaction = redaction_of(redact, style=redact_style, margin=redact_margin)
+    parts = shards_of(engine, shards)
     query = Query(**query_fields)
     if lake is None and server is None:
         server = os.environ.get("REGIONLAKE_SERVER") or None
@@ -104,6 +128,7 @@ def search(
         templates=template or None,
         resident=resident,
         exact=exact,
+        shards=parts,
     )
     _show(result, as_json=as_json, explain=explain)
     if sheet:
@@ -178,6 +203,7 @@ def _answer(
     templates: list[str] | None,
     resident: Resident | None,
     exact: bool,
+    shards: int | None,
 ) -> SearchResult:
     from pipeline.search.index.indexed_regions import EXACT_WITHIN_MS
     from pipeline.search.session import SearchSession
@@ -189,6 +215,7 @@ def _answer(
         templates=templates,
         resident=resident,
         exact_within_ms=math.inf if exact else EXACT_WITHIN_MS,
+        shards=shards,
     )
     try:
         return answer(session, query, lake=lake, model=model)
@@ -248,5 +275,7 @@ def _print_table(result: SearchResult) -> None:
         exactness = "exact" if result.exact else "approximate: not every candidate was compared exactly"
     found = f"{counted(len(result.hits), 'hit')} of {result.candidates:,} regions and frames"
     out.print(f"{found} in {result.took_ms:.0f} ms ({exactness})")
+    if result.from_lake:
+        out.print(parts_from_lake(result))
     if others := sources_without_zone(result):
         out.print(others)

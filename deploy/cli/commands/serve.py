@@ -4,6 +4,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,14 @@ from deploy.cli.options import (
     VideoSoundOption,
     chosen_plan,
 )
-from deploy.cli.search_options import DimensionsOption, ModelOption, ResidentOption
+from deploy.cli.search_options import (
+    DimensionsOption,
+    EngineOption,
+    ModelOption,
+    ResidentOption,
+    ShardsOption,
+    shards_of,
+)
 from deploy.cli.serve_options import (
     AllowHostOption,
     BehindProxyOption,
@@ -67,6 +75,8 @@ def serve(
     model: ModelOption = None,
     dimensions: DimensionsOption = None,
     resident: ResidentOption = None,
+    engine: EngineOption = "local",
+    shards: ShardsOption = None,
     fetch: FetchOption = None,
     follow: FollowOption = None,
     feeds: FeedsOption = None,
@@ -97,6 +107,7 @@ def serve(
         proxies=behind_proxy or [],
         plain_http=plain_http,
     )
+    parts = shards_of(engine, shards)
     folders = _folders(ingest_from or [])
     kept = {
         "--max-age": max_age,
@@ -128,16 +139,27 @@ def serve(
     except BaseException:
         access_to_feeds.close()
         raise
-    service = Service.of(
-        opened,
-        model=model,
-        dimensions=dimensions,
-        resident=resident,
-        fetch=fetch or (),
-        feeds=access_to_feeds,
-        ingests=IngestRuns(opened.uri, ingest_plan, folders),
-    )
-    _run(service, listener, access=access, certificate=certificate, manager=manager)
+    with _connected(parts):
+        service = Service.of(
+            opened,
+            model=model,
+            dimensions=dimensions,
+            resident=resident,
+            shards=parts,
+            fetch=fetch or (),
+            feeds=access_to_feeds,
+            ingests=IngestRuns(opened.uri, ingest_plan, folders),
+        )
+        _run(service, listener, access=access, certificate=certificate, manager=manager)
+
+
+def _connected(shards: int | None) -> AbstractContextManager[None]:
+    """Connects to Ray where the lake is shared out, before anything is served: ClusterError ends the command."""
+    if shards is None:
+        return nullcontext()
+    from pipeline.ingest.engines.ray_session import ray_session
+
+    return ray_session()
 
 
 def _run(

@@ -29,6 +29,7 @@ def open(
     model: str | None = None,
     dimensions: int | None = None,
     resident: Literal["float16", "int8", "disk"] | None = None,
+    shards: int | None = None,
 ) -> "Lake":
     """Opens a lake that exists: a folder, or s3://bucket/prefix.
 
@@ -39,9 +40,11 @@ def open(
         in files of the lake's folder that are mapped into memory and shared by all processes, so that the next search
         begins at once and a lake may be larger than memory. None chooses "disk" where such files are there, or the lake
         needs more than half of the free memory, and "float16" elsewhere.
+    shards: number of parts into which the lake is shared out over actors of Ray, in the cluster of RAY_ADDRESS or on
+        this machine; 0 for one on each machine. None searches in this process.
     Raises LakeError if there is no lake, if it is incomplete, or if an incompatible version wrote it.
     """
-    return Lake(uri, model=model, dimensions=dimensions, resident=resident)
+    return Lake(uri, model=model, dimensions=dimensions, resident=resident, shards=shards)
 
 
 def takes(_: Callable[P, Query]) -> Callable[[Callable[[Self_], Hits]], Callable[Concatenate[Self_, P], Hits]]:
@@ -73,12 +76,13 @@ class Lake:
         model: str | None = None,
         dimensions: int | None = None,
         resident: Literal["float16", "int8", "disk"] | None = None,
+        shards: int | None = None,
     ) -> None:
         from pipeline.lake.lake import Lake as OpenLake
         from pipeline.search.session import SearchSession
 
         self._lake = OpenLake.open(fspath(uri))
-        self._session = SearchSession(self._lake, model=model, dimensions=dimensions, resident=resident)
+        self._session = SearchSession(self._lake, model=model, dimensions=dimensions, resident=resident, shards=shards)
 
     @overload
     def search(self, query: Query, /) -> Hits: ...

@@ -47,6 +47,8 @@ class SearchAnswer(BaseModel):
     exact: bool
     recall_target: float | None = Field(description="The share of the exact hits that an almost exact answer has.")
     access_path: str = Field(description="float16, int8, disk, or index, which reads some of the regions.")
+    shards: int = Field(description="Number of parts over which the lake is shared out; 0 for one process.")
+    from_lake: list[int] = Field(description="Parts that were ranked from the lake, because their actors were away.")
     explained: dict[str, Any] | None = Field(
         description="What was read, why in this way, and how long each step took; for somebody who sees all sources."
     )

@@ -65,6 +65,8 @@ def search_answer(service: Service, body: ServedQuery) -> Json:
         "exact": result.exact,
         "recall_target": result.recall_target,
         "access_path": result.access_path,
+        "shards": result.shards,
+        "from_lake": result.from_lake,
         "explained": explained_without_paths(service.sources, result.explanation),
         "candidates": result.candidates,
         "without_vector": service.search.without_vector,

@@ -31,7 +31,7 @@ class ModelStatus:
 class WarmSearch:
     """Answers queries from any thread. Queries by a box alone are answered while the model is loading, and without it.
 
-    model, dimensions, resident: see SearchSession.
+    model, dimensions, resident, shards: see SearchSession.
     poll_s: how often the lake is looked at; a row is found so long after its commit at the latest.
     patience_s: how long a query waits for the model.
     """
@@ -43,13 +43,16 @@ class WarmSearch:
         model: str | None = None,
         dimensions: int | None = None,
         resident: Resident | None = None,
+        shards: int | None = None,
         poll_s: float = 0.5,
         patience_s: float = 20.0,
     ) -> None:
         self._name = model or model_of_space(lake.space)
         self._poll_s = poll_s
         self._patience_s = patience_s
-        self._session = SearchSession(lake, model=model, dimensions=dimensions, resident=resident, max_age_s=2 * poll_s)
+        self._session = SearchSession(
+            lake, model=model, dimensions=dimensions, resident=resident, max_age_s=2 * poll_s, shards=shards
+        )
         self._loaded = threading.Event()
         self._ended = threading.Event()
         self._model_error: str | None = None

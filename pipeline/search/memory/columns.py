@@ -8,6 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.search.memory.buffers import Buffers, Columns
+from pipeline.search.memory.part import Part
 
 FragmentKey = tuple[int, str, str]
 
@@ -20,6 +21,7 @@ class ColumnStore:
 
     buffers: where the columns are. decode: Arrow rows → those columns. read: columns of the table that `decode` needs.
     row_ids: whether the rows that are decoded have Lance's row ids, `_rowid`, by which `dataset` finds them again.
+    part: the rows that are held, of those that were read; None for all.
     """
 
     def __init__(
@@ -29,10 +31,12 @@ class ColumnStore:
         decode: Callable[[pa.Table], Columns],
         read: list[str],
         row_ids: bool = False,
+        part: Part | None = None,
     ) -> None:
         self._buffers = buffers
+        self._part = part
         self._decode = decode
-        self._read = read
+        self._read = read if part is None else [*dict.fromkeys((*read, "source_id", "pts_s"))]
         self._row_ids = row_ids
         self.dataset: Any = None  # the version that is in memory
         self._begin()
@@ -75,9 +79,15 @@ class ColumnStore:
         counts = [f.count_rows() for f in new.values()]
         room = self._size + sum(counts)
         at = self._size
-        for batch in self._rows(dataset, list(new.values())):
-            self._buffers.write(at, batch, room=room)
-            at += len(next(iter(batch.values())))
+        if self._part is None:
+            for batch in self._rows(dataset, list(new.values())):
+                at = self._write(at, batch, room=room)
+        else:  # how many of a fragment's rows are held is known once they were read
+            for number, fragment in enumerate(new.values()):
+                start = at
+                for batch in self._rows(dataset, [fragment]):
+                    at = self._write(at, batch)
+                counts[number] = at - start
         # counted only now: after a read that failed half-way, the next refresh reads the fragments again
         self._buffers.hold(at)
         self._alive = np.concatenate([self._alive, np.ones(at - self._size, np.bool_)])
@@ -99,14 +109,23 @@ class ColumnStore:
             self._alive[place] = True
         self._dead = size - int(self._alive.sum())
 
+    def _write(self, at: int, batch: Columns, *, room: int = 0) -> int:
+        """Writes rows from the row `at`; returns the row behind them."""
+        stop = at + len(next(iter(batch.values())))
+        self._buffers.write(at, batch, room=max(room, stop))
+        return stop
+
     def _rows(self, dataset: Any, fragments: list[Any]) -> Iterator[Columns]:
         if not fragments:
             return
         columns = [name for name in self._read if name in dataset.schema.names]  # older lakes lack some
         scanner = dataset.scanner(columns=columns, fragments=fragments, scan_in_order=True, with_row_id=self._row_ids)
         for batch in scanner.to_reader():
-            if batch.num_rows:
-                yield self._decode(pa.Table.from_batches([batch]))
+            rows = pa.Table.from_batches([batch])
+            if self._part is not None:
+                rows = self._part.rows(rows)
+            if rows.num_rows:
+                yield self._decode(rows)
 
 
 def fragment_key(fragment: Any) -> FragmentKey:

@@ -16,6 +16,7 @@ from pipeline.search.memory.buffers import Buffers, Columns, FileBuffers, Memory
 from pipeline.search.memory.columns import ColumnStore
 from pipeline.search.memory.decoding import codes_of, ids_of, int64_of, numbers_of, positions, vectors_of
 from pipeline.search.memory.kept_columns import KeptColumns
+from pipeline.search.memory.part import Part
 from pipeline.search.memory.resident import KEPT, Resident, can_keep, choose_resident
 from pipeline.search.memory.rounded_vectors import RoundedVectors, rounded
 from pipeline.search.memory.shapes import FRAMES, REGIONS, vector_shapes
@@ -44,12 +45,22 @@ class LakeCache:
         the row ids by which exact ones are read from the lake; "disk" as they are stored, in files of the lake's folder
         `.search` that are mapped, like all other columns, and which other processes share. None chooses, see
         `choose_resident`; the attribute is what was chosen.
+    part: the part of the lake whose frames are visible, and whose rows are held where they are in memory; None for all.
+        Files have all, for every part and for who searches all.
     without_vector: number of frames whose segment is done and that have no vector.
     generation: changes with every refresh that found a change; rows may have moved.
     """
 
-    def __init__(self, lake: Lake, *, column: str = "vector", resident: Resident | None = None) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        *,
+        column: str = "vector",
+        resident: Resident | None = None,
+        part: Part | None = None,
+    ) -> None:
         self._lake = lake
+        self._part = part
         self._column = column
         self._versions: dict[TableName, int] = {}
         self.uris: list[str] = []
@@ -66,10 +77,12 @@ class LakeCache:
             REGIONS | vector_shapes(resident, dimension),
         )
         self._kept = _kept(lake, f"{column}-{dimension}", frames, regions) if resident == "disk" else None
+        held = part if self._kept is None else None
         self._frames = ColumnStore(
             buffers=self._buffers("frames", frames),
             decode=self._decode_frames,
             read=["id", "source_id", "source", "pts", "pts_s", "time", "lease", column],
+            part=held,
         )
         self._region_buffers = self._buffers("regions", regions)
         self._regions = ColumnStore(
@@ -91,6 +104,7 @@ class LakeCache:
                 column,
             ],
             row_ids=resident == "int8",
+            part=held,
         )
         self._stores = {"frames": self._frames, "regions": self._regions}
         self._frame_of_region = np.zeros(0, np.int64)
@@ -126,6 +140,8 @@ class LakeCache:
         stale = segment >= 0
         stale[stale] = done_leases[segment[stale]] != self._frames["lease"][stale]
         committed = self._frames.alive & (segment >= 0) & ~stale
+        if self._part is not None:
+            committed &= self._part.holds(self.source, self.pts_s, ids=self.source_ids)
         start = len(self._frame_of_region) if before and not (moved or stale.any()) else 0
         found = positions(self._regions["frame_id"][start:], self._frames["id"], self._frames.alive & ~stale)
         of_frame = found >= 0

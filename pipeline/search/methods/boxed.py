@@ -1,5 +1,7 @@
 """Methods that rank frames by the nearest of a frame's boxed vectors: its regions, or the whole frame."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pipeline.search.boxed_vectors import BoxedVectors
@@ -19,13 +21,17 @@ class Regions:
     def __init__(self, state: SearchState) -> None:
         self._state = state
 
-    def candidates(self, request: RankingRequest) -> Candidates:
-        """The regions that are where the query looks; anywhere, the whole frames too."""
+    def sets(self) -> list[BoxedVectors]:
+        """All regions, and whole frames."""
         columns, proposers = self._state.columns, self._state.proposers
         sets = [BoxedVectors.of_regions(columns, proposers=proposers)]
         if proposers is None or WHOLE_FRAME in proposers:
             sets.append(BoxedVectors.of_frames(columns.frame_vectors, alive=columns.visible))
-        return Candidates.of(sets, frames=request.frames, where=request.where)
+        return sets
+
+    def candidates(self, request: RankingRequest, sets: Sequence[BoxedVectors] | None = None) -> Candidates:
+        """The regions that are where the query looks; anywhere, the whole frames too. sets: those of `sets`."""
+        return Candidates.of(self.sets() if sets is None else sets, frames=request.frames, where=request.where)
 
     def __call__(self, request: RankingRequest) -> FrameScores:
         return scores_of(self.candidates(request), request, self._state, where=request.where)
