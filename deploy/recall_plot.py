@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from deploy.plotting import plot_style
-from pipeline.search.index.region_index import Tuning
+from pipeline.search.index.region_index import CurvePoint, Tuning
 from schemas.errors import RegionLakeError
 
 
@@ -21,9 +21,9 @@ def _draw(tuning: Tuning, path: Path) -> None:
 
     figure = Figure(figsize=(7, 4.5), dpi=150, layout="constrained")
     axes = figure.add_subplot()
-    for area in sorted({point.area for point in tuning.curve}):
-        points = [point for point in tuning.curve if point.area == area]
-        name = f"box of {area:.0%} of the frame" if area else "anywhere"
+    for zone, area in sorted({(point.zone, point.area) for point in tuning.curve}):
+        points = [point for point in tuning.curve if (point.zone, point.area) == (zone, area)]
+        name = where_measured(points[0])
         axes.plot([100 * p.share for p in points], [p.recall_10 for p in points], marker="o", label=name)
     axes.axhline(tuning.recall_target, color="0.6", linestyle="--", linewidth=1)
     axes.annotate(f"target {tuning.recall_target:g}", (0.01, tuning.recall_target), xycoords=("axes fraction", "data"))
@@ -36,3 +36,8 @@ def _draw(tuning: Tuning, path: Path) -> None:
         figure.savefig(path)
     except OSError as error:
         raise RegionLakeError(f"{path} cannot be written: {error}") from error
+
+
+def where_measured(point: CurvePoint) -> str:
+    """Where the queries of a point looked, in words."""
+    return f"{'zone' if point.zone else 'box'} of {point.area:.0%} of the frame" if point.area else "anywhere"

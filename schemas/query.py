@@ -453,9 +453,10 @@ class SearchResult:
     region: the part of the query's picture that its prompts selected.
     by_meaning_alone: URIs of the searched sources for which no zone was drawn; there the whole frame is the zone.
     omitted: these sources, where the query has zones and nothing else, so that nothing could be found in them.
-    access_path: where the vectors were: "float16" or "int8" (in memory), "disk", or "index", which reads some of them.
+    access_path: where the vectors were: "float16" or "int8" (in memory), "disk", or "index", which reads some of them:
+        all that lie where an exact answer looks, or those that may be nearest.
     recall_target: the share of the exact hits that an answer by the index has on average, as it was measured for other
-        queries; None for other paths.
+        queries; None for exact answers.
     explanation: None where the service does not give it.
     shards: number of parts into which the lake is shared out; 0 where one process holds all of it.
     from_lake: numbers of the parts that were read and ranked from the lake, because what holds them was away.

@@ -1,6 +1,10 @@
 """What `regionlake upkeep --tune` does and prints: the index of a lake, and the recall that was measured."""
 
+import math
 import os
+import subprocess
+import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,10 +13,13 @@ import typer
 
 from deploy.cli.output import console, print_json
 from deploy.plotting import PLOT_SUFFIXES
+from deploy.recall_plot import where_measured
 from deploy.wording import short_size
 
 if TYPE_CHECKING:
     from pipeline.search.index.tuning import Tuned
+
+_BETWEEN_S = 60.0  # a look at what is new costs a second
 
 
 def tune_lake(lake: str, *, plot: Path | None, as_json: bool) -> None:
@@ -41,15 +48,65 @@ def tune_lake(lake: str, *, plot: Path | None, as_json: bool) -> None:
         typer.echo(f"plot: {plot}", err=True)
 
 
+class TuningBeside:
+    """Tunes a lake in a process of its own, whenever a tenth of its regions is new, beside passes of upkeep.
+
+    It needs no lease and yields the processor to others. One that is ended continues the next time.
+    """
+
+    def __init__(self, lake: str) -> None:
+        self._lake = lake
+        self._child: subprocess.Popen[str] | None = None
+        self._due_s = -math.inf
+
+    def look(self) -> str | None:
+        """Begins what is due, and returns what a tuning that has ended printed."""
+        said: str | None = None
+        if self._child is not None and self._child.poll() is not None:
+            said, self._child = self._child.communicate()[0].strip() or None, None
+        if self._child is None and time.monotonic() >= self._due_s:
+            self._due_s = time.monotonic() + _BETWEEN_S
+            code = "import sys; from deploy.cli.tuning import tune_if_stale; tune_if_stale(sys.argv[1])"
+            command = [sys.executable, "-c", code, self._lake]
+            self._child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+        return said
+
+    def close(self) -> None:
+        """Ends a tuning that is not finished."""
+        if self._child is not None:
+            self._child.kill()
+            self._child.communicate()
+
+
+def tune_if_stale(lake: str) -> None:
+    """Builds or refreshes the index of a lake where that is due, and prints what was done in one line, or why not."""
+    from pipeline.lake.lake import Lake
+    from pipeline.lake.lake_encoder import load_lake_encoder
+    from pipeline.search.index.tuning import is_stale, tune
+    from schemas.errors import RegionLakeError
+
+    os.nice(10)
+    try:
+        opened = Lake.open(lake)
+        if not is_stale(opened):
+            return
+        encoder = load_lake_encoder(opened)
+        tuned = tune(opened, encoder)
+    except RegionLakeError as error:
+        print(f"not tuned: {error}")
+    else:
+        print(f"tuned: an index of {tuned.regions:,} regions, built in {tuned.build_s:.0f} s")
+
+
 def _print(lake: str, tuned: "Tuned") -> None:
     from rich.table import Table
 
     out = console()
     table = Table("query", "index read", "recall@10", "recall@100", "time", box=None, pad_edge=False)
     for point in tuned.tuning.curve:
-        chosen = tuned.tuning.reached(point.area, k=10) == point.share
+        chosen = tuned.tuning.reached(point.area, k=10, zone=point.zone) == point.share
         table.add_row(
-            f"box of {point.area:.0%} of the frame" if point.area else "anywhere",
+            where_measured(point),
             f"{point.share:.2%}" + (" *" if chosen else ""),
             f"{point.recall_10:.3f}",
             f"{point.recall_100:.3f}",

@@ -1,7 +1,7 @@
 """Vectors with a box in a frame: regions, whole frames, and everything else that is ranked like them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,12 +85,17 @@ class BoxedVectors:
         )
 
     @classmethod
-    def of_some_regions(cls, columns: LakeCache, rows: NDArray[np.intp]) -> "BoxedVectors":
-        """The regions at these rows alone, all of which are alive; the others are not looked at."""
-        vectors = columns.region_vectors
-        assert isinstance(vectors, np.ndarray)
+    def of_some_regions(
+        cls, columns: LakeCache, rows: NDArray[np.intp], *, codes: RoundedVectors | None = None
+    ) -> "BoxedVectors":
+        """The regions at these rows alone, all of which are alive; the others are not looked at.
+
+        codes: their rounded vectors, which find the nearest, so that only those are read as they are stored.
+        """
+        stored = columns.region_vectors
+        assert isinstance(stored, np.ndarray)
         return cls(
-            vectors=vectors[rows],
+            vectors=stored[rows] if codes is None else replace(codes, read=lambda some: stored[rows[some]]),
             frame=columns.frame[rows],
             boxes=tuple(side[rows] for side in columns.boxes),
             alive=np.ones(len(rows), np.bool_),

@@ -23,7 +23,7 @@ from pipeline.search.candidates import Candidates
 from pipeline.search.filters import frames_in_filter, zone_is_for
 from pipeline.search.frame_scores import FrameScores, fused
 from pipeline.search.hits import make_hit
-from pipeline.search.index.indexed_regions import EXACT_WITHIN_MS, Choice, IndexedRegions, Nearest
+from pipeline.search.index.indexed_regions import EXACT_WITHIN_MS, MOST_HITS, Choice, IndexedRegions
 from pipeline.search.index.region_index import IndexFilesError
 from pipeline.search.memory.frame_listing import FrameListing
 from pipeline.search.memory.lake_cache import LakeCache
@@ -220,11 +220,20 @@ class Searcher:
             choice = self._indexed.choose(request, proposers=self._state.proposers)
             if self._indexed.look() is None:
                 raise LakeError(f"{self._state.lake.uri} has no index: {choice.why}")
-            found = self._by_index(self._indexed.nearest(request, share=share), choice, Asked(query, target), request)
-            answer = self._ranked(found)
+            job = self._by_index(replace(choice, by="share", share=share), Asked(query, target), request)
+            assert job.answer is not None
+            answer = replace(job.answer, found=self._nearest(job))
             hits = self._hits(answer)
         took_ms = (time.perf_counter() - start) * 1000
         return SearchResult(query, took_ms, False, answer.candidates, hits, access_path="index")
+
+    def is_answered_near(self, query: Query) -> bool:
+        """Whether the index answers a query with a place by comparing all regions there, once it is tuned."""
+        target = self._targets(query)
+        with self._lock:
+            self._refresh()
+            where = self._request(query, target).where
+            return where is not None and self._indexed.is_near(where)
 
     def _request(self, query: Query, target: Target) -> RankingRequest:
         columns = self._columns
@@ -258,7 +267,6 @@ class Searcher:
             each.steps.end("filter frames")
             if each.then is not None or [method.name for method in each.query.weighted_methods] != ["regions"]:
                 return _Job(each, request)
-            sets[:] = sets or Regions(self._state).sets()
             return self._by_regions(each, request, sets)
 
         return [_caught(partial(job, each)) for each in asked]
@@ -305,18 +313,21 @@ class Searcher:
             explanation=self._explained(answer, steps),
         )
 
-    def _by_regions(self, asked: Asked, request: RankingRequest, sets: Sequence[BoxedVectors]) -> _Job:
-        """Ranks by the method `regions` alone: exact without an exact distance for every candidate, or by the index."""
+    def _by_regions(self, asked: Asked, request: RankingRequest, sets: list[BoxedVectors]) -> _Job:
+        """Ranks by the method `regions` alone: exact without an exact distance for every candidate, or by the index.
+
+        sets: of all regions and frames, once a query needs them.
+        """
         choice = self._indexed.choose(request, proposers=self._state.proposers)
-        why = choice.why
-        if choice.share is not None:
-            try:
-                nearest = self._indexed.nearest(request, share=choice.share)
-            except IndexFilesError as error:
-                why = str(error)
-            else:
-                asked.steps.end("read the index")
-                return self._by_index(nearest, choice, asked, request)
+        if choice.by == "all":
+            return self._by_scan(choice, asked, request, sets)
+        try:
+            return self._by_index(choice, asked, request)
+        except IndexFilesError as error:
+            return self._by_scan(replace(choice, why=str(error)), asked, request, sets)
+
+    def _by_scan(self, choice: Choice, asked: Asked, request: RankingRequest, sets: list[BoxedVectors]) -> _Job:
+        sets[:] = sets or Regions(self._state).sets()
         candidates = Regions(self._state).candidates(request, sets)
         exact = candidates.is_exact(request.target.vector, request.where, ranking=request.query.ranking)
         asked.steps.end("filter regions")
@@ -325,36 +336,59 @@ class Searcher:
         read += (
             seen * columns.dimension * (1 if columns.resident == "int8" else 2) * (request.target.vector is not None)
         )
-        explanation = Explanation(why, choice.passing, seen, columns.fragments, read, {})
+        explanation = Explanation(choice.why, choice.passing, seen, columns.fragments, read, {})
         answer = _Answer([], seen, exact=exact, explanation=explanation)
         return _Job(asked, request, candidates, answer, shares=True)
 
-    def _by_index(self, nearest: Nearest, choice: Choice, asked: Asked, request: RankingRequest) -> _Job:
-        """The exact ranking of what the index found, of regions that it does not have yet, and of whole frames."""
-        columns = self._columns
-        sets, frames = [nearest.regions], np.zeros(0, np.intp)
+    def _by_index(self, choice: Choice, asked: Asked, request: RankingRequest) -> _Job:
+        """The exact ranking of what the index finds, of regions that it does not have yet, and of whole frames.
+
+        Raises IndexFilesError where the index is damaged.
+        """
+        columns, exact = self._columns, choice.by == "near"
+        nearest = self._indexed.near(request) if exact else self._indexed.nearest(request, share=choice.share)
+        asked.steps.end("read the index")
+        sets = [nearest.regions]
         if request.where is None:
             sets.append(BoxedVectors.of_frames(columns.frame_vectors, alive=columns.visible))
-            frames = np.flatnonzero(request.frames)
-        candidates = Candidates(sets, [np.arange(len(nearest.regions)), *([frames] if len(sets) > 1 else [])])
-        compared = nearest.compared + len(frames)
-        read = nearest.bytes + 2 * columns.dimension * len(frames)
+        candidates = Candidates.of(sets, frames=request.frames, where=request.where)
+        frames = 0 if request.where is not None else len(candidates) - len(nearest.regions)
+        compared = len(candidates) if exact else nearest.compared + frames
+        read = nearest.bytes + 2 * columns.dimension * frames
         why = f"{choice.why}, and {nearest.fresh:,} that it does not have yet" if nearest.fresh else choice.why
         answer = _Answer(
             [],
             compared,
-            exact=False,
+            exact=exact,
             access_path="index",
-            recall_target=choice.recall_target,
+            recall_target=None if exact else choice.recall_target,
             explanation=Explanation(why, choice.passing, compared, nearest.blocks, read, {}),
         )
         return _Job(asked, request, candidates, answer)
 
     def _ranked(self, job: _Job, near: FloatArray | None = None) -> _Answer:
+        assert job.answer is not None
+        found = self._nearest(job, near)
+        if job.answer.access_path == "index" and not job.answer.exact and self._lies_deeper(job, found):
+            explained = job.answer.explanation
+            assert explained is not None
+            choice = Choice("all", "hits lie deeper than the recall of the index was measured", explained.passing)
+            return self._ranked(self._by_scan(choice, job.asked, job.request, []))
+        return replace(job.answer, found=found)
+
+    def _lies_deeper(self, job: _Job, found: list[Found]) -> bool:
+        """Whether there are fewer hits than wanted, or, with a least confidence, some that are farther than the nearest
+        `MOST_HITS` frames."""
+        query = job.request.query
+        if len(found) < query.k or query.min_confidence is None:
+            return len(found) < query.k
+        anything = replace(query, k=MOST_HITS, min_confidence=None)
+        return found[-1][1] > self._nearest(replace(job, request=replace(job.request, query=anything)))[-1][1]
+
+    def _nearest(self, job: _Job, near: FloatArray | None = None) -> list[Found]:
         request, query = job.request, job.request.query
         assert job.candidates is not None
-        assert job.answer is not None
-        found = job.candidates.rank(
+        return job.candidates.rank(
             request.target.vector,
             request.where,
             ranking=query.ranking,
@@ -366,7 +400,6 @@ class Searcher:
             spreads=job.asked.spreads,
             near=near,
         )
-        return replace(job.answer, found=found)
 
     def _explained(self, answer: "_Answer", steps: Steps) -> Explanation:
         if answer.explanation is not None:

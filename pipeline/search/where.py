@@ -39,6 +39,29 @@ class Where:
     min_inside: float
     with_others: bool
 
+    @property
+    def bounds(self) -> tuple[BoxTuple, ...]:
+        """Boxes of which a region overlaps one at least, if it is compared in a frame for which there is a zone."""
+        if self.box is not None:
+            return (self.box,)
+        return tuple(zone.bounds for zones in self.areas for zone in zones)
+
+    def least_distance(self, boxes: FloatArray) -> FloatArray:
+        """float32 (N,): the distance of boxes, float32 (N, 4), in whatever frames they would be nearest."""
+        if self.box is not None:
+            return geometric_distance(Boxes(boxes), Boxes(np.array([self.box])), geometry=self.geometry)
+        shares = [_share(Boxes(boxes), zones) for zones in self.areas]
+        return np.float32(1) - np.max(shares, axis=0, initial=0.0)  # type: ignore[no-any-return]
+
+    def is_inside(self, distance: FloatArray, frame: IndexArray) -> BoolArray:
+        """bool (N,): whether regions at these distances, in the frames of these rows, lie in a zone of theirs by
+        `min_inside` at least; all of them for a box."""
+        if self.box is not None:
+            return np.ones(len(distance), np.bool_)
+        share = np.float32(1) - distance
+        found: BoolArray = (self.area[frame] >= 0) & (share > 0) & (share >= np.float32(self.min_inside))
+        return found
+
     def passing(self, vectors: BoxedVectors) -> BoolArray:
         """bool (N,): the vectors that are compared, among those that are alive."""
         area = np.append(self.area, -1)[vectors.frame]  # row −1 is that of a vector whose frame was removed

@@ -63,7 +63,7 @@ def upkeep(
         typer.Option(
             "--tune",
             help="Instead of a pass: build or refresh the index by which large lakes answer almost exactly, and "
-            "measure its recall.",
+            "measure its recall. With --every: beside the passes, whenever a tenth of the regions is new.",
         ),
     ] = False,
     plot: Annotated[
@@ -84,11 +84,9 @@ def upkeep(
 
     --tune changes nothing in the tables, and may run while others write and search.
     """
-    if plot is not None and not tune:
-        raise typer.BadParameter("needs --tune", param_hint="--plot")
-    if tune:
-        if every is not None:
-            raise typer.BadParameter("is not run again and again; give one of both", param_hint="--tune")
+    if plot is not None and (not tune or every is not None):
+        raise typer.BadParameter("needs --tune, without --every", param_hint="--plot")
+    if tune and every is None:
         from deploy.cli.tuning import tune_lake
 
         tune_lake(lake, plot=plot, as_json=as_json)
@@ -123,7 +121,7 @@ def upkeep(
     every_s = parse_duration(every, option="--every").total_seconds()
     if every_s < 1.0:
         raise typer.BadParameter(f"a pass is run once a second at most, got {every!r}", param_hint="--every")
-    _serve(lake, config, every_s=every_s, as_json=as_json)
+    _serve(lake, config, every_s=every_s, tune=tune, as_json=as_json)
 
 
 def _release(lake: str, feeds: list[str], *, trust_clock: bool) -> None:
@@ -145,9 +143,10 @@ def _release(lake: str, feeds: list[str], *, trust_clock: bool) -> None:
     folder.release(Release(ids, read_clock(REAL_TIME) if trust_clock else None))
 
 
-def _serve(lake: str, config: "UpkeepConfig", *, every_s: float, as_json: bool) -> None:
+def _serve(lake: str, config: "UpkeepConfig", *, every_s: float, tune: bool, as_json: bool) -> None:
     """Runs a pass every `every_s` seconds until it is interrupted."""
     from deploy.cli.interrupt import interruptible
+    from deploy.cli.tuning import TuningBeside
     from operators.runtime.glibc_malloc import share_heaps
     from pipeline.lake.lake import Lake
     from schemas.errors import LakeError
@@ -155,7 +154,8 @@ def _serve(lake: str, config: "UpkeepConfig", *, every_s: float, as_json: bool) 
     share_heaps()
     status: UpkeepStatus | None = None
     opened = Lake.open(lake)
-    with interruptible() as check:
+    beside = TuningBeside(lake)
+    with closing(beside), interruptible() as check:
         while True:
             due_s = time.monotonic() + every_s
             try:
@@ -165,6 +165,8 @@ def _serve(lake: str, config: "UpkeepConfig", *, every_s: float, as_json: bool) 
             else:
                 assert status.last is not None
                 print_json(report_json(status.last)) if as_json else _print(lake, status.last)
+            if tune and (said := beside.look()) is not None:
+                print_json({"tuning": said}) if as_json else console().print(visible(said), soft_wrap=True)
             sys.stdout.flush()  # else a pipe buffers it until there are 8 kB
             while time.monotonic() < due_s:
                 check()

@@ -1,155 +1,104 @@
-"""Builds an index of the regions whose columns are kept on disk."""
+"""Builds an index of the regions whose columns are kept on disk, or adds to it what is new."""
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from shutil import rmtree
 from uuid import uuid4
 
 import numpy as np
-from numpy.typing import NDArray
 
-from operators.runtime.file_sync import sync_files, sync_folder
 from operators.runtime.own_folder import make_own_folder
-from pipeline.search.index.clusters import Cells, k_means, nearest_centre
-from pipeline.search.index.region_index import (
-    BOX_STEPS,
-    INDEX,
-    Coarse,
-    Written,
-    coarse_file,
-    record_index,
-    save_coarse,
-    shapes,
-)
+from pipeline.search.index.chunk_files import CHUNK, ChunkFiles, building_alone, read_chunk
+from pipeline.search.index.layout import find_layout
+from pipeline.search.index.merging import Ordered, merge
+from pipeline.search.index.region_index import INDEX, RegionIndex, Written, record_index
 from pipeline.search.memory.kept_columns import KeptColumns
 from pipeline.search.memory.lake_cache import LakeCache
-from pipeline.search.memory.rounded_vectors import rounded
-from schemas.boxes import FloatArray
 from schemas.errors import LakeError
 
 LEAST_REGIONS = 1000  # fewer have no clusters, and are compared in a millisecond
-_SEED = 20
-_SAMPLE = 2**17
-_OF_CLUSTER = 64  # regions of the sample for each cluster, at least
-_OF_GROUP = 3  # regions of a cluster and a cell, about: cells must be small to show how near their boxes are
-_MOST_CELLS = 256
-_SAMPLED_BOXES = 32
-_AT_ONCE = 2**16
+_OUTGROWN = 2.0  # an index of so many times the regions that its clusters were found from gets new clusters
 
 
-def build_index(columns: LakeCache, kept: KeptColumns) -> str:
-    """Builds the index of all regions that are alive, and returns its id. It is used once it is tuned.
+def build_index(
+    columns: LakeCache, kept: KeptColumns, *, on_share: Callable[[float], None] | None = None
+) -> RegionIndex:
+    """Builds the index of all regions that are alive. It is used once it is tuned.
 
-    Regions whose frame is not there yet, because a writer is in the middle of a commit, are in it too.
+    Regions whose frame is not there yet, because a writer is in the middle of a commit, are in it too. An index of the
+    same columns keeps its clusters and gets what is new, until it has grown too much for them.
 
-    columns: on disk, in `kept`. Vectors are read twice; memory is bounded by 20 bytes a region and the sample. Nothing
-    counts before the record is written, so a build that is killed leaves files that the next one deletes.
-    Raises LakeError where the columns were deleted or replaced meanwhile, as `regionlake forget` does.
+    columns: on disk, in `kept`. Their rows are read once, in order, and memory is bounded by the sample and one chunk.
+    A build that is killed changes nothing, and the next one continues with the chunks that it finished.
+    on_share: called with the share of the rows that is done.
+    Raises LakeError where the columns were deleted or replaced meanwhile, as `regionlake forget` does, and where
+    another process builds.
     """
-    id, folder, generation = uuid4().hex, kept.folder, columns.kept_generation
-    held = folder / INDEX / id
-    make_own_folder(folder / INDEX)
-    make_own_folder(held)
-    vectors = columns.region_vectors
-    assert isinstance(vectors, np.ndarray)
-    alive = np.flatnonzero(columns.region_alive)
-    rng = np.random.default_rng(_SEED)
-    sampled = np.sort(rng.choice(alive, min(_SAMPLE, len(alive)), replace=False))
-    clusters, depth = _sizes(len(alive))
-    centres = k_means(vectors[sampled].astype(np.float32), clusters=clusters, seed=_SEED)
-    spread, within = _within(vectors[sampled].astype(np.float32), centres)
-    cells = Cells.of(_features(columns, sampled), depth=depth)
-    group = np.empty(len(alive), np.int32)
-    for at in range(0, len(alive), _AT_ONCE):
-        rows = alive[at : at + _AT_ONCE]
-        cluster = nearest_centre(vectors[rows].astype(np.float32), centres)
-        group[at : at + _AT_ONCE] = cluster * len(cells) + cells.assign(_features(columns, rows))
-    rows = alive[np.argsort(group, kind="stable")]
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(group, minlength=clusters * len(cells)))])
-    low, high = np.full((len(cells), 4), np.inf, np.float32), np.full((len(cells), 4), -np.inf, np.float32)
-    files = {name: (held / name).open("wb") for name in shapes(columns.dimension)}
+    folder = kept.folder / INDEX
+    with building_alone(folder):
+        earlier = _to_extend(columns, kept)
+        chunks, first = _begun(columns, folder, earlier)
+        covered = len(columns.region_id)
+        paths = []
+        for at in range(first, covered, CHUNK):
+            paths.append(chunks.write(columns, at, min(at + CHUNK, covered)))
+            if on_share is not None:
+                on_share((at - first) / (covered - first))
+        id = uuid4().hex
+        make_own_folder(folder / id)
+        size = merge(folder / id, chunks.layout, _parts(columns, earlier, paths), dimension=columns.dimension)
+        counts = covered, chunks.trained, size
+        _record(kept, Written(id, columns.kept_generation, *counts, columns.dimension, tuning=None))
+        chunks.delete()
+        found = RegionIndex.open(kept.folder, dimension=columns.dimension)
+        assert found is not None
+        return found
+
+
+def _to_extend(columns: LakeCache, kept: KeptColumns) -> RegionIndex | None:
+    """The index of these columns, if its clusters suit as many regions as there are now."""
     try:
-        for at in range(0, len(rows), _AT_ONCE):
-            chunk = rows[at : at + _AT_ONCE]
-            sides = _features(columns, chunk)
-            of_cell = cells.assign(sides)
-            np.minimum.at(low, of_cell, sides[:, :4])
-            np.maximum.at(high, of_cell, sides[:, :4])
-            order = np.argsort(chunk)  # read in the order in which they lie
-            in_order = np.empty((len(chunk), columns.dimension), np.float16)
-            in_order[order] = vectors[chunk[order]]
-            steps, step, _ = rounded(in_order)
-            written = {
-                "row": chunk.astype(np.uint32),
-                "steps": steps,
-                "step": step,
-                "box": compact(sides[:, :4]),
-                "score": columns.one_scale_score(chunk).astype(np.float16),
-            }
-            for name, values in written.items():
-                files[name].write(np.ascontiguousarray(values).data)
-    finally:
-        for file in files.values():
-            file.close()
-    boxes, scores = _sampled(columns, cells, sampled)
-    save_coarse(held, Coarse(centres, spread, within, offsets, low, high, boxes, scores))
-    sync_files([*(held / name for name in files), coarse_file(held)])
-    sync_folder(held)
-    index = Written(
-        id, generation, covered=len(columns.region_id), size=len(rows), dimension=columns.dimension, tuning=None
-    )
+        index = RegionIndex.open(kept.folder, dimension=columns.dimension)
+    except ValueError:  # what is damaged is replaced
+        return None
+    if index is None or index.generation != columns.kept_generation:
+        return None
+    if len(columns.region_id) > _OUTGROWN * index.trained or index.covered >= len(columns.region_id):
+        return None
+    return index
+
+
+def _begun(columns: LakeCache, folder: Path, earlier: RegionIndex | None) -> tuple[ChunkFiles, int]:
+    """The chunks of this build, with those of a build that was killed, and the row with which the first begins."""
+    generation, rows = columns.kept_generation, len(columns.region_id)
+    chunks = ChunkFiles.resume(folder, generation)
+    if earlier is not None:
+        layout = earlier.coarse.layout
+        if chunks is None or not np.array_equal(chunks.layout.centres, layout.centres):
+            chunks = ChunkFiles.begin(folder, generation, layout, trained=earlier.trained)
+        return chunks, earlier.covered
+    if chunks is None or rows > _OUTGROWN * chunks.trained:
+        chunks = ChunkFiles.begin(folder, generation, find_layout(columns), trained=rows)
+    return chunks, 0
+
+
+def _parts(columns: LakeCache, earlier: RegionIndex | None, paths: Sequence[Path]) -> list[Ordered]:
+    """What is merged: what the earlier index has that is still alive, then the chunks."""
+    parts: list[Ordered] = [read_chunk(path) for path in paths]
+    if earlier is None:
+        return parts
+    group = np.repeat(np.arange(earlier.coarse.layout.groups, dtype=np.int32), np.diff(earlier.coarse.offsets))
+    of_earlier = {"group": group, **earlier.columns}
+    alive = columns.alive_at(earlier.columns["row"].astype(np.intp))
+    if not alive.all():
+        of_earlier = {name: values[alive] for name, values in of_earlier.items()}
+    return [of_earlier, *parts]
+
+
+def _record(kept: KeptColumns, index: Written) -> None:
     with kept.locked():
-        if not kept.is_newest("regions", generation):
-            rmtree(held, ignore_errors=True)
-            raise LakeError(f"the columns in {folder} were replaced while their index was built; build it again")
+        if not kept.is_newest("regions", index.generation):
+            rmtree(kept.folder / INDEX / index.id, ignore_errors=True)
+            raise LakeError(f"the columns in {kept.folder} were replaced while their index was built; build it again")
         kept.make_durable()  # otherwise other rows may have these numbers after the next start of the machine
-        record_index(folder, index)
-    return id
-
-
-def compact(boxes: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """uint16 (N, 4): sides in steps, rounded outwards, so that what overlaps a box overlaps it as steps too."""
-    steps = boxes.astype(np.float64) * BOX_STEPS
-    outwards = np.concatenate([np.floor(steps[:, :2]), np.ceil(steps[:, 2:])], axis=1)
-    found: NDArray[np.uint16] = np.clip(outwards, 0, BOX_STEPS).astype(np.uint16)
-    return found
-
-
-def _within(sample: FloatArray, centres: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """The spread of each cluster and the covariance within clusters; see Coarse."""
-    nearest = nearest_centre(sample, centres)
-    apart = sample - centres[nearest]
-    counts = np.bincount(nearest, minlength=len(centres))
-    squares = np.bincount(nearest, weights=(apart**2).sum(axis=1), minlength=len(centres))
-    mean = squares.sum() / len(sample)
-    spread = np.sqrt(squares / np.maximum(counts, 1) / max(mean, 1e-12)).astype(np.float32)
-    return spread, (apart.T @ apart / np.float32(len(sample))).astype(np.float32)
-
-
-def _sizes(regions: int) -> tuple[int, int]:
-    """The number of clusters, and the depth of the tree of cells."""
-    sample = min(_SAMPLE, regions)
-    clusters = max(1, min(int(2 * regions**0.5), sample // _OF_CLUSTER))
-    cells = min(_MOST_CELLS, max(1, regions // (clusters * _OF_GROUP)))
-    return clusters, cells.bit_length() - 1
-
-
-def _features(columns: LakeCache, rows: NDArray[np.intp]) -> NDArray[np.float32]:
-    """float32 (N, 5): x0, y0, x1, y1 and the score, that of a typical region where it is not comparable."""
-    score = np.nan_to_num(columns.one_scale_score(rows), nan=0.3)
-    return np.stack([*(side[rows] for side in columns.boxes), score], axis=1)
-
-
-def _sampled(
-    columns: LakeCache, cells: Cells, sampled: NDArray[np.intp]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Boxes, float32 (C, S, 4), and scores, float32 (C, S), of a few regions of each cell; NaN where it has fewer."""
-    boxes = np.full((len(cells), _SAMPLED_BOXES, 4), np.nan, np.float32)
-    scores = np.full((len(cells), _SAMPLED_BOXES), np.nan, np.float32)
-    features = _features(columns, sampled)
-    of_cell = cells.assign(features)
-    comparable = columns.one_scale_score(sampled)
-    for cell in range(len(cells)):
-        some = np.flatnonzero(of_cell == cell)
-        some = some[:: max(1, len(some) // _SAMPLED_BOXES)][:_SAMPLED_BOXES]
-        boxes[cell, : len(some)] = features[some, :4]
-        scores[cell, : len(some)] = comparable[some]
-    return boxes, scores
+        record_index(kept.folder, index)

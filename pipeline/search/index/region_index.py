@@ -1,4 +1,4 @@
-"""The files of an index: regions in the order of clusters and cells, as whole steps, beside compact boxes."""
+"""The files of an index: regions in the order of cells and clusters, as whole steps, beside their boxes."""
 
 import json
 import shutil
@@ -12,18 +12,17 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from operators.runtime.atomic_write import atomic_write
+from pipeline.search.index.layout import Layout
+from pipeline.search.where import Where
 from schemas.boxes import FloatArray
 from schemas.errors import RegionLakeError
-from schemas.query import BoxTuple
-from schemas.vectors import VectorArray
 
 INDEX = "index"  # folder beside those of the columns
 _RECORD = "index.json"
 _COARSE = "coarse.npz"
 REMEDY = "build it again: regionlake upkeep --tune"
-FORM = 1
+FORM = 2
 _SPARE = 2.0
-BOX_STEPS = 65535  # a side as a whole number of steps
 
 
 class IndexFilesError(RegionLakeError, ValueError):
@@ -34,7 +33,8 @@ class IndexFilesError(RegionLakeError, ValueError):
 class CurvePoint:
     """What reading a share of the regions finds of the exact answers.
 
-    area: of the query box, as a share of the frame; 0 for queries without one. share: of the regions that can be hits,
+    area: of the query box or zone, as a share of the frame; 0 for queries without one. zone: whether regions lie in it,
+    and need not match it. share: of the regions that can be hits,
     those that were compared. recall_10, recall_100: means over the queries. took_ms: median.
     """
 
@@ -43,6 +43,7 @@ class CurvePoint:
     recall_10: float
     recall_100: float
     took_ms: float
+    zone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,66 +59,66 @@ class Tuning:
     queries: str
     curve: tuple[CurvePoint, ...]
 
-    def share(self, box: BoxTuple | None, *, k: int) -> float | None:
-        """Twice the least share by which both the next smaller and the next larger box that were measured reach the
-        recall, since other queries may be harder than those that were measured; None where one of them does not.
+    def share(self, where: Where | None, *, k: int) -> float | None:
+        """Twice the least share by which both the next smaller and the next larger box or zone that were measured reach
+        the recall, since other queries may be harder than those that were measured; None where one of them does not.
 
-        k: number of hits; up to 10 by the recall at 10, otherwise by that at 100.
+        where: None for anywhere. k: number of hits; up to 10 by the recall at 10, otherwise by that at 100.
         """
-        if box is None:
+        if where is None:
             least = self.reached(0.0, k=k)
             return None if least is None else _SPARE * least
-        area = (box[2] - box[0]) * (box[3] - box[1])
-        measured = sorted({point.area for point in self.curve if point.area})
-        around = {max((a for a in measured if a <= area), default=measured[0])} if measured else set()
-        around |= {min((a for a in measured if a >= area), default=measured[-1])} if measured else set()
-        found = [self.reached(each, k=k) for each in around]
+        area = max((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in where.bounds)
+        zone = where.box is None
+        measured = sorted({point.area for point in self.curve if point.area and point.zone == zone})
+        if not measured:
+            return None
+        around = {max((a for a in measured if a <= area), default=measured[0])}
+        around |= {min((a for a in measured if a >= area), default=measured[-1])}
+        found = [self.reached(each, k=k, zone=zone) for each in around]
         reached = [each for each in found if each is not None]
-        return _SPARE * max(reached) if reached and len(reached) == len(found) else None
+        return _SPARE * max(reached) if len(reached) == len(found) else None
 
-    def reached(self, area: float, *, k: int) -> float | None:
-        """The least share by which boxes of a measured area reach the recall."""
+    def reached(self, area: float, *, k: int, zone: bool = False) -> float | None:
+        """The least share by which boxes or zones of a measured area reach the recall."""
         fits = (
             point.share
             for point in self.curve
-            if point.area == area and (point.recall_10 if k <= 10 else point.recall_100) >= self.recall_target
+            if point.area == area
+            and point.zone == zone
+            and (point.recall_10 if k <= 10 else point.recall_100) >= self.recall_target
         )
         return min(fits, default=None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Coarse:
-    """What is read of an index at once, for L clusters, C cells and S sampled regions of a cell.
+    """What is read of an index at once.
 
-    centres: float32 (L, D). spread: float32 (L,), the root mean square distance of a cluster's vectors from its
-    centre, divided by that of all. within: float32 (D, D), the covariance of vectors about their centres.
-    offsets: int64 (L·C + 1,), where the regions of each group begin, cells of the first cluster first.
-    low, high: float32 (C, 4), bounds of the boxes. boxes: float32 (C, S, 4). scores: float32 (C, S), NaN for proposers
-    with other scores.
+    offsets: int64 (groups + 1,), where the regions of each group begin, those of all clusters of the first cell first.
+    low, high: float32 (C, 4), bounds of the boxes of each cell.
     """
 
-    centres: VectorArray
-    spread: FloatArray
-    within: FloatArray
+    layout: Layout
     offsets: NDArray[np.int64]
     low: FloatArray
     high: FloatArray
-    boxes: FloatArray
-    scores: FloatArray
 
 
 def shapes(dimension: int) -> dict[str, tuple[DTypeLike, tuple[int, ...]]]:
     """The files with a row for each region.
 
-    row: of the columns. steps, step: as in RoundedVectors. box: uint16, rounded outwards. score: NaN where it is not
-    comparable.
+    row: of the columns. steps, step: as in RoundedVectors. x0, y0, x1, y1: as in the columns, each in a file of its own
+    so that a check of boxes reads nothing else. score: NaN where it is not comparable. cluster: of its vector.
     """
+    sides: dict[str, tuple[DTypeLike, tuple[int, ...]]] = dict.fromkeys(("x0", "y0", "x1", "y1"), (np.float32, ()))
     return {
         "row": (np.uint32, ()),
         "steps": (np.int8, (dimension,)),
         "step": (np.float32, ()),
-        "box": (np.uint16, (4,)),
-        "score": (np.float16, ()),
+        **sides,
+        "score": (np.float32, ()),
+        "cluster": (np.uint16, ()),
     }
 
 
@@ -125,13 +126,15 @@ def shapes(dimension: int) -> dict[str, tuple[DTypeLike, tuple[int, ...]]]:
 class RegionIndex:
     """N regions, those of the first rows of a generation of columns that were alive.
 
-    covered: rows of the columns that were looked at; later ones are not in the index. columns: the arrays of `shapes`.
+    covered: rows of the columns that were looked at; later ones are not in the index. trained: their number when its
+    clusters were found. columns: the arrays of `shapes`.
     tuning: None before it was measured; such an index is not used.
     """
 
     id: str
     generation: str
     covered: int
+    trained: int
     coarse: Coarse
     columns: Mapping[str, NDArray[Any]]
     tuning: Tuning | None
@@ -142,6 +145,11 @@ class RegionIndex:
     @property
     def bytes(self) -> int:
         return sum(each.nbytes for each in self.columns.values())
+
+    def written(self) -> "Written":
+        """What its record says."""
+        dimension = self.columns["steps"].shape[1]
+        return Written(self.id, self.generation, self.covered, self.trained, len(self), dimension, self.tuning)
 
     @classmethod
     def open(cls, folder: Path, *, dimension: int) -> "RegionIndex | None":
@@ -167,12 +175,12 @@ class RegionIndex:
             columns = {
                 name: _mapped(held / name, dtype, (size, *tail)) for name, (dtype, tail) in shapes(dimension).items()
             }
-            with np.load(held / _COARSE, allow_pickle=False) as found:
-                coarse = Coarse(**{name: found[name] for name in Coarse.__dataclass_fields__})
+            coarse = _coarse(held / _COARSE)
             tuning = None if record["tuning"] is None else _tuning(record["tuning"])
         except (OSError, KeyError, TypeError, AttributeError) as error:
             raise IndexFilesError(f"{path} does not describe an index ({error}); {REMEDY}") from error
-        return cls(str(record["id"]), str(record["generation"]), int(record["covered"]), coarse, columns, tuning)
+        counts = int(record["covered"]), int(record["trained"])
+        return cls(str(record["id"]), str(record["generation"]), *counts, coarse, columns, tuning)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +190,7 @@ class Written:
     id: str
     generation: str
     covered: int
+    trained: int
     size: int
     dimension: int
     tuning: Tuning | None
@@ -208,7 +217,14 @@ def stamp(folder: Path) -> tuple[int, int]:
 
 
 def save_coarse(folder: Path, coarse: Coarse) -> None:
-    np.savez(folder / _COARSE, **{name: getattr(coarse, name) for name in Coarse.__dataclass_fields__})
+    of_layout = {name: getattr(coarse.layout, name) for name in Layout.__dataclass_fields__}
+    np.savez(folder / _COARSE, offsets=coarse.offsets, low=coarse.low, high=coarse.high, **of_layout)
+
+
+def _coarse(path: Path) -> Coarse:
+    with np.load(path, allow_pickle=False) as found:
+        layout = Layout(**{name: found[name] for name in Layout.__dataclass_fields__})
+        return Coarse(layout, found["offsets"], found["low"], found["high"])
 
 
 def coarse_file(folder: Path) -> Path:

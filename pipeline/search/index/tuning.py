@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -11,8 +11,9 @@ import numpy as np
 from operators.encoders.encoder import Encoder
 from pipeline.lake.lake import Lake
 from pipeline.search.index.building import LEAST_REGIONS, build_index
-from pipeline.search.index.region_index import CurvePoint, RegionIndex, Tuning, Written, record_index
+from pipeline.search.index.region_index import CurvePoint, RegionIndex, Tuning, record_index
 from pipeline.search.memory.lake_cache import LakeCache
+from pipeline.search.memory.resident import can_keep
 from pipeline.search.searcher import Searcher
 from schemas.errors import InvalidValueError, LakeError, ModelError
 from schemas.query import BoxTuple, Query, SearchResult
@@ -21,6 +22,7 @@ from schemas.vectors import VectorArray, VectorSpace
 RECALL_TARGET = 0.99
 SHARES = (0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.5)
 AREAS = (0.01, 0.05, 0.25, 1.0)  # of a box, as shares of the frame
+ZONES = (0.05, 0.25, 1.0)  # of a zone
 _STALE = 0.1  # of the rows that the index does not have: then it is built again
 _OF_LAKE = 8  # queries by regions of the lake, where there are words too
 _WITHOUT_WORDS = 40
@@ -72,12 +74,10 @@ def tune(
     _require_regions(lake, count)
     began = time.perf_counter()
     index = _open(columns)
-    built = index is None or len(columns.region_id) - index.covered > _STALE * index.covered
-    if built:
+    built = index is None or _outdated(index, columns)
+    if index is None or built:
         say(f"the index of {count:,} regions is built")
-        build_index(columns, kept)
-        index = _open(columns)
-    assert index is not None
+        index = build_index(columns, kept)
     built_s = time.perf_counter() - began
     say("its recall is measured")
     tuning = _measured(lake, encoder, columns, target=target)
@@ -86,9 +86,23 @@ def tune(
             raise LakeError(f"the columns of {lake.uri} were replaced while their index was tuned; tune it again")
         record_index(
             kept.folder,
-            Written(index.id, index.generation, index.covered, len(index), columns.dimension, tuning),
+            replace(index.written(), tuning=tuning),
         )
     return Tuned(len(index), built, built_s, time.perf_counter() - began - built_s, index.bytes, tuning)
+
+
+def is_stale(lake: Lake) -> bool:
+    """Whether a lake that is large enough for an index has none, or one without a tenth of its regions."""
+    if lake.count("regions") < LEAST_REGIONS or not can_keep(lake):
+        return False
+    columns = LakeCache(lake, resident="disk")
+    columns.refresh()
+    index = _open(columns)
+    return index is None or index.tuning is None or _outdated(index, columns)
+
+
+def _outdated(index: RegionIndex, columns: LakeCache) -> bool:
+    return len(columns.region_id) - index.covered > _STALE * index.covered
 
 
 def _require_regions(lake: Lake, count: int) -> None:
@@ -124,22 +138,27 @@ def _measured(lake: Lake, encoder: Encoder | None, columns: LakeCache, *, target
     asked = cast("Encoder", _Asked(lake.space if encoder is None else encoder.space, vectors))
     exact = Searcher(lake, asked, resident="disk", exact_within_ms=np.inf)
     index = Searcher(lake, asked, resident="disk")
-    queries = list(_with_boxes(columns, len(vectors)))
+    queries = [
+        (area, query)
+        for area, query in _with_boxes(columns, len(vectors))
+        if not area or not index.is_answered_near(query)  # which is exact
+    ]
     expected = [exact.search(query) for _, query in queries]
     costs = [answer.took_ms * 1e6 / answer.candidates for answer in expected if answer.candidates]
     points = []
-    for area in (0.0, *AREAS):
+    kinds = [(0.0, False), *((area, False) for area in AREAS), *((area, True) for area in ZONES)]
+    for area, zone in kinds:
         for share in SHARES:
             pairs = [
                 (right, index.probe_index(query, share=share))
                 for (size, query), right in zip(queries, expected, strict=True)
-                if size == area and right.hits
+                if (size, bool(query.zones)) == (area, zone) and right.hits
             ]
             if not pairs:
                 continue
             recall = {k: statistics.fmean(recall_of(found, right, k=k) for right, found in pairs) for k in (10, 100)}
             took = statistics.median(found.took_ms for _, found in pairs)
-            points.append(CurvePoint(area, share, recall[10], recall[100], took))
+            points.append(CurvePoint(area, share, recall[10], recall[100], took, zone))
             if min(recall.values()) >= max(target, _ENOUGH):
                 break  # larger shares find it too
     for searcher in (exact, index):
@@ -176,16 +195,19 @@ def _queries(encoder: Encoder | None, columns: LakeCache) -> tuple[VectorArray, 
 
 
 def _with_boxes(columns: LakeCache, count: int) -> Iterator[tuple[float, Query]]:
-    """Area of the box and query: each vector anywhere, and some with boxes of all areas where regions are."""
+    """Area of the box or zone and query: each vector anywhere, and some with boxes and zones where regions are."""
     rng = np.random.default_rng(_SEED)
     alive = np.flatnonzero(columns.region_alive)
     for number in range(count):
         yield 0.0, Query(text=str(number), k=100)
-    for area in AREAS:
-        for number in rng.permutation(count)[:_WITH_BOX].tolist():
-            row = rng.choice(alive)
-            x0, y0, x1, y1 = (float(side[row]) for side in columns.boxes)
-            yield area, Query(text=str(number), k=100, box=_around((x0 + x1) / 2, (y0 + y1) / 2, area**0.5))
+    for zone, areas in ((False, AREAS), (True, ZONES)):
+        for area in areas:
+            for number in rng.permutation(count)[:_WITH_BOX].tolist():
+                row = rng.choice(alive)
+                x0, y0, x1, y1 = (float(side[row]) for side in columns.boxes)
+                box = _around((x0 + x1) / 2, (y0 + y1) / 2, area**0.5)
+                query = Query(text=str(number), k=100)
+                yield area, replace(query, zones=(box,)) if zone else replace(query, box=box)
 
 
 def _around(x: float, y: float, side: float) -> BoxTuple:
