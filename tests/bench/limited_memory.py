@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,17 +25,12 @@ def run_limited(command: Sequence[str], *, limit: int | None) -> Ran:
 
     Raises PermissionError where no group can be made, and CalledProcessError where the command fails.
     """
-    import time
-
     group = None if limit is None else _made(limit)
     start = time.perf_counter()
     try:
-
-        def enter() -> None:
-            if group is not None:
-                (group / "cgroup.procs").write_text(str(os.getpid()))
-
-        done = subprocess.run(command, check=True, capture_output=True, text=True, preexec_fn=enter)
+        # a shell enters the group before it becomes the command
+        entering = [] if group is None else ["sh", "-c", f'echo $$ > {group}/cgroup.procs && exec "$@"', "sh"]
+        done = subprocess.run([*entering, *command], check=True, stdout=subprocess.PIPE, text=True)
         seconds = time.perf_counter() - start
         return Ran(seconds, done.stdout, None if group is None else _peak(group))
     finally:
