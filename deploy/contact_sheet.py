@@ -281,7 +281,7 @@ def _draw_caption(draw: ImageDraw.ImageDraw, hit: Hit, *, name: str, x: int, y: 
 
 
 def measures(hit: Hit) -> str:
-    """The confidence of the hit if it has one, its distances, and its label or its proposer."""
+    """The confidence of the hit if it has one, its distances, and its label, that of people first, or its proposer."""
     parts = [
         f"{word} {value:.3f}"
         for word, value in (("meaning", hit.place.semantic), ("place", hit.place.geometric))
@@ -289,7 +289,8 @@ def measures(hit: Hit) -> str:
     ]
     of = f" ({', '.join(parts)})" if parts else ""  # re-ranked and fused hits have neither
     certain = "" if hit.confidence is None else f"confidence {hit.confidence:.2f} · "
-    return f"{certain}distance {hit.distance:.3f}{of} · {visible(hit.place.label or hit.place.proposer)}"
+    shown = hit.place.human_label or hit.place.label or hit.place.proposer
+    return f"{certain}distance {hit.distance:.3f}{of} · {visible(shown)}"
 
 
 def _columns(tiles: int) -> int:

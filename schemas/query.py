@@ -383,6 +383,9 @@ class Place:
     semantic, geometric: both parts of the distance, where the method has them.
     score: with which the region was proposed, in [0, 1], the third part of the distance; see Ranking.prior.
     label: the region's label, where its proposer gave one. track: the region's track, once its source is complete.
+    human_label: what people say that the region shows. verdict: "right" where they say what it shows, "wrong" where
+        they only say what it does not show. Both are None where nobody labelled it, and in the hits of a watch, which
+        are of regions that nobody has looked at yet.
     confidence: the chance that the region shows what the query asks for, in [0, 1]; None for a query by a box alone, a
         model without calibration, and methods that rank neither stored regions nor whole frames.
     mask: of the hit, where the method cuts it out.
@@ -398,6 +401,8 @@ class Place:
     confidence: float | None = None
     mask: Mask | None = None
     score: float | None = None
+    human_label: str | None = None
+    verdict: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,9 +123,8 @@ class LakeTools:
         """Show a keyframe, with its regions and the ids of the keyframes before and after it."""
         frame = await self._get(f"/api/frames/{_id(frame_id)}")
         regions = [
-            _without_nulls(
-                {"region_id": each["id"], "box": _rounded(each["box"]), "label": each["label"], "track": each["track"]}
-            )
+            {"region_id": each["id"], "box": _rounded(each["box"])}
+            | _without_nulls({key: each[key] for key in ("label", "human_label", "verdict", "track")})
             for each in frame["regions"][:_MOST_REGIONS]
         ]
         kept = ("id", "source", "source_id", "pts_s", "time", "previous", "next")
@@ -308,7 +307,7 @@ def _when(sources: Sequence[str], since: str | float | None, until: str | float 
 
 
 def _hit(hit: Asked) -> Asked:
-    kept = ("source", "source_id", "time", "frame_id", "region_id", "label", "track")
+    kept = ("source", "source_id", "time", "frame_id", "region_id", "label", "human_label", "verdict", "track")
     shown = _without_nulls({key: hit.get(key) for key in kept})
     rounded = {key: round(hit[key], 3) for key in ("pts_s", "confidence", "distance") if hit.get(key) is not None}
     return shown | rounded | {"box": _rounded(hit["box"])}

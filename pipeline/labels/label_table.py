@@ -8,6 +8,7 @@ from typing import Literal
 import pyarrow as pa
 
 from pipeline.forget.places import Place
+from pipeline.lake import sql
 from pipeline.lake.lake import Lake
 from pipeline.lake.side_table import SideTable
 from schemas.boxes import Boxes
@@ -93,9 +94,10 @@ class Labels:
     def __init__(self, lake: Lake) -> None:
         self._table = SideTable(lake, "labels", _SCHEMA)
 
-    def read(self) -> tuple[HumanLabel, ...]:
-        """All of them, oldest first. Raises LakeError where a row is damaged."""
-        rows = sorted(self._table.read().to_pylist(), key=lambda row: (row["imported_at"], row["id"]))
+    def read(self, *, frame: str | None = None) -> tuple[HumanLabel, ...]:
+        """All of them, or those of a frame, oldest first. Raises LakeError where a row is damaged."""
+        where = None if frame is None else sql.equals("frame", frame)
+        rows = sorted(self._table.read(where=where).to_pylist(), key=lambda row: (row["imported_at"], row["id"]))
         newest = {row["id"]: row for row in rows}  # what two processes imported at once is there twice
         return tuple(sorted(map(_label, newest.values()), key=lambda each: (each.labelled_at, each.imported_at)))
 

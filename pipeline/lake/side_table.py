@@ -24,11 +24,11 @@ class SideTable:
         self.name = name
         self._schema = schema
 
-    def read(self) -> pa.Table:
-        """All rows. Two processes that write one row at once may both have added it."""
+    def read(self, *, where: str | None = None) -> pa.Table:
+        """All rows. Two processes that write one row at once may both have added it. where: a condition in Lance's SQL."""
         with lake_errors(f"reading the {self.name} of {self._lake.uri}", lake=self._lake.uri):
             table = open_dataset(self._lake.uri, self.name)
-            return self._schema.empty_table() if table is None else table.to_table()
+            return self._schema.empty_table() if table is None else table.to_table(filter=where)
 
     def replace(self, rows: Sequence[dict[str, Any]]) -> None:
         """Adds rows, in place of those with the same ids, in one change."""

@@ -14,6 +14,7 @@ from operators.encoders.encoder import Encoder
 from operators.encoders.region_vectors import RegionVectorsConfig
 from operators.ranking.feedback import Move
 from operators.ranking.fusion import Spreads, contenders, rank_frames
+from pipeline.labels.known_labels import KnownLabels
 from pipeline.lake.lake import Lake
 from pipeline.runtime.time_source import REAL_TIME
 from pipeline.search.asked import Asked
@@ -83,7 +84,7 @@ class Searcher:
     regions: how a part of a picture becomes a vector; None for the way in which the lake's regions became theirs.
     proposers: only candidates of these ("frame" is the whole frame); None for all.
     threads: number of threads that score; None for one a core.
-    max_age_s: how old the columns in memory may be before the lake is checked for changes: a check costs four
+    max_age_s: how old the columns in memory may be before the lake is checked for changes: a check costs five
         listings, which take 2 ms on a disk, and much more in a bucket. 0 finds what was committed the instant before.
     resident: how vectors of regions are held in memory: as they are stored, or rounded to bytes.
     move: how the vector of a query is moved by `like` and `unlike`; None for that of `operators.ranking.feedback`.
@@ -120,6 +121,7 @@ class Searcher:
         self._scorer = Scorer(threads=threads)
         self._targets = TargetMaker(encoder, lake=lake, regions=regions, move=move)
         self._state = SearchState(lake, self._columns, self._scorer, encoder, proposers)
+        self._labels = KnownLabels(lake)
         self._methods: dict[MethodName, Method] = {}
         self._indexed = IndexedRegions(self._columns, self._scorer, exact_within_ms=exact_within_ms)
         self._lock = threading.Lock()
@@ -204,6 +206,7 @@ class Searcher:
         changed = self._columns.refresh()
         if changed:
             self._targets.forget()
+        self._labels.refresh()
         self._looked_at = REAL_TIME.monotonic_s()
         return changed
 
@@ -457,6 +460,7 @@ class Searcher:
 
         def hit(rank: int, found: Found, then: Hit | None = None) -> Hit:
             row, distance, place = found
+            place = self._labels.shown(place)
             return make_hit(self._columns, row, place, distance=distance, rank=rank, shot_s=shots[row], then=then)
 
         return tuple(

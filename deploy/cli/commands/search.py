@@ -53,7 +53,8 @@ if TYPE_CHECKING:
     from deploy.contact_sheet import Stored
     from pipeline.lake.lake import Lake
 
-_SHOWN = {"label": 32, "track": 8}  # characters: enough of an id to see which hits are one track
+# what is shown where a hit has it, and how many characters: enough of a track's id to see which hits are one track
+_SHOWN = {"label": 32, "human_label": 32, "verdict": 5, "track": 8}
 _OF_SERVER = (
     "template",
     "model",
@@ -230,7 +231,7 @@ def _print_table(result: SearchResult) -> None:
     with_time = any(hit.time for hit in result.hits)
     clock = ("time (UTC)",) if with_time else ()
     following = ("then at",) if result.query.then else ()
-    known = [name for name in ("label", "track") if any(getattr(hit.place, name) for hit in result.hits)]
+    known = [name for name in _SHOWN if any(getattr(hit.place, name) for hit in result.hits)]
     certain = ("confidence",) if any(hit.confidence is not None for hit in result.hits) else ()
     columns = (
         "rank",

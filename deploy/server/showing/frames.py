@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from deploy.clips import AROUND_S, span_around
 from deploy.server.answers import RequestError
 from deploy.server.showing.catalogue import Sources
+from pipeline.labels.label_table import Labels, judged
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake
 from pipeline.live.status.state_folder import StateFolder
@@ -84,6 +85,7 @@ class Frames:
         frame = self.find(id, with_shot=True)
         columns = ["id", "x0", "y0", "x1", "y1", "proposer", "score", "label", "track"]
         regions = self._lake.read("regions", columns=columns, where=sql.equals("frame", id)).to_pylist()
+        said = judged(Labels(self._lake).read(frame=id))
         catalogue = self._sources(knowing=[frame.source_id])
         source = catalogue.of_row(frame.source_id)
         order = of_source(listing, source.source_ids)
@@ -107,6 +109,8 @@ class Frames:
                     "id": row["id"],
                     "box": [row["x0"], row["y0"], row["x1"], row["y1"]],
                     **{name: row[name] for name in ("proposer", "score", "label", "track")},
+                    "human_label": said[row["id"]].label if row["id"] in said else None,
+                    "verdict": said[row["id"]].verdict if row["id"] in said else None,
                 }
                 for row in sorted(regions, key=lambda row: (-row["score"], row["id"]))
             ],

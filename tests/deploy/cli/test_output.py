@@ -7,7 +7,7 @@ from schemas.query import SearchResult
 from schemas.query_json import result_json
 
 HIT_KEYS = ["rank", "distance", "semantic", "geometric", "source", "pts_s", "time", "shot_s", "box"]
-HIT_KEYS += ["frame_id", "region_id", "proposer", "label", "track", "confidence", "score"]
+HIT_KEYS += ["frame_id", "region_id", "proposer", "label", "track", "confidence", "score", "human_label", "verdict"]
 
 
 def test_the_json_of_a_search_has_the_promised_keys(make_result: Callable[..., SearchResult]) -> None:

@@ -19,6 +19,7 @@ from schemas.errors import QueryError
 from tests.deploy.server.conftest import World
 from tests.deploy.server.with_users import As
 from tests.pipeline.labels.label_of import label_of
+from tests.waiting import wait_until
 
 TABLES = (
     "sources",
@@ -78,6 +79,24 @@ def test_nobody_gets_rows_of_a_source_that_they_do_not_see(as_user: As, own_lake
         assert not any(secret in row for _, row in found["guest"])
     [(count,)] = as_user("guest").post("/api/sql", json={"query": "SELECT count(*) FROM sources"}).json()["rows"]
     assert count == 1
+
+
+def test_hits_and_frames_have_what_people_say_for_those_who_see_the_source(as_user: As, own_lake: Path) -> None:
+    lake = Lake.open(str(own_lake))
+    region = [row for row in lake.read("regions").to_pylist() if row["source"].endswith("street.png")][-1]
+    Labels(lake).add([label_of(region, "tram")])
+    box = [region[side] for side in ("x0", "y0", "x1", "y1")]
+    viewer, guest = as_user("viewer"), as_user("guest")
+
+    def said() -> set[tuple[str, str, str]]:
+        hits = viewer.post("/api/search", json={"box": box, "k": 1000}).json()["hits"]
+        return {(hit["region_id"], hit["human_label"], hit["verdict"]) for hit in hits if hit["verdict"]}
+
+    wait_until(lambda: (region["id"], "tram", "right") in said())
+    assert "tram" not in guest.post("/api/search", json={"box": box, "k": 1000}).text
+    shown = viewer.get(f"/api/frames/{region['frame']}").json()["regions"]
+    assert {each["id"]: each["human_label"] for each in shown}[region["id"]] == "tram"
+    assert guest.get(f"/api/frames/{region['frame']}").status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
-"""Labels and tracks of hits: catches labels of other regions, and tracks that are never shown because they are written
-after the regions."""
+"""Labels and tracks of hits: catches labels of other regions, and tracks and labels of people that are never shown
+because they are written after the regions."""
 
 from dataclasses import replace
 from functools import partial
@@ -8,11 +8,13 @@ import pyarrow as pa
 
 from operators.tracking.tracker import TrackConfig, Tracker
 from pipeline.ingest.arrow_rows import SegmentRows
+from pipeline.labels.label_table import Labels
 from pipeline.lake.lake import Lake
 from pipeline.lake.writing.committer import Committer
 from pipeline.search.searcher import Searcher
-from schemas.query import Query
+from schemas.query import Place, Query
 from schemas.sources import Segment
+from tests.pipeline.labels.label_of import label_of
 from tests.pipeline.lake.synthetic import World, fold_shots, stored
 from tests.pipeline.search.drawn import DrawnEncoder
 
@@ -53,3 +55,27 @@ def test_hits_know_the_label_and_the_track_of_their_region(empty_lake: Lake) -> 
 def test_a_whole_frame_has_neither(random_lake: Lake) -> None:
     found = Searcher(random_lake, DrawnEncoder(), proposers=frozenset({"frame"})).search(Query(text="anything"))
     assert {(hit.place.label, hit.place.track) for hit in found.hits} == {(None, None)}
+
+
+def test_hits_know_what_people_say_as_it_is_imported_and_removed(empty_lake: Lake) -> None:
+    with Committer(empty_lake, plan=stored(), fold_shots=fold_shots) as writer:
+        for segment in World(0).segments(1):
+            writer.commit([World(0).rows(segment)])
+    lake = Lake.open(empty_lake.uri)
+    searcher = Searcher(lake, DrawnEncoder(), proposers=frozenset({"moving"}))
+
+    def hits() -> list[Place]:
+        return [hit.place for hit in searcher.search(Query(text="anything", k=20)).hits]
+
+    def said() -> dict[str | None, tuple[str | None, str | None]]:
+        return {each.region_id: (each.human_label, each.verdict) for each in hits() if each.verdict is not None}
+
+    rows = {row["id"]: row for row in lake.read("regions").to_pylist()}
+    first, second = (rows[each.region_id] for each in hits()[:2])
+    assert said() == {}
+    labels = Labels(empty_lake)
+    right, wrong = label_of(first, "van"), label_of(second, "dog", verdict="wrong")
+    labels.add([right, wrong])
+    assert said() == {first["id"]: ("van", "right"), second["id"]: (None, "wrong")}
+    labels.remove([right.id])
+    assert said() == {second["id"]: (None, "wrong")}

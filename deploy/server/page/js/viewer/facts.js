@@ -64,6 +64,7 @@ export function makeFacts({ close, find, marked, name, later, judge, still, boxe
       visit && visit.ranks.length > 1 ? [words.facts.track, words.seen(seconds(visit.start_s), seconds(visit.stop_s), visit.ranks.length)] : null,
       hit?.shot_s ? [words.facts.shot, words.range(seconds(hit.shot_s[0]), seconds(hit.shot_s[1]))] : null,
       stored?.label ? [words.facts.label, stored.label] : null,
+      stored?.verdict ? [words.facts.said, stored.human_label ?? words.saidWrong] : null,
       also ? [words.facts.also, also] : null,
     ].filter((row) => row !== null);
     fill(list, ...rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
