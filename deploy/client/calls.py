@@ -1,8 +1,9 @@
 """The calls of the service, each as the requests that it makes, whoever sends them: a client that waits, or asyncio."""
 
 import io
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
@@ -60,9 +61,20 @@ def sources() -> Calls[list[dict[str, Any]]]:
     return found
 
 
-def sql(query: str, *, rows: int) -> Calls[dict[str, Any]]:
+def sql(
+    query: str,
+    *,
+    rows: int,
+    sources: Sequence[str] = (),
+    since: datetime | float | None = None,
+    until: datetime | float | None = None,
+) -> Calls[dict[str, Any]]:
     """The answer to a SELECT: its columns and rows, and whether there are more of these."""
-    found: dict[str, Any] = yield Call("POST", "/api/sql", {"query": query, "rows": rows})
+    body: dict[str, Any] = {"query": query, "rows": rows, "sources": list(sources)}
+    for name, at in (("since", since), ("until", until)):
+        if at is not None:
+            body[name] = at.isoformat() if isinstance(at, datetime) else at
+    found: dict[str, Any] = yield Call("POST", "/api/sql", body)
     return found
 
 

@@ -193,6 +193,9 @@ class LakeTools:
         self,
         query: Annotated[str, Field(max_length=20_000, description="One SELECT of DuckDB, or DESCRIBE of a view.")],
         rows: Annotated[int, Field(ge=1, le=_MOST_ROWS)] = 50,
+        sources: Sources = [],  # noqa: B006
+        since: Moment | None = None,
+        until: Moment | None = None,
     ) -> list[str | Image]:
         """Count, follow and measure with SQL: how many things, when, how long, across which line.
 
@@ -200,9 +203,10 @@ class LakeTools:
         of people. Views: objects (one row for each thing that was followed: label, confidence, first_s, last_s, frame),
         sightings, visits(zone := '0,0.5,1,1'), stays(zone := …) with enter_s, leave_s and dwell_s, crossings('0.5,0
         0.5,1') with direction, counts(step_s := 60), heat. "DESCRIBE visits" lists the columns of one. `frame` is a
-        frame_id for show_frame. Times ending in _s are seconds within the source.
+        frame_id for show_frame. Times ending in _s are seconds within the source. `sources`, `since` and `until` say
+        what is read, before the query runs.
         """
-        answer = await self._post("/api/sql", {"query": query, "rows": rows})
+        answer = await self._post("/api/sql", {"query": query, "rows": rows} | _when(sources, since, until))
         names = [each["name"] for each in answer["columns"]]
         shown: Asked = {"columns": names, "rows": [[_shortened(value) for value in row] for row in answer["rows"]]}
         size = 0

@@ -17,6 +17,7 @@ from pipeline.lake.spans import SpanIndex
 from pipeline.search.filters import source_matches
 from pipeline.search.memory.decoding import int64_of
 from schemas.errors import QueryError
+from schemas.query import Moment
 from schemas.recorder_names import camera_name
 from schemas.tables import TableName, missing_columns, with_added_columns
 
@@ -30,12 +31,15 @@ class LakeRows:
 
     source: only sources whose path, URL or feed contains this, or matches it as a glob; None for all.
     allowed: ids of the only sources that count; None for all.
+    since, until: the time of frames and regions, half-open: UTC, or seconds within each source; None for all.
     Raises QueryError where no source matches.
     """
 
     lake: Lake
     source: str | None = None
     allowed: frozenset[str] | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     _datasets: Mapping[TableName, lance.LanceDataset] = field(init=False, repr=False)
     _ids: tuple[str, ...] | None = field(init=False, repr=False)
     _done: tuple[dict[str, int], SpanIndex, NDArray[np.int64]] = field(init=False, repr=False)
@@ -49,7 +53,16 @@ class LakeRows:
     @property
     def state(self) -> tuple[object, ...]:
         """What is equal where two have the same rows of sources, segments, frames and regions."""
-        return (self.lake.uri, self._ids, *sorted((name, data.version) for name, data in self._datasets.items()))
+        versions = sorted((name, data.version) for name, data in self._datasets.items())
+        return (self.lake.uri, self._ids, self.since, self.until, *versions)
+
+    def count(self, name: TableName) -> int:
+        """About how many rows `read` would read, without reading them: those of interrupted writes are among them."""
+        dataset = self._datasets.get(name)
+        if dataset is None:
+            return 0
+        with lake_errors(f"reading table {name} of {self.lake.uri}", lake=self.lake.uri):
+            return int(dataset.count_rows(filter=self._condition(name)))
 
     def sources(self) -> pa.Table:
         """id, source, feed, kind, state, error, start_time, start_s, stop_s, width_px, height_px, frame_rate, codec."""
@@ -115,8 +128,7 @@ class LakeRows:
         dataset = self._datasets.get(name)
         if dataset is None:
             return self.lake.schema(name).empty_table().select(columns)
-        own = "id" if name == "sources" else "source_id"
-        conditions = [each for each in (where, None if self._ids is None else sql.is_in(own, self._ids)) if each]
+        conditions = [each for each in (where, self._condition(name)) if each]
         extra = ["source_id", "lease"] if name in _PLACED else []
         wanted = list(dict.fromkeys([*columns, *extra]))
         missing = {each.name for each in missing_columns(dataset.schema, name, self.lake.space)}
@@ -143,6 +155,15 @@ class LakeRows:
         wanted = columns if key in columns else [*columns, key]
         found = self.read(name, wanted)
         return found.filter(pc.is_in(found[key], value_set=pa.array(values, pa.string()))).select(columns)
+
+    def _condition(self, name: TableName) -> str | None:
+        """Which rows of a table are of the chosen sources and time, in Lance's SQL; None for all."""
+        conditions = []
+        if self._ids is not None:
+            conditions.append(sql.is_in("id" if name == "sources" else "source_id", self._ids))
+        if name in _PLACED:
+            conditions += sql.in_time(self.since, self.until)
+        return sql.all_of(*conditions) if conditions else None
 
     def _chosen(self) -> tuple[str, ...] | None:
         """Ids of the sources that count; None for all."""

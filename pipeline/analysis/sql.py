@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Literal
 
 import pyarrow as pa
 
@@ -22,24 +23,30 @@ from schemas.errors import QueryError
 MOST_NESTED = 50  # brackets; DuckDB parses those of FROM in quadratic time, in which no thread of the process runs
 CHILD_CODE = "from pipeline.analysis.sql_child import main; main()"
 _OPENING, _CLOSING = (b"(", b"[", b"{"), (b")", b"]", b"}")
+# the other tables have a row for a source, a shot or a label
+_COUNTED: tuple[Literal["frames", "regions"], ...] = ("frames", "regions")
+_ROW_BYTES = 800  # of a row: as it was read, and as it is sent
+_OBJECT_BYTES = 800  # to follow a region: its ids, and its log-odds of 80 classes; its vector comes to that
 _START_S = 60.0  # for the start of the process and the transfer of the tables
 _GRACE_S = 2.0  # for a function that DuckDB does not interrupt; after that the process is killed
 
 
 @dataclass(frozen=True, slots=True)
 class SqlLimits:
-    """timeout_s: for how long a query may run. memory_bytes: what it may use besides the tables. result_bytes: the
-    largest answer. threads: of DuckDB."""
+    """timeout_s: for how long a query may run. memory_bytes: what it may use besides the tables. table_bytes: what the
+    tables may take, as far as that is known before they are read. result_bytes: the largest answer. threads: of
+    DuckDB."""
 
     timeout_s: float = 60.0
     memory_bytes: int = 2**30
+    table_bytes: int = 2**33
     result_bytes: int = 2**30
     threads: int = 2
 
     def __post_init__(self) -> None:
         require.above(0, timeout_s=self.timeout_s)
         require.at_least(64 * 2**20, memory_bytes=self.memory_bytes)
-        require.at_least(1, result_bytes=self.result_bytes, threads=self.threads)
+        require.at_least(1, table_bytes=self.table_bytes, result_bytes=self.result_bytes, threads=self.threads)
 
 
 def run_sql(
@@ -66,6 +73,7 @@ def run_sql(
     named = set(re.findall(r"\w+", query.lower()))
     # a text such as query('FROM vis' || 'its') names no view: DuckDB then reports that there is no such table
     every = bool(named & {*OF_OBJECTS, "show", "information_schema", "duckdb_tables", "duckdb_views"})
+    _require_room(rows, {name for name in BASE if every or name in named}, objects=every, limits=limits)
     find = find or (lambda rows: find_objects(rows, config=config, find_odds=find_odds))
     objects = find(rows) if every else None
     tables = {name: TABLES[name](rows) for name in BASE if every or name in named}
@@ -73,6 +81,20 @@ def run_sql(
         tables |= {"_things": objects.objects, "_members": objects.members}
     tables = {name: shown(name, table) for name, table in tables.items()}
     return _run(query, tables, views=objects is not None, limits=limits)
+
+
+def _require_room(rows: LakeRows, names: set[str], *, objects: bool, limits: SqlLimits) -> None:
+    """Raises QueryError where the tables that a query names are too large to be read."""
+    counts = {name: rows.count(name) for name in _COUNTED if name in names}
+    needed = sum(count * _ROW_BYTES for count in counts.values())
+    if objects:
+        needed += counts["regions"] * (_OBJECT_BYTES + 2 * rows.lake.space.dimension)
+    if needed > limits.table_bytes:
+        much = " and ".join(f"{count:,} {name}" for name, count in counts.items())
+        raise QueryError(
+            f"the query reads {much}, which take about {_size(needed)}, and at most {_size(limits.table_bytes)} are "
+            "read: choose sources (`source`, `sources`) or a time (`since`, `until`)"
+        )
 
 
 def require_select(query: str) -> None:
@@ -202,7 +224,7 @@ def _too_large(limits: SqlLimits, reason: str) -> QueryError:
 
 
 def _size(count: int) -> str:
-    return f"{count / 2**30:g} GiB" if count >= 2**30 else f"{count / 2**20:g} MiB"
+    return f"{count / 2**30:.3g} GiB" if count >= 2**30 else f"{count / 2**20:.3g} MiB"
 
 
 def _sentence(text: str) -> str:

@@ -25,7 +25,10 @@ class SideTable:
         self._schema = schema
 
     def read(self, *, where: str | None = None) -> pa.Table:
-        """All rows. Two processes that write one row at once may both have added it. where: a condition in Lance's SQL."""
+        """All rows; two processes that write one row at once may both have added it.
+
+        where: a condition in Lance's SQL.
+        """
         with lake_errors(f"reading the {self.name} of {self._lake.uri}", lake=self._lake.uri):
             table = open_dataset(self._lake.uri, self.name)
             return self._schema.empty_table() if table is None else table.to_table(filter=where)

@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from schemas.clock import Span
 
@@ -23,6 +24,20 @@ def within(column: str, span: Span) -> str:
     return f"{column} >= {span.start} AND {column} < {span.stop}"
 
 
+def in_time(since: datetime | float | None, until: datetime | float | None) -> list[str]:
+    """Conditions on frames or regions, half-open: of their UTC or, for a number, of their seconds within the source.
+
+    A time without a zone is in UTC.
+    """
+    bounds = [(sign, moment) for sign, moment in ((">=", since), ("<", until)) if moment is not None]
+    return [
+        f"time {sign} timestamp '{_in_utc(moment):%Y-%m-%d %H:%M:%S.%f}'"
+        if isinstance(moment, datetime)
+        else f"pts_s {sign} {float(moment)!r}"
+        for sign, moment in bounds
+    ]
+
+
 def all_of(*conditions: str) -> str:
     """A conjunction. conditions: comparisons, or results of functions of this module."""
     return " AND ".join(conditions)
@@ -31,6 +46,10 @@ def all_of(*conditions: str) -> str:
 def any_of(conditions: Iterable[str]) -> str:
     joined = " OR ".join(f"({condition})" for condition in conditions)
     return f"({joined})" if joined else "FALSE"
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _quoted(value: str) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from deploy.cli.options import LakeOption
+from deploy.cli.options import LakeOption, SinceOption, UntilOption
 from deploy.cli.output import console
 from deploy.cli.values import parse_bytes, parse_duration
 from deploy.cli.without_pandas import import_arrow_without_pandas
@@ -23,6 +23,8 @@ def sql(
     source: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Only sources whose path, URL or feed contains this, or a glob.")
     ] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
     written_as: Annotated[
         Written | None,
         typer.Option("--format", help="By default that of FILE's suffix, or a table.", show_default=False),
@@ -61,7 +63,7 @@ def sql(
         memory_bytes=parse_bytes(memory, option="--memory"),
     )
     require_select(query)
-    answer = run_sql(LakeRows(Lake.open(lake), source), query, limits=limits)
+    answer = run_sql(LakeRows(Lake.open(lake), source, since=since, until=until), query, limits=limits)
     if plot is not None:
         from deploy.answer_plot import write_plot
 

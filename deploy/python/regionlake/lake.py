@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Self, Ty
 
 from regionlake.hits import Hits
 from schemas.options import described
-from schemas.query import Query
+from schemas.query import Moment, Query
 
 if TYPE_CHECKING:
     import lance
@@ -114,11 +114,19 @@ class Lake:
         return self._lake.dataset(name)
 
     def sql(
-        self, query: str, *, source: str | None = None, timeout_s: float = 60.0, memory_bytes: int = 2**30
+        self,
+        query: str,
+        *,
+        source: str | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        timeout_s: float = 60.0,
+        memory_bytes: int = 2**30,
     ) -> "pa.Table":
         """Answers one SELECT over the lake's tables and views, which pipeline/analysis/README.md describes.
 
-        source: only sources whose path, URL or feed contains this, or matches it as a glob.
+        source: only sources whose path, URL or feed contains this, or matches it as a glob. since, until: the time of
+        frames and regions, half-open: UTC, or seconds within each source.
         Raises QueryError for another statement, a mistake, and a query that exceeds a limit.
 
         >>> lake.sql("SELECT max(at_s) > 0 AS later, count(DISTINCT source) AS sources FROM frames").to_pylist()
@@ -128,7 +136,7 @@ class Lake:
         from pipeline.analysis.sql import SqlLimits, run_sql
 
         limits = SqlLimits(timeout_s=timeout_s, memory_bytes=memory_bytes)
-        return run_sql(LakeRows(self._lake, source), query, limits=limits)
+        return run_sql(LakeRows(self._lake, source, since=since, until=until), query, limits=limits)
 
     def sources(self) -> "pa.Table":
         """One row for each file, picture and recording, with its state.

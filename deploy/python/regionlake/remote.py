@@ -8,7 +8,7 @@ from typing import Any, Self, overload
 from regionlake.hits import Hits
 from regionlake.lake import described_search, query_of, takes
 from schemas.errors import QueryError
-from schemas.query import Query, SearchResult
+from schemas.query import Moment, Query, SearchResult
 
 
 def connect(url: str, *, token: str | None = None) -> "RemoteLake":
@@ -53,15 +53,26 @@ class RemoteLake:
 
         return RemoteHits(self._connection(calls.search(query_of(*args, **options))), self)
 
-    def sql(self, query: str, *, rows: int = 1000) -> list[dict[str, Any]]:
+    def sql(
+        self,
+        query: str,
+        *,
+        rows: int = 1000,
+        sources: Sequence[str] = (),
+        since: Moment | None = None,
+        until: Moment | None = None,
+    ) -> list[dict[str, Any]]:
         """The rows that answer one SELECT over the sources that its user sees, as `Lake.sql` does for all.
 
+        sources: ids of the only ones that it reads. since, until: of frames and regions, half-open: UTC, or seconds
+        within each source.
         Times are texts in ISO 8601. Raises QueryError for another statement, a mistake, a query that exceeds a limit of
         the service, and an answer of more rows than `rows`, of which there are at most 10,000.
         """
         from deploy.client import calls
 
-        return _records(self._connection(calls.sql(query, rows=rows)), rows)
+        asked = calls.sql(query, rows=rows, sources=sources, since=since, until=until)
+        return _records(self._connection(asked), rows)
 
     def sources(self) -> list[dict[str, Any]]:
         """Each file, picture and feed, with its id, its name and its state."""
@@ -108,11 +119,20 @@ class AsyncRemoteLake:
 
         return RemoteHits(await self._connection(calls.search(query_of(*args, **options))), self._remote)
 
-    async def sql(self, query: str, *, rows: int = 1000) -> list[dict[str, Any]]:
+    async def sql(
+        self,
+        query: str,
+        *,
+        rows: int = 1000,
+        sources: Sequence[str] = (),
+        since: Moment | None = None,
+        until: Moment | None = None,
+    ) -> list[dict[str, Any]]:
         """See RemoteLake.sql."""
         from deploy.client import calls
 
-        return _records(await self._connection(calls.sql(query, rows=rows)), rows)
+        asked = calls.sql(query, rows=rows, sources=sources, since=since, until=until)
+        return _records(await self._connection(asked), rows)
 
     async def sources(self) -> list[dict[str, Any]]:
         """See RemoteLake.sources."""

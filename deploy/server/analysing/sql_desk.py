@@ -15,9 +15,10 @@ from pipeline.analysis.objects import Objects, find_objects
 from pipeline.analysis.sql import SqlLimits, require_select, run_sql
 from pipeline.lake.lake import Lake
 from schemas.errors import QueryError
+from schemas.query import Moment
 from schemas.query_json import Json
 
-LIMITS = SqlLimits(timeout_s=20.0, memory_bytes=2**29, result_bytes=2**25)
+LIMITS = SqlLimits(timeout_s=20.0, memory_bytes=2**29, table_bytes=2**31, result_bytes=2**25)
 _MOST_VALUES = 2_000_000  # of an answer: each takes some 200 bytes on its way to JSON, though one bit before
 _KEPT = 4  # objects of so many views of the lake; those of a thousand tracks take about 1 MB
 
@@ -36,15 +37,27 @@ class SqlDesk:
         self._odds: ClassOdds | None = None
         self._objects: OrderedDict[object, Objects] = OrderedDict()
 
-    def answer(self, query: str, sources: Sources, *, rows: int) -> Json:
+    def answer(
+        self,
+        query: str,
+        sources: Sources,
+        *,
+        rows: int,
+        chosen: Sequence[str] = (),
+        since: Moment | None = None,
+        until: Moment | None = None,
+    ) -> Json:
         """The answer as the service's JSON, of at most so many rows.
 
-        Every other source is excluded before the query runs. Raises QueryError as `run_sql` does.
+        Every other source is excluded before the query runs. chosen: the service's ids of some of them; none for all.
+        since, until: of frames and regions. Raises QueryError as `run_sql` does, RequestError for an unknown id.
         """
         require_select(query)
         catalogue = sources()
         allowed = None if sources.grants.everything else frozenset(catalogue.served)
-        seen = LakeRows(self._lake, allowed=allowed)
+        if chosen:
+            allowed = frozenset(catalogue.chosen(chosen))
+        seen = LakeRows(self._lake, allowed=allowed, since=since, until=until)
         found = run_sql(
             seen,
             query,

@@ -1,6 +1,7 @@
 """SQL over HTTP: catches rows of a source that the asker may not see, a path of the server in an answer, a query that
 does more than read or that runs for ever, and an answer that differs from that of the lake itself."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx2 as httpx
@@ -16,6 +17,7 @@ from pipeline.analysis.sql import SqlLimits
 from pipeline.labels.label_table import Labels
 from pipeline.lake.lake import Lake
 from schemas.errors import QueryError
+from schemas.query import Moment
 from tests.deploy.server.conftest import World
 from tests.deploy.server.with_users import As
 from tests.pipeline.labels.label_of import label_of
@@ -45,6 +47,20 @@ def test_it_answers_what_the_lake_itself_does(url: str, local: rl.Lake) -> None:
         assert len(lake.sql("SELECT * FROM regions LIMIT 5", rows=5)) == 5
         with pytest.raises(QueryError, match="more than 5 rows"):
             lake.sql("SELECT * FROM regions", rows=5)
+
+
+def test_sources_and_times_restrict_what_is_read(url: str, local: rl.Lake) -> None:
+    counted = "SELECT count(*) AS n FROM frames"
+    bounds: tuple[tuple[Moment | None, Moment | None], ...] = ((None, None), (1.0, None), (1.0, 3.0))
+    with rl.connect(url) as lake:
+        bikes = next(each["id"] for each in lake.sources() if each["name"] == "bikes.mp4")
+        for since, until in bounds:
+            expected = local.sql(counted, source="bikes", since=since, until=until).to_pylist()
+            assert lake.sql(counted, sources=[bikes], since=since, until=until) == expected
+            assert expected != local.sql(counted).to_pylist()
+        assert lake.sql(counted, since=datetime(2026, 5, 1, tzinfo=UTC)) == [{"n": 0}]  # the clip states no time
+        with pytest.raises(QueryError, match="no source"):
+            lake.sql(counted, sources=["0" * 32])
 
 
 def test_values_are_json_whatever_they_are(web: httpx.Client) -> None:
@@ -141,6 +157,10 @@ def test_a_query_that_runs_for_ever_or_answers_too_much_is_stopped(world: World)
     desk = SqlDesk(lake, no_model, limits=SqlLimits(timeout_s=300.0, memory_bytes=2**29, result_bytes=2**20))
     with pytest.raises(QueryError, match="the answer has more than 1 MiB"):
         desk.answer("SELECT range FROM range(10000000)", sources, rows=1)
+    desk = SqlDesk(lake, no_model, limits=SqlLimits(table_bytes=2**10))
+    with pytest.raises(QueryError, match="are read: choose sources"):
+        desk.answer("FROM visits", sources, rows=1)
+    assert desk.answer("SELECT count(*) AS n FROM sources", sources, rows=1)["rows"] == [[2]]  # and it goes on
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What SQL refuses: catches a query that writes, reads a file, runs for ever, or takes the memory of the machine."""
 
 from dataclasses import replace
+from datetime import UTC, timedelta
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,9 @@ import pytest
 from operators.sandbox.confinement import unsupported
 from pipeline.analysis.lake_rows import LakeRows
 from pipeline.analysis.sql import SqlLimits, run_sql
+from pipeline.lake.lake import Lake
 from schemas.errors import InvalidValueError, QueryError
+from schemas.query import Moment
 
 LIMITS = SqlLimits(timeout_s=60.0, memory_bytes=128 * 2**20, threads=1)
 BRIEF = replace(LIMITS, timeout_s=0.5)
@@ -120,3 +123,37 @@ def test_a_process_that_dies_while_it_gets_the_tables_is_reported_in_a_sentence(
     monkeypatch.setattr("pipeline.analysis.sql.CHILD_CODE", "raise SystemExit(3)")
     with pytest.raises(QueryError, match="the process of the query did not start"):
         run_sql(street, "SELECT * FROM regions")
+
+
+@pytest.mark.parametrize("query", ["SELECT count(*) FROM regions", "FROM visits", "SHOW TABLES"])
+def test_more_than_fits_is_refused_before_it_is_read(
+    street_lake: Lake, query: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = LakeRows(street_lake)
+    assert rows.count("regions") == run_sql(rows, "SELECT id FROM regions").num_rows
+    small = replace(LIMITS, table_bytes=800 * rows.count("regions") - 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(LakeRows, "read", lambda *_, **__: pytest.fail("it was read"))
+        with pytest.raises(QueryError, match=r"regions, which take about .* are read: choose sources .* or a time"):
+            run_sql(rows, query, limits=small)
+    assert run_sql(rows, "SELECT count(*) AS n FROM sources", limits=small)["n"].to_pylist() == [2]
+    part = run_sql(LakeRows(street_lake, until=2.0), "SELECT id FROM regions", limits=small)
+    assert 0 < part.num_rows < rows.count("regions")
+
+
+def test_a_query_reads_the_frames_and_regions_of_a_time(street_lake: Lake) -> None:
+    whole = LakeRows(street_lake)
+    [(start,)] = zip(*run_sql(whole, "SELECT min(time) FROM frames").to_pydict().values(), strict=True)
+    bounds: list[tuple[Moment | None, Moment | None, str]] = [
+        (1.0, 3.0, "at_s >= 1 AND at_s < 3"),
+        (None, 2.0, "at_s < 2"),
+        (start + timedelta(seconds=1), start + timedelta(seconds=3), "time IS NOT NULL AND at_s >= 1 AND at_s < 3"),
+        (start.replace(tzinfo=UTC) + timedelta(seconds=2), None, "time IS NOT NULL AND at_s >= 2"),
+    ]
+    for since, until, where in bounds:
+        rows = LakeRows(street_lake, since=since, until=until)
+        for table in ("frames", "regions"):
+            found = run_sql(rows, f"SELECT id FROM {table} ORDER BY id")
+            assert 0 < found.num_rows < whole.count("regions")
+            assert found == run_sql(whole, f"SELECT id FROM {table} WHERE {where} ORDER BY id")
+        assert rows.state != whole.state
