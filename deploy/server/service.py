@@ -42,7 +42,8 @@ class Service:
     """One lake, and what answers requests about it; `close` ends its threads and processes.
 
     searches, reads, pictures, changes: threads for what ranks, what reads the lake, what makes pictures and clips, and
-    what changes something, analyses: for SQL, so that a page full of pictures does not hold up a search.
+    what changes something, analyses: for SQL, so that a page full of pictures does not hold up a search. Those of
+    searches mostly wait: queries that wait together are answered together.
     views: the service as others see it, by what they see.
     """
 
@@ -108,7 +109,7 @@ class Service:
             stills=Stills(originals),
             clips=ClipCache(originals, folder),
             times=SearchTimes(),
-            searches=Workers("searches", threads=4, waiting=64, deadline_s=deadline_s),
+            searches=Workers("searches", threads=16, waiting=64, deadline_s=deadline_s),
             reads=Workers("reads", threads=4, waiting=64, deadline_s=deadline_s),
             pictures=Workers("pictures", threads=4, waiting=256, deadline_s=deadline_s),
             changes=Workers("changes", threads=1, waiting=16, deadline_s=deadline_s),

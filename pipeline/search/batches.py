@@ -42,6 +42,11 @@ class Batches(Generic[T, R]):
             raise mine.error
         return mine.answer  # type: ignore[return-value]
 
+    @property
+    def waiting(self) -> int:
+        """Number of calls that wait for the next batch."""
+        return len(self._queue)
+
     def _answer_batch(self) -> None:
         batch = [self._queue.popleft() for _ in range(min(self._most, len(self._queue)))]
         try:

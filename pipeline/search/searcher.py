@@ -90,6 +90,7 @@ class Searcher:
     move: how the vector of a query is moved by `like` and `unlike`; None for that of `operators.ranking.feedback`.
     column: the column of vectors, for a searcher without an encoder whose queries have their vectors already.
     part: the part of the lake that is searched; None for all of it.
+    most_together: number of waiting queries that are answered in one pass over the vectors.
     exact_within_ms: where the columns are on disk and have a tuned index, queries whose exact answer is expected to
         take longer are answered from it, and the result says so; infinite for exact answers alone.
 
@@ -115,6 +116,7 @@ class Searcher:
         exact_within_ms: float = EXACT_WITHIN_MS,
         column: str | None = None,
         part: Part | None = None,
+        most_together: int = MOST_TOGETHER,
     ) -> None:
         column = column or column_of(lake, encoder)
         self._columns = LakeCache(lake, column=column, resident=resident, part=part)
@@ -125,7 +127,7 @@ class Searcher:
         self._methods: dict[MethodName, Method] = {}
         self._indexed = IndexedRegions(self._columns, self._scorer, exact_within_ms=exact_within_ms)
         self._lock = threading.Lock()
-        self._batches: Batches[Asked, SearchResult] = Batches(self.answer, most=MOST_TOGETHER)
+        self._batches: Batches[Asked, SearchResult] = Batches(self.answer, most=most_together)
         self._max_age_s = max_age_s
         self._looked_at = -math.inf
         self._listing: FrameListing | None = None

@@ -1,6 +1,8 @@
 """Catches an answer of shards that differs in anything from that of one process, also while shards are lost and rows
 arrive."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -145,6 +147,32 @@ def test_normalisations_take_two_rounds_and_others_one(lake: Lake) -> None:
     searcher.search(Query(text="x", box=BOX, norm="minmax"))
     searcher.search(Query(text="x", box=BOX))
     assert [holder.calls for holder in holders] == [["spreads", "answer", "answer"]] * 2
+
+
+def test_queries_that_wait_are_sent_together_and_have_their_own_answers(lake: Lake) -> None:
+    searcher, holders = sharded(lake, CalibratedEncoder(), count=2)
+    asked = [
+        Query(text="x", box=BOX, norm="zscore"),
+        Query(text="a thing"),
+        Query(text="x", zones=("attic=0,0,1,1",), norm="zscore"),
+        Query(text="somebody", box=BOX, norm="rrf"),
+    ]
+    with ThreadPoolExecutor(len(asked)) as pool, searcher._batches.turn:
+        answers = [pool.submit(searcher.search, query) for query in asked]
+        until = time.monotonic() + 60
+        while searcher._batches.waiting < len(asked):
+            assert time.monotonic() < until
+        searcher._batches.turn.release()  # as the end of the query that they wait for
+        try:
+            for query, answer in zip(asked, answers, strict=True):
+                if query.zones:
+                    with pytest.raises(QueryError, match="attic"):
+                        answer.result(60)
+                else:
+                    assert said(answer.result(60)) == said(one_process(lake).search(query))
+        finally:
+            searcher._batches.turn.acquire()
+    assert [holder.calls for holder in holders] == [["spreads", "answer"]] * 2
 
 
 def test_rows_that_arrive_are_found_and_rows_that_were_there_stay_where_they_were(tmp_path: Path) -> None:
