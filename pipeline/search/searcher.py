@@ -358,7 +358,7 @@ class Searcher:
             sets.append(BoxedVectors.of_frames(columns.frame_vectors, alive=columns.visible))
         candidates = Candidates.of(sets, frames=request.frames, where=request.where)
         frames = 0 if request.where is not None else len(candidates) - len(nearest.regions)
-        compared = len(candidates) if exact else nearest.compared + frames
+        compared = len(candidates) + nearest.too_far if exact else nearest.compared + frames
         read = nearest.bytes + 2 * columns.dimension * frames
         why = f"{choice.why}, and {nearest.fresh:,} that it does not have yet" if nearest.fresh else choice.why
         answer = _Answer(

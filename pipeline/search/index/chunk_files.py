@@ -17,6 +17,7 @@ from pipeline.search.index.layout import Layout, features_of
 from pipeline.search.index.region_index import FORM, shapes
 from pipeline.search.memory.lake_cache import LakeCache
 from pipeline.search.memory.rounded_vectors import rounded
+from schemas.boxes import FloatArray
 from schemas.errors import LakeError
 
 CHUNK = 2**18  # rows of columns
@@ -112,7 +113,15 @@ def _chunk(columns: LakeCache, layout: Layout, first: int, stop: int) -> NDArray
         out["row"] = some
         out["steps"], out["step"], _ = rounded(stored)
         out["cluster"] = out["group"] % layout.clusters
+        out["apart"] = _apart(stored, layout.centres[out["cluster"]])
         for axis, name in enumerate(("x0", "y0", "x1", "y1")):
             out[name] = features[:, axis]
         out["score"] = columns.one_scale_score(some)
     return made[np.argsort(made["group"], kind="stable")]
+
+
+def _apart(vectors: NDArray[np.float16], centres: FloatArray) -> FloatArray:
+    """float32 (N,): no less than the length of each difference."""
+    length = np.linalg.norm(vectors.astype(np.float64) - centres, axis=1)
+    above: FloatArray = np.nextafter(length.astype(np.float32), np.float32(np.inf))
+    return above

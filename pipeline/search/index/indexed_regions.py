@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.search.boxed_vectors import BoxedVectors
+from pipeline.search.filters import overlapping
 from pipeline.search.index.probing import (
     Probe,
     codes_at,
@@ -16,6 +17,7 @@ from pipeline.search.index.probing import (
     reachable_regions,
     rows_at,
 )
+from pipeline.search.index.pruning import may_be_hits
 from pipeline.search.index.region_index import IndexFilesError, RegionIndex, stamp
 from pipeline.search.memory.lake_cache import LakeCache
 from pipeline.search.memory.rounded_vectors import RoundedVectors, rounded
@@ -55,7 +57,7 @@ class Nearest:
     """What the index found for a query.
 
     regions: those that are to be ranked exactly. fresh: number of them that are not in the index yet. blocks, compared,
-    bytes: what was read of it.
+    bytes: what was read of it. too_far: number of candidates that cannot be hits by their boxes and clusters alone.
     """
 
     regions: BoxedVectors
@@ -63,6 +65,7 @@ class Nearest:
     blocks: int
     compared: int
     bytes: int
+    too_far: int = 0
 
 
 class IndexedRegions:
@@ -133,15 +136,42 @@ class IndexedRegions:
             raise self._damaged(error) from error
         compared = self._compared(request, rows)
         places, rows = places[compared], rows[compared]
+        seen = len(places)
+        places, rows, dropped = self._not_too_far(index, request, where, places, rows)
         fresh = self._fresh(index, request)
         by_codes = request.target.vector is not None and request.query.ranking.normalisation == "raw"
         codes = None
         if by_codes:
             codes = _joined(codes_at(index, places), self._codes_of(fresh))
         rows = np.concatenate([rows, fresh])
-        a_row = 20 + columns.dimension * (1 if by_codes else 2)
+        read = 24 * seen + len(rows) * columns.dimension * (1 if by_codes else 2)
         regions = BoxedVectors.of_some_regions(columns, rows, codes=codes)
-        return Nearest(regions, len(fresh), runs, len(rows), len(rows) * a_row)
+        return Nearest(regions, len(fresh), runs, len(rows), read, dropped)
+
+    def _not_too_far(
+        self,
+        index: RegionIndex,
+        request: RankingRequest,
+        where: Where,
+        places: NDArray[np.intp],
+        rows: NDArray[np.intp],
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp], int]:
+        """The places and rows that may be hits, and how many others are candidates."""
+        query, vector = request.query, request.target.vector
+        # a normalisation needs all of them, and a least confidence hits that have it
+        if vector is None or query.ranking.normalisation != "raw" or query.min_confidence is not None:
+            return places, rows, 0
+        sides = tuple(index.columns[side][places] for side in ("x0", "y0", "x1", "y1"))
+        frame = self._columns.frame[rows]
+        geometric = where.distance(np.stack(sides, axis=1), frame)
+        there = where.is_inside(geometric, frame)
+        if where.box is not None:
+            there &= overlapping(sides, where.box)
+        places, rows, frame, geometric = places[there], rows[there], frame[there], geometric[there]
+        kept = may_be_hits(
+            index, places, vector, geometric, frame, ranking=query.ranking, k=query.k, scorer=self._scorer
+        )
+        return places[kept], rows[kept], int(len(kept) - kept.sum())
 
     def nearest(self, request: RankingRequest, *, share: float) -> Nearest:
         """The regions to be ranked exactly: the nearest by the index, and all that it does not have yet.

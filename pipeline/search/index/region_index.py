@@ -21,7 +21,7 @@ INDEX = "index"  # folder beside those of the columns
 _RECORD = "index.json"
 _COARSE = "coarse.npz"
 REMEDY = "build it again: regionlake upkeep --tune"
-FORM = 2
+FORM = 3
 _SPARE = 2.0
 
 
@@ -109,7 +109,8 @@ def shapes(dimension: int) -> dict[str, tuple[DTypeLike, tuple[int, ...]]]:
     """The files with a row for each region.
 
     row: of the columns. steps, step: as in RoundedVectors. x0, y0, x1, y1: as in the columns, each in a file of its own
-    so that a check of boxes reads nothing else. score: NaN where it is not comparable. cluster: of its vector.
+    so that a check of boxes reads nothing else. score: NaN where it is not comparable. cluster: of its vector. apart:
+    the length of the difference from the centre of the cluster, or a little more.
     """
     sides: dict[str, tuple[DTypeLike, tuple[int, ...]]] = dict.fromkeys(("x0", "y0", "x1", "y1"), (np.float32, ()))
     return {
@@ -119,6 +120,7 @@ def shapes(dimension: int) -> dict[str, tuple[DTypeLike, tuple[int, ...]]]:
         **sides,
         "score": (np.float32, ()),
         "cluster": (np.uint16, ()),
+        "apart": (np.float32, ()),
     }
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from pipeline.lake.lake import Lake
 from pipeline.lake.writing.committer import Committer
-from pipeline.search.index import building, chunk_files, indexed_regions, merging, tuning
+from pipeline.search.index import building, chunk_files, indexed_regions, merging, pruning, tuning
 from pipeline.search.index.chunk_files import building_alone
 from pipeline.search.index.clusters import Cells
 from pipeline.search.index.layout import features_of
@@ -64,6 +64,7 @@ def few_measurements() -> Iterator[None]:
         patch.setattr(tuning, "AREAS", (0.01, 0.25))
         patch.setattr(tuning, "SHARES", (0.01, 0.04, 0.16))
         patch.setattr(tuning, "ZONES", (0.25,))
+        patch.setattr(pruning, "PROBED", 200)  # bounds are for many regions
         patch.setattr(tuning, "_WITH_BOX", 10)
         patch.setattr(tuning, "WORDS", tuning.WORDS[:16])
         yield
@@ -168,17 +169,17 @@ def test_a_query_with_a_place_is_answered_exactly_by_the_index(own: Lake) -> Non
 @settings(max_examples=20, deadline=None)
 @given(
     text=st.sampled_from(TEXTS),
-    sides=st.lists(st.floats(0, 1, width=32), min_size=4, max_size=4, unique=True),
+    sides=st.lists(st.integers(0, 1000), min_size=4, max_size=4, unique=True),
     weight=st.floats(0, 1, width=32),
     k=st.integers(1, 120),
 )
-def test_boxes_are_answered_as_numpy_does_it(made: Lake, text: str, sides: list[float], weight: float, k: int) -> None:
-    x0, x1 = sorted(sides[:2])
-    y0, y1 = sorted(sides[2:])
+def test_boxes_are_answered_as_numpy_does_it(made: Lake, text: str, sides: list[int], weight: float, k: int) -> None:
+    (x0, x1), (y0, y1) = (sorted(side / 1000 for side in pair) for pair in (sides[:2], sides[2:]))
     searcher = Searcher(made, DrawnEncoder(), resident="disk")
     found = searcher.search(Query(text=text, box=(x0, y0, x1, y1), weight=weight, prior=0.0, k=k))
     searcher.close()
     assert (found.exact, found.access_path) == (True, "index")
+    event(f"{found.candidates // 1000} thousand regions lie there")
     rows = made.read("regions")
     vectors = rows["vector"].combine_chunks().flatten().to_numpy().reshape(-1, SPACE.dimension).astype(np.float64)
     boxes = np.stack([rows[name].to_numpy() for name in ("x0", "y0", "x1", "y1")], axis=1).astype(np.float64)
