@@ -25,6 +25,7 @@ class BoxedVectors:
         and the confidence.
     kind: what a model's calibration calls these vectors; None where it knows nothing of them.
     whole: whether these are whole frames, which a query with a place does not compare.
+    lasting: whether the vectors keep their rows until the lake changes, so that distances to them can be kept.
     static: bool (N,), windows that are the same in every frame; None where there are none.
     score: rows → float32, the expected IoU of each with one thing, NaN where its proposer scores otherwise; None where
         there are no such scores.
@@ -38,6 +39,7 @@ class BoxedVectors:
     place: Callable[[int], Place]
     kind: VectorKind | None = None
     whole: bool = False
+    lasting: bool = False
     static: NDArray[np.bool_] | None = None
     score: Callable[[NDArray[np.intp]], NDArray[np.float32]] | None = None
 
@@ -80,6 +82,7 @@ class BoxedVectors:
             ids=lambda rows: columns.region_id[rows],
             place=columns.place,
             kind="region",
+            lasting=True,
             static=np.array([*map(is_static, columns.proposers), False])[columns.proposer],
             score=columns.one_scale_score,
         )

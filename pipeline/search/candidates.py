@@ -274,7 +274,12 @@ class Candidates:
                 return scorer.distances(vectors.read(rows), vector)
             return scorer.rounded_distances(vectors, vector, rows)
 
-        return np.concatenate([of(each.vectors, rows) for each, rows in self.each()])
+        def kept(each: BoxedVectors, rows: IndexArray) -> FloatArray:
+            if exact or not each.lasting:
+                return of(each.vectors, rows)
+            return scorer.known(vector, rows, count=len(each), compute=lambda new: of(each.vectors, new))
+
+        return np.concatenate([kept(each, rows) for each, rows in self.each()])
 
     def _fused(
         self,

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.runtime.blas_threads import one_blas_thread
+from pipeline.search.known_distances import KnownDistances
 from pipeline.search.memory.rounded_vectors import RoundedVectors
 from schemas.boxes import FloatArray
 from schemas.vectors import VectorArray
@@ -29,9 +30,12 @@ class Scorer:
 
     Each thread takes whole tasks. The threads of a BLAS library share every single operation instead, and wait for
     each other after each: on two busy cores that took 1.5 s for 500 k × 512, where one thread alone took 0.1 s.
+
+    known: distances of the last queries, not exact ones, to vectors that keep their rows.
     """
 
     def __init__(self, *, threads: int | None = None) -> None:
+        self.known = KnownDistances()
         self._pool = ThreadPoolExecutor(threads or len(os.sched_getaffinity(0)), thread_name_prefix="score")
 
     def distances(

@@ -208,6 +208,7 @@ class Searcher:
         changed = self._columns.refresh()
         if changed:
             self._targets.forget()
+            self._scorer.known.forget()
         self._labels.refresh()
         self._looked_at = REAL_TIME.monotonic_s()
         return changed

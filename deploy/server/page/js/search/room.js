@@ -4,7 +4,7 @@ import { ApiError, exported } from "../core/api.js";
 import { go } from "../core/places.js";
 import { asks, judges, MOST_JUDGED, toAddress, tokenOf, toQuery } from "../core/question.js";
 import { Asker } from "../core/asker.js";
-import { h, say, set, show } from "../core/dom.js";
+import { h, perFrame, say, set, show } from "../core/dom.js";
 import { words } from "../words.js";
 import { save, toCsv, toJson } from "./export.js";
 import { makeGrid } from "./grid.js";
@@ -81,9 +81,13 @@ export function makeRoom({ store, lake, pictures, locked, answered }) {
     grid.state.dragging = how === "drag";
     states.forget();
     ask({ urgent: how !== "drag" });
+    if (how === "drag") return drawDragged();
     grid.arrange();
     draw();
   }
+
+  /** While one drags, what is dragged is drawn once a frame, and moments move when their answer comes. */
+  const drawDragged = perFrame(() => { grid.paint(); draw(); });
 
   function draw() {
     answered();
