@@ -16,8 +16,10 @@ class SourceGrants:
     """The sources that a user may see, by their names; None: every source.
 
     A pattern is the name of a feed, or the last parts of a file's path (`bikes.mp4`, `may/bikes.mp4`), or a glob of
-    these; `may/**` is all that lies in a folder. A pattern is compared with whole parts: unlike `--source` of a search,
-    it has no effect as a part of a name, because `gate` would then also show a `gate-vault` that is added later.
+    these; `may/**` is all that lies in a folder. A name that contains `*`, `?` or `[` is found as it is, too, and a
+    byte that is not UTF-8 is written as names are shown, `caf\\xe9.ts`. A pattern is compared with whole parts: unlike
+    `--source` of a search, it has no effect as a part of a name, because `gate` would then also show a `gate-vault`
+    that is added later.
     Raises InvalidValueError for a pattern that is empty.
     """
 
@@ -60,4 +62,8 @@ def _matches(parts: list[str], pattern: list[str]) -> bool:
     folder = pattern[-1] == _BELOW
     pattern = pattern[: -1 if folder else None]
     starts = range(len(parts) - len(pattern)) if folder else [len(parts) - len(pattern)]
-    return any(start >= 0 and all(map(fnmatchcase, parts[start : start + len(pattern)], pattern)) for start in starts)
+    return any(start >= 0 and all(map(_is, parts[start : start + len(pattern)], pattern)) for start in starts)
+
+
+def _is(part: str, pattern: str) -> bool:
+    return part == pattern or fnmatchcase(part, pattern)

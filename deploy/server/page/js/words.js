@@ -1,8 +1,21 @@
 /** Every text and label of the page, in one place, so that it can be translated. */
 
+/** @param {number} count @param {string} one @param {string} many */
 const plural = (count, one, many) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 
-export const words = {
+/** @param {number} seconds */
+const duration = (seconds) => (seconds < 60 || seconds % 60 ? `${seconds} s` : seconds < 3600 || seconds % 3600 ? `${seconds / 60} min` : `${seconds / 3600} h`);
+/** @param {number} seconds */
+const sinceS = (seconds) => (seconds < 120 ? `${seconds} s` : seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`);
+/** @param {number|null} sure */
+const sureValue = (sure) => (sure ? `at least ${Math.round(sure * 100)} %` : "all");
+
+/**
+ * A text; one that is made of values; or several by name.
+ * @typedef {string | (string | string[])[] | ((...values: any[]) => string) | {[name: string]: string | ((...values: any[]) => string)}} Text
+ */
+
+export const words = /** @satisfies {Record<string, Text>} */ ({
   name: "RegionLake",
   search: "Search",
   ask: "What are you looking for?",
@@ -38,7 +51,7 @@ export const words = {
   weightLow: "what it shows",
   weightHigh: "where it is",
   sure: "How sure",
-  sureValue: (sure) => (sure ? `at least ${Math.round(sure * 100)} %` : "all"),
+  sureValue,
   sureNeedsMeaning: "needs words or a picture",
   sureUnknown: "this model gives no confidence",
   sureLow: "show more",
@@ -154,7 +167,7 @@ export const words = {
   watchAllSources: "all sources",
   watchZone: "zone",
   watchBox: "box",
-  watchStays: (seconds) => `stays ${words.duration(seconds)}`,
+  watchStays: (seconds) => `stays ${duration(seconds)}`,
   paused: "paused",
   firedRecently: (count) => `${count.toLocaleString("en")} this week`,
   editQuestion: "Edit the question",
@@ -181,10 +194,10 @@ export const words = {
   allDay: "all day",
   reports: "Reports",
   stay: "Least stay",
-  stayValue: (seconds) => (seconds ? `once it stays ${words.duration(seconds)}` : "however short it stays"),
+  stayValue: (seconds) => (seconds ? `once it stays ${duration(seconds)}` : "however short it stays"),
   cooldown: "How often",
-  cooldownValue: (seconds) => (seconds ? `at most once in ${words.duration(seconds)}` : "every keyframe"),
-  duration: (seconds) => (seconds < 60 || seconds % 60 ? `${seconds} s` : seconds < 3600 || seconds % 3600 ? `${seconds / 60} min` : `${seconds / 3600} h`),
+  cooldownValue: (seconds) => (seconds ? `at most once in ${duration(seconds)}` : "every keyframe"),
+  duration,
   days: { mon: "Mo", tue: "Tu", wed: "We", thu: "Th", fri: "Fr", sat: "Sa", sun: "Su" },
   dayNames: { mon: "Monday", tue: "Tuesday", wed: "Wednesday", thu: "Thursday", fri: "Friday", sat: "Saturday", sun: "Sunday" },
   firesAbove: "Fires just above",
@@ -208,14 +221,14 @@ export const words = {
   ].filter(Boolean).join(" · "),
   feedStates: {
     live: () => "live",
-    connecting: (seconds) => (seconds > 5 ? `connecting for ${words.sinceS(seconds)}` : "connecting"),
-    stalled: (seconds) => `no picture for ${words.sinceS(seconds)}`,
-    "backing off": (seconds) => `no picture for ${words.sinceS(seconds)}: connecting again`,
+    connecting: (seconds) => (seconds > 5 ? `connecting for ${sinceS(seconds)}` : "connecting"),
+    stalled: (seconds) => `no picture for ${sinceS(seconds)}`,
+    "backing off": (seconds) => `no picture for ${sinceS(seconds)}: connecting again`,
     failed: (_, error) => error ?? "it cannot be followed",
     paused: () => "paused by hand",
     unknown: () => "not followed at the moment",
   },
-  sinceS: (seconds) => (seconds < 120 ? `${seconds} s` : seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`),
+  sinceS,
   feedBusy: (share) => `shedding ${Math.max(1, Math.round(share * 100))} % of keyframes: models are busy`,
   feedBehind: (seconds) => `${seconds.toFixed(1)} s behind`,
   feedLast: (time) => `last ${time}`,
@@ -355,7 +368,7 @@ export const words = {
   without: {
     box: "without the box",
     zone: "without the zone",
-    sure: (value) => `without “${words.sureValue(value)}”`,
+    sure: (value) => `without “${sureValue(value)}”`,
     time: "at any time",
     sources: "in all sources",
     text: "without the words",
@@ -363,7 +376,7 @@ export const words = {
     judged: "without more and less like this",
   },
   wouldFind: (count, most) => (most ? `${count}+ moments` : plural(count, "moment", "moments")),
-  few: (count, sure) => `Only ${plural(count, "moment is", "moments are")} ${words.sureValue(sure)} sure.`,
+  few: (count, sure) => `Only ${plural(count, "moment is", "moments are")} ${sureValue(sure)} sure.`,
   fewLoosen: "Show less certain ones",
   gone: "The server does not answer. What is shown is its last answer; asking again …",
   back: "The server is back.",
@@ -405,4 +418,4 @@ export const words = {
   ],
   viewerKeys: [["J L", "moment"], [", .", "keyframe"], ["Space", "play"], ["B", "boxes"], ["F", "find this"], ["P", "pin"]],
   keysDraw: "A zone is drawn corner by corner; a click on a side adds a corner, a right click removes it. On the picture: arrow keys move what is drawn by 1 %, with Shift by 5 %, with Alt they resize a box; Delete removes it.",
-};
+});
