@@ -17,6 +17,7 @@ import { words } from "../words.js";
 /** @type {Readonly<Pick>} */
 export const NOTHING = Object.freeze({ points: [], not: [], text: null, box: null });
 
+/** @param {number} value */
 const rounded = (value) => Math.round(Math.min(Math.max(value, 0), 1) * 1e4) / 1e4;
 
 export class Chooser {
@@ -66,6 +67,7 @@ export class Chooser {
     return had;
   }
 
+  /** @param {Pick} pick */
   _set(pick) {
     this.pick = pick;
     this.region = null;
@@ -74,6 +76,7 @@ export class Chooser {
     this._ask(pick);
   }
 
+  /** @param {Pick} pick */
   async _read(pick) {
     const picture = this._picture(), same = () => this.pick === pick && JSON.stringify(this._picture()) === JSON.stringify(picture);
     if (!picture || this.pick !== pick) return;

@@ -2,6 +2,7 @@
 
 import { fill, h, set } from "../core/dom.js";
 
+/** @param {number} share */
 const percent = (share) => `${share * 100}%`;
 
 export function makeMaskLayer() {

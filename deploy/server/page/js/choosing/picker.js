@@ -57,6 +57,7 @@ export function makePicker({ store }) {
     else if (pick?.box) finish({ roi: pick.box, pick: null });
   }
 
+  /** @param {Partial<import("../core/question.js").Example>} part */
   function finish(part) {
     element.close();
     store.change({ example: { ...example, ...part } });

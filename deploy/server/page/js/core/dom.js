@@ -20,7 +20,7 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** Sets an attribute; null and false remove it. */
+/** Sets an attribute; null and false remove it. @param {Element} element @param {string} name @param {any} value */
 export function set(element, name, value) {
   if (value === null || value === undefined || value === false) {
     if (element.hasAttribute(name)) element.removeAttribute(name);
@@ -30,26 +30,27 @@ export function set(element, name, value) {
   }
 }
 
-/** Sets the text of an element. */
+/** Sets the text of an element. @param {Element} element @param {string|null} text */
 export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** @param {HTMLElement} element @param {boolean} shown */
 export function show(element, shown) {
   if (element.hidden === shown) element.hidden = !shown;
 }
 
-/** Replaces the children of an element. */
+/** Replaces the children of an element. @param {Element} element @param {...(Node|string|null|undefined)} children */
 export function fill(element, ...children) {
   element.replaceChildren(...children.filter((child) => child !== null && child !== undefined));
 }
 
-/** Whether keys belong to the element in focus, because one writes or chooses in it. */
+/** Whether keys belong to the element in focus, because one writes or chooses in it. @param {EventTarget|null} target */
 export function writing(target) {
   return target instanceof Element && target.closest("input:not([type=range]):not([type=checkbox]), textarea, select") !== null;
 }
 
-/** Runs `work` once in the next frame of the screen, however often it is requested before. */
+/** Runs `work` once in the next frame of the screen, however often it is requested before. @param {() => void} work */
 export function perFrame(work) {
   let wanted = 0;
   return () => {
@@ -57,10 +58,12 @@ export function perFrame(work) {
   };
 }
 
-/** Keeps the focus within an element while Tab is pressed. */
+/** Keeps the focus within an element while Tab is pressed. @param {HTMLElement} element @param {KeyboardEvent} event */
 export function trapFocus(element, event) {
   if (event.key !== "Tab") return;
-  const able = [...element.querySelectorAll("button, a[href], input, select, [tabindex='0']")].filter(
+  /** @type {NodeListOf<HTMLElement & {disabled?: boolean}>} */
+  const controls = element.querySelectorAll("button, a[href], input, select, [tabindex='0']");
+  const able = [...controls].filter(
     (each) => !each.disabled && each.tabIndex >= 0 && each.getClientRects().length,
   );
   if (!able.length) return;

@@ -1,12 +1,11 @@
-/** Times as people read them: UTC in the zone of the browser, or seconds of the source. */
-
+//** Times as people read them: UTC in the zone of the browser, or seconds of the source. @param {number} value */
 const two = (value) => String(value).padStart(2, "0");
 const UNITS = ["B", "kB", "MB", "GB", "TB"];
 const DAYS = new Intl.DateTimeFormat("en", { weekday: "short" });
 const DAY = new Intl.DateTimeFormat("en", { day: "numeric", month: "short" });
 const DATES = new Intl.DateTimeFormat("en", { weekday: "short", day: "numeric", month: "short" });
 
-/** Seconds within a source: `0:04.5`, `1:02:04.5`. */
+/** Seconds within a source: `0:04.5`, `1:02:04.5`. @param {number} value */
 export function seconds(value, decimals = 1) {
   const scale = 10 ** decimals;
   const whole = Math.round(Math.max(0, value) * scale);
@@ -15,22 +14,22 @@ export function seconds(value, decimals = 1) {
   return hours ? `${hours}:${two(m)}:${tail}` : `${m}:${tail}`;
 }
 
-/** The clock: `14:13:05.3`. */
+/** The clock: `14:13:05.3`. @param {string} iso */
 export function clock(iso, decimals = 1) {
   const at = new Date(iso);
   const text = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
   return decimals ? `${text}.${Math.floor(at.getMilliseconds() / 100)}` : text;
 }
 
-/** When a hit or keyframe was: by the clock where that is known. */
+/** When a hit or keyframe was: by the clock where that is known. @param {{time: string|null, pts_s: number}} moment */
 export const when = (moment) => (moment.time ? clock(moment.time) : seconds(moment.pts_s));
 
-/** The same with its day, as a title. */
+/** The same with its day, as a title. @param {{time: string|null, pts_s: number, source: string}} moment */
 export function whenFully(moment) {
   return moment.time ? `${DATES.format(new Date(moment.time))} ${clock(moment.time)} (${zone(moment.time)})` : `${seconds(moment.pts_s, 3)} into ${moment.source}`;
 }
 
-/** The clock with its day, as short as that is clear: `14:13:05.3` of today, `Tue 14:13:05.3`, `12 May 14:13:05`. */
+/** The clock with its day, as short as that is clear: `14:13:05.3` of today, `Tue 14:13:05.3`, `12 May 14:13:05`. @param {{time: string|null, pts_s: number}} moment */
 export function dayAndClock(moment) {
   if (!moment.time) return seconds(moment.pts_s);
   const at = new Date(moment.time), now = new Date();
@@ -38,7 +37,7 @@ export function dayAndClock(moment) {
   return Math.abs(now.getTime() - at.getTime()) < 6 * 86_400_000 ? `${DAYS.format(at)} ${clock(moment.time)}` : `${DAY.format(at)} ${clock(moment.time, 0)}`;
 }
 
-/** `UTC+2` of the browser at this moment. */
+/** `UTC+2` of the browser at this moment. @param {string} iso */
 export function zone(iso) {
   const minutes = -new Date(iso).getTimezoneOffset();
   if (!minutes) return "UTC";
@@ -58,7 +57,7 @@ export function bound(moment, spanS) {
   return spanS > 12 * 3600 ? `${DAYS.format(at)} ${time}` : time;
 }
 
-/** A size as people read it: `830 kB`, `1.2 GB`. */
+/** A size as people read it: `830 kB`, `1.2 GB`. @param {number} size */
 export function bytes(size) {
   let value = size, unit = 0;
   while (value >= 999.5 && unit < UNITS.length - 1) [value, unit] = [value / 1000, unit + 1];
@@ -67,7 +66,7 @@ export function bytes(size) {
 
 /** Seconds since 1970, or within the source, of a moment. @param {string|number} moment */
 export const toNumber = (moment) => (typeof moment === "number" ? moment : Date.parse(moment) / 1000);
-/** The inverse, on the clock of an activity. */
+/** The inverse, on the clock of an activity. @param {number} number @param {"utc"|"source"} clockName @returns {string|number} */
 export function toMoment(number, clockName) {
   return clockName === "utc" ? new Date(Math.round(number * 1000)).toISOString() : Math.round(number * 1000) / 1000;
 }

@@ -18,10 +18,11 @@ export class Pictures {
     this._held = false;
   }
 
-  /** Shows the urls in an image one after the other, the best last. @param {string[]} urls */
+  /** Shows the urls in an image one after the other, the best last. @param {string[]} urls @param {HTMLImageElement} image */
   want(image, urls) {
     const known = this._wanted.get(image);
     if (known && known.urls.join() === urls.join()) return;
+/** @param {HTMLImageElement} image */
     this.drop(image);
     this._wanted.set(image, { image, urls, shown: 0 });
     this._next();
@@ -32,7 +33,7 @@ export class Pictures {
     this._wanted.delete(image);
   }
 
-  /** Keeps from loading anything but what is shown first, while one drags or scrolls fast. */
+  /** Keeps from loading anything but what is shown first, while one drags or scrolls fast. @param {boolean} held */
   hold(held) {
     this._held = held;
     if (!held) this._next();

@@ -19,7 +19,7 @@ export function placeNow() {
 /** Whether the address of a room is the question, whose moments it shows. */
 export const asking = (place = placeNow()) => place === SEARCH || place === TIMELINE;
 
-/** Goes to an address within the page, such as `watches?watch=gate`. @param {"pushState"|"replaceState"} [method] */
+/** Goes to an address within the page, such as `watches?watch=gate`. @param {"pushState"|"replaceState"} [method] @param {string} address */
 export function go(address, method = "pushState") {
   const next = base() + address;
   if (next !== location.pathname + location.search) history[method](null, "", next);
@@ -29,7 +29,7 @@ export function go(address, method = "pushState") {
 /** @type {(() => void)[]} */
 const hearers = [];
 
-/** Calls `hear()` after `go`, and when one goes back or forward. */
+/** Calls `hear()` after `go`, and when one goes back or forward. @param {() => void} hear */
 export function whenPlaceChanges(hear) {
   hearers.push(hear);
   addEventListener("popstate", () => hear());

@@ -47,8 +47,9 @@ export const asks = (question) => byMeaning(question) || placed(question);
 export const byMeaning = (question) => question.text.trim() !== "" || question.example !== null || question.like.length > 0;
 /** Whether hits were judged. @param {Question} question */
 export const judges = (question) => question.like.length + question.unlike.length > 0;
-/** What is judged when a hit is. */
+/** What is judged when a hit is. @param {{region_id: string|null, frame_id: string}} hit */
 export const tokenOf = (hit) => hit.region_id ?? `${hit.frame_id}.frame`;
+/** @param {string} token */
 const idOf = (token) => token.split(".")[0];
 /** The box that counts. @param {Question} question */
 export const boxOf = (question) => (question.mode === "here" ? question.box : null);
@@ -125,23 +126,29 @@ export function ofWatched(query) {
   };
 }
 
+/** @param {string|null} text */
 const box = (text) => {
   const sides = (text ?? "").split(",").map(Number);
   const valid = sides.length === 4 && sides.every((side) => side >= 0 && side <= 1) && sides[2] > sides[0] && sides[3] > sides[1];
   return valid ? /** @type {import("./geometry.js").Box} */ (sides) : null;
 };
+/** @param {string|null} text */
 const zone = (text) => {
-  const corners = (text ?? "").split("_").map((corner) => corner.split(",").map(Number));
+  const corners = /** @type {import("./polygon.js").Zone} */ ((text ?? "").split("_").map((corner) => corner.split(",").map(Number)));
   const valid = corners.every((corner) => corner.length === 2 && corner.every((side) => side >= 0 && side <= 1)) && isZone(corners);
-  return valid ? /** @type {import("./polygon.js").Zone} */ (corners) : null;
+  return valid ? corners : null;
 };
-const points = (texts) => texts.map((text) => text.split(",").map(Number)).filter((at) => at.length === 2 && at.every((side) => side >= 0 && side <= 1)).slice(0, MOST_POINTS);
+/** @param {string[]} texts */
+const points = (texts) => /** @type {import("./polygon.js").Zone} */ (texts.map((text) => text.split(",").map(Number)).filter((at) => at.length === 2 && at.every((side) => side >= 0 && side <= 1)).slice(0, MOST_POINTS));
+/** @param {string[]} texts */
 const judged = (texts) => texts.filter((text) => /^[0-9a-f]{32}(\.frame)?$/.test(text)).slice(0, MOST_JUDGED);
+/** @param {string|null} text */
 const share = (text) => (text !== null && text !== "" && +text >= 0 && +text <= 1 ? +text : null);
+/** @param {string|null} text */
 const moment = (text) => (text === null || text === "" ? null : Number.isFinite(+text) ? +text : Number.isNaN(Date.parse(text)) ? null : text);
 const one = (text, choices, otherwise) => (choices.includes(text) ? text : otherwise);
 
-/** The question in the search part of an address. Values that mean nothing are those of an empty question. @returns {Question} */
+/** The question in the search part of an address. Values that mean nothing are those of an empty question. @returns {Question} @param {string} search */
 export function fromAddress(search) {
   const given = new URLSearchParams(search);
   const kind = given.has("frame") ? "frame" : given.has("image") ? "image" : null;

@@ -46,6 +46,7 @@ export class Store {
     this.question = { ...this.question, ...patch };
     this.open = null;
     if (how === "done") this.commit();
+/** @param {How} how */
     else this._report(how);
   }
 
@@ -93,6 +94,7 @@ export class Store {
     this._address("replaceState");
   }
 
+  /** @param {import("./question.js").Question[]} from @param {import("./question.js").Question[]} to */
   _travel(from, to) {
     const question = from.pop();
     if (!question) return false;
@@ -110,6 +112,7 @@ export class Store {
     if (!asking()) history.pushState(null, "", base() + toAddress(this._saved));
   }
 
+  /** @param {"pushState"|"replaceState"} method */
   _address(method) {
     const place = placeNow();
     const address = asking(place) ? base() + place + toAddress(this.question, this.open, place === TIMELINE ? this.view : null) : location.pathname + withOpen(location.search, this.open);
@@ -121,7 +124,7 @@ export class Store {
   }
 }
 
-/** The search part of another room's address, with the moment that is open over it. */
+/** The search part of another room's address, with the moment that is open over it. @param {string} search @param {string|null} open */
 function withOpen(search, open) {
   const given = new URLSearchParams(search);
   given.delete("open");

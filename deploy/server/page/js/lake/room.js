@@ -35,6 +35,7 @@ export function makeLakeRoom({ store, lake, locked }) {
 
   const guard = makeGuard({ lake, locked, refused: (reason) => { error = reason; } });
 
+  /** @param {() => Promise<void>} request */
   async function guarded(request) {
     if (await guard(request)) error = "";
     draw();
@@ -66,6 +67,7 @@ export function makeLakeRoom({ store, lake, locked }) {
     drawService(status);
   }
 
+  /** @param {Api.StatusAnswer} status */
   function drawService({ version, model, searches }) {
     const { me } = lake;
     const rows = [

@@ -18,7 +18,8 @@ export function makeSourceTable({ open }) {
   /** @param {Api.SourceAnswer} source */
   function span(source) {
     if (source.start) return words.range(dayAndClock({ time: source.start, pts_s: 0 }), dayAndClock({ time: source.stop, pts_s: 0 }));
-    return source.kind === "picture" || source.stop_s === null ? "" : words.range(seconds(source.start_s), seconds(source.stop_s));
+    const { kind, start_s, stop_s } = source;
+    return kind === "picture" || start_s === null || stop_s === null ? "" : words.range(seconds(start_s), seconds(stop_s));
   }
 
   /** @param {Api.SourceAnswer} source */

@@ -8,6 +8,7 @@ export function makeStorage() {
   const total = h("span", { class: "muted" }), list = h("dl", { class: "amounts" });
   const element = h("section", { class: "storage", "aria-label": words.storage, hidden: true }, h("h3", {}, words.storage, " ", total), list);
 
+  /** @param {string} name @param {number} size @param {number} most @param {string} about */
   function row(name, size, most, about) {
     const level = h("span", { class: "level" });
     level.style.width = `${Math.max(size / most, 0.004) * 100}%`;

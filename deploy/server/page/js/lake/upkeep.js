@@ -4,6 +4,7 @@ import { fill, h, show } from "../core/dom.js";
 import { bytes, dayAndClock } from "../core/format.js";
 import { words } from "../words.js";
 
+/** @param {string} iso */
 const at = (iso) => dayAndClock({ time: iso, pts_s: 0 });
 
 /** The facts of upkeep as sentences. @param {Api.UpkeepAnswer} upkeep @returns {string[]} */

@@ -29,6 +29,7 @@ export function makeLive({ store, lake, locked }) {
 
   const guard = makeGuard({ lake, locked, refused: (reason) => { error = reason; } });
 
+  /** @param {() => Promise<void>} request */
   async function guarded(request) {
     if (await guard(request)) error = "";
     draw();
@@ -53,6 +54,7 @@ export function makeLive({ store, lake, locked }) {
     timer = setTimeout(follow, POLL_MS);
   }
 
+  /** @param {string} name @param {"pause"|"resume"|"remove"} what */
   function act(name, what) {
     return guarded(async () => {
       if (what === "remove") await api.removeFeed(name);

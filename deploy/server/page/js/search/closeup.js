@@ -32,7 +32,7 @@ export function closeUpOf(hit, { aspect, width, whole }) {
   };
 }
 
-/** Puts an element over a box, by percent of its parent. */
+/** Puts an element over a box, by percent of its parent. @param {HTMLElement} element @param {number[]} box */
 export function place(element, box) {
   Object.assign(element.style, {
     left: `${box[0] * 100}%`, top: `${box[1] * 100}%`,

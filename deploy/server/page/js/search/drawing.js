@@ -10,6 +10,7 @@ import { HANDLES, boxBetween, grown, handleAt, inside, moved, resized } from "..
 
 const CLICK_PX = 4;
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+/** @param {number} share */
 const percent = (share) => `${share * 100}%`;
 
 export class Drawing {

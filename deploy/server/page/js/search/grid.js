@@ -84,6 +84,7 @@ export function makeGrid({ store, lake, pictures, open, find, more, less }) {
     paintHeads(from, to);
   }
 
+  /** @param {number} from @param {number} to */
   function paintHeads(from, to) {
     const present = new Set();
     for (const each of layout.heads) {
@@ -101,7 +102,7 @@ export function makeGrid({ store, lake, pictures, open, find, more, less }) {
     for (const [name, head] of heads) if (!present.has(name)) { head.remove(); heads.delete(name); }
   }
 
-  /** Scrolls to a card. */
+  /** Scrolls to a card. @param {string} key @param {ScrollLogicalPosition} [block] */
   function reveal(key, block = "nearest") {
     const found = layout.boxes.find((each) => each.item.key === key);
     if (!found) return;
@@ -117,7 +118,7 @@ export function makeGrid({ store, lake, pictures, open, find, more, less }) {
     if (focus) cards.get(key)?.focus();
   }
 
-  /** Moves the selection by keys. Returns whether it moved. */
+  /** Moves the selection by keys. Returns whether it moved. @param {string} key */
   function step(key) {
     const { boxes } = layout;
     if (!boxes.length) return false;
@@ -137,7 +138,7 @@ export function makeGrid({ store, lake, pictures, open, find, more, less }) {
     return true;
   }
 
-  /** Rings the card one came from. */
+  /** Rings the card one came from. @param {string} key */
   function ring(key) {
     clearTimeout(ringTimer);
     state.ringed = key;
@@ -152,7 +153,7 @@ export function makeGrid({ store, lake, pictures, open, find, more, less }) {
 
   return {
     element, state, select, step, ring, paint,
-    /** Shows another answer. */
+    /** Shows another answer. @param {import("./arrangement.js").Answered} next */
     show(next) {
       answer = next;
       if (!answer.hits.length) state.selected = null;

@@ -38,6 +38,7 @@ export function makeLanes(store, axis, open) {
     );
   }
 
+  /** @param {import("./card.js").Item[]} shown */
   function draw(shown) {
     items = shown;
     const known = axis.known && shown.length > 0;

@@ -19,10 +19,12 @@ h1 { font-size: 22px; } dl { display: grid; grid-template-columns: 120px 1fr; ga
 .shot img { width: 100%; height: 100%; object-fit: contain; } .shot span { position: absolute; border: 2px solid #00b4e6; outline: 1px solid rgb(0 0 0 / 70%); border-radius: 3px; }
 .hits p { margin: 8px 10px; } .hits small { color: #56616c; overflow-wrap: anywhere; }`;
 
+/** @param {string} text */
 const escaped = (text) => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
+/** @param {number} share */
 const percent = (share) => `${(share * 100).toFixed(2)}%`;
 
-/** A picture as an address that holds it; empty where there is none any more. */
+/** A picture as an address that holds it; empty where there is none any more. @param {string} url */
 async function embedded(url) {
   try {
     const answer = await fetch(url);
@@ -71,7 +73,7 @@ ${cards.join("\n")}
 `;
 }
 
-/** The place that was drawn, on its still. */
+/** The place that was drawn, on its still. @param {import("../core/question.js").Question} question @param {string|null} still */
 async function asked(question, still) {
   const box = boxOf(question), corners = zoneOf(question) ?? (box ? cornersOf(box) : null);
   if (!corners || !still) return "";
@@ -79,6 +81,7 @@ async function asked(question, still) {
   return `<figure class="asked"><img alt="" src="${picture}"><svg viewBox="0 0 1 1" preserveAspectRatio="none"><polygon points="${corners.map(([x, y]) => `${x},${y}`).join(" ")}"/></svg></figure>\n`;
 }
 
+/** @param {Api.Hit} hit @param {import("../lake.js").Lake} lake */
 async function card(hit, lake) {
   const shown = closeUpOf(hit, { aspect: lake.aspect(hit.source_id), width: WIDTH_PX / Math.min(devicePixelRatio, 2), whole: false });
   const [x0, y0, x1, y1] = shown.box;

@@ -77,6 +77,7 @@ export function makeRoom({ store, lake, pictures, locked, answered }) {
     asker.ask(query, { urgent });
   }
 
+  /** @param {import("../core/store.js").How} how */
   function changed(how) {
     grid.state.dragging = how === "drag";
     states.forget();
@@ -164,7 +165,7 @@ export function makeRoom({ store, lake, pictures, locked, answered }) {
     };
   }
 
-  /** Looks for what a moment shows, elsewhere. */
+  /** Looks for what a moment shows, elsewhere. @param {string} key */
   function find(key) {
     const item = grid.find(key);
     if (item) findRegion(item.hit.frame_id, item.hit.box);
@@ -195,7 +196,7 @@ export function makeRoom({ store, lake, pictures, locked, answered }) {
   }
 
   let lastMark = -1;
-  /** Selects a moment for export; `range`: all from the one before. */
+  /** Selects a moment for export; `range`: all from the one before. @param {boolean} range */
   function mark(range) {
     const item = grid.selected;
     if (!item) return;

@@ -13,6 +13,7 @@ export function makeSources(store, lake) {
   let all = false;
   let made = "";
 
+  /** @param {string} id */
   function toggle(id) {
     const { sources } = store.question;
     store.change({ sources: sources.includes(id) ? sources.filter((each) => each !== id) : [...sources, id] });

@@ -19,6 +19,7 @@ export function makeStates(store, lake, { again }) {
 
   const button = (text, patch) => h("button", { type: "button", onclick: () => store.change(patch) }, text);
 
+  /** @param {Api.SearchAnswer|null} answer */
   function drawLines(answer) {
     const { status } = lake, { question } = store;
     const found = [];
@@ -39,7 +40,7 @@ export function makeStates(store, lake, { again }) {
     fill(lines, ...found.map(([kind, text, action]) => h("p", { class: `notice ${kind}` }, h("span", {}, text), action ?? null)));
   }
 
-  /** What stands in the place of the grid. @returns {boolean} whether something does */
+  /** What stands in the place of the grid. @returns {boolean} whether something does @param {Api.SearchAnswer|null} answer @param {import("../core/api.js").ApiError|null} error */
   function drawPanel(answer, error) {
     const { question } = store;
     const name = lake.status?.lake.name ?? "lake";
@@ -55,7 +56,7 @@ export function makeStates(store, lake, { again }) {
     loosening?.abort();
     if (kind === "lake") fill(panel, h("h2", {}, words.emptyLake), h("p", {}, words.emptyLakeText), h("p", {}, h("code", {}, words.emptyLakeCommand(name))));
     else if (kind === "start") start();
-    else if (kind.startsWith("error")) failed(error);
+    else if (error && kind.startsWith("error")) failed(error);
     else if (kind.startsWith("none")) nothing();
     else fill(panel);
     return kind !== "";
@@ -73,6 +74,7 @@ export function makeStates(store, lake, { again }) {
     );
   }
 
+  /** @param {import("../core/api.js").ApiError} error */
   function failed(error) {
     const { question } = store;
     const unknownSource = error.status === 404 && question.sources.length > 0;

@@ -8,7 +8,7 @@ import { words } from "../words.js";
 import { Drawing } from "./drawing.js";
 import { ZoneDrawing } from "./zone_drawing.js";
 
-const MODES = ["anywhere", "zone", "here"];
+const MODES = /** @type {("anywhere"|"zone"|"here")[]} */ (["anywhere", "zone", "here"]);
 
 /** @param {import("../core/store.js").Store} store @param {import("../lake.js").Lake} lake */
 export function makeWhere(store, lake) {
@@ -44,7 +44,7 @@ export function makeWhere(store, lake) {
   // the source whose still is shown
   let source = /** @type {string|null} */ (null);
 
-  /** A mode takes what was drawn in the other. */
+  /** A mode takes what was drawn in the other. @param {import("../core/question.js").Question["mode"]} mode */
   function chooseMode(mode) {
     const { box, zone } = store.question;
     if (mode === "zone" && !zone && box) store.change({ mode, zone: cornersOf(box) });
@@ -52,12 +52,13 @@ export function makeWhere(store, lake) {
     else store.change({ mode });
   }
 
+  /** @param {string} id */
   function pick(id) {
     source = id;
     store.change({ still: null });
   }
 
-  /** The keyframes of the source, which are read when one steps. */
+  /** The keyframes of the source, which are read when one steps. @param {number} by */
   async function step(by) {
     const known = lake.source(source);
     if (!known) return;

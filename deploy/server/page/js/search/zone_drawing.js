@@ -10,6 +10,7 @@ import { cornersOf, holds, isZone, kept, MOST_CORNERS, nearestSide, shifted } fr
 const CLICK_PX = 4;
 const NEAR_PX = 10;
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+/** @param {number} share */
 const percent = (share) => `${share * 100}%`;
 
 export class ZoneDrawing {

@@ -39,6 +39,7 @@ export function makeLane({ pictures, lake, open, look, hover }) {
   const element = h("div", { class: "time-lane", role: "group" }, name, track, count);
   let barsKey = "", ticksKey = "";
 
+  /** @param {Item} item */
   function closeUp(item) {
     const image = h("img", { alt: "", draggable: "false" }), box = h("span", { class: "answer" });
     const button = h("button", { type: "button", class: "moment", "data-key": item.key, tabindex: -1, onclick: () => open(item.key), onfocus: () => hover(item), onpointerenter: () => hover(item) }, image, box);

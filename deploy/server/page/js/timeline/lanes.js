@@ -46,7 +46,7 @@ export function makeLanes(calls) {
     return x < 0 || x > 1 ? null : { x, width, row };
   }
 
-  /** The moment of a row that is near a fraction of it. */
+  /** The moment of a row that is near a fraction of it. @param {Row} row @param {number} x @param {number} width */
   function near(row, x, width) {
     const found = row.moments.map((each) => ({ ...each, gap: Math.abs(each.at - x) * width })).sort((a, b) => a.gap - b.gap)[0];
     return found && found.gap < NEAR_PX ? found.item : null;
@@ -149,7 +149,7 @@ export function makeLanes(calls) {
     }
   }
 
-  /** Scrolls to the lane of a moment, and gives it the focus. */
+  /** Scrolls to the lane of a moment, and gives it the focus. @param {string} key */
   function focus(key) {
     const n = state?.rows.findIndex((row) => row.moments.some((each) => each.item.key === key)) ?? -1;
     if (!state || n < 0) return;

@@ -11,7 +11,9 @@ const GRID = "grid";
 /** @typedef {"some"|"all"|"none"} Mode which boxes are shown */
 export const MODES = /** @type {Mode[]} */ (["some", "all", "none"]);
 
+/** @param {number} share */
 const percent = (share) => `${share * 100}%`;
+/** @param {Box} box @param {string} name */
 const rect = ([x0, y0, x1, y1], name) => h("svg:rect", { class: name, x: percent(x0), y: percent(y0), width: percent(x1 - x0), height: percent(y1 - y0), rx: 4 });
 
 /** Regions worth showing: those with a label and the best, which overlap little and are neither backgrounds nor cells of a grid. @param {Api.RegionAnswer[]} regions @param {Box|null} hit @param {Mode} mode */

@@ -29,7 +29,7 @@ export function makePlayer({ moved, failed, step, time }) {
   let clip = [0, 1];
   let able = false, frame = "", at = 0, loaded = false, wanted = false;
 
-  /** Another moment: nothing is loaded until it is played. clip_s: null where there is none. */
+  /** Another moment: nothing is loaded until it is played. clip_s: null where there is none. @param {string} id @param {[number, number]|null} clip_s @param {number} pts_s */
   function open(id, clip_s, pts_s) {
     unload();
     [frame, able, at] = [id, clip_s !== null, pts_s];
@@ -106,6 +106,7 @@ export function makePlayer({ moved, failed, step, time }) {
     draw();
   }
 
+  /** @param {number} pts_s */
   function seek(pts_s) {
     if (!able) return;
     at = clamp(pts_s, clip[0], clip[1]);

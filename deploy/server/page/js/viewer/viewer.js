@@ -113,7 +113,10 @@ export function makeViewer({ store, lake, pictures, room, closed }) {
   }
 
   /** The track of the region that the moment shows. */
-  const track = () => (frame && box ? frame.regions.find((each) => alike(each.box, box))?.track ?? null : null);
+  function track() {
+    const sides = box;
+    return frame && sides ? frame.regions.find((each) => alike(each.box, sides))?.track ?? null : null;
+  }
 
   function path() {
     const own = track();
@@ -164,6 +167,7 @@ export function makeViewer({ store, lake, pictures, room, closed }) {
     }
   }
 
+  /** @param {number} pts_s */
   function timeOf(pts_s) {
     if (!frame) return "";
     return frame.time ? clock(new Date(Date.parse(frame.time) + (pts_s - frame.pts_s) * 1000).toISOString()) : seconds(pts_s);
@@ -182,7 +186,7 @@ export function makeViewer({ store, lake, pictures, room, closed }) {
     cutting.textContent = "";
   }
 
-  /** Shows another keyframe, with the same region where it is known. */
+  /** Shows another keyframe, with the same region where it is known. @param {string} id */
   async function goTo(id) {
     const own = track();
     const region = own ? (await cache.get(id)).regions.find((each) => each.track === own) : null;
@@ -190,12 +194,13 @@ export function makeViewer({ store, lake, pictures, room, closed }) {
     store.show(region ? keyOf({ frame_id: id, box: region.box }) : id, true);
   }
 
+  /** @param {number} by */
   function step(by) {
     const id = by < 0 ? frame?.previous : frame?.next;
     if (id) goTo(id);
   }
 
-  /** The moment before or after in the order of the answer. */
+  /** The moment before or after in the order of the answer. @param {number} by */
   function hop(by) {
     const { items } = room.grid;
     const now = room.grid.find(current) ?? room.grid.find(from);

@@ -57,12 +57,13 @@ export function toRehearsal({ question, by, limit, cooldown_s, stay_s, hours }) 
 /** The body that saves it. @param {Draft} draft */
 export const toBody = (draft) => ({ ...toRehearsal(draft), title: draft.title.trim() || words.watchUntitled, paused: draft.paused });
 
-/** Whether two drafts are the same watch. */
+/** Whether two drafts are the same watch. @param {Draft} a @param {Draft} b */
 export const same = (a, b) => JSON.stringify([a.name, toBody(a)]) === JSON.stringify([b.name, toBody(b)]);
 
 /** The question with which the search room edits a watch. @param {Draft} draft */
 export const questionOf = (draft) => ({ ...EMPTY, ...draft.question, sure: draft.by === "confidence" ? draft.limit : null, watch: draft.name });
 
+/** @param {import("../core/question.js").Question} question */
 function titled(question) {
   const text = question.text.trim();
   if (text) return text[0].toUpperCase() + text.slice(1);

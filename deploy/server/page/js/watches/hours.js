@@ -3,6 +3,7 @@
 export const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const TEXT = /^(?:([a-z,-]+)\s+)?(\d\d?:\d\d)-(\d\d?:\d\d)(?:\s+(\S+))?$/;
 const ownZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone ?? null;
+/** @param {string} clock */
 const padded = (clock) => clock.padStart(5, "0").replace("24:", "00:");
 
 /** @param {string|null} text @returns {{days: string[], start: string, stop: string, zone: string|null}} */

@@ -17,8 +17,11 @@ export function makeLimit(change) {
 
   // to the right is stricter: more confidence, or less distance
   const nearer = () => draft.by === "distance";
+  /** @param {number} limit */
   const rounded = (limit) => Math.round(limit * 1e4) / 1e4;
+  /** @param {number} share */
   const limitAt = (share) => rounded(nearer() ? range[1] - share * (range[1] - range[0]) : range[0] + share * (range[1] - range[0]));
+  /** @param {number} limit */
   const shareOf = (limit) => (nearer() ? range[1] - limit : limit - range[0]) / (range[1] - range[0]);
 
   /** @param {import("./draft.js").Draft} next @param {Api.RehearsalAnswer|null} rehearsal the last answer @param {string} past the time that it is about */
@@ -40,6 +43,7 @@ export function makeLimit(change) {
     fill(marks, ...shown.map((each) => h("span", {}, nearer() ? each.toFixed(2) : words.sureShort(each))));
   }
 
+  /** @param {number[]} counts @param {number} at */
   function drawBars(counts, at) {
     const shown = nearer() ? [...counts].reverse() : counts;
     const most = Math.sqrt(Math.max(1, ...shown));

@@ -29,6 +29,7 @@ export function makeWatches({ store, lake, pictures, locked }) {
   const note = h("p", { class: "notice", role: "status" });
   const limit = makeLimit((value) => change({ limit: value })), rules = makeRules((patch) => change(patch));
   const above = makeShots({ lake, pictures, open }), below = makeShots({ lake, pictures, open }), fired = makeShots({ lake, pictures, open });
+  /** @param {string} text */
   const none = (text) => h("p", { class: "muted" }, text);
   const noneAbove = none(words.noneAbove), noneBelow = none(words.noneBelow), noAlarms = none(words.noAlarms);
   const older = h("button", { type: "button", onclick: () => readAlarms({ more: true }) }, words.olderAlarms);
@@ -72,6 +73,7 @@ export function makeWatches({ store, lake, pictures, locked }) {
     else { [draft, saved, about] = [null, null, key]; draw(); }
   }
 
+  /** @param {string} key @param {import("./draft.js").Draft} next */
   function begin(key, next) {
     const other = draft?.name !== next.name || about !== key;
     [about, draft, error] = [key, next, ""];
@@ -82,6 +84,7 @@ export function makeWatches({ store, lake, pictures, locked }) {
     if (draft.name !== null) readAlarms({});
   }
 
+  /** @param {Partial<import("./draft.js").Draft>} patch */
   function change(patch) {
     draft = { ...draft, ...patch };
     draw();
@@ -130,6 +133,7 @@ export function makeWatches({ store, lake, pictures, locked }) {
     }
   });
 
+  /** @param {import("./draft.js").Draft} next */
   async function save(next) {
     keep.disabled = pause.disabled = true;
     /** @type {Api.WatchAnswer[]} */
@@ -149,7 +153,7 @@ export function makeWatches({ store, lake, pictures, locked }) {
     draw();
   }
 
-  /** Whether one still looks at this watch: while a request is answered one may go elsewhere, and stays there. */
+  /** Whether one still looks at this watch: while a request is answered one may go elsewhere, and stays there. @param {string|null} name */
   const shows = (name) => placeNow() === WATCHES && draft?.name === name;
 
   async function removing() {
