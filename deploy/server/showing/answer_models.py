@@ -52,7 +52,7 @@ class FrameListAnswer(BaseModel):
 
 
 class RegionAnswer(BaseModel):
-    """A region of a keyframe."""
+    """A region of a keyframe. human_label, verdict: what people say of it, as in a hit."""
 
     id: str
     box: Box
@@ -60,6 +60,8 @@ class RegionAnswer(BaseModel):
     score: float
     label: str | None
     track: str | None
+    human_label: str | None
+    verdict: str | None
 
 
 class FrameAnswer(BaseModel):

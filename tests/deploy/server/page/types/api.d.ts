@@ -30,6 +30,8 @@ declare namespace Api {
     track: string | null;
     confidence: number | null;
     score: number | null;
+    human_label: string | null;
+    verdict: string | null;
     then?: Moment | null;
     id: string;
     found_at: string;
@@ -142,6 +144,8 @@ declare namespace Api {
     track: string | null;
     confidence: number | null;
     score: number | null;
+    human_label: string | null;
+    verdict: string | null;
     then?: Moment | null;
   }
 
@@ -242,6 +246,8 @@ declare namespace Api {
     track: string | null;
     confidence: number | null;
     score: number | null;
+    human_label: string | null;
+    verdict: string | null;
   }
 
   interface PassAnswer {
@@ -338,6 +344,8 @@ declare namespace Api {
     exact: boolean;
     recall_target: number | null;
     access_path: string;
+    shards: number;
+    from_lake: number[];
     explained: Record<string, any> | null;
     candidates: number;
     without_vector: number;
@@ -440,6 +448,9 @@ declare namespace Api {
   interface SqlBody {
     query: string;
     rows?: number;
+    sources?: string[];
+    since?: number | string | null;
+    until?: number | string | null;
   }
 
   interface SqlColumn {
