@@ -296,6 +296,8 @@ declare namespace Api {
     score: number;
     label: string | null;
     track: string | null;
+    human_label: string | null;
+    verdict: string | null;
   }
 
   interface RegionBody {
