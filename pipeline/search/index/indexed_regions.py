@@ -99,7 +99,8 @@ class IndexedRegions:
             return Choice("all", why, passing)
         if request.where is not None and self.is_near(request.where):
             near = expected_near(index, request.where)
-            return Choice("near", f"about {near:,.0f} regions lie where the query looks, and all are compared", passing)
+            why = f"about {near:,.0f} regions lie where the query looks, and all that can be hits are compared"
+            return Choice("near", why, passing)
         total = max(1, int(self._regions_of_frame.sum()))
         reachable = reachable_regions(index, request.where) / max(1, len(index))
         exact_ms = index.tuning.exact_ns * passing * reachable / 1e6
