@@ -389,6 +389,7 @@ class Place:
     confidence: the chance that the region shows what the query asks for, in [0, 1]; None for a query by a box alone, a
         model without calibration, and methods that rank neither stored regions nor whole frames.
     mask: of the hit, where the method cuts it out.
+    until_s: where what stands is stored once: up to when the region shows the same, in seconds of its source.
     """
 
     box: BoxTuple = WHOLE
@@ -403,6 +404,7 @@ class Place:
     score: float | None = None
     human_label: str | None = None
     verdict: str | None = None
+    until_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

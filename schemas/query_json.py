@@ -11,7 +11,7 @@ from schemas.zones import Zone
 Json = dict[str, object]
 # the order of a hit's columns; columns that were added later follow
 COLUMNS_FIRST = "rank distance semantic geometric source pts_s time shot_s box frame_id region_id proposer".split()
-_OMITTED = {"place", "source_id", "pts", "mask", "then"}
+_OMITTED = {"place", "source_id", "pts", "mask", "then", "until_s"}
 
 
 def result_json(result: SearchResult, *, explain: bool = False) -> Json:
@@ -50,10 +50,13 @@ def query_json(query: Query) -> Json:
 
 
 def hit_json(hit: Hit) -> Json:
-    """Fields of the hit and of its place side by side, times as ISO 8601; `then` only where something followed."""
+    """Fields of the hit and of its place side by side, times as ISO 8601; `then` only where something followed, and
+    `until_s` only where what stands is stored once."""
     found = {field.name: getattr(part, field.name) for part in (hit, hit.place) for field in fields(part)}
     names = [*COLUMNS_FIRST, *(name for name in found if name not in _OMITTED and name not in COLUMNS_FIRST)]
     flat: Json = {name: _plain(found[name]) for name in names}
+    if hit.place.until_s is not None:
+        flat["until_s"] = hit.place.until_s
     return flat if hit.then is None else flat | {"then": hit_json(hit.then)}
 
 

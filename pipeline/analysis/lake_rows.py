@@ -14,6 +14,7 @@ from pipeline.lake import sql
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.lease.row_leases import leases_of
 from pipeline.lake.spans import SpanIndex
+from pipeline.lake.stored_once import require_each_sighting
 from pipeline.search.filters import source_matches
 from pipeline.search.memory.decoding import int64_of
 from schemas.errors import QueryError
@@ -32,7 +33,8 @@ class LakeRows:
     source: only sources whose path, URL or feed contains this, or matches it as a glob; None for all.
     allowed: ids of the only sources that count; None for all.
     since, until: the time of frames and regions, half-open: UTC, or seconds within each source; None for all.
-    Raises QueryError where no source matches.
+    Raises QueryError where no source matches, or `since` is given and the lake stores once what stands: what stood
+    before it would be missing.
     """
 
     lake: Lake
@@ -45,6 +47,8 @@ class LakeRows:
     _done: tuple[dict[str, int], SpanIndex, NDArray[np.int64]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        if self.since is not None:
+            require_each_sighting(self.lake, "reading rows since a time")
         object.__setattr__(self, "_datasets", self.lake.snapshot())
         object.__setattr__(self, "_ids", None)
         object.__setattr__(self, "_ids", self._chosen())

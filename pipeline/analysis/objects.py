@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from operators.tracking.same_thing import SameThingConfig, Sightings, continued, doubles
 from pipeline.analysis.lake_rows import LakeRows
 from pipeline.analysis.likely_class import ClassOdds, FindOdds, LikelyClass, class_odds, likely_class
+from pipeline.lake.stored_once import sightings, stores_once
 from pipeline.search.memory.decoding import numbers_of, vectors_of
 from schemas.boxes import Boxes
 
@@ -57,8 +58,9 @@ def find_objects(rows: LakeRows, *, config: SameThingConfig | None = None, find_
     """
     config = config or SameThingConfig()
     names = ["id", "frame", "source_id", "source", "pts", "pts_s", "time", "x0", "y0", "x1", "y1", "score", "label"]
-    tracked = rows.read("regions", [*names, "track", "vector"], where="track IS NOT NULL")
+    tracked = rows.read("regions", [*names, "track", "vector", "until"], where="track IS NOT NULL")
     tracked = tracked.sort_by([("source_id", "ascending"), ("pts", "ascending"), ("id", "ascending")])
+    tracked = _each_sighting(rows, tracked)
     if not tracked.num_rows:
         return Objects(OBJECTS.empty_table(), MEMBERS.empty_table())
     unlabelled = tracked["label"].null_count > 0
@@ -71,6 +73,21 @@ def find_objects(rows: LakeRows, *, config: SameThingConfig | None = None, find_
         objects.sort_by([("source", "ascending"), ("first_s", "ascending"), ("object", "ascending")]),
         pa.concat_tables([each.members for each in parts]),
     )
+
+
+def _each_sighting(rows: LakeRows, tracked: pa.Table) -> pa.Table:
+    """The regions, in order of source, time and id, each in every keyframe in which it is valid.
+
+    Where what stands is stored once, a region is valid in several, and its times are then those of each of them.
+    """
+    if not stores_once(rows.lake):
+        return tracked
+    frames = rows.read("frames", ["id", "source_id", "pts", "pts_s", "time"])
+    row, frame = sightings(tracked, frames)
+    seen, at = tracked.take(pa.array(row)), frames.take(pa.array(frame))
+    for name, column in (("frame", "id"), ("pts", "pts"), ("pts_s", "pts_s"), ("time", "time")):
+        seen = seen.set_column(seen.schema.get_field_index(name), name, at[column])
+    return seen.sort_by([("source_id", "ascending"), ("pts", "ascending"), ("id", "ascending")])
 
 
 def _of_source(rows: pa.Table, odds: ClassOdds | None, config: SameThingConfig) -> Objects:
@@ -96,8 +113,9 @@ def _of_source(rows: pa.Table, odds: ClassOdds | None, config: SameThingConfig) 
         at = np.sort(np.concatenate([members[each] for each in own]))
         found = _class_of(at, labels, score, of_region, known)
         made.append(_object(rows, at, ids, corners, score, of_region, known, found, [tracks[each] for each in own]))
-        region += ids[at].tolist()
-        owner += [made[-1]["object"]] * len(at)
+        own_ids = list(dict.fromkeys(ids[at].tolist()))
+        region += own_ids
+        owner += [made[-1]["object"]] * len(own_ids)
     return Objects(
         pa.Table.from_pylist(made, schema=OBJECTS), pa.table({"region": region, "object": owner}, schema=MEMBERS)
     )

@@ -30,6 +30,16 @@ SETUP = (
         CASE WHEN time IS NULL THEN source_id ELSE feed END AS clock
     FROM sightings
     WHERE {LIKELY} AND (zone IS NULL OR share_inside(x0, y0, x1, y1, zone) >= min_inside)""",
+    # each region once for every keyframe in which it is valid: where what stands is stored once, these are several
+    """CREATE MACRO _sighted(least_confidence, least_keyframes) AS TABLE
+    WITH seen AS (FROM _seen(NULL, 0, least_confidence, least_keyframes)),
+    following AS (SELECT id, lead(at_s) OVER (PARTITION BY source_id ORDER BY at_s) AS next_s FROM frames),
+    standing AS (SELECT s.* FROM seen s JOIN following n ON n.id = s.frame WHERE s.until_s > n.next_s + 1e-6)
+    SELECT feed, label, object, frame, at_s, time, clock, clock_s FROM seen
+    UNION ALL
+    SELECT s.feed, s.label, s.object, f.id, f.at_s, f.time, s.clock, coalesce(epoch(f.time), f.at_s)
+    FROM standing s JOIN frames f
+        ON f.source_id = s.source_id AND f.at_s > s.at_s AND f.at_s < s.until_s - 1e-6""",
     f"""CREATE MACRO visits(zone := NULL, gap_s := 30, min_inside := 0.5, {_LIKELY}) AS TABLE
     WITH seen AS (FROM _seen(zone, min_inside, least_confidence, least_keyframes)),
     marked AS (
@@ -93,10 +103,8 @@ SETUP = (
         px + part * (x - px) AS x, py + part * (y - py) AS y, frame, region
     FROM met WHERE along0 + part * (along - along0) BETWEEN 0 AND 1 ORDER BY source, at_s, object""",
     f"""CREATE MACRO counts(step_s := 60, {_LIKELY}) AS TABLE
-    WITH stepped AS (
-        SELECT *, floor(clock_s / step_s) * step_s AS step
-        FROM _seen(NULL, 0, least_confidence, least_keyframes)
-    ),
+    WITH seen AS (FROM _sighted(least_confidence, least_keyframes)),
+    stepped AS (SELECT *, floor(clock_s / step_s) * step_s AS step FROM seen),
     together AS (SELECT *, count(*) OVER (PARTITION BY frame, label) AS at_once FROM stepped)
     SELECT any_value(feed) AS feed, label,
         CASE WHEN any_value(time) IS NULL THEN NULL ELSE utc(step) END AS time,

@@ -17,6 +17,7 @@ from pipeline.export.dataset import Annotation, ExportedFrame
 from pipeline.export.human import corrected
 from pipeline.labels.label_table import Judged
 from pipeline.lake.mask_rows import masks_of
+from pipeline.lake.stored_once import require_each_sighting
 from pipeline.search.memory.decoding import vectors_of
 from schemas.boxes import Boxes
 from schemas.errors import QueryError
@@ -83,8 +84,10 @@ def of_everything(
 
     What people say comes before the label of a proposer. Of regions of one label that cover each other (IoU of 0.5) the
     likelier one is kept. Frames without any are omitted.
-    Raises QueryError where no source matches, or nothing has a label and the lake's model is not calibrated.
+    Raises QueryError where no source matches, nothing has a label and the lake's model is not calibrated, or the lake
+    stores once what stands, so that keyframes lack regions.
     """
+    require_each_sighting(rows.lake, "an export of whole sources")
     within = LakeRows(rows.lake, chosen.source, _allowed(rows, chosen))
     names = ["id", "frame", "pts", "pts_s", "time", "x0", "y0", "x1", "y1", "proposer", "score", "label", "track"]
     found = within.read("regions", [*names, "mask", "mask_area", "vector"])

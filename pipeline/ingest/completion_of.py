@@ -34,4 +34,5 @@ def completion_of(stored: StoredPlan) -> Completion | None:
         _log.warning(text, stored.hash, extra={"plan": stored.hash})
     shots = partial(fold_shots, config=read.plan.read.shots)
     tracker = partial(Tracker, read.plan.tracks)
-    return Completion(shots, new_tracker=tracker, linker=None, grid_s=read.plan.validity.grid_s)
+    validity = read.plan.validity
+    return Completion(shots, new_tracker=tracker, linker=None, grid_s=validity.grid_s, store_once=validity.store_once)

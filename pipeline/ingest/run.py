@@ -110,6 +110,7 @@ def open_committer(
         fold_shots=partial(fold_shots, config=plan.read.shots),
         new_tracker=partial(Tracker, plan.tracks),
         grid_s=plan.validity.grid_s,
+        store_once=plan.validity.store_once,
         linker=linker,
         completion_of=completion_of,
         beside=beside,

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 # adds its own, which are not used once there is a newer version; by default Lance keeps 7 GB. Measured with 1,500
 # commits: it held 532 MB; a commit to 100 fragments makes 78 reads with 4 MB, 76 with 16 and with 64.
 CACHE_BYTES = 32 * 2**20
+# `error` of a done segment whose repeats are no longer in its counts, and still in `regions`
+REPEATS_LEFT = "regions that repeat earlier ones are being removed"
 
 
 def open_dataset(uri: str, table: str, *, session: Any = None) -> lance.LanceDataset | None:
@@ -340,10 +342,10 @@ def _require_utf8(uri: str) -> None:
 
 
 def _is_torn(datasets: dict[TableName, lance.LanceDataset]) -> bool:
-    """Whether a change is unfinished: a segment is `writing`, something is `removing`, or a source of which all
-    segments are done is not complete yet."""
+    """Whether a change is unfinished: a segment is `writing`, something is `removing`, repeats are left, or a source of
+    which all segments are done is not complete yet."""
     segments = datasets["segments"]
-    if segments.count_rows(filter="state IN ('writing', 'removing')"):
+    if segments.count_rows(filter=f"state IN ('writing', 'removing') OR error = '{REPEATS_LEFT}'"):
         return True
     if datasets["sources"].count_rows(filter="state = 'removing'"):
         return True

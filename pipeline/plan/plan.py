@@ -38,9 +38,12 @@ class ValidityConfig:
     """How long a region is valid: to the next keyframe, at the latest to the next border of an absolute grid.
 
     grid_s: step of the grid, in seconds of PTS.
+    store_once: a region is valid until its pixels change, or to the grid, and what repeats it meanwhile is not kept
+        once its source is complete.
     """
 
     grid_s: float = field(default=60.0, metadata=neutral(60.0))
+    store_once: bool = field(default=False, metadata=neutral(False))
 
     def __post_init__(self) -> None:
         require.above(0, grid_s=self.grid_s)

@@ -14,13 +14,15 @@ from operators.redaction.config import CarryConfig
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake
 from pipeline.lake.mask_rows import masks_of
+from pipeline.lake.stored_once import sightings, stores_once
 from pipeline.search.memory.decoding import vectors_of
 from schemas.masks import Mask
 from schemas.regions import is_static
 
 _AROUND_S = 600.0  # how far keyframes before and after are looked for: a scene that rests has one in a minute
 _AROUND = 5  # keyframes before and after whose regions are read: a track may miss four
-_COLUMNS = ("id", "frame", "pts", "pts_s", "x0", "y0", "x1", "y1", "proposer", "label", "mask", "mask_area", "track")
+_PLACED = ("id", "frame", "source_id", "pts", "until", "pts_s", "x0", "y0", "x1", "y1")
+_COLUMNS = (*_PLACED, "proposer", "label", "mask", "mask_area", "track")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,12 +86,34 @@ def regions_around(lake: Lake, source_id: str, *, start_s: float, stop_s: float,
     if len(keyframes_s):
         where = sql.all_of(of_source, *_between(float(keyframes_s[first]), float(keyframes_s[last])))
     rows = lake.read("regions", columns=[*_COLUMNS, column], where=where)
+    if stores_once(lake):
+        rows = _standing(lake, source_id, rows, keyframes_s[first : last + 1], column)
     rows = rows.sort_by([("pts", "ascending"), ("id", "ascending")])
     static = np.array([is_static(name) for name in rows["proposer"].to_pylist()], bool)
     frames = np.array(rows["frame"].to_pylist(), object)
     rows = rows.filter(pa.array(~static | ~np.isin(frames, frames[~static])))
     held = vectors_of(rows[column])
     return SpanRegions(rows.drop_columns([column]), held["vector"], held["embedded"], keyframes_s)
+
+
+def _standing(lake: Lake, source_id: str, rows: pa.Table, keyframes_s: NDArray[np.float64], column: str) -> pa.Table:
+    """The regions, and those of earlier keyframes that are still valid, in each of these keyframes that they are in.
+
+    What stands is stored once: a region that is read once would be covered for a moment only.
+    """
+    if not len(keyframes_s):
+        return rows
+    of_source = sql.equals("source_id", source_id)
+    near = sql.all_of(of_source, *_between(float(keyframes_s[0]), float(keyframes_s[-1])))
+    frames = lake.read("frames", columns=["id", "source_id", "pts", "pts_s"], where=near)
+    first = min(frames["pts"].to_pylist())
+    earlier = sql.all_of(of_source, f"pts < {first}", f"until > {first}")
+    rows = pa.concat_tables([rows, lake.read("regions", columns=[*_COLUMNS, column], where=earlier)])
+    row, frame = sightings(rows, frames)
+    seen, at = rows.take(pa.array(row)), frames.take(pa.array(frame))
+    for name, of_frame in (("frame", "id"), ("pts", "pts"), ("pts_s", "pts_s")):
+        seen = seen.set_column(seen.schema.get_field_index(name), name, at[of_frame])
+    return seen
 
 
 def _between(start_s: float, stop_s: float) -> tuple[str, str]:

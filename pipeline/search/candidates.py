@@ -35,12 +35,25 @@ class Candidates:
         self._starts = np.cumsum([0, *map(len, rows)])
 
     @classmethod
-    def of(cls, sets: Sequence[BoxedVectors], *, frames: NDArray[np.bool_], where: Where | None) -> "Candidates":
-        """The vectors that are where the query looks, in the frames that pass the filters (frames: bool (F,))."""
+    def of(
+        cls,
+        sets: Sequence[BoxedVectors],
+        *,
+        frames: NDArray[np.bool_],
+        where: Where | None,
+        standing: IndexArray | None = None,
+    ) -> "Candidates":
+        """The vectors that are where the query looks, in the frames that pass the filters (frames: bool (F,)).
+
+        standing: rows of the first set that count in whatever frame they are.
+        """
         passes_frame = np.append(frames, False)  # row −1 is that of a vector whose frame was removed
         rows = []
-        for each in sets:
-            passes = each.alive & passes_frame[each.frame]
+        for number, each in enumerate(sets):
+            passes = passes_frame[each.frame]
+            if standing is not None and number == 0:
+                passes[standing] = True
+            passes &= each.alive
             if where is not None:
                 passes &= where.passing(each)
             rows.append(np.flatnonzero(passes))

@@ -1,5 +1,6 @@
 """The filters of a query over the columns in memory: frames by source and time, and boxes by overlap."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
@@ -35,6 +36,22 @@ def frames_in_filter(columns: LakeCache, query: Query) -> NDArray[np.bool_]:
         clock, bound = _clock_of(columns, query.until)
         passes &= (clock < bound) & (clock != NO_TIME)
     return passes
+
+
+def standing_regions(columns: LakeCache, query: Query, *, frames: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Rows of the regions of earlier keyframes that are valid at `since` and after it.
+
+    There are some only where what stands is stored once. frames: those that match the query.
+    """
+    if query.since is None or not columns.stores_once:
+        return np.zeros(0, np.intp)
+    earlier = frames_in_filter(columns, replace(query, since=None)) & ~frames
+    clock, bound = _clock_of(columns, query.since)
+    earlier &= clock != NO_TIME
+    rows = np.flatnonzero(columns.region_alive & np.append(earlier, False)[columns.frame])
+    left = bound - clock[columns.frame[rows]]
+    unit_s = 1e-6 if isinstance(query.since, datetime) else 1.0
+    return rows[columns.valid_s(rows) > left * unit_s]
 
 
 def _clock_of(columns: LakeCache, moment: Moment) -> tuple[NDArray[Any], float]:

@@ -16,12 +16,13 @@ from operators.ranking.feedback import Move
 from operators.ranking.fusion import Spreads, contenders, rank_frames
 from pipeline.labels.known_labels import KnownLabels
 from pipeline.lake.lake import Lake
+from pipeline.lake.stored_once import require_each_sighting
 from pipeline.runtime.time_source import REAL_TIME
 from pipeline.search.asked import Asked
 from pipeline.search.batches import Batches
 from pipeline.search.boxed_vectors import BoxedVectors
 from pipeline.search.candidates import Candidates
-from pipeline.search.filters import frames_in_filter, zone_is_for
+from pipeline.search.filters import frames_in_filter, standing_regions, zone_is_for
 from pipeline.search.frame_scores import FrameScores, fused
 from pipeline.search.hits import make_hit
 from pipeline.search.index.indexed_regions import EXACT_WITHIN_MS, MOST_HITS, Choice, IndexedRegions
@@ -252,7 +253,9 @@ class Searcher:
                     "write it as in `source`"
                 )
         where = where_of(query, uris=columns.uris, ids=columns.source_ids, source=columns.source)
-        return RankingRequest(query, target, frames_in_filter(columns, query), np.zeros(0, np.intp), where)
+        frames = frames_in_filter(columns, query)
+        standing = standing_regions(columns, query, frames=frames)
+        return RankingRequest(query, target, frames, np.zeros(0, np.intp), where, standing)
 
     def _without_zone(self, request: RankingRequest) -> tuple[str, ...]:
         """The URIs of the searched sources for which the query has no zone, though it has one for others."""
@@ -427,6 +430,8 @@ class Searcher:
     def _sequence(self, request: RankingRequest, then: Target) -> "_Answer":
         """Ranks pairs of frames: one that matches the query, then one that matches `then`; the hit is the first."""
         query = request.query
+        if self._columns.stores_once:  # what stands may be followed later than `within_s` after its keyframe
+            require_each_sighting(self._state.lake, "a query of what follows")
         first = self._scores(request)
         geometry: Geometry = "iou" if query.zones else query.geometry  # zones have their own
         of_then = replace(query, text=query.then, box=query.then_box, zones=(), geometry=geometry)

@@ -33,7 +33,9 @@ def is_due(file: sqlite3.Connection, watch: Watch, hit: Hit) -> bool:
     key = (watch.name, place)
     began = None
     if watch.stay_s:
-        began, last, reported = _stay(file, key, moment, gap_s=min(GAP_S, watch.stay_s))
+        until_s = hit.place.until_s  # known where what stands is stored once: such a hit is all there is of its stay
+        stands_s = 0.0 if until_s is None else max(0.0, until_s - hit.pts_s)
+        began, last, reported = _stay(file, key, moment, stands_s, gap_s=min(GAP_S, watch.stay_s))
         if reported or last - began < watch.stay_s:
             return False
     if watch.cooldown_s and _was_near(file, key, moment, within_s=watch.cooldown_s):
@@ -54,16 +56,20 @@ def _was_near(file: sqlite3.Connection, key: tuple[str, str], moment: float, *, 
     return found.fetchone() is not None
 
 
-def _stay(file: sqlite3.Connection, key: tuple[str, str], moment: float, *, gap_s: float) -> tuple[float, float, bool]:
-    """The stay to which a hit belongs, with the hit: its begin, its last hit, and whether it was reported.
+def _stay(
+    file: sqlite3.Connection, key: tuple[str, str], moment: float, stands_s: float, *, gap_s: float
+) -> tuple[float, float, bool]:
+    """The stay to which a hit belongs, with the hit: its begin, its end, and whether it was reported.
+
+    stands_s: for how long after its moment the hit is valid.
 
     A hit between two stays joins them."""
     near = "watch = ? AND place = ? AND began <= ? AND last >= ?"
-    at = (*key, moment + gap_s, moment - gap_s)
+    at = (*key, moment + stands_s + gap_s, moment - gap_s)
     rows = file.execute(f"SELECT began, last, reported FROM stays WHERE {near}", at).fetchall()
     file.execute(f"DELETE FROM stays WHERE {near}", at)
     began = min([moment, *(row[0] for row in rows)])
-    last = max([moment, *(row[1] for row in rows)])
+    last = max([moment + stands_s, *(row[1] for row in rows)])
     reported = any(row[2] for row in rows)
     file.execute("INSERT INTO stays VALUES (?, ?, ?, ?, ?)", (*key, began, last, reported))
     _forget_old(file, "stays", "last", key, _REMEMBERED_S)

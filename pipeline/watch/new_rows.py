@@ -15,6 +15,7 @@ from pipeline.lake import sql
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.lease.row_leases import has_several, leases_of
 from pipeline.lake.spans import SpanIndex
+from pipeline.lake.stored_once import stores_once
 from pipeline.search.boxed_vectors import BoxedVectors
 from pipeline.search.memory.columns import FragmentKey, fragment_key
 from pipeline.search.memory.decoding import ids_of, int64_of, positions, vectors_of
@@ -38,6 +39,7 @@ _REGION_COLUMNS = [
     "label",
     "track",
     "score",
+    "until",
     "vector",
 ]
 _TABLES: tuple[TableName, ...] = ("regions", "frames")
@@ -116,9 +118,21 @@ class RowReader:
             frames["pts"].to_pylist(),
             frames["pts_s"].to_pylist(),
             frames["time"].to_pylist(),
-            _regions(regions, positions(ids_of(regions["frame"]), frame_id, everywhere)),
+            _regions(regions, positions(ids_of(regions["frame"]), frame_id, everywhere), self._until_s(regions)),
             BoxedVectors.of_frames(vectors_of(frames["vector"])["vector"], alive=everywhere),
         )
+
+    def _until_s(self, regions: pa.Table) -> NDArray[np.float64] | None:
+        """float64 (R,): up to when each region is valid; None where what stands is not stored once."""
+        if not regions.num_rows or not stores_once(self._lake):
+            return None
+        ids = pc.unique(regions["source_id"])
+        where = sql.is_in("id", ids.to_pylist())
+        rows = self._lake.read("sources", columns=["id", "time_base_num", "time_base_den"], where=where)
+        tick_s = pc.divide(pc.cast(rows["time_base_num"], pa.float64()), rows["time_base_den"])
+        of_row = tick_s.take(pc.index_in(regions["source_id"], value_set=rows["id"]))
+        ends = pc.multiply(pc.cast(pc.coalesce(regions["until"], regions["pts"]), pa.float64()), of_row)
+        return np.asarray(ends.to_numpy(), np.float64)
 
     def _counted(self, rows: pa.Table) -> pa.Table:
         """Those rows that were written under the lease of their segment."""
@@ -159,7 +173,7 @@ def _codes(rows: pa.Table, ids: pa.Array) -> NDArray[np.int64]:
     return np.asarray(pc.index_in(rows["source_id"], value_set=ids).to_numpy(), np.int64)
 
 
-def _regions(rows: pa.Table, frame: NDArray[np.int64]) -> BoxedVectors:
+def _regions(rows: pa.Table, frame: NDArray[np.int64], until_s: NDArray[np.float64] | None) -> BoxedVectors:
     ids = ids_of(rows["id"])
     x0, y0, x1, y1 = (rows[side].to_numpy() for side in ("x0", "y0", "x1", "y1"))
 
@@ -170,7 +184,10 @@ def _regions(rows: pa.Table, frame: NDArray[np.int64]) -> BoxedVectors:
     def place(row: int) -> Place:
         known: dict[str, Any] = rows.slice(row, 1).select(["proposer", "label", "track", "score"]).to_pylist()[0]
         return Place(
-            box=(float(x0[row]), float(y0[row]), float(x1[row]), float(y1[row])), region_id=ids[row].decode(), **known
+            box=(float(x0[row]), float(y0[row]), float(x1[row]), float(y1[row])),
+            region_id=ids[row].decode(),
+            until_s=None if until_s is None else float(until_s[row]),
+            **known,
         )
 
     return BoxedVectors(

@@ -14,6 +14,7 @@ from deploy.server.showing.catalogue import Sources
 from pipeline.labels.label_table import Labels, judged
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake
+from pipeline.lake.stored_once import stores_once
 from pipeline.live.status.state_folder import StateFolder
 from pipeline.ring.cut import cut_of_seconds
 from pipeline.ring.feed_ring import rings_of_state
@@ -84,7 +85,11 @@ class Frames:
         """The frame with its regions and neighbours, as the service's JSON."""
         frame = self.find(id, with_shot=True)
         columns = ["id", "x0", "y0", "x1", "y1", "proposer", "score", "label", "track"]
-        regions = self._lake.read("regions", columns=columns, where=sql.equals("frame", id)).to_pylist()
+        chosen = sql.equals("frame", id)
+        if stores_once(self._lake):  # those of earlier keyframes that still stand, too
+            earlier = f"pts < {int(frame.pts)} AND until > {int(frame.pts)}"
+            chosen = sql.any_of([chosen, sql.all_of(sql.equals("source_id", frame.source_id), earlier)])
+        regions = self._lake.read("regions", columns=columns, where=chosen).to_pylist()
         said = judged(Labels(self._lake).read(frame=id))
         catalogue = self._sources(knowing=[frame.source_id])
         source = catalogue.of_row(frame.source_id)

@@ -51,7 +51,8 @@ class Committer:
     fold_shots, new_tracker, linker: see Completion; the linker is closed with the committer.
     completion_of: completes sources of another plan; None where that plan cannot be followed, and they stay open. By
         default, they are completed as those of `plan`.
-    grid_s: of the validity of regions: pipeline/lake/writing/validity.py.
+    grid_s: of the validity of regions: pipeline/lake/writing/validity.py. store_once: whether regions that repeat an
+        earlier one are removed from complete sources: pipeline/lake/writing/repeats.py.
     wait_s: how long to wait for another writer to end.
     beside: a committer of this process, whose lease and ledger this one shares, for rows of another plan. It is closed
         first, and holds nothing of its own.
@@ -71,6 +72,7 @@ class Committer:
         linker: Linker | None = None,
         completion_of: CompletionOf | None = None,
         grid_s: float = GRID_S,
+        store_once: bool = False,
         beside: "Committer | None" = None,
         wait_s: float = 10.0,
         time: TimeSource = REAL_TIME,
@@ -82,7 +84,7 @@ class Committer:
         self._beside = beside
         self.lease: HeldLake = HeldLake(lake, wait_s=wait_s, time=time) if beside is None else beside.lease
         self._grid_s = grid_s
-        own = Completion(fold_shots, new_tracker=new_tracker, linker=linker, grid_s=grid_s)
+        own = Completion(fold_shots, new_tracker=new_tracker, linker=linker, grid_s=grid_s, store_once=store_once)
         self._completions = Completions(own, completion_of, plan=plan, lake=lake)
         if beside is None:
             self._state = LedgerState(lake, self.lease, finish=self._complete_of_this_plan, time=time)

@@ -11,6 +11,7 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.ledger import SourceEntry, load_cut_events, shots_table, sources_table
 from pipeline.lake.plans import read_plans
 from pipeline.lake.writing.ledger_state import LedgerState
+from pipeline.lake.writing.repeats import CompletedSource, delete_repeats, mark_repeats
 from pipeline.lake.writing.tracks import NewTracker, write_tracks
 from pipeline.lake.writing.validity import GRID_S, write_validity
 from pipeline.plan.stored_plan import StoredPlan
@@ -59,7 +60,7 @@ class Completion:
     fold_shots: (source, its cut events in order, first PTS, last PTS) → its shots.
     new_tracker: makes a tracker for the regions of one source; None writes no tracks.
     linker: carries masks from keyframe to keyframe for the tracker.
-    grid_s: see pipeline/lake/writing/validity.py.
+    grid_s: see pipeline/lake/writing/validity.py. store_once: see pipeline/lake/writing/repeats.py.
     """
 
     def __init__(
@@ -69,11 +70,13 @@ class Completion:
         new_tracker: NewTracker | None,
         linker: Linker | None,
         grid_s: float = GRID_S,
+        store_once: bool = False,
     ) -> None:
         self._fold_shots = fold_shots
         self._new_tracker = new_tracker
         self._linker = linker
         self.grid_s = grid_s
+        self.store_once = store_once
 
     def complete(self, state: LedgerState, source_ids: Iterable[str]) -> None:
         """Completes those of the sources that are covered; the others stay open."""
@@ -92,13 +95,22 @@ class Completion:
             if self._new_tracker is not None:
                 videos = {name: found for name, (source, found) in shots.items() if source.kind != "picture"}
                 write_tracks(state.lake, videos, self._new_tracker, linker=self._linker)
-            write_validity(state.lake, {name: shots[name][0] for name in covered}, grid_s=self.grid_s)
             entries = [sources[name] for name in covered]
+            if self.store_once:
+                completed = {
+                    name: CompletedSource(*shots[name], done=entry.spans("done"))
+                    for name, entry in zip(covered, entries, strict=True)
+                }
+                mark_repeats(state.lake, state.tables, completed, grid_s=self.grid_s)
+            else:
+                write_validity(state.lake, {name: shots[name][0] for name in covered}, grid_s=self.grid_s)
             state.tables.upsert(
                 "sources", sources_table([(e.source, e.plan, "complete") for e in entries if e.source is not None])
             )
             for entry in entries:
                 entry.state = "complete"
+            if self.store_once:
+                delete_repeats(state.lake, state.tables, covered)
 
 
 CompletionOf = Callable[[StoredPlan], Completion | None]

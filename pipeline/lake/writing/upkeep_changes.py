@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pipeline.lake.upkeep.compaction import MANY_FRAGMENTS, Compaction, compact
 from pipeline.lake.writing import removal
 from pipeline.lake.writing.ledger_state import LedgerState
+from pipeline.lake.writing.validity import end_validity
 from schemas.clock import Span
 from schemas.errors import LakeError
 
@@ -83,6 +84,8 @@ class UpkeepChanges:
             known = {name: (sources[name].source, span) for name, span in cuts.items() if name in before}
             plans = {name: sources[name].plan for name in known}
             spans = {name: (source, span) for name, (source, span) in known.items() if source is not None}
+            # first: a kill after the next step must leave no region that says what was there
+            end_validity(self._state.lake, {name: span.start for name, (_, span) in spans.items()})
             removal.cut_out(self._state.lake, self._state.tables, spans, plans=plans)
             removal.unmark(self._state.tables, {name: before[name] for name in spans})
             removal.finish_cuts(self._state.lake, self._state.tables, list(spans))

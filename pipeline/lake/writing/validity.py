@@ -30,7 +30,7 @@ def valid_until(pts: Sequence[int], *, stop: int, source: Source, grid_s: float)
     """
     step = Fraction(grid_s) / source.clock.time_base
     following = [*pts[1:], stop][: len(pts)]  # a segment may have no keyframe
-    found = [min(after, _border(before, step)) for before, after in zip(pts, following, strict=True)]
+    found = [min(after, border_after(before, step)) for before, after in zip(pts, following, strict=True)]
     return np.array(found, np.int64)
 
 
@@ -59,6 +59,20 @@ def write_validity(lake: Lake, sources: Mapping[str, Source], *, grid_s: float) 
             write_column(lake, "until", np.concatenate(rows), pa.array(np.concatenate(values)))
 
 
+def end_validity(lake: Lake, cuts: Mapping[str, int]) -> None:
+    """Ends the validity of earlier regions at a PTS of each of these sources, by source id, to forget what comes then.
+
+    Where what stands is stored once, a region could otherwise say what was there afterwards.
+    """
+    where = sql.any_of(
+        sql.all_of(sql.equals("source_id", name), f"pts < {pts}", f"until > {pts}") for name, pts in cuts.items()
+    )
+    with lake_errors(f"ending how long regions of {lake.uri} are valid", lake=lake.uri):
+        rows = lake.dataset("regions").to_table(columns=["source_id"], filter=where, with_row_id=True)
+        values = [cuts[name] for name in rows["source_id"].to_pylist()]
+        write_column(lake, "until", rows["_rowid"].to_numpy(), pa.array(values, pa.int64()))
+
+
 def _corrections(
     lake: Lake, sources: Mapping[str, Source], *, grid_s: float
 ) -> Iterator[tuple[RowIds, NDArray[np.int64]]]:
@@ -81,7 +95,7 @@ def _corrections(
             yield own["_rowid"].to_numpy()[wrong], expected[wrong]
 
 
-def _border(pts: int, step: Fraction) -> int:
-    """The first border of the grid after a PTS."""
+def border_after(pts: int, step: Fraction) -> int:
+    """The first border of a grid after a PTS. step: of the grid, in ticks."""
     number = pts * step.denominator // step.numerator + 1
     return -(-number * step.numerator // step.denominator)

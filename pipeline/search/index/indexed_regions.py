@@ -93,6 +93,8 @@ class IndexedRegions:
             return Choice("all", "an exact answer was requested", self._passing(request))
         index = self.look()
         passing = self._passing(request)
+        if len(request.standing):
+            return Choice("all", "regions of earlier frames that still stand are compared, too", passing)
         if index is None or index.tuning is None:
             return Choice("all", self._trouble or self._of_others() or _NO_INDEX, passing)
         if why := self._unsupported(request, proposers):

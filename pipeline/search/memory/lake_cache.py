@@ -12,6 +12,7 @@ from operators.ranking.fusion import IdArray
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.lease.row_leases import leases_of
 from pipeline.lake.spans import SpanIndex
+from pipeline.lake.stored_once import stores_once
 from pipeline.search.memory.buffers import Buffers, Columns, FileBuffers, MemoryBuffers, Shapes
 from pipeline.search.memory.columns import ColumnStore
 from pipeline.search.memory.decoding import codes_of, ids_of, int64_of, numbers_of, positions, vectors_of
@@ -50,6 +51,8 @@ class LakeCache:
     without_vector: number of frames whose segment is done and that have no vector.
     generation: changes with every refresh that found a change; rows may have moved.
     """
+
+    _ticks_s: tuple[int, NDArray[np.float64] | None] = (-1, None)  # generation; seconds of a tick, by source
 
     def __init__(
         self,
@@ -100,6 +103,7 @@ class LakeCache:
                 "proposer",
                 "label",
                 "track",
+                "until",
                 "code",
                 column,
             ],
@@ -205,6 +209,32 @@ class LakeCache:
         """float32 (R,): with which each region was proposed."""
         return self._regions["score"]
 
+    @property
+    def stores_once(self) -> bool:
+        """Whether regions may be valid in later keyframes than their own, and are not stored again there."""
+        return self._seconds_of_ticks() is not None
+
+    def valid_s(self, regions: NDArray[np.intp]) -> NDArray[np.float64]:
+        """float64 (N,): for how long after its keyframe each of these regions is valid; 0 where that is not known."""
+        ticks_s, frame, until = self._seconds_of_ticks(), self.frame[regions], self._regions["until"][regions]
+        if ticks_s is None:
+            return np.zeros(len(regions))
+        known = (until != NO_TIME) & (frame >= 0)
+        ticks = np.where(known, until - self.pts[frame], 0)
+        return ticks * ticks_s[self.source[frame]]
+
+    def _seconds_of_ticks(self) -> NDArray[np.float64] | None:
+        """float64 (S,): seconds of a tick of each source; None where no plan of the lake stores once what stands."""
+        if self._ticks_s[0] != self.generation:
+            found = None
+            if stores_once(self._lake):
+                names = ["id", "time_base_num", "time_base_den"]
+                rows = self._lake.read("sources", columns=names, where="time_base_den IS NOT NULL").to_pylist()
+                ticks = {row["id"]: row["time_base_num"] / row["time_base_den"] for row in rows}
+                found = np.array([ticks.get(name, 0.0) for name in self.source_ids])
+            self._ticks_s = (self.generation, found)
+        return self._ticks_s[1]
+
     def alive_at(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
         """bool (N,): which of these rows of regions are alive, without looking at the others."""
         alive: NDArray[np.bool_] = self._regions.alive[rows] & self._regions["embedded"][rows]
@@ -242,7 +272,13 @@ class LakeCache:
             label=None if label < 0 else self.labels[label],
             track=self._regions["track"][region].decode() or None,
             score=float(self.score[region]),
+            until_s=self._until_s(region),
         )
+
+    def _until_s(self, region: int) -> float | None:
+        if not self.stores_once:
+            return None
+        return float(self.pts_s[self.frame[region]] + self.valid_s(np.array([region]))[0])
 
     @property
     def region_vectors(self) -> NDArray[np.float16] | RoundedVectors:
@@ -379,6 +415,7 @@ class LakeCache:
             "proposer": numbers_of(rows["proposer"], self.proposers, self._proposer_codes),
             "label": numbers_of(rows["label"], self.labels, self._label_codes),
             **codes_of(rows["code"]),
+            "until": _until_of(rows),
             "track": ids_of(pc.fill_null(rows["track"], "")),
             **self._vectors_of_regions(rows),
         }
@@ -390,6 +427,12 @@ class LakeCache:
         steps, step, error = rounded(held["vector"])
         row_id = rows["_rowid"].to_numpy()
         return {"steps": steps, "step": step, "error": error, "row_id": row_id, "embedded": held["embedded"]}
+
+
+def _until_of(rows: pa.Table) -> NDArray[np.int64]:
+    if "until" not in rows.schema.names:  # an older lake
+        return np.full(rows.num_rows, NO_TIME, np.int64)
+    return int64_of(pc.fill_null(rows["until"], NO_TIME))
 
 
 def _kept(lake: Lake, column: str, *shapes: Shapes) -> KeptColumns:

@@ -27,6 +27,7 @@ REGIONS: Shapes = {
     "proposer": (np.int64, ()),
     "label": (np.int32, ()),
     "track": ("S32", ()),
+    "until": (np.int64, ()),
     "code": (np.uint8, (CODE_BYTES,)),
     "coded": (np.bool_, ()),
     "embedded": (np.bool_, ()),

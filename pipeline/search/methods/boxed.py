@@ -31,7 +31,8 @@ class Regions:
 
     def candidates(self, request: RankingRequest, sets: Sequence[BoxedVectors] | None = None) -> Candidates:
         """The regions that are where the query looks; anywhere, the whole frames too. sets: those of `sets`."""
-        return Candidates.of(self.sets() if sets is None else sets, frames=request.frames, where=request.where)
+        compared = self.sets() if sets is None else sets
+        return Candidates.of(compared, frames=request.frames, where=request.where, standing=request.standing)
 
     def __call__(self, request: RankingRequest) -> FrameScores:
         return scores_of(self.candidates(request), request, self._state, where=request.where)

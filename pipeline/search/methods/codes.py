@@ -32,7 +32,9 @@ class Codes:
         columns = self._state.columns
         code = self._code_of(request)
         regions = BoxedVectors.of_regions(columns, proposers=self._state.proposers)
-        passes = regions.alive & columns.region_coded & np.append(request.frames, False)[columns.frame]
+        passes = np.append(request.frames, False)[columns.frame]
+        passes[request.standing] = True
+        passes &= regions.alive & columns.region_coded
         if request.where is not None:
             passes &= request.where.passing(regions)
         rows = np.flatnonzero(passes)

@@ -1,6 +1,6 @@
 """The interface of the methods that rank frames."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -36,6 +36,7 @@ class RankingRequest:
     """A query as a method receives it.
 
     frames: bool (F,), the frames that pass the query's filters. where: where in them it looks; None for anywhere.
+    standing: intp (N,), rows of the regions of other frames that are valid at the time of the query.
     nearest: intp (N,), rows of the frames that a method with `reranks` may compare, nearest first; otherwise empty.
     """
 
@@ -44,6 +45,7 @@ class RankingRequest:
     frames: NDArray[np.bool_]
     nearest: NDArray[np.intp]
     where: Where | None = None
+    standing: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))
 
 
 class Method(Protocol):
