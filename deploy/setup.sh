@@ -54,12 +54,26 @@ install() { .venv/bin/python -m pip install -qq --no-compile --disable-pip-versi
 # --no-deps: the locks name every package, and leave out some that others require (deploy/lock-excludes.txt);
 # wheels alone: what builds a source package would come without a hash
 install_locked() { install --no-deps --require-hashes --only-binary :all: "${@/#/--requirement=}"; }
-echo "setup: installing torch" # by itself: which of its builds is taken depends on the indexes of pip's settings
-install_locked deploy/requirements-torch-cpu.lock 2>/dev/null || {
-  echo "setup: no index has a build of torch for CPUs whose hash is locked, so the general one is installed"
-  install_locked deploy/requirements-torch.lock
+install_torch() { # by itself: which of its builds is taken depends on the indexes of pip's settings
+  install_locked deploy/requirements-torch-cpu.lock 2>/dev/null || {
+    echo "setup: no index has a build of torch for CPUs whose hash is locked, so the general one is installed"
+    install_locked deploy/requirements-torch.lock
+  }
 }
-if .venv/bin/python - <<'PY'; then LOCKS+=(deploy/requirements-cuda.lock); fi
+echo "setup: installing torch and $(cat "${LOCKS[@]}" | grep -c '==') pinned packages"
+installs=()
+trap 'for one in "${installs[@]}"; do kill -- "-$one" 2>/dev/null; done' EXIT
+set -m # a process group each, so that Ctrl-C ends them too
+install_torch </dev/null & # side by side, as each unpacks on one core; no package is in two of the locks
+installs+=($!)
+for lock in "${LOCKS[@]}"; do
+  install_locked "$lock" </dev/null &
+  installs+=($!)
+done
+set +m
+for one in "${installs[@]}"; do wait "$one" || fail "pip could not install everything; its errors are above"; done
+installs=()
+if .venv/bin/python - <<'PY'; then install_locked deploy/requirements-cuda.lock; fi
 import sys
 from importlib.metadata import requires
 from pip._vendor.packaging.requirements import Requirement
@@ -67,8 +81,6 @@ from pip._vendor.packaging.requirements import Requirement
 needed = [each for each in map(Requirement, requires("torch") or []) if each.name.startswith("nvidia-")]
 sys.exit(not any(each.marker is None or each.marker.evaluate({"extra": ""}) for each in needed))
 PY
-echo "setup: installing $(cat "${LOCKS[@]}" | grep -c '==') pinned packages"
-install_locked "${LOCKS[@]}"
 install --no-deps --no-build-isolation --editable .
 # on all cores; what is excluded is compiled when something imports it, but not in a reader, which writes no files
 .venv/bin/python -m compileall -qq -j 0 -x '/(tests|sympy|transformers/models|ray/rllib|pip)/' .venv/lib/python3*/site-packages ||

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import find_objects
 
 from schemas import require
 from schemas.frames import ImageArray
@@ -282,6 +281,8 @@ def _histograms(values: NDArray[np.int32], flat: NDArray[np.int32], n: int, bins
 
 def _superpixel_boxes(superpixels: NDArray[np.int32]) -> FloatArray:
     """float64 (N, 4), half-open, in pixels."""
+    from scipy.ndimage import find_objects  # half a second, for which a plan without segments need not wait
+
     found = find_objects(superpixels + 1)  # find_objects ignores 0
     return np.array([[x.start, y.start, x.stop, y.stop] for y, x in found], np.float64)
 

@@ -44,12 +44,15 @@ def cheapest_pairs(cost: CostArray, *, most: float) -> list[tuple[int, int]]:
 
     cost: float64 (T, N).
     """
-    # it takes half a second to import, for which a process that follows nothing need not wait
-    from scipy.optimize import linear_sum_assignment
-
     gain = np.minimum(cost - most, 0.0)
-    rows = np.flatnonzero(gain.min(axis=1, initial=0.0) < 0)  # the others, which are most, cannot be chosen
-    columns = np.flatnonzero(gain.min(axis=0, initial=0.0) < 0)
-    chosen = zip(*linear_sum_assignment(gain[np.ix_(rows, columns)]), strict=True)
-    pairs = [(int(rows[i]), int(columns[j])) for i, j in chosen]
-    return [(i, j) for i, j in pairs if gain[i, j] < 0]
+    possible = gain < 0
+    alone = possible & (possible.sum(axis=1, keepdims=True) == 1) & (possible.sum(axis=0, keepdims=True) == 1)
+    pairs = [(int(i), int(j)) for i, j in np.argwhere(alone)]  # neither has another choice
+    disputed = possible & ~alone
+    if disputed.any():
+        from scipy.optimize import linear_sum_assignment  # half a second, for which most short clips need not wait
+
+        rows, columns = np.flatnonzero(disputed.any(axis=1)), np.flatnonzero(disputed.any(axis=0))
+        chosen = zip(*linear_sum_assignment(gain[np.ix_(rows, columns)]), strict=True)
+        pairs += [(int(rows[i]), int(columns[j])) for i, j in chosen if disputed[rows[i], columns[j]]]
+    return sorted(pairs)

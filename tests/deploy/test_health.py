@@ -1,7 +1,6 @@
 """Doctor: catches a broken installation that passes, findings without a fix, and a check that stops the others."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,24 +8,24 @@ from pathlib import Path
 import pytest
 
 from deploy.health import check_sandbox, examine
+from tests.conftest import Run
 
 
-def doctor(*arguments: str, packages: Path | None = None) -> tuple[int, dict[str, dict[str, str]]]:
-    """Exit code and findings by subject. packages: a folder that comes first on the import path."""
-    env = os.environ | ({"PYTHONPATH": str(packages)} if packages else {})
+def doctor(*arguments: str) -> tuple[int, dict[str, dict[str, str]]]:
+    """Exit code and findings by subject."""
     command = [sys.executable, "-m", "deploy.cli.main", "doctor", "--json", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     report = json.loads(done.stdout)
     assert report["ok"] == (done.returncode == 0)
     return done.returncode, {check["subject"]: check for check in report["checks"]}
 
 
-def installed(folder: Path, name: str, version: str) -> Path:
-    """A folder with the metadata of an installed package."""
+def install(folder: Path, name: str, version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Puts the metadata of a package in front of those that are installed."""
     info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-    return folder
+    monkeypatch.syspath_prepend(str(folder))
 
 
 def test_this_machine_can_run_regionlake() -> None:
@@ -36,27 +35,32 @@ def test_this_machine_can_run_regionlake() -> None:
     assert "everyday" in found["model"]["found"]
 
 
-def test_a_package_of_another_version_fails_with_the_version_to_install(tmp_path: Path) -> None:
-    code, found = doctor(packages=installed(tmp_path, "lancedb", "0.1"))
-    assert code == 1
-    assert found["lancedb"]["state"] == "fail"
-    assert "0.1" in found["lancedb"]["found"]
-    assert "lancedb==0.40.*" in found["lancedb"]["fix"]
-    assert found["model"]["state"] == "ok", "the other checks continue"
+def test_a_package_of_another_version_fails_with_the_version_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, "lancedb", "0.1", monkeypatch)
+    found = {f.subject: f for f in examine(lake=None, model="everyday", with_ray=False)}
+    assert found["lancedb"].state == "fail"
+    assert "0.1" in found["lancedb"].found
+    assert "lancedb==0.40.*" in found["lancedb"].fix
+    assert found["model"].state == "ok", "the other checks continue"
 
 
-def test_a_second_opencv_is_a_warning_that_says_how_to_get_rid_of_it(tmp_path: Path) -> None:
-    code, found = doctor(packages=installed(tmp_path, "opencv-python", "5.0"))
-    assert code == 0
-    assert found["opencv"]["state"] == "warn"
-    assert "opencv-python" in found["opencv"]["found"]
-    assert "uninstall" in found["opencv"]["fix"]
+def test_a_second_opencv_is_a_warning_that_says_how_to_get_rid_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, "opencv-python", "5.0", monkeypatch)
+    found = {f.subject: f for f in examine(lake=None, model="everyday", with_ray=False)}
+    assert found["opencv"].state == "warn"
+    assert "opencv-python" in found["opencv"].found
+    assert "uninstall" in found["opencv"].fix
 
 
-def test_a_lake_that_is_not_there_fails(tmp_path: Path) -> None:
+def test_a_lake_that_is_not_there_fails(tmp_path: Path, called: Run) -> None:
     findings = {f.subject: f for f in examine(lake=str(tmp_path / "nowhere"), model="everyday", with_ray=False)}
     assert findings["lake"].state == "fail"
     assert "regionlake ingest" in findings["lake"].found
+    assert called("doctor", "--lake", tmp_path / "nowhere").returncode == 1
 
 
 def test_a_kernel_that_confines_nothing_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 import csv
 import random
-import subprocess
 import sys
 from fractions import Fraction
 from functools import lru_cache
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scenedetect.__main__ import main as scenedetect_command_line
 from scenedetect.common import FrameTimecode, Timecode
 from scenedetect.detector import FlashFilter
 from scenedetect.detectors import ThresholdDetector
@@ -40,11 +40,12 @@ RATE = Fraction(25)
 def cli_cuts(path: Path, folder: Path, *arguments: str, column: int = 1) -> list[float]:
     """First frames (column 1) or seconds (column 3) of all shots but the first.
 
-    By `python -m scenedetect -i CLIP detect-… list-scenes`.
+    By `python -m scenedetect -i CLIP detect-… list-scenes`, in this process, which has imported what it needs.
     """
-    command = [sys.executable, "-m", "scenedetect", "-q", "-i", str(path), "-o", str(folder)]
-    listing = ["list-scenes", "-q", "-f", "shots.csv"]
-    subprocess.run([*command, *arguments, *listing], check=True, capture_output=True)
+    command = ["scenedetect", "-q", "-i", str(path), "-o", str(folder), *arguments]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [*command, "list-scenes", "-q", "-f", "shots.csv"])
+        scenedetect_command_line()
     with (folder / "shots.csv").open() as file:
         rows = [row for row in csv.reader(file) if row and row[0].isdigit()]
     starts = [float(row[column]) for row in rows][1:]

@@ -12,7 +12,7 @@ from pipeline.live.scheduler import KeyframeScheduler
 from schemas.sources import Source
 from tests.pipeline.live.packets import ended, packet, recording
 
-FEEDS, SECONDS, MODEL_PER_S, GROUP, BUFFER, STALE_S = 200, 200, 40.0, 4, 4, 1e9
+FEEDS, SECONDS, MODEL_PER_S, GROUP, BUFFER, STALE_S = 200, 100, 40.0, 4, 4, 1e9
 
 
 @dataclass

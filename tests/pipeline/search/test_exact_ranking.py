@@ -49,7 +49,7 @@ class BruteForce:
         semantic = geometric = None
         if vector is not None:
             semantic = [self._semantic(r, vector) for r in rows]
-        if query.areas:
+        if areas_of(query):
             geometric = [self._outside(r, query) for r in rows]
         elif query.box is not None:
             one = Boxes(np.array([query.box]))
@@ -84,7 +84,7 @@ class BruteForce:
     def _passes(row: dict[str, Any], query: Query) -> bool:
         frame = row["place"]
         zones = own_zones(row, query)
-        if query.areas and not zones and not query.by_meaning:
+        if areas_of(query) and not zones and not query.by_meaning:
             return False
         if (query.box is not None or zones) and not compared_at_a_place(row["proposer"]):
             return False
@@ -132,8 +132,14 @@ class BruteForce:
         return [float(np.float32(f + (ranking.normalisation == "rrf"))) for f in fused]
 
 
+@cache
+def areas_of(query: Query) -> tuple[Zone, ...]:
+    """`query.areas`, checked once and not for every row."""
+    return query.areas
+
+
 def own_zones(row: dict[str, Any], query: Query) -> list[Zone]:
-    return [zone for zone in query.areas if zone.source is None or zone.source in row["place"]["source"]]
+    return [zone for zone in areas_of(query) if zone.source is None or zone.source in row["place"]["source"]]
 
 
 def share_of(row: dict[str, Any], zone: Zone) -> float:

@@ -87,9 +87,9 @@ def test_a_relative_lake_is_made_where_the_caller_stands(
 def test_the_writer_of_a_local_lake_runs_on_the_callers_node(tmp_path: Path) -> None:
     import ray
 
-    from pipeline.ingest.engines.ray_engine import RayEngine
+    from pipeline.ingest.engines.ray_writer import ActorWriter
 
     make_writer: Any = partial(NotesItsNode, tmp_path)
-    engines = [RayEngine(PLAN, make_writer, on_this_node=True) for _ in range(4)]  # by chance, 1 of 16 would pass
+    writers = [ActorWriter(make_writer, on_this_node=True) for _ in range(4)]  # by chance, 1 of 16 would pass
     nodes = [note.read_text() for note in tmp_path.iterdir()]
-    assert nodes == [ray.get_runtime_context().get_node_id()] * len(engines)
+    assert nodes == [ray.get_runtime_context().get_node_id()] * len(writers)
