@@ -54,41 +54,17 @@ def copy_lake(
     """
     original, made = _folder(source), _folder(target)
     part, before = (made.with_name(made.name + suffix) for suffix in (".copying", ".before"))
-    for place in (made, part, before):  # the last two are emptied
-        if place == original or original in place.parents or place in original.parents:
-            raise LakeError(
-                f"a copy of {source} cannot be at {target}: neither may be within the other, and {part.name} and "
-                f"{before.name} are names of the copy that is being made, and of the one before it"
-            )
+    _require_apart(original, made, part, before)
     for place in (part, before):
         _require_own(place)
     lake = Lake.open(source)
-    copied_bytes = 0
     with _alone(part, of=original):
         if before.is_dir() and not made.exists():
             before.rename(made)  # a call that was killed between its two renamings
         _require_replaceable(made, target)
-        for attempt in range(1, _MOST_AUDITS + 1):
-            moment = time.utc().isoformat()
-            kept, copied = _fill(part, lake, original, made, video=video)
-            copied_bytes += copied
-            kept_too = {*kept, Path(MARK)}
-            for path in [path for path in part.rglob("*") if path.is_file() and path.relative_to(part) not in kept_too]:
-                path.unlink()
-            copy = Lake.open(str(part))
-            problems = check(copy).problems if audit else ()
-            if not problems:
-                break
-            if attempt == _MOST_AUDITS:  # else its writer was in the middle of a long commit
-                raise LakeError(
-                    f"the copy of {source} does not pass its audit, and {target} was left as it was: {problems[0]}; "
-                    f"run: regionlake check --lake {source}"
-                )
-        with atomic_write(part / MARK) as path:
-            path.write_text(json.dumps({"of": str(original), "moment": moment, **_written(part)}))
-        sync_files(part / name for name in kept)
-        copy.make_durable()
-        copy.durability.sync(side_tables(copy.uri).items())
+        kept, copied_bytes, moment = _fill_soundly(part, lake, original, made, video=video, audit=audit, time=time)
+        _seal(part, kept, {"of": str(original), "moment": moment})
+        copy = Lake.open(str(part))
         report = CopyReport(
             {name: copy.count(name) for name in copy.names},
             files=len(kept),
@@ -99,6 +75,35 @@ def copy_lake(
         )
         _take_place(part, made, before)
     return report
+
+
+def _fill_soundly(
+    part: Path, lake: Lake, original: Path, earlier: Path, *, video: bool, audit: bool, time: TimeSource
+) -> tuple[set[Path], int, str]:
+    """Makes `part` a copy that passes its audit. Returns its files, the bytes that were copied, and the moment."""
+    copied_bytes = 0
+    for _ in range(_MOST_AUDITS):
+        moment = time.utc().isoformat()
+        kept, copied = _fill(part, lake, original, earlier, video=video)
+        copied_bytes += copied
+        problems = check(Lake.open(str(part))).problems if audit else ()
+        if not problems:
+            return kept, copied_bytes, moment
+        # else the writer of the lake was in the middle of a long commit
+    raise LakeError(
+        f"the copy of {lake.uri} does not pass its audit, and {earlier} was left as it was: {problems[0]}; "
+        f"run: regionlake check --lake {lake.uri}"
+    )
+
+
+def _seal(part: Path, kept: set[Path], mark: dict[str, str]) -> None:
+    """Makes the copy durable, with a mark that says so."""
+    with atomic_write(part / MARK) as path:
+        path.write_text(json.dumps({**mark, **_written(part)}))
+    sync_files(part / name for name in kept)
+    copy = Lake.open(str(part))
+    copy.make_durable()
+    copy.durability.sync(side_tables(copy.uri).items())
 
 
 def _fill(part: Path, lake: Lake, original: Path, earlier: Path, *, video: bool) -> tuple[set[Path], int]:
@@ -118,13 +123,24 @@ def _fill(part: Path, lake: Lake, original: Path, earlier: Path, *, video: bool)
                 copied += _brought(path, original, part, earlier)
         except FileNotFoundError:  # upkeep or retention removed what the snapshot was read from
             continue
-        return {path.relative_to(part) for path in part.rglob("*") if path.is_file()} & {
-            path.relative_to(original) for path in (*files, *other_files(original, video=video))
-        }, copied
+        wanted = {path.relative_to(original) for path in (*files, *other_files(original, video=video))}
+        return _keep_only(part, wanted), copied
     raise LakeError(
         f"{lake.uri} changes faster than it can be copied: its files were replaced {_MOST_ROUNDS} times; "
         "copy it to a faster disk, or while nothing is written"
     )
+
+
+def _keep_only(part: Path, wanted: set[Path]) -> set[Path]:
+    """Deletes the other files of the copy, but its mark. Returns those that are left, relative to it."""
+    kept = set()
+    for path in [path for path in part.rglob("*") if path.is_file()]:
+        name = path.relative_to(part)
+        if name in wanted:
+            kept.add(name)
+        elif name != Path(MARK):
+            path.unlink()
+    return kept
 
 
 def _brought(path: Path, original: Path, part: Path, earlier: Path) -> int:
@@ -163,6 +179,16 @@ def _require_replaceable(made: Path, target: str) -> None:
             f"{target} was a copy, and has been written to since, which would be lost; move it away, or choose another "
             "folder"
         )
+
+
+def _require_apart(original: Path, made: Path, part: Path, before: Path) -> None:
+    """Raises LakeError where the copy, or a folder that is emptied for it, is within the lake or around it."""
+    for place in (made, part, before):
+        if place == original or original in place.parents or place in original.parents:
+            raise LakeError(
+                f"a copy of {original} cannot be at {made}: neither may be within the other, and {part.name} and "
+                f"{before.name} are names of the copy that is being made, and of the one before it"
+            )
 
 
 def _require_own(folder: Path) -> None:
