@@ -2,7 +2,9 @@
 
 import signal
 import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from multiprocessing.connection import Connection
 from urllib.parse import urlsplit
 
@@ -151,13 +153,10 @@ def _confine(request: FollowRequest) -> tuple[str, ...]:
 
 def _follow(request: FollowRequest, connection: Connection, stop: threading.Event) -> StreamEnded:
     """Follows the stream until it ends or breaks off, or until the first frame after `stop`."""
-    sent_s = 0.0
+    heartbeats = _Heartbeats(connection)
 
     def on_wait() -> bool:
-        nonlocal sent_s
-        if REAL_TIME.monotonic_s() - sent_s >= _HEARTBEAT_S:
-            sent_s = REAL_TIME.monotonic_s()
-            connection.send(Waiting())
+        heartbeats.send_if_due(Waiting)
         return stop.is_set()
 
     tap = PacketTap(connection.send) if request.keeps_video else None
@@ -183,6 +182,14 @@ def _follow(request: FollowRequest, connection: Connection, stop: threading.Even
         runs = None if tap is None else _RunsOfRecordings(tap, connection)
         reason = None
         failed = stream.mark is None  # a file that ends may still grow; a stream that ends has failed
+
+        def send(items: Iterable[FramePacket | RecordingEnded]) -> None:
+            for item in items:
+                if runs is not None:
+                    runs.before(item)
+                connection.send(item)
+                heartbeats.hurry()
+
         try:
             for frame in stream.frames():
                 if stop.is_set():
@@ -190,41 +197,51 @@ def _follow(request: FollowRequest, connection: Connection, stop: threading.Even
                     break
                 if masked is not None:
                     masked.add(frame)
-                for item in recorder.add(frame):
-                    if runs is not None:
-                        runs.before(item)
-                    connection.send(item)
-                    sent_s = 0.0
+                send(recorder.add(frame))
                 if runs is not None:
                     runs.after(frame)
-                if REAL_TIME.monotonic_s() - sent_s >= _HEARTBEAT_S:
-                    sent_s = REAL_TIME.monotonic_s()
-                    source = recorder.source
-                    shown = None if source is None else source.clock.utc(frame.frame.pts)
-                    behind_s = 0.0 if shown is None else (REAL_TIME.utc() - shown).total_seconds()
-                    connection.send(
-                        Heartbeat(
-                            info=frame.info,
-                            received=recorder.received,
-                            damaged=stream.damaged,
-                            emitted=recorder.emitted,
-                            source=source,
-                            unsettled=recorder.unsettled,
-                            behind_s=behind_s,
-                        )
-                    )
+                heartbeats.send_if_due(partial(_heartbeat, frame.info, stream, recorder, frame.frame.pts))
         except RegionLakeError as error:
             reason, failed = str(error), True
         reason = reason or stream.ended
         if masked is not None:
             masked.close()
-        for item in recorder.finish(reason):
-            if runs is not None:
-                runs.before(item)
-            connection.send(item)
+        send(recorder.finish(reason))
         if tap is not None:
             tap.flush()
         return StreamEnded(reason, stream.mark, failed)
+
+
+class _Heartbeats:
+    """Sends a message every half second, and soon after anything else was sent, as that changed what it says."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._sent_s = 0.0
+
+    def hurry(self) -> None:
+        self._sent_s = 0.0
+
+    def send_if_due(self, make: Callable[[], Heartbeat | Waiting]) -> None:
+        now_s = REAL_TIME.monotonic_s()
+        if now_s - self._sent_s >= _HEARTBEAT_S:
+            self._sent_s = now_s
+            self._connection.send(make())
+
+
+def _heartbeat(info: StreamInfo, stream: LiveStream, recorder: Recorder, pts: int) -> Heartbeat:
+    """After the frame at `pts`."""
+    source = recorder.source
+    shown = None if source is None else source.clock.utc(pts)
+    return Heartbeat(
+        info=info,
+        received=recorder.received,
+        damaged=stream.damaged,
+        emitted=recorder.emitted,
+        source=source,
+        unsettled=recorder.unsettled,
+        behind_s=0.0 if shown is None else (REAL_TIME.utc() - shown).total_seconds(),
+    )
 
 
 class _RunsOfRecordings:

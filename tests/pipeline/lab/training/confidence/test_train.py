@@ -20,8 +20,8 @@ from pipeline.lab.training.confidence.train import ConfidenceReport, ConfidenceT
 from pipeline.lab.training.confidence.vectors import VectorConfig
 from schemas.errors import InvalidValueError
 
-PICTURES = 16
-NAMES = 50  # of the classifier's 1,000, whose vectors take seconds each time
+PICTURES = 8
+NAMES = 20  # of the classifier's 1,000, whose vectors take seconds each time
 
 
 @pytest.fixture(scope="module", autouse=True)
