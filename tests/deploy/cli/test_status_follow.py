@@ -64,14 +64,14 @@ def _following(lake: Path, *options: str, stdout: int) -> Iterator["subprocess.P
         process.communicate()
 
 
-def test_json_is_an_object_a_second_that_says_whether_the_follower_runs(folder: StateFolder, tmp_path: Path) -> None:
+def test_json_is_one_object_after_the_other_that_says_whether_the_follower_runs(
+    folder: StateFolder, tmp_path: Path
+) -> None:
     with _following(tmp_path, "--json", stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         first = json.loads(process.stdout.readline())
-        began = time.monotonic()
         folder.write_status(replace(_status(), at=datetime.now(UTC) - timedelta(seconds=60)))
         later = json.loads(process.stdout.readline())
-        assert 0.5 < time.monotonic() - began < 5
     assert [feed["name"] for feed in first["feeds"]] == ["gate", "yard"]
     assert first["findable"]["keyframes"] == {"gate": 210}
     assert first["feeds"][1]["restarts"] == {"broke off": 2}

@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Receiver:
-    """answer: (number of the request) → status, or None to hang. Keeps what it was sent and answered with 2xx.
+    """answer: (number of the request) → status, or None to hang until `release`. Keeps what it answered with 2xx.
 
     header: a further line of every answer's head. trickle_s: between any two bytes of a body that has 1000.
     """
@@ -38,7 +38,8 @@ class Receiver:
                 receiver.headers.append(dict(self.headers))
                 status = receiver._answer(number)
                 if status is None:
-                    receiver._released.wait(60)
+                    receiver._released.wait(600)
+                    self.close_connection = True
                     return
                 if 200 <= status < 300:
                     receiver.taken.append(hit)
@@ -69,7 +70,11 @@ class Receiver:
     def ids(self) -> list[str]:
         return [hit["id"] for hit in self.taken]
 
-    def close(self) -> None:
+    def release(self) -> None:
+        """Requests that hang end without an answer."""
         self._released.set()
+
+    def close(self) -> None:
+        self.release()
         self._server.shutdown()
         self._server.server_close()

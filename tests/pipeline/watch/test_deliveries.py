@@ -226,18 +226,17 @@ def test_a_webhook_that_hangs_holds_up_no_match(
     lake: Lake, state: WatchState, receivers: Callable[..., Receiver], deliver: Open, tmp_path: Path
 ) -> None:
     receiver = receivers(lambda number: None if number == 0 else 200)
-    deliveries = deliver(receiver.url, timeout_s=1.5)
+    deliveries = deliver(receiver.url, timeout_s=600.0)
     watching = watcher(lake, tmp_path, state=state, deliveries=deliveries)
     with Committer(lake, plan=stored(), fold_shots=fold_shots) as writer:
         add(writer, World(0, length=20))
         watching.look()
         wait_until(lambda: receiver.requests == 1)
-        began = time.monotonic()
         add(writer, World(1, length=20))
         watching.look()
-        assert time.monotonic() - began < 1.2
     assert len(reported(tmp_path)) == 8
-    assert receiver.taken == []
+    assert (receiver.requests, receiver.taken) == (1, [])  # the first still hangs
+    receiver.release()
     wait_until(lambda: len(receiver.taken) == 8)
     assert receiver.ids == [each["id"] for each in reported(tmp_path)]
 
