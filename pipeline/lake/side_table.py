@@ -1,4 +1,4 @@
-"""Small tables beside the rows of a lake, written without the writer's lease: labels of people, trained words."""
+"""Small tables beside the rows of a lake, written without the writer's lease: pins, labels of people, trained words."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,17 @@ class SideTable:
         with lake_errors(f"reading the {self.name} of {self._lake.uri}", lake=self._lake.uri):
             table = open_dataset(self._lake.uri, self.name)
             return self._schema.empty_table() if table is None else table.to_table(filter=where)
+
+    def add(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Adds rows, whose ids are new."""
+        with lake_errors(f"writing the {self.name} of {self._lake.uri}", lake=self._lake.uri):
+            table = self._open()
+            table.add(pa.Table.from_pylist(list(rows), schema=self._schema))
+            try:
+                make_durable(self._lake, self.name)
+            except OSError:  # a later sync that succeeds would not prove that these rows are durable
+                table.delete(sql.is_in("id", [row["id"] for row in rows]))
+                raise
 
     def replace(self, rows: Sequence[dict[str, Any]]) -> None:
         """Adds rows, in place of those with the same ids, in one change."""

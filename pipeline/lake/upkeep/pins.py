@@ -3,24 +3,20 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
 from pipeline.lake import sql
-from pipeline.lake.database import connect
-from pipeline.lake.lake import Lake, lake_errors, open_dataset
+from pipeline.lake.lake import Lake
 from pipeline.lake.lease.writer_lease import writer_of
+from pipeline.lake.side_table import SideTable
 from pipeline.lake.spans import spans_by_source
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.clock import Span
 from schemas.errors import LakeError
 from schemas.ids import digest
 
-if TYPE_CHECKING:
-    from lancedb.table import Table
-
-_TABLE = "pins"
 _TIME = pa.timestamp("us", tz="UTC")
 _SCHEMA = pa.schema(
     [
@@ -68,14 +64,12 @@ class Pins:
     def __init__(self, lake: Lake, *, time: TimeSource = REAL_TIME) -> None:
         self._lake = lake
         self._time = time
+        self._table = SideTable(lake, "pins", _SCHEMA)
 
     def read(self) -> tuple[Pin, ...]:
         """All pins, oldest first."""
-        with lake_errors(f"reading the pins of {self._lake.uri}", lake=self._lake.uri):
-            table = open_dataset(self._lake.uri, _TABLE)
-            rows = [] if table is None else table.to_table().to_pylist()  # None: nothing was ever pinned
         # a span that two processes pinned at once is in the table twice
-        pins = {row["id"]: _pin(row) for row in rows}
+        pins = {row["id"]: _pin(row) for row in self._table.read().to_pylist()}
         return tuple(sorted(pins.values(), key=lambda pin: pin.pinned_at))
 
     def add(self, places: Sequence[tuple[str, str, Span | None]], *, patience_s: float = 10.0) -> tuple[Pin, ...]:
@@ -113,13 +107,7 @@ class Pins:
         held = {pin.id for pin in self.read()}
         rows = [_row(pin) for pin in pins if pin.id not in held]
         if rows:
-            with lake_errors(f"pinning in {self._lake.uri}", lake=self._lake.uri):
-                self._table().add(pa.Table.from_pylist(rows, schema=_SCHEMA))
-                try:
-                    self.make_durable()
-                except OSError:  # a later sync that succeeds would not prove that these rows are durable
-                    self._table().delete(sql.is_in("id", [pin.id for pin in pins if pin.id not in held]))
-                    raise
+            self._table.add(rows)
 
     def fates(self, pins: Sequence[Pin], *, removed_before: Mapping[str, Sequence[Span]] | None = None) -> "Fates":
         """What became of places, whose pins were written before.
@@ -155,9 +143,7 @@ class Pins:
         """Removes these pins; returns how many of them existed."""
         held = {pin.id for pin in self.read()} & set(pin_ids)
         if held:
-            with lake_errors(f"unpinning in {self._lake.uri}", lake=self._lake.uri):
-                self._table().delete(sql.is_in("id", sorted(held)))
-                self.make_durable()
+            self._table.delete([*held])
         return len(held)
 
     def _removed(self, pins: Sequence[Pin], states: str) -> Mapping[str, list[Span]]:
@@ -166,25 +152,12 @@ class Pins:
         where = sql.all_of(sql.is_in("source_id", ids), states)
         return spans_by_source(self._lake.read("segments", columns=["source_id", "start", "stop"], where=where))
 
-    def make_durable(self) -> None:
-        """Syncs the pins as they are, and notes it. Raises OSError."""
-        table = open_dataset(self._lake.uri, _TABLE)
-        if table is not None:
-            try:
-                self._lake.durability.sync([(_TABLE, table)])
-            finally:
-                self._lake.durability.trust(_TABLE)  # what was not synced is not reported
-
-    def _table(self) -> "Table":
-        """The table for changes, created at the first call."""
-        return connect(self._lake.uri).create_table(_TABLE, schema=_SCHEMA, exist_ok=True)
-
 
 def _names(pins: Iterable[Pin]) -> str:
     return ", ".join(sorted({pin.source for pin in pins}))
 
 
-def _row(pin: Pin) -> dict[str, object]:
+def _row(pin: Pin) -> dict[str, Any]:
     start, stop = (None, None) if pin.span is None else (pin.span.start, pin.span.stop)
     return {
         "id": pin.id,
