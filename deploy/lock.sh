@@ -23,7 +23,7 @@ printf '%s\n' hatchling editables >"$work/build.in" # the editable install and t
 printf '%s\n' "${CUDA[@]}" >"$work/cuda"
 
 lock() { # lock NAME OPTION…: writes deploy/NAME.lock
-  local out=deploy/$1.lock
+  local out=deploy/locks/$1.lock
   uv pip compile --quiet --python-version 3.11 --generate-hashes --only-binary :all: --no-annotate --no-header \
     --output-file "$out" "${@:2}" >/dev/null
   sed -i "1i # Made by \`bash deploy/lock.sh\`; installed with --no-deps and --require-hashes (deploy/setup.sh)." "$out"
@@ -31,19 +31,19 @@ lock() { # lock NAME OPTION…: writes deploy/NAME.lock
 }
 without() { sed -n 's/^\([a-z0-9.-]*\)==.*/--no-emit-package=\1/p' "$@"; } # the packages of these locks
 
-excluded=(--excludes deploy/lock-excludes.txt)
+excluded=(--excludes deploy/locks/lock-excludes.txt)
 project=(pyproject.toml "$work/build.in" "${excluded[@]}")
 lock requirements "${project[@]}" --excludes "$work/cuda" --no-emit-package torch "$@"
 lock requirements-torch "$work/torch.in" --no-deps "$@"
 {
-  head -1 deploy/requirements-torch.lock
+  head -1 deploy/locks/requirements-torch.lock
   echo "$torch+cpu \\"
   printf '    --hash=sha256:%s \\\n' "${TORCH_CPU[@]}" | sed '$s/ \\$//'
-} >deploy/requirements-torch-cpu.lock
-mapfile -t runtime < <(without deploy/requirements.lock)
-lock requirements-cuda "$work/torch.in" -c deploy/requirements.lock --no-emit-package torch "${runtime[@]}" "$@"
+} >deploy/locks/requirements-torch-cpu.lock
+mapfile -t runtime < <(without deploy/locks/requirements.lock)
+lock requirements-cuda "$work/torch.in" -c deploy/locks/requirements.lock --no-emit-package torch "${runtime[@]}" "$@"
 lock requirements-cluster "${project[@]}" --extra cluster --excludes "$work/cuda" \
-  -c deploy/requirements.lock --no-emit-package torch "${runtime[@]}" "$@"
+  -c deploy/locks/requirements.lock --no-emit-package torch "${runtime[@]}" "$@"
 lock requirements-demo "$work/demo.in" --no-deps "$@"
 lock requirements-test "${project[@]}" --extra test --extra lab --extra shapes --excludes "$work/cuda" \
-  -c deploy/requirements.lock --no-emit-package torch "${runtime[@]}" "$@"
+  -c deploy/locks/requirements.lock --no-emit-package torch "${runtime[@]}" "$@"

@@ -7,9 +7,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-LOCKS=(deploy/requirements.lock)
-if [ "${1:-}" = demo ]; then LOCKS+=(deploy/requirements-demo.lock); fi
-if [ "${1:-}" = test ]; then LOCKS+=(deploy/requirements-test.lock); fi
+LOCKS=(deploy/locks/requirements.lock)
+if [ "${1:-}" = demo ]; then LOCKS+=(deploy/locks/requirements-demo.lock); fi
+if [ "${1:-}" = test ]; then LOCKS+=(deploy/locks/requirements-test.lock); fi
 
 fail() {
   echo "setup: $*" >&2
@@ -44,20 +44,20 @@ if [ "${1:-}" = test ] && command -v npm >/dev/null && ! [ $page_types/node_modu
 fi
 
 stamp=.venv/.regionlake-setup
-inputs=$(cat pyproject.toml deploy/setup.sh deploy/*.lock | cksum)
+inputs=$(cat pyproject.toml deploy/setup.sh deploy/locks/*.lock | cksum)
 installed=$(cat "$stamp" 2>/dev/null || true)
 # `test` installs everything that the plain set-up does
 if [ "$installed" = "$inputs test" ] || [ "$installed" = "$inputs ${1:-}" ]; then exit 0; fi
 
 # -qq: errors only; --no-compile: pip compiles one file after the other, also those that nothing here imports
 install() { .venv/bin/python -m pip install -qq --no-compile --disable-pip-version-check "$@"; }
-# --no-deps: the locks name every package, and leave out some that others require (deploy/lock-excludes.txt);
+# --no-deps: the locks name every package, and leave out some that others require (deploy/locks/lock-excludes.txt);
 # wheels alone: what builds a source package would come without a hash
 install_locked() { install --no-deps --require-hashes --only-binary :all: "${@/#/--requirement=}"; }
 install_torch() { # by itself: which of its builds is taken depends on the indexes of pip's settings
-  install_locked deploy/requirements-torch-cpu.lock 2>/dev/null || {
+  install_locked deploy/locks/requirements-torch-cpu.lock 2>/dev/null || {
     echo "setup: no index has a build of torch for CPUs whose hash is locked, so the general one is installed"
-    install_locked deploy/requirements-torch.lock
+    install_locked deploy/locks/requirements-torch.lock
   }
 }
 echo "setup: installing torch and $(cat "${LOCKS[@]}" | grep -c '==') pinned packages"
@@ -73,7 +73,7 @@ done
 set +m
 for one in "${installs[@]}"; do wait "$one" || fail "pip could not install everything; its errors are above"; done
 installs=()
-if .venv/bin/python - <<'PY'; then install_locked deploy/requirements-cuda.lock; fi
+if .venv/bin/python - <<'PY'; then install_locked deploy/locks/requirements-cuda.lock; fi
 import sys
 from importlib.metadata import requires
 from pip._vendor.packaging.requirements import Requirement

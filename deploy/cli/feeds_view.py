@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.live import Live
 
 from deploy.cli.output import print_json, screen
-from deploy.feeds_table import feed_line, feeds_screen, follower_line
+from deploy.tables.feeds_table import feed_line, feeds_screen, follower_line
 from deploy.wording import lasted
 from pipeline.live.status.follow_status import FollowStatus
 from pipeline.live.status.state_folder import StateFolder, follow_json

@@ -13,11 +13,11 @@ import typer
 
 from deploy.cli.interrupt import ended_by_signal
 from deploy.cli.output import console, print_json, results_only
-from deploy.held_wording import held_note
+from deploy.tables.held_wording import held_note
 from deploy.wording import counted, refused_line
 
 if TYPE_CHECKING:
-    from deploy.service_manager import ServiceManager
+    from deploy.monitoring.service_manager import ServiceManager
     from pipeline.lake.upkeep.config import UpkeepConfig
     from pipeline.live.engines.live_engine import LiveEngine
     from pipeline.live.feeds.feed_list import FeedEntry
@@ -49,9 +49,9 @@ def follow(
     upkeep: runs in the same process as the commits; its limits of video say whether video is kept. video_sound: with
     its sound. metrics_port, metrics_host: metrics are served there.
     """
-    from deploy.disk_metrics import disks_of
-    from deploy.metrics import serve_metrics
-    from deploy.service_manager import ServiceManager
+    from deploy.monitoring.disk_metrics import disks_of
+    from deploy.monitoring.metrics import serve_metrics
+    from deploy.monitoring.service_manager import ServiceManager
     from pipeline.lake.kept_reduction import with_kept_reduction
     from pipeline.live.follow import Follower
     from pipeline.live.status.state_folder import StateFolder, follow_json

@@ -40,7 +40,7 @@ from deploy.cli.commands.lab.generate import generate
 from deploy.cli.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, visible_output
 from deploy.cli.query_options import with_flags
 from deploy.cli.sections import SectionedGroup
-from deploy.logs import configure_logs
+from deploy.monitoring.logs import configure_logs
 from schemas.errors import InvalidValueError, ModelError, PlanError, QueryError, RegionLakeError
 from schemas.visible_text import visible
 

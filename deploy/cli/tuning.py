@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from deploy.cli.output import console, print_json
-from deploy.plotting import PLOT_SUFFIXES
-from deploy.recall_plot import where_measured
+from deploy.pictures.plotting import PLOT_SUFFIXES
+from deploy.pictures.recall_plot import where_measured
 from deploy.wording import short_size
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def tune_lake(lake: str, *, plot: Path | None, as_json: bool) -> None:
     else:
         _print(lake, tuned)
     if plot is not None:
-        from deploy.recall_plot import write_recall_plot
+        from deploy.pictures.recall_plot import write_recall_plot
 
         write_recall_plot(tuned.tuning, plot)
         typer.echo(f"plot: {plot}", err=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from deploy.client import calls
 from deploy.client.connection import Connection
-from deploy.clip_names import clip_name
+from deploy.pictures.clip_names import clip_name
 from schemas.errors import RegionLakeError, SourceError
 from schemas.masks import Mask
 from schemas.query import SearchResult

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from deploy.clip_names import clip_name
-from deploy.clips import HitVideos, clip_span
-from deploy.contact_sheet import draw_hit, drawn_on, read_stored
-from deploy.hits_table import hits_table
+from deploy.pictures.clip_names import clip_name
+from deploy.pictures.clips import HitVideos, clip_span
+from deploy.pictures.contact_sheet import draw_hit, drawn_on, read_stored
+from deploy.tables.hits_table import hits_table
 from pipeline.lake.lake import Lake
 from pipeline.reading.picture_process import confined_pictures
 from pipeline.redaction.covers import Cover, Redactor

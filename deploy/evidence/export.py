@@ -7,13 +7,13 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from deploy.clips import HitVideos
-from deploy.contact_sheet import title
 from deploy.evidence.contents import Content, HitFiles, answer_files, described_query
 from deploy.evidence.keys import SigningKey
 from deploy.evidence.manifest import MANIFEST, PUBLIC_KEY, SIGNATURE, ListedFile, manifest_bytes
 from deploy.evidence.readme_text import README, SUMS, readme_text, sums_text
 from deploy.evidence.sealed_zip import SealedZip
+from deploy.pictures.clips import HitVideos
+from deploy.pictures.contact_sheet import title
 from operators.runtime.atomic_write import atomic_write
 from pipeline.lake.lake import Lake
 from pipeline.redaction.covers import Redactor

@@ -13,8 +13,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from deploy.disk_metrics import DiskCollector, disks_of
-from deploy.metrics import FollowCollector
+from deploy.monitoring.disk_metrics import DiskCollector, disks_of
+from deploy.monitoring.metrics import FollowCollector
 from deploy.server.access.people import People
 from deploy.server.access.rights import right_of
 from deploy.server.access.routes import access_routes, require_right

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import uvicorn
 
+from deploy.monitoring.service_manager import ServiceManager
 from deploy.server.app import make_app
 from deploy.server.auditing.audit_log import AuditLog
 from deploy.server.guard import Access
 from deploy.server.service import Service
-from deploy.service_manager import ServiceManager
 from schemas.errors import InvalidValueError
 
 _GRACE_S = 5

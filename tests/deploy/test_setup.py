@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 
 def lock(name: str) -> dict[str, str]:
     """Name → version of the packages of a lock."""
-    pins = re.findall(r"^([a-z0-9.-]+)==(\S+)", (ROOT / "deploy" / name).read_text(), flags=re.MULTILINE)
+    pins = re.findall(r"^([a-z0-9.-]+)==(\S+)", (ROOT / "deploy" / "locks" / name).read_text(), flags=re.MULTILINE)
     return dict(pins)
 
 
@@ -87,7 +87,7 @@ def test_torch_is_pinned_alike_in_all_places() -> None:
 
 
 def test_every_locked_package_has_hashes_and_no_registry_is_named() -> None:
-    for path in (ROOT / "deploy").glob("*.lock"):
+    for path in (ROOT / "deploy" / "locks").glob("*.lock"):
         entries = re.split(r"\n(?=\S)", path.read_text().partition("\n")[2].strip())
         assert entries
         for entry in entries:

@@ -3,7 +3,7 @@ a killed follower that loses more than a fragment, and a disk that takes no vide
 
 from pathlib import Path
 
-from deploy.clips import export_clips
+from deploy.pictures.clips import export_clips
 from pipeline.lake.lake import Lake
 from pipeline.live.status.follow_status import FollowStatus
 from pipeline.live.status.state_folder import StateFolder

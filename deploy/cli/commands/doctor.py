@@ -19,7 +19,7 @@ def doctor(
 
     Exit code 1 when something must be repaired.
     """
-    from deploy.health import examine
+    from deploy.monitoring.health import examine
 
     findings = list(examine(lake=lake, model=model, with_ray=ray))
     ok = all(finding.state != "fail" for finding in findings)

@@ -50,7 +50,7 @@ from schemas.query_json import result_json
 from schemas.visible_text import visible
 
 if TYPE_CHECKING:
-    from deploy.contact_sheet import Stored
+    from deploy.pictures.contact_sheet import Stored
     from pipeline.lake.lake import Lake
 
 # what is shown where a hit has it, and how many characters: enough of a track's id to see which hits are one track
@@ -135,7 +135,7 @@ def search(
     if sheet:
         _draw(result, opened, sheet)
     if clips:
-        from deploy.clips import export_clips
+        from deploy.pictures.clips import export_clips
 
         redactor = None
         if redaction is not None:
@@ -184,7 +184,7 @@ def _show(result: SearchResult, *, as_json: bool, explain: bool) -> None:
 
 
 def _draw(result: SearchResult, lake: "Lake | Stored", sheet: Path) -> None:
-    from deploy.contact_sheet import write_contact_sheet
+    from deploy.pictures.contact_sheet import write_contact_sheet
 
     write_contact_sheet(result, lake=lake, path=sheet)
     typer.echo(f"{'report' if sheet.suffix.lower() == '.html' else 'contact sheet'}: {sheet}", err=True)

@@ -50,10 +50,10 @@ from deploy.cli.serve_options import (
 from deploy.cli.without_pandas import import_arrow_without_pandas
 
 if TYPE_CHECKING:
+    from deploy.monitoring.service_manager import ServiceManager
     from deploy.server.feeding.follower_process import FollowerProcess
     from deploy.server.guard import Access
     from deploy.server.service import Service
-    from deploy.service_manager import ServiceManager
     from pipeline.lake.lake import Lake
 
 PORT = 8420
@@ -122,12 +122,12 @@ def serve(
     if not follower and not folders and (plan is not None or settings):
         raise typer.BadParameter("needs --feeds, --follow or --ingest-from", param_hint="--plan" if plan else "--set")
     import_arrow_without_pandas()
+    from deploy.monitoring.service_manager import ServiceManager
     from deploy.server.feeding.feed_access import FeedAccess
     from deploy.server.feeding.follower_process import FollowerProcess
     from deploy.server.ingesting.ingest_runs import IngestRuns
     from deploy.server.run import listening
     from deploy.server.service import Service
-    from deploy.service_manager import ServiceManager
 
     manager = ServiceManager.of(os.environ)  # before the follower, which is not the one that reports
     ingest_plan = chosen_plan(plan, model=None, proposer=None, settings=settings)

@@ -10,10 +10,10 @@ from deploy.cli.options import LakeOption, SinceOption, UntilOption
 from deploy.cli.output import console
 from deploy.cli.values import parse_bytes, parse_duration
 from deploy.cli.without_pandas import import_arrow_without_pandas
-from deploy.plotting import PLOT_SUFFIXES
+from deploy.pictures.plotting import PLOT_SUFFIXES
 from deploy.wording import counted
 
-Written = Literal["table", "csv", "json", "parquet"]  # repeated from deploy.answer_table, which imports Arrow
+Written = Literal["table", "csv", "json", "parquet"]  # repeated from deploy.tables.answer_table, which imports Arrow
 _ANY_WIDTH = 100_000  # columns
 
 
@@ -53,7 +53,7 @@ def sql(
     if plot is not None and plot.suffix.lower() not in PLOT_SUFFIXES:
         raise typer.BadParameter(f"{plot} must end in one of {' '.join(PLOT_SUFFIXES)}", param_hint="--plot")
     import_arrow_without_pandas()
-    from deploy.answer_table import SHOWN_ROWS, shown_records, shown_table, write_table
+    from deploy.tables.answer_table import SHOWN_ROWS, shown_records, shown_table, write_table
     from pipeline.analysis.lake_rows import LakeRows
     from pipeline.analysis.sql import SqlLimits, require_select, run_sql
     from pipeline.lake.lake import Lake
@@ -65,7 +65,7 @@ def sql(
     require_select(query)
     answer = run_sql(LakeRows(Lake.open(lake), source, since=since, until=until), query, limits=limits)
     if plot is not None:
-        from deploy.answer_plot import write_plot
+        from deploy.pictures.answer_plot import write_plot
 
         write_plot(answer, plot)
         typer.echo(f"plot: {plot}", err=True)

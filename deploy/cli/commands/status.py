@@ -105,7 +105,7 @@ def _print(found: "LakeStatus") -> None:
 
 
 def _print_upkeep(upkeep: "UpkeepStatus", lake: str) -> None:
-    from deploy.held_wording import held_line
+    from deploy.tables.held_wording import held_line
 
     ago = lasted((datetime.now(UTC) - upkeep.at).total_seconds())
     removed = counted(upkeep.removed, "recording or file", "recordings or files")
@@ -125,7 +125,7 @@ def _print_feeds(recorded: "Sequence[RecordedFeed]", followed: "FollowStatus | N
     from rich.text import Text
 
     from deploy.cli.feeds_view import gone_text
-    from deploy.feeds_table import mask_notes, state_text, troubles
+    from deploy.tables.feeds_table import mask_notes, state_text, troubles
 
     out, now = console(), datetime.now(UTC)
     in_lake = {feed.name: feed for feed in recorded}

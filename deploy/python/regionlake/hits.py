@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from deploy.contact_sheet import Stored
+    from deploy.pictures.contact_sheet import Stored
     from pipeline.lake.lake import Lake
 
 
@@ -57,7 +57,7 @@ class Hits(Sequence[Hit]):
 
     def to_arrow(self) -> "pa.Table":
         """One row for each hit, with the columns of `to_json`, `pts` and `source_id`; times are timestamps in UTC."""
-        from deploy.hits_table import hits_table
+        from deploy.tables.hits_table import hits_table
 
         return hits_table(self._result)
 
@@ -77,7 +77,7 @@ class Hits(Sequence[Hit]):
         >>> lake.search("a bicycle", k=2).sheet("hits.png").stat().st_size > 0
         True
         """
-        from deploy.contact_sheet import write_contact_sheet
+        from deploy.pictures.contact_sheet import write_contact_sheet
 
         write_contact_sheet(self._result, lake=self._lake, path=Path(path))
         return Path(path)
@@ -91,7 +91,7 @@ class Hits(Sequence[Hit]):
         >>> [path.suffix for path in lake.search("a bicycle", k=1).clips("clips")]
         ['.mp4']
         """
-        from deploy.clips import export_clips
+        from deploy.pictures.clips import export_clips
         from pipeline.lake.lake import Lake
 
         assert isinstance(self._lake, Lake)

@@ -7,7 +7,7 @@ from html import escape
 
 from PIL import Image
 
-from deploy.contact_sheet import HIT, QUERY, Stored, caption, drawn_hits, measures, place_name, title
+from deploy.pictures.contact_sheet import HIT, QUERY, Stored, caption, drawn_hits, measures, place_name, title
 from deploy.wording import short_names
 from pipeline.lake.lake import Lake
 from regionlake.text import summary

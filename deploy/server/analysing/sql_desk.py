@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
-from deploy.json_values import json_value
 from deploy.server.showing.catalogue import Catalogue, Sources
+from deploy.tables.json_values import json_value
 from operators.encoders.encoder import Encoder
 from pipeline.analysis.lake_rows import LakeRows
 from pipeline.analysis.likely_class import ClassOdds, odds_by

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from deploy.clips import Video, cut_clip, find_video, read_frame, write_cut
+from deploy.pictures.clips import Video, cut_clip, find_video, read_frame, write_cut
 from deploy.server.showing.frames import FoundFrame
 from pipeline.reading.fetch_rule import FetchRule, allow
 from pipeline.reading.keyframe_stream import ReadConfig

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.clips import AROUND_S, span_around
+from deploy.pictures.clips import AROUND_S, span_around
 from deploy.server.answers import RequestError
 from deploy.server.showing.catalogue import Sources
 from pipeline.labels.label_table import Labels, judged

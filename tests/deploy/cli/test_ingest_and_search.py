@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deploy.contact_sheet import HIT, QUERY
+from deploy.pictures.contact_sheet import HIT, QUERY
 from tests.deploy.cli.conftest import Run
 from tests.integration.clips import make_clip
 from tests.signals import default_signals

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from deploy.logs import configure_logs
+from deploy.monitoring.logs import configure_logs
 from schemas.errors import InvalidValueError
 
 Lines = Callable[[], list[str]]

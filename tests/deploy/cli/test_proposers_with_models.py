@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from deploy.contact_sheet import draw_contact_sheet, write_contact_sheet
+from deploy.pictures.contact_sheet import draw_contact_sheet, write_contact_sheet
 from pipeline.lake.audit.check import check
 from pipeline.lake.lake import Lake
 from pipeline.search.searcher import Searcher

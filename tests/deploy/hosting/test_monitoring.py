@@ -19,15 +19,15 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from deploy.disk_metrics import DiskCollector, disks_of
-from deploy.metrics import FollowCollector
+from deploy.monitoring.disk_metrics import DiskCollector, disks_of
+from deploy.monitoring.metrics import FollowCollector
 from deploy.server.search_times import SearchTimes, ServiceCollector
 from pipeline.lake.upkeep.holds import Held
 from pipeline.live.feeds.feed_status import FEED_STATES
 from pipeline.ring.config import VideoStatus
 from pipeline.runtime.threads import ThreadStatus
 from tests.conftest import ROOT
-from tests.deploy.test_metrics import GATE, NOON, STATUS
+from tests.deploy.monitoring.test_metrics import GATE, NOON, STATUS
 
 MONITORING = ROOT / "deploy" / "hosting" / "monitoring"
 ALERTS = [

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.service_manager import ServiceManager
+from deploy.monitoring.service_manager import ServiceManager
 from tests.conftest import ROOT
 
 UNITS = sorted((ROOT / "deploy" / "hosting" / "systemd").glob("*.*"))

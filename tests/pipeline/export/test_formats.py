@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pycocotools.coco import COCO
 
-from deploy.answer_table import write_table
+from deploy.tables.answer_table import write_table
 from operators.masks.rle import encode_masks
 from pipeline.export.coco import write_coco
 from pipeline.export.cvat import write_cvat

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
-from deploy.clips import HitVideos
+from deploy.pictures.clips import HitVideos
 from operators.encoders.catalogue import load_encoder
 from operators.encoders.encoder import Encoder
 from operators.redaction.config import CarryConfig

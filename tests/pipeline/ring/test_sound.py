@@ -6,7 +6,7 @@ from pathlib import Path
 import av
 import pytest
 
-from deploy.clips import write_cut
+from deploy.pictures.clips import write_cut
 from pipeline.reading.keyframe_stream import ReadConfig
 from pipeline.reading.reader_process import ReaderProcess
 from pipeline.ring.config import RingConfig

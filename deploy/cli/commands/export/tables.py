@@ -31,7 +31,7 @@ def table_command(written_as: Literal["csv", "parquet"]) -> Callable[..., None]:
         model: ModelOption = None,
     ) -> None:
         import_arrow_without_pandas()
-        from deploy.answer_table import write_table
+        from deploy.tables.answer_table import write_table
         from pipeline.analysis.lake_rows import LakeRows
         from pipeline.export.rows import region_rows
         from pipeline.lake.lake import Lake

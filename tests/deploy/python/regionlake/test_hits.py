@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 import regionlake as rl
-from deploy.contact_sheet import HIT, QUERY
-from deploy.hits_table import hits_table
+from deploy.pictures.contact_sheet import HIT, QUERY
+from deploy.tables.hits_table import hits_table
 from schemas.query import SearchResult
 from schemas.query_json import hit_json
 

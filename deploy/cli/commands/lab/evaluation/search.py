@@ -72,7 +72,7 @@ def search(
 
     It is ingested and searched for its classes, captions, boxes, zones or regions, and the results are judged.
     """
-    from deploy.retrieval_report import SUFFIXES, write_retrieval_report
+    from deploy.reports.retrieval_report import SUFFIXES, write_retrieval_report
     from pipeline.lab.datasets.read import read_dataset
     from pipeline.lab.evaluation.retrieval.compared_methods import parse_methods
     from pipeline.lab.evaluation.retrieval.measure import Draw, measure, parse_tasks, tasks_of

@@ -50,13 +50,13 @@ def write_contact_sheet(result: SearchResult, *, lake: Lake | Stored, path: Path
     stored = read_stored(result, lake)
     asked = None
     if result.query.has_picture and isinstance(lake, Lake):
-        from deploy.asked_picture import asked_picture  # what segments pictures is not for every sheet
+        from deploy.pictures.asked_picture import asked_picture  # what segments pictures is not for every sheet
 
         asked = asked_picture(result, lake)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix.lower() == REPORT_SUFFIX:
-            from deploy.search_report import report_html
+            from deploy.reports.search_report import report_html
 
             path.write_text(report_html(result, *stored, asked=asked))
         else:

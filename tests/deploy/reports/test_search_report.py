@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deploy.asked_picture import asked_picture
-from deploy.contact_sheet import CAPTION_PX, GAP_PX, HEADER_PX, QUERY, draw_contact_sheet, write_contact_sheet
-from deploy.search_report import report_html
+from deploy.pictures.asked_picture import asked_picture
+from deploy.pictures.contact_sheet import CAPTION_PX, GAP_PX, HEADER_PX, QUERY, draw_contact_sheet, write_contact_sheet
+from deploy.reports.search_report import report_html
 from pipeline.lake.lake import Lake
 from schemas.pictures import Picture
 from schemas.query import Query, SearchResult

@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from deploy.cli.following import status_line
-from deploy.feeds_table import feed_line, feeds_screen, follower_line, mask_notes
+from deploy.tables.feeds_table import feed_line, feeds_screen, follower_line, mask_notes
 from pipeline.lake.upkeep.holds import Held
 from pipeline.live.feeds.feed_status import FEED_STATES, FeedState, FeedStatus
 from pipeline.live.status.follow_status import FindableStatus, FollowStatus, SinkStatus

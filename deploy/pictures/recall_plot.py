@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from deploy.plotting import plot_style
+from deploy.pictures.plotting import plot_style
 from pipeline.search.index.region_index import CurvePoint, Tuning
 from schemas.errors import RegionLakeError
 

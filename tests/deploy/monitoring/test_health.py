@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.health import check_sandbox, examine
+from deploy.monitoring.health import check_sandbox, examine
 from tests.conftest import Run
 
 

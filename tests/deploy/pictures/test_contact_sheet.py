@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from deploy.contact_sheet import (
+from deploy.pictures.contact_sheet import (
     HEADER_PX,
     HIT,
     MASK_OPACITY,

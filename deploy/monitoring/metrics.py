@@ -14,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import ThreadingWSGIServer
 from prometheus_client.registry import Collector
 
-from deploy.disk_metrics import DiskCollector
+from deploy.monitoring.disk_metrics import DiskCollector
 from pipeline.live.feeds.feed_status import FEED_STATES, FeedStatus
 from pipeline.live.status.follow_status import FindableStatus, FollowStatus, SinkStatus
 from pipeline.live.status.search_latency import BUCKETS_S

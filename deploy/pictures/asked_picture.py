@@ -22,7 +22,7 @@ def asked_picture(result: SearchResult, lake: "Lake") -> Image.Image | None:
     query = result.query
     if not query.has_picture:
         return None
-    from deploy.contact_sheet import draw_asked
+    from deploy.pictures.contact_sheet import draw_asked
     from pipeline.search.query_picture import prompted_region, query_picture
 
     prompts, mask = query.prompts, None

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from deploy.answer_plot import write_plot
+from deploy.pictures.answer_plot import write_plot
 from schemas.errors import QueryError
 
 

@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 
-from deploy.clips import clip_span, cut_clip, export_clips, find_video
+from deploy.pictures.clips import clip_span, cut_clip, export_clips, find_video
 from operators.readers.probe import probe
 from pipeline.lake.lake import Lake
 from pipeline.lake.writing.committer import Committer

@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING, Literal, get_args
 
 import pyarrow as pa
 
-from deploy.json_values import json_value
+from deploy.tables.json_values import json_value
 from schemas.errors import RegionLakeError
 from schemas.visible_text import visible
 

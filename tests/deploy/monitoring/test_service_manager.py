@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.service_manager import ServiceManager
+from deploy.monitoring.service_manager import ServiceManager
 from tests.conftest import ROOT
 
 REPORTS = 2000  # more than the queue of a socket holds

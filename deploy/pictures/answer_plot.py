@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from deploy.plotting import plot_style
+from deploy.pictures.plotting import plot_style
 from schemas.errors import QueryError, RegionLakeError
 from schemas.visible_text import visible
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from deploy.metrics import MetricsServer, serve_metrics
+from deploy.monitoring.metrics import MetricsServer, serve_metrics
 from pipeline.lake.upkeep.holds import Held
 from pipeline.live.feeds.feed_status import FEED_STATES, FeedStatus
 from pipeline.live.status.follow_status import FindableStatus, FollowStatus, SinkStatus

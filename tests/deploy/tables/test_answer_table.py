@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from deploy.answer_table import SHOWN_ROWS, shown_records, shown_table, write_table
+from deploy.tables.answer_table import SHOWN_ROWS, shown_records, shown_table, write_table
 
 ROWS = pa.table(
     [

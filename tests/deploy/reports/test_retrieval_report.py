@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
-from deploy.retrieval_report import recall_curves, recalls, report_html, write_retrieval_report
+from deploy.reports.retrieval_report import recall_curves, recalls, report_html, write_retrieval_report
 from pipeline.lab.evaluation.metrics import Estimate
 from pipeline.lab.evaluation.retrieval.tables import RetrievalTable, Row, TaskTable
 from schemas.errors import QueryError, RegionLakeError

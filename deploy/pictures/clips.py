@@ -14,7 +14,7 @@ import av
 import numpy as np
 from av.video.frame import VideoFrame
 
-from deploy.clip_names import clip_name
+from deploy.pictures.clip_names import clip_name
 from operators.readers.copied_clip import PLAYABLE
 from pipeline.lake.lake import Lake
 from pipeline.live.status.state_folder import StateFolder

@@ -7,8 +7,8 @@ from html import escape
 
 from PIL import Image
 
-from deploy.contact_sheet import caption, drawn_hit, measures, title
-from deploy.html_report import html_report
+from deploy.pictures.contact_sheet import caption, drawn_hit, measures, title
+from deploy.reports.html_report import html_report
 from deploy.wording import counted, short_names
 from schemas.masks import Mask
 from schemas.query import Hit, SearchResult

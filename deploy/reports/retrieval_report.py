@@ -7,8 +7,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy.html_report import html_report
-from deploy.plotting import PLOT_SUFFIXES, plot_style
+from deploy.pictures.plotting import PLOT_SUFFIXES, plot_style
+from deploy.reports.html_report import html_report
 from schemas.errors import QueryError, RegionLakeError
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Pictures and clips of hits, and plots of answers."""

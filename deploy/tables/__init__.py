@@ -1,0 +1,1 @@
+"""Answers, hits and feeds as tables, for terminals, files and other programs."""
