@@ -16,8 +16,10 @@ from deploy.cli.options import (
     LakeOption,
     MaxAgeOption,
     MaxBytesOption,
+    NameTimeOption,
     PlanOption,
     SetOption,
+    TimezoneOption,
     VideoMaxAgeOption,
     VideoMaxBytesOption,
     VideoMovingMaxAgeOption,
@@ -48,6 +50,7 @@ from deploy.cli.serve_options import (
     UsersOption,
 )
 from deploy.cli.without_pandas import import_arrow_without_pandas
+from schemas.recorder_names import NameRule
 
 if TYPE_CHECKING:
     from deploy.monitoring.service_manager import ServiceManager
@@ -82,6 +85,8 @@ def serve(
     feeds: FeedsOption = None,
     feed_host: FeedHostOption = None,
     ingest_from: IngestFromOption = None,
+    timezone: TimezoneOption = None,
+    name_time: NameTimeOption = None,
     plan: PlanOption = None,
     settings: SetOption = None,
     max_age: MaxAgeOption = None,
@@ -116,8 +121,13 @@ def serve(
         "--video-max-bytes": video_max_bytes,
         "--video-moving-max-age": video_moving_max_age,
     }
+    naming = {"--timezone": timezone, "--name-time": name_time}
+    if (timezone or name_time) and not folders and not any(Path(name).is_dir() for name in follow or []):
+        text = "needs --ingest-from, or a folder that --follow names"
+        raise typer.BadParameter(text, param_hint="--timezone" if timezone else "--name-time")
+    rule = NameRule(timezone or "UTC", name_time, given=bool(timezone or name_time))
     follower = _follower_arguments(
-        follow or [], feeds, plan=plan, settings=settings or [], kept=kept, sound=video_sound
+        follow or [], feeds, plan=plan, settings=settings or [], kept=kept, naming=naming, sound=video_sound
     )
     if not follower and not folders and (plan is not None or settings):
         raise typer.BadParameter("needs --feeds, --follow or --ingest-from", param_hint="--plan" if plan else "--set")
@@ -148,7 +158,7 @@ def serve(
             shards=parts,
             fetch=fetch or (),
             feeds=access_to_feeds,
-            ingests=IngestRuns(opened.uri, ingest_plan, folders),
+            ingests=IngestRuns(opened.uri, ingest_plan, folders, naming=rule),
         )
         _run(service, listener, access=access, certificate=certificate, manager=manager)
 
@@ -194,11 +204,14 @@ def _follower_arguments(
     plan: Path | None,
     settings: list[str],
     kept: Mapping[str, str | None],
+    naming: Mapping[str, str | None],
     sound: bool,
 ) -> list[str]:
     """The arguments of `regionlake ingest --follow` with these options; none where nothing is to be followed.
 
-    kept: values of the options that say what is kept for how long. sound: whether video is kept with its sound."""
+    kept: values of the options that say what is kept for how long. naming: of those that say how the times in names of
+    files are read, which folders alone have. sound: whether video is kept with its sound.
+    """
     is_followed = bool(names) or feeds is not None
     for name, value in kept.items():
         if value is not None and not is_followed:
@@ -208,6 +221,8 @@ def _follower_arguments(
     if not is_followed:
         return []
     given = {**kept, "--feeds": feeds, "--plan": plan}
+    if any(Path(name).is_dir() for name in names):
+        given |= naming
     options = ["--video-sound"] if sound else []
     options += [part for name, value in given.items() if value is not None for part in (name, str(value))]
     options += [part for setting in settings for part in ("--set", setting)]

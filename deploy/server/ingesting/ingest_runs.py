@@ -16,6 +16,7 @@ from pipeline.reading.sources import Failure
 from pipeline.runtime.threads import REAL_THREADS, RunningThread
 from schemas.errors import RegionLakeError
 from schemas.file_names import path_of_uri, printable
+from schemas.recorder_names import KNOWN_FORMS, NameRule
 from schemas.visible_text import visible
 
 _log = logging.getLogger(__name__)
@@ -28,7 +29,8 @@ class IngestStatus:
     """A run at one moment. version: grows with each change. folder: its name, with the path within it.
 
     progress: fields of Progress. skipped: sources that the lake held already. errors: `(source, reason)` of those that
-    could not be read, by their paths within the folder. error: why the whole run failed.
+    could not be read, by their paths within the folder. notes: the same of those that were ingested, such as that the
+    hour in a name exists twice. error: why the whole run failed.
     """
 
     version: int
@@ -38,6 +40,7 @@ class IngestStatus:
     progress: Mapping[str, float]
     skipped: int = 0
     errors: tuple[tuple[str, str], ...] = ()
+    notes: tuple[tuple[str, str], ...] = ()
     error: str | None = None
 
 
@@ -46,11 +49,13 @@ class _StoppedError(Exception):
 
 
 class IngestRuns:
-    """folders: those that may be ingested, by the names under which they are offered."""
+    """folders: those that may be ingested, by the names under which they are offered. naming: how the times in names
+    of their files are read."""
 
-    def __init__(self, lake: str, plan: Plan, folders: Mapping[str, Path]) -> None:
+    def __init__(self, lake: str, plan: Plan, folders: Mapping[str, Path], *, naming: NameRule = KNOWN_FORMS) -> None:
         self._lake = lake
         self._plan = plan
+        self._naming = naming
         self.folders = {name: folder.resolve() for name, folder in folders.items()}
         self._lock = threading.Lock()
         self._status: IngestStatus | None = None
@@ -104,7 +109,7 @@ class IngestRuns:
 
     def _run(self, path: Path) -> None:
         try:
-            report = ingest([str(path)], self._lake, self._plan, on_progress=self._note)
+            report = ingest([str(path)], self._lake, self._plan, naming=self._naming, on_progress=self._note)
         except _StoppedError:
             self._end("stopped")
         except RegionLakeError as error:
@@ -132,11 +137,12 @@ class IngestRuns:
                 state=state,
                 skipped=0 if report is None else report.skipped,
                 errors=tuple(self._named(each) for each in failures[:_MOST_ERRORS]),
+                notes=() if report is None else tuple(self._named(each) for each in report.notes[:_MOST_ERRORS]),
                 error=error,
             )
 
     def _named(self, failure: Failure) -> tuple[str, str]:
-        """The source by its path within its folder, and why it could not be read."""
+        """The source by its path within its folder, and what is said of it."""
         path = path_of_uri(failure.uri)
         inside = (Path(path).relative_to(root) for root in self.folders.values() if Path(path).is_relative_to(root))
         name = printable(str(next(inside, Path(path).name)))

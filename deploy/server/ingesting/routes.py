@@ -43,6 +43,13 @@ class IngestErrorAnswer(BaseModel):
     error: str
 
 
+class IngestNoteAnswer(BaseModel):
+    """What is to be known of a source that was ingested, such as that the hour in its name exists twice."""
+
+    source: str
+    note: str
+
+
 class IngestRunAnswer(BaseModel):
     """A run. progress: `elapsed_s`, `sources`, `segments`, `backlog_segments`, `frames_decoded`, `keyframes`,
     `regions`, `media_s` of `media_total_s`."""
@@ -53,6 +60,7 @@ class IngestRunAnswer(BaseModel):
     progress: dict[str, float]
     skipped: int
     errors: list[IngestErrorAnswer]
+    notes: list[IngestNoteAnswer]
     error: str | None
 
 
@@ -126,5 +134,6 @@ def _run(service: Service, status: IngestStatus | None) -> Json | None:
         "progress": dict(status.progress),
         "skipped": status.skipped,
         "errors": [{"source": hide(source), "error": hide(error)} for source, error in status.errors],
+        "notes": [{"source": hide(source), "note": hide(text)} for source, text in status.notes],
         "error": None if status.error is None else hide(status.error),
     }

@@ -4,6 +4,7 @@ of the server in a reason."""
 import json
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ import httpx2 as httpx
 import pytest
 
 from deploy.server.ingesting.ingest_runs import IngestRuns
+from pipeline.lake.lake import Lake
 from pipeline.plan.plan import Plan
+from schemas.recorder_names import NameRule
+from tests.conftest import Run
 from tests.deploy.server.conftest import World
 from tests.deploy.server.serving import running
 from tests.integration.clips import make_clip
@@ -67,6 +71,24 @@ def test_a_folder_is_ingested_and_its_progress_is_followed(web: httpx.Client, tm
     assert web.delete("/api/ingest").status_code == 404  # nothing to be stopped
 
 
+def test_times_in_names_are_of_the_zone_that_was_given_and_doubts_are_notes(archive: Path, tmp_path: Path) -> None:
+    twice = archive / "yard" / "yard_2026-10-25_02-30-00.mp4"  # the clocks of Berlin were set back at three
+    twice.parent.mkdir()
+    (archive / "may" / "gate.mp4").rename(twice)
+    lake = tmp_path / "another"
+    runs = IngestRuns(str(lake), Plan(), {"archive": archive}, naming=NameRule("Europe/Berlin", given=True))
+    runs.start("archive", "yard")
+    wait_until(lambda: getattr(runs.status(), "state", None) != "running")
+    status = runs.status()
+    assert status is not None
+    assert (status.state, status.errors) == ("done", ())
+    [(source, note)] = status.notes
+    assert source == "yard/yard_2026-10-25_02-30-00.mp4"
+    assert "was twice, because the clock was set back" in note
+    [began] = Lake.open(str(lake)).read("sources", columns=["start_time"])["start_time"].to_pylist()
+    assert began in (datetime(2026, 10, 25, 0, 30, tzinfo=UTC), datetime(2026, 10, 25, 1, 30, tzinfo=UTC))
+
+
 def test_one_runs_at_a_time_and_can_be_stopped(web: httpx.Client) -> None:
     assert web.post("/api/ingest", json={"folder": "archive"}).status_code == 202
     assert web.post("/api/ingest", json={"folder": "archive"}).status_code == 409
@@ -94,3 +116,10 @@ def test_nothing_outside_of_the_folders_is_ingested(body: dict[str, str], status
     answer = web.post("/api/ingest", json=body)
     assert (answer.status_code, set(answer.json())) == (status, {"error"}), answer.text
     assert web.get("/api/ingest").json()["run"] is None
+
+
+@pytest.mark.parametrize("option", ["--timezone=Europe/Berlin", "--name-time=%Y-%m-%d %H"])
+def test_a_rule_of_names_without_a_folder_is_refused(option: str, called: Run, tmp_path: Path) -> None:
+    refused = called("serve", "--lake", tmp_path, "--follow", "rtsp://127.0.0.1:9/gate", option)
+    assert refused.returncode == 2
+    assert "needs --ingest-from, or a folder that --follow names" in refused.stderr

@@ -11,8 +11,8 @@ export function makeFolders({ guarded, grown }) {
   const buttons = h("div", { class: "choices" });
   const said = h("p", { role: "status" }), bar = h("progress", { "aria-label": words.ingestProgress, max: 1 });
   const stop = h("button", { type: "button", onclick: () => guarded(async () => { await api.stopIngest(); }) }, words.stopIngest);
-  const errors = h("ul", { class: "muted" });
-  const run = h("div", { class: "ingest-run" }, h("div", { class: "line" }, said, stop), bar, errors);
+  const remarks = h("ul", { class: "muted" }); // what could not be read, and notes about what was
+  const run = h("div", { class: "ingest-run" }, h("div", { class: "line" }, said, stop), bar, remarks);
   const element = h("section", { class: "folders", "data-needs": "ingest", hidden: true }, h("h3", {}, words.folders), h("p", { class: "muted" }, words.foldersText), buttons, none, run);
   let state = /** @type {Api.IngestAnswer|null} */ (null), events = /** @type {EventSource|null} */ (null);
 
@@ -56,8 +56,9 @@ export function makeFolders({ guarded, grown }) {
     show(bar, running);
     if (media_total_s) set(bar, "value", media_s / media_total_s);
     else set(bar, "value", null);
-    fill(errors, ...last.errors.map(({ source, error }) => h("li", {}, `${source}: ${error}`)));
-    show(errors, last.errors.length > 0);
+    const lines = [...last.errors.map(({ source, error }) => `${source}: ${error}`), ...last.notes.map(({ source, note }) => `${source}: ${note}`)];
+    fill(remarks, ...lines.map((line) => h("li", {}, line)));
+    show(remarks, lines.length > 0);
   }
 
   return {

@@ -32,6 +32,7 @@ declare namespace Api {
     score: number | null;
     human_label: string | null;
     verdict: string | null;
+    until_s: number | null;
     then?: Moment | null;
     id: string;
     found_at: string;
@@ -146,6 +147,7 @@ declare namespace Api {
     score: number | null;
     human_label: string | null;
     verdict: string | null;
+    until_s: number | null;
     then?: Moment | null;
   }
 
@@ -164,6 +166,11 @@ declare namespace Api {
     error: string;
   }
 
+  interface IngestNoteAnswer {
+    source: string;
+    note: string;
+  }
+
   interface IngestRunAnswer {
     folder: string;
     state: "running" | "done" | "failed" | "stopped";
@@ -171,6 +178,7 @@ declare namespace Api {
     progress: Record<string, number>;
     skipped: number;
     errors: IngestErrorAnswer[];
+    notes: IngestNoteAnswer[];
     error: string | null;
   }
 
@@ -248,6 +256,7 @@ declare namespace Api {
     score: number | null;
     human_label: string | null;
     verdict: string | null;
+    until_s: number | null;
   }
 
   interface PassAnswer {
