@@ -11,17 +11,17 @@ from tests.integration.kills import finish, start
 
 
 @pytest.fixture(scope="session")
-def ten_clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of ten different clips of four seconds."""
+def six_clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of six different clips of four seconds."""
     folder = tmp_path_factory.mktemp("clips")
-    for seed in range(10):
+    for seed in range(6):
         make_clip(folder / f"clip-{seed}.mp4", seed=seed)
     return folder
 
 
 @pytest.fixture(scope="session")
-def clean(ten_clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    """The lake of the ten clips after a run without faults."""
+def clean(six_clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """The lake of the six clips after a run without faults."""
     lake = tmp_path_factory.mktemp("clean") / "lake"
-    finish(start(ten_clips, lake, "local", dict(os.environ)))
+    finish(start(six_clips, lake, "local", dict(os.environ)))
     return Lake.open(str(lake))

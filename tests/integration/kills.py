@@ -74,7 +74,7 @@ def kill_and_rerun(
         while run.poll() is None and not victims(victim, run):
             time.sleep(0.02)
         # shorter at each attempt: the process may live only for a moment
-        time.sleep(generator.uniform(0, 6.0) * 0.6**attempt)
+        time.sleep(generator.uniform(0, 4.0) * 0.6**attempt)
         pids = victims(victim, run)
         for pid in pids:
             os.kill(pid, signal.SIGKILL)

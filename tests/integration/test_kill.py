@@ -15,9 +15,9 @@ from tests.integration.kills import assert_equal_and_sound, kill_and_rerun
 
 @pytest.mark.parametrize("victim", ["decoder", "driver"])
 def test_local_ingest_survives_a_kill(
-    victim: str, clean: Lake, ten_clips: Path, tmp_path: Path, kill_rounds: int
+    victim: str, clean: Lake, six_clips: Path, tmp_path: Path, kill_rounds: int
 ) -> None:
     for number in range(max(1, kill_rounds // 4)):
         generator = random.Random(f"{victim} {number}")
-        kill_and_rerun(victim, generator, "local", ten_clips, tmp_path / str(number), dict(os.environ))
+        kill_and_rerun(victim, generator, "local", six_clips, tmp_path / str(number), dict(os.environ))
         assert_equal_and_sound(tmp_path / str(number), clean)

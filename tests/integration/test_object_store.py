@@ -18,11 +18,11 @@ PLAN = Plan(regions=RegionVectorsConfig(mode="pool"))
 
 
 @pytest.fixture(scope="module")
-def bucket(ten_clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def bucket(six_clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """`s3://clips` with three clips and a text file, and `s3://lakes`, empty."""
     with served_buckets(tmp_path_factory.mktemp("cache"), "clips", "lakes") as store:
         for number in range(3):
-            store.upload_file(str(ten_clips / f"clip-{number}.mp4"), "clips", f"deep/clip-{number}.mp4")
+            store.upload_file(str(six_clips / f"clip-{number}.mp4"), "clips", f"deep/clip-{number}.mp4")
         store.put_object(Bucket="clips", Key="deep/notes.txt", Body=b"not a video")
         yield "s3://clips"
 
@@ -38,7 +38,7 @@ def test_prefixes_and_globs_of_a_bucket_are_searched(bucket: str) -> None:
 
 
 def test_a_lake_in_a_bucket_from_clips_in_a_bucket_is_the_lake_on_disk(
-    bucket: str, ten_clips: Path, tmp_path: Path
+    bucket: str, six_clips: Path, tmp_path: Path
 ) -> None:
     report = ingest([bucket, f"{bucket}/deep/gone.mp4"], "s3://lakes/one", PLAN, engine="local")
     assert report.segments == 3
@@ -46,7 +46,7 @@ def test_a_lake_in_a_bucket_from_clips_in_a_bucket_is_the_lake_on_disk(
     assert ingest([bucket], "s3://lakes/one", PLAN, engine="local").skipped == 3
     remote = Lake.open("s3://lakes/one")
     assert check(remote).problems == ()
-    ingest([str(ten_clips / f"clip-{n}.mp4") for n in range(3)], str(tmp_path / "lake"), PLAN, engine="local")
+    ingest([str(six_clips / f"clip-{n}.mp4") for n in range(3)], str(tmp_path / "lake"), PLAN, engine="local")
     here = Lake.open(str(tmp_path / "lake"))
     for table in ("frames", "regions"):
         ids = [sorted(lake.read(table, columns=["id"])["id"].to_pylist()) for lake in (remote, here)]  # type: ignore[arg-type]

@@ -3,7 +3,7 @@
     python -m tests.kills writer watcher ring backfill live --kills 1000 --folder kills --data DATA
 
 writer: of a lake, beside upkeep. watcher: beside a writer. ring: what keeps the video of a feed. backfill: the driver
-or a decoder of an ingest of ten clips. live: the follower of three feeds and their decoders, beside a watch. The kills
+or a decoder of an ingest of some clips. live: the follower of three feeds and their decoders, beside a watch. The kills
 are divided among those that are named: by far the most are of writers and watchers, which take a second each and not a
 minute.
 The folder keeps what was done: the same command continues there. Exit code 1: something was wrong.

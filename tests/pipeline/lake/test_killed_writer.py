@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.kills.writer import kill_writer
 
-ROUNDS = 12
+ROUNDS = 8
 
 
 def test_a_lake_whose_writer_is_killed_again_and_again_equals_one_that_was_left_alone(tmp_path: Path) -> None:

@@ -191,9 +191,9 @@ def test_every_answer_during_an_ingest_holds_whole_segments(lake: Lake) -> None:
     def ingest() -> None:
         try:
             with committer(lake) as writer:
-                for number in range(16):
+                for number in range(8):
                     add(writer, World(number), pieces=2)
-                    if number % 5 == 4:
+                    if number % 3 == 2:
                         writer.upkeep.compact(many=2)
         except BaseException as error:
             errors.append(error)
@@ -210,9 +210,9 @@ def test_every_answer_during_an_ingest_holds_whole_segments(lake: Lake) -> None:
     writing.join()
     assert not errors
     assert seen == sorted(seen)
-    assert len(set(seen)) > 5  # it did look in between
+    assert len(set(seen)) > 3  # it did look in between
     require_like_a_fresh_one(searcher, lake)
-    assert len(searcher.search(everything).hits) == 16 * 20
+    assert len(searcher.search(everything).hits) == 8 * 20
 
 
 @pytest.mark.parametrize("table", ["frames", "regions", "segments", "shots"])

@@ -1,6 +1,7 @@
 """The audit: catches damage that is not found or not named, and reports of damage where there is none."""
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,6 @@ from pipeline.lake.audit.compare import compare
 from pipeline.lake.lake import Lake
 from pipeline.lake.writing.committer import Committer
 from schemas.tables import TableName
-from tests.pipeline.lake.conftest import OpenWriter
 from tests.pipeline.lake.synthetic import PLAN, SPACE, World, fold_shots, stored
 
 WORLD, OTHER = World(0), World(1)
@@ -26,9 +26,15 @@ def fill(lake: Lake, *worlds: World, pieces: int = 2) -> Lake:
     return lake
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    return fill(Lake.create_or_open(str(tmp_path_factory.mktemp("filled") / "lake"), SPACE), WORLD, OTHER)
+
+
 @pytest.fixture
-def full(lake: Lake) -> Lake:
-    return fill(lake, WORLD, OTHER)
+def full(filled: Lake, tmp_path: Path) -> Lake:
+    """A copy of that lake, which a test may damage."""
+    return Lake.open(shutil.copytree(filled.uri, str(tmp_path / "full")))
 
 
 def test_a_sound_lake_has_no_problems_and_its_rows_are_counted(full: Lake) -> None:
@@ -159,13 +165,13 @@ def test_every_damage_is_named_with_its_fix(damage: Callable[[Lake], None], mess
 
 @pytest.mark.parametrize(("damage", "message"), DAMAGES.values(), ids=DAMAGES.keys())
 def test_replacing_the_sources_that_are_named_mends_it(
-    damage: Callable[[Lake], None], message: str, full: Lake, open_writer: OpenWriter
+    damage: Callable[[Lake], None], message: str, full: Lake
 ) -> None:
     del message
     damage(full)
     damaged = check(full).source_ids
     assert damaged == {WORLD.source.id}
-    with open_writer() as writer:
+    with Committer(full, plan=stored(), fold_shots=fold_shots) as writer:
         for world in (WORLD, OTHER):
             spans = writer.register(world.source, replace=True)
             for span in spans:
