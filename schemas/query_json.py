@@ -11,7 +11,8 @@ from schemas.zones import Zone
 Json = dict[str, object]
 # the order of a hit's columns; columns that were added later follow
 COLUMNS_FIRST = "rank distance semantic geometric source pts_s time shot_s box frame_id region_id proposer".split()
-_OMITTED = {"place", "source_id", "pts", "mask", "then", "until_s"}
+SOMETIMES = frozenset({"until_s"})  # fields of a hit that are there only where what stands is stored once
+_OMITTED = {"place", "source_id", "pts", "mask", "then", *SOMETIMES}
 
 
 def result_json(result: SearchResult, *, explain: bool = False) -> Json:

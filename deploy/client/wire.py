@@ -15,6 +15,7 @@ from schemas.errors import (
 )
 from schemas.options import options_of
 from schemas.query import BoxTuple, Explanation, Hit, Place, Query, SearchResult
+from schemas.query_json import SOMETIMES
 
 _OF_STATUS: dict[int, type[RegionLakeError]] = {404: QueryError, 410: SourceError, 415: DecodeError, 422: QueryError}
 _PLACE = {each.name: get_type_hints(Place)[each.name] for each in fields(Place) if each.name != "mask"}
@@ -67,7 +68,7 @@ def error_of(status: int, sentence: str) -> RegionLakeError:
 
 
 def _hit(row: Mapping[str, Any]) -> Hit:
-    place = {name: row[name] for name in _PLACE} | {"box": _box(row["box"])}
+    place = {name: row.get(name) if name in SOMETIMES else row[name] for name in _PLACE} | {"box": _box(row["box"])}
     shot_s = row["shot_s"]
     return Hit(
         rank=row["rank"],

@@ -7,18 +7,16 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel, Field, create_model
 
 from schemas.query import Hit, Place
-from schemas.query_json import COLUMNS_FIRST
+from schemas.query_json import COLUMNS_FIRST, SOMETIMES
 
 _OMITTED = {"place", "mask", "then"}  # a part of a frame is shown as a picture
-
-_SOMETIMES = {"until_s"}  # only in lakes that store once what stands
 
 
 def _hit_fields() -> dict[str, Any]:
     hints = get_type_hints(Hit) | get_type_hints(Place)
     names = [each.name for declared in (Hit, Place) for each in fields(declared) if each.name not in _OMITTED]
     ordered = sorted(names, key=lambda name: COLUMNS_FIRST.index(name) if name in COLUMNS_FIRST else len(COLUMNS_FIRST))
-    return {name: (hints[name], Field(None if name in _SOMETIMES else ...)) for name in ordered}
+    return {name: (hints[name], Field(None if name in SOMETIMES else ...)) for name in ordered}
 
 
 _Moment = create_model("Moment", **_hit_fields())
