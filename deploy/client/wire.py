@@ -68,7 +68,8 @@ def error_of(status: int, sentence: str) -> RegionLakeError:
 
 
 def _hit(row: Mapping[str, Any]) -> Hit:
-    place = {name: row.get(name) if name in SOMETIMES else row[name] for name in _PLACE} | {"box": _box(row["box"])}
+    place: dict[str, Any] = {name: row[name] for name in _PLACE if name not in SOMETIMES or name in row}
+    place["box"] = _box(row["box"])
     shot_s = row["shot_s"]
     return Hit(
         rank=row["rank"],

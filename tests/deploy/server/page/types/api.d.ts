@@ -32,7 +32,7 @@ declare namespace Api {
     score: number | null;
     human_label: string | null;
     verdict: string | null;
-    until_s: number | null;
+    until_s?: number | null;
     then?: Moment | null;
     id: string;
     found_at: string;
@@ -147,7 +147,7 @@ declare namespace Api {
     score: number | null;
     human_label: string | null;
     verdict: string | null;
-    until_s: number | null;
+    until_s?: number | null;
     then?: Moment | null;
   }
 
@@ -256,7 +256,7 @@ declare namespace Api {
     score: number | null;
     human_label: string | null;
     verdict: string | null;
-    until_s: number | null;
+    until_s?: number | null;
   }
 
   interface PassAnswer {
