@@ -17,6 +17,7 @@ from pipeline.lake.audit.audited_lake import (
     pairs,
     source_column,
 )
+from pipeline.lake.lake import REPEATS_LEFT
 from pipeline.lake.ledger import SegmentState, SourceState
 from pipeline.lake.spans import spans_by_source
 from pipeline.plan.legacy_hash import is_legacy
@@ -67,7 +68,7 @@ def known_states(audited: AuditedLake) -> Iterator[Problem]:
 
 
 def ledger_states(audited: AuditedLake) -> Iterator[Problem]:
-    """No commit or removal is unfinished, and a source has one plan."""
+    """No commit, removal or completion is unfinished, and a source has one plan."""
     segments = audited.tables["segments"]
     for row in segments.filter(pc.equal(segments["state"], "writing")).to_pylist():
         yield (
@@ -84,6 +85,13 @@ def ledger_states(audited: AuditedLake) -> Iterator[Problem]:
                 f"{name}: {uri} is `removing`: a removal is in progress, or was interrupted; the next "
                 "`regionlake ingest` or `regionlake upkeep` finishes it",
             )
+    left = segments.filter(pc.equal(segments["error"], REPEATS_LEFT))
+    for source_id, uri in sorted({*pairs(left, "source_id", "source")}):
+        yield (
+            source_id,
+            f"segments: regions of {uri} that repeat earlier ones are being removed, or this was interrupted; the next "
+            "`regionlake ingest` or `regionlake upkeep` finishes it",
+        )
     plans = dict(pairs(audited.tables["sources"], "id", "plan"))
     for source, plan in sorted({*pairs(audited.done, "source_id", "plan")}):
         if source in plans and plans[source] != plan:

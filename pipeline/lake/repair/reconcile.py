@@ -26,6 +26,7 @@ from pipeline.lake.ledger import SegmentState, load_entries, shots_table
 from pipeline.lake.plans import read_plans
 from pipeline.lake.writing import removal
 from pipeline.lake.writing.completion import fold_sources
+from pipeline.lake.writing.repeats import recover_repeats
 from pipeline.lake.writing.table_writer import TableWriter, write_column
 from pipeline.plan.lake_plan import read_lake_plan
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
@@ -59,6 +60,9 @@ def reconcile(lake: Lake, tables: TableWriter, *, time: TimeSource = REAL_TIME) 
     """Removes what is damaged and marks what is lost. Call it with the writer's lease."""
     losses = Losses()
     _forget_damaged_rows(lake, tables, losses)
+    # first: rows that a killed writer was about to delete are not damage
+    complete = lake.read("sources", columns=["id"], where="state = 'complete'")["id"].to_pylist()
+    recover_repeats(lake, tables, complete=complete)
     _fail_segments(_audit(lake), lake, tables, losses)
     _delete_strays(_audit(lake), tables)
     _restore_feeds(_audit(lake), tables, losses, time=time)

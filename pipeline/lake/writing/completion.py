@@ -95,22 +95,22 @@ class Completion:
             if self._new_tracker is not None:
                 videos = {name: found for name, (source, found) in shots.items() if source.kind != "picture"}
                 write_tracks(state.lake, videos, self._new_tracker, linker=self._linker)
+            # of a picture nothing is repeated; thousands of them are read together
+            once = {
+                name: CompletedSource(*shots[name], done=sources[name].spans("done"))
+                for name in covered
+                if self.store_once and shots[name][0].kind != "picture"
+            }
+            mark_repeats(state.lake, state.tables, once, grid_s=self.grid_s)
+            others = {name: shots[name][0] for name in covered if name not in once}
+            write_validity(state.lake, others, grid_s=self.grid_s)
             entries = [sources[name] for name in covered]
-            if self.store_once:
-                completed = {
-                    name: CompletedSource(*shots[name], done=entry.spans("done"))
-                    for name, entry in zip(covered, entries, strict=True)
-                }
-                mark_repeats(state.lake, state.tables, completed, grid_s=self.grid_s)
-            else:
-                write_validity(state.lake, {name: shots[name][0] for name in covered}, grid_s=self.grid_s)
             state.tables.upsert(
                 "sources", sources_table([(e.source, e.plan, "complete") for e in entries if e.source is not None])
             )
             for entry in entries:
                 entry.state = "complete"
-            if self.store_once:
-                delete_repeats(state.lake, state.tables, covered)
+            delete_repeats(state.lake, state.tables, [*once])
 
 
 CompletionOf = Callable[[StoredPlan], Completion | None]

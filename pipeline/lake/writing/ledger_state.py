@@ -13,7 +13,7 @@ from pipeline.lake.ledger import SegmentState, SourceEntry, load_entries, load_s
 from pipeline.lake.upkeep.pins import Pins
 from pipeline.lake.writing import removal
 from pipeline.lake.writing.removal import Stretch
-from pipeline.lake.writing.repeats import delete_repeats
+from pipeline.lake.writing.repeats import recover_repeats
 from pipeline.lake.writing.table_writer import TableWriter
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from schemas.clock import Span
@@ -182,8 +182,7 @@ class LedgerState:
         self.sources = LedgerIndex(load_entries(self.lake).items())
         self._end_removals()
         self._undo_commits()
-        # of sources that are not complete the repeats stay: their tracks are made again, of all rows
-        delete_repeats(self.lake, self.tables, self.sources.complete(self.sources))
+        recover_repeats(self.lake, self.tables, complete=self.sources.complete(self.sources))
         self.tables.delete("shots", "source_id", [name for name, e in self.sources.items() if e.state == "open"])
         for source, entry in registered:
             known = self.sources.get(source.id)

@@ -77,6 +77,8 @@ def _corrections(
     lake: Lake, sources: Mapping[str, Source], *, grid_s: float
 ) -> Iterator[tuple[RowIds, NDArray[np.int64]]]:
     """Row ids of the regions of each source whose validity is another, and the validity."""
+    if not sources:
+        return
     where = sql.is_in("source_id", sources)
     with lake_errors(f"reading the regions of {lake.uri}", lake=lake.uri):
         frames = lake.read("frames", columns=["source_id", "pts"], where=where)

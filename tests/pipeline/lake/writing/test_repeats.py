@@ -1,11 +1,20 @@
-"""What stands is stored once: catches repeats that depend on segments, lost regions, and kills that lose count."""
+"""What stands is stored once: catches repeats that depend on segments, lost regions, kills that lose count, a repair
+that takes rows for damaged which a killed writer was about to delete, and what is forgotten and still said."""
 
+from typing import cast
+
+import pyarrow as pa
 import pytest
 
+from pipeline.labels.label_table import Labels
 from pipeline.lake.audit.check import check
 from pipeline.lake.lake import Lake
+from pipeline.lake.repair.repair import repair
 from pipeline.lake.writing import completion, repeats
 from pipeline.lake.writing.table_writer import TableWriter
+from schemas.clock import Span
+from schemas.tables import TableName
+from tests.pipeline.labels.label_of import label_of
 from tests.pipeline.lake.still_street import WORLD, Street, filled, writer
 from tests.pipeline.lake.synthetic import SPACE
 
@@ -59,10 +68,8 @@ _STEPS = {
 }
 
 
-@pytest.mark.parametrize("step", _STEPS)
-def test_a_kill_between_two_steps_is_made_good_by_the_next_writer(
-    step: str, lake: Lake, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def killed_at(step: str, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The street is committed by a writer that is killed there."""
     where, name = _STEPS[step]
     real = getattr(where, name)
     killed = []
@@ -81,8 +88,73 @@ def test_a_kill_between_two_steps_is_made_good_by_the_next_writer(
             committer.commit([Street().rows(WORLD.segments()[0])])
         committer.lease.release()
     assert any(killed)
+
+
+@pytest.mark.parametrize("step", _STEPS)
+def test_a_kill_between_two_steps_is_made_good_by_the_next_writer(
+    step: str, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed_at(step, lake, monkeypatch)
     writer(lake).close()
     assert len(kept(lake)) == 9
     assert kept(lake)[0] == (0, 600, 0.1)
     assert check(lake).problems == ()
     assert lake.read("sources", columns=["state"])["state"].to_pylist() == ["complete"]
+
+
+_UNFINISHED = ("before the source is complete", "before the deletion", "before the mark goes")
+
+
+@pytest.mark.parametrize("step", _UNFINISHED)
+def test_a_repair_after_a_kill_takes_nothing_for_damaged_and_a_check_says_what_finishes_it(
+    step: str, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed_at(step, lake, monkeypatch)
+    problems = check(lake).problems
+    assert any("repeat earlier ones" in each for each in problems)
+    assert not [each for each in problems if "--replace" in each]
+    report = repair(lake.uri)
+    assert (report.again, report.gone, report.problems) == ((), (), ())
+    assert len(kept(lake)) == 9
+
+
+def test_what_somebody_labels_between_a_kill_and_the_next_writer_stays_and_is_counted(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed_at("before the source is complete", lake, monkeypatch)
+    repeat = (
+        lake.read("regions", where="until = pts").sort_by([("pts", "ascending"), ("id", "ascending")]).to_pylist()[0]
+    )
+    Labels(lake).add([label_of(repeat, "a car")])
+    writer(lake).close()
+    assert repeat["id"] in lake.read("regions", columns=["id"])["id"].to_pylist()
+    assert len(kept(lake)) == 10
+    assert check(lake).problems == ()
+
+
+def test_nothing_is_valid_in_a_span_that_was_forgotten_before_its_source_was_complete(lake: Lake) -> None:
+    first, second, third = WORLD.segments(3)
+    with writer(lake) as committer:
+        committer.commit([Street().rows(first), Street().rows(second)])
+        committer.upkeep.erase([], {WORLD.source.id: Span(520, 580)}, pinned=list)
+        committer.commit([Street().rows(third)])
+    assert lake.read("sources", columns=["state"])["state"].to_pylist() == ["complete"]
+    assert {until for pts, until, _ in kept(lake) if pts < 520} == {400, 520}  # what leaves at 400, and the others
+    assert check(lake).problems == ()
+
+
+def test_rows_of_a_writer_that_had_lost_its_lease_are_neither_counted_nor_in_the_way(lake: Lake) -> None:
+    first, second, third = WORLD.segments(3)
+    with writer(lake) as committer:
+        committer.commit([Street().rows(first), Street().rows(second)])
+    stale = Street().rows(first)
+    for name, table in (("frames", stale.frames), ("regions", stale.regions)):
+        at = table.schema.get_field_index("lease")
+        numbered = table.set_column(at, "lease", pa.array([99] * table.num_rows, pa.int64())).cast(table.schema)
+        lake.table(cast("TableName", name)).add(numbered)
+    with writer(lake) as committer:
+        committer.commit([Street().rows(third)])
+    assert lake.read("sources", columns=["state"])["state"].to_pylist() == ["complete"]
+    own = lake.count("regions", where="lease != 99")
+    assert sum(lake.read("segments", columns=["regions"])["regions"].to_pylist()) == own < 63
+    assert lake.count("regions", where="lease = 99") == stale.regions.num_rows
