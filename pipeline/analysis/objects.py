@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from operators.tracking.same_thing import SameThingConfig, Sightings, continued, doubles
 from pipeline.analysis.lake_rows import LakeRows
 from pipeline.analysis.likely_class import ClassOdds, FindOdds, LikelyClass, class_odds, likely_class
-from pipeline.lake.stored_once import sightings, stores_once
+from pipeline.lake.stored_once import count_sightings, sightings, stores_once
 from pipeline.search.memory.decoding import numbers_of, vectors_of
 from schemas.boxes import Boxes
 
@@ -73,6 +73,14 @@ def find_objects(rows: LakeRows, *, config: SameThingConfig | None = None, find_
         objects.sort_by([("source", "ascending"), ("first_s", "ascending"), ("object", "ascending")]),
         pa.concat_tables([each.members for each in parts]),
     )
+
+
+def count_followed(rows: LakeRows) -> int | None:
+    """How many rows `find_objects` follows, without their vectors; None where each stored region is one of them."""
+    if not stores_once(rows.lake):
+        return None
+    tracked = rows.read("regions", ["source_id", "pts", "until"], where="track IS NOT NULL")
+    return count_sightings(tracked, rows.read("frames", ["source_id", "pts"]))
 
 
 def _each_sighting(rows: LakeRows, tracked: pa.Table) -> pa.Table:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from operators.tracking.same_thing import SameThingConfig
 from pipeline.analysis.lake_rows import TABLES, LakeRows
 from pipeline.analysis.likely_class import FindOdds, class_odds
-from pipeline.analysis.objects import Objects, find_objects
+from pipeline.analysis.objects import Objects, count_followed, find_objects
 from pipeline.analysis.sql_child import ENDED, READY, REFUSED, ROWS, SqlRequest, stream_of
 from pipeline.analysis.views import BASE, OF_OBJECTS
 from pipeline.reading.child import Child
@@ -87,10 +87,15 @@ def _require_room(rows: LakeRows, names: set[str], *, objects: bool, limits: Sql
     """Raises QueryError where the tables that a query names are too large to be read."""
     counts = {name: rows.count(name) for name in _COUNTED if name in names}
     needed = sum(count * _ROW_BYTES for count in counts.values())
+    much = " and ".join(f"{count:,} {name}" for name, count in counts.items())
     if objects:
-        needed += counts["regions"] * (_OBJECT_BYTES + 2 * rows.lake.space.dimension)
+        followed_bytes = _OBJECT_BYTES + 2 * rows.lake.space.dimension
+        needed += counts["regions"] * followed_bytes
+        followed = count_followed(rows) if needed <= limits.table_bytes else None
+        if followed is not None:  # what stands is stored once, and followed in each of its keyframes
+            needed += max(0, followed - counts["regions"]) * (followed_bytes + _ROW_BYTES)
+            much += f" ({followed:,} sightings)"
     if needed > limits.table_bytes:
-        much = " and ".join(f"{count:,} {name}" for name, count in counts.items())
         raise QueryError(
             f"the query reads {much}, which take about {_size(needed)}, and at most {_size(limits.table_bytes)} are "
             "read: choose sources (`source`, `sources`) or a time (`since`, `until`)"

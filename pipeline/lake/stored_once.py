@@ -35,6 +35,22 @@ def sightings(regions: pa.Table, frames: pa.Table) -> tuple[IndexArray, IndexArr
     They are in the order of source, PTS and row. regions: source_id, pts, until. frames: source_id, pts; a
     region whose frame is missing has no sighting.
     """
+    first, count, order = _in_frames(regions, frames)
+    row = np.repeat(np.arange(len(first)), count)
+    at = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count) + np.repeat(first, count)
+    arranged = np.lexsort((row, at))
+    return row[arranged], order[at[arranged]]
+
+
+def count_sightings(regions: pa.Table, frames: pa.Table) -> int:
+    """How many sightings there are, without making them: one region may have hundreds. Arguments as of `sightings`."""
+    _, count, _ = _in_frames(regions, frames)
+    return int(count.sum())
+
+
+def _in_frames(regions: pa.Table, frames: pa.Table) -> tuple[IndexArray, IndexArray, IndexArray]:
+    """int (N,) each: the first keyframe in which a region is valid, in the order of source and PTS, and how many there
+    are. int (F,): the rows of `frames` in that order."""
     frame_source, names = _codes(frames["source_id"])
     source = pc.index_in(regions["source_id"], value_set=names)
     region_source = np.asarray(pc.fill_null(source, -1).to_numpy(), np.int64)
@@ -46,11 +62,7 @@ def sightings(regions: pa.Table, frames: pa.Table) -> tuple[IndexArray, IndexArr
     first, stop = (
         np.searchsorted(keys, region_source * (len(moments) + 1) + np.searchsorted(moments, at)) for at in (pts, until)
     )
-    count = np.where(region_source < 0, 0, stop - first)
-    row = np.repeat(np.arange(len(pts)), count)
-    at = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count) + np.repeat(first, count)
-    arranged = np.lexsort((row, at))
-    return row[arranged], order[at[arranged]]
+    return first, np.where(region_source < 0, 0, stop - first), order
 
 
 def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], pa.Array]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline.analysis.lake_rows import LakeRows
-from pipeline.analysis.sql import run_sql
+from pipeline.analysis.sql import SqlLimits, run_sql
 from pipeline.export.selection import Everything, of_everything
 from pipeline.lake.lake import Lake
 from pipeline.lake.stored_once import sightings
@@ -95,6 +95,16 @@ def test_views_count_what_stands_as_if_it_were_in_every_keyframe(query: str, lak
     found = {once: run_sql(LakeRows(lake), query).to_pylist() for once, lake in lakes.items()}
     assert found[True] == found[False]
     assert found[True] or "crossings" in query
+
+
+def test_more_sightings_than_fit_are_refused_before_they_are_made(lakes: dict[bool, Lake]) -> None:
+    limits = SqlLimits(table_bytes=90_000)  # enough for nine regions, which are seen 63 times
+    for query in ("FROM visits()", "FROM counts()"):
+        with pytest.raises(QueryError, match=r"9 regions .*\(63 sightings\), which take about"):
+            run_sql(LakeRows(lakes[True]), query, limits=limits)
+        with pytest.raises(QueryError, match="63 regions"):
+            run_sql(LakeRows(lakes[False]), query, limits=limits)
+    assert run_sql(LakeRows(lakes[True]), "SELECT id FROM regions", limits=limits).num_rows == 9
 
 
 def test_what_stands_is_covered_in_every_keyframe_of_a_span(lakes: dict[bool, Lake]) -> None:
