@@ -36,6 +36,7 @@ def build_index(
     """
     folder = kept.folder / INDEX
     with building_alone(folder):
+        _keep_numbers(columns, kept)
         earlier = _to_extend(columns, kept)
         chunks, first = _begun(columns, folder, earlier)
         covered = len(columns.region_id)
@@ -95,10 +96,24 @@ def _parts(columns: LakeCache, earlier: RegionIndex | None, paths: Sequence[Path
     return [of_earlier, *parts]
 
 
+def _keep_numbers(columns: LakeCache, kept: KeptColumns) -> None:
+    """Makes the rows durable before a chunk names them: after the next start of the machine, others would have their
+    numbers, and a build that continues with such a chunk would find the wrong regions."""
+    with kept.locked():
+        _require_newest(kept, columns.kept_generation)
+        kept.make_durable()
+
+
+def _require_newest(kept: KeptColumns, generation: str) -> None:
+    if not kept.is_newest("regions", generation):
+        raise LakeError(f"the columns in {kept.folder} were replaced while their index was built; build it again")
+
+
 def _record(kept: KeptColumns, index: Written) -> None:
     with kept.locked():
-        if not kept.is_newest("regions", index.generation):
+        try:
+            _require_newest(kept, index.generation)
+        except LakeError:
             rmtree(kept.folder / INDEX / index.id, ignore_errors=True)
-            raise LakeError(f"the columns in {kept.folder} were replaced while their index was built; build it again")
-        kept.make_durable()  # otherwise other rows may have these numbers after the next start of the machine
+            raise
         record_index(kept.folder, index)

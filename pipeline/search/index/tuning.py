@@ -11,7 +11,8 @@ import numpy as np
 from operators.encoders.encoder import Encoder
 from pipeline.lake.lake import Lake
 from pipeline.search.index.building import LEAST_REGIONS, build_index
-from pipeline.search.index.region_index import CurvePoint, RegionIndex, Tuning, record_index
+from pipeline.search.index.chunk_files import building_alone
+from pipeline.search.index.region_index import INDEX, CurvePoint, RegionIndex, Tuning, record_index
 from pipeline.search.memory.lake_cache import LakeCache
 from pipeline.search.memory.resident import can_keep
 from pipeline.search.searcher import Searcher
@@ -81,13 +82,12 @@ def tune(
     built_s = time.perf_counter() - began
     say("its recall is measured")
     tuning = _measured(lake, encoder, columns, target=target)
-    with kept.locked():
-        if not kept.is_newest("regions", index.generation):
-            raise LakeError(f"the columns of {lake.uri} were replaced while their index was tuned; tune it again")
-        record_index(
-            kept.folder,
-            replace(index.written(), tuning=tuning),
-        )
+    # a build of another process, whose chunks `record_index` would delete, must not be under way or have ended
+    with building_alone(kept.folder / INDEX), kept.locked():
+        newest = _open(columns)
+        if newest is None or newest.id != index.id or not kept.is_newest("regions", index.generation):
+            raise LakeError(f"the index of {lake.uri} was replaced while it was tuned; tune it again")
+        record_index(kept.folder, replace(index.written(), tuning=tuning))
     return Tuned(len(index), built, built_s, time.perf_counter() - began - built_s, index.bytes, tuning)
 
 

@@ -4,6 +4,7 @@ asked for, or harms answers after a killed build or damage."""
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -434,6 +435,38 @@ def test_rows_that_an_index_has_keep_their_numbers_over_a_start_of_the_machine(o
     folder = next((Path(own.uri) / KEPT).iterdir())
     covered = json.loads((folder / INDEX / "index.json").read_text())["covered"]
     assert json.loads((folder / "durable.json").read_text())["tables"]["regions"]["size"] >= covered
+
+
+def test_rows_that_a_killed_build_named_keep_their_numbers_over_a_start_of_the_machine(
+    own: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(own, 8, frames=12)
+    columns = LakeCache(own, resident="disk")
+    columns.refresh()
+    assert columns.kept is not None
+    monkeypatch.setattr(building, "merge", lambda *_, **__: (_ for _ in ()).throw(Killed()))
+    with pytest.raises(Killed):
+        building.build_index(columns, columns.kept)
+    assert [*(_index_folder(own) / "building").glob("*.npy")]  # the next build continues with these
+    durable = json.loads((columns.kept.folder / "durable.json").read_text())
+    assert durable["tables"]["regions"]["size"] == len(columns.region_id)
+
+
+def test_an_index_that_is_measured_while_another_process_builds_takes_no_chunks_from_it(
+    own: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = tuning._measured
+    with ExitStack() as other:
+
+        def measured(*args: object, **more: object) -> object:
+            other.enter_context(building_alone(_index_folder(own)))
+            (_index_folder(own) / "building").mkdir()
+            return real(*args, **more)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(tuning, "_measured", measured)
+        with pytest.raises(LakeError, match="another process is building"):
+            tune(own, DrawnEncoder())
+        assert (_index_folder(own) / "building").is_dir()
 
 
 def test_a_region_whose_frame_comes_later_is_in_the_index(own: Lake) -> None:
