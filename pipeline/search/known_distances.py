@@ -10,6 +10,7 @@ from schemas.boxes import FloatArray
 from schemas.vectors import VectorArray
 
 _QUERIES = 4  # whose distances are kept: 4 bytes for each region and query, beside 256 for its vector
+MOST_BYTES = 2**28  # of them: columns on disk may be of more regions than fit into memory
 
 
 class KnownDistances:
@@ -33,12 +34,15 @@ class KnownDistances:
 
         query: float32 (D,). compute: rows → their distances, finite; called for those that are not known.
         """
+        most = min(_QUERIES, MOST_BYTES // (4 * max(1, count)))
+        if not most:
+            return compute(rows)
         key = query.tobytes()
         known = self._known.pop(key, None)
         if known is None:
             known = np.full(count, np.nan, np.float32)
         self._known[key] = known
-        if len(self._known) > _QUERIES:
+        if len(self._known) > most:
             self._known.popitem(last=False)
         found = known[rows]
         new = np.flatnonzero(np.isnan(found))

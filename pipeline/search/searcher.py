@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
@@ -44,7 +44,9 @@ from schemas.errors import LakeError, QueryError
 from schemas.query import Explanation, Geometry, Hit, MethodName, Place, Query, SearchResult
 
 T = TypeVar("T")
-MOST_TOGETHER = 16  # queries: their distances to a million regions are 64 MB
+MOST_TOGETHER = 16  # queries
+BYTES_TOGETHER = 2**29  # of the rows and distances of their candidates: those of 16 queries to two million regions
+_CANDIDATE_BYTES = 16
 Found = tuple[int, float, Place]  # row of a frame, its distance, and the place in it that was found
 
 
@@ -161,26 +163,22 @@ class Searcher:
         follow: whether the lake is looked at first, where that is due.
         """
         with self._lock:
-            jobs = self._jobs(asked, follow=follow)
-            near = self._near(jobs)
-            return [
-                job if isinstance(job, Exception) else _caught(partial(self._finished, job, distances))
-                for job, distances in zip(jobs, near, strict=True)
-            ]
+            self._follow(follow)
+            return [answer for group in self._that_fit(asked) for answer in self._answered(group)]
 
     def spreads(self, asked: Sequence[Asked], *, follow: bool = True) -> list[Spreads | Exception | None]:
         """How the candidates of queries that have their vectors are spread, where their rankings normalise."""
+
+        def of(job: _Job) -> Spreads | None:
+            target, where, ranking = job.request.target, job.request.where, job.request.query.ranking
+            if job.candidates is None:
+                return None
+            return job.candidates.spreads(target.vector, where, ranking=ranking, scorer=self._scorer)
+
         with self._lock:
-            return [
-                job
-                if isinstance(job, Exception)
-                else None
-                if job.candidates is None
-                else job.candidates.spreads(
-                    job.request.target.vector, job.request.where, ranking=job.request.query.ranking, scorer=self._scorer
-                )
-                for job in self._jobs(asked, follow=follow)
-            ]
+            self._follow(follow)
+            jobs = (job for group in self._that_fit(asked) for job in self._jobs(group))
+            return [job if isinstance(job, Exception) else _caught(partial(of, job)) for job in jobs]
 
     def listing(self) -> FrameListing:
         """The keyframes that a search can find; the same object until the lake changes."""
@@ -206,6 +204,7 @@ class Searcher:
         self._scorer.close()
 
     def _refresh(self) -> bool:
+        self._looked_at = -math.inf  # after an error half-way, the columns do not fit together: look again
         changed = self._columns.refresh()
         if changed:
             self._targets.forget()
@@ -264,10 +263,24 @@ class Searcher:
         others = np.unique(self._columns.source[request.frames & (request.where.area < 0)])
         return tuple(sorted({self._columns.uris[number] for number in others.tolist()}))
 
-    def _jobs(self, asked: Sequence[Asked], *, follow: bool) -> list["_Job | Exception"]:
-        """Finds the candidates of each query, without their distances."""
+    def _follow(self, follow: bool) -> None:
         if follow and REAL_TIME.monotonic_s() - self._looked_at >= self._max_age_s:
             self._refresh()
+
+    def _that_fit(self, asked: Sequence[Asked]) -> Iterator[Sequence[Asked]]:
+        """The queries in groups, whose candidates are in memory together."""
+        most = max(1, BYTES_TOGETHER // (_CANDIDATE_BYTES * max(1, len(self._columns.frame))))
+        return (asked[at : at + most] for at in range(0, len(asked), most))
+
+    def _answered(self, asked: Sequence[Asked]) -> list[SearchResult | Exception]:
+        jobs = self._jobs(asked)
+        return [
+            job if isinstance(job, Exception) else _caught(partial(self._finished, job, distances))
+            for job, distances in zip(jobs, self._near(jobs), strict=True)
+        ]
+
+    def _jobs(self, asked: Sequence[Asked]) -> list["_Job | Exception"]:
+        """Finds the candidates of each query, without their distances."""
         sets: list[BoxedVectors] = []
 
         def job(each: Asked) -> _Job:
@@ -423,7 +436,9 @@ class Searcher:
         if any(method.reranks for _, method in made):
             first = fused(scores, fusion=request.query.fuse) if scores else self._method("global")(request)
             near = replace(request, nearest=nearest_frames(first, count=request.query.candidates))
-            all_seen = len(near.nearest) >= int(request.frames.sum())
+            compared = request.frames.copy()
+            compared[self._columns.frame[request.standing]] = True
+            all_seen = len(near.nearest) >= int(compared.sum())
             scores += [(weight, replace(method(near), exact=all_seen)) for weight, method in made if method.reranks]
         return fused(scores, fusion=request.query.fuse)
 

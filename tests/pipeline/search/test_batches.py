@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,13 +11,15 @@ from hypothesis import strategies as st
 
 from pipeline.lake.lake import Lake
 from pipeline.search.batches import Batches
+from pipeline.search.candidates import Candidates
 from pipeline.search.memory.resident import Resident
 from pipeline.search.memory.rounded_vectors import RoundedVectors, rounded
 from pipeline.search.scoring import Scorer, float32_error
 from pipeline.search.searcher import Searcher
+from schemas.boxes import FloatArray
 from schemas.errors import QueryError
 from schemas.query import Query
-from schemas.vectors import normalise
+from schemas.vectors import VectorArray, normalise
 from tests.pipeline.search.drawn import CalibratedEncoder
 
 LONG_S = 60
@@ -56,6 +59,38 @@ def test_an_error_is_of_its_own_query(searcher: Searcher) -> None:
     assert not isinstance(first, Exception)
     assert not isinstance(third, Exception)
     assert first.hits == third.hits == searcher.search(good).hits
+
+
+def test_no_more_candidates_are_in_memory_than_fit(searcher: Searcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.search.searcher.BYTES_TOGETHER", 16 * len(searcher._columns.frame) * 3 + 7)
+    passes: list[int] = []
+    real = Scorer.distances_of_many
+
+    def counted(self: Scorer, vectors: Any, asked: VectorArray) -> FloatArray:
+        passes.append(len(asked))
+        return real(self, vectors, asked)
+
+    monkeypatch.setattr(Scorer, "distances_of_many", counted)
+    several = [Query(text=text, k=5) for text in ("a", "b", "c", "d", "e")]
+    together = searcher.answer([searcher.asked(query) for query in several])
+    assert set(passes) == {3, 2}
+    for query, found in zip(several, together, strict=True):
+        assert not isinstance(found, Exception)
+        assert found.hits == searcher.search(query).hits
+
+
+def test_an_error_of_one_spread_is_of_its_own_query(searcher: Searcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Candidates.spreads
+
+    def failing(self: Candidates, vector: VectorArray, *args: Any, **more: Any) -> object:
+        if np.array_equal(vector, bad.target.vector):
+            raise QueryError("it cannot be")
+        return real(self, vector, *args, **more)
+
+    good, bad = (searcher.asked(Query(text=text, box=(0.2, 0.3, 0.6, 0.8), norm="minmax")) for text in ("x", "y"))
+    monkeypatch.setattr(Candidates, "spreads", failing)
+    found = searcher.spreads([good, bad, good])
+    assert [type(each) for each in found] == [tuple, QueryError, tuple]
 
 
 @pytest.mark.parametrize("held", ["float16", "int8"])

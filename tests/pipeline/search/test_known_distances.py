@@ -1,10 +1,12 @@
 """Catches distances that are kept for other words, for rows that changed, or that are computed again for each box."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from pipeline.search import known_distances
 from pipeline.search.known_distances import KnownDistances
 from schemas.boxes import FloatArray
 from schemas.vectors import VectorArray
@@ -52,3 +54,17 @@ def test_what_is_forgotten_is_computed_from_the_vectors_that_there_are_then() ->
     others = VECTORS[::-1].copy()
     found = known(QUERIES[0], rows, count=ROWS, compute=Counted(QUERIES[0], others))
     np.testing.assert_allclose(found, 1 - others[rows] @ QUERIES[0], atol=1e-5)
+
+
+@pytest.mark.parametrize(("fit", "computed"), [(2, 2), (1, 3), (0, 3)])
+def test_of_more_regions_than_fit_into_memory_fewer_queries_are_kept_or_none(
+    fit: int, computed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_distances, "MOST_BYTES", 4 * ROWS * fit)
+    known, rows, calls = KnownDistances(), np.arange(5), 0
+    for number in (0, 1, 0):
+        compute = Counted(QUERIES[number])
+        found = known(QUERIES[number], rows, count=ROWS, compute=compute)
+        np.testing.assert_allclose(found, 1 - VECTORS[rows] @ QUERIES[number], atol=1e-5)
+        calls += len(compute.asked)
+    assert calls == computed

@@ -234,6 +234,26 @@ def test_a_refresh_that_failed_is_made_good_by_the_next(lake: Lake, table: str, 
     assert len(searcher.search(EVERYTHING).hits) == 40
 
 
+def test_a_searcher_that_may_be_behind_does_not_answer_from_columns_that_were_read_in_part(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searcher = Searcher(Lake.open(lake.uri), DrawnEncoder(), max_age_s=1e6)
+    with committer(lake) as writer:
+        for number in range(3):
+            add(writer, World(number))
+        searcher.refresh()
+        add(writer, World(5))
+
+    def away(_: object) -> bool:
+        raise LakeError("the lake is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(searcher._columns._frames, "refresh", away)  # the regions are read by then
+        with pytest.raises(LakeError, match="away"):
+            searcher.refresh()
+    require_like_a_fresh_one(searcher, lake)
+
+
 def test_shots_are_known_when_their_source_is_complete(lake: Lake) -> None:
     searcher = Searcher(lake, DrawnEncoder())
     first, second = World(0).segments(2)
