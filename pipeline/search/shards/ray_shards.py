@@ -12,6 +12,7 @@ from pipeline.lake.lake import Lake
 from pipeline.lake.local_folder import local_folder
 from pipeline.live.engines.supervised_actor import SupervisedActor
 from pipeline.runtime.threads import described
+from pipeline.runtime.time_source import REAL_TIME
 from pipeline.search.index.indexed_regions import EXACT_WITHIN_MS
 from pipeline.search.memory.part import Part
 from pipeline.search.memory.resident import Resident
@@ -22,6 +23,7 @@ from schemas import require
 from schemas.errors import RegionLakeError
 
 START_S = 60.0  # a worker that is started imports for seconds, then reads its part
+_LEAST_PATIENCE_S = 1.0  # to fetch an answer that is there: the process that asks may have read a part meanwhile
 PATIENCE_S = 20.0  # Ray itself notices only after half a minute that a machine has left the network
 
 
@@ -151,10 +153,12 @@ class ShardActor:
         if actor is None:
             raise PartAwayError("its actor died")
         result = getattr(actor, call).remote(*arguments)
+        until_s = REAL_TIME.monotonic_s() + self._patience_s  # of all parts that were asked together, not one by one
 
         def wait() -> Any:
+            left_s = max(_LEAST_PATIENCE_S, until_s - REAL_TIME.monotonic_s())
             try:
-                return ray.get(result, timeout=self._patience_s)
+                return ray.get(result, timeout=left_s)
             except ray.exceptions.RayTaskError as error:
                 cause = error.cause
                 if isinstance(cause, RegionLakeError):  # the lake may come back, and the actor has all else

@@ -1,7 +1,8 @@
 """A searcher whose lake is shared out over shards: the same answers, to the last bit, as one process gives."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Literal, Protocol
 
@@ -164,30 +165,23 @@ class ShardedSearcher:
             try:
                 return ask(away), away
             except _LostError as lost:
-                away[lost.number] = str(lost)
+                away |= lost.why
 
     def _ask(self, call: ShardCall, away: Mapping[int, str], *arguments: object) -> list[Any]:
         """The results of a call for all parts; those that are away are computed here while the others are."""
-        pending = {
-            number: self._begun(number, holder, call, arguments)
-            for number, holder in enumerate(self._holders)
-            if number not in away
-        }
+        lost: dict[int, str] = {}
+        pending: dict[int, Callable[[], Any]] = {}
+        for number, holder in enumerate(self._holders):
+            if number not in away:
+                with _noted(number, lost):
+                    pending[number] = holder.begin(call, *arguments)
         found = {number: getattr(self._shard_here(number), call)(*arguments) for number in away}
         for number, wait in pending.items():
-            try:
+            with _noted(number, lost):
                 found[number] = wait()
-            except PartAwayError as error:
-                raise _LostError(number, str(error)) from error
+        if lost:  # all of them: a machine that is lost has several, and each new round asks all others again
+            raise _LostError(lost)
         return [found[number] for number in range(len(self._holders))]
-
-    def _begun(
-        self, number: int, holder: PartHolder, call: ShardCall, arguments: Sequence[object]
-    ) -> Callable[[], Any]:
-        try:
-            return holder.begin(call, *arguments)
-        except PartAwayError as error:
-            raise _LostError(number, str(error)) from error
 
     def _shard_here(self, number: int) -> Shard:
         if number not in self._here:
@@ -216,7 +210,17 @@ class ShardedSearcher:
             return self._whole
 
 
+@contextmanager
+def _noted(number: int, lost: dict[int, str]) -> Iterator[None]:
+    try:
+        yield
+    except PartAwayError as error:
+        lost[number] = str(error)
+
+
 class _LostError(Exception):
-    def __init__(self, number: int, why: str) -> None:
-        super().__init__(why)
-        self.number = number
+    """why: parts were lost, by their numbers."""
+
+    def __init__(self, why: Mapping[int, str]) -> None:
+        super().__init__("; ".join(why.values()))
+        self.why = dict(why)

@@ -142,6 +142,14 @@ def test_all_may_be_lost(lake: Lake) -> None:
     assert found.from_lake == (0, 1)
 
 
+def test_parts_that_are_lost_together_are_noticed_together(lake: Lake) -> None:
+    searcher, holders = sharded(lake, CalibratedEncoder(), count=4)
+    for holder in holders[1:]:
+        holder.dies_in = "answer"
+    assert searcher.search(Query(text="somebody", k=50)).from_lake == (1, 2, 3)
+    assert holders[0].calls == ["answer", "answer"]
+
+
 def test_normalisations_take_two_rounds_and_others_one(lake: Lake) -> None:
     searcher, holders = sharded(lake, CalibratedEncoder(), count=2)
     searcher.search(Query(text="x", box=BOX, norm="minmax"))
