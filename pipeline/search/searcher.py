@@ -69,6 +69,7 @@ class _Job:
 
     candidates: None for other methods than `regions` alone. answer: what is known before they are ranked.
     shares: whether the candidates are of the columns themselves, which all queries share.
+    choice: how the index answers it. Its candidates are read when its turn comes: they have vectors of their own.
     """
 
     asked: Asked
@@ -76,6 +77,7 @@ class _Job:
     candidates: Candidates | None = None
     answer: _Answer | None = None
     shares: bool = False
+    choice: Choice | None = None
 
 
 class Searcher:
@@ -171,9 +173,10 @@ class Searcher:
 
         def of(job: _Job) -> Spreads | None:
             target, where, ranking = job.request.target, job.request.where, job.request.query.ranking
-            if job.candidates is None:
+            candidates = self._read(job).candidates
+            if candidates is None:
                 return None
-            return job.candidates.spreads(target.vector, where, ranking=ranking, scorer=self._scorer)
+            return candidates.spreads(target.vector, where, ranking=ranking, scorer=self._scorer)
 
         with self._lock:
             self._follow(follow)
@@ -309,6 +312,7 @@ class Searcher:
         return near
 
     def _finished(self, job: _Job, near: FloatArray | None) -> SearchResult:
+        job = self._read(job)
         asked, request = job.asked, job.request
         query, target, steps = asked.query, asked.target, asked.steps
         if job.candidates is not None:
@@ -343,10 +347,16 @@ class Searcher:
         choice = self._indexed.choose(request, proposers=self._state.proposers)
         if choice.by == "all":
             return self._by_scan(choice, asked, request, sets)
+        return _Job(asked, request, choice=choice)
+
+    def _read(self, job: _Job) -> _Job:
+        """The job with the candidates that the index finds, if it is to be answered from there."""
+        if job.choice is None:
+            return job
         try:
-            return self._by_index(choice, asked, request)
+            return self._by_index(job.choice, job.asked, job.request)
         except IndexFilesError as error:
-            return self._by_scan(replace(choice, why=str(error)), asked, request, sets)
+            return self._by_scan(replace(job.choice, why=str(error)), job.asked, job.request, [])
 
     def _by_scan(self, choice: Choice, asked: Asked, request: RankingRequest, sets: list[BoxedVectors]) -> _Job:
         sets[:] = sets or Regions(self._state).sets()

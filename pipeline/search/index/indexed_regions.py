@@ -217,8 +217,12 @@ class IndexedRegions:
         return None if self._of_others() else self._index
 
     def _required(self) -> RegionIndex:
-        assert self._index is not None
-        return self._index
+        """The index. Raises IndexFilesError where it was found damaged, or replaced, since a query was to be answered
+        from it: several are chosen for it before the first is."""
+        index = self.look()
+        if index is None:
+            raise IndexFilesError(self._trouble or self._of_others() or _NO_INDEX)
+        return index
 
     def _damaged(self, error: Exception) -> IndexFilesError:
         self._index, self._trouble = None, str(error)

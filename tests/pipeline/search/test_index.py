@@ -3,6 +3,7 @@ asked for, or harms answers after a killed build or damage."""
 
 import json
 import shutil
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -12,18 +13,21 @@ import numpy as np
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from pipeline.lake.lake import Lake
 from pipeline.lake.writing.committer import Committer
 from pipeline.search.index import building, chunk_files, indexed_regions, merging, pruning, tuning
 from pipeline.search.index.chunk_files import building_alone
 from pipeline.search.index.clusters import Cells
+from pipeline.search.index.indexed_regions import IndexedRegions, Nearest
 from pipeline.search.index.layout import features_of
 from pipeline.search.index.region_index import INDEX, RegionIndex
 from pipeline.search.index.tuning import recall_of, tune
 from pipeline.search.memory.kept_columns import delete_kept
 from pipeline.search.memory.lake_cache import LakeCache
 from pipeline.search.memory.resident import KEPT
+from pipeline.search.methods.method import RankingRequest
 from pipeline.search.searcher import Searcher
 from schemas.errors import LakeError
 from schemas.query import Query, SearchResult
@@ -379,6 +383,41 @@ def test_a_damaged_index_is_ignored_with_a_sentence_and_built_again(own: Lake, e
     if damage != "rows":  # which only a query finds; see the README
         assert tune(own, DrawnEncoder()).built
         assert searcher.search(QUERIES[0]).access_path == "index"
+
+
+def test_queries_that_are_answered_together_have_their_regions_in_memory_one_by_one(
+    own: Lake, exact: Searcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searcher = Searcher(own, DrawnEncoder(), resident="disk", exact_within_ms=0.0)
+    held: list[weakref.ref[NDArray[np.int64]]] = []
+    most = 0
+    real = IndexedRegions.near
+
+    def near(self: IndexedRegions, request: RankingRequest) -> Nearest:
+        nonlocal most
+        found = real(self, request)
+        held.append(weakref.ref(found.regions.frame))
+        most = max(most, sum(each() is not None for each in held))
+        return found
+
+    monkeypatch.setattr(IndexedRegions, "near", near)
+    boxes = [query for query in QUERIES if query.box is not None]
+    together = searcher.answer([searcher.asked(query) for query in boxes])
+    for query, found in zip(boxes, together, strict=True):
+        assert not isinstance(found, Exception)
+        assert (found.access_path, answers(found)) == ("index", answers(exact.search(query)))
+    assert len(held) == len(boxes)
+    assert most == 1
+
+
+def test_a_query_that_finds_the_index_damaged_spoils_none_that_is_answered_with_it(own: Lake, exact: Searcher) -> None:
+    row = next(path for path in _index_folder(own).iterdir() if path.is_dir()) / "row"
+    row.write_bytes(b"\xff" * row.stat().st_size)  # which only a query finds
+    searcher = Searcher(own, DrawnEncoder(), resident="disk", exact_within_ms=0.0)
+    for query, found in zip(QUERIES, searcher.answer([searcher.asked(query) for query in QUERIES]), strict=True):
+        assert not isinstance(found, Exception)
+        assert found.exact
+        assert answers(found) == answers(exact.search(query))
 
 
 def test_forgotten_columns_take_the_index_with_them(own: Lake, by_index: Searcher) -> None:
