@@ -62,6 +62,7 @@ def test_an_error_is_of_its_own_query(searcher: Searcher) -> None:
 
 
 def test_no_more_candidates_are_in_memory_than_fit(searcher: Searcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    searcher.refresh()
     monkeypatch.setattr("pipeline.search.searcher.BYTES_TOGETHER", 16 * len(searcher._columns.frame) * 3 + 7)
     passes: list[int] = []
     real = Scorer.distances_of_many

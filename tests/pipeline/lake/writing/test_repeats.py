@@ -145,7 +145,10 @@ def test_nothing_is_valid_in_a_span_that_was_forgotten_before_its_source_was_com
     assert check(lake).problems == ()
 
 
-def test_rows_of_a_writer_that_had_lost_its_lease_are_neither_counted_nor_in_the_way(lake: Lake) -> None:
+def test_rows_of_a_writer_that_had_lost_its_lease_are_neither_counted_nor_in_the_way(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(completion, "write_tracks", lambda *_, **__: None)  # a tracker refuses equal ids
     first, second, third = WORLD.segments(3)
     with writer(lake) as committer:
         committer.commit([Street().rows(first), Street().rows(second)])
