@@ -52,6 +52,8 @@ def result_of(answer: Mapping[str, Any], query: Query) -> SearchResult:
             answer["candidates"],
             hits,
             region,
+            by_meaning_alone=tuple(answer.get("by_meaning_alone", ())),
+            omitted=tuple(answer.get("omitted", ())),
             access_path=answer.get("access_path", ""),
             recall_target=answer.get("recall_target"),
             explanation=None if explained is None else Explanation(**explained),

@@ -14,8 +14,8 @@ from schemas.query import Moment, Query, SearchResult
 def connect(url: str, *, token: str | None = None) -> "RemoteLake":
     """Connects to a service, `regionlake serve`: searches are the same calls as on a local lake, without its model.
 
-    token: what the service's `--token-file` has. Nothing is sent before the first call, which raises ServiceError where
-    the service is out of reach.
+    token: of a user (`regionlake users add`), or that of the service's `--token-file`. Nothing is sent before the first
+    call, which raises ServiceError where the service is out of reach.
     """
     return RemoteLake(url, token=token)
 

@@ -34,6 +34,8 @@ def test_a_remote_lake_takes_the_calls_of_a_local_one(url: str, local: rl.Lake, 
         assert same(remote.search(image=Image.open(street), roi=(0, 0, 0.5, 1), k=3), by_path)
         mixed = {"methods": ("regions", rl.WeightedMethod("global", 0.5)), "not_text": ("a dog",), "since": 1.0}
         assert same(remote.search("a car", **mixed), local.search("a car", **mixed))  # type: ignore[arg-type]
+        of_bikes = remote.search("a car", zones=("bikes=0,0,1,1",))
+        assert (of_bikes.by_meaning_alone, of_bikes.omitted) == (("street.png",), ())
         there, here = (lake.search("a car", then="a box", within_s=2.0)[0].then for lake in (remote, local))
         assert there is not None
         assert here is not None
