@@ -36,6 +36,7 @@ Moment = Annotated[
     Field(description="A text is ISO 8601 in UTC (2026-05-01T12:00:00Z), a number seconds within each source."),
 ]
 Asked = dict[str, Any]
+_TOOLS = {"/api/sources": "list_sources"}  # address of the service → the tool by which an agent asks there
 _READS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
 _WIDTH_PX = 640
 _CLOSE_UP_PX = 256
@@ -271,7 +272,10 @@ class LakeTools:
         try:
             return await self._connection(_once(call))
         except RegionLakeError as error:
-            raise ToolError(str(error)) from None
+            sentence = str(error)
+            for address, tool in _TOOLS.items():
+                sentence = sentence.replace(address, tool)
+            raise ToolError(sentence) from None
 
 
 def _once(call: Call) -> Calls[Any]:

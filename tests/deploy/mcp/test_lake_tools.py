@@ -144,7 +144,7 @@ def test_a_proposed_watch_is_rehearsed_and_not_saved(url: str) -> None:
     [
         ("search", {}, "give text, box, zone or like_region"),
         ("search", {"text": "a dog", "box": [0.5, 0.5, 0.4, 0.9]}, "box"),
-        ("search", {"text": "a dog", "sources": ["nobody"]}, "the lake has no source nobody"),
+        ("search", {"text": "a dog", "sources": ["nobody"]}, "no source nobody; list_sources lists those that it has"),
         ("search", {"text": "a dog", "since": "yesterday"}, "write 2026-05-01T12:00:00Z"),
         ("search", {"text": "a dog", "limit": 5000}, "less than or equal to 50"),
         ("search", {"box": [0, 0, 1, 1], "zone": [[0, 0], [1, 1]]}, "not both"),
