@@ -116,7 +116,8 @@ def explanation_lines(result: SearchResult) -> list[str]:
     if explained is None:
         return ["how the query was answered is not known: the service says it to those who see all of the lake"]
     one, many = ("block of the index", "blocks of the index") if result.access_path == "index" else ("fragment", None)
-    path = _ACCESS_PATHS.get(result.access_path, result.access_path)
+    # the parts of a lake that is shared out may have several
+    path = " and ".join(_ACCESS_PATHS.get(each, each) for each in result.access_path.split(" and "))
     return [
         f"access path: {path}, because {explained.why}",
         f"read: {explained.compared:,} regions and frames of {explained.passing:,} regions that pass the filters, "

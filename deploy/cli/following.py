@@ -13,7 +13,7 @@ import typer
 
 from deploy.cli.interrupt import ended_by_signal
 from deploy.cli.output import console, print_json, results_only
-from deploy.tables.held_wording import held_note
+from deploy.held_wording import held_note
 from deploy.wording import counted, refused_line
 
 if TYPE_CHECKING:

@@ -33,9 +33,15 @@ FromOption = Annotated[
 ToOption = Annotated[Any, typer.Option("--to", parser=parse_moment, metavar="TIME", help="Where it ends.")]
 SinceOption = Annotated[
     Any,
-    typer.Option(parser=parse_moment, metavar="TIME", help="The earliest moment: in UTC, or 1:30 within the source."),
+    typer.Option(
+        parser=parse_moment,
+        metavar="TIME",
+        help="Only frames and regions from this moment on: in UTC, or 1:30 within the source.",
+    ),
 ]
-UntilOption = Annotated[Any, typer.Option(parser=parse_moment, metavar="TIME", help="The moment before which it ends.")]
+UntilOption = Annotated[
+    Any, typer.Option(parser=parse_moment, metavar="TIME", help="Only frames and regions before this moment.")
+]
 PlanOption = Annotated[
     Path | None,
     typer.Option(

@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from deploy.tables.held_wording import held_note
+from deploy.held_wording import held_note
 from deploy.wording import counted, lasted, refused_line, short_count, short_size
 from pipeline.live.feeds.feed_status import FEED_STATES, FeedState, FeedStatus
 from pipeline.live.status.follow_status import FollowStatus

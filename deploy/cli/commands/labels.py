@@ -156,9 +156,9 @@ def list_words(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show or remove the words that were trained from labels, which queries know as word:NAME.
+    """Show or remove words that were trained from labels.
 
-    Exit code 1 if there is no word to remove.
+    Queries ask for them by word:NAME. Exit code 1 if there is no word to remove.
     """
     from pipeline.labels.word_table import Words
     from pipeline.lake.lake import Lake

@@ -105,7 +105,7 @@ def _print(found: "LakeStatus") -> None:
 
 
 def _print_upkeep(upkeep: "UpkeepStatus", lake: str) -> None:
-    from deploy.tables.held_wording import held_line
+    from deploy.held_wording import held_line
 
     ago = lasted((datetime.now(UTC) - upkeep.at).total_seconds())
     removed = counted(upkeep.removed, "recording or file", "recordings or files")

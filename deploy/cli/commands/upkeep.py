@@ -24,7 +24,7 @@ from deploy.cli.options import (
 )
 from deploy.cli.output import EXIT_FAILED, Json, console, print_json
 from deploy.cli.values import parse_duration
-from deploy.tables.held_wording import held_line
+from deploy.held_wording import held_line
 from deploy.wording import counted, short_size
 from schemas.visible_text import visible
 

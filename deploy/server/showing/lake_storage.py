@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from deploy.held_wording import held_line
 from deploy.server.showing.catalogue import Sources
-from deploy.tables.held_wording import held_line
 from pipeline.lake.audit.lake_status import LakeStatus
 from pipeline.lake.upkeep.upkeep_folder import UpkeepFolder
 from pipeline.lake.upkeep.upkeep_status import PassReport, UpkeepStatus

@@ -20,9 +20,9 @@ from rich.text import Text
 import regionlake
 from deploy.cli import output
 from deploy.cli.output import console
+from deploy.held_wording import held_line, held_note
 from deploy.pictures.contact_sheet import draw_contact_sheet
 from deploy.tables.feeds_table import feed_line
-from deploy.tables.held_wording import held_line, held_note
 from pipeline.lake.upkeep.holds import Held
 from pipeline.lake.upkeep.pins import Fates, Pin, Pins
 from pipeline.live.feeds.feed_status import FeedStatus
