@@ -16,7 +16,9 @@ TemplateOption = Annotated[
 Resident = Literal["float16", "int8", "disk"]  # repeated from pipeline.search, whose import would slow down `--help`
 DimensionsOption = Annotated[
     int | None,
-    typer.Option(min=1, help="The length of the vectors to search, where the lake has those of a model in several."),
+    typer.Option(
+        min=1, help="The length of the vectors to search, where the lake has a model's vectors in several lengths."
+    ),
 ]
 ModelOption = Annotated[
     str | None,

@@ -28,7 +28,7 @@ class SearchSession:
     """Answers queries with a searcher that is made when it is first needed. Any thread may call it.
 
     model: the model whose vectors are searched; None for the lake's own. templates: see `load_encoder`.
-    dimensions: the length of the vectors that are searched, where the lake has those of the model in several.
+    dimensions: the length of the vectors that are searched, where the lake has several lengths of the model's.
     max_age_s, resident, exact_within_ms: see Searcher.
     shards: number of parts into which the lake is shared out over actors of Ray, 0 for one a machine; None for one
         process.

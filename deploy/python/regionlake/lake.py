@@ -34,7 +34,7 @@ def open(
     """Opens a lake that exists: a folder, or s3://bucket/prefix.
 
     model: the model whose vectors are searched; by default the one that the lake was made with.
-    dimensions: the length of the vectors that are searched, where the lake has those of the model in several.
+    dimensions: the length of the vectors that are searched, where the lake has several lengths of the model's.
     resident: how a search holds the lake's columns. "float16": in memory, as they are stored. "int8" takes half of it:
         the nearest are found by rounded vectors, and ranked by their stored ones, which are read from the lake. "disk":
         in files of the lake's folder that are mapped into memory and shared by all processes, so that the next search
