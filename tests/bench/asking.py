@@ -2,9 +2,10 @@
 
     python -m tests.bench.asking LAKE QUESTIONS ANSWERS [--exact] [--rounds 5] [--others]
 
-QUESTIONS: a JSON list of {"text", "box"}. ANSWERS: {"first_s", "own_mib", "mapped_mib", "answers": [{"first_ms", "ms",
-"exact", "frames": {"10": [...], "100": [...]}}]}. `first_ms` is the first time that a question was asked, whatever of
-the files is in memory then; `ms` is the median of the rounds.
+QUESTIONS: a JSON list of {"text", "box"}. ANSWERS: {"first_s", "own_mib", "mapped_mib", "peak_mib", "answers":
+[{"first_ms", "ms", "exact", "why", "frames": {"10": [...], "100": [...]}, "others": {NAME: {"ms", "frames"}}}]}.
+`first_s` is from the start to the first answer; `first_ms` is the first time that a question was asked, whatever of the
+files is in memory then; `ms` is the median of the rounds. With --exact each question is asked once, without the index.
 """
 
 import argparse

@@ -1,5 +1,5 @@
-"""Catches a field of the service's answers that was renamed while the page reads the old
-name, and a check of types that finds nothing."""
+"""Catches a field of the service's answers that was renamed while the page reads the old name, and a check of types
+that finds nothing."""
 
 import shutil
 import subprocess
