@@ -165,7 +165,7 @@ def check_lake(uri: str) -> Iterator[Finding]:
 def check_ray() -> Iterator[Finding]:
     import ray
 
-    from pipeline.ingest.engines.ray_session import ray_session
+    from pipeline.runtime.ray_session import ray_session
 
     began = time.perf_counter()
     with ray_session(num_cpus=1):

@@ -10,11 +10,11 @@ import ray.data
 from numpy.typing import NDArray
 
 from pipeline.ingest.engines.pool_sizes import EMBEDDER_CPUS, READER_CPUS, SPARE_CPUS, stages_with_models
-from pipeline.ingest.engines.ray_session import ray_session
 from pipeline.lake.writing.extra_vector_column import NewVectors
 from pipeline.plan.plan import Plan
 from pipeline.reading.sources import Failure
 from pipeline.reembed.stage import ReembedStage, ReembedWork
+from pipeline.runtime.ray_session import ray_session
 from schemas.errors import PlanError
 
 ACTOR_CPUS = READER_CPUS + EMBEDDER_CPUS

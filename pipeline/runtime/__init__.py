@@ -1,1 +1,1 @@
-"""Time, threads and retries of a process."""
+"""Time, threads and retries of a process, its connection to Ray, and actors that are made again when they die."""

@@ -167,7 +167,7 @@ def _connected(shards: int | None) -> AbstractContextManager[None]:
     """Connects to Ray where the lake is shared out, before anything is served: ClusterError ends the command."""
     if shards is None:
         return nullcontext()
-    from pipeline.ingest.engines.ray_session import ray_session
+    from pipeline.runtime.ray_session import ray_session
 
     return ray_session()
 

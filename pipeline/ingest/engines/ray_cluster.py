@@ -9,9 +9,9 @@ import ray
 
 from pipeline.ingest.engines.pool_sizes import LINKER_CPUS, PoolSizes, pool_sizes, stages_with_models
 from pipeline.ingest.engines.ray_linker import ActorLinker
-from pipeline.ingest.engines.ray_session import ray_session
 from pipeline.ingest.engines.ray_writer import ActorWriter
 from pipeline.plan.plan import Plan
+from pipeline.runtime.ray_session import ray_session
 
 
 class RayCluster:

@@ -14,12 +14,12 @@ from pipeline.ingest.stages import ModelStages
 from pipeline.live.account.losses import Lost, Received, RecordingEnded, close_recording
 from pipeline.live.commits.batch_commits import LiveWriter
 from pipeline.live.engines.live_engine import Worked
-from pipeline.live.engines.supervised_actor import SupervisedActor
 from pipeline.live.feeds.feed import Feed
 from pipeline.live.feeds.feed_buffer import FeedItem
 from pipeline.live.feeds.feed_child import FollowRequest
 from pipeline.live.feeds.feed_status import FeedStatus
 from pipeline.plan.plan import Plan
+from pipeline.runtime.supervised_actor import SupervisedActor
 from pipeline.runtime.threads import ThreadStatus
 from pipeline.runtime.time_source import REAL_TIME
 from schemas.clock import Span

@@ -7,10 +7,10 @@ from typing import Any
 import ray
 
 from operators.encoders.encoder import Encoder
-from pipeline.ingest.engines.ray_session import ray_session
 from pipeline.lake.lake import Lake
 from pipeline.lake.local_folder import local_folder
-from pipeline.live.engines.supervised_actor import SupervisedActor
+from pipeline.runtime.ray_session import ray_session
+from pipeline.runtime.supervised_actor import SupervisedActor
 from pipeline.runtime.threads import described
 from pipeline.runtime.time_source import REAL_TIME
 from pipeline.search.index.indexed_regions import EXACT_WITHIN_MS

@@ -2,8 +2,8 @@
 
 import ray
 
-from pipeline.live.engines.supervised_actor import SupervisedActor
 from pipeline.runtime.backoff import BackoffConfig
+from pipeline.runtime.supervised_actor import SupervisedActor
 from tests.simulation import SimulatedTime
 
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from pipeline.ingest.engines.ray_session import ray_session
+from pipeline.runtime.ray_session import ray_session
 from schemas.errors import ClusterError
 from tests.listening import descendants, listening
 
@@ -64,7 +64,7 @@ def test_a_cluster_of_this_machine_is_reached_from_it_alone_and_refuses_other_to
         found = listening(own)
         assert len(found) >= 3, "the cluster listens"
         assert {host for host, _ in found} == {"127.0.0.1"}
-        code = "from pipeline.ingest.engines.ray_session import ray_session\nwith ray_session(): print('in')"
+        code = "from pipeline.runtime.ray_session import ray_session\nwith ray_session(): print('in')"
         told = {**os.environ, "RAY_ADDRESS": address}
         other = {**told, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "b" * 32}
         refused = subprocess.run([sys.executable, "-c", code], env=other, capture_output=True, text=True, timeout=120)

@@ -1,4 +1,4 @@
-"""An actor of Ray that is made again when it dies, after growing pauses, as threads are (pipeline/runtime)."""
+"""An actor of Ray that is made again when it dies, after growing pauses, as threads are in `threads.py`."""
 
 import logging
 import random
