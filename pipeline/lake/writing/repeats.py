@@ -6,7 +6,7 @@ for a feed and its file. A kill at any point is made good, because each step is 
 
 1. `until` of all regions; that of a repeat is its own PTS.
 2. The ledger's counts and checksums without the repeats, and the mark that these are still there.
-3. (The source becomes complete. A writer that finds it open counts them again, and begins anew with all rows.)
+3. (The source becomes complete. A writer that finds it open counts them again, and begins again with all rows.)
 4. The deletion of the repeats. 5. The removal of the mark; the next writer does both where they are missing.
 """
 
@@ -90,7 +90,7 @@ def mark_repeats(lake: Lake, tables: TableWriter, completed: Mapping[str, Comple
 def recover_repeats(lake: Lake, tables: TableWriter, *, complete: Collection[str]) -> None:
     """Makes good what a killed writer left. complete: ids of the sources that are complete, whose repeats go.
 
-    Those of other sources are counted again, and their marks go: tracks, and what is a repeat, may then be found anew,
+    Those of other sources are counted again, and their marks go: tracks, and what is a repeat, may then be found again,
     as somebody may have labelled one meanwhile.
     """
     marked = sorted({*lake.read("segments", columns=["source_id"], where=_MARKED)["source_id"].to_pylist()})
