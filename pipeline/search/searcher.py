@@ -3,8 +3,8 @@
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -13,71 +13,35 @@ import numpy as np
 from operators.encoders.encoder import Encoder
 from operators.encoders.region_vectors import RegionVectorsConfig
 from operators.ranking.feedback import Move
-from operators.ranking.fusion import Spreads, contenders, rank_frames
+from operators.ranking.fusion import Spreads
 from pipeline.labels.known_labels import KnownLabels
 from pipeline.lake.lake import Lake
-from pipeline.lake.stored_once import require_each_sighting
 from pipeline.runtime.time_source import REAL_TIME
-from pipeline.search.asked import Asked
-from pipeline.search.batches import Batches
+from pipeline.search.answering.answer import Answer, Found, Job
+from pipeline.search.answering.asked import Asked
+from pipeline.search.answering.batches import Batches
+from pipeline.search.answering.by_methods import ByMethods
+from pipeline.search.answering.by_regions import ByRegions
+from pipeline.search.answering.request import request_of, without_zone
+from pipeline.search.answering.steps import Steps
 from pipeline.search.boxed_vectors import BoxedVectors
-from pipeline.search.candidates import Candidates
-from pipeline.search.filters import frames_in_filter, standing_regions, zone_is_for
-from pipeline.search.frame_scores import FrameScores, fused
 from pipeline.search.hits import make_hit
-from pipeline.search.index.indexed_regions import EXACT_WITHIN_MS, MOST_HITS, Choice, IndexedRegions
-from pipeline.search.index.region_index import IndexFilesError
+from pipeline.search.index.indexed_regions import EXACT_WITHIN_MS, IndexedRegions
 from pipeline.search.memory.frame_listing import FrameListing
 from pipeline.search.memory.lake_cache import LakeCache
 from pipeline.search.memory.part import Part
 from pipeline.search.memory.resident import Resident
-from pipeline.search.methods.boxed import Regions, nearest_frames
-from pipeline.search.methods.method import Method, RankingRequest, SearchState
-from pipeline.search.score_together import score_together
+from pipeline.search.methods.method import SearchState
 from pipeline.search.scoring import Scorer
-from pipeline.search.sequences import followed
-from pipeline.search.steps import Steps
-from pipeline.search.target import Target, TargetMaker
-from pipeline.search.where import where_of
+from pipeline.search.target import TargetMaker
 from schemas.boxes import FloatArray
-from schemas.errors import LakeError, QueryError
-from schemas.query import Explanation, Geometry, Hit, MethodName, Place, Query, SearchResult
+from schemas.errors import LakeError
+from schemas.query import Explanation, Hit, Query, SearchResult
 
 T = TypeVar("T")
 MOST_TOGETHER = 16  # queries
 BYTES_TOGETHER = 2**29  # of the rows and distances of their candidates: those of 16 queries to two million regions
 _CANDIDATE_BYTES = 16
-Found = tuple[int, float, Place]  # row of a frame, its distance, and the place in it that was found
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """found: best first. then: row of a frame → the frame that follows it, for a query with `then`."""
-
-    found: list[Found]
-    candidates: int
-    exact: bool = True
-    then: Mapping[int, Found] = field(default_factory=dict)
-    access_path: str = ""
-    recall_target: float | None = None
-    explanation: Explanation | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Job:
-    """A query that is being answered.
-
-    candidates: None for other methods than `regions` alone. answer: what is known before they are ranked.
-    shares: whether the candidates are of the columns themselves, which all queries share.
-    choice: how the index answers it. Its candidates are read when its turn comes: they have vectors of their own.
-    """
-
-    asked: Asked
-    request: RankingRequest
-    candidates: Candidates | None = None
-    answer: _Answer | None = None
-    shares: bool = False
-    choice: Choice | None = None
 
 
 class Searcher:
@@ -129,8 +93,9 @@ class Searcher:
         self._targets = TargetMaker(encoder, lake=lake, regions=regions, move=move)
         self._state = SearchState(lake, self._columns, self._scorer, encoder, proposers)
         self._labels = KnownLabels(lake)
-        self._methods: dict[MethodName, Method] = {}
         self._indexed = IndexedRegions(self._columns, self._scorer, exact_within_ms=exact_within_ms)
+        self._by_regions = ByRegions(self._state, self._indexed)
+        self._by_methods = ByMethods(self._state)
         self._lock = threading.Lock()
         self._batches: Batches[Asked, SearchResult] = Batches(self.answer, most=most_together)
         self._max_age_s = max_age_s
@@ -169,11 +134,14 @@ class Searcher:
             return [answer for group in self._that_fit(asked) for answer in self._answered(group)]
 
     def spreads(self, asked: Sequence[Asked], *, follow: bool = True) -> list[Spreads | Exception | None]:
-        """How the candidates of queries that have their vectors are spread, where their rankings normalise."""
+        """How the candidates of queries that have their vectors are spread; None where their rankings do not normalise.
 
-        def of(job: _Job) -> Spreads | None:
+        An error is that of its query alone. follow: see `answer`.
+        """
+
+        def of(job: Job) -> Spreads | None:
             target, where, ranking = job.request.target, job.request.where, job.request.query.ranking
-            candidates = self._read(job).candidates
+            candidates = self._by_regions.read(job).candidates
             if candidates is None:
                 return None
             return candidates.spreads(target.vector, where, ranking=ranking, scorer=self._scorer)
@@ -191,6 +159,34 @@ class Searcher:
             if self._listing is None or self._listing.generation != self._columns.generation:
                 self._listing = FrameListing.of(self._columns)
             return self._listing
+
+    def probe_index(self, query: Query, *, share: float) -> SearchResult:
+        """Answers from the index by reading this share of it, whatever an exact answer would cost; for tuning.
+
+        Raises LakeError where there is no index, IndexFilesError where it is damaged.
+        """
+        start = time.perf_counter()
+        target = self._targets(query)
+        with self._lock:
+            self._refresh()
+            request = request_of(self._columns, query, target)
+            choice = self._indexed.choose(request, proposers=self._state.proposers)
+            if self._indexed.look() is None:
+                raise LakeError(f"{self._state.lake.uri} has no index: {choice.why}")
+            job = self._by_regions.by_index(replace(choice, by="share", share=share), Asked(query, target), request)
+            assert job.answer is not None
+            answer = replace(job.answer, found=self._by_regions.nearest(job))
+            hits = self._hits(answer)
+        took_ms = (time.perf_counter() - start) * 1000
+        return SearchResult(query, took_ms, False, answer.candidates, hits, access_path="index")
+
+    def is_answered_near(self, query: Query) -> bool:
+        """Whether the index answers a query with a place by comparing all regions there, once it is tuned."""
+        target = self._targets(query)
+        with self._lock:
+            self._refresh()
+            where = request_of(self._columns, query, target).where
+            return where is not None and self._indexed.is_near(where)
 
     @property
     def without_vector(self) -> int:
@@ -216,56 +212,6 @@ class Searcher:
         self._looked_at = REAL_TIME.monotonic_s()
         return changed
 
-    def probe_index(self, query: Query, *, share: float) -> SearchResult:
-        """Answers from the index by reading this share of it, whatever an exact answer would cost; for tuning.
-
-        Raises LakeError where there is no index, IndexFilesError where it is damaged.
-        """
-        start = time.perf_counter()
-        target = self._targets(query)
-        with self._lock:
-            self._refresh()
-            request = self._request(query, target)
-            choice = self._indexed.choose(request, proposers=self._state.proposers)
-            if self._indexed.look() is None:
-                raise LakeError(f"{self._state.lake.uri} has no index: {choice.why}")
-            job = self._by_index(replace(choice, by="share", share=share), Asked(query, target), request)
-            assert job.answer is not None
-            answer = replace(job.answer, found=self._nearest(job))
-            hits = self._hits(answer)
-        took_ms = (time.perf_counter() - start) * 1000
-        return SearchResult(query, took_ms, False, answer.candidates, hits, access_path="index")
-
-    def is_answered_near(self, query: Query) -> bool:
-        """Whether the index answers a query with a place by comparing all regions there, once it is tuned."""
-        target = self._targets(query)
-        with self._lock:
-            self._refresh()
-            where = self._request(query, target).where
-            return where is not None and self._indexed.is_near(where)
-
-    def _request(self, query: Query, target: Target) -> RankingRequest:
-        columns = self._columns
-        known = list(zip(columns.uris, columns.source_ids, strict=True))
-        for zone in query.areas:
-            # an answer without any zone would look like one with it
-            if known and not any(zone_is_for(zone, uri, id) for uri, id in known):
-                raise QueryError(
-                    f"no source of the lake matches {zone.source or zone.source_ids[0]!r}, for which a zone was drawn: "
-                    "write it as in `source`"
-                )
-        where = where_of(query, uris=columns.uris, ids=columns.source_ids, source=columns.source)
-        frames = frames_in_filter(columns, query)
-        standing = standing_regions(columns, query, frames=frames)
-        return RankingRequest(query, target, frames, np.zeros(0, np.intp), where, standing)
-
-    def _without_zone(self, request: RankingRequest) -> tuple[str, ...]:
-        """The URIs of the searched sources for which the query has no zone, though it has one for others."""
-        if request.where is None:
-            return ()
-        others = np.unique(self._columns.source[request.frames & (request.where.area < 0)])
-        return tuple(sorted({self._columns.uris[number] for number in others.tolist()}))
-
     def _follow(self, follow: bool) -> None:
         if follow and REAL_TIME.monotonic_s() - self._looked_at >= self._max_age_s:
             self._refresh()
@@ -279,52 +225,37 @@ class Searcher:
         jobs = self._jobs(asked)
         return [
             job if isinstance(job, Exception) else _caught(partial(self._finished, job, distances))
-            for job, distances in zip(jobs, self._near(jobs), strict=True)
+            for job, distances in zip(jobs, self._by_regions.near(jobs), strict=True)
         ]
 
-    def _jobs(self, asked: Sequence[Asked]) -> list["_Job | Exception"]:
+    def _jobs(self, asked: Sequence[Asked]) -> list[Job | Exception]:
         """Finds the candidates of each query, without their distances."""
         sets: list[BoxedVectors] = []
 
-        def job(each: Asked) -> _Job:
+        def job(each: Asked) -> Job:
             each.steps.end("follow the lake")
-            request = self._request(each.query, each.target)
+            request = request_of(self._columns, each.query, each.target)
             each.steps.end("filter frames")
             if each.then is not None or [method.name for method in each.query.weighted_methods] != ["regions"]:
-                return _Job(each, request)
-            return self._by_regions(each, request, sets)
+                return Job(each, request)
+            return self._by_regions.job(each, request, sets)
 
         return [_caught(partial(job, each)) for each in asked]
 
-    def _near(self, jobs: Sequence["_Job | Exception"]) -> list[FloatArray | None]:
-        """The semantic distances of the candidates of those jobs for which one pass over the vectors finds them."""
-        near: list[FloatArray | None] = [None] * len(jobs)
-        together = [
-            (number, job.candidates, vector)
-            for number, job in enumerate(jobs)
-            if not isinstance(job, Exception) and job.candidates is not None and job.shares
-            if (vector := job.request.target.vector) is not None
-            if job.candidates.only_best(vector, job.request.where, ranking=job.request.query.ranking)
-        ]
-        found = score_together([(candidates, vector) for _, candidates, vector in together], scorer=self._scorer)
-        for (number, _, _), distances in zip(together, found, strict=True):
-            near[number] = distances
-        return near
-
-    def _finished(self, job: _Job, near: FloatArray | None) -> SearchResult:
-        job = self._read(job)
+    def _finished(self, job: Job, near: FloatArray | None) -> SearchResult:
+        job = self._by_regions.read(job)
         asked, request = job.asked, job.request
         query, target, steps = asked.query, asked.target, asked.steps
         if job.candidates is not None:
-            answer = self._ranked(job, near)
+            answer = self._by_regions.ranked(job, near)
         elif asked.then is not None:
-            answer = self._sequence(request, asked.then)
+            answer = self._by_methods.sequence(request, asked.then)
         else:
-            answer = self._of(self._scores(request), query.k)
+            answer = self._by_methods.ranked(request)
         steps.end("rank")
         hits = self._hits(answer)
         steps.end("show")
-        others = self._without_zone(request)
+        others = without_zone(self._columns, request)
         return SearchResult(
             query,
             steps.total_ms,
@@ -339,155 +270,13 @@ class Searcher:
             explanation=self._explained(answer, steps),
         )
 
-    def _by_regions(self, asked: Asked, request: RankingRequest, sets: list[BoxedVectors]) -> _Job:
-        """Ranks by the method `regions` alone: exact without an exact distance for every candidate, or by the index.
-
-        sets: of all regions and frames, once a query needs them.
-        """
-        choice = self._indexed.choose(request, proposers=self._state.proposers)
-        if choice.by == "all":
-            return self._by_scan(choice, asked, request, sets)
-        return _Job(asked, request, choice=choice)
-
-    def _read(self, job: _Job) -> _Job:
-        """The job with the candidates that the index finds, if it is to be answered from there."""
-        if job.choice is None:
-            return job
-        try:
-            return self._by_index(job.choice, job.asked, job.request)
-        except IndexFilesError as error:
-            return self._by_scan(replace(job.choice, why=str(error)), job.asked, job.request, [])
-
-    def _by_scan(self, choice: Choice, asked: Asked, request: RankingRequest, sets: list[BoxedVectors]) -> _Job:
-        sets[:] = sets or Regions(self._state).sets()
-        candidates = Regions(self._state).candidates(request, sets)
-        exact = candidates.is_exact(request.target.vector, request.where, ranking=request.query.ranking)
-        asked.steps.end("filter regions")
-        columns, seen = self._columns, len(candidates)
-        read = 16 * len(columns.frame) * (request.where is not None)
-        read += (
-            seen * columns.dimension * (1 if columns.resident == "int8" else 2) * (request.target.vector is not None)
-        )
-        explanation = Explanation(choice.why, choice.passing, seen, columns.fragments, read, {})
-        answer = _Answer([], seen, exact=exact, explanation=explanation)
-        return _Job(asked, request, candidates, answer, shares=True)
-
-    def _by_index(self, choice: Choice, asked: Asked, request: RankingRequest) -> _Job:
-        """The exact ranking of what the index finds, of regions that it does not have yet, and of whole frames.
-
-        Raises IndexFilesError where the index is damaged.
-        """
-        columns, exact = self._columns, choice.by == "near"
-        nearest = self._indexed.near(request) if exact else self._indexed.nearest(request, share=choice.share)
-        asked.steps.end("read the index")
-        sets = [nearest.regions]
-        if request.where is None:
-            sets.append(BoxedVectors.of_frames(columns.frame_vectors, alive=columns.visible))
-        candidates = Candidates.of(sets, frames=request.frames, where=request.where)
-        frames = 0 if request.where is not None else len(candidates) - len(nearest.regions)
-        compared = len(candidates) + nearest.too_far if exact else nearest.compared + frames
-        read = nearest.bytes + 2 * columns.dimension * frames
-        why = f"{choice.why}, and {nearest.fresh:,} that it does not have yet" if nearest.fresh else choice.why
-        answer = _Answer(
-            [],
-            compared,
-            exact=exact,
-            access_path="index",
-            recall_target=None if exact else choice.recall_target,
-            explanation=Explanation(why, choice.passing, compared, nearest.blocks, read, {}),
-        )
-        return _Job(asked, request, candidates, answer)
-
-    def _ranked(self, job: _Job, near: FloatArray | None = None) -> _Answer:
-        assert job.answer is not None
-        found = self._nearest(job, near)
-        if job.answer.access_path == "index" and not job.answer.exact and self._lies_deeper(job, found):
-            explained = job.answer.explanation
-            assert explained is not None
-            choice = Choice("all", "hits lie deeper than the recall of the index was measured", explained.passing)
-            return self._ranked(self._by_scan(choice, job.asked, job.request, []))
-        return replace(job.answer, found=found)
-
-    def _lies_deeper(self, job: _Job, found: list[Found]) -> bool:
-        """Whether there are fewer hits than wanted, or, with a least confidence, some that are farther than the nearest
-        `MOST_HITS` frames."""
-        query = job.request.query
-        if len(found) < query.k or query.min_confidence is None:
-            return len(found) < query.k
-        anything = replace(query, k=MOST_HITS, min_confidence=None)
-        return found[-1][1] > self._nearest(replace(job, request=replace(job.request, query=anything)))[-1][1]
-
-    def _nearest(self, job: _Job, near: FloatArray | None = None) -> list[Found]:
-        request, query = job.request, job.request.query
-        assert job.candidates is not None
-        return job.candidates.rank(
-            request.target.vector,
-            request.where,
-            ranking=query.ranking,
-            k=query.k,
-            ids=self._columns.frame_id,
-            scorer=self._scorer,
-            confidence=request.target.confidence,
-            least=query.min_confidence,
-            spreads=job.asked.spreads,
-            near=near,
-        )
-
-    def _explained(self, answer: "_Answer", steps: Steps) -> Explanation:
+    def _explained(self, answer: Answer, steps: Steps) -> Explanation:
         if answer.explanation is not None:
             return replace(answer.explanation, steps_ms=steps.ms)
         why = "this method compares all that pass the filters" if answer.exact else "this method compares some frames"
         return Explanation(why, answer.candidates, answer.candidates, self._columns.fragments, 0, steps.ms)
 
-    def _scores(self, request: RankingRequest) -> FrameScores:
-        """The fused scores of all methods; those that re-rank get the nearest frames of the others."""
-        made = [(each.weight, self._method(each.name)) for each in request.query.weighted_methods]
-        scores = [(weight, method(request)) for weight, method in made if not method.reranks]
-        if any(method.reranks for _, method in made):
-            first = fused(scores, fusion=request.query.fuse) if scores else self._method("global")(request)
-            near = replace(request, nearest=nearest_frames(first, count=request.query.candidates))
-            compared = request.frames.copy()
-            compared[self._columns.frame[request.standing]] = True
-            all_seen = len(near.nearest) >= int(compared.sum())
-            scores += [(weight, replace(method(near), exact=all_seen)) for weight, method in made if method.reranks]
-        return fused(scores, fusion=request.query.fuse)
-
-    def _sequence(self, request: RankingRequest, then: Target) -> "_Answer":
-        """Ranks pairs of frames: one that matches the query, then one that matches `then`; the hit is the first."""
-        query = request.query
-        if self._columns.stores_once:  # what stands may be followed later than `within_s` after its keyframe
-            require_each_sighting(self._state.lake, "a query of what follows")
-        first = self._scores(request)
-        geometry: Geometry = "iou" if query.zones else query.geometry  # zones have their own
-        of_then = replace(query, text=query.then, box=query.then_box, zones=(), geometry=geometry)
-        second = self._scores(self._request(of_then, then))
-        columns = self._columns
-        distance, follower = followed(
-            first.distance, second.distance, source=columns.source, pts_s=columns.pts_s, within_s=query.within_s
-        )
-        both = replace(first, distance=distance, exact=first.exact and second.exact)
-        answer = self._of(both, request.query.k)
-        follows = {row: int(follower[row]) for row, _, _ in answer.found}
-        return replace(
-            answer, then={row: (b, float(second.distance[b]), second.place(b)) for row, b in follows.items()}
-        )
-
-    def _of(self, scores: FrameScores, k: int) -> "_Answer":
-        rows = np.flatnonzero(np.isfinite(scores.distance))
-        kept = rows[contenders(scores.distance[rows], rows, k=k)]
-        ids = self._columns.frame_id[kept]
-        best = kept[rank_frames(scores.distance[kept], frame_id=ids, candidate_id=ids, k=k)]
-        found = [(row, float(scores.distance[row]), scores.place(row)) for row in best.tolist()]
-        return _Answer(found, scores.candidates, exact=scores.exact)
-
-    def _method(self, name: MethodName) -> Method:
-        if name not in self._methods:
-            from pipeline.search.methods.catalogue import METHODS  # a second of imports, for few queries
-
-            self._methods[name] = METHODS[name](self._state)
-        return self._methods[name]
-
-    def _hits(self, answer: _Answer) -> tuple[Hit, ...]:
+    def _hits(self, answer: Answer) -> tuple[Hit, ...]:
         shown = [row for row, _, _ in (*answer.found, *answer.then.values())]
         shots = dict(zip(shown, self._columns.shots_s(np.array(shown, np.intp)), strict=True))
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from operators.ranking.fusion import Spreads
 from operators.ranking.spread import Spread
-from pipeline.search.asked import Asked
+from pipeline.search.answering.asked import Asked
 from pipeline.search.memory.frame_listing import FrameListing
 from schemas.query import Explanation, SearchResult
 

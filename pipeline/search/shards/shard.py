@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 
 from operators.ranking.fusion import Spreads
 from pipeline.lake.lake import Lake
-from pipeline.search.asked import Asked
+from pipeline.search.answering.asked import Asked
+from pipeline.search.answering.steps import Steps
 from pipeline.search.index.indexed_regions import EXACT_WITHIN_MS
 from pipeline.search.memory.frame_listing import FrameListing
 from pipeline.search.memory.part import Part
 from pipeline.search.memory.resident import Resident
 from pipeline.search.searcher import Searcher
-from pipeline.search.steps import Steps
 from schemas.query import WHOLE, Query, SearchResult
 
 _ANY = Query(box=WHOLE)  # a result goes back without its query, whose picture may be large

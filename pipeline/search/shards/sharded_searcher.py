@@ -9,8 +9,9 @@ from typing import Any, Literal, Protocol
 from operators.encoders.encoder import Encoder
 from operators.ranking.fusion import Spreads
 from pipeline.lake.lake import Lake
-from pipeline.search.asked import Asked
-from pipeline.search.batches import Batches
+from pipeline.search.answering.asked import Asked
+from pipeline.search.answering.batches import Batches
+from pipeline.search.answering.steps import Steps
 from pipeline.search.index.indexed_regions import EXACT_WITHIN_MS
 from pipeline.search.memory.frame_listing import FrameListing
 from pipeline.search.memory.part import Part
@@ -18,7 +19,6 @@ from pipeline.search.memory.resident import Resident
 from pipeline.search.searcher import MOST_TOGETHER, Searcher, column_of
 from pipeline.search.shards.merge import merged_listing, merged_result, merged_spreads
 from pipeline.search.shards.shard import Shard, ShardReply, ShardSettings
-from pipeline.search.steps import Steps
 from pipeline.search.target import TargetMaker
 from schemas.query import Query, SearchResult
 

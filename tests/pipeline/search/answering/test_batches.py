@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.lake.lake import Lake
-from pipeline.search.batches import Batches
+from pipeline.search.answering.batches import Batches
 from pipeline.search.candidates import Candidates
 from pipeline.search.memory.resident import Resident
 from pipeline.search.memory.rounded_vectors import RoundedVectors, rounded

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from operators.ranking.fusion import Spreads
-from pipeline.search.steps import Steps
+from pipeline.search.answering.steps import Steps
 from pipeline.search.target import Target
 from schemas.query import Query
 
