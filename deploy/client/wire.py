@@ -16,6 +16,7 @@ from schemas.errors import (
 from schemas.options import options_of
 from schemas.query import BoxTuple, Explanation, Hit, Place, Query, SearchResult
 from schemas.query_json import SOMETIMES
+from schemas.zones import Zone
 
 _OF_STATUS: dict[int, type[RegionLakeError]] = {404: QueryError, 410: SourceError, 415: DecodeError, 422: QueryError}
 _PLACE = {each.name: get_type_hints(Place)[each.name] for each in fields(Place) if each.name != "mask"}
@@ -33,6 +34,8 @@ def query_body(query: Query, *, image: str | None) -> dict[str, object]:
             continue
         if each.field == "methods":
             value = {method.name: method.weight for method in query.weighted_methods}
+        elif each.field == "zones":
+            value = [_zone_body(Zone.of(zone)) for zone in query.zones]
         elif isinstance(value, datetime):
             value = (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
         body["sources" if each.field == "source_ids" else each.name] = value
@@ -67,6 +70,13 @@ def result_of(answer: Mapping[str, Any], query: Query) -> SearchResult:
 def error_of(status: int, sentence: str) -> RegionLakeError:
     """What an answer with an error raises."""
     return _OF_STATUS.get(status, ServiceError)(sentence)
+
+
+def _zone_body(zone: Zone) -> dict[str, object]:
+    found: dict[str, object] = {"corners": zone.corners}
+    if zone.source is not None:
+        found["source"] = zone.source
+    return found | {"sources": zone.source_ids} if zone.source_ids else found
 
 
 def _hit(row: Mapping[str, Any]) -> Hit:
