@@ -1,5 +1,6 @@
 """What people say of the regions that a search shows, which follows labels as they are imported and removed."""
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,8 @@ from schemas.query import Place
 
 if TYPE_CHECKING:
     from pipeline.labels.label_table import Judged
+
+_log = logging.getLogger(__name__)
 
 
 class KnownLabels:
@@ -19,7 +22,10 @@ class KnownLabels:
         self._judged: dict[str, Judged] = {}
 
     def refresh(self) -> None:
-        """Reads the labels if they changed: otherwise this costs one listing. Raises LakeError."""
+        """Reads the labels if they changed: otherwise this costs one listing. Raises LakeError.
+
+        One that is damaged is left out and named in the log: a search answers without it.
+        """
         with lake_errors(f"reading the labels of {self._lake.uri}", lake=self._lake.uri):
             table = open_dataset(self._lake.uri, "labels")
         version = None if table is None else table.version
@@ -27,7 +33,10 @@ class KnownLabels:
             return
         from pipeline.labels.label_table import Labels, judged  # most lakes have no labels
 
-        self._judged = judged(Labels(self._lake).read())
+        labels, damaged = Labels(self._lake).read_each()
+        for error in damaged:
+            _log.warning("hits are shown without a label: %s", error, extra={"lake": self._lake.uri})
+        self._judged = judged(labels)
         self._version = version
 
     def shown(self, place: Place) -> Place:

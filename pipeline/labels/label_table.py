@@ -96,10 +96,24 @@ class Labels:
 
     def read(self, *, frame: str | None = None) -> tuple[HumanLabel, ...]:
         """All of them, or those of a frame, oldest first. Raises LakeError where a row is damaged."""
+        labels, damaged = self.read_each(frame=frame)
+        if damaged:
+            raise damaged[0]
+        return labels
+
+    def read_each(self, *, frame: str | None = None) -> tuple[tuple[HumanLabel, ...], tuple[LakeError, ...]]:
+        """Those that are sound, oldest first, and what is wrong with each of the others."""
         where = None if frame is None else sql.equals("frame", frame)
         rows = sorted(self._table.read(where=where).to_pylist(), key=lambda row: (row["imported_at"], row["id"]))
         newest = {row["id"]: row for row in rows}  # what two processes imported at once is there twice
-        return tuple(sorted(map(_label, newest.values()), key=lambda each: (each.labelled_at, each.imported_at)))
+        labels: list[HumanLabel] = []
+        damaged: list[LakeError] = []
+        for row in newest.values():
+            try:
+                labels.append(_label(row))
+            except LakeError as error:
+                damaged.append(error)
+        return tuple(sorted(labels, key=lambda each: (each.labelled_at, each.imported_at))), tuple(damaged)
 
     def stored_ids(self) -> frozenset[str]:
         """The ids of all rows, damaged ones too."""

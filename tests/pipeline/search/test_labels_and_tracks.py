@@ -5,10 +5,12 @@ from dataclasses import replace
 from functools import partial
 
 import pyarrow as pa
+import pytest
 
 from operators.tracking.tracker import TrackConfig, Tracker
 from pipeline.ingest.arrow_rows import SegmentRows
 from pipeline.labels.label_table import Labels
+from pipeline.lake.database import connect
 from pipeline.lake.lake import Lake
 from pipeline.lake.writing.committer import Committer
 from pipeline.search.searcher import Searcher
@@ -57,7 +59,9 @@ def test_a_whole_frame_has_neither(random_lake: Lake) -> None:
     assert {(hit.place.label, hit.place.track) for hit in found.hits} == {(None, None)}
 
 
-def test_hits_know_what_people_say_as_it_is_imported_and_removed(empty_lake: Lake) -> None:
+def test_hits_know_what_people_say_as_it_is_imported_and_removed(
+    empty_lake: Lake, caplog: pytest.LogCaptureFixture
+) -> None:
     with Committer(empty_lake, plan=stored(), fold_shots=fold_shots) as writer:
         for segment in World(0).segments(1):
             writer.commit([World(0).rows(segment)])
@@ -79,3 +83,7 @@ def test_hits_know_what_people_say_as_it_is_imported_and_removed(empty_lake: Lak
     assert said() == {first["id"]: ("van", "right"), second["id"]: (None, "wrong")}
     labels.remove([right.id])
     assert said() == {second["id"]: (None, "wrong")}
+    labels.add([right])
+    connect(lake.uri).open_table("labels").update(where=f"id = '{right.id}'", values={"label": ""})
+    assert said() == {second["id"]: (None, "wrong")}
+    assert f"remove it with: regionlake labels remove {right.id}" in caplog.text
