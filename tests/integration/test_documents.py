@@ -25,7 +25,11 @@ from pipeline.plan.plan_file import load_plan
 from tests.conftest import ROOT, Run
 
 README = ROOT / "README.md"
-DOCUMENTS = [README, *sorted(path for path in ROOT.glob("[!.]*/**/*.md") if "demo" not in path.relative_to(ROOT).parts)]
+_MADE = {"demo", "node_modules"}  # folders of what set-up and the demo bring
+DOCUMENTS = [
+    README,
+    *sorted(path for path in ROOT.glob("[!.]*/**/*.md") if _MADE.isdisjoint(path.relative_to(ROOT).parts)),
+]
 DOCUMENTS += sorted(ROOT.glob(".github/*.md")) + sorted(set(ROOT.glob("*.md")) - {README})
 TUTORIALS = ROOT / ".github" / "CONTRIBUTING.md"  # test_contributing.py writes its files and runs it
 FOLDERS = "schemas|operators|pipeline|deploy|tests|\\.github|\\.ci"

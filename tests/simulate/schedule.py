@@ -18,9 +18,11 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+from pipeline.lake import side_table as side_table_module
 from pipeline.lake.audit.check import check
 from pipeline.lake.durability import Durability
 from pipeline.lake.lake import Lake
+from pipeline.lake.side_table import SideTable
 from pipeline.lake.upkeep import pins as pins_module
 from pipeline.lake.upkeep import retention as retention_module
 from pipeline.lake.upkeep import upkeep as upkeep_module
@@ -169,20 +171,26 @@ class Schedule:
             put(state_module, "TableWriter", MemoryTables if self._lance is None else SteppedTables)
             if self._lance is None:
                 put(validity_module, "write_column", write_column)
-                put(pins_module, "open_dataset", self._pins_table)
-                put(Pins, "_table", lambda _: Dataset(self._store, "pins"))
+                put(side_table_module, "open_dataset", self._side_table)
+                put(SideTable, "_open", lambda side: Dataset(self._store, side.name))
             else:
                 SteppedLake.create_or_open(str(self._lance), SPACE)
-                real, table, write = pins_module.open_dataset, Pins._table, validity_module.write_column
+                real, table, write = side_table_module.open_dataset, SideTable._open, validity_module.write_column
                 put(validity_module, "write_column", lambda *given: (self._step("update", "regions"), write(*given)))
                 put(SteppedLake, "step", staticmethod(self._step))
-                put(pins_module, "open_dataset", lambda uri, name: (self._step("read", name), real(uri, name))[1])
-                put(Pins, "_table", lambda pins: SteppedPins(table(pins), self._step))
+                put(side_table_module, "open_dataset", lambda uri, name: self._read_side(name) and real(uri, name))
+                put(SideTable, "_open", lambda side: SteppedPins(table(side), self._step))
             yield
 
-    def _pins_table(self, _uri: str, name: str) -> Dataset:
+    def _side_table(self, _uri: str, name: str) -> Dataset | None:
+        return Dataset(self._store, name) if self._read_side(name) else None
+
+    def _read_side(self, name: str) -> bool | None:
+        """A step before a side table is read; None for one that no schedule writes, such as labels."""
+        if name not in self._store.tables:
+            return None
         self._step("read", name)
-        return Dataset(self._store, name)
+        return True
 
     def _lake(self, kind: type[Dataset] = Dataset) -> Lake:
         if self._lance is not None:

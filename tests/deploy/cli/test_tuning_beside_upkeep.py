@@ -12,6 +12,7 @@ from pipeline.lake.writing.committer import Committer
 from pipeline.search.index.tuning import is_stale
 from tests.bench.search import make_lake, segment_rows, source
 from tests.pipeline.lake.synthetic import fold_shots, stored
+from tests.signals import default_signals
 
 
 def test_upkeep_tunes_a_lake_beside_its_passes_and_again_when_a_tenth_is_new(tmp_path: Path) -> None:
@@ -19,7 +20,9 @@ def test_upkeep_tunes_a_lake_beside_its_passes_and_again_when_a_tenth_is_new(tmp
     lake = make_lake(str(tmp_path / "lake"), space, frames=20)  # of 64 regions
     options = ["--lake", lake.uri, "--every", "1s", "--tune", "--json"]
     command = [sys.executable, "-m", "deploy.cli.main", "upkeep", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as service:
+    with default_signals():
+        service = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    with service:
         assert service.stdout is not None
         passes = 0
         while "tuning" not in (line := json.loads(service.stdout.readline())):

@@ -101,7 +101,7 @@ def test_a_deletion_that_was_never_synced_is_taken_back(lake: Lake, table: str) 
     pins = Pins(lake)
     pins.add([(world.source.id, world.source.uri, None) for world in WORLDS])
     if table == "pins":
-        pins._table().delete(f"source_id = '{WORLDS[0].source.id}'")
+        pins._table._open().delete(f"source_id = '{WORLDS[0].source.id}'")
     else:
         lake.table("frames").delete(f"source_id = '{WORLDS[0].source.id}' AND pts < 30")
     for path in folder.glob(f"{table}.lance/_deletions/*"):
