@@ -12,6 +12,11 @@ from schemas.errors import InvalidValueError
 _MOST_S = 1000 * 365 * 86400
 
 
+def in_utc(moment: datetime) -> datetime:
+    """The same moment in UTC; one without a time zone is in UTC. Raises OverflowError before year 1 and after 9999."""
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
     """Converts the integer PTS of one source to seconds and, where its recording time is known, to UTC.

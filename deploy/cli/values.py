@@ -1,12 +1,13 @@
 """Parses the values of options: boxes, times, methods. Anything else is wrong usage; the error says what is right."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import cast
 
 import typer
 
+from schemas.clock import in_utc
 from schemas.errors import QueryError
 from schemas.prompts import PointTuple
 from schemas.query import BoxTuple, MethodName, WeightedMethod
@@ -69,7 +70,7 @@ def parse_moment(text: str) -> datetime | float:
             f"{text!r} is no time; write UTC as 2026-05-01T12:00:00Z, or a time within the source as 90 or 1:30"
         ) from None
     try:
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return in_utc(moment)
     except OverflowError:
         raise typer.BadParameter(f"{text!r} is in UTC before the year 1 or after 9999") from None
 

@@ -11,7 +11,7 @@ from deploy.wording import clock_time, counted, is_picture, short_names
 from operators.masks.rle import decode_mask
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake
-from pipeline.lake.mask_rows import masks_of
+from pipeline.lake.region_rows import masks_of
 from pipeline.reading.picture_process import confined_pictures
 from pipeline.search.filters import zone_is_for
 from schemas.errors import RegionLakeError

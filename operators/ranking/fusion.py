@@ -60,6 +60,14 @@ def with_prior(distance: FloatArray, score: FloatArray, *, prior: float) -> Floa
     return np.asarray(distance + gain, np.float32)
 
 
+def fuse_with_prior(
+    semantic: FloatArray | None, geometric: FloatArray | None, score: FloatArray, *, ranking: Ranking
+) -> FloatArray:
+    """float32 (N,): `fuse`, and `with_prior` where the ranking has a prior. score: float32 (N,)."""
+    distance = fuse(semantic, geometric, ranking=ranking)
+    return with_prior(distance, score, prior=ranking.prior) if ranking.prior else distance
+
+
 def normalised(
     distance: FloatArray, normalisation: Normalisation, *, spread: Spread | None = None
 ) -> NDArray[np.float64]:
@@ -72,7 +80,7 @@ def normalised(
         return x
     spread = Spread.of(distance, normalisation) if spread is None else spread
     if normalisation == "rrf":
-        rank = np.searchsorted(spread.ordered, distance.astype(np.float32))
+        rank = np.searchsorted(spread.ordered, distance.astype(np.float32, copy=False))
         reciprocal: NDArray[np.float64] = (RRF_OFFSET + 1) / (RRF_OFFSET + 1 + rank)
         return reciprocal
     if spread.low == spread.high:

@@ -41,11 +41,11 @@ class Spread:
         if normalisation == "raw" or not len(distance):
             return cls(len(distance))
         if normalisation == "rrf":
-            return cls(len(distance), ordered=np.sort(distance.astype(np.float32)))
+            return cls(len(distance), ordered=np.sort(distance.astype(np.float32, copy=False)))
         low, high = float(distance.min()), float(distance.max())
         if normalisation == "minmax":
             return cls(len(distance), low, high)
-        wide = distance.astype(np.float32).astype(np.float64)
+        wide = distance.astype(np.float32, copy=False).astype(np.float64)
         return cls(len(distance), low, high, _exact_sum(wide), _exact_sum(wide * wide))  # 48 bits: exact, too
 
     @classmethod

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from operators.tracking.same_thing import SameThingConfig, Sightings, continued, doubles
 from pipeline.analysis.lake_rows import LakeRows
 from pipeline.analysis.likely_class import ClassOdds, FindOdds, LikelyClass, class_odds, likely_class
-from pipeline.lake.stored_once import count_sightings, sightings, stores_once
+from pipeline.lake.region_rows import corners_of
+from pipeline.lake.stored_once import count_sightings, each_sighting, stores_once
 from pipeline.search.memory.decoding import numbers_of, vectors_of
 from schemas.boxes import Boxes
 
@@ -91,10 +92,7 @@ def _each_sighting(rows: LakeRows, tracked: pa.Table) -> pa.Table:
     if not stores_once(rows.lake):
         return tracked
     frames = rows.read("frames", ["id", "source_id", "pts", "pts_s", "time"])
-    row, frame = sightings(tracked, frames)
-    seen, at = tracked.take(pa.array(row)), frames.take(pa.array(frame))
-    for name, column in (("frame", "id"), ("pts", "pts"), ("pts_s", "pts_s"), ("time", "time")):
-        seen = seen.set_column(seen.schema.get_field_index(name), name, at[column])
+    seen = each_sighting(tracked, frames)
     return seen.sort_by([("source_id", "ascending"), ("pts", "ascending"), ("id", "ascending")])
 
 
@@ -102,7 +100,7 @@ def _of_source(rows: pa.Table, odds: ClassOdds | None, config: SameThingConfig) 
     ids = np.array(rows["id"].to_pylist(), object)
     tracks: list[str] = []
     track, frame = numbers_of(rows["track"], tracks, {}), numbers_of(rows["frame"], [], {})
-    corners = np.stack([rows[name].to_numpy() for name in ("x0", "y0", "x1", "y1")], axis=1)
+    corners = corners_of(rows)
     vectors = vectors_of(rows["vector"])["vector"]
     score = np.asarray(rows["score"].to_numpy(), np.float64)
     seen = Sightings(track, frame, np.asarray(rows["pts_s"].to_numpy()), Boxes(corners), score, vectors)

@@ -16,7 +16,7 @@ from pipeline.analysis.likely_class import FindOdds, class_odds
 from pipeline.export.dataset import Annotation, ExportedFrame
 from pipeline.export.human import corrected
 from pipeline.labels.label_table import Judged
-from pipeline.lake.mask_rows import masks_of
+from pipeline.lake.region_rows import corners_of, masks_of
 from pipeline.lake.stored_once import require_each_sighting
 from pipeline.search.memory.decoding import vectors_of
 from schemas.boxes import Boxes
@@ -100,7 +100,7 @@ def of_everything(
     numbers = np.flatnonzero(kept)
     masks = masks_of(found)
     listed = found.select(["id", "frame", "proposer", "score", "track"]).to_pylist()
-    corners = np.stack([found[name].to_numpy() for name in ("x0", "y0", "x1", "y1")], axis=1)
+    corners = corners_of(found)
     scores = [row["score"] for row in listed]
     of_frame: dict[str, list[int]] = {}
     for number in numbers.tolist():

@@ -24,7 +24,7 @@ class KnownLabels:
     def refresh(self) -> None:
         """Reads the labels if they changed: otherwise this costs one listing. Raises LakeError.
 
-        One that is damaged is left out and named in the log: a search answers without it.
+        One that is damaged is skipped and named in the log: a search answers without it.
         """
         with lake_errors(f"reading the labels of {self._lake.uri}", lake=self._lake.uri):
             table = open_dataset(self._lake.uri, "labels")

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
 from pipeline.labels.label_table import Verdict
+from schemas.clock import in_utc
 from schemas.errors import InvalidValueError
 from schemas.query import BoxTuple
 
@@ -74,7 +75,7 @@ def time_of(text: object) -> datetime | None:
         found = datetime.fromisoformat(str(text))
     except ValueError:
         raise InvalidValueError(f"{text!r} is no time: write ISO 8601, such as 2026-05-01T12:00:00Z") from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    return in_utc(found)
 
 
 def text_of(values: Mapping[str, Any], *names: str) -> str | None:

@@ -5,9 +5,9 @@
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 
-from schemas.clock import Span
+from schemas.clock import Span, in_utc
 
 
 def equals(column: str, value: str) -> str:
@@ -31,7 +31,7 @@ def in_time(since: datetime | float | None, until: datetime | float | None) -> l
     """
     bounds = [(sign, moment) for sign, moment in ((">=", since), ("<", until)) if moment is not None]
     return [
-        f"time {sign} timestamp '{_in_utc(moment):%Y-%m-%d %H:%M:%S.%f}'"
+        f"time {sign} timestamp '{in_utc(moment):%Y-%m-%d %H:%M:%S.%f}'"
         if isinstance(moment, datetime)
         else f"pts_s {sign} {float(moment)!r}"
         for sign, moment in bounds
@@ -46,10 +46,6 @@ def all_of(*conditions: str) -> str:
 def any_of(conditions: Iterable[str]) -> str:
     joined = " OR ".join(f"({condition})" for condition in conditions)
     return f"({joined})" if joined else "FALSE"
-
-
-def _in_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _quoted(value: str) -> str:

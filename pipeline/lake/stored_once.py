@@ -1,6 +1,7 @@
 """Whether what stands is stored once in a lake, for code that must know: a region is then valid in later keyframes."""
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +28,28 @@ def require_each_sighting(lake: Lake, what: str) -> None:
             f"{what} needs the regions of every keyframe, and {lake.uri} has sources that were ingested with "
             f"{SETTING}, of which what stands is stored once; ingest them without it"
         )
+
+
+def each_sighting(regions: pa.Table, frames: pa.Table) -> pa.Table:
+    """The regions, each in every keyframe in which it is valid, whose id and times it then has.
+
+    regions: source_id, pts, until and, of the keyframe, `frame`, pts_s and time, as far as they were read. frames: id,
+    source_id and the same times. The rows are in the order of source, PTS and row.
+    """
+    row, frame = sightings(regions, frames)
+    seen, at = regions.take(pa.array(row)), frames.take(pa.array(frame))
+    for name, of_frame in (("frame", "id"), ("pts", "pts"), ("pts_s", "pts_s"), ("time", "time")):
+        if name in seen.schema.names:
+            seen = seen.set_column(seen.schema.get_field_index(name), name, at[of_frame])
+    return seen
+
+
+def seconds_of_ticks(lake: Lake, source_ids: Sequence[str]) -> NDArray[np.float64]:
+    """float64 (N,): seconds of a tick of each source's PTS; 0 where the lake does not have it."""
+    names = ["id", "time_base_num", "time_base_den"]
+    rows = lake.read("sources", columns=names, where="time_base_den IS NOT NULL").to_pylist()
+    ticks = {row["id"]: row["time_base_num"] / row["time_base_den"] for row in rows}
+    return np.array([ticks.get(name, 0.0) for name in source_ids], np.float64)
 
 
 def sightings(regions: pa.Table, frames: pa.Table) -> tuple[IndexArray, IndexArray]:

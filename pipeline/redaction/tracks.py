@@ -13,8 +13,8 @@ from operators.redaction.carry import Sightings
 from operators.redaction.config import CarryConfig
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake
-from pipeline.lake.mask_rows import masks_of
-from pipeline.lake.stored_once import sightings, stores_once
+from pipeline.lake.region_rows import masks_of
+from pipeline.lake.stored_once import each_sighting, stores_once
 from pipeline.search.memory.decoding import vectors_of
 from schemas.masks import Mask
 from schemas.regions import is_static
@@ -109,11 +109,7 @@ def _standing(lake: Lake, source_id: str, rows: pa.Table, keyframes_s: NDArray[n
     first = min(frames["pts"].to_pylist())
     earlier = sql.all_of(of_source, f"pts < {first}", f"until > {first}")
     rows = pa.concat_tables([rows, lake.read("regions", columns=[*_COLUMNS, column], where=earlier)])
-    row, frame = sightings(rows, frames)
-    seen, at = rows.take(pa.array(row)), frames.take(pa.array(frame))
-    for name, of_frame in (("frame", "id"), ("pts", "pts"), ("pts_s", "pts_s")):
-        seen = seen.set_column(seen.schema.get_field_index(name), name, at[of_frame])
-    return seen
+    return each_sighting(rows, frames)
 
 
 def _between(start_s: float, stop_s: float) -> tuple[str, str]:

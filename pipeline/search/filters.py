@@ -79,7 +79,7 @@ def zone_is_for(zone: Zone, uri: str, source_id: str) -> bool:
 
 
 def overlapping(columns: tuple[NDArray[np.float32], ...], box: BoxTuple) -> NDArray[np.bool_]:
-    """bool (R,): boxes that share a positive area with `box`; columns: x0, y0, x1, y1, float32 (R,) each."""
+    """bool (R,): boxes that share a positive area with `box`; columns: x0, y0, x1, y1, float32 (R,) each, or (C, S)."""
     x0, y0, x1, y1 = columns
     a0, b0, a1, b1 = np.array(box, np.float32)
     wide = np.minimum(x1, a1) > np.maximum(x0, a0)

@@ -13,7 +13,7 @@ from operators.prompts.words import word_similarity
 from operators.proposals.classical.segments import Segments, SegmentsConfig
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake
-from pipeline.lake.mask_rows import masks_of
+from pipeline.lake.region_rows import masks_of
 from pipeline.reading.picture_process import confined_pictures
 from schemas.errors import QueryError
 from schemas.frames import ImageArray, Keyframe

@@ -113,8 +113,7 @@ class Searcher:
         Raises QueryError when the query needs an encoder and there is none, or a method whose data the lake
         lacks; DecodeError when its picture cannot be read.
         """
-        asked = self.asked(query)
-        return self._batches(asked)
+        return self._batches(self.asked(query))
 
     def asked(self, query: Query) -> Asked:
         """The query with its vectors. Raises as `search` does."""
@@ -154,8 +153,7 @@ class Searcher:
     def listing(self) -> FrameListing:
         """The keyframes that a search can find; the same object until the lake changes."""
         with self._lock:
-            if REAL_TIME.monotonic_s() - self._looked_at >= self._max_age_s:
-                self._refresh()
+            self._follow(True)
             if self._listing is None or self._listing.generation != self._columns.generation:
                 self._listing = FrameListing.of(self._columns)
             return self._listing

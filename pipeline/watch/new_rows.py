@@ -15,7 +15,7 @@ from pipeline.lake import sql
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.lease.row_leases import has_several, leases_of
 from pipeline.lake.spans import SpanIndex
-from pipeline.lake.stored_once import stores_once
+from pipeline.lake.stored_once import seconds_of_ticks, stores_once
 from pipeline.search.boxed_vectors import BoxedVectors
 from pipeline.search.memory.columns import FragmentKey, fragment_key
 from pipeline.search.memory.decoding import ids_of, int64_of, positions, vectors_of
@@ -127,12 +127,8 @@ class RowReader:
         if not regions.num_rows or not stores_once(self._lake):
             return None
         ids = pc.unique(regions["source_id"])
-        where = sql.is_in("id", ids.to_pylist())
-        rows = self._lake.read("sources", columns=["id", "time_base_num", "time_base_den"], where=where)
-        tick_s = pc.divide(pc.cast(rows["time_base_num"], pa.float64()), rows["time_base_den"])
-        of_row = tick_s.take(pc.index_in(regions["source_id"], value_set=rows["id"]))
-        ends = pc.multiply(pc.cast(pc.coalesce(regions["until"], regions["pts"]), pa.float64()), of_row)
-        return np.asarray(ends.to_numpy(), np.float64)
+        ticks_s = seconds_of_ticks(self._lake, ids.to_pylist())[_codes(regions, ids)]
+        return np.asarray(pc.coalesce(regions["until"], regions["pts"]).to_numpy(), np.float64) * ticks_s
 
     def _counted(self, rows: pa.Table) -> pa.Table:
         """Those rows that were written under the lease of their segment."""

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
+from schemas.clock import in_utc
 from schemas.errors import QueryError
 from schemas.options import Option, options_of
 from schemas.prompts import PointTuple
@@ -169,8 +170,7 @@ def _zone(given: Any, sources: Callable[[Sequence[str], str | None], tuple[str, 
 def moment(text: str, *, name: str) -> datetime:
     """ISO 8601 in UTC, unless it names another zone. Raises QueryError."""
     try:
-        found = datetime.fromisoformat(text)
-        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+        return in_utc(datetime.fromisoformat(text))
     except (ValueError, OverflowError):
         raise QueryError(
             f"`{name}` is {text!r}, which is no time; write 2026-05-01T12:00:00Z, or a number of seconds"

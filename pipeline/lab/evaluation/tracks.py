@@ -14,6 +14,7 @@ from pipeline.ingest.run import ingest
 from pipeline.lab.datasets.mot import MotSequence, read_sequence
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake
+from pipeline.lake.region_rows import corners_of
 from pipeline.lake.writing.tracks import frames_of_regions
 from pipeline.plan.plan import Plan
 from schemas.boxes import Boxes
@@ -100,7 +101,7 @@ def stored_score(lake: Lake, sequence: MotSequence) -> TrackScore:
     where = sql.all_of(own, "track IS NOT NULL")
     rows = lake.read("regions", columns=["pts", "x0", "y0", "x1", "y1", "track"], where=where)
     pts = rows["pts"].to_numpy()
-    corners = np.stack([rows[c].to_numpy() for c in ("x0", "y0", "x1", "y1")], axis=1)
+    corners = corners_of(rows)
     tracks = np.array(rows["track"].to_pylist(), object)
     shown = lake.read("frames", columns=["pts"], where=own)["pts"].to_pylist()
     found = {at: (Boxes(corners[pts == at]), tuple(tracks[pts == at])) for at in shown}

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake
+from pipeline.lake.region_rows import corners_of
 from pipeline.ring.feed_ring import FeedRing, PartFile
 from pipeline.ring.retention import shows
 from schemas.boxes import box_iou
@@ -55,7 +56,7 @@ def moving_spans(lake: Lake, source_ids: Sequence[str]) -> Mapping[str, list[Spa
         ids, tracks = (rows[name].to_pylist() for name in ("source_id", "track"))
         pts = rows["pts"].to_numpy()
         moves = [proposer == "moving" for proposer in rows["proposer"].to_pylist()]
-        boxes = np.stack([rows[name].to_numpy() for name in ("x0", "y0", "x1", "y1")], axis=1).reshape(-1, 4)
+        boxes = corners_of(rows).reshape(-1, 4)
         last: dict[tuple[str, str], int] = {}
         for row in np.argsort(pts, kind="stable").tolist():
             if moves[row]:

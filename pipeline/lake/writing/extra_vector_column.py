@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.lease.held_lake import HeldLake
+from pipeline.lake.region_rows import corners_of
 from pipeline.lake.upkeep.compaction import compact
 from pipeline.lake.writing.table_writer import staged
 from schemas.boxes import Boxes
@@ -175,7 +176,7 @@ class ExtraVectorColumn:
         columns = ["id", "frame", "x0", "y0", "x1", "y1"]
         regions = self._lake.read("regions", columns=columns, where=where)
         place = pc.index_in(regions["frame"], value_set=pa.array([str(f["id"]) for f in frames])).to_numpy()
-        corners = np.stack([regions[c].to_numpy() for c in ("x0", "y0", "x1", "y1")], axis=1)
+        corners = corners_of(regions)
         ids = regions["id"].to_numpy()
         of_frame = [np.flatnonzero(place == k) for k in range(len(frames))]
         return UnseenFrames(

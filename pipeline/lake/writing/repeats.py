@@ -28,6 +28,7 @@ from pipeline.lake import sql
 from pipeline.lake.checksums import WRITTEN_ONCE, SegmentChecksum, row_checksums, with_ledger_checksums
 from pipeline.lake.lake import REPEATS_LEFT, Lake, lake_errors
 from pipeline.lake.lease.row_leases import has_several, leases_of
+from pipeline.lake.region_rows import corners_of
 from pipeline.lake.spans import SpanIndex
 from pipeline.lake.writing.table_writer import RowIds, TableWriter, write_column
 from pipeline.lake.writing.validity import border_after
@@ -163,7 +164,7 @@ def _validity(
     known = union(completed.done)
     begins, ends = (np.array([getattr(span, end) for span in known], np.int64) for end in ("start", "stop"))
     pts = rows["pts"].to_numpy()
-    corners = np.stack([rows[name].to_numpy() for name in ("x0", "y0", "x1", "y1")], axis=1)
+    corners = corners_of(rows)
     kind = _kinds(rows)
     fixed = np.array([name in labelled for name in rows["id"].to_pylist()], np.bool_)
     for at, picture in _pictures(lake, keyframes):

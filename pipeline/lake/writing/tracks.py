@@ -13,7 +13,7 @@ from operators.tracking.links import Link, Linker, MaskedFrame
 from operators.tracking.tracker import TrackFrame
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake, lake_errors
-from pipeline.lake.mask_rows import masks_of
+from pipeline.lake.region_rows import corners_of, masks_of
 from pipeline.lake.writing.table_writer import RowIds, write_column
 from schemas.boxes import Boxes
 from schemas.errors import WorkerDiedError
@@ -179,7 +179,7 @@ def _frame(rows: pa.Table) -> TrackFrame:
     return TrackFrame(
         pts_s=rows["pts_s"][0].as_py(),
         ids=tuple(rows["id"].to_pylist()),
-        boxes=Boxes(np.stack([rows[c].to_numpy() for c in ("x0", "y0", "x1", "y1")], axis=1)),
+        boxes=Boxes(corners_of(rows)),
         vectors=flat.astype(np.float32).reshape(len(rows), -1),
         score=rows["score"].to_numpy(),
         proposer=tuple(rows["proposer"].to_pylist()),

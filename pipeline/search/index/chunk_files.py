@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from operators.runtime.atomic_write import atomic_write
 from operators.runtime.own_folder import make_own_folder
 from pipeline.search.index.layout import Layout, features_of
-from pipeline.search.index.region_index import FORM, shapes
+from pipeline.search.index.region_index import FORM, SIDES, shapes
 from pipeline.search.memory.lake_cache import LakeCache
 from pipeline.search.memory.rounded_vectors import rounded
 from schemas.boxes import FloatArray
@@ -114,7 +114,7 @@ def _chunk(columns: LakeCache, layout: Layout, first: int, stop: int) -> NDArray
         out["steps"], out["step"], _ = rounded(stored)
         out["cluster"] = out["group"] % layout.clusters
         out["apart"] = _apart(stored, layout.centres[out["cluster"]])
-        for axis, name in enumerate(("x0", "y0", "x1", "y1")):
+        for axis, name in enumerate(SIDES):
             out[name] = features[:, axis]
         out["score"] = columns.one_scale_score(some)
     return made[np.argsort(made["group"], kind="stable")]

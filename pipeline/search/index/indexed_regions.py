@@ -164,7 +164,7 @@ class IndexedRegions:
         # a normalisation needs all of them, and a least confidence hits that have it
         if vector is None or query.ranking.normalisation != "raw" or query.min_confidence is not None:
             return places, rows, 0
-        sides = tuple(index.columns[side][places] for side in ("x0", "y0", "x1", "y1"))
+        sides = index.sides(places)
         frame = self._columns.frame[rows]
         geometric = where.distance(np.stack(sides, axis=1), frame)
         there = where.is_inside(geometric, frame)

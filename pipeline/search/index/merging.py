@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from operators.runtime.file_sync import sync_files, sync_folder
 from pipeline.search.index.layout import Layout
-from pipeline.search.index.region_index import Coarse, coarse_file, save_coarse, shapes
+from pipeline.search.index.region_index import SIDES, Coarse, coarse_file, save_coarse, shapes
 
 _AT_ONCE = 2**18  # regions that are in memory together, about
-_SIDES = ("x0", "y0", "x1", "y1")
 Ordered = Mapping[str, NDArray[Any]] | NDArray[np.void]
 
 
@@ -39,7 +38,7 @@ def merge(folder: Path, layout: Layout, parts: Sequence[Ordered], *, dimension: 
             for name in names:
                 values = np.concatenate([part[name][a:b] for part, (a, b) in zip(parts, cuts, strict=True)])[order]
                 _write(files[name], values)
-                if name in _SIDES:
+                if name in SIDES:
                     sides.append(values)
             boxes, cell = np.stack(sides, axis=1), group[order] // layout.clusters
             np.minimum.at(low, cell, boxes)

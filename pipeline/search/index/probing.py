@@ -1,24 +1,23 @@
 """Finds the regions of an index that a query compares: all that lie where it looks, or those that may be nearest."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.ranking.fusion import fuse, with_prior
+from operators.ranking.fusion import fuse_with_prior, with_prior
+from pipeline.search.filters import overlapping
 from pipeline.search.index.region_index import REMEDY, IndexFilesError, RegionIndex
 from pipeline.search.memory.rounded_vectors import RoundedVectors
 from pipeline.search.scoring import Scorer
 from pipeline.search.where import Where
 from schemas.boxes import FloatArray
-from schemas.query import BoxTuple, Ranking
+from schemas.query import Ranking
 from schemas.vectors import VectorArray
 
 _BINS = 4096  # of estimated distances: a histogram of the groups is enough, and sorting them would take 30 ms
 _DEVIATIONS = 3.0  # 4 % of 894 clusters of 200 k regions then have .970 of the ten nearest of 46 texts, with none .943
 _LOOKED_AT = 4.0  # boxes that are looked at for each vector that is read: a box is a seventh of the bytes
-_SIDES = ("x0", "y0", "x1", "y1")
 BoolArray = NDArray[np.bool_]
 IndexArray = NDArray[np.intp]
 
@@ -57,9 +56,7 @@ def reachable_regions(index: RegionIndex, where: Where | None) -> int:
 def expected_near(index: RegionIndex, where: Where) -> float:
     """About how many regions lie where the query looks, by the sampled boxes of each cell."""
     boxes = index.coarse.layout.boxes
-    near = np.zeros(boxes.shape[:2], np.bool_)
-    for box in where.bounds:
-        near |= _overlap([boxes[..., axis] for axis in range(4)], box)
+    near = _in_bounds(tuple(boxes[..., axis] for axis in range(4)), where)
     known = ~np.isnan(boxes[..., 0])
     share = near.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
     return float(share @ _cell_sizes(index))
@@ -73,11 +70,7 @@ def places_near(index: RegionIndex, where: Where) -> tuple[IndexArray, int]:
     starts, stops = _runs(index, np.flatnonzero(_reachable(index, where)))
     found = []
     for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
-        sides = [index.columns[side][start:stop] for side in _SIDES]
-        near = _overlap(sides, where.bounds[0])
-        for box in where.bounds[1:]:
-            near |= _overlap(sides, box)
-        found.append(start + np.flatnonzero(near))
+        found.append(start + np.flatnonzero(_in_bounds(index.sides(slice(start, stop)), where)))
     return np.concatenate([np.zeros(0, np.intp), *found]), len(starts)
 
 
@@ -117,29 +110,24 @@ def probe(index: RegionIndex, asked: Probe, *, frame: NDArray[np.int64], frames:
         raise IndexFilesError(f"the groups of the index are longer than its files; {REMEDY}")
     looked_at, where, ranking = len(places), asked.where, asked.ranking
     if where is not None:
-        sides = [index.columns[side][places] for side in _SIDES]
-        near = _overlap(sides, where.bounds[0])
-        for box in where.bounds[1:]:
-            near |= _overlap(sides, box)
-        places = places[near]
+        places = places[_in_bounds(index.sides(places), where)]
     rows = rows_at(index, places, rows=len(frame))
     passes = np.append(frames, False)[frame[rows]]
     places, rows = places[passes], rows[passes]
     added: FloatArray | None = None
     if where is not None:
-        boxes = np.stack([index.columns[side][places] for side in _SIDES], axis=1)
-        geometric = where.distance(boxes, frame[rows])
+        geometric = where.distance(np.stack(index.sides(places), axis=1), frame[rows])
         inside = where.is_inside(geometric, frame[rows])
         places, rows, geometric = places[inside], rows[inside], geometric[inside]
         score = index.columns["score"][places]
         of_cluster = semantic[index.columns["cluster"][places]]
         if len(places) > wanted:
-            best = np.argpartition(_fused(of_cluster, geometric, score, ranking), wanted)[:wanted]
+            best = np.argpartition(fuse_with_prior(of_cluster, geometric, score, ranking=ranking), wanted)[:wanted]
             places, rows, geometric, score = places[best], rows[best], geometric[best], score[best]
         added = geometric
     distance = scorer.rounded_distances(codes_at(index, places), asked.vector)
     if added is not None:
-        distance = _fused(distance, added, score, ranking)
+        distance = fuse_with_prior(distance, added, score, ranking=ranking)
     compared = len(rows)
     if len(rows) > asked.nearest:
         rows = rows[np.argpartition(distance, asked.nearest - 1)[: asked.nearest]]
@@ -147,17 +135,11 @@ def probe(index: RegionIndex, asked: Probe, *, frame: NDArray[np.int64], frames:
     return Probed(np.unique(rows), len(groups), compared, read)
 
 
-def _fused(semantic: FloatArray, geometric: FloatArray, score: FloatArray, ranking: Ranking) -> FloatArray:
-    distance = fuse(semantic, geometric, ranking=ranking)
-    return with_prior(distance, score, prior=ranking.prior) if ranking.prior else distance
-
-
-def _overlap(sides: Sequence[FloatArray], box: BoxTuple) -> BoolArray:
-    x0, y0, x1, y1 = sides
-    a0, b0, a1, b1 = np.array(box, np.float32)
-    found: BoolArray = (x0 < a1) & (x1 > a0)
-    found &= y0 < b1
-    found &= y1 > b0
+def _in_bounds(sides: tuple[FloatArray, ...], where: Where) -> BoolArray:
+    """bool, of the shape of each side: boxes that overlap where the query looks, or the bounds of one of its zones."""
+    found = np.zeros(sides[0].shape, np.bool_)
+    for box in where.bounds:
+        found |= overlapping(sides, box)
     return found
 
 
@@ -184,10 +166,7 @@ def _reachable(index: RegionIndex, where: Where | None) -> BoolArray:
     low, high = index.coarse.low, index.coarse.high
     if where is None:
         return np.ones(len(low), np.bool_)
-    found = np.zeros(len(low), np.bool_)
-    for box in where.bounds:
-        found |= _overlap([low[:, 0], low[:, 1], high[:, 2], high[:, 3]], box)
-    return found
+    return _in_bounds((low[:, 0], low[:, 1], high[:, 2], high[:, 3]), where)
 
 
 def _chosen(index: RegionIndex, asked: Probe, semantic: FloatArray) -> tuple[IndexArray, int]:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.ranking.fusion import fuse, with_prior
+from operators.ranking.fusion import fuse_with_prior
 from pipeline.search.index.probing import codes_at
 from pipeline.search.index.region_index import RegionIndex
 from pipeline.search.scoring import Scorer, float32_error
@@ -45,11 +45,12 @@ def may_be_hits(
     mean = np.float32(1) - (index.coarse.layout.centres @ query)[cluster]
     score = index.columns["score"][places]
     near = mean - np.float32(length) * index.columns["apart"][places] - np.float32(product_error)
-    least = _fused(near, geometric, score, ranking)
-    some = np.argpartition(_fused(mean, geometric, score, ranking), PROBED - 1)[:PROBED]
+    least = fuse_with_prior(near, geometric, score, ranking=ranking)
+    some = np.argpartition(fuse_with_prior(mean, geometric, score, ranking=ranking), PROBED - 1)[:PROBED]
     codes = codes_at(index, places[some])
     error = codes.error * np.float32(max(1.0, length)) + np.float32(product_error)
-    farthest = _fused(scorer.rounded_distances(codes, query) + error, geometric[some], score[some], ranking)
+    above = scorer.rounded_distances(codes, query) + error
+    farthest = fuse_with_prior(above, geometric[some], score[some], ranking=ranking)
     order = np.argsort(farthest, kind="stable")
     _, first = np.unique(frame[some][order], return_index=True)
     if len(first) < k:
@@ -57,8 +58,3 @@ def may_be_hits(
     enough = farthest[order][np.sort(first)[k - 1]]
     found: NDArray[np.bool_] = least <= enough + np.float32(_ROUNDING)
     return found
-
-
-def _fused(semantic: FloatArray, geometric: FloatArray, score: FloatArray, ranking: Ranking) -> FloatArray:
-    distance = fuse(semantic, geometric, ranking=ranking)
-    return with_prior(distance, score, prior=ranking.prior) if ranking.prior else distance

@@ -22,6 +22,7 @@ _RECORD = "index.json"
 _COARSE = "coarse.npz"
 REMEDY = "build it again: regionlake upkeep --tune"
 FORM = 3
+SIDES = ("x0", "y0", "x1", "y1")
 _SPARE = 2.0
 
 
@@ -33,9 +34,9 @@ class IndexFilesError(RegionLakeError, ValueError):
 class CurvePoint:
     """What reading a share of the regions finds of the exact answers.
 
-    area: of the query box or zone, as a share of the frame; 0 for queries without one. zone: whether regions lie in it,
-    and need not match it. share: of the regions that can be hits,
-    those that were compared. recall_10, recall_100: means over the queries. took_ms: median.
+    area: of the query's box or zone, as a share of the frame; 0 for queries without one. zone: whether it is a zone.
+    share: of the regions that can be hits, those that were compared. recall_10, recall_100: means over the queries.
+    took_ms: median.
     """
 
     area: float
@@ -112,7 +113,7 @@ def shapes(dimension: int) -> dict[str, tuple[DTypeLike, tuple[int, ...]]]:
     so that a check of boxes reads nothing else. score: NaN where it is not comparable. cluster: of its vector. apart:
     the length of the difference from the centre of the cluster, or a little more.
     """
-    sides: dict[str, tuple[DTypeLike, tuple[int, ...]]] = dict.fromkeys(("x0", "y0", "x1", "y1"), (np.float32, ()))
+    sides: dict[str, tuple[DTypeLike, tuple[int, ...]]] = dict.fromkeys(SIDES, (np.float32, ()))
     return {
         "row": (np.uint32, ()),
         "steps": (np.int8, (dimension,)),
@@ -143,6 +144,10 @@ class RegionIndex:
 
     def __len__(self) -> int:
         return len(self.columns["row"])
+
+    def sides(self, places: NDArray[np.intp] | slice) -> tuple[FloatArray, ...]:
+        """x0, y0, x1 and y1 of the boxes at these places, float32 (N,) each."""
+        return tuple(self.columns[side][places] for side in SIDES)
 
     @property
     def bytes(self) -> int:

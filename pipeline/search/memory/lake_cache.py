@@ -12,7 +12,7 @@ from operators.ranking.fusion import IdArray
 from pipeline.lake.lake import Lake, lake_errors
 from pipeline.lake.lease.row_leases import leases_of
 from pipeline.lake.spans import SpanIndex
-from pipeline.lake.stored_once import stores_once
+from pipeline.lake.stored_once import seconds_of_ticks, stores_once
 from pipeline.search.memory.buffers import Buffers, Columns, FileBuffers, MemoryBuffers, Shapes
 from pipeline.search.memory.columns import ColumnStore
 from pipeline.search.memory.decoding import codes_of, ids_of, int64_of, numbers_of, positions, vectors_of
@@ -52,8 +52,6 @@ class LakeCache:
     generation: changes with every refresh that found a change; rows may have moved.
     """
 
-    _ticks_s: tuple[int, NDArray[np.float64] | None] = (-1, None)  # generation; seconds of a tick, by source
-
     def __init__(
         self,
         lake: Lake,
@@ -66,6 +64,7 @@ class LakeCache:
         self._part = part
         self._column = column
         self._versions: dict[TableName, int] = {}
+        self._ticks_s: tuple[int, NDArray[np.float64] | None] = (-1, None)  # generation; seconds of a tick, by source
         self.uris: list[str] = []
         self.source_ids: list[str] = []
         self._source_codes: dict[str, int] = {}
@@ -226,12 +225,7 @@ class LakeCache:
     def _seconds_of_ticks(self) -> NDArray[np.float64] | None:
         """float64 (S,): seconds of a tick of each source; None where no plan of the lake stores once what stands."""
         if self._ticks_s[0] != self.generation:
-            found = None
-            if stores_once(self._lake):
-                names = ["id", "time_base_num", "time_base_den"]
-                rows = self._lake.read("sources", columns=names, where="time_base_den IS NOT NULL").to_pylist()
-                ticks = {row["id"]: row["time_base_num"] / row["time_base_den"] for row in rows}
-                found = np.array([ticks.get(name, 0.0) for name in self.source_ids])
+            found = seconds_of_ticks(self._lake, self.source_ids) if stores_once(self._lake) else None
             self._ticks_s = (self.generation, found)
         return self._ticks_s[1]
 

@@ -59,7 +59,8 @@ class RayShards:
         self._exact_within_ms = exact_within_ms
         self._patience_s = patience_s
         self._start_s = start_s
-        self._actors: dict[str, list[ShardActor]] = {}  # by the column of vectors
+        self._column: str | None = None  # of the vectors that the actors hold
+        self.actors: list[ShardActor] = []  # of all parts, in their order; none before there is a searcher
         with ExitStack() as opened:
             opened.enter_context(ray_session())
             machines = sum(bool(node["Alive"]) for node in ray.nodes())  # type: ignore[no-untyped-call]
@@ -69,23 +70,17 @@ class RayShards:
     def searcher(self, encoder: Encoder | None) -> ShardedSearcher:
         """A searcher by an encoder, or for queries by boxes alone, over the actors of the column that it needs."""
         column = column_of(self._lake, encoder)
-        if column not in self._actors:
+        if column != self._column:
             self._end_actors()  # of another column, whose memory they would keep
-            self._actors[column] = self._made(column)
-        actors = self._actors[column]
+            self._column, self.actors = column, self._made(column)
         return ShardedSearcher(
             self._lake,
             encoder,
-            holders=actors,
+            holders=self.actors,
             max_age_s=self._max_age_s,
             resident=self._resident,
             exact_within_ms=self._exact_within_ms,
         )
-
-    @property
-    def actors(self) -> list["ShardActor"]:
-        """Those of all parts, in their order; none before there is a searcher."""
-        return [actor for actors in self._actors.values() for actor in actors]
 
     def close(self) -> None:
         """Ends the actors, and a cluster that was started here."""
@@ -117,7 +112,7 @@ class RayShards:
     def _end_actors(self) -> None:
         for actor in self.actors:
             actor.end()
-        self._actors.clear()
+        self._column, self.actors = None, []
 
 
 class ShardActor:

@@ -134,7 +134,7 @@ class ShardedSearcher:
 
     def _rounds(self, asked: Sequence[Asked], away: Mapping[int, str]) -> list[ShardReply]:
         """The replies of all parts: in two rounds where rankings normalise by all candidates, else in one."""
-        slim = [replace(each, target=replace(each.target, picture=None, mask=None), steps=Steps()) for each in asked]
+        slim = [replace(each, target=replace(each.target, picture=None, mask=None)) for each in asked]
         first = [number for number, each in enumerate(asked) if each.query.norm != "raw"]
         if first:
             parts: list[list[Spreads | Exception | None]] = self._ask("spreads", away, [slim[n] for n in first])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.monitoring.health import check_sandbox, examine
+from deploy.monitoring.health import Finding, check_sandbox, examine
 from tests.conftest import Run
 
 
@@ -28,6 +28,10 @@ def install(folder: Path, name: str, version: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.syspath_prepend(str(folder))
 
 
+def findings_by_subject() -> dict[str, Finding]:
+    return {each.subject: each for each in examine(lake=None, model="everyday", with_ray=False)}
+
+
 def test_this_machine_can_run_regionlake() -> None:
     code, found = doctor()
     assert code == 0, found
@@ -39,7 +43,7 @@ def test_a_package_of_another_version_fails_with_the_version_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install(tmp_path, "lancedb", "0.1", monkeypatch)
-    found = {f.subject: f for f in examine(lake=None, model="everyday", with_ray=False)}
+    found = findings_by_subject()
     assert found["lancedb"].state == "fail"
     assert "0.1" in found["lancedb"].found
     assert "lancedb==0.40.*" in found["lancedb"].fix
@@ -50,7 +54,7 @@ def test_a_second_opencv_is_a_warning_that_says_how_to_get_rid_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install(tmp_path, "opencv-python", "5.0", monkeypatch)
-    found = {f.subject: f for f in examine(lake=None, model="everyday", with_ray=False)}
+    found = findings_by_subject()
     assert found["opencv"].state == "warn"
     assert "opencv-python" in found["opencv"].found
     assert "uninstall" in found["opencv"].fix

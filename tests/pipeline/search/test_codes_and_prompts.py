@@ -24,7 +24,7 @@ from operators.proposals.windows.grid import GridConfig
 from pipeline.ingest.run import ingest
 from pipeline.lake.code_model import keep_code_model, load_code_model
 from pipeline.lake.lake import Lake
-from pipeline.lake.mask_rows import masks_of
+from pipeline.lake.region_rows import masks_of
 from pipeline.plan.plan import Plan
 from pipeline.search.searcher import Searcher
 from schemas.boxes import Boxes

@@ -26,7 +26,7 @@ from pipeline.lab.training.codes.random_projection import random_projection
 from pipeline.lake import sql
 from pipeline.lake.lake import Lake
 from pipeline.lake.lake_encoder import load_lake_encoder
-from pipeline.lake.mask_rows import masks_of
+from pipeline.lake.region_rows import corners_of, masks_of
 from schemas.boxes import Boxes
 from schemas.errors import LakeError
 from schemas.frames import ImageArray
@@ -148,7 +148,7 @@ def _regions(rows: pa.Table, image: ImageArray, config: CodesFromLake) -> Propos
     masks = masks_of(rows)
     height_px, width_px, _ = image.shape
     found = Proposals.of(
-        Boxes(np.stack([rows[side].to_numpy() for side in ("x0", "y0", "x1", "y1")], axis=1)),
+        Boxes(corners_of(rows)),
         score=1.0,
         proposer="lake",
         mask=[masks.get(i) for i in rows["id"].to_pylist()],

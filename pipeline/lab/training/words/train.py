@@ -11,6 +11,7 @@ from pipeline.analysis.lake_rows import LakeRows
 from pipeline.lab.training.words.fit import WordFit, fit_word
 from pipeline.labels.label_table import Judged
 from pipeline.labels.word_table import TrainedWord
+from pipeline.lake.region_rows import corners_of
 from pipeline.runtime.time_source import REAL_TIME, TimeSource
 from pipeline.search.memory.decoding import vectors_of
 from schemas import require
@@ -65,7 +66,7 @@ def train_word(
             "with `regionlake export` and `regionlake labels import`"
         )
     frames = found["frame"].to_pylist()
-    corners = np.stack([found[name].to_numpy() for name in ("x0", "y0", "x1", "y1")], axis=1)
+    corners = corners_of(found)
     free = np.flatnonzero((kind == 0) & ~_near(frames, corners, kind == 1, training.near))
     # by a hash of the ids, so that regions that are added later change the sample little
     turn = sorted(free.tolist(), key=lambda row: digest("sample", ids[row]))[: training.others]

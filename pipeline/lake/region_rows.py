@@ -1,8 +1,17 @@
-"""Reads masks from rows of `regions`."""
+"""Reads boxes and masks from rows of `regions`."""
 
+from typing import Any
+
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from schemas.masks import Mask
+
+
+def corners_of(rows: pa.Table) -> NDArray[Any]:
+    """(N, 4): the corners of boxes, in the type of the columns x0, y0, x1 and y1."""
+    return np.stack([rows[side].to_numpy() for side in ("x0", "y0", "x1", "y1")], axis=1)
 
 
 def masks_of(rows: pa.Table) -> dict[str, Mask]:
